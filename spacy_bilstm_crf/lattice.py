@@ -1,0 +1,184 @@
+"""Docs of any length <-> padded batches that the CRF works on.
+
+The model's potentials and the masks come as one array per doc. Here they are padded into
+batches of docs of similar length, handed to `crf`, and what comes back is cut up again.
+"""
+
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple, cast
+
+import numpy as np
+import torch
+from thinc.api import Model, torch2xp, xp2torch
+from thinc.types import Floats2d
+from torch import Tensor
+
+from . import crf, tags
+from .model import Potentials, torch_device
+
+Mask = Optional[np.ndarray]  # bool [tokens, tags], None where all is allowed
+
+# A bucket is closed when padding would make it this much larger than its own tokens
+MAX_PADDING = 0.25
+
+
+class Wrong(NamedTuple):
+    """An entity that a doc is known not to have."""
+
+    doc: int
+    span: tags.LabelledSpan
+
+
+def buckets(lengths: Sequence[int]) -> Iterator[np.ndarray]:
+    """Indices of the docs that have tokens, in groups of similar length, shortest first."""
+    order = np.argsort(lengths, kind="stable")
+    group: List[int] = []
+    n_tokens = 0
+    for i in order:
+        if lengths[i] == 0:
+            continue
+        padded = lengths[i] * (len(group) + 1)
+        if group and padded > (1 + MAX_PADDING) * (n_tokens + lengths[i]):
+            yield np.array(group)
+            group, n_tokens = [], 0
+        group.append(int(i))
+        n_tokens += lengths[i]
+    if group:
+        yield np.array(group)
+
+
+class Batch:
+    """Potentials of some of the docs as padded tensors, on the model's device."""
+
+    def __init__(self, potentials: Potentials, docs: np.ndarray, device: torch.device):
+        emissions = [potentials.emissions[i] for i in docs]
+        self.docs = docs
+        self.device = device
+        self.sizes = [len(doc) for doc in emissions]
+        self.lengths = torch.tensor(self.sizes, device=device)
+        flat = [xp2torch(doc, device=device) for doc in emissions]
+        self.scores = crf.Scores(
+            torch.nn.utils.rnn.pad_sequence(flat, batch_first=True),
+            xp2torch(potentials.transitions, device=device),
+            xp2torch(potentials.start, device=device),
+            xp2torch(potentials.end, device=device),
+        )
+
+    def mask(self, masks: Sequence[Mask]) -> Tensor:
+        """Masks of these docs, padded; what is not masked is allowed. [B, T, K] bool."""
+        padded = np.ones(self.scores.emissions.shape, dtype=bool)
+        for row, mask in enumerate(masks):
+            if mask is not None:
+                padded[row, : len(mask)] = mask
+        return torch.from_numpy(padded).to(self.device)
+
+
+def decode(
+    model: Model, potentials: Potentials, legal: tags.LegalTags, allowed: Sequence[Mask]
+) -> List[np.ndarray]:
+    """Best tag ids of each doc.
+
+    RETURNS (List[np.ndarray]): int64 [tokens] per doc.
+    """
+    device = torch_device(model)
+    legality = _legality(legal, device)
+    decoded = [np.zeros(0, dtype=np.int64)] * len(potentials.emissions)
+    for docs in buckets([len(doc) for doc in potentials.emissions]):
+        batch = Batch(potentials, docs, device)
+        mask = batch.mask([allowed[i] for i in docs])
+        best = crf.viterbi(batch.scores, batch.lengths, legality, mask).cpu().numpy()
+        for doc, path, size in zip(docs, best, batch.sizes):
+            decoded[doc] = path[:size]
+    return decoded
+
+
+def loss_and_gradient(
+    model: Model,
+    potentials: Potentials,
+    legal: tags.LegalTags,
+    allowed: Sequence[Mask],
+    gold: Sequence[Mask],
+    wrong: Sequence[Wrong],
+) -> Tuple[float, Potentials]:
+    """Negative log-likelihood of the annotation, summed over docs, and its gradient.
+
+    See `crf.negative_log_likelihood`. Masks are one per doc.
+    """
+    device = torch_device(model)
+    legality = _legality(legal, device)
+    total = _Total(model, potentials)
+    for docs in buckets([len(doc) for doc in potentials.emissions]):
+        batch = Batch(potentials, docs, device)
+        row_of = {int(doc): row for row, doc in enumerate(docs)}
+        here = [entity for entity in wrong if entity.doc in row_of]
+        rows = [row_of[entity.doc] for entity in here]
+        n_tags = batch.scores.emissions.shape[-1]
+        sets = torch.ones(len(here), *batch.scores.emissions.shape[1:], dtype=torch.bool)
+        for mask, entity, row in zip(sets, here, rows):
+            of_span = tags.mask_of_span(entity.span, batch.sizes[row], n_tags)
+            mask[: batch.sizes[row]] = torch.from_numpy(of_span)
+        loss, gradient = crf.negative_log_likelihood(
+            batch.scores,
+            batch.lengths,
+            legality,
+            batch.mask([allowed[i] for i in docs]),
+            batch.mask([gold[i] for i in docs]),
+            wrong_rows=torch.tensor(rows, dtype=torch.long, device=device),
+            wrong=sets.to(device),
+        )
+        total.add(batch, loss, gradient)
+    return total.loss, total.gradient()
+
+
+def divergence(
+    model: Model,
+    potentials: Potentials,
+    tutor: Potentials,
+    legal: tags.LegalTags,
+    allowed: Sequence[Mask],
+) -> Tuple[float, Potentials]:
+    """KL divergence from a tutor's taggings, summed over docs, and its gradient.
+
+    Both models must have the same tags.
+    """
+    device = torch_device(model)
+    legality = _legality(legal, device)
+    total = _Total(model, potentials)
+    for docs in buckets([len(doc) for doc in potentials.emissions]):
+        batch = Batch(potentials, docs, device)
+        theirs = Batch(tutor, docs, device)
+        mask = batch.mask([allowed[i] for i in docs])
+        loss, gradient = crf.divergence(batch.scores, theirs.scores, batch.lengths, legality, mask)
+        total.add(batch, loss, gradient)
+    return total.loss, total.gradient()
+
+
+class _Total:
+    """Sums losses and gradients of batches into those of all docs."""
+
+    def __init__(self, model: Model, potentials: Potentials):
+        self.loss = 0.0
+        self._ops = model.ops
+        self._emissions: List[Floats2d] = [
+            model.ops.alloc2f(*doc.shape) for doc in potentials.emissions
+        ]
+        self._transitions = model.ops.alloc2f(*potentials.transitions.shape)
+        self._start = model.ops.alloc1f(*potentials.start.shape)
+        self._end = model.ops.alloc1f(*potentials.end.shape)
+
+    def add(self, batch: Batch, loss: Tensor, gradient: crf.Scores) -> None:
+        self.loss += float(loss.sum())
+        emissions, transitions, start, end = (
+            cast(Any, torch2xp(part.float())) for part in gradient
+        )
+        for doc, rows, size in zip(batch.docs, emissions, batch.sizes):
+            self._emissions[doc] = rows[:size]
+        self._transitions += transitions
+        self._start += start
+        self._end += end
+
+    def gradient(self) -> Potentials:
+        return Potentials(self._emissions, self._transitions, self._start, self._end)
+
+
+def _legality(legal: tags.LegalTags, device: torch.device) -> crf.Legality:
+    return crf.Legality(*(torch.from_numpy(part).to(device) for part in legal))

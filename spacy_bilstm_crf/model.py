@@ -1,0 +1,221 @@
+"""The registered architecture: tok2vec -> BiLSTM -> potentials, as a Thinc model."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any, Callable, List, Optional, Tuple, Union, cast
+
+import torch
+from spacy.errors import Errors
+from spacy.tokens import Doc
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    PyTorchGradScaler,
+    PyTorchShim,
+    PyTorchWrapper_v3,
+    chain,
+    get_torch_default_device,
+    torch2xp,
+    xp2torch,
+)
+from thinc.types import Floats1d, Floats2d
+
+from .network import BiLSTMCRF as Network
+from .network import Blueprint
+
+
+@dataclass
+class Potentials:
+    """What the model says about a batch of docs, or a gradient with respect to it.
+
+    emissions (List[Floats2d]): Score of each tag for each token, per doc [tokens, tags].
+    transitions (Floats2d): Score of a tag (column) after a tag (row), [tags, tags].
+    start (Floats1d): Score of a tag for the first token, [tags].
+    end (Floats1d): Score of a tag for the last token, [tags].
+    """
+
+    emissions: List[Floats2d]
+    transitions: Floats2d
+    start: Floats1d
+    end: Floats1d
+
+
+def BiLSTMCRF(
+    tok2vec: Model[List[Doc], List[Floats2d]],
+    hidden_width: int = 128,
+    depth: int = 1,
+    dropout: Optional[float] = None,
+    mixed_precision: bool = False,
+) -> Model[List[Doc], Potentials]:
+    """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
+
+    tok2vec (Model[List[Doc], List[Floats2d]]): Embeds the tokens.
+    hidden_width (int): Units of each LSTM, per direction.
+    depth (int): Number of bidirectional layers.
+    dropout (Optional[float]): Rate of locked dropout before and after each LSTM layer. None
+        follows the training's `dropout`, which is what you want unless the tok2vec needs
+        another rate.
+    mixed_precision (bool): Run the LSTM in half precision where that is safe. Needs a GPU.
+    """
+    if hidden_width < 1 or depth < 1:
+        raise ValueError(
+            f"BiLSTMCRF needs a hidden_width and a depth of at least 1, but the config has "
+            f"hidden_width = {hidden_width} and depth = {depth}."
+        )
+    if dropout is not None and not 0.0 <= dropout < 1.0:
+        raise ValueError(
+            f"BiLSTMCRF needs a dropout from 0 up to (not including) 1, or null, but the config "
+            f"has dropout = {dropout}."
+        )
+    if mixed_precision and get_torch_default_device().type != "cuda":
+        warnings.warn("BiLSTMCRF: mixed_precision is left off, as there is no GPU in use.")
+        mixed_precision = False
+    bilstm: Model = PyTorchWrapper_v3(
+        Blueprint(hidden_width, depth),
+        convert_inputs=_convert_inputs,
+        convert_outputs=_convert_outputs,
+        mixed_precision=mixed_precision,
+        grad_scaler=PyTorchGradScaler(mixed_precision),
+        serialize_model=_serialize,
+        deserialize_model=_deserialize,
+    )
+    bilstm.name = "bilstm_crf"
+    bilstm.init = _init
+    if dropout is None:
+        # [training] dropout is written into this attribute of every node that has it
+        bilstm.attrs["dropout_rate"] = 0.0
+    else:
+        bilstm.attrs["fixed_dropout_rate"] = dropout
+    model: Model[List[Doc], Potentials] = chain(tok2vec, bilstm)
+    model.set_ref("tok2vec", tok2vec)
+    model.set_ref("output_layer", bilstm)
+    model.attrs["resize_output"] = resize_output
+    return model
+
+
+def resize_output(model: Model, n_tags: int) -> Model:
+    """Set the number of tags; a network that is there already keeps what it has learned."""
+    bilstm = model.get_ref("output_layer")
+    network = _shim(bilstm)._model
+    if isinstance(network, Network):
+        network.add_tags(n_tags)
+    for node in (bilstm, model):
+        node.set_dim("nO", n_tags, force=True)
+    return model
+
+
+def check_tags(model: Model, n_tags: int) -> None:
+    """Check that a network is the one that the component's labels describe.
+
+    RAISES (ValueError): Naming both numbers of tags.
+    """
+    network = _shim(model.get_ref("output_layer"))._model
+    if isinstance(network, Network) and network.n_tags != n_tags:
+        raise ValueError(
+            _mismatch("tags", network.n_tags, n_tags)
+            + " Labels are added with add_label, never by changing the component's settings."
+        )
+
+
+def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) -> Model:
+    n_inputs = model.maybe_get_dim("nI")
+    if n_inputs is None and X:
+        n_inputs = X[0].shape[1]
+    if n_inputs is None or not model.has_dim("nO"):
+        raise ValueError(
+            "BiLSTMCRF can't be initialized without the width of its tok2vec and the number of "
+            "tags. Initialize it through the component: nlp.initialize(get_examples)."
+        )
+    shim = _shim(model)
+    sizes = (n_inputs, shim._model.hidden_width, shim._model.depth, model.get_dim("nO"))
+    shim._model = Network(*sizes).to(get_torch_default_device())
+    model.set_dim("nI", n_inputs)
+    return model
+
+
+def _convert_inputs(
+    model: Model, X: List[Floats2d], is_train: bool
+) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
+    if not isinstance(_shim(model)._model, Network):
+        raise ValueError(Errors.E109.format(name="bilstm_crf_ner"))
+    # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays
+    flat = model.ops.xp.concatenate(X)  # [sum of lengths, n_inputs]
+    lengths = [len(x) for x in X]
+    rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
+    tokens = xp2torch(flat, requires_grad=is_train, device=_shim(model).device)
+
+    def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
+        return _per_doc(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
+
+    return ArgsKwargs(args=(tokens, torch.tensor(lengths), float(rate)), kwargs={}), from_torch
+
+
+def _convert_outputs(
+    model: Model, inputs_outputs: Tuple, is_train: bool
+) -> Tuple[Potentials, Callable[[Potentials], ArgsKwargs]]:
+    X, outputs = inputs_outputs
+    device = _shim(model).device
+    emissions, transitions, start, end = (cast(Any, torch2xp(output)) for output in outputs)
+    per_doc = _per_doc(emissions, [len(x) for x in X])
+
+    def to_torch(d_potentials: Potentials) -> ArgsKwargs:
+        gradients = (
+            model.ops.xp.concatenate(d_potentials.emissions),
+            d_potentials.transitions,
+            d_potentials.start,
+            d_potentials.end,
+        )
+        grad_tensors = [xp2torch(gradient, device=device) for gradient in gradients]
+        return ArgsKwargs(args=(outputs,), kwargs={"grad_tensors": grad_tensors})
+
+    return Potentials(per_doc, transitions, start, end), to_torch
+
+
+def torch_device(model: Model) -> torch.device:
+    """The device that the network is on."""
+    return _shim(model.get_ref("output_layer")).device
+
+
+def _shim(bilstm: Model) -> PyTorchShim:
+    return cast(PyTorchShim, bilstm.shims[0])
+
+
+def _per_doc(flat: Floats2d, lengths: List[int]) -> List[Floats2d]:
+    """Rows of a flat array for each doc, as views."""
+    parts = []
+    start = 0
+    for length in lengths:
+        parts.append(flat[start : start + length])
+        start += length
+    return parts
+
+
+def _serialize(network: torch.nn.Module) -> bytes:
+    if not isinstance(network, Network):
+        return b""  # not initialized: there are no weights yet
+    buffer = io.BytesIO()
+    torch.save(network.state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def _deserialize(
+    network: Union[Blueprint, Network], state: bytes, device: torch.device
+) -> torch.nn.Module:
+    if not state:
+        return Blueprint(network.hidden_width, network.depth)
+    weights = torch.load(io.BytesIO(state), map_location=device, weights_only=True)
+    loaded = Network.from_state(weights)
+    for what in ("hidden_width", "depth"):
+        saved, expected = getattr(loaded, what), getattr(network, what)
+        if saved != expected:
+            raise ValueError(_mismatch(what, saved, expected))
+    return loaded.to(device)
+
+
+def _mismatch(what: str, saved: int, expected: int) -> str:
+    return (
+        f"The model's weights have {what} = {saved}, but the config and labels beside them mean "
+        f"{what} = {expected}. Restore the config.cfg and the component's cfg file that were "
+        f"saved with these weights, or train again."
+    )

@@ -1,0 +1,157 @@
+"""The neural network, in torch alone: token vectors -> BiLSTM -> emissions."""
+
+from typing import Dict, Tuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+# Emission of a tag that is added to a network which may be trained already. Low, so that
+# what the network predicts stays as it was until training says something about the tag.
+NEW_TAG_EMISSION = -10.0
+
+
+class Blueprint(nn.Module):
+    """A network that is still to be made, when its input width and tags are known."""
+
+    def __init__(self, hidden_width: int, depth: int):
+        super().__init__()
+        self.hidden_width = hidden_width
+        self.depth = depth
+
+
+class BiLSTMCRF(nn.Module):
+    """Emissions of a bidirectional LSTM, and the transition scores that go with them.
+
+    Emission layer and transitions start at zero, as spaCy's output layers do: before
+    training, all legal taggings are equally probable.
+
+    n_inputs (int): Width of a token's vector.
+    hidden_width (int): Units of each LSTM, per direction.
+    depth (int): Number of bidirectional layers.
+    n_tags (int): Number of tags.
+    """
+
+    def __init__(self, n_inputs: int, hidden_width: int, depth: int, n_tags: int):
+        super().__init__()
+        widths = [n_inputs] + [2 * hidden_width] * (depth - 1)
+        lstms = [nn.LSTM(width, hidden_width, bidirectional=True) for width in widths]
+        for lstm in lstms:
+            _init_lstm(lstm)
+        self.lstms = nn.ModuleList(lstms)
+        self.n_inputs = n_inputs
+        self.hidden_width = hidden_width
+        self.depth = depth
+        self.emissions = nn.Linear(2 * hidden_width, n_tags)
+        self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
+        self.start = nn.Parameter(torch.zeros(n_tags))
+        self.end = nn.Parameter(torch.zeros(n_tags))
+        nn.init.zeros_(self.emissions.weight)
+        nn.init.zeros_(self.emissions.bias)
+
+    @classmethod
+    def from_state(cls, state: Dict[str, Tensor]) -> "BiLSTMCRF":
+        """A network with the given parameters, of the sizes that they have."""
+        depth = sum(name.endswith("weight_ih_l0") for name in state)
+        n_tags, width = state["emissions.weight"].shape
+        n_inputs = state["lstms.0.weight_ih_l0"].shape[1]
+        network = cls(n_inputs, width // 2, depth, n_tags)
+        network.load_state_dict(state)
+        return network
+
+    @property
+    def n_tags(self) -> int:
+        return self.emissions.out_features
+
+    def forward(
+        self, tokens: Tensor, lengths: Tensor, dropout: float
+    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Potentials of a batch of documents laid end to end.
+
+        tokens (Tensor): Token vectors, [sum of lengths, n_inputs].
+        lengths (Tensor): Number of tokens of each document, int64 on the CPU; 0 is allowed.
+        dropout (float): Rate at which whole features of a document are dropped, 0 to 1.
+        RETURNS (Tuple[Tensor, ...]): Float32 emissions [sum of lengths, n_tags], transitions
+            [n_tags, n_tags], start and end scores [n_tags].
+        """
+        if not len(tokens):
+            return tokens.new_zeros(0, self.n_tags), self.transitions, self.start, self.end
+        packed, batch_sizes = packing_order(lengths)
+        of_doc = torch.repeat_interleave(torch.arange(len(lengths)), lengths)[packed]
+        order, doc_of_token = packed.to(tokens.device), of_doc.to(tokens.device)
+        hidden = tokens[order]  # time-major: first tokens of all docs, second tokens, ...
+        for lstm in self.lstms:
+            hidden = self._locked_dropout(hidden, doc_of_token, len(lengths), dropout)
+            hidden = lstm(PackedSequence(hidden, batch_sizes))[0].data
+        hidden = self._locked_dropout(hidden, doc_of_token, len(lengths), dropout)
+        scores = self.emissions(hidden).float()
+        emissions = torch.empty_like(scores).index_copy(0, order, scores)
+        return emissions, self.transitions, self.start, self.end
+
+    def add_tags(self, n_tags: int) -> None:
+        """Grow to a larger number of tags, in place. What is there keeps its parameters."""
+        old = self.n_tags
+        if n_tags < old:
+            raise ValueError(f"Can't shrink from {old} to {n_tags} tags: labels can't be removed.")
+        device = self.transitions.device
+        emissions = nn.Linear(self.emissions.in_features, n_tags, device=device)
+        with torch.no_grad():
+            emissions.weight.zero_()[:old] = self.emissions.weight
+            emissions.bias.fill_(NEW_TAG_EMISSION)[:old] = self.emissions.bias
+        new = n_tags - old
+        self.emissions = emissions
+        self.transitions = nn.Parameter(nn.functional.pad(self.transitions.data, (0, new, 0, new)))
+        self.start = nn.Parameter(nn.functional.pad(self.start.data, (0, new)))
+        self.end = nn.Parameter(nn.functional.pad(self.end.data, (0, new)))
+
+    def _locked_dropout(
+        self, features: Tensor, doc_of_token: Tensor, n_docs: int, rate: float
+    ) -> Tensor:
+        """Dropout with one mask for all tokens of a document (Gal and Ghahramani 2016)."""
+        if not self.training or rate <= 0.0:
+            return features
+        keep = 1.0 - rate
+        mask = torch.empty(n_docs, features.shape[1], device=features.device)
+        mask.bernoulli_(keep).div_(keep)
+        return features * mask[doc_of_token].to(features.dtype)
+
+
+def packing_order(lengths: Tensor) -> Tuple[Tensor, Tensor]:
+    """Where the tokens of documents laid end to end go in a PackedSequence.
+
+    Packing leaves no padding to compute, so a document's result can't depend on what else
+    is in the batch. Worked out from indices, it needs no padded copy of the vectors either:
+    one long document in a batch costs no more than its own tokens.
+
+    lengths (Tensor): Number of tokens of each document, int64 on the CPU.
+    RETURNS (Tuple[Tensor, Tensor]): For each place in the packed order the token that comes
+        there [sum of lengths], and the number of documents that have a token at each step.
+    """
+    longest_first = torch.argsort(lengths, descending=True, stable=True)
+    rank = torch.empty_like(longest_first)
+    rank[longest_first] = torch.arange(len(lengths))
+    starts = torch.cumsum(lengths, 0) - lengths
+    step = torch.arange(int(lengths.sum())) - torch.repeat_interleave(starts, lengths)
+    by_rank = torch.argsort(torch.repeat_interleave(rank, lengths), stable=True)
+    by_step = torch.argsort(step[by_rank], stable=True)
+    return by_rank[by_step], torch.bincount(step)
+
+
+def _init_lstm(lstm: nn.LSTM) -> None:
+    """Xavier input weights, orthogonal recurrent ones, and forget gates that start open.
+
+    Saxe et al. 2014; Jozefowicz et al. 2015, section 2.3. Each gate's matrix is initialised
+    on its own; torch orders the gates input, forget, cell, output.
+    """
+    size = lstm.hidden_size
+    for name, parameter in lstm.named_parameters():
+        if "weight_ih" in name:
+            for gate in parameter.data.split(size):
+                nn.init.xavier_uniform_(gate)
+        elif "weight_hh" in name:
+            for gate in parameter.data.split(size):
+                nn.init.orthogonal_(gate)
+        else:
+            nn.init.zeros_(parameter)
+            if "bias_ih" in name:
+                parameter.data[size : 2 * size] = 1.0

@@ -1,0 +1,460 @@
+"""The factory `bilstm_crf_ner` and its component."""
+
+import multiprocessing
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
+
+import numpy as np
+import torch
+from spacy import util
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.scorer import get_ner_prf
+from spacy.tokens import Doc, Span
+from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.vocab import Vocab
+from thinc.api import Config, Model, NumpyOps, Optimizer, set_dropout_rate, xp2torch
+from thinc.types import Floats2d
+
+from . import lattice, tags
+from .model import Potentials, check_tags
+
+default_model_config = """
+[model]
+@architectures = "spacy-bilstm-crf.BiLSTMCRF.v1"
+hidden_width = 128
+depth = 1
+dropout = null
+mixed_precision = false
+
+[model.tok2vec]
+@architectures = "spacy.MultiHashEmbed.v2"
+width = 128
+attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"]
+rows = [5000, 1000, 2500, 2500]
+include_static_vectors = false
+"""
+DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
+
+
+@Language.factory(
+    "bilstm_crf_ner",
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
+    default_config={
+        "model": DEFAULT_MODEL,
+        "incorrect_spans_key": None,
+        "scorer": {"@scorers": "spacy.ner_scorer.v1"},
+    },
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+)
+def make_bilstm_crf_ner(
+    nlp: Language,
+    name: str,
+    model: Model[List[Doc], Potentials],
+    incorrect_spans_key: Optional[str],
+    scorer: Optional[Callable],
+) -> "BiLSTMCRFEntityRecognizer":
+    """Create a named entity recognizer that decodes a BiLSTM-CRF.
+
+    model (Model[List[Doc], Potentials]): Potentials of the taggings of each doc.
+    incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans that
+        are known to be no entities.
+    scorer (Optional[Callable]): The scoring method.
+    """
+    return BiLSTMCRFEntityRecognizer(
+        nlp.vocab, model, name, incorrect_spans_key=incorrect_spans_key, scorer=scorer
+    )
+
+
+class BiLSTMCRFEntityRecognizer(TrainablePipe):
+    """Named entity recognizer that finds the best well-formed entities of a whole doc at once.
+
+    It takes the place of spaCy's `ner`: the same annotations in, the same attributes out.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[List[Doc], Potentials],
+        name: str = "ner",
+        *,
+        incorrect_spans_key: Optional[str] = None,
+        scorer: Optional[Callable] = get_ner_prf,
+    ):
+        """Initialize a named entity recognizer.
+
+        vocab (Vocab): The shared vocabulary.
+        model (Model[List[Doc], Potentials]): Potentials of the taggings of each doc.
+        name (str): The component's name, used to add entries to the losses.
+        incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans
+            that are known to be no entities.
+        scorer (Optional[Callable]): The scoring method.
+        """
+        if "resize_output" not in model.attrs or not model.has_ref("output_layer"):
+            raise ValueError(
+                f"The model of '{name}' is a '{model.name}', which gives no emissions and "
+                f"transitions. Its architecture must be 'spacy-bilstm-crf.BiLSTMCRF.v1'; other "
+                f"layers go into the tok2vec of that."
+            )
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self._rehearsal_model: Optional[Model[List[Doc], Potentials]] = None
+        self.cfg: Dict[str, Any] = {"labels": [], "incorrect_spans_key": incorrect_spans_key}
+        self.scorer = scorer
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """Entity labels, in the order in which they were added."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> List[str]:
+        """Entity labels in the form that `initialize` takes and `spacy init labels` writes."""
+        return list(self.cfg["labels"])
+
+    @property
+    def tags(self) -> List[str]:
+        """BILUO tags, in the order of the columns of `emissions`."""
+        return tags.biluo_tags(self.labels)
+
+    @property
+    def incorrect_spans_key(self) -> Optional[str]:
+        return self.cfg["incorrect_spans_key"]
+
+    def predict(self, docs: Iterable[Doc]) -> List[np.ndarray]:
+        """Find the best tagging of each doc, without changing the docs.
+
+        docs (Iterable[Doc]): The docs to predict.
+        RETURNS (List[np.ndarray]): Tag ids of each doc, int64 [tokens].
+        """
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            return [np.zeros(0, dtype=np.int64) for _ in docs]
+        _use_one_thread_in_workers()
+        potentials = self._predict_potentials(docs)
+        labels = self.labels
+        allowed = [tags.allowed_by_doc(doc, labels) for doc in docs]
+        return lattice.decode(self.model, potentials, tags.legal_tags(labels), allowed)
+
+    def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
+        """Emission scores: what the network says about each token on its own.
+
+        docs (Iterable[Doc]): The docs.
+        RETURNS (List[np.ndarray]): Unnormalised scores of each doc, float32 [tokens, tags];
+            the columns are `tags`.
+        """
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            return [np.zeros((0, len(self.tags)), dtype=np.float32) for _ in docs]
+        to_numpy = NumpyOps().to_numpy
+        return [to_numpy(doc) for doc in self._predict_potentials(docs).emissions]
+
+    def set_annotations(self, docs: Iterable[Doc], batch_tag_ids: List[np.ndarray]) -> None:
+        """Set the entities of docs. Entities that are there already stay as they are.
+
+        docs (Iterable[Doc]): The docs to change.
+        batch_tag_ids (List[np.ndarray]): What `predict` returned.
+        """
+        labels = self.labels
+        for doc, tag_ids in zip(docs, batch_tag_ids):
+            preset = list(doc.ents)
+            taken = {token for ent in preset for token in range(ent.start, ent.end)}
+            found = [
+                Span(doc, start, end, label=labels[label])
+                for start, end, label in tags.spans_of_tags(tag_ids)
+                if start not in taken
+            ]
+            # The default overwrites blocked tokens unless they are named
+            doc.set_ents([*preset, *found], blocked=tags.blocked_spans(doc), default="outside")
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Learn from a batch of annotated docs.
+
+        examples (Iterable[Example]): A batch of Example objects.
+        drop (float): The dropout rate.
+        sgd (Optional[Optimizer]): The optimizer; None or False only adds up gradients.
+        losses (Optional[Dict[str, float]]): Losses by component name, added to.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        validate_examples(examples, "BiLSTMCRFEntityRecognizer.update")
+        examples = list(examples)
+        if not any(len(eg.predicted) and self._is_annotated(eg) for eg in examples):
+            return losses
+        set_dropout_rate(self.model, drop)
+        potentials, backprop = self.model.begin_update([eg.predicted for eg in examples])
+        loss, d_potentials = self.get_loss(examples, potentials)
+        backprop(d_potentials)
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        losses[self.name] += loss
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: Potentials) -> Tuple[float, Potentials]:
+        """Loss and its gradient: -log P(annotation), the mean over the annotated docs.
+
+        Annotation that is missing or misaligned is summed over; see
+        `crf.negative_log_likelihood`.
+
+        examples (Iterable[Example]): The batch of examples.
+        scores (Potentials): What the model says about their predicted docs.
+        RETURNS (Tuple[float, Potentials]): The loss, in nats, and its gradient.
+        RAISES (ValueError): If the loss is NaN or an entity's label is not known.
+        """
+        validate_examples(examples, "BiLSTMCRFEntityRecognizer.get_loss")
+        examples = list(examples)
+        self._check_potentials(scores)
+        labels = self.labels
+        allowed = [tags.allowed_by_doc(eg.predicted, labels) for eg in examples]
+        gold = [tags.allowed_by_gold(eg, labels, mask) for eg, mask in zip(examples, allowed)]
+        wrong = []
+        for i, (eg, mask) in enumerate(zip(examples, allowed)):
+            for span in tags.incorrect_spans(eg, self.incorrect_spans_key, labels):
+                # An entity that the doc rules out has no probability to lose
+                if mask is None or (tags.mask_of_span(span, *mask.shape) & mask).any(1).all():
+                    wrong.append(lattice.Wrong(i, span))
+        loss, gradient = lattice.loss_and_gradient(
+            self.model, scores, tags.legal_tags(labels), allowed, gold, wrong
+        )
+        n_annotated = sum(mask is not None for mask in gold) or 1
+        return loss / n_annotated, _scaled(gradient, 1 / n_annotated)
+
+    def rehearse(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optional[Optimizer] = None,
+        losses: Optional[Dict[str, float]] = None,
+    ) -> Dict[str, float]:
+        """Move towards what the model predicted when `nlp.resume_training` was called.
+
+        The loss is the divergence of the taggings' probabilities, over the labels that the
+        model had then: labels added later are left free.
+
+        examples (Iterable[Example]): A batch of Example objects; annotation is not used.
+        drop (float): The dropout rate.
+        sgd (Optional[Optimizer]): The optimizer.
+        losses (Optional[Dict[str, float]]): Losses by component name, added to.
+        RETURNS (Dict[str, float]): The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        validate_examples(examples, "BiLSTMCRFEntityRecognizer.rehearse")
+        docs = [eg.predicted for eg in examples]
+        if self._rehearsal_model is None or not any(len(doc) for doc in docs):
+            return losses
+        set_dropout_rate(self.model, drop)
+        tutor = self._rehearsal_model.predict(docs)
+        potentials, backprop = self.model.begin_update(docs)
+        self._check_potentials(potentials)
+        labels = self.labels[: tags.count_labels(len(tutor.start))]
+        loss, gradient = lattice.divergence(
+            self.model,
+            _first_tags(potentials, len(tutor.start)),
+            tutor,
+            tags.legal_tags(labels),
+            [tags.allowed_by_doc(doc, labels) for doc in docs],
+        )
+        backprop(_scaled(_padded(self.model, gradient, len(self.tags)), 1 / len(docs)))
+        if sgd not in (None, False):
+            # nlp.rehearse uses the gradients later, when the shim has zeroed its own
+            self.model.finish_update(cast(Optimizer, _with_copied_gradients(sgd)))
+        losses[self.name] += loss / len(docs)
+        return losses
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Optional[Language] = None,
+        labels: Optional[Union[List[str], Dict[Any, Dict[str, int]]]] = None,
+    ) -> None:
+        """Initialize for training, with a representative sample of examples.
+
+        get_examples (Callable[[], Iterable[Example]]): Returns the examples.
+        nlp (Optional[Language]): The nlp object that the component is part of.
+        labels (Optional[Union[List[str], Dict]]): The entity labels, as `label_data` gives
+            them here or in spaCy's `ner`. None takes them from the examples.
+        RAISES (ValueError): If there are no labels (spaCy's E143).
+        """
+        validate_get_examples(get_examples, "BiLSTMCRFEntityRecognizer.initialize")
+        util.check_lexeme_norms(self.vocab, "bilstm_crf_ner")
+        if labels is None:
+            references = (eg.reference for eg in get_examples())
+            labels = sorted({ent.label_ for doc in references for ent in doc.ents})
+        elif isinstance(labels, dict):  # the stock ner's: counts of labels, by action
+            labels = sorted({label for counts in labels.values() for label in counts if label})
+        for label in labels:
+            self.add_label(label)
+        self._require_labels()
+        docs = [eg.predicted for eg in islice(get_examples(), 10)]
+        if not docs:
+            raise ValueError(Errors.E923.format(name=self.name))
+        self.model.attrs["resize_output"](self.model, len(self.tags))
+        self.model.initialize(X=docs)
+
+    def add_label(self, label: str) -> int:
+        """Add an entity label. A trained model keeps what it has learned.
+
+        label (str): The label.
+        RETURNS (int): 0 if it is there already, otherwise 1.
+        RAISES (ValueError): If it is not a string (spaCy's E187), is empty, or starts with
+            the "!" that used to mark negated labels (E869).
+        """
+        if not isinstance(label, str):
+            raise ValueError(f"{Errors.E187} Not a string: {label!r}.")
+        if not label.strip():
+            raise ValueError(f"Can't add the label {label!r}: an entity label can't be empty.")
+        if label.startswith("!"):
+            raise ValueError(Errors.E869.format(label=label))
+        if label in self.labels:
+            return 0
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        if self.model.has_dim("nO"):
+            self.model.attrs["resize_output"](self.model, len(self.tags))
+        return 1
+
+    @contextmanager
+    def _averaged_weights(self, averages: Dict) -> Iterator[None]:
+        """Put averages of the torch parameters in their place, as Thinc does for its own."""
+        saved = []
+        for node in self.model.walk():
+            for shim in node.shims:
+                if not isinstance(shim._model, torch.nn.Module):
+                    continue
+                for name, parameter in shim._model.named_parameters():
+                    average = averages.get((shim.id, name))
+                    if average is not None:
+                        saved.append((parameter, parameter.data))
+                        parameter.data = xp2torch(average, device=parameter.device).clone()
+        yield
+        for parameter, data in saved:
+            parameter.data = data
+
+    def use_params(self, params: Dict) -> Iterator[None]:
+        """Use the given parameter values for a while, such as an optimizer's averages.
+
+        params (Dict): Parameter values by key, as in `optimizer.averages`.
+        """
+        # Not decorated: Language.use_params steps through it with next(), as for every pipe
+        with self.model.use_params(params), self._averaged_weights(params):
+            yield
+
+    def from_bytes(
+        self, bytes_data: bytes, *, exclude: Iterable[str] = ()
+    ) -> "BiLSTMCRFEntityRecognizer":
+        """Load the component from a bytestring. RAISES (ValueError): If it does not fit."""
+        with _explained_errors("the bytes that were given"):
+            super().from_bytes(bytes_data, exclude=exclude)
+            check_tags(self.model, len(self.tags))
+        return self
+
+    def from_disk(
+        self, path: Union[str, Path], *, exclude: Iterable[str] = ()
+    ) -> "BiLSTMCRFEntityRecognizer":
+        """Load the component from a folder. RAISES (ValueError): If it does not fit."""
+        with _explained_errors(f"the folder {path}"):
+            super().from_disk(path, exclude=exclude)
+            check_tags(self.model, len(self.tags))
+        return self
+
+    def _predict_potentials(self, docs: List[Doc]) -> Potentials:
+        potentials = self.model.predict(docs)
+        self._check_potentials(potentials)
+        return potentials
+
+    def _check_potentials(self, potentials: Potentials) -> None:
+        """Fail before wrong sizes or NaN reach the CRF, where the cause is harder to see."""
+        check_tags(self.model, len(self.tags))
+        xp = self.model.ops.xp
+        parts = [*potentials.emissions, potentials.transitions]
+        # A sum is finite only if every part of it is
+        if not xp.isfinite(sum(xp.sum(part) for part in parts)):
+            raise ValueError(
+                f"The scores of the component '{self.name}' are NaN or infinite. If this is in "
+                f"training, lower the optimizer's learn_rate or its grad_clip, and look for NaN "
+                f"in the word vectors; a model that is saved so has to be trained again."
+            )
+
+    def _is_annotated(self, example: Example) -> bool:
+        key = self.incorrect_spans_key
+        return example.reference.has_annotation("ENT_IOB") or bool(
+            key is not None and len(example.reference.spans.get(key, []))
+        )
+
+
+def _first_tags(potentials: Potentials, n_tags: int) -> Potentials:
+    return Potentials(
+        [doc[:, :n_tags] for doc in potentials.emissions],
+        potentials.transitions[:n_tags, :n_tags],
+        potentials.start[:n_tags],
+        potentials.end[:n_tags],
+    )
+
+
+def _padded(model: Model, gradient: Potentials, n_tags: int) -> Potentials:
+    """A gradient with zeros for the tags after those that it has."""
+    new = n_tags - len(gradient.start)
+    pad = model.ops.xp.pad
+
+    def columns(scores: Floats2d) -> Floats2d:
+        return pad(scores, ((0, 0), (0, new)))
+
+    return Potentials(
+        [columns(doc) for doc in gradient.emissions],
+        pad(gradient.transitions, (0, new)),
+        pad(gradient.start, (0, new)),
+        pad(gradient.end, (0, new)),
+    )
+
+
+def _scaled(potentials: Potentials, factor: float) -> Potentials:
+    return Potentials(
+        [doc * factor for doc in potentials.emissions],
+        potentials.transitions * factor,
+        potentials.start * factor,
+        potentials.end * factor,
+    )
+
+
+def _with_copied_gradients(sgd: Callable) -> Callable:
+    def optimize(key: Tuple[int, str], weights: Any, gradient: Any) -> Tuple[Any, Any]:
+        return sgd(key, weights, gradient.copy())
+
+    return optimize
+
+
+def _use_one_thread_in_workers() -> None:
+    """Keep torch to one thread in the processes of nlp.pipe(n_process=...).
+
+    After a fork, torch's thread pool is not there any more and using it hangs; and several
+    processes with a thread for each core get in one another's way.
+    """
+    if multiprocessing.parent_process() is not None and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
+
+
+@contextmanager
+def _explained_errors(source: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"Can't load a bilstm_crf_ner component from {source}: {error!r}. If files are "
+            f"missing or cut short, copy or unpack the pipeline again; if the config or the "
+            f"labels were changed since it was saved, put them back."
+        ) from error

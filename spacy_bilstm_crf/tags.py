@@ -1,0 +1,226 @@
+"""Entity labels as BILUO tags, and what a document or its annotation says about them.
+
+With K labels there are 4 K + 1 tags: "O", then "B-X", "I-X", "L-X", "U-X" for each label in
+turn, so that adding a label appends four tags and leaves the others where they are.
+"""
+
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE, SENT_START
+from spacy.errors import Errors
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+OUTSIDE = 0
+MOVES = "BILU"
+# Tag id of a label's first tag is 1 + 4 * label; these are the offsets from it
+BEGIN, IN, LAST, UNIT = range(4)
+# spaCy's token.ent_iob values
+IOB_IN, IOB_BEGIN = 1, 3
+
+LabelledSpan = Tuple[int, int, int]  # first token, token after the last, index of the label
+
+
+class LegalTags(NamedTuple):
+    """Which tags may start a document, follow one another and end it, as bool arrays."""
+
+    transitions: np.ndarray  # [n_tags, n_tags], from row to column
+    start: np.ndarray  # [n_tags]
+    end: np.ndarray  # [n_tags]
+
+
+def count_tags(n_labels: int) -> int:
+    """Number of tags for a number of labels."""
+    return 4 * n_labels + 1
+
+
+def count_labels(n_tags: int) -> int:
+    """Number of labels for a number of tags."""
+    return n_tags // 4
+
+
+def biluo_tags(labels: Sequence[str]) -> List[str]:
+    """Names of all tags, in the order of their ids."""
+    return ["O"] + [f"{move}-{label}" for label in labels for move in MOVES]
+
+
+def tag_id(move: int, label: int) -> int:
+    """Id of a label's BEGIN, IN, LAST or UNIT tag."""
+    return 1 + 4 * label + move
+
+
+def can_follow(tag: str, following: str) -> bool:
+    """Whether one tag may come directly after another, both as strings."""
+    if tag[0] in "BI":
+        return following[0] in "IL" and following[2:] == tag[2:]
+    return following[0] in "OBU"
+
+
+def legal_tags(labels: Sequence[str]) -> LegalTags:
+    """Legality of every tag and of every pair of tags."""
+    tags = biluo_tags(labels)
+    opens = np.array([tag[0] in "BI" for tag in tags])
+    begins = np.array([tag[0] in "OBU" for tag in tags])
+    transitions = np.outer(~opens, begins)
+    for label in range(len(labels)):
+        before = [tag_id(BEGIN, label), tag_id(IN, label)]
+        after = [tag_id(IN, label), tag_id(LAST, label)]
+        transitions[np.ix_(before, after)] = True
+    return LegalTags(transitions=transitions, start=begins, end=~opens)
+
+
+def tags_of_span(span: LabelledSpan) -> List[int]:
+    """Tag ids of an entity's tokens."""
+    start, end, label = span
+    if end - start == 1:
+        return [tag_id(UNIT, label)]
+    inner = [tag_id(IN, label)] * (end - start - 2)
+    return [tag_id(BEGIN, label), *inner, tag_id(LAST, label)]
+
+
+def spans_of_tags(tag_ids: np.ndarray) -> List[LabelledSpan]:
+    """Entities of a legal sequence of tag ids, in order."""
+    inside = np.asarray(tag_ids, dtype=np.int64) - 1
+    moves = np.where(inside >= 0, inside % 4, -1)
+    firsts = np.flatnonzero((moves == BEGIN) | (moves == UNIT))
+    lasts = np.flatnonzero((moves == LAST) | (moves == UNIT))
+    return [
+        (int(first), int(last) + 1, int(inside[first]) // 4) for first, last in zip(firsts, lasts)
+    ]
+
+
+def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
+    """Allowed tags that pick out the taggings in which this very entity occurs.
+
+    RETURNS (np.ndarray): bool [n_tokens, n_tags].
+    """
+    mask = np.ones((n_tokens, n_tags), dtype=bool)
+    _force(mask, span)
+    return mask
+
+
+def allowed_by_doc(doc: Doc, labels: Sequence[str]) -> Optional[np.ndarray]:
+    """Tags that a document leaves possible, before any model is asked.
+
+    No entity starts or ends on whitespace and none crosses a sentence start that is set.
+    Entities that are there already stay, even against these two rules; a token that is
+    blocked, or in an entity whose label the model does not know, is outside of any new
+    entity. A token that is set as outside is not bound by it. This is what spaCy's `ner`
+    does.
+
+    doc (Doc): The document.
+    labels (Sequence[str]): Labels of the model.
+    RETURNS (Optional[np.ndarray]): bool [len(doc), n_tags], None where all is possible.
+    """
+    attrs = doc.to_array([ENT_IOB, SENT_START, IS_SPACE])
+    iob, sent_start, is_space = attrs.reshape(len(doc), 3).T
+    preset = (iob == IOB_BEGIN) | (iob == IOB_IN)
+    starts_sentence = sent_start == 1
+    starts_sentence[:1] = False  # nothing crosses the start of the document
+    if not (preset.any() or starts_sentence.any() or is_space.any()):
+        return None
+    allowed = np.ones((len(doc), count_tags(len(labels))), dtype=bool)
+    by_move = allowed[:, 1:].reshape(len(doc), len(labels), 4)  # a view
+    by_move[is_space != 0] &= np.arange(4) == IN
+    by_move[starts_sentence] &= np.isin(np.arange(4), (BEGIN, UNIT))
+    if preset.any():
+        allowed[preset] = np.arange(allowed.shape[1]) == OUTSIDE
+        for ent in doc.ents:
+            if ent.label_ in labels:
+                _force(allowed, (ent.start, ent.end, labels.index(ent.label_)))
+    return allowed
+
+
+def allowed_by_gold(
+    example: Example, labels: Sequence[str], by_doc: Optional[np.ndarray]
+) -> Optional[np.ndarray]:
+    """Tags that an example's annotation leaves possible.
+
+    Missing, misaligned and blocked tokens keep all tags. So do entities and outside tokens
+    that the predicted document rules out (see `allowed_by_doc`): no tagging could agree
+    with them.
+
+    example (Example): The example; its `reference` holds the annotation.
+    labels (Sequence[str]): Labels of the model.
+    by_doc (Optional[np.ndarray]): What the predicted document allows.
+    RETURNS (Optional[np.ndarray]): bool [n_tokens, n_tags], None where nothing is annotated.
+    RAISES (ValueError): If an entity has a label that the model does not know.
+    """
+    tags = example.get_aligned_ner()
+    if all(tag is None for tag in tags):
+        return None
+    ids = {tag: i for i, tag in enumerate(biluo_tags(labels))}
+    unknown = {tag for tag in tags if tag not in ids and tag not in (None, "-", "")}
+    if unknown:
+        raise ValueError(_unknown_labels(sorted({tag[2:] for tag in unknown}), labels))
+    gold = np.array([ids.get(tag, -1) for tag in tags])
+    if by_doc is not None:
+        annotated = np.flatnonzero(gold >= 0)
+        for token in annotated[~by_doc[annotated, gold[annotated]]]:
+            _forget(gold, token)
+    mask = np.ones((len(tags), len(ids)), dtype=bool)
+    known = gold >= 0
+    mask[known] = np.arange(len(ids)) == gold[known, None]
+    return mask
+
+
+def incorrect_spans(
+    example: Example, key: Optional[str], labels: Sequence[str]
+) -> List[LabelledSpan]:
+    """Spans that an example's annotation says are no entities, in the predicted document.
+
+    A span whose label the model does not know is left out: it has no probability to lose.
+
+    example (Example): The example.
+    key (Optional[str]): Where they are in `reference.spans`; None for nowhere.
+    labels (Sequence[str]): Labels of the model.
+    RAISES (ValueError): If a span is annotated as an entity as well (spaCy's E868).
+    """
+    if key is None or key not in example.reference.spans:
+        return []
+    wrong = example.get_aligned_spans_y2x(example.reference.spans[key], allow_overlap=True)
+    right, _ = example.get_aligned_ents_and_ner()
+    annotated = {(ent.start_char, ent.end_char, ent.label_) for ent in right}
+    for span in wrong:
+        offsets = (span.start_char, span.end_char, span.label_)
+        if offsets in annotated:
+            raise ValueError(Errors.E868.format(span=offsets))
+    known = (span for span in wrong if span.label_ in labels)
+    return [(span.start, span.end, labels.index(span.label_)) for span in known]
+
+
+def blocked_spans(doc: Doc) -> List[Span]:
+    """The tokens of a document that are blocked from being in an entity."""
+    iob, ent_type = doc.to_array([ENT_IOB, ENT_TYPE]).reshape(len(doc), 2).T
+    return [doc[i : i + 1] for i in np.flatnonzero((iob == IOB_BEGIN) & (ent_type == 0)).tolist()]
+
+
+def _force(mask: np.ndarray, span: LabelledSpan) -> None:
+    """Leave only this entity's tags to its tokens, in place."""
+    mask[span[0] : span[1]] = False
+    mask[np.arange(span[0], span[1]), tags_of_span(span)] = True
+
+
+def _forget(gold: np.ndarray, token: int) -> None:
+    """Turn the annotation of a token, with the entity it is in, into missing (-1), in place."""
+    if gold[token] <= OUTSIDE:
+        gold[token] = -1
+        return
+    first = last = int(token)
+    while (gold[first] - 1) % 4 not in (BEGIN, UNIT):
+        first -= 1
+    while (gold[last] - 1) % 4 not in (LAST, UNIT):
+        last += 1
+    gold[first : last + 1] = -1
+
+
+def _unknown_labels(unknown: List[str], labels: Sequence[str]) -> str:
+    negated = [label for label in unknown if label.startswith("!")]
+    if negated:
+        return Errors.E869.format(label=negated[0])
+    return (
+        f"The annotation has entities with the labels {unknown}, which the component does not "
+        f"know (its labels: {list(labels)}). Call add_label for each of them before training "
+        f"goes on, or initialize the pipeline with data or a labels file that has them."
+    )
