@@ -1,0 +1,86 @@
+"""Bring a data set's files into the form that `spacy convert` reads.
+
+`spacy convert` does the conversion itself: IOB1 and IOB2, any number of columns. What it
+can't do is done here: lines of nothing but a TAB become the empty lines that separate texts,
+documents of thousands of tokens are left as single sentences by dropping their -DOCSTART-
+lines, and a data set without a dev part gets one.
+
+    python scripts/prepare.py DATASET ASSETS_FOLDER OUT_FOLDER
+"""
+
+import sys
+from pathlib import Path
+from typing import Callable, Dict, List
+
+DOCSTART = "-DOCSTART-"
+
+Documents = List[List[str]]  # documents of lines
+
+
+def read(path: Path) -> Documents:
+    """Split a file at its -DOCSTART- lines; a file without them is one document."""
+    documents: Documents = [[]]
+    for line in path.read_text(encoding="utf8").splitlines():
+        if line.startswith(DOCSTART):
+            documents.append([])
+        else:
+            documents[-1].append(line.strip())
+    return [lines for lines in documents if any(lines)]
+
+
+def write(documents: Documents, path: Path) -> None:
+    """Write the documents' sentences, one after the other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n\n".join("\n".join(lines) for lines in documents) + "\n", encoding="utf8")
+
+
+def prepare_four_domains(assets: Path, out: Path) -> None:
+    """One file for each domain; its documents are short and stay whole."""
+    for path in sorted(assets.glob("*/*.conll")):
+        target = out / path.relative_to(assets)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+
+
+def prepare_wnut17(assets: Path, out: Path) -> None:
+    """The training file separates texts with a TAB."""
+    write(read(assets / "wnut17train.conll"), out / "train/wnut17.conll")
+    write(read(assets / "emerging.dev.conll"), out / "dev/wnut17.conll")
+    write(read(assets / "emerging.test.annotated"), out / "test/wnut17.conll")
+
+
+def prepare_ncbi_disease(assets: Path, out: Path) -> None:
+    """Nothing is odd here but the file names."""
+    for part, name in (("train", "train"), ("dev", "devel"), ("test", "test")):
+        write(read(assets / f"{name}.tsv"), out / part / "ncbi-disease.conll")
+
+
+def prepare_sec_filings(assets: Path, out: Path) -> None:
+    """There is no dev part: the last of the training agreements becomes it."""
+    train = read(assets / "FIN5.txt")
+    write(train[:-1], out / "train/sec-filings.conll")
+    write(train[-1:], out / "dev/sec-filings.conll")
+    write(read(assets / "FIN3.txt"), out / "test/sec-filings.conll")
+
+
+DATASETS: Dict[str, Callable[[Path, Path], None]] = {
+    "four-domains": prepare_four_domains,
+    "wnut17": prepare_wnut17,
+    "ncbi-disease": prepare_ncbi_disease,
+    "sec-filings": prepare_sec_filings,
+}
+
+
+def main(dataset: str, assets: str, out: str) -> None:
+    """Prepare one data set."""
+    if dataset not in DATASETS:
+        sys.exit(f"Unknown data set '{dataset}'. There are: {', '.join(DATASETS)}.")
+    if not Path(assets).is_dir():
+        sys.exit(f"No folder {assets}. Run `python -m spacy project assets` to download it.")
+    DATASETS[dataset](Path(assets), Path(out))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
