@@ -142,6 +142,7 @@ def forward_backward(
     )
     alpha = mass[:, 0].transpose(0, 1)  # [B, T, K]
     right = mass[:, 1].transpose(0, 1).gather(1, mirror)  # emission at t and all after it
+    right = right.masked_fill(~inside[..., None], 0.0)
 
     # beta excludes the emission at t: a product with the next step's `right`
     beta = torch.empty_like(alpha)
@@ -375,6 +376,7 @@ def _counts(tags: Tensor, lengths: Tensor, n_tags: int) -> Scores:
 def _factors(scores: Tensor, legal: Tensor) -> Tuple[Tensor, Tensor]:
     """Scores as factors in [0, 1], zero where illegal, and the score that became 1."""
     peak = scores.masked_fill(~legal, -torch.inf).amax()
+    peak = peak.nan_to_num(neginf=0.0)  # nothing is legal, as for one tag without a successor
     return (scores - peak).exp().masked_fill(~legal, 0.0), peak
 
 
