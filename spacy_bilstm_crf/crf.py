@@ -126,7 +126,8 @@ def forward_backward(
     # needs no mask and what it computes there can be cut out afterwards.
     usable = allowed | ~inside[..., None]
     peak = emissions.masked_fill(~usable, -torch.inf).amax(-1)  # [B, T]
-    factors = (emissions - peak[..., None]).exp_().masked_fill_(~usable, 0.0)
+    # The clamp keeps a usable tag apart from one that is not, for _underflowed to see
+    factors = (emissions - peak[..., None]).exp_().clamp_min_(1e-300).masked_fill_(~usable, 0.0)
     factors[~inside] = 1.0
     step, step_peak = _factors(transitions, legal.transitions)
     first, first_peak = _factors(start, legal.start)
