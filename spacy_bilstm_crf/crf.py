@@ -161,8 +161,10 @@ def forward_backward(
 
     followed = steps + 1 < lengths[:, None]  # [B, T]: has a next step
     left = (alpha / norm).masked_fill_(~followed[..., None], 0.0)
-    unsafe = _underflowed(both, mass, legal, inside) | (~(norm[..., 0] > UNDERFLOW) & inside).any(
-        -1
+    # [B, T]: the least that a step divides by; zero where a sequence has no legal tagging
+    divisor = torch.minimum(torch.minimum(scale[:, 0], scale[:, 1]).T, norm[..., 0])
+    unsafe = (~(divisor >= UNDERFLOW) & inside).any(1) | _underflowed(
+        both, mass * scale[..., None], legal, inside
     )
     redo = unsafe.nonzero()[:, 0]
     pairs = left.new_zeros(0, n_tags, n_tags)
@@ -403,23 +405,24 @@ def _scaled_recursion(factors: Tensor, step: Tensor, first: Tensor) -> Tuple[Ten
     return mass, scale[..., 0]
 
 
-def _underflowed(factors: Tensor, mass: Tensor, legal: Legality, inside: Tensor) -> Tensor:
+def _underflowed(factors: Tensor, reached: Tensor, legal: Legality, inside: Tensor) -> Tensor:
     """Which sequences lost a state that can be reached, so that their sums may be wrong.
 
     A state without mass is right where every legal way into it comes from states without
-    mass. Where no other state is near zero, the mass is exact at every step.
+    mass. Where no other state is near zero, every sum is exact.
 
+    factors (Tensor): Emission factors, both directions, [T, 2, B, K].
+    reached (Tensor): Mass that came into each state, before scaling, [T, 2, B, K].
     RETURNS (Tensor): bool [B].
     """
-    faint = ~(mass >= UNDERFLOW) & (factors > 0) & inside.T[:, None, :, None]  # [T, 2, B, K]
+    alive = reached >= UNDERFLOW
+    faint = ~alive & (factors > 0) & inside.T[:, None, :, None]
     # The first step has nothing before it: legality alone decides
     suspect = torch.zeros_like(faint)
-    entry = torch.stack([legal.start, legal.end])[:, None]
-    suspect[0] = faint[0] & entry
+    suspect[0] = faint[0] & torch.stack([legal.start, legal.end])[:, None]
     if faint[1:].any():
-        alive = (mass[:-1] >= UNDERFLOW).float()
         ways = torch.stack([legal.transitions, legal.transitions.T]).float()
-        suspect[1:] = faint[1:] & (alive @ ways > 0)
+        suspect[1:] = faint[1:] & (alive[:-1].float() @ ways > 0)
     return suspect.any(-1).any(1).any(0)
 
 
