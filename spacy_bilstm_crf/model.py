@@ -2,8 +2,9 @@
 
 import io
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, List, Optional, Tuple, Union, cast
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, cast
 
 import torch
 from spacy.errors import Errors
@@ -11,6 +12,7 @@ from spacy.tokens import Doc
 from thinc.api import (
     ArgsKwargs,
     Model,
+    Ops,
     PyTorchGradScaler,
     PyTorchShim,
     PyTorchWrapper_v3,
@@ -39,6 +41,40 @@ class Potentials:
     transitions: Floats2d
     start: Floats1d
     end: Floats1d
+
+    @property
+    def n_tags(self) -> int:
+        """Number of tags."""
+        return len(self.start)
+
+    def scaled(self, factor: float) -> "Potentials":
+        """All scores times a factor."""
+        return Potentials(
+            [doc * factor for doc in self.emissions],
+            self.transitions * factor,
+            self.start * factor,
+            self.end * factor,
+        )
+
+    def first_tags(self, n_tags: int) -> "Potentials":
+        """The scores of only the first tags."""
+        return Potentials(
+            [doc[:, :n_tags] for doc in self.emissions],
+            self.transitions[:n_tags, :n_tags],
+            self.start[:n_tags],
+            self.end[:n_tags],
+        )
+
+    def padded(self, ops: Ops, n_tags: int) -> "Potentials":
+        """These scores with zeros for the tags that follow, up to a number of tags."""
+        new = n_tags - self.n_tags
+        pad = ops.xp.pad
+        return Potentials(
+            [pad(doc, ((0, 0), (0, new))) for doc in self.emissions],
+            pad(self.transitions, (0, new)),
+            pad(self.start, (0, new)),
+            pad(self.end, (0, new)),
+        )
 
 
 def BiLSTMCRF(
@@ -69,7 +105,9 @@ def BiLSTMCRF(
             f"has dropout = {dropout}."
         )
     if mixed_precision and get_torch_default_device().type != "cuda":
-        warnings.warn("BiLSTMCRF: mixed_precision is left off, as there is no GPU in use.")
+        warnings.warn(
+            "BiLSTMCRF: mixed_precision is left off, as there is no GPU in use.", stacklevel=2
+        )
         mixed_precision = False
     bilstm: Model = PyTorchWrapper_v3(
         Blueprint(hidden_width, depth),
@@ -103,6 +141,31 @@ def resize_output(model: Model, n_tags: int) -> Model:
     for node in (bilstm, model):
         node.set_dim("nO", n_tags, force=True)
     return model
+
+
+@contextmanager
+def averaged_weights(model: Model, averages: Dict) -> Iterator[None]:
+    """Put averages of the torch parameters in their place for a while.
+
+    Thinc's own `use_params` does so for Thinc's parameters alone.
+
+    averages (Dict): Values by the keys that a Thinc optimizer gives them.
+    """
+    saved = []
+    for node in model.walk():
+        for shim in node.shims:
+            if not isinstance(shim, PyTorchShim):
+                continue
+            for name, parameter in shim._model.named_parameters():
+                average = averages.get((shim.id, name))
+                if average is not None:
+                    saved.append((parameter, parameter.data))
+                    parameter.data = xp2torch(average, device=parameter.device).clone()
+    try:
+        yield
+    finally:
+        for parameter, data in saved:
+            parameter.data = data
 
 
 def check_tags(model: Model, n_tags: int) -> None:

@@ -61,6 +61,7 @@ class BiLSTMCRF(nn.Module):
 
     @property
     def n_tags(self) -> int:
+        """Number of tags."""
         return self.emissions.out_features
 
     def forward(

@@ -16,11 +16,10 @@ from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, NumpyOps, Optimizer, set_dropout_rate, xp2torch
-from thinc.types import Floats2d
+from thinc.api import Config, Model, NumpyOps, Optimizer, set_dropout_rate
 
 from . import lattice, tags
-from .model import Potentials, check_tags
+from .model import Potentials, averaged_weights, check_tags
 
 default_model_config = """
 [model]
@@ -123,6 +122,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
 
     @property
     def incorrect_spans_key(self) -> Optional[str]:
+        """Key in the annotation's `doc.spans` of spans that are known to be no entities."""
         return self.cfg["incorrect_spans_key"]
 
     def predict(self, docs: Iterable[Doc]) -> List[np.ndarray]:
@@ -229,7 +229,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             self.model, scores, tags.legal_tags(labels), allowed, gold, wrong
         )
         n_annotated = sum(mask is not None for mask in gold) or 1
-        return loss / n_annotated, _scaled(gradient, 1 / n_annotated)
+        return loss / n_annotated, gradient.scaled(1 / n_annotated)
 
     def rehearse(
         self,
@@ -260,15 +260,15 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         tutor = self._rehearsal_model.predict(docs)
         potentials, backprop = self.model.begin_update(docs)
         self._check_potentials(potentials)
-        labels = self.labels[: tags.count_labels(len(tutor.start))]
+        labels = self.labels[: tags.count_labels(tutor.n_tags)]
         loss, gradient = lattice.divergence(
             self.model,
-            _first_tags(potentials, len(tutor.start)),
+            potentials.first_tags(tutor.n_tags),
             tutor,
             tags.legal_tags(labels),
             [tags.allowed_by_doc(doc, labels) for doc in docs],
         )
-        backprop(_scaled(_padded(self.model, gradient, len(self.tags)), 1 / len(docs)))
+        backprop(gradient.padded(self.model.ops, potentials.n_tags).scaled(1 / len(docs)))
         if sgd not in (None, False):
             # nlp.rehearse uses the gradients later, when the shim has zeroed its own
             self.model.finish_update(cast(Optimizer, _with_copied_gradients(sgd)))
@@ -328,30 +328,13 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             self.model.attrs["resize_output"](self.model, len(self.tags))
         return 1
 
-    @contextmanager
-    def _averaged_weights(self, averages: Dict) -> Iterator[None]:
-        """Put averages of the torch parameters in their place, as Thinc does for its own."""
-        saved = []
-        for node in self.model.walk():
-            for shim in node.shims:
-                if not isinstance(shim._model, torch.nn.Module):
-                    continue
-                for name, parameter in shim._model.named_parameters():
-                    average = averages.get((shim.id, name))
-                    if average is not None:
-                        saved.append((parameter, parameter.data))
-                        parameter.data = xp2torch(average, device=parameter.device).clone()
-        yield
-        for parameter, data in saved:
-            parameter.data = data
-
     def use_params(self, params: Dict) -> Iterator[None]:
         """Use the given parameter values for a while, such as an optimizer's averages.
 
         params (Dict): Parameter values by key, as in `optimizer.averages`.
         """
         # Not decorated: Language.use_params steps through it with next(), as for every pipe
-        with self.model.use_params(params), self._averaged_weights(params):
+        with self.model.use_params(params), averaged_weights(self.model, params):
             yield
 
     def from_bytes(
@@ -395,40 +378,6 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         return example.reference.has_annotation("ENT_IOB") or bool(
             key is not None and len(example.reference.spans.get(key, []))
         )
-
-
-def _first_tags(potentials: Potentials, n_tags: int) -> Potentials:
-    return Potentials(
-        [doc[:, :n_tags] for doc in potentials.emissions],
-        potentials.transitions[:n_tags, :n_tags],
-        potentials.start[:n_tags],
-        potentials.end[:n_tags],
-    )
-
-
-def _padded(model: Model, gradient: Potentials, n_tags: int) -> Potentials:
-    """A gradient with zeros for the tags after those that it has."""
-    new = n_tags - len(gradient.start)
-    pad = model.ops.xp.pad
-
-    def columns(scores: Floats2d) -> Floats2d:
-        return pad(scores, ((0, 0), (0, new)))
-
-    return Potentials(
-        [columns(doc) for doc in gradient.emissions],
-        pad(gradient.transitions, (0, new)),
-        pad(gradient.start, (0, new)),
-        pad(gradient.end, (0, new)),
-    )
-
-
-def _scaled(potentials: Potentials, factor: float) -> Potentials:
-    return Potentials(
-        [doc * factor for doc in potentials.emissions],
-        potentials.transitions * factor,
-        potentials.start * factor,
-        potentials.end * factor,
-    )
 
 
 def _with_copied_gradients(sgd: Callable) -> Callable:
