@@ -1,0 +1,42 @@
+# `make train` and `make test` do all that they need on a machine with Python, make and git.
+.DEFAULT_GOAL := help
+.PHONY: help install train test lint dist clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(abspath $(VENV))/bin
+DATASET ?= four-domains
+# Enough for the shipped corpus, and quick on two cores
+MAX_STEPS ?= 1000
+PROJECT_VARS := --vars.dataset $(DATASET) --vars.max_steps $(MAX_STEPS)
+# The project's commands call `python`: put the environment's own first
+RUN := PATH="$(BIN):$$PATH"
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/installed: requirements.txt requirements-dev.txt setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+install: $(VENV)/installed ## Set up the virtual environment in .venv
+
+train: install ## Train, evaluate and package on the shipped corpus, and show the result
+	$(RUN) python -m spacy project run all . $(PROJECT_VARS)
+	$(RUN) python -m spacy project run show . $(PROJECT_VARS) --force
+
+test: install ## Run the tests
+	$(RUN) python -m pytest $(PYTEST_ARGS)
+
+lint: install ## Lint, check the format and the types
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+dist: install ## Build the sdist and the wheel of this project
+	$(RUN) python -m build --outdir dist .
+
+clean: ## Remove all that was made
+	rm -rf $(VENV) build dist corpus training packages metrics *.egg-info
