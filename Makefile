@@ -1,6 +1,6 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint dist clean
+.PHONY: help install train test lint dist wheels clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -36,7 +36,11 @@ lint: install ## Lint, check the format and the types
 	$(RUN) mypy
 
 dist: install ## Build the sdist and the wheel of this project
+	rm -rf dist
 	$(RUN) python -m build --outdir dist .
+
+wheels: dist ## Install that wheel and a trained pipeline's in a new environment, after `make train`
+	$(RUN) python scripts/check_wheels.py dist packages/$(DATASET)
 
 clean: ## Remove all that was made
 	rm -rf $(VENV) build dist corpus training packages metrics *.egg-info

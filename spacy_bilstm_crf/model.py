@@ -16,6 +16,7 @@ from thinc.api import (
     PyTorchGradScaler,
     PyTorchShim,
     PyTorchWrapper_v3,
+    Shim,
     chain,
     get_torch_default_device,
     torch2xp,
@@ -136,8 +137,12 @@ def resize_output(model: Model, n_tags: int) -> Model:
     """Set the number of tags; a network that is there already keeps what it has learned."""
     bilstm = model.get_ref("output_layer")
     network = _shim(bilstm)._model
-    if isinstance(network, Network):
+    if isinstance(network, Network) and network.n_tags != n_tags:
         network.add_tags(n_tags)
+        # Optimizers keep moments by this id, and those of the old shapes no longer fit
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            _shim(bilstm).id = Shim.global_id
     for node in (bilstm, model):
         node.set_dim("nO", n_tags, force=True)
     return model

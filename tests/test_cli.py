@@ -123,6 +123,12 @@ def test_debug_data_shows_no_section_for_our_factory(paths, tmp_path):
     assert section in spacy_command("debug", "data", stock, *paths, exit_codes=(1,))
 
 
+def test_evaluate_writes_no_entities_for_displacy(model, corpus, tmp_path):
+    # As above: the README says so
+    spacy_command("evaluate", model, corpus, "--displacy-path", tmp_path)
+    assert "London" not in "".join(path.read_text() for path in tmp_path.glob("ent*.html"))
+
+
 def test_apply(model, tmp_path):
     (tmp_path / "texts.jsonl").write_text('{"text": "I like London."}\n')
     output = tmp_path / "out.spacy"

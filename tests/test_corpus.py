@@ -99,7 +99,7 @@ def count_entities(found):
 
 
 def test_the_readme_counts_what_is_there(corpus):
-    tables = {}
+    tables, title = {}, ""
     for line in (ASSETS / "README.md").read_text(encoding="utf8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("|") and all(cell.isdigit() for cell in cells[1:]):

@@ -4,7 +4,9 @@ The behaviours are those of spaCy's own tests of its entity recognizer.
 """
 
 import logging
-import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -346,10 +348,6 @@ def test_frozen_and_annotating(factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_several_processes(factory, method, monkeypatch):
-    context = multiprocessing.get_context(method)
-    monkeypatch.setattr("spacy.language.mp", context)
-    nlp = trained_nlp(factory)
-    texts = ["I like London.", "Who is Shaka Khan?", "", "Berlin and London"] * 10
-    expected = [entities(doc) for doc in nlp.pipe(texts)]
-    assert [entities(doc) for doc in nlp.pipe(texts, n_process=2, batch_size=5)] == expected
+def test_several_processes(factory, method):
+    command = [sys.executable, "-m", "tests.several_processes", factory, method]
+    subprocess.run(command, check=True, cwd=Path(__file__).parent.parent, timeout=200)

@@ -125,6 +125,16 @@ def test_labels_can_be_added_after_training(trained, tmp_path):
     assert spacy.load(tmp_path / "grown").get_pipe("ner").labels == ("PERSON", "LOC", "DRINK")
 
 
+def test_labels_can_be_added_between_updates():
+    nlp = make_nlp()
+    optimizer = nlp.create_optimizer()
+    train(nlp, examples_for(nlp), steps=3, optimizer=optimizer)
+    nlp.get_pipe("ner").add_label("DRINK")
+    data = [("I drink tea", {"entities": [(8, 11, "DRINK")]})]
+    first = train(nlp, examples_for(nlp, data), steps=1, optimizer=optimizer)
+    assert train(nlp, examples_for(nlp, data), steps=20, optimizer=optimizer) < first
+
+
 def test_labels_that_appear_in_training_are_an_error():
     nlp = make_nlp()
     data = [("I drink tea", {"entities": [(8, 11, "DRINK")]})]

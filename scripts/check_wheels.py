@@ -1,0 +1,67 @@
+"""Install this project's wheel and a trained pipeline's into a new environment and use them.
+
+python scripts/check_wheels.py PROJECT_DIST_FOLDER PIPELINE_WHEEL_FOLDER
+"""
+
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SENTENCE = "Ingrid Halvorsen opened an office in Oslo on 3 March 2025 for $40 million ."
+USE = f"""
+import spacy, sys
+nlp = spacy.load(sys.argv[1])
+doc = nlp({SENTENCE!r})
+print([(ent.text, ent.label_) for ent in doc.ents])
+assert doc.has_annotation("ENT_IOB"), "the pipeline sets no entities"
+assert doc.ents, "no entity was found in a sentence full of them"
+"""
+
+
+def only(folder: Path, pattern: str) -> Path:
+    """The newest file that matches."""
+    found = sorted(folder.rglob(pattern), key=lambda path: path.stat().st_mtime)
+    if not found:
+        sys.exit(f"No {pattern} in {folder}. Run `make dist` and `make train` first.")
+    return found[-1]
+
+
+def check_contents(wheel: Path, sdist: Path) -> None:
+    """The wheel holds the package alone; the sdist what it is built from."""
+    names = zipfile.ZipFile(wheel).namelist()
+    foreign = [name for name in names if not name.startswith("spacy_bilstm_crf")]
+    if foreign:
+        sys.exit(f"The wheel holds more than the package: {foreign}")
+    entry_points = zipfile.ZipFile(wheel).read(
+        next(name for name in names if name.endswith("entry_points.txt"))
+    )
+    assert b"bilstm_crf_ner" in entry_points
+    with tarfile.open(sdist) as archive:
+        assert any(name.endswith("/setup.cfg") for name in archive.getnames())
+
+
+def main(project: str, pipeline: str) -> None:
+    """Check the contents, install, load, predict."""
+    ours = only(Path(project), "spacy_bilstm_crf-*.whl")
+    check_contents(ours, only(Path(project), "spacy_bilstm_crf-*.tar.gz"))
+    trained = only(Path(pipeline), "en_*.whl")
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        python = Path(folder) / "bin" / "python"
+        pins = ROOT / "requirements.txt"
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, "--constraint", pins, ours, trained], check=True)
+        name = trained.name.split("-")[0]
+        subprocess.run([python, "-c", USE, name], check=True, cwd=folder)
+    print(f"{ours.name} and {trained.name} install and work together.")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

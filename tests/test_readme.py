@@ -1,0 +1,57 @@
+"""The README's snippets run, and its tables name what is there."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import spacy
+from thinc.api import Config
+
+from spacy_bilstm_crf import BiLSTMCRF
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf8")
+
+
+def snippets(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_python_snippets_run_one_after_the_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for snippet in snippets("python"):
+        exec(compile(snippet, "README.md", "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["[('London', 'PLACE'), ('1833', 'DATE')]", "(7, 13)", "U-PLACE"]
+
+
+def test_the_config_block_is_the_shipped_one_and_the_default():
+    (block,) = snippets("ini")
+    pasted = Config().from_str(f"[components]\n{block}")["components"]["ner"]
+    shipped = Config().from_disk(ROOT / "configs/bilstm_crf.cfg")["components"]["ner"]
+    assert pasted["model"] == shipped["model"]
+    default = spacy.blank("en").get_factory_meta("bilstm_crf_ner").default_config
+    assert pasted["model"] == default["model"]
+    assert set(shipped) == {*default, "factory"}
+
+
+@pytest.mark.parametrize(
+    "heading, expected",
+    [
+        ("The factory", {"model", "incorrect_spans_key", "scorer"}),
+        ("The architecture", set(inspect.signature(BiLSTMCRF).parameters)),
+    ],
+)
+def test_options_tables_are_complete(heading, expected):
+    table = README.split(f"\n{heading} ")[1].split("\n\n")[1]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == expected
+
+
+def test_every_make_target_and_file_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:`|^)make (\w+)", README, re.MULTILINE):
+        assert f"\n{target}:" in makefile
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / link).exists(), link
