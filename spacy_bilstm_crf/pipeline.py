@@ -217,7 +217,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         examples = list(examples)
         self._check_potentials(scores)
         labels = self.labels
-        allowed = [tags.allowed_by_doc(eg.predicted, labels) for eg in examples]
+        allowed = [tags.allowed_by_doc(eg.predicted, labels, presets=False) for eg in examples]
         gold = [tags.allowed_by_gold(eg, labels, mask) for eg, mask in zip(examples, allowed)]
         wrong = []
         for i, (eg, mask) in enumerate(zip(examples, allowed)):
@@ -266,7 +266,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             potentials.first_tags(tutor.n_tags),
             tutor,
             tags.legal_tags(labels),
-            [tags.allowed_by_doc(doc, labels) for doc in docs],
+            [tags.allowed_by_doc(doc, labels, presets=False) for doc in docs],
         )
         backprop(gradient.padded(self.model.ops, potentials.n_tags).scaled(1 / len(docs)))
         if sgd not in (None, False):

@@ -100,7 +100,9 @@ def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
     return mask
 
 
-def allowed_by_doc(doc: Doc, labels: Sequence[str]) -> Optional[np.ndarray]:
+def allowed_by_doc(
+    doc: Doc, labels: Sequence[str], *, presets: bool = True
+) -> Optional[np.ndarray]:
     """Tags that a document leaves possible, before any model is asked.
 
     No entity starts or ends on whitespace and none crosses a sentence start that is set.
@@ -111,11 +113,13 @@ def allowed_by_doc(doc: Doc, labels: Sequence[str]) -> Optional[np.ndarray]:
 
     doc (Doc): The document.
     labels (Sequence[str]): Labels of the model.
+    presets (bool): Whether entities and blocks that are there already count. They do not in
+        training, as in spaCy's `ner`: it is the annotation that one learns from.
     RETURNS (Optional[np.ndarray]): bool [len(doc), n_tags], None where all is possible.
     """
     attrs = doc.to_array([ENT_IOB, SENT_START, IS_SPACE])
     iob, sent_start, is_space = attrs.reshape(len(doc), 3).T
-    preset = (iob == IOB_BEGIN) | (iob == IOB_IN)
+    preset = ((iob == IOB_BEGIN) | (iob == IOB_IN)) & presets
     starts_sentence = sent_start == 1
     starts_sentence[:1] = False  # nothing crosses the start of the document
     if not (preset.any() or starts_sentence.any() or is_space.any()):

@@ -189,6 +189,13 @@ def test_training_on_an_empty_text(factory):
     assert losses["ner"] > 0
 
 
+def test_training_learns_from_docs_that_have_their_entities_set(factory):
+    nlp = make_nlp(factory)
+    examples = [Example(eg.reference.copy(), eg.reference) for eg in examples_for(nlp)]
+    train(nlp, examples)
+    assert entities(nlp("I like London.")) == [("London", "LOC")]
+
+
 def test_training_without_annotation_changes_nothing(factory):
     nlp = trained_nlp(factory)
     ner = nlp.get_pipe("ner")

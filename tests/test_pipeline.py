@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -24,6 +26,17 @@ from .oracle import Oracle
 def trained():
     fix_random_seed(0)
     return trained_nlp()
+
+
+def test_importing_the_package_loads_nothing_that_spacy_has_not_loaded():
+    # Every Language() imports the modules of all factories that are installed
+    code = (
+        "import sys, spacy; before = set(sys.modules); import spacy_bilstm_crf;"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before};"
+        "print(new - sys.stdlib_module_names)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "{'spacy_bilstm_crf'}"
 
 
 # Labels and initialization

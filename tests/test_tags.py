@@ -112,6 +112,9 @@ def test_preset_and_blocked_tokens(nlp):
     assert names_allowed(mask, 4) == {"O"}
     assert names_allowed(mask, 5) == {"O"}
     assert [span.text for span in tags.blocked_spans(doc)] == ["in"]
+    without = tags.allowed_by_doc(doc, LABELS, presets=False)
+    assert without[[0, 3, 4, 5]].all()
+    assert names_allowed(without, 1) == {"O", "I-ORG", "I-JOB-NAME"}
 
 
 def gold_names(example, by_doc=None):

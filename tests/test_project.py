@@ -1,0 +1,156 @@
+"""The project: its data sets, their conversion, and what project.yml says of them."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import spacy
+import srsly
+from spacy.tokens import DocBin
+
+from .test_cli import spacy_command
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+PROJECT = srsly.read_yaml(ROOT / "project.yml")
+SPLITS = ("train", "dev", "test")
+
+
+def convert(dataset, assets, out):
+    """What the project's `convert` command does; returns the docs of each split."""
+    command = [sys.executable, "scripts/prepare.py", dataset, str(assets), str(out / "columns")]
+    subprocess.run(command, check=True, cwd=ROOT)
+    spacy_command("convert", out / "columns", out, "--converter", "conll", "-n", 1)
+    vocab = spacy.blank("en").vocab
+    return {
+        split: [
+            doc
+            for path in (out / split).glob("*.spacy")
+            for doc in DocBin().from_disk(path).get_docs(vocab)
+        ]
+        for split in SPLITS
+    }
+
+
+def found(docs):
+    return [[(ent.text, ent.label_) for ent in doc.ents] for doc in docs]
+
+
+def write(folder, **files):
+    for name, text in files.items():
+        path = folder / name.replace("__", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf8")
+
+
+def test_lines_of_a_tab_separate_texts(tmp_path):
+    part = "I\tO\nam\tO\nAda\tB-person\n"
+    write(
+        tmp_path / "in",
+        wnut17train__conll=f"{part}\t\nBob\tB-person\nRay\tI-person\nleft\tO\n\t\n\t\n",
+        emerging__dev__conll=f"{part}\n",
+        emerging__test__annotated=part,
+    )
+    docs = convert("wnut17", tmp_path / "in", tmp_path / "out")
+    assert found(docs["train"]) == [[("Ada", "person")], [("Bob Ray", "person")]]
+    assert found(docs["dev"]) == found(docs["test"]) == [[("Ada", "person")]]
+
+
+def test_iob1_in_four_columns_and_a_dev_part_from_the_last_document(tmp_path):
+    start = "-DOCSTART- -X- O O\n\n"
+    first = "Acme NNP - I-ORG\nInc NNP - I-ORG\nBell NNP - B-ORG\nRome NNP - I-LOC\n\n"
+    second = "To TO - O\nOslo NNP - I-LOC\n\n"
+    write(
+        tmp_path / "in", FIN5__txt=start + first + second + start + second, FIN3__txt=start + first
+    )
+    docs = convert("sec-filings", tmp_path / "in", tmp_path / "out")
+    entities = [("Acme Inc", "ORG"), ("Bell", "ORG"), ("Rome", "LOC")]
+    assert found(docs["train"]) == [entities, [("Oslo", "LOC")]]
+    assert found(docs["dev"]) == [[("Oslo", "LOC")]]
+    assert found(docs["test"]) == [entities]
+
+
+def test_the_shipped_corpus_keeps_its_documents_and_domains(tmp_path):
+    docs = convert("four-domains", ROOT / "assets/four-domains", tmp_path)
+    assert {path.stem for path in (tmp_path / "dev").glob("*.spacy")} == {
+        *("biomedical", "financial", "legal", "news")
+    }
+    for split in SPLITS:
+        text = "".join(
+            path.read_text(encoding="utf8")
+            for path in (ROOT / "assets/four-domains" / split).glob("*.conll")
+        )
+        assert len(docs[split]) == text.count("-DOCSTART-")
+        assert sum(len(doc.ents) for doc in docs[split]) == text.count(" B-")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["nonsense", "assets"], "Unknown data set 'nonsense'"),
+        (["wnut17", "nowhere"], "project assets"),
+    ],
+)
+def test_mistakes_are_explained(arguments, message):
+    command = [sys.executable, "scripts/prepare.py", *arguments, "out"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def test_the_readme_names_every_data_set_and_variable():
+    readme = (ROOT / "README.md").read_text(encoding="utf8")
+    datasets = {Path(asset["dest"]).parent.parts[1] for asset in PROJECT["assets"]}
+    for name in datasets:
+        assert f"`{name}`" in readme or f"dataset {name}" in readme
+    assert f"`{PROJECT['vars']['dataset']}` (the default)" in readme
+    assert set(PROJECT["workflows"]["all"]) <= {command["name"] for command in PROJECT["commands"]}
+
+
+downloaded = pytest.mark.parametrize(
+    "dataset, n_docs, n_entities",
+    [
+        ("wnut17", (3394, 1009, 1287), (1975, 836, 1079)),
+        ("ncbi-disease", (5424, 923, 940), (5134, 787, 960)),
+    ],
+)
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not SHARED.exists(), reason="needs the data sets in ../shared/data")
+@downloaded
+def test_downloaded_data_sets_convert_whole(dataset, n_docs, n_entities, tmp_path):
+    docs = convert(dataset, SHARED / dataset, tmp_path)
+    assert tuple(len(docs[split]) for split in SPLITS) == n_docs
+    assert tuple(sum(len(doc.ents) for doc in docs[split]) for split in SPLITS) == n_entities
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not SHARED.exists(), reason="needs the data sets in ../shared/data")
+def test_sec_filings_convert_whole(tmp_path):
+    docs = convert("sec-filings", SHARED / "sec-filings", tmp_path)
+    assert len(docs["train"]) + len(docs["dev"]) == 1164
+    labels = Counter(ent.label_ for doc in docs["test"] for ent in doc.ents)
+    assert set(labels) == {"PER", "ORG", "LOC", "MISC"}
+    assert max(len(doc) for doc in docs["train"]) < 1000
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not SHARED.exists(), reason="needs the data sets in ../shared/data")
+def test_assets_that_are_in_place_are_not_downloaded(tmp_path):
+    for asset in PROJECT["assets"]:
+        source = SHARED / Path(asset["dest"]).relative_to("assets")
+        if "url" in asset:
+            assert hashlib.md5(source.read_bytes()).hexdigest() == asset["checksum"]
+        else:
+            source = ROOT / asset["dest"]
+        target = tmp_path / asset["dest"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    shutil.copy(ROOT / "project.yml", tmp_path)
+    printed = spacy_command("project", "assets", tmp_path)
+    assert printed.count("Skipping download") == sum("url" in asset for asset in PROJECT["assets"])
