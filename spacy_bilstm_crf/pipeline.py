@@ -228,7 +228,8 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         loss, gradient = lattice.loss_and_gradient(
             self.model, scores, tags.legal_tags(labels), allowed, gold, wrong
         )
-        n_annotated = sum(mask is not None for mask in gold) or 1
+        annotated = {i for i, mask in enumerate(gold) if mask is not None}
+        n_annotated = len(annotated | {entity.doc for entity in wrong}) or 1
         return loss / n_annotated, gradient.scaled(1 / n_annotated)
 
     def rehearse(

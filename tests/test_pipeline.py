@@ -283,6 +283,20 @@ def test_loss_is_the_mean_over_annotated_docs():
     assert loss(examples + unannotated) == pytest.approx(mean, rel=1e-5)
 
 
+def test_docs_with_nothing_but_incorrect_spans_count():
+    nlp = make_nlp(incorrect_spans_key="wrong")
+    train(nlp, examples_for(nlp), steps=5)
+    ner = nlp.get_pipe("ner")
+    example = Example.from_dict(nlp.make_doc("I like London"), {})
+    example.reference.spans["wrong"] = [Span(example.reference, 2, 3, "LOC")]
+    potentials = ner.model.predict([example.predicted])
+    once, _ = ner.get_loss([example], potentials)
+    potentials.emissions *= 2  # the same doc, again
+    twice, _ = ner.get_loss([example, example], potentials)
+    assert once > 0
+    assert twice == pytest.approx(once)
+
+
 def test_gradient_agrees_with_finite_differences():
     nlp = make_nlp()
     train(nlp, examples_for(nlp), steps=2)
