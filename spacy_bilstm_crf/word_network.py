@@ -1,0 +1,139 @@
+"""Token vectors in torch alone: a word vector beside what the characters say."""
+
+from typing import List, NamedTuple, Optional, Union
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+# Rows that the table of word vectors grows by. Each block is a parameter of its own, so
+# that growing leaves the shapes that an optimizer has seen as they are.
+BLOCK_ROWS = 1024
+# Characters with a row of their own; the others share as many rows again
+N_DIRECT_CHARACTERS = 1024
+N_CHARACTER_ROWS = 1 + 2 * N_DIRECT_CHARACTERS  # row 0 is padding
+
+
+class Words(NamedTuple):
+    """The distinct words of a batch, and where its tokens find them."""
+
+    rows: Tensor  # [n_words]: row of the table, -1 for unknown, -2 - i for row i of `static`
+    static: Tensor  # [n_static, word_width]: pretrained vectors of words without a row
+    characters: Tensor  # [n_words, longest word]: ids, 0 is padding
+    lengths: Tensor  # [n_words]: number of characters, int64 on the CPU
+    of_token: Tensor  # [n_tokens]: which of the words a token is
+    attributes: Tensor  # [n_tokens, n_attributes]: row of each attribute's table
+
+
+class CharCNN(nn.Module):
+    """Convolution over a word's characters, the maximum over places (Ma and Hovy 2016).
+
+    width (int): Width of a character's vector.
+    n_outputs (int): Number of filters.
+    window (int): Number of characters that a filter sees.
+    """
+
+    def __init__(self, width: int, n_outputs: int, window: int):
+        super().__init__()
+        self.n_outputs = n_outputs
+        self.embedding = _character_table(width)
+        self.convolution = nn.Conv1d(width, n_outputs, window, padding=window // 2)
+
+    def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Vectors of words, [n_words, n_outputs]."""
+        places = self.convolution(self.embedding(characters).transpose(1, 2))
+        # An even window gives one place more than there are characters
+        places = places[..., : characters.shape[1]]  # [n_words, n_outputs, n_places]
+        padding = (characters == 0)[:, None, :]
+        return places.masked_fill(padding, torch.finfo(places.dtype).min).amax(-1)
+
+
+class CharBiLSTM(nn.Module):
+    """Last states of an LSTM over a word's characters, both ways (Lample et al. 2016).
+
+    width (int): Width of a character's vector.
+    n_outputs (int): Units of both directions together; an even number.
+    """
+
+    def __init__(self, width: int, n_outputs: int):
+        super().__init__()
+        self.n_outputs = n_outputs
+        self.embedding = _character_table(width)
+        self.lstm = nn.LSTM(width, n_outputs // 2, bidirectional=True, batch_first=True)
+
+    def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Vectors of words, [n_words, n_outputs]."""
+        embedded = self.embedding(characters)
+        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
+        _, (last, _) = self.lstm(packed)  # [2, n_words, n_outputs / 2]
+        return last.transpose(0, 1).flatten(1)
+
+
+class WordEmbedding(nn.Module):
+    """Fine-tuned word vectors, a character encoder and token attributes, side by side.
+
+    Words of the training data have a row in a table that starts from their pretrained
+    vectors; others keep their pretrained vector; words without either share one.
+
+    word_width (int): Width of a word's vector.
+    characters (nn.Module): The character encoder.
+    attribute_rows (List[int]): Rows of each token attribute's table.
+    attribute_width (int): Width of an attribute's vector.
+    n_blocks (int): Blocks that the table of words has.
+    """
+
+    def __init__(
+        self,
+        word_width: int,
+        characters: Union[CharCNN, CharBiLSTM],
+        attribute_rows: List[int],
+        attribute_width: int,
+        n_blocks: int = 0,
+    ):
+        super().__init__()
+        self.word_width = word_width
+        self.characters = characters
+        tables = [nn.Embedding(rows, attribute_width) for rows in attribute_rows]
+        for table in tables:
+            nn.init.uniform_(table.weight, -0.1, 0.1)
+        self.attributes = nn.ModuleList(tables)
+        self.unknown = nn.Parameter(random_vectors(1, word_width))
+        self.blocks = nn.ParameterList(torch.zeros(BLOCK_ROWS, word_width) for _ in range(n_blocks))
+        self.n_outputs: int = (
+            word_width + characters.n_outputs + attribute_width * len(attribute_rows)
+        )
+
+    def set_row(self, row: int, vector: Optional[Tensor]) -> None:
+        """Start a word's row from its pretrained vector, or at random; grows the table."""
+        device = self.unknown.device
+        while row >= BLOCK_ROWS * len(self.blocks):
+            self.blocks.append(
+                nn.Parameter(torch.zeros(BLOCK_ROWS, self.word_width, device=device))
+            )
+        if vector is None:
+            vector = random_vectors(1, self.word_width)[0]
+        with torch.no_grad():
+            self.blocks[row // BLOCK_ROWS][row % BLOCK_ROWS] = vector.to(device)
+
+    def forward(self, words: Words) -> Tensor:
+        """Vectors of the tokens, [n_tokens, n_outputs]."""
+        # One table: the unknown vector, then pretrained ones, then the rows
+        table = torch.cat([self.unknown, words.static, *self.blocks])
+        place = torch.where(words.rows >= 0, 1 + len(words.static) + words.rows, -1 - words.rows)
+        vectors = [table[place], self.characters(words.characters, words.lengths)]
+        tokens = [torch.cat(vectors, -1)[words.of_token]]
+        tokens += [attribute(rows) for attribute, rows in zip(self.attributes, words.attributes.T)]
+        return torch.cat(tokens, -1)
+
+
+def random_vectors(n_rows: int, width: int) -> Tensor:
+    """Uniform with the variance of pretrained vectors (Ma and Hovy 2016, section 3.1)."""
+    bound = (3.0 / width) ** 0.5
+    return torch.empty(n_rows, width).uniform_(-bound, bound)
+
+
+def _character_table(width: int) -> nn.Embedding:
+    table = nn.Embedding(N_CHARACTER_ROWS, width, padding_idx=0)
+    with torch.no_grad():
+        table.weight[1:] = random_vectors(N_CHARACTER_ROWS - 1, width)
+    return table
