@@ -1,6 +1,5 @@
 """The registered architecture: tok2vec -> BiLSTM -> potentials, as a Thinc model."""
 
-import io
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from thinc.types import Floats1d, Floats2d
 
 from .network import BiLSTMCRF as Network
 from .network import Blueprint
+from .shim import dump_state, load_state, rows_of_docs, shim_of
 
 
 @dataclass
@@ -116,7 +116,7 @@ def BiLSTMCRF(
         convert_outputs=_convert_outputs,
         mixed_precision=mixed_precision,
         grad_scaler=PyTorchGradScaler(mixed_precision),
-        serialize_model=_serialize,
+        serialize_model=dump_state,
         deserialize_model=_deserialize,
     )
     bilstm.name = "bilstm_crf"
@@ -136,13 +136,13 @@ def BiLSTMCRF(
 def resize_output(model: Model, n_tags: int) -> Model:
     """Set the number of tags; a network that is there already keeps what it has learned."""
     bilstm = model.get_ref("output_layer")
-    network = _shim(bilstm)._model
+    network = shim_of(bilstm)._model
     if isinstance(network, Network) and network.n_tags != n_tags:
         network.add_tags(n_tags)
         # Optimizers keep moments by this id, and those of the old shapes no longer fit
         with Shim.global_id_lock:
             Shim.global_id += 1
-            _shim(bilstm).id = Shim.global_id
+            shim_of(bilstm).id = Shim.global_id
     for node in (bilstm, model):
         node.set_dim("nO", n_tags, force=True)
     return model
@@ -178,7 +178,7 @@ def check_tags(model: Model, n_tags: int) -> None:
 
     RAISES (ValueError): Naming both numbers of tags.
     """
-    network = _shim(model.get_ref("output_layer"))._model
+    network = shim_of(model.get_ref("output_layer"))._model
     if isinstance(network, Network) and network.n_tags != n_tags:
         raise ValueError(
             _mismatch("tags", network.n_tags, n_tags)
@@ -195,7 +195,7 @@ def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) ->
             "BiLSTMCRF can't be initialized without the width of its tok2vec and the number of "
             "tags. Initialize it through the component: nlp.initialize(get_examples)."
         )
-    shim = _shim(model)
+    shim = shim_of(model)
     sizes = (n_inputs, shim._model.hidden_width, shim._model.depth, model.get_dim("nO"))
     shim._model = Network(*sizes).to(get_torch_default_device())
     model.set_dim("nI", n_inputs)
@@ -205,16 +205,16 @@ def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) ->
 def _convert_inputs(
     model: Model, X: List[Floats2d], is_train: bool
 ) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
-    if not isinstance(_shim(model)._model, Network):
+    if not isinstance(shim_of(model)._model, Network):
         raise ValueError(Errors.E109.format(name="bilstm_crf_ner"))
     # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays
     flat = model.ops.xp.concatenate(X)  # [sum of lengths, n_inputs]
     lengths = [len(x) for x in X]
     rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
-    tokens = xp2torch(flat, requires_grad=is_train, device=_shim(model).device)
+    tokens = xp2torch(flat, requires_grad=is_train, device=shim_of(model).device)
 
     def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
-        return _per_doc(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
+        return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
 
     return ArgsKwargs(args=(tokens, torch.tensor(lengths), float(rate)), kwargs={}), from_torch
 
@@ -223,9 +223,9 @@ def _convert_outputs(
     model: Model, inputs_outputs: Tuple, is_train: bool
 ) -> Tuple[Potentials, Callable[[Potentials], ArgsKwargs]]:
     X, outputs = inputs_outputs
-    device = _shim(model).device
+    device = shim_of(model).device
     emissions, transitions, start, end = (cast(Any, torch2xp(output)) for output in outputs)
-    per_doc = _per_doc(emissions, [len(x) for x in X])
+    per_doc = rows_of_docs(emissions, [len(x) for x in X])
 
     def to_torch(d_potentials: Potentials) -> ArgsKwargs:
         gradients = (
@@ -242,29 +242,7 @@ def _convert_outputs(
 
 def torch_device(model: Model) -> torch.device:
     """The device that the network is on."""
-    return _shim(model.get_ref("output_layer")).device
-
-
-def _shim(bilstm: Model) -> PyTorchShim:
-    return cast(PyTorchShim, bilstm.shims[0])
-
-
-def _per_doc(flat: Floats2d, lengths: List[int]) -> List[Floats2d]:
-    """Rows of a flat array for each doc, as views."""
-    parts = []
-    start = 0
-    for length in lengths:
-        parts.append(flat[start : start + length])
-        start += length
-    return parts
-
-
-def _serialize(network: torch.nn.Module) -> bytes:
-    if not isinstance(network, Network):
-        return b""  # not initialized: there are no weights yet
-    buffer = io.BytesIO()
-    torch.save(network.state_dict(), buffer)
-    return buffer.getvalue()
+    return shim_of(model.get_ref("output_layer")).device
 
 
 def _deserialize(
@@ -272,8 +250,7 @@ def _deserialize(
 ) -> torch.nn.Module:
     if not state:
         return Blueprint(network.hidden_width, network.depth)
-    weights = torch.load(io.BytesIO(state), map_location=device, weights_only=True)
-    loaded = Network.from_state(weights)
+    loaded = Network.from_state(load_state(state, device))
     for what in ("hidden_width", "depth"):
         saved, expected = getattr(loaded, what), getattr(network, what)
         if saved != expected:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spacy import registry
 from spacy.tokens import Doc
 
-from spacy_bilstm_crf.embed import _casing, _characters
+from spacy_bilstm_crf.words import casing_of, characters_of
 
 from .conftest import entities, examples_for, train, trained_nlp, weights
 
@@ -162,9 +162,9 @@ def test_any_unicode_works(words):
 
 
 def test_long_words_lose_their_middle():
-    assert _characters("abcdefgh", 4) == [1 + ord(c) for c in "abgh"]
-    assert len(_characters("a" * 99, 7)) == 7
-    assert len(set(_characters("日本語", 40))) == 3
+    assert characters_of("abcdefgh", 4) == [1 + ord(c) for c in "abgh"]
+    assert len(characters_of("a" * 99, 7)) == 7
+    assert len(set(characters_of("日本語", 40))) == 3
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_long_words_lose_their_middle():
     ],
 )
 def test_casing(text, kind):
-    assert _casing(text) == kind
+    assert casing_of(text) == kind
 
 
 @each_kind
