@@ -1,0 +1,174 @@
+"""Train one row of the accuracy table with several seeds and write what came out.
+
+    python benchmarks/accuracy/run.py ROW [--seeds 0 1 2] [--jobs 2] [--vectors FOLDER]
+    python benchmarks/accuracy/run.py --table
+
+Each seed is a `spacy train` of its own with one thread; the model is the one that was best on
+the development part, and the test part is scored once, with it. Scores are exact-match micro F
+of entities. The data must be converted already (`python -m spacy project run convert . --vars.dataset
+DATASET`); `--vectors` is a folder that `spacy init vectors` made. Results go to
+benchmarks/accuracy/results/ROW.json.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, List
+
+import spacy
+from spacy.training import Corpus
+
+ROOT = Path(__file__).parent.parent.parent
+RESULTS = Path(__file__).parent / "results"
+
+# Chosen on development scores alone
+ROWS: Dict[str, Dict[str, Any]] = {
+    "wnut17-glove_char_cnn": {
+        "dataset": "wnut17",
+        "config": "glove_char_cnn",
+        "overrides": {"training.max_steps": 9000},
+    },
+    "wnut17-ner": {"dataset": "wnut17", "config": None, "overrides": {}},
+    "ncbi-disease-glove_char_cnn": {
+        "dataset": "ncbi-disease",
+        "config": "glove_char_cnn",
+        "overrides": {"training.max_steps": 18000},
+    },
+    "ncbi-disease-ner": {"dataset": "ncbi-disease", "config": None, "overrides": {}},
+}
+
+
+def config_path(row: Dict[str, Any], folder: Path) -> Path:
+    """A shipped config, or the stock `ner` as spaCy's own accuracy config has it."""
+    if row["config"] is not None:
+        return ROOT / "configs" / f"{row['config']}.cfg"
+    path = folder / "stock.cfg"
+    if not path.exists():
+        options = ["--pipeline", "ner", "--optimize", "accuracy", "--force"]
+        command = [sys.executable, "-m", "spacy", "init", "config", str(path), *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def run_seed(row: Dict[str, Any], seed: int, vectors: str, folder: Path) -> Dict[str, Any]:
+    """Train and score one seed."""
+    data = ROOT / "corpus" / row["dataset"]
+    output, log = folder / f"seed{seed}", folder / f"seed{seed}.jsonl"
+    settings = {
+        "paths.train": data / "train",
+        "paths.dev": data / "dev",
+        "paths.vectors": vectors,
+        "system.seed": seed,
+        "training.logger.@loggers": "spacy.ConsoleLogger.v3",
+        "training.logger.progress_bar": "null",
+        "training.logger.output_file": log,
+        **row["overrides"],
+    }
+    overrides = [f"--{name}={value}" for name, value in settings.items()]
+    command = [sys.executable, "-m", "spacy", "train", str(config_path(row, folder))]
+    subprocess.run(
+        [*command, "--output", str(output), *overrides],
+        check=True,
+        stdout=(folder / f"seed{seed}.log").open("w"),
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    curve = [json.loads(line) for line in log.read_text().splitlines()]
+    curve = [
+        {
+            "step": entry["step"],
+            "epoch": entry["epoch"],
+            "loss": next(iter(entry["losses"].values())),
+            "dev_f": 100 * entry["score"],
+        }
+        for entry in curve
+        if entry.get("score") is not None
+    ]
+    nlp = spacy.load(output / "model-best")
+    scores = {
+        part: nlp.evaluate(list(Corpus(data / part)(nlp)), batch_size=64)
+        for part in ("dev", "test")
+    }
+    best = max(curve, key=lambda entry: entry["dev_f"])
+    return {
+        "seed": seed,
+        "best_step": best["step"],
+        "best_epoch": best["epoch"],
+        **{
+            f"{part}_{key[-1]}": 100 * s[key]
+            for part, s in scores.items()
+            for key in ("ents_p", "ents_r", "ents_f")
+        },
+        "curve": curve,
+    }
+
+
+def summary(values: List[float]) -> Dict[str, float]:
+    """Mean and standard deviation of the sample."""
+    return {
+        "mean": statistics.mean(values),
+        "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+    }
+
+
+def run_row(name: str, seeds: List[int], jobs: int, vectors: str) -> None:
+    """Train all seeds of a row and write its JSON file."""
+    row = ROWS[name]
+    with tempfile.TemporaryDirectory(prefix=f"{name}-") as temporary:
+        folder = Path(temporary)
+        config = config_path(row, folder).read_text()
+        with ThreadPoolExecutor(jobs) as pool:
+            runs = list(pool.map(lambda seed: run_seed(row, seed, vectors, folder), seeds))
+    result = {
+        "row": name,
+        **row,
+        "vectors": "null" if vectors == "null" else Path(vectors).name,
+        "versions": {"spacy": spacy.__version__, "python": sys.version.split()[0]},
+        "dev_f": summary([run["dev_f"] for run in runs]),
+        "test_f": summary([run["test_f"] for run in runs]),
+        "runs": runs,
+        "config_text": config,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(f"{name}: dev {result['dev_f']}, test {result['test_f']}")
+
+
+def table() -> str:
+    """The results as a Markdown table."""
+    lines = ["| data | config | seeds | dev F | test F |", "| --- | --- | --- | --- | --- |"]
+    for path in sorted(RESULTS.glob("*.json")):
+        result = json.loads(path.read_text())
+        config = result["config"] or "spaCy's `ner`, accuracy config"
+        cells = [
+            f"{result[key]['mean']:.1f} ± {result[key]['sd']:.1f}" for key in ("dev_f", "test_f")
+        ]
+        lines.append(
+            f"| {result['dataset']} | {config} | {len(result['runs'])} | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("row", nargs="?", choices=ROWS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--vectors", default="null")
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.table or arguments.row is None:
+        print(table())
+    else:
+        run_row(arguments.row, arguments.seeds, arguments.jobs, arguments.vectors)
+
+
+if __name__ == "__main__":
+    main()
