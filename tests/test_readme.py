@@ -8,7 +8,7 @@ import pytest
 import spacy
 from thinc.api import Config
 
-from spacy_bilstm_crf import BiLSTMCRF
+from spacy_bilstm_crf import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed, SGDMomentum
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf8")
@@ -37,16 +37,28 @@ def test_the_config_block_is_the_shipped_one_and_the_default():
     assert set(shipped) == {*default, "factory"}
 
 
+def parameters(function):
+    return set(inspect.signature(function).parameters)
+
+
 @pytest.mark.parametrize(
     "heading, expected",
     [
         ("The factory", {"model", "incorrect_spans_key", "scorer"}),
-        ("The architecture", set(inspect.signature(BiLSTMCRF).parameters)),
+        ("The architecture", parameters(BiLSTMCRF)),
+        ("The layers", parameters(CharCNNEmbed) | parameters(CharBiLSTMEmbed)),
+        ("The optimizer", parameters(SGDMomentum)),
     ],
 )
 def test_options_tables_are_complete(heading, expected):
     table = README.split(f"\n{heading} ")[1].split("\n\n")[1]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == expected
+
+
+def test_every_variable_of_the_project_that_is_named_exists():
+    project = (ROOT / "project.yml").read_text()
+    for name in re.findall(r"--vars\.(\w+)", README):
+        assert f"\n  {name}: " in project
 
 
 def test_every_make_target_and_file_that_is_named_exists():

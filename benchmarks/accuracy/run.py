@@ -5,8 +5,11 @@
 
 Each seed is a `spacy train` of its own with one thread; the model is the one that was best on
 the development part, and the test part is scored once, with it. Scores are exact-match micro F
-of entities. The data must be converted already (`python -m spacy project run convert . --vars.dataset
-DATASET`); `--vectors` is a folder that `spacy init vectors` made. Results go to
+of entities. The data must be converted before:
+
+    python -m spacy project run convert . --vars.dataset DATASET
+
+`--vectors` is a folder that `spacy init vectors` made. Results go to
 benchmarks/accuracy/results/ROW.json.
 """
 
