@@ -17,8 +17,10 @@ from .model import Potentials, torch_device
 
 Mask = Optional[np.ndarray]  # bool [tokens, tags], None where all is allowed
 
-# A bucket is closed when padding would make it this much larger than its own tokens
+# A bucket is closed when padding would make it this much larger than its own tokens, but not
+# while it is small: then a step costs the same for one doc as for ten
 MAX_PADDING = 0.25
+SMALL_BUCKET = 2048  # tokens, with padding
 
 
 class Wrong(NamedTuple):
@@ -37,7 +39,7 @@ def buckets(lengths: Sequence[int]) -> Iterator[np.ndarray]:
         if lengths[i] == 0:
             continue
         padded = lengths[i] * (len(group) + 1)
-        if group and padded > (1 + MAX_PADDING) * (n_tokens + lengths[i]):
+        if group and padded > max(SMALL_BUCKET, (1 + MAX_PADDING) * (n_tokens + lengths[i])):
             yield np.array(group)
             group, n_tokens = [], 0
         group.append(int(i))
