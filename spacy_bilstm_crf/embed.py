@@ -8,14 +8,13 @@ from spacy.tokens import Doc
 from thinc.api import (
     ArgsKwargs,
     Model,
-    PyTorchWrapper_v3,
     get_torch_default_device,
     torch2xp,
     xp2torch,
 )
 from thinc.types import Floats2d
 
-from .shim import dump_state, load_state, rows_of_docs, shim_of
+from .shim import load_state, rows_of_docs, shim_of, torch_layer
 from .word_network import Words
 from .words import CASING, Blueprint, Network, words_of_docs
 
@@ -102,14 +101,13 @@ def _settings(
 
 
 def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2d]]:
-    model: Model = PyTorchWrapper_v3(
+    model = torch_layer(
+        name,
         Blueprint(settings),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
-        serialize_model=dump_state,
-        deserialize_model=_deserialize,
+        deserialize=_deserialize,
     )
-    model.name = name
     model.init = _init
     model.attrs["counts"] = {}  # words of the table, in the order of its rows
     model.attrs["vectors_width"] = 0  # of the pipeline that the layer was initialized in

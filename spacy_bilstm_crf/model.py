@@ -12,9 +12,7 @@ from thinc.api import (
     ArgsKwargs,
     Model,
     Ops,
-    PyTorchGradScaler,
     PyTorchShim,
-    PyTorchWrapper_v3,
     Shim,
     chain,
     get_torch_default_device,
@@ -25,7 +23,7 @@ from thinc.types import Floats1d, Floats2d
 
 from .network import BiLSTMCRF as Network
 from .network import Blueprint
-from .shim import dump_state, load_state, rows_of_docs, shim_of
+from .shim import load_state, rows_of_docs, shim_of, torch_layer
 
 
 @dataclass
@@ -110,16 +108,14 @@ def BiLSTMCRF(
             "BiLSTMCRF: mixed_precision is left off, as there is no GPU in use.", stacklevel=2
         )
         mixed_precision = False
-    bilstm: Model = PyTorchWrapper_v3(
+    bilstm = torch_layer(
+        "bilstm_crf",
         Blueprint(hidden_width, depth),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
+        deserialize=_deserialize,
         mixed_precision=mixed_precision,
-        grad_scaler=PyTorchGradScaler(mixed_precision),
-        serialize_model=dump_state,
-        deserialize_model=_deserialize,
     )
-    bilstm.name = "bilstm_crf"
     bilstm.init = _init
     if dropout is None:
         # [training] dropout is written into this attribute of every node that has it

@@ -1,11 +1,59 @@
-"""What the layers share that wrap a torch network in Thinc's shim."""
+"""How the layers of this package wrap a torch network for Thinc."""
 
 import io
-from typing import Dict, List, cast
+from typing import Callable, Dict, List, cast
 
 import torch
-from thinc.api import Model, PyTorchShim
-from thinc.types import Floats2d
+from thinc.api import Model, Optimizer, PyTorchGradScaler, PyTorchShim, torch2xp, xp2torch
+from thinc.layers.pytorchwrapper import forward
+from thinc.types import Floats2d, FloatsXd
+
+
+class InPlaceShim(PyTorchShim):
+    """Thinc's shim, but an update leaves the parameters' own tensors in place.
+
+    Thinc's gives a parameter a new tensor at every step, which is a view of the last one when
+    the optimizer works in place, as it does on a CPU. The views hold on to one another: memory
+    grows with every step of training.
+    """
+
+    def finish_update(self, optimizer: Optimizer) -> None:
+        """Update the parameters with their gradients, and set those to zero."""
+        for name, parameter in self._model.named_parameters():
+            if parameter.grad is None:
+                continue
+            if not self._grad_scaler.found_inf:  # a gradient that overflowed is of no use
+                weights, _ = optimizer(
+                    (self.id, name),
+                    cast(FloatsXd, torch2xp(parameter.data)),
+                    cast(FloatsXd, torch2xp(parameter.grad)),
+                )
+                updated = xp2torch(weights, device=parameter.device)
+                if updated.data_ptr() != parameter.data_ptr():
+                    parameter.data.copy_(updated)
+            parameter.grad.zero_()
+        self._grad_scaler.update()
+
+
+def torch_layer(
+    name: str,
+    network: torch.nn.Module,
+    *,
+    convert_inputs: Callable,
+    convert_outputs: Callable,
+    deserialize: Callable,
+    mixed_precision: bool = False,
+) -> Model:
+    """A Thinc layer around a torch network. The arguments are `PyTorchWrapper_v3`'s."""
+    shim = InPlaceShim(
+        network,
+        mixed_precision=mixed_precision,
+        grad_scaler=PyTorchGradScaler(mixed_precision),
+        serialize_model=dump_state,
+        deserialize_model=deserialize,
+    )
+    attrs = {"convert_inputs": convert_inputs, "convert_outputs": convert_outputs}
+    return Model(name, forward, attrs=attrs, shims=[shim], dims={"nI": None, "nO": None})
 
 
 def shim_of(model: Model) -> PyTorchShim:

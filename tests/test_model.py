@@ -6,7 +6,6 @@ from thinc.api import NumpyOps
 
 from spacy_bilstm_crf import Potentials
 from spacy_bilstm_crf.model import check_tags
-from spacy_bilstm_crf.shim import dump_state, load_state, rows_of_docs
 
 from .conftest import examples_for, make_nlp, train
 
@@ -82,19 +81,3 @@ def test_resizing(nlp):
     check_tags(model, 13)
     with pytest.raises(ValueError, match=r"tags = 13.*tags = 9"):
         check_tags(model, 9)
-
-
-def test_state_as_bytes(nlp):
-    network = nlp.get_pipe("ner").model.get_ref("output_layer").shims[0]._model
-    state = load_state(dump_state(network), "cpu")
-    assert set(state) == set(network.state_dict())
-    assert all((state[name] == value).all() for name, value in network.state_dict().items())
-
-
-def test_rows_of_docs():
-    flat = np.arange(6).reshape(3, 2)
-    assert [part.tolist() for part in rows_of_docs(flat, [1, 0, 2])] == [
-        [[0, 1]],
-        [],
-        [[2, 3], [4, 5]],
-    ]

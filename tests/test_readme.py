@@ -1,5 +1,6 @@
 """The README's snippets run, and its tables name what is there."""
 
+import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -53,6 +54,14 @@ def parameters(function):
 def test_options_tables_are_complete(heading, expected):
     table = README.split(f"\n{heading} ")[1].split("\n\n")[1]
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == expected
+
+
+def test_the_accuracy_table_is_made_from_the_results():
+    path = ROOT / "benchmarks" / "accuracy" / "run.py"
+    spec = importlib.util.spec_from_file_location("accuracy", path)
+    accuracy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(accuracy)
+    assert accuracy.in_readme(README) == README
 
 
 def test_every_variable_of_the_project_that_is_named_exists():

@@ -1,7 +1,7 @@
 """Train one row of the accuracy table with several seeds and write what came out.
 
     python benchmarks/accuracy/run.py ROW [--seeds 0 1 2] [--jobs 2] [--vectors FOLDER]
-    python benchmarks/accuracy/run.py --table
+    python benchmarks/accuracy/run.py --table    (puts the results into the README)
 
 Each seed is a `spacy train` of its own with one thread; the model is the one that was best on
 the development part, and the test part is scored once, with it. Scores are exact-match micro F
@@ -30,6 +30,8 @@ from spacy.training import Corpus
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent / "results"
 
+MARKERS = ("<!-- accuracy: made by benchmarks/accuracy/run.py --table -->", "<!-- end -->")
+
 # Chosen on development scores alone
 ROWS: Dict[str, Dict[str, Any]] = {
     "wnut17-glove_char_cnn": {
@@ -37,6 +39,7 @@ ROWS: Dict[str, Dict[str, Any]] = {
         "config": "glove_char_cnn",
         "overrides": {"training.max_steps": 9000},
     },
+    "wnut17-bilstm_crf": {"dataset": "wnut17", "config": "bilstm_crf", "overrides": {}},
     "wnut17-ner": {"dataset": "wnut17", "config": None, "overrides": {}},
     "ncbi-disease-glove_char_cnn": {
         "dataset": "ncbi-disease",
@@ -149,13 +152,19 @@ def table() -> str:
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text())
         config = result["config"] or "spaCy's `ner`, accuracy config"
-        cells = [
-            f"{result[key]['mean']:.1f} ± {result[key]['sd']:.1f}" for key in ("dev_f", "test_f")
-        ]
-        lines.append(
-            f"| {result['dataset']} | {config} | {len(result['runs'])} | {' | '.join(cells)} |"
-        )
+        vectors = "" if result["vectors"] == "null" else f", {result['vectors']}"
+        cells = [result["dataset"], config + vectors, str(len(result["runs"]))]
+        for key in ("dev_f", "test_f"):
+            cells.append(f"{result[key]['mean']:.1f} ± {result[key]['sd']:.1f}")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def in_readme(readme: str) -> str:
+    """The README with the table between its markers."""
+    before, rest = readme.split(MARKERS[0])
+    _, after = rest.split(MARKERS[1])
+    return f"{before}{MARKERS[0]}\n{table()}\n{MARKERS[1]}{after}"
 
 
 def main() -> None:
@@ -168,6 +177,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     if arguments.table or arguments.row is None:
+        path = ROOT / "README.md"
+        path.write_text(in_readme(path.read_text(encoding="utf8")), encoding="utf8")
         print(table())
     else:
         run_row(arguments.row, arguments.seeds, arguments.jobs, arguments.vectors)

@@ -1,0 +1,54 @@
+"""The shim around torch networks."""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from thinc.api import SGD, Adam
+
+from spacy_bilstm_crf.shim import dump_state, load_state, rows_of_docs
+
+from .conftest import examples_for, make_nlp, train
+
+
+@pytest.mark.parametrize("optimizer", [Adam(0.01), SGD(0.01)])
+def test_training_keeps_its_tensors(optimizer):
+    nlp = make_nlp()
+    train(nlp, examples_for(nlp), steps=3, optimizer=optimizer)
+    network = nlp.get_pipe("ner").model.get_ref("output_layer").shims[0]._model
+    places = [parameter.data_ptr() for parameter in network.parameters()]
+    gc.collect()
+    before = sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+    train(nlp, examples_for(nlp), steps=20, optimizer=optimizer)
+    gc.collect()
+    assert sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects()) == before
+    assert [parameter.data_ptr() for parameter in network.parameters()] == places
+
+
+def test_an_optimizer_that_returns_new_arrays_is_heeded():
+    ner = make_nlp().get_pipe("ner")
+    shim = ner.model.get_ref("output_layer").shims[0]
+    for parameter in shim._model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    shim.finish_update(lambda key, weights, gradient: (np.full_like(weights, 7.0), gradient))
+    for parameter in shim._model.parameters():
+        assert (parameter == 7.0).all()
+        assert not parameter.grad.any()
+
+
+def test_state_as_bytes():
+    network = make_nlp().get_pipe("ner").model.get_ref("output_layer").shims[0]._model
+    state = load_state(dump_state(network), "cpu")
+    assert set(state) == set(network.state_dict())
+    assert all((state[name] == value).all() for name, value in network.state_dict().items())
+    assert dump_state(torch.nn.Module()) == b""
+
+
+def test_rows_of_docs():
+    flat = np.arange(6).reshape(3, 2)
+    assert [part.tolist() for part in rows_of_docs(flat, [1, 0, 2])] == [
+        [[0, 1]],
+        [],
+        [[2, 3], [4, 5]],
+    ]
