@@ -38,7 +38,8 @@ def CharCNNEmbed(
     filters (int): Number of filters over the characters.
     window (int): Number of characters that a filter sees.
     lower (bool): Look words up in lower case.
-    zero_digits (bool): Look words up with all digits as 0, where they have no vector as is.
+    zero_digits (bool): Let all digits count as 0: 1987 and 2031 are one word. It starts from
+        the vector of the first that is met in training, or of the form with zeros.
     casing (bool): Embed how a word is capitalised.
     attrs (Sequence[str]): Token attributes to embed as well, such as SHAPE, SUFFIX or POS.
     attr_width (int): Width of the vector of each attribute and of the casing.
