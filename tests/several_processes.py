@@ -10,11 +10,13 @@ import sys
 
 import spacy.language
 import torch
+from spacy.util import fix_random_seed
 
 from .conftest import entities, trained_nlp
 
 
 def main(factory, start_method):
+    fix_random_seed(0)
     # Several threads are what goes wrong after a fork
     torch.set_num_threads(2)
     spacy.language.mp = multiprocessing.get_context(start_method)
