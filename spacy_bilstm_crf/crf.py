@@ -182,7 +182,7 @@ def negative_log_likelihood(
 def divergence(
     scores: Scores, tutor: Scores, lengths: Tensor, legal: Legality, allowed: Tensor
 ) -> Tuple[Tensor, Scores]:
-    """KL(tutor || scores) of each sequence's taggings, and the gradient of the sum.
+    """KL(tutor || scores) of the sequences' taggings, and the gradient of the sum.
 
     Both are CRFs over the same taggings, so the divergence is
     log Z - log Z' - E'[score - score'] with E' the tutor's expectation, and its gradient
@@ -193,7 +193,8 @@ def divergence(
     lengths (Tensor): Length of each sequence, at least 1, int64 [B].
     legal (Legality): What the tag scheme allows.
     allowed (Tensor): Tags that each token may have, bool [B, T, K].
-    RETURNS (Tuple[Tensor, Scores]): Divergence of each sequence [B], nats, and gradient.
+    RETURNS (Tuple[Tensor, Scores]): Divergences [B] in nats, and the gradient. Only their sum
+        is exact: the part of the shared scores is spread evenly over the sequences.
     """
     ours = forward_backward(scores, lengths, legal, allowed)
     theirs = forward_backward(tutor, lengths, legal, allowed)
@@ -201,7 +202,7 @@ def divergence(
     target = theirs.gradient(ones)
     actual = ours.gradient(ones)
     difference = Scores(*(a.detach().double() - b.detach().double() for a, b in zip(scores, tutor)))
-    # The shared scores count in every sequence; only their sum over the batch is needed
+    # Expected transitions are known summed over the batch, which is all that is needed
     expected = (target.emissions * difference.emissions).sum((1, 2))
     shared = sum((t * d).sum() for t, d in zip(target[1:], difference[1:]))
     loss = ours.log_partition - theirs.log_partition - expected - shared / len(lengths)

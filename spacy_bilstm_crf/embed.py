@@ -139,8 +139,8 @@ def _convert_inputs(
     _check_vectors(model, X)
     words = words_of_docs(network, model.attrs["counts"], X, is_train)
     device = shim_of(model).device
-    moved = (part if i == 3 else part.to(device) for i, part in enumerate(words))
-    return ArgsKwargs(args=(Words(*moved),), kwargs={}), _no_gradient
+    moved = Words(*(part.to(device) for part in words))._replace(lengths=words.lengths)
+    return ArgsKwargs(args=(moved,), kwargs={}), _no_gradient
 
 
 def _check_vectors(model: Model, docs: List[Doc]) -> None:

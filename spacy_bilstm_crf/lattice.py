@@ -66,12 +66,19 @@ class Batch:
         )
 
     def mask(self, masks: Sequence[Mask]) -> Tensor:
-        """Masks of these docs, padded; what is not masked is allowed. [B, T, K] bool."""
+        """These docs' masks out of those of all docs, padded with "allowed". [B, T, K] bool."""
         padded = np.ones(self.scores.emissions.shape, dtype=bool)
-        for row, mask in enumerate(masks):
+        for row, doc in enumerate(self.docs):
+            mask = masks[doc]
             if mask is not None:
                 padded[row, : len(mask)] = mask
         return torch.from_numpy(padded).to(self.device)
+
+
+def batches(potentials: Potentials, device: torch.device) -> Iterator[Batch]:
+    """All docs that have tokens, in batches of similar length."""
+    for docs in buckets([len(doc) for doc in potentials.emissions]):
+        yield Batch(potentials, docs, device)
 
 
 def decode(
@@ -84,11 +91,10 @@ def decode(
     device = torch_device(model)
     legality = _legality(legal, device)
     decoded = [np.zeros(0, dtype=np.int64)] * len(potentials.emissions)
-    for docs in buckets([len(doc) for doc in potentials.emissions]):
-        batch = Batch(potentials, docs, device)
-        mask = batch.mask([allowed[i] for i in docs])
+    for batch in batches(potentials, device):
+        mask = batch.mask(allowed)
         best = crf.viterbi(batch.scores, batch.lengths, legality, mask).cpu().numpy()
-        for doc, path, size in zip(docs, best, batch.sizes):
+        for doc, path, size in zip(batch.docs, best, batch.sizes):
             decoded[doc] = path[:size]
     return decoded
 
@@ -108,9 +114,8 @@ def loss_and_gradient(
     device = torch_device(model)
     legality = _legality(legal, device)
     total = _Total(model, potentials)
-    for docs in buckets([len(doc) for doc in potentials.emissions]):
-        batch = Batch(potentials, docs, device)
-        row_of = {int(doc): row for row, doc in enumerate(docs)}
+    for batch in batches(potentials, device):
+        row_of = {int(doc): row for row, doc in enumerate(batch.docs)}
         here = [entity for entity in wrong if entity.doc in row_of]
         rows = [row_of[entity.doc] for entity in here]
         n_tags = batch.scores.emissions.shape[-1]
@@ -122,8 +127,8 @@ def loss_and_gradient(
             batch.scores,
             batch.lengths,
             legality,
-            batch.mask([allowed[i] for i in docs]),
-            batch.mask([gold[i] for i in docs]),
+            batch.mask(allowed),
+            batch.mask(gold),
             wrong_rows=torch.tensor(rows, dtype=torch.long, device=device),
             wrong=sets.to(device),
         )
@@ -145,11 +150,11 @@ def divergence(
     device = torch_device(model)
     legality = _legality(legal, device)
     total = _Total(model, potentials)
-    for docs in buckets([len(doc) for doc in potentials.emissions]):
-        batch = Batch(potentials, docs, device)
-        theirs = Batch(tutor, docs, device)
-        mask = batch.mask([allowed[i] for i in docs])
-        loss, gradient = crf.divergence(batch.scores, theirs.scores, batch.lengths, legality, mask)
+    for batch in batches(potentials, device):
+        theirs = Batch(tutor, batch.docs, device)
+        loss, gradient = crf.divergence(
+            batch.scores, theirs.scores, batch.lengths, legality, batch.mask(allowed)
+        )
         total.add(batch, loss, gradient)
     return total.loss, total.gradient()
 
@@ -159,7 +164,6 @@ class _Total:
 
     def __init__(self, model: Model, potentials: Potentials):
         self.loss = 0.0
-        self._ops = model.ops
         self._emissions: List[Floats2d] = [
             model.ops.alloc2f(*doc.shape) for doc in potentials.emissions
         ]

@@ -4,6 +4,7 @@ With K labels there are 4 K + 1 tags: "O", then "B-X", "I-X", "L-X", "U-X" for e
 turn, so that adding a label appends four tags and leaves the others where they are.
 """
 
+from functools import lru_cache
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -58,16 +59,19 @@ def can_follow(tag: str, following: str) -> bool:
 
 
 def legal_tags(labels: Sequence[str]) -> LegalTags:
-    """Legality of every tag and of every pair of tags."""
+    """Legality of every tag and of every pair of tags. Not to be written to: it is kept."""
+    return _legal_tags(tuple(labels))
+
+
+@lru_cache(maxsize=32)
+def _legal_tags(labels: Tuple[str, ...]) -> LegalTags:
     tags = biluo_tags(labels)
-    opens = np.array([tag[0] in "BI" for tag in tags])
-    begins = np.array([tag[0] in "OBU" for tag in tags])
-    transitions = np.outer(~opens, begins)
-    for label in range(len(labels)):
-        before = [tag_id(BEGIN, label), tag_id(IN, label)]
-        after = [tag_id(IN, label), tag_id(LAST, label)]
-        transitions[np.ix_(before, after)] = True
-    return LegalTags(transitions=transitions, start=begins, end=~opens)
+    return LegalTags(
+        transitions=np.array([[can_follow(tag, after) for after in tags] for tag in tags]),
+        # A document starts and ends as if an outside token were before it and after it
+        start=np.array([can_follow("O", tag) for tag in tags]),
+        end=np.array([can_follow(tag, "O") for tag in tags]),
+    )
 
 
 def tags_of_span(span: LabelledSpan) -> List[int]:
