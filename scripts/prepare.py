@@ -63,11 +63,18 @@ def prepare_sec_filings(assets: Path, out: Path) -> None:
     write(read(assets / "FIN3.txt"), out / "test/sec-filings.conll")
 
 
+def prepare_conll2003(assets: Path, out: Path) -> None:
+    """Under the Reuters licence: whoever has the three files puts them into the assets."""
+    for part, name in (("train", "train"), ("dev", "testa"), ("test", "testb")):
+        write(read(assets / f"{name}.txt"), out / part / "conll2003.conll")
+
+
 DATASETS: Dict[str, Callable[[Path, Path], None]] = {
     "four-domains": prepare_four_domains,
     "wnut17": prepare_wnut17,
     "ncbi-disease": prepare_ncbi_disease,
     "sec-filings": prepare_sec_filings,
+    "conll2003": prepare_conll2003,
 }
 
 
