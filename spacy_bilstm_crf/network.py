@@ -1,10 +1,11 @@
 """The neural network, in torch alone: token vectors -> BiLSTM -> emissions."""
 
-from typing import Dict, Tuple
+from typing import Dict, Tuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
+
+from .lstm import bilstm
 
 # Emission of a tag that is added to a network which may be trained already. Low, so that
 # what the network predicts stays as it was until training says something about the tag.
@@ -83,7 +84,7 @@ class BiLSTMCRF(nn.Module):
         hidden = tokens[order]  # time-major: first tokens of all docs, second tokens, ...
         for lstm in self.lstms:
             hidden = self._locked_dropout(hidden, doc_of_token, len(lengths), dropout)
-            hidden = lstm(PackedSequence(hidden, batch_sizes))[0].data
+            hidden = bilstm(cast(nn.LSTM, lstm), hidden, batch_sizes)
         hidden = self._locked_dropout(hidden, doc_of_token, len(lengths), dropout)
         scores = self.emissions(hidden).float()
         emissions = torch.empty_like(scores).index_copy(0, order, scores)

@@ -19,7 +19,7 @@ NAMES = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def nlp():
     return spacy.blank("en")
 
@@ -147,6 +147,23 @@ def test_misaligned_gold_is_missing(nlp):
     reference.ents = [Span(reference, 1, 2, label="ORG")]
     predicted = Doc(nlp.vocab, words=["the", "U.", "S.A."], spaces=[True, False, False])
     assert gold_names(Example(predicted, reference)) == [{"O"}, EVERYTHING, EVERYTHING]
+
+
+@given(st.lists(st.sampled_from(["O", "-", "U-ORG", "B-ORG L-ORG", "B-ORG I-ORG L-ORG"])))
+def test_the_quick_way_for_equal_tokens_is_spacys_alignment(nlp, parts):
+    annotation = " ".join(parts).split()
+    words = ["a", "b", "a", "ab"] * len(annotation)
+    reference = Doc(nlp.vocab, words=words[: len(annotation)])
+    example = Example.from_dict(reference, {"entities": annotation})
+    quick = tags._gold_of_same_tokens(example, LABELS)
+    assert quick.tolist() == tags._gold_aligned(example, LABELS).tolist()
+
+
+@pytest.mark.parametrize("words", [["a", "b"], ["a", "b", " "], ["a", "b", "d"]])
+def test_other_tokens_are_aligned(nlp, words):
+    reference = Doc(nlp.vocab, words=["a", "b", " "])
+    example = Example(Doc(nlp.vocab, words=words), reference)
+    assert tags._gold_of_same_tokens(example, LABELS) is None
 
 
 def test_blocked_gold_is_missing(nlp):
