@@ -15,7 +15,7 @@ DIGITS = re.compile(r"\d")
 ATTRIBUTE_ROWS = 2000
 CASING = "CASING"
 CASINGS = ("other", "lower", "upper", "title", "mixed", "digits", "some digits")
-# The share of times that a word seen once in training stands for unknown words
+# The share of times that a word seen once in training is treated as if it had not been seen
 # (Lample et al. 2016, section 4.3)
 SINGLETON_DROPOUT = 0.5
 
@@ -51,7 +51,7 @@ def words_of_docs(
     counts (Dict[str, int]): Words that have a row in the table, in the order of the rows,
         with how often they were seen; added to in training.
     docs (List[Doc]): The docs.
-    is_train (bool): Whether words are learned, and rare ones may stand for unknown words.
+    is_train (bool): Whether words are learned, and rare ones may be treated as unseen.
     """
     settings = network.settings
     vocab = docs[0].vocab
@@ -67,8 +67,8 @@ def words_of_docs(
     for text, form in zip(texts, forms):
         row = row_of.get(form, -1)
         if is_train and row >= 0 and counts[form] == 1 and torch.rand(()) < SINGLETON_DROPOUT:
-            row = -1
-        elif row < 0:
+            row = -1  # as if it were not in the training data
+        if row < 0:
             vector = _pretrained(vocab, text, form)
             if vector is not None:
                 row = -2 - len(static)

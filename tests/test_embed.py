@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spacy import registry
 from spacy.tokens import Doc
 
-from spacy_bilstm_crf.words import casing_of, characters_of
+from spacy_bilstm_crf.words import casing_of, characters_of, words_of_docs
 
 from .conftest import entities, examples_for, train, trained_nlp, weights
 
@@ -114,6 +114,25 @@ def test_words_are_counted_once_for_each_doc():
     assert counts["london"] == 1
     train(nlp, examples_for(nlp, [("London London", {"entities": []})]), steps=2)
     assert counts["london"] == 3
+
+
+def test_singletons_are_half_of_the_time_treated_as_unseen():
+    nlp = nlp_with_vectors()
+    text = "London Qwghlm Berlin Berlin"
+    train(nlp, examples_for(nlp, [(text, {"entities": []})]), steps=1)
+    counts = nlp.get_pipe("ner").model.get_ref("tok2vec").attrs["counts"]
+
+    def rows(is_train):
+        words = words_of_docs(network_of(nlp), counts, [nlp.make_doc(text)], is_train)
+        return words.rows[words.of_token].tolist()
+
+    london, qwghlm, berlin, _ = rows(is_train=False)
+    in_training = [rows(is_train=True) for _ in range(100)]
+    pretrained, unknown = -2, -1
+    assert {found[0] for found in in_training} == {london, pretrained}
+    assert {found[1] for found in in_training} == {qwghlm, unknown}
+    assert {found[2] for found in in_training} == {berlin}
+    assert 25 < [found[0] for found in in_training].count(london) < 75
 
 
 def test_singletons_teach_the_unknown_vector():
