@@ -203,8 +203,10 @@ def _convert_inputs(
 ) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
     if not isinstance(shim_of(model)._model, Network):
         raise ValueError(Errors.E109.format(name="bilstm_crf_ner"))
-    # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays
-    flat = model.ops.xp.concatenate(X)  # [sum of lengths, n_inputs]
+    # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays. For a doc
+    # without tokens a TransformerListener's array has no columns either.
+    nothing = model.ops.alloc2f(0, model.get_dim("nI"))
+    flat = model.ops.xp.concatenate([nothing, *(x for x in X if len(x))])  # [tokens, n_inputs]
     lengths = [len(x) for x in X]
     rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
     tokens = xp2torch(flat, requires_grad=is_train, device=shim_of(model).device)
