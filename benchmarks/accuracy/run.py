@@ -1,6 +1,7 @@
 """Train one row of the accuracy table with several seeds and write what came out.
 
     python benchmarks/accuracy/run.py ROW [--seeds 0 1 2] [--jobs 2] [--vectors FOLDER]
+        [--transformer NAME_OR_FOLDER]
     python benchmarks/accuracy/run.py --table    (puts the results into the README)
 
 Each seed is a `spacy train` of its own with one thread; the model is the one that was best on
@@ -10,7 +11,8 @@ of entities. The data must be converted before:
     python -m spacy project run convert . --vars.dataset DATASET
 
 `--vectors` is a folder that `spacy init vectors` made. Results go to
-benchmarks/accuracy/results/ROW.json.
+benchmarks/accuracy/results/ROW.json, seed by seed: seeds that are there already, with the same
+settings, are kept and not trained again.
 """
 
 import argparse
@@ -20,7 +22,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -34,19 +37,28 @@ MARKERS = ("<!-- accuracy: made by benchmarks/accuracy/run.py --table -->", "<!-
 
 # Chosen on development scores alone
 ROWS: Dict[str, Dict[str, Any]] = {
+    "conll2003-glove_char_cnn": {"dataset": "conll2003", "config": "glove_char_cnn"},
+    "conll2003-glove_char_lstm": {"dataset": "conll2003", "config": "glove_char_lstm"},
     "wnut17-glove_char_cnn": {
         "dataset": "wnut17",
         "config": "glove_char_cnn",
         "overrides": {"training.max_steps": 9000},
     },
-    "wnut17-bilstm_crf": {"dataset": "wnut17", "config": "bilstm_crf", "overrides": {}},
-    "wnut17-ner": {"dataset": "wnut17", "config": None, "overrides": {}},
+    "wnut17-transformer": {"dataset": "wnut17", "config": "transformer"},
+    "wnut17-bilstm_crf": {"dataset": "wnut17", "config": "bilstm_crf"},
+    "wnut17-ner": {"dataset": "wnut17", "config": None},
     "ncbi-disease-glove_char_cnn": {
         "dataset": "ncbi-disease",
         "config": "glove_char_cnn",
         "overrides": {"training.max_steps": 18000},
     },
-    "ncbi-disease-ner": {"dataset": "ncbi-disease", "config": None, "overrides": {}},
+    "ncbi-disease-ner": {"dataset": "ncbi-disease", "config": None},
+    "sec-filings-glove_char_cnn": {
+        "dataset": "sec-filings",
+        "config": "glove_char_cnn",
+        "overrides": {"training.max_steps": 4000, "training.eval_frequency": 100},
+    },
+    "sec-filings-ner": {"dataset": "sec-filings", "config": None},
 }
 
 
@@ -62,19 +74,19 @@ def config_path(row: Dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def run_seed(row: Dict[str, Any], seed: int, vectors: str, folder: Path) -> Dict[str, Any]:
+def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path) -> Dict[str, Any]:
     """Train and score one seed."""
     data = ROOT / "corpus" / row["dataset"]
     output, log = folder / f"seed{seed}", folder / f"seed{seed}.jsonl"
     settings = {
         "paths.train": data / "train",
         "paths.dev": data / "dev",
-        "paths.vectors": vectors,
+        **{f"paths.{name}": path for name, path in paths.items()},
         "system.seed": seed,
         "training.logger.@loggers": "spacy.ConsoleLogger.v3",
         "training.logger.progress_bar": "null",
         "training.logger.output_file": log,
-        **row["overrides"],
+        **row.get("overrides", {}),
     }
     overrides = [f"--{name}={value}" for name, value in settings.items()]
     command = [sys.executable, "-m", "spacy", "train", str(config_path(row, folder))]
@@ -90,7 +102,7 @@ def run_seed(row: Dict[str, Any], seed: int, vectors: str, folder: Path) -> Dict
         {
             "step": entry["step"],
             "epoch": entry["epoch"],
-            "loss": next(iter(entry["losses"].values())),
+            "loss": entry["losses"]["ner"],
             "dev_f": 100 * entry["score"],
         }
         for entry in curve
@@ -123,27 +135,59 @@ def summary(values: List[float]) -> Dict[str, float]:
     }
 
 
-def run_row(name: str, seeds: List[int], jobs: int, vectors: str) -> None:
-    """Train all seeds of a row and write its JSON file."""
+def pretrained(name_or_folder: str) -> str:
+    """What vectors or a transformer are called, without the folder they are in here."""
+    hub_config = Path(name_or_folder) / "config.json"
+    if hub_config.exists():
+        return json.loads(hub_config.read_text())["_name_or_path"]
+    return Path(name_or_folder).name
+
+
+def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str]) -> None:
+    """Train the seeds of a row that its JSON file does not have yet, adding each to it."""
     row = ROWS[name]
+    results = RESULTS / f"{name}.json"
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as temporary:
         folder = Path(temporary)
-        config = config_path(row, folder).read_text()
+        settings = {
+            "row": name,
+            **row,
+            "pretrained": {kind: pretrained(path) for kind, path in paths.items()},
+            "versions": {package: version(package) for package in ("spacy", "thinc", "torch")},
+            "config_text": config_path(row, folder).read_text(),
+        }
+        runs = {run["seed"]: run for run in kept_runs(results, settings)}
         with ThreadPoolExecutor(jobs) as pool:
-            runs = list(pool.map(lambda seed: run_seed(row, seed, vectors, folder), seeds))
+            to_do = [seed for seed in seeds if seed not in runs]
+            futures = [pool.submit(run_seed, row, seed, paths, folder) for seed in to_do]
+            for future in as_completed(futures):
+                run = future.result()
+                runs[run["seed"]] = run
+                write(results, settings, [runs[seed] for seed in sorted(runs)])
+
+
+def kept_runs(results: Path, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Runs that were made with these settings before."""
+    if not results.exists():
+        return []
+    found = json.loads(results.read_text())
+    if {key: found.get(key) for key in settings} == settings:
+        return found["runs"]
+    print(f"{results} is from other settings: starting over.")
+    return []
+
+
+def write(results: Path, settings: Dict[str, Any], runs: List[Dict[str, Any]]) -> None:
+    """Write the results of a row, as far as there are any."""
     result = {
-        "row": name,
-        **row,
-        "vectors": "null" if vectors == "null" else Path(vectors).name,
-        "versions": {"spacy": spacy.__version__, "python": sys.version.split()[0]},
+        **settings,
         "dev_f": summary([run["dev_f"] for run in runs]),
         "test_f": summary([run["test_f"] for run in runs]),
         "runs": runs,
-        "config_text": config,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    print(f"{name}: dev {result['dev_f']}, test {result['test_f']}")
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"{settings['row']}: {len(runs)} seeds, dev {result['dev_f']}, test {result['test_f']}")
 
 
 def table() -> str:
@@ -152,8 +196,8 @@ def table() -> str:
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text())
         config = result["config"] or "spaCy's `ner`, accuracy config"
-        vectors = "" if result["vectors"] == "null" else f", {result['vectors']}"
-        cells = [result["dataset"], config + vectors, str(len(result["runs"]))]
+        config = ", ".join([config, *result["pretrained"].values()])
+        cells = [result["dataset"], config, str(len(result["runs"]))]
         for key in ("dev_f", "test_f"):
             cells.append(f"{result[key]['mean']:.1f} ± {result[key]['sd']:.1f}")
         lines.append(f"| {' | '.join(cells)} |")
@@ -173,7 +217,8 @@ def main() -> None:
     parser.add_argument("row", nargs="?", choices=ROWS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--vectors", default="null")
+    parser.add_argument("--vectors")
+    parser.add_argument("--transformer")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     if arguments.table or arguments.row is None:
@@ -181,7 +226,9 @@ def main() -> None:
         path.write_text(in_readme(path.read_text(encoding="utf8")), encoding="utf8")
         print(table())
     else:
-        run_row(arguments.row, arguments.seeds, arguments.jobs, arguments.vectors)
+        paths = {"vectors": arguments.vectors, "transformer": arguments.transformer}
+        given = {kind: path for kind, path in paths.items() if path is not None}
+        run_row(arguments.row, arguments.seeds, arguments.jobs, given)
 
 
 if __name__ == "__main__":
