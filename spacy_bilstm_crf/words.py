@@ -11,6 +11,7 @@ from spacy.vocab import Vocab
 from .word_network import N_DIRECT_CHARACTERS, CharBiLSTM, CharCNN, WordEmbedding, Words
 
 DIGITS = re.compile(r"\d")
+PUNCTUATION = re.compile(r"[\W_]+")
 # What an attribute's table has rows for: spaCy's hashes are spread over them
 ATTRIBUTE_ROWS = 2000
 CASING = "CASING"
@@ -129,14 +130,24 @@ def _form(text: str, settings: Dict[str, Any]) -> str:
 
 
 def _pretrained(vocab: Vocab, text: str, form: str) -> Optional[np.ndarray]:
-    """The pretrained vector of a word as it is written, in lower case, or of its form."""
+    """The pretrained vector of a word, None if there is nothing that comes near.
+
+    As it is written, in lower case, its form; where the vectors were made from other tokens,
+    without its punctuation ("u.s." as "us"), or the mean of its parts ("anglo-swiss").
+    """
     if not vocab.vectors_length:
         return None
-    for candidate in (text, text.lower(), form):
+    parts = [part for part in PUNCTUATION.split(text.lower()) if part]
+    for candidate in (text, text.lower(), form, "".join(parts)):
         if vocab.has_vector(candidate):
-            vector = vocab.get_vector(candidate)
-            return np.asarray(vector.get() if hasattr(vector, "get") else vector, dtype=np.float32)
-    return None
+            return _vector(vocab, candidate)
+    known = [_vector(vocab, part) for part in parts if vocab.has_vector(part)]
+    return np.mean(known, axis=0) if known else None
+
+
+def _vector(vocab: Vocab, word: str) -> np.ndarray:
+    vector = vocab.get_vector(word)
+    return np.asarray(vector.get() if hasattr(vector, "get") else vector, dtype=np.float32)
 
 
 def characters_of(text: str, max_chars: int) -> List[int]:

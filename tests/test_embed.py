@@ -99,6 +99,14 @@ def test_digits_are_looked_up_as_zeros_where_the_number_has_no_vector():
     assert (embed(nlp, ["1987"])[0, :3] != VECTORS["0000"]).any()
 
 
+def test_vectors_of_words_that_were_made_from_other_tokens():
+    nlp = nlp_with_vectors()
+    found = embed(nlp, ["#London", "Lon-don.", "Paris-based", "London/Paris", "?!"])[:, :3]
+    london, paris = (np.array(VECTORS[word], dtype="float32") for word in ("london", "paris"))
+    np.testing.assert_array_equal(found[:4], [london, london, paris, (london + paris) / 2])
+    np.testing.assert_array_equal(found[4], network_of(nlp).unknown.detach().numpy()[0])
+
+
 def test_lower_case_is_a_setting():
     train_words = [("london LONDON", {"entities": []})]
     for lower, n_words in ((True, 1), (False, 2)):
