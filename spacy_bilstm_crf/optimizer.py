@@ -60,8 +60,9 @@ class _MomentumOptimizer(Optimizer):
         rate = lr_scale * self.learn_rate
         if self.L2:
             weights *= 1.0 - rate * self.L2
-        weights -= rate * velocity
-        gradient *= 0
+        step = ops.xp.multiply(velocity, rate, out=gradient)  # saves an array
+        weights -= step
+        gradient.fill(0)
         if self.averages is not None:
             if key not in self.averages:
                 self.averages[key] = ops.alloc(weights.shape, dtype="float32")

@@ -18,7 +18,7 @@ class InPlaceShim(PyTorchShim):
     """
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Update the parameters with their gradients, and set those to zero."""
+        """Update the parameters with their gradients, and forget those."""
         for name, parameter in self._model.named_parameters():
             if parameter.grad is None:
                 continue
@@ -31,7 +31,7 @@ class InPlaceShim(PyTorchShim):
                 updated = xp2torch(weights, device=parameter.device)
                 if updated.data_ptr() != parameter.data_ptr():
                     parameter.data.copy_(updated)
-            parameter.grad.zero_()
+            parameter.grad = None  # quicker than zeros, to which the next would be added
         self._grad_scaler.update()
 
 
