@@ -82,6 +82,7 @@ def BiLSTMCRF(
     depth: int = 1,
     dropout: Optional[float] = None,
     mixed_precision: bool = False,
+    learn_rate_factor: float = 1.0,
 ) -> Model[List[Doc], Potentials]:
     """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
 
@@ -92,6 +93,8 @@ def BiLSTMCRF(
         follows the training's `dropout`, which is what you want unless the tok2vec needs
         another rate.
     mixed_precision (bool): Run the LSTM in half precision where that is safe. Needs a GPU.
+    learn_rate_factor (float): What the optimizer's step size is multiplied with for this network,
+        the tok2vec not included. More than 1 where the tok2vec is trained already.
     """
     if hidden_width < 1 or depth < 1:
         raise ValueError(
@@ -102,6 +105,11 @@ def BiLSTMCRF(
         raise ValueError(
             f"BiLSTMCRF needs a dropout from 0 up to (not including) 1, or null, but the config "
             f"has dropout = {dropout}."
+        )
+    if not learn_rate_factor > 0.0:
+        raise ValueError(
+            f"BiLSTMCRF needs a learn_rate_factor above 0, but the config has {learn_rate_factor}. "
+            f"To keep a component as it is, name it in [training] frozen_components."
         )
     if mixed_precision and get_torch_default_device().type != "cuda":
         warnings.warn(
@@ -115,6 +123,7 @@ def BiLSTMCRF(
         convert_outputs=_convert_outputs,
         deserialize=_deserialize,
         mixed_precision=mixed_precision,
+        learn_rate_factor=learn_rate_factor,
     )
     bilstm.init = _init
     if dropout is None:

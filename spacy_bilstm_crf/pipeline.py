@@ -28,6 +28,7 @@ hidden_width = 128
 depth = 1
 dropout = null
 mixed_precision = false
+learn_rate_factor = 1.0
 
 [model.tok2vec]
 @architectures = "spacy.MultiHashEmbed.v2"

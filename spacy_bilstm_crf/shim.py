@@ -17,8 +17,14 @@ class InPlaceShim(PyTorchShim):
     grows with every step of training.
     """
 
+    learn_rate_factor = 1.0  # of this network's steps
+
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update the parameters with their gradients, and forget those."""
+        # `nlp.rehearse` passes a function that takes the gradients down, and nothing more
+        options = {}
+        if isinstance(optimizer, Optimizer):
+            options["lr_scale"] = self.learn_rate_factor
         for name, parameter in self._model.named_parameters():
             if parameter.grad is None:
                 continue
@@ -27,6 +33,7 @@ class InPlaceShim(PyTorchShim):
                     (self.id, name),
                     cast(FloatsXd, torch2xp(parameter.data)),
                     cast(FloatsXd, torch2xp(parameter.grad)),
+                    **options,
                 )
                 updated = xp2torch(weights, device=parameter.device)
                 if updated.data_ptr() != parameter.data_ptr():
@@ -43,8 +50,10 @@ def torch_layer(
     convert_outputs: Callable,
     deserialize: Callable,
     mixed_precision: bool = False,
+    learn_rate_factor: float = 1.0,
 ) -> Model:
-    """A Thinc layer around a torch network. The arguments are `PyTorchWrapper_v3`'s."""
+    """A Thinc layer around a torch network. The arguments are `PyTorchWrapper_v3`'s, and what
+    the optimizer's step size is multiplied with."""
     shim = InPlaceShim(
         network,
         mixed_precision=mixed_precision,
@@ -52,6 +61,7 @@ def torch_layer(
         serialize_model=dump_state,
         deserialize_model=deserialize,
     )
+    shim.learn_rate_factor = learn_rate_factor
     attrs = {"convert_inputs": convert_inputs, "convert_outputs": convert_outputs}
     return Model(name, forward, attrs=attrs, shims=[shim], dims={"nI": None, "nO": None})
 

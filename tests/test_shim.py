@@ -9,7 +9,7 @@ from thinc.api import SGD, Adam
 
 from spacy_bilstm_crf.shim import dump_state, load_state, rows_of_docs
 
-from .conftest import examples_for, make_nlp, train
+from .conftest import SMALL_MODEL, examples_for, make_nlp, train
 
 
 def count_tensors():
@@ -55,3 +55,19 @@ def test_rows_of_docs():
         [],
         [[2, 3], [4, 5]],
     ]
+
+
+def test_the_learn_rate_factor_scales_the_steps():
+    ner = make_nlp(model={**SMALL_MODEL, "learn_rate_factor": 3.0}).get_pipe("ner")
+    for model in (ner.model, ner.model.copy()):
+        shim = model.layers[-1].shims[0]
+        parameter = shim._model.emissions.bias
+        before = parameter.detach().clone()
+        parameter.grad = torch.ones_like(parameter)
+        shim.finish_update(SGD(0.1, grad_clip=0.0))
+        torch.testing.assert_close(parameter.detach(), before - 0.3)
+
+
+def test_a_learn_rate_factor_of_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"learn_rate_factor above 0.*-1.0.*frozen_components"):
+        make_nlp(model={**SMALL_MODEL, "learn_rate_factor": -1.0})
