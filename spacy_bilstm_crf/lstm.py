@@ -28,9 +28,8 @@ def bilstm(lstm: nn.LSTM, tokens: Tensor, batch_sizes: Tensor) -> Tensor:
     if small or tokens.device.type != "cpu" or not torch.is_grad_enabled():
         return lstm(PackedSequence(tokens, batch_sizes))[0].data
     backwards = reversal(batch_sizes)
-    parameters = [getattr(lstm, name) for name, _ in lstm.named_parameters()]
     forth, back = cast(Any, _BothWays.apply)(
-        tokens, tokens[backwards], batch_sizes.tolist(), *parameters
+        tokens, tokens[backwards], batch_sizes.tolist(), *lstm.parameters()
     )
     return torch.cat([forth, back[backwards]], 1)
 

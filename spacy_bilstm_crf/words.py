@@ -137,10 +137,13 @@ def _pretrained(vocab: Vocab, text: str, form: str) -> Optional[np.ndarray]:
     """
     if not vocab.vectors_length:
         return None
-    parts = [part for part in PUNCTUATION.split(text.lower()) if part]
-    for candidate in (text, text.lower(), form, "".join(parts)):
+    for candidate in (text, text.lower(), form):
         if vocab.has_vector(candidate):
             return _vector(vocab, candidate)
+    parts = [part for part in PUNCTUATION.split(text.lower()) if part]
+    joined = "".join(parts)
+    if vocab.has_vector(joined):
+        return _vector(vocab, joined)
     known = [_vector(vocab, part) for part in parts if vocab.has_vector(part)]
     return np.mean(known, axis=0) if known else None
 
