@@ -22,9 +22,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any, Dict, List
 
 import spacy
@@ -157,13 +158,16 @@ def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str]) -> No
             "config_text": config_path(row, folder).read_text(),
         }
         runs = {run["seed"]: run for run in kept_runs(results, settings)}
-        with ThreadPoolExecutor(jobs) as pool:
-            to_do = [seed for seed in seeds if seed not in runs]
-            futures = [pool.submit(run_seed, row, seed, paths, folder) for seed in to_do]
-            for future in as_completed(futures):
-                run = future.result()
-                runs[run["seed"]] = run
+        writing = Lock()
+
+        def add(seed: int) -> None:
+            run = run_seed(row, seed, paths, folder)
+            with writing:  # here, so that a seed that fails does not take the others with it
+                runs[seed] = run
                 write(results, settings, [runs[seed] for seed in sorted(runs)])
+
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(add, [seed for seed in seeds if seed not in runs]))
 
 
 def kept_runs(results: Path, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
