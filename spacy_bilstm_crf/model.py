@@ -81,6 +81,7 @@ def BiLSTMCRF(
     hidden_width: int = 128,
     depth: int = 1,
     dropout: Optional[float] = None,
+    locked_dropout: bool = True,
     mixed_precision: bool = False,
     learn_rate_factor: float = 1.0,
 ) -> Model[List[Doc], Potentials]:
@@ -89,9 +90,11 @@ def BiLSTMCRF(
     tok2vec (Model[List[Doc], List[Floats2d]]): Embeds the tokens.
     hidden_width (int): Units of each LSTM, per direction.
     depth (int): Number of bidirectional layers.
-    dropout (Optional[float]): Rate of locked dropout before and after each LSTM layer. None
-        follows the training's `dropout`, which is what you want unless the tok2vec needs
-        another rate.
+    dropout (Optional[float]): Rate of dropout before and after each LSTM layer. None follows
+        the training's `dropout`, which is what you want unless the tok2vec needs another rate.
+    locked_dropout (bool): Drop a feature from all tokens of a doc or from none of them (Gal
+        and Ghahramani 2016). False draws for each token on its own, which learns in fewer
+        epochs.
     mixed_precision (bool): Run the LSTM in half precision where that is safe. Needs a GPU.
     learn_rate_factor (float): What the optimizer's step size is multiplied with for this network,
         the tok2vec not included. More than 1 where the tok2vec is trained already.
@@ -131,6 +134,7 @@ def BiLSTMCRF(
         bilstm.attrs["dropout_rate"] = 0.0
     else:
         bilstm.attrs["fixed_dropout_rate"] = dropout
+    bilstm.attrs["locked_dropout"] = locked_dropout
     model: Model[List[Doc], Potentials] = chain(tok2vec, bilstm)
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", bilstm)
@@ -223,7 +227,9 @@ def _convert_inputs(
     def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
         return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
 
-    return ArgsKwargs(args=(tokens, torch.tensor(lengths), float(rate)), kwargs={}), from_torch
+    locked = bool(model.attrs["locked_dropout"])
+    arguments = ArgsKwargs(args=(tokens, torch.tensor(lengths), float(rate), locked), kwargs={})
+    return arguments, from_torch
 
 
 def _convert_outputs(

@@ -1,6 +1,6 @@
 """The neural network, in torch alone: token vectors -> BiLSTM -> emissions."""
 
-from typing import Dict, Tuple, cast
+from typing import Dict, Optional, Tuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,26 +66,31 @@ class BiLSTMCRF(nn.Module):
         return self.emissions.out_features
 
     def forward(
-        self, tokens: Tensor, lengths: Tensor, dropout: float
+        self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
     ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """Potentials of a batch of documents laid end to end.
 
         tokens (Tensor): Token vectors, [sum of lengths, n_inputs].
         lengths (Tensor): Number of tokens of each document, int64 on the CPU; 0 is allowed.
-        dropout (float): Rate at which whole features of a document are dropped, 0 to 1.
+        dropout (float): Rate at which features are dropped in training, 0 to 1.
+        locked (bool): Drop a feature from all tokens of a document or from none of them
+            (Gal and Ghahramani 2016), instead of from each token on its own.
         RETURNS (Tuple[Tensor, ...]): Float32 emissions [sum of lengths, n_tags], transitions
             [n_tags, n_tags], start and end scores [n_tags].
         """
         if not len(tokens):
             return tokens.new_zeros(0, self.n_tags), self.transitions, self.start, self.end
         packed, batch_sizes = packing_order(lengths)
-        of_doc = torch.repeat_interleave(torch.arange(len(lengths)), lengths)[packed]
-        order, doc_of_token = packed.to(tokens.device), of_doc.to(tokens.device)
+        order = packed.to(tokens.device)
+        doc_of_token = None
+        if locked:
+            of_doc = torch.repeat_interleave(torch.arange(len(lengths)), lengths)[packed]
+            doc_of_token = of_doc.to(tokens.device)
         hidden = tokens[order]  # time-major: first tokens of all docs, second tokens, ...
         for lstm in self.lstms:
-            hidden = self._locked_dropout(hidden, doc_of_token, len(lengths), dropout)
+            hidden = self._dropout(hidden, dropout, doc_of_token, len(lengths))
             hidden = bilstm(cast(nn.LSTM, lstm), hidden, batch_sizes)
-        hidden = self._locked_dropout(hidden, doc_of_token, len(lengths), dropout)
+        hidden = self._dropout(hidden, dropout, doc_of_token, len(lengths))
         scores = self.emissions(hidden).float()
         emissions = torch.empty_like(scores).index_copy(0, order, scores)
         return emissions, self.transitions, self.start, self.end
@@ -106,16 +111,16 @@ class BiLSTMCRF(nn.Module):
         self.start = nn.Parameter(nn.functional.pad(self.start.data, (0, new)))
         self.end = nn.Parameter(nn.functional.pad(self.end.data, (0, new)))
 
-    def _locked_dropout(
-        self, features: Tensor, doc_of_token: Tensor, n_docs: int, rate: float
+    def _dropout(
+        self, features: Tensor, rate: float, doc_of_token: Optional[Tensor], n_docs: int
     ) -> Tensor:
-        """Dropout with one mask for all tokens of a document (Gal and Ghahramani 2016)."""
+        """Dropout with one mask for all tokens of a document, or one for each token."""
         if not self.training or rate <= 0.0:
             return features
-        keep = 1.0 - rate
-        mask = torch.empty(n_docs, features.shape[1], device=features.device)
-        mask.bernoulli_(keep).div_(keep)
-        return features * mask[doc_of_token].to(features.dtype)
+        if doc_of_token is None:
+            return nn.functional.dropout(features, rate)
+        masks = nn.functional.dropout(features.new_ones(n_docs, features.shape[1]), rate)
+        return features * masks[doc_of_token]
 
 
 def packing_order(lengths: Tensor) -> Tuple[Tensor, Tensor]:

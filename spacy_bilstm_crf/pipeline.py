@@ -27,6 +27,7 @@ default_model_config = """
 hidden_width = 128
 depth = 1
 dropout = null
+locked_dropout = true
 mixed_precision = false
 learn_rate_factor = 1.0
 

@@ -51,13 +51,23 @@ def test_dropout_is_locked_within_a_doc_and_only_in_training(net):
     tokens = torch.ones(100, 6)
     doc_of_token = torch.repeat_interleave(torch.arange(2), lengths)
     net.train()
-    dropped = net._locked_dropout(tokens, doc_of_token, 2, 0.5)
+    dropped = net._dropout(tokens, 0.5, doc_of_token, 2)
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert (dropped[:50] == dropped[0]).all()
     assert (dropped[50:] == dropped[50]).all()
     assert not torch.equal(net(tokens, lengths, 0.5)[0], net(tokens, lengths, 0.5)[0])
     net.eval()
     assert torch.equal(net(tokens, lengths, 0.5)[0], net(tokens, lengths, 0.0)[0])
+
+
+def test_dropout_that_is_not_locked_differs_between_tokens(net):
+    tokens, lengths = torch.ones(100, 6), torch.tensor([100])
+    net.train()
+    dropped = net._dropout(tokens, 0.5, None, 1)
+    assert set(dropped.unique().tolist()) == {0.0, 2.0}
+    assert not (dropped == dropped[0]).all()
+    net.eval()
+    assert torch.equal(net(tokens, lengths, 0.5, False)[0], net(tokens, lengths, 0.0, False)[0])
 
 
 def test_state_holds_all_sizes(net):
