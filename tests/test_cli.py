@@ -167,13 +167,21 @@ def test_pretraining_finds_the_tok2vec(paths, tmp_path):
 def test_an_interrupted_run_leaves_a_model_that_loads(paths, tmp_path):
     arguments = [*paths, *SMALL, "--training.max_steps=100000", "--training.patience=0"]
     command = [sys.executable, "-m", "spacy", "train", CONFIG, "--output", tmp_path, *arguments]
-    process = subprocess.Popen([*map(str, command)], stdout=subprocess.DEVNULL)
-    last = tmp_path / "model-last"
-    while not (last / "meta.json").exists():
-        assert process.poll() is None, "spacy train ended by itself"
-        time.sleep(0.2)
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=60)
+    process = subprocess.Popen(
+        [*map(str, command)],
+        stdout=subprocess.DEVNULL,
+        # Jobs that a shell starts in the background ignore it, and so would what they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        last = tmp_path / "model-last"
+        while not (last / "meta.json").exists():
+            assert process.poll() is None, "spacy train ended by itself"
+            time.sleep(0.2)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    finally:
+        process.kill()  # where it did not end
     assert spacy.load(last).get_pipe("ner").labels == ("LOC", "PERSON")
     assert spacy.load(tmp_path / "model-best")("I like London.").has_annotation("ENT_IOB")
