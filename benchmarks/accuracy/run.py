@@ -209,7 +209,8 @@ def table() -> str:
         config = ", ".join([config, *result["pretrained"].values()])
         cells = [result["dataset"], config, str(len(result["runs"]))]
         for key in ("dev_f", "test_f"):
-            cells.append(f"{result[key]['mean']:.1f} ± {result[key]['sd']:.1f}")
+            deviation = f" ± {result[key]['sd']:.1f}" if len(result["runs"]) > 1 else ""
+            cells.append(f"{result[key]['mean']:.1f}{deviation}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
