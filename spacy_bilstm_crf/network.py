@@ -83,7 +83,7 @@ class BiLSTMCRF(nn.Module):
         packed, batch_sizes = packing_order(lengths)
         order = packed.to(tokens.device)
         doc_of_token = None
-        if locked:
+        if locked and self.training:
             of_doc = torch.repeat_interleave(torch.arange(len(lengths)), lengths)[packed]
             doc_of_token = of_doc.to(tokens.device)
         hidden = tokens[order]  # time-major: first tokens of all docs, second tokens, ...
