@@ -46,9 +46,12 @@ class Posterior:
     _left: Tensor  # [B, T, K]
     _right: Tensor  # [B, T, K]
     _step: Tensor  # [K, K]
-    # The same summed over t, for the few sequences that were computed in log space
+    _transitions: Tensor  # [K, K]: scores, -inf where illegal
+    # For the few sequences that were computed in log space: those probabilities summed over
+    # t, and log right up to a constant of the step
     _log_space_rows: Tensor  # [R]
     _log_space_pairs: Tensor  # [R, K, K]
+    _log_space_right: Tensor  # [R, T, K]
 
     def expected_transitions(self, weights: Tensor) -> Tensor:
         """Expected number of times that each transition is taken, summed over sequences.
@@ -65,6 +68,24 @@ class Posterior:
                 "r,rjk->jk", weights[self._log_space_rows], self._log_space_pairs
             )
         return pairs
+
+    def log_next(self, rows: Tensor, steps: Tensor, tags: Tensor, after: Tensor) -> Tensor:
+        """log P(y_{t+1} = after | y_t = tag): given what was seen, a tagging is a Markov chain.
+
+        rows, steps, tags, after (Tensor): Sequence, t and the two tags of each question, int64
+            [N]. The tag must have a probability at t, and its sequence must go on after t.
+        RETURNS (Tensor): Shape [N].
+        """
+        log_right = self._right[rows, steps + 1].log()
+        if len(self._log_space_rows):
+            place = torch.full_like(self.lengths, -1)
+            place[self._log_space_rows] = torch.arange(
+                len(self._log_space_rows), device=place.device
+            )
+            redone = (place[rows] >= 0).nonzero()[:, 0]
+            log_right[redone] = self._log_space_right[place[rows[redone]], steps[redone] + 1]
+        onward = self._transitions[tags] + log_right  # [N, K]
+        return onward.gather(1, after[:, None])[:, 0] - onward.logsumexp(1)
 
     def gradient(self, weights: Tensor) -> Scores:
         """Gradient of the weighted sum of the log-partitions: the expected counts.
@@ -151,14 +172,26 @@ def forward_backward(
         both, mass * scale[..., None], legal, inside
     )
     redo = unsafe.nonzero()[:, 0]
-    pairs = left.new_zeros(0, n_tags, n_tags)
+    pairs, log_right = left.new_zeros(0, n_tags, n_tags), left.new_zeros(0, n_steps, n_tags)
     if len(redo):
         left[redo] = 0.0
         right = right.index_fill(0, redo, 0.0)
-        log_partition[redo], marginals[redo], pairs = _log_space(
+        log_partition[redo], marginals[redo], pairs, log_right = _log_space(
             Scores(emissions[redo], transitions, start, end), lengths[redo], legal, allowed[redo]
         )
-    return Posterior(log_partition, marginals, lengths, left, right, step, redo, pairs)
+    transitions = transitions.masked_fill(~legal.transitions, -torch.inf)
+    return Posterior(
+        log_partition,
+        marginals,
+        lengths,
+        left,
+        right,
+        step,
+        transitions,
+        redo,
+        pairs,
+        log_right,
+    )
 
 
 def validate(scores: Scores, lengths: Tensor, legal: Legality, allowed: Tensor) -> None:
@@ -234,11 +267,12 @@ def _underflowed(factors: Tensor, reached: Tensor, legal: Legality, inside: Tens
 
 def _log_space(
     scores: Scores, lengths: Tensor, legal: Legality, allowed: Tensor
-) -> Tuple[Tensor, Tensor, Tensor]:
+) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
     """Forward-backward without scaling, in log space: slower, exact for any scores.
 
-    RETURNS (Tuple[Tensor, Tensor, Tensor]): Log-partitions [B], marginals [B, T, K] and
-        expected transitions of each sequence [B, K, K].
+    RETURNS (Tuple[Tensor, ...]): Log-partitions [B], marginals [B, T, K], expected transitions
+        of each sequence [B, K, K], and the log-score of each state with all that can follow
+        it [B, T, K].
     """
     emissions = scores.emissions.masked_fill(~allowed, -torch.inf)
     transitions = scores.transitions.masked_fill(~legal.transitions, -torch.inf)
@@ -268,4 +302,4 @@ def _log_space(
         onward = (emissions[:, t + 1] + beta[:, t + 1])[:, None, :]
         pair = alpha[:, t, :, None] + transitions + onward - log_partition[:, None, None]
         pairs += pair.exp() * (lengths - 1 > t)[:, None, None]
-    return log_partition, marginals, pairs
+    return log_partition, marginals, pairs, emissions + beta

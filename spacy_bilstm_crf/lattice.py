@@ -12,7 +12,8 @@ from thinc.api import Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 from torch import Tensor
 
-from . import crf, tags
+from . import crf, entities, tags
+from .entities import Entity
 from .model import Potentials, torch_device
 
 Mask = Optional[np.ndarray]  # bool [tokens, tags], None where all is allowed
@@ -97,6 +98,24 @@ def decode(
         for doc, path, size in zip(batch.docs, best, batch.sizes):
             decoded[doc] = path[:size]
     return decoded
+
+
+def likely_entities(
+    model: Model,
+    potentials: Potentials,
+    legal: tags.LegalTags,
+    allowed: Sequence[Mask],
+    minimum: float,
+) -> List[List[Entity]]:
+    """Every entity of each doc that is at least so probable: see `entities.likely_entities`."""
+    device = torch_device(model)
+    legality = _legality(legal, device)
+    found: List[List[Entity]] = [[] for _ in potentials.emissions]
+    for batch in batches(potentials, device):
+        posterior = crf.forward_backward(batch.scores, batch.lengths, legality, batch.mask(allowed))
+        for doc, of_doc in zip(batch.docs, entities.likely_entities(posterior, minimum)):
+            found[doc] = of_doc
+    return found
 
 
 def loss_and_gradient(

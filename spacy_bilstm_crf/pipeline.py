@@ -19,6 +19,7 @@ from spacy.vocab import Vocab
 from thinc.api import Config, Model, NumpyOps, Optimizer, set_dropout_rate
 
 from . import lattice, tags
+from .entities import best_entities
 from .model import Potentials, averaged_weights, check_tags
 
 default_model_config = """
@@ -38,6 +39,8 @@ attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"]
 rows = [5000, 1000, 2500, 2500]
 include_static_vectors = false
 """
+# The least threshold that is made a difference of: there is no end of entities below it
+LEAST_PROBABILITY = 0.001
 DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
 
 
@@ -47,6 +50,7 @@ DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
     default_config={
         "model": DEFAULT_MODEL,
         "incorrect_spans_key": None,
+        "threshold": None,
         "scorer": {"@scorers": "spacy.ner_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
@@ -56,6 +60,7 @@ def make_bilstm_crf_ner(
     name: str,
     model: Model[List[Doc], Potentials],
     incorrect_spans_key: Optional[str],
+    threshold: Optional[float],
     scorer: Optional[Callable],
 ) -> "BiLSTMCRFEntityRecognizer":
     """Create a named entity recognizer that decodes a BiLSTM-CRF.
@@ -63,10 +68,17 @@ def make_bilstm_crf_ner(
     model (Model[List[Doc], Potentials]): Potentials of the taggings of each doc.
     incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans that
         are known to be no entities.
+    threshold (Optional[float]): Probability below which an entity is left out, 0 to 1. None
+        takes the entities of the most probable tagging, whatever their own probability.
     scorer (Optional[Callable]): The scoring method.
     """
     return BiLSTMCRFEntityRecognizer(
-        nlp.vocab, model, name, incorrect_spans_key=incorrect_spans_key, scorer=scorer
+        nlp.vocab,
+        model,
+        name,
+        incorrect_spans_key=incorrect_spans_key,
+        threshold=threshold,
+        scorer=scorer,
     )
 
 
@@ -83,6 +95,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         name: str = "ner",
         *,
         incorrect_spans_key: Optional[str] = None,
+        threshold: Optional[float] = None,
         scorer: Optional[Callable] = get_ner_prf,
     ):
         """Initialize a named entity recognizer.
@@ -92,7 +105,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         name (str): The component's name, used to add entries to the losses.
         incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans
             that are known to be no entities.
+        threshold (Optional[float]): Probability below which an entity is left out, 0 to 1.
+            None takes the entities of the most probable tagging.
         scorer (Optional[Callable]): The scoring method.
+        RAISES (ValueError): If the model is of another architecture or the threshold is no
+            probability.
         """
         if "resize_output" not in model.attrs or not model.has_ref("output_layer"):
             raise ValueError(
@@ -100,11 +117,20 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
                 f"transitions. Its architecture must be 'spacy-bilstm-crf.BiLSTMCRF.v1'; other "
                 f"layers go into the tok2vec of that."
             )
+        if threshold is not None and not 0.0 <= threshold <= 1.0:
+            raise ValueError(
+                f"The threshold of '{name}' is {threshold}, but it is a probability: it must be "
+                f"from 0 to 1, or null for the entities of the most probable tagging."
+            )
         self.vocab = vocab
         self.model = model
         self.name = name
         self._rehearsal_model: Optional[Model[List[Doc], Potentials]] = None
-        self.cfg: Dict[str, Any] = {"labels": [], "incorrect_spans_key": incorrect_spans_key}
+        self.cfg: Dict[str, Any] = {
+            "labels": [],
+            "incorrect_spans_key": incorrect_spans_key,
+            "threshold": threshold,
+        }
         self.scorer = scorer
 
     @property
@@ -127,8 +153,17 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """Key in the annotation's `doc.spans` of spans that are known to be no entities."""
         return self.cfg["incorrect_spans_key"]
 
+    @property
+    def threshold(self) -> Optional[float]:
+        """Probability below which an entity is left out; None where it plays no part."""
+        return self.cfg["threshold"]
+
     def predict(self, docs: Iterable[Doc]) -> List[np.ndarray]:
-        """Find the best tagging of each doc, without changing the docs.
+        """Find the tagging of each doc that its entities make up, without changing the docs.
+
+        Without a threshold that is the most probable tagging. With one, it has the entities
+        for which the sum of (probability - threshold) is largest: each at least as probable
+        as the threshold, and where candidates overlap the better ones.
 
         docs (Iterable[Doc]): The docs to predict.
         RETURNS (List[np.ndarray]): Tag ids of each doc, int64 [tokens].
@@ -140,7 +175,15 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         potentials = self._predict_potentials(docs)
         labels = self.labels
         allowed = [tags.allowed_by_doc(doc, labels) for doc in docs]
-        return lattice.decode(self.model, potentials, tags.legal_tags(labels), allowed)
+        legal = tags.legal_tags(labels)
+        if self.threshold is None:
+            return lattice.decode(self.model, potentials, legal, allowed)
+        minimum = max(self.threshold, LEAST_PROBABILITY)
+        candidates = lattice.likely_entities(self.model, potentials, legal, allowed, minimum)
+        return [
+            tags.tags_of_spans([entity.span for entity in best_entities(found, minimum)], len(doc))
+            for doc, found in zip(docs, candidates)
+        ]
 
     def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """Emission scores: what the network says about each token on its own.

@@ -94,6 +94,14 @@ def spans_of_tags(tag_ids: np.ndarray) -> List[LabelledSpan]:
     ]
 
 
+def tags_of_spans(spans: Sequence[LabelledSpan], n_tokens: int) -> np.ndarray:
+    """Tag ids of all tokens, int64 [n_tokens], from entities that do not overlap."""
+    tag_ids = np.full(n_tokens, OUTSIDE, dtype=np.int64)
+    for span in spans:
+        tag_ids[span[0] : span[1]] = tags_of_span(span)
+    return tag_ids
+
+
 def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
     """Allowed tags that pick out the taggings in which this very entity occurs.
 

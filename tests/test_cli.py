@@ -1,6 +1,7 @@
 """spaCy's command line with our component."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,14 @@ def test_train_and_evaluate(model, corpus, tmp_path):
         ("London", "LOC"),
         ("Berlin", "LOC"),
     ]
+
+
+def test_find_threshold(model, corpus):
+    # At 1, only what is quite certain is found; at a half, what the training was about
+    printed = spacy_command("find-threshold", model, corpus, "ner", "threshold", "ents_f", "-n", 3)
+    scores = dict(re.findall(r"^(\d\.?\d*) +(\d\.?\d*) *$", printed, re.MULTILINE))
+    assert len(scores) == 3
+    assert float(scores["0.5"]) > float(scores["1.0"])
 
 
 def test_training_twice_gives_the_same_model(paths, tmp_path):

@@ -298,7 +298,7 @@ def test_ordinary_scores_do_not_need_log_space():
 def test_long_sequences_keep_their_precision():
     problem = Problem(0, [3000, 2999], 5, dtype=torch.float32, scale=3.0)
     posterior = problem.posterior()
-    log_z, marginals, pairs = _log_space(
+    log_z, marginals, pairs, _ = _log_space(
         crf.Scores(*(part.double() for part in problem.scores)),
         problem.lengths,
         problem.legal,

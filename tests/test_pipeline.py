@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from spacy.training import Example
 from spacy.util import fix_random_seed
 
 from spacy_bilstm_crf import BiLSTMCRFEntityRecognizer
-from spacy_bilstm_crf.tags import legal_tags
+from spacy_bilstm_crf.shim import shim_of
+from spacy_bilstm_crf.tags import legal_tags, spans_of_tags
 
 from .conftest import SMALL_MODEL, entities, examples_for, make_nlp, train, trained_nlp, weights
 from .oracle import Oracle
@@ -194,6 +196,67 @@ def test_prediction_is_the_best_legal_tagging(trained):
     loss, _ = ner.get_loss([Example.from_dict(doc, {"entities": [(7, 18, "PERSON")]})], potentials)
     gold = tuple(ner.tags.index(tag) for tag in ("O", "O", "B-PERSON", "L-PERSON"))
     assert loss == pytest.approx(-math.log(oracle.probabilities[gold]), rel=1e-5)
+
+
+@pytest.fixture
+def unsure():
+    """A pipeline with random scores, in which many entities are about as likely as others."""
+    nlp = make_nlp()
+    network = shim_of(nlp.get_pipe("ner").model.get_ref("output_layer"))._model
+    torch.nn.init.normal_(network.emissions.weight, std=4.0)
+    return nlp
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.2, 0.6])
+def test_a_threshold_takes_entities_by_their_probability(unsure, threshold):
+    ner = unsure.get_pipe("ner")
+    docs = [unsure.make_doc(text) for text in ("Who is London Khan", "I like Berlin", "")]
+    ner.cfg["threshold"] = threshold
+    ids = ner.predict(docs)
+    potentials = ner.model.predict(docs)
+    for doc, emissions, found in zip(docs, potentials.emissions, ids):
+        assert len(found) == len(doc)
+        if not len(doc):
+            continue
+        oracle = Oracle(
+            emissions.tolist(),
+            potentials.transitions.tolist(),
+            potentials.start.tolist(),
+            potentials.end.tolist(),
+            *(part.tolist() for part in legal_tags(ner.labels)),
+            np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
+        )
+        taggings = {path: spans_of_tags(np.array(path)) for path in oracle.scores}
+        probability = Counter()
+        for path, p in oracle.probabilities.items():
+            probability.update(dict.fromkeys(taggings[path], p))
+        gains = {
+            path: sum(probability[span] - threshold for span in spans)
+            for path, spans in taggings.items()
+        }
+        assert all(probability[span] >= threshold for span in taggings[tuple(found.tolist())])
+        # Where the threshold is 0, what is less probable than one in a thousand is left out
+        assert gains[tuple(found.tolist())] == pytest.approx(max(gains.values()), abs=0.005)
+
+
+def test_preset_entities_stay_below_a_threshold(trained):
+    doc = trained.make_doc("I like stones and London")
+    doc.set_ents([Span(doc, 2, 3, label="LOC"), Span(doc, 3, 4, label="EVENT")])
+    ner = trained.get_pipe("ner")
+    threshold, ner.cfg["threshold"] = ner.threshold, 1.0
+    try:
+        assert entities(ner(doc)) == [("stones", "LOC"), ("and", "EVENT")]
+        ner.cfg["threshold"] = 0.5
+        assert entities(ner(doc)) == [("stones", "LOC"), ("and", "EVENT"), ("London", "LOC")]
+    finally:
+        ner.cfg["threshold"] = threshold
+
+
+def test_a_threshold_is_a_probability_and_is_saved(tmp_path):
+    with pytest.raises(ValueError, match=r"threshold of 'ner' is 50.*from 0 to 1"):
+        make_nlp(threshold=50)
+    make_nlp(threshold=0.25).to_disk(tmp_path)
+    assert spacy.load(tmp_path).get_pipe("ner").threshold == 0.25
 
 
 def test_a_doc_does_not_depend_on_its_batch(trained):

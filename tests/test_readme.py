@@ -45,7 +45,7 @@ def parameters(function):
 @pytest.mark.parametrize(
     "heading, expected",
     [
-        ("The factory", {"model", "incorrect_spans_key", "scorer"}),
+        ("The factory", {"model", "incorrect_spans_key", "threshold", "scorer"}),
         ("The architecture", parameters(BiLSTMCRF)),
         ("The layers", parameters(CharCNNEmbed) | parameters(CharBiLSTMEmbed)),
         ("The optimizer", parameters(SGDMomentum)),

@@ -1,0 +1,95 @@
+"""Entities by their probability, which forward-backward knows exactly.
+
+The probability of an entity is that of all taggings in which it occurs: with its label, from
+its first token to its last.
+"""
+
+from bisect import bisect_right
+from typing import List, NamedTuple, Sequence
+
+import torch
+
+from . import tags
+from .crf import Posterior
+
+
+class Entity(NamedTuple):
+    """An entity that a doc may have, and the probability that it does."""
+
+    start: int
+    end: int  # the token after the last
+    label: int
+    probability: float
+
+    @property
+    def span(self) -> tags.LabelledSpan:
+        """Where it is and what, without the probability."""
+        return self.start, self.end, self.label
+
+
+def likely_entities(posterior: Posterior, minimum: float) -> List[List[Entity]]:
+    """Every entity whose probability is at least the minimum, overlapping ones too.
+
+    An entity that starts at a token with the tag B-X has P(B-X) times the probabilities of
+    each next tag given the one before, so it can only get less likely with each token that it
+    grows by: what has fallen below the minimum need not be followed any further.
+
+    posterior (Posterior): What forward-backward says, over the tags of `tags.biluo_tags`.
+    minimum (float): The least probability, above 0.
+    RETURNS (List[List[Entity]]): Of each sequence, by start, end and label.
+    """
+    n_labels = tags.count_labels(posterior.marginals.shape[-1])
+    by_move = posterior.marginals[..., 1:].unflatten(-1, (n_labels, 4))  # [B, T, labels, moves]
+    row, token, label = (by_move[..., tags.UNIT] >= minimum).nonzero(as_tuple=True)
+    found = [(row, token, token + 1, label, by_move[row, token, label, tags.UNIT])]
+
+    row, start, label = (by_move[..., tags.BEGIN] >= minimum).nonzero(as_tuple=True)
+    log_p = by_move[row, start, label, tags.BEGIN].log()
+    token, move = start, tags.BEGIN
+    while len(row):
+        tag, last, within = (tags.tag_id(m, 0) + 4 * label for m in (move, tags.LAST, tags.IN))
+        p = (log_p + posterior.log_next(row, token, tag, last)).exp()
+        log_p = log_p + posterior.log_next(row, token, tag, within)
+        ended = p >= minimum
+        found.append((row[ended], start[ended], token[ended] + 2, label[ended], p[ended]))
+        goes_on = log_p.exp() >= minimum
+        row, start, label, token = (x[goes_on] for x in (row, start, label, token + 1))
+        log_p, move = log_p[goes_on], tags.IN
+
+    of_sequence: List[List[Entity]] = [[] for _ in posterior.lengths]
+    for i, *entity in zip(*(torch.cat(column).tolist() for column in zip(*found))):
+        of_sequence[i].append(Entity(*entity))
+    return [sorted(entities) for entities in of_sequence]
+
+
+def best_entities(candidates: Sequence[Entity], threshold: float) -> List[Entity]:
+    """Out of entities that may overlap, those that stand, none below the threshold.
+
+    They are the ones with the largest sum of (probability - threshold). With a threshold of
+    half the F1 that a model reaches, this is the choice with the best expected F1 (Lipton et
+    al. 2014, theorem 1, for each entity on its own); found by weighted interval scheduling
+    (Kleinberg and Tardos 2006, section 6.1).
+
+    candidates (Sequence[Entity]): All entities that are at least as probable as the threshold.
+    threshold (float): The least probability.
+    RETURNS (List[Entity]): In order, without overlap.
+    """
+    candidates = [entity for entity in candidates if entity.probability >= threshold]
+    candidates.sort(key=lambda entity: entity.end)
+    ends = [entity.end for entity in candidates]
+    # Of the first i candidates: the best sum, and whether the last of them is part of it
+    best, taken = [0.0], [False]
+    before = [bisect_right(ends, entity.start) for entity in candidates]
+    for entity, compatible in zip(candidates, before):
+        gain = best[compatible] + entity.probability - threshold
+        taken.append(gain >= best[-1])
+        best.append(max(gain, best[-1]))
+    chosen = []
+    i = len(candidates)
+    while i:
+        if taken[i]:
+            chosen.append(candidates[i - 1])
+            i = before[i - 1]
+        else:
+            i -= 1
+    return chosen[::-1]
