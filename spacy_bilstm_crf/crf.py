@@ -13,12 +13,13 @@ Lample et al. 2016, eq. 1 to 3).
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
 
-from typing import Optional, Tuple
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
 
-from .forward_backward import Legality, Posterior, Scores, forward_backward, validate
+from .forward_backward import Posterior, forward_backward
+from .scores import Legality, Scores, validate
 
 __all__ = [
     "Legality",
@@ -39,51 +40,150 @@ IMPOSSIBLE = -1e30
 RECENTRE_EVERY = 32
 
 
-def viterbi(scores: Scores, lengths: Tensor, legal: Legality, allowed: Tensor) -> Tensor:
-    """The best tagging of every sequence (Viterbi 1967). Ties go to the lower tag id.
+def viterbi(
+    scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
+) -> Tensor:
+    """The best tagging of every sequence (Viterbi 1967).
 
-    The loop keeps the best score of a path into each state; the path is then followed
-    backwards by looking again for the predecessor that gave it, one row of scores for each
-    sequence, which is cheaper than storing back-pointers for every state.
+    The loop keeps the best score of a path into each state, from both ends of a sequence at
+    once up to its middle: half as many steps, each for twice as many rows. The path is then
+    followed from the middle to both ends by looking again for the predecessor that gave it,
+    one row of scores for each half, which is cheaper than storing back-pointers for every
+    state. Which of several equally good taggings it is depends on the sequence alone.
 
     scores (Scores): The potentials.
     lengths (Tensor): Length of each sequence, at least 1, int64 [B].
     legal (Legality): What the tag scheme allows.
-    allowed (Tensor): Tags that each token may have, bool [B, T, K].
+    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
     RETURNS (Tensor): Tag ids, int64 [B, T]; meaningless beyond a sequence's end.
     """
     validate(scores, lengths, legal, allowed)
-    emissions = scores.emissions.detach().masked_fill(~allowed, IMPOSSIBLE)
-    emissions = emissions.transpose(0, 1).contiguous()  # [T, B, K]
-    # [K, K], to row from column: the maximum is then over the contiguous last axis
-    into = scores.transitions.detach().masked_fill(~legal.transitions, IMPOSSIBLE).T.contiguous()
-    start = scores.start.detach().masked_fill(~legal.start, IMPOSSIBLE)
-    end = scores.end.detach().masked_fill(~legal.end, IMPOSSIBLE)
-    n_steps, n_rows, n_tags = emissions.shape
+    emissions, transitions, start, end = (part.detach() for part in scores)
+    if allowed is not None:
+        emissions = emissions.masked_fill(~allowed, IMPOSSIBLE)
+    transitions = transitions.masked_fill(~legal.transitions, IMPOSSIBLE)
+    start = start.masked_fill(~legal.start, IMPOSSIBLE)
+    end = end.masked_fill(~legal.end, IMPOSSIBLE)
+    n_rows, n_steps, n_tags = emissions.shape
+    device = emissions.device
+    rows = torch.arange(n_rows, device=device)
+    steps = torch.arange(n_steps, device=device)[:, None]
 
-    best = torch.empty_like(emissions)  # [T, B, K]
-    torch.add(emissions[0], start, out=best[0])
-    reach = emissions.new_empty(n_rows, n_tags, n_tags)
-    for t in range(1, n_steps):
-        torch.add(best[t - 1][:, None, :], into, out=reach)
-        torch.amax(reach, -1, out=best[t])
-        best[t] += emissions[t]
-        if t % RECENTRE_EVERY == 0:
-            best[t] -= best[t].amax(-1, keepdim=True)
+    # The halves as sequences of their own, [T / 2, 2 * B, K]: the second from its end
+    half_lengths = torch.cat([(lengths + 1) // 2, lengths // 2])
+    inward = steps[: (n_steps + 1) // 2]
+    from_end = (lengths - 1 - inward).clamp_min(0)
+    place = torch.cat([inward + rows * n_steps, from_end + rows * n_steps], 1)
+    halves = emissions.reshape(-1, n_tags).index_select(0, place.flatten())
+    halves = halves.view(len(inward), 2, n_rows, n_tags)
+    onward = torch.stack([transitions, transitions.T])  # [2, K, K], from row to column
+    best = _best_scores(halves, onward, torch.stack([start, end])[:, None])
+    best = best.view(len(inward), 2 * n_rows, n_tags)
 
-    last = lengths - 1
-    rows = torch.arange(n_rows, device=emissions.device)
-    final = (best[last, rows] + end).argmax(-1)  # [B]
+    # Where the halves meet. A sequence of one token has no second half
+    at_end = best[(half_lengths - 1).clamp_min(0), torch.arange(2 * n_rows, device=device)]
+    first, second = at_end.view(2, n_rows, n_tags)
+    meeting = (first[:, :, None] + transitions + second[:, None, :]).flatten(1).argmax(1)
+    alone = (first + end).argmax(1)
+    middle = torch.cat([torch.where(lengths == 1, alone, meeting // n_tags), meeting % n_tags])
+
+    paths = _followed_back(best, onward.transpose(1, 2), middle, half_lengths - 1)
+    inverse = torch.where(steps < half_lengths[:n_rows], steps, lengths - 1 - steps)
+    inverse = inverse.clamp(0, len(inward) - 1) * (2 * n_rows) + rows
+    inverse += (steps >= half_lengths[:n_rows]) * n_rows
+    return paths.flatten()[inverse].T
+
+
+def _best_scores(emissions: Tensor, onward: Tensor, first: Tensor) -> Tensor:
+    """Score of the best path into each state, up to a constant of the step and the sequence.
+
+    emissions (Tensor): Both halves, [T, 2, B, K].
+    onward (Tensor): Transitions of both halves from row to column, [2, K, K].
+    first (Tensor): Scores for the first step of both halves, [2, 1, K].
+    RETURNS (Tensor): Shape [T, 2, B, K].
+    """
+    n_tags = onward.shape[-1]
+    best = torch.empty_like(emissions)
+    torch.add(emissions[0], first, out=best[0])
+    # The maximum is over the first axis, [K, 2, B, K]: many times quicker than over the last
+    reach = emissions.new_empty(n_tags, *best.shape[1:])
+    step = onward.transpose(0, 1).contiguous()[:, :, None]  # [K, 2, 1, K]
+    before = best.permute(0, 3, 1, 2)[..., None]  # [T, K, 2, B, 1]
+    of_steps = zip(before[:-1].unbind(), best[1:].unbind(), emissions[1:].unbind())
+    for t, (source, score, emission) in enumerate(of_steps):
+        torch.add(source, step, out=reach)
+        torch.amax(reach, 0, out=score)
+        score += emission
+        if t % RECENTRE_EVERY == RECENTRE_EVERY - 1:
+            score -= score.amax(-1, keepdim=True)
+    return best
+
+
+def _followed_back(best: Tensor, into: Tensor, final: Tensor, last: Tensor) -> Tensor:
+    """The tags along the best paths.
+
+    best (Tensor): What `_best_scores` returns for both halves, [T, 2 * B, K].
+    into (Tensor): Transitions of both halves to row from column, [2, K, K].
+    final (Tensor): Each half's last tag, int64 [2 * B].
+    last (Tensor): Step of the last tag, [2 * B]; -1 for none.
+    RETURNS (Tensor): int64 [T, 2 * B]; meaningless beyond a half's end.
+    """
+    n_steps, n_halves, n_tags = best.shape
+    into = into.reshape(2 * n_tags, n_tags)
+    # A tag's row of `into`: the second half's come after all of the first's
+    offset = torch.arange(2, device=best.device).repeat_interleave(n_halves // 2) * n_tags
+    final = final + offset
     ends = set(last.tolist())
-    tags = final.new_empty(n_steps, n_rows)
+    tags = final.new_empty(n_steps, n_halves)
     tag = final
-    for t in range(n_steps - 1, -1, -1):
+    backwards = zip(reversed(range(n_steps)), best.unbind()[::-1], tags.unbind()[::-1])
+    for t, score, place in backwards:
         if t < n_steps - 1:
-            tag = (best[t] + into[tag]).argmax(-1)
+            tag = into.index_select(0, tag).add_(score).argmax(-1).add_(offset)
         if t in ends:
             tag = torch.where(last == t, final, tag)
-        tags[t] = tag
-    return tags.T
+        place.copy_(tag)
+    return tags - offset
+
+
+class _Paths(NamedTuple):
+    """One tagging of each of some sequences, their tokens laid end to end."""
+
+    rows: Tensor  # int64 [n]: sequence of the token
+    steps: Tensor  # int64 [n]
+    tags: Tensor  # int64 [n]
+    is_first: Tensor  # float64 [n]: 1 or 0
+    is_last: Tensor
+
+    @property
+    def uses(self) -> Iterator[Tuple[Tuple[Tensor, ...], Optional[Tensor]]]:
+        """At which places each token uses each of the scores, and how often: None for once."""
+        yield (self.rows, self.steps, self.tags), None
+        yield (self.tags, self.tags.roll(-1)), 1.0 - self.is_last
+        yield (self.tags,), self.is_first
+        yield (self.tags,), self.is_last
+
+    def score(self, scores: Scores) -> Tensor:
+        """The unnormalised score of each tagging, float64 [B]; 0 where there is none."""
+        total = torch.zeros(len(scores.emissions), dtype=torch.float64, device=self.rows.device)
+        of_token = torch.zeros_like(self.is_last)
+        for part, (place, often) in zip(scores, self.uses):
+            used = part.detach()[place].double()
+            of_token += used if often is None else used * often
+        return total.index_add_(0, self.rows, of_token)
+
+    def take_from(self, gradient: Scores) -> None:
+        """Take how often each score is used off a gradient, in place."""
+        once = torch.ones_like(self.is_last)
+        for part, (place, often) in zip(gradient, self.uses):
+            part.index_put_(place, -(once if often is None else often), accumulate=True)
+
+
+def _paths(mask: Tensor) -> _Paths:
+    """The taggings that a mask has, bool [B, T, K]: one tag for each token, or no token."""
+    rows, steps, tags = mask.nonzero(as_tuple=True)
+    is_first = (steps == 0).double()
+    return _Paths(rows, steps, tags, is_first, is_first.roll(-1))
 
 
 def path_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
@@ -94,21 +194,16 @@ def path_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
     lengths (Tensor): Length of each sequence, at least 1, int64 [B].
     RETURNS (Tensor): Scores in float64, shape [B].
     """
-    emissions, transitions, start, end = (part.detach().double() for part in scores)
-    steps = torch.arange(tags.shape[1], device=tags.device)
-    inside = steps < lengths[:, None]
-    tags = tags.masked_fill(~inside, 0)
-    per_token = emissions.gather(-1, tags[..., None])[..., 0].masked_fill(~inside, 0.0)
-    per_step = transitions[tags[:, :-1], tags[:, 1:]].masked_fill(~inside[:, 1:], 0.0)
-    last = tags.gather(1, (lengths - 1)[:, None])[:, 0]
-    return per_token.sum(-1) + per_step.sum(-1) + start[tags[:, 0]] + end[last]
+    inside = torch.arange(tags.shape[1], device=tags.device) < lengths[:, None]
+    one_hot = torch.nn.functional.one_hot(tags.masked_fill(~inside, 0), len(scores.start))
+    return _paths(one_hot.bool() & inside[..., None]).score(scores)
 
 
 def negative_log_likelihood(
     scores: Scores,
     lengths: Tensor,
     legal: Legality,
-    allowed: Tensor,
+    allowed: Optional[Tensor],
     gold: Tensor,
     *,
     wrong_rows: Optional[Tensor] = None,
@@ -126,7 +221,7 @@ def negative_log_likelihood(
     scores (Scores): The potentials.
     lengths (Tensor): Length of each sequence, at least 1, int64 [B].
     legal (Legality): What the tag scheme allows.
-    allowed (Tensor): Tags that each token may have, bool [B, T, K].
+    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
     gold (Tensor): Tags that annotation leaves possible, bool [B, T, K].
     wrong_rows (Optional[Tensor]): Sequence of each set known to be wrong, int64 [W].
     wrong (Optional[Tensor]): Tags by which to pick out the set, bool [W, T, K].
@@ -134,53 +229,56 @@ def negative_log_likelihood(
     RAISES (ValueError): If nothing is left that is legal, allowed and gold.
     """
     n_rows, n_steps, n_tags = gold.shape
-    base = torch.arange(n_rows, device=lengths.device)
-    if wrong_rows is None or wrong is None:
-        wrong_rows, wrong = base[:0], gold[:0]
     inside = torch.arange(n_steps, device=lengths.device) < lengths[:, None]
-    left_open = allowed & gold
-    telling = ((allowed != left_open) & inside[..., None]).flatten(1).any(1)
+    left_open = gold if allowed is None else allowed & gold
+    n_open = left_open.sum(-1)
+    n_allowed = n_tags if allowed is None else allowed.sum(-1)
+    telling = ((n_open != n_allowed) & inside).any(1)
     # Where one tagging is left, its score is log Z: no recursion is needed
-    single = telling & ((left_open.sum(-1) == 1) | ~inside).all(1)
-    single_rows = single.nonzero()[:, 0]
+    single = telling & ((n_open == 1) | ~inside).all(1)
     several_rows = (telling & ~single).nonzero()[:, 0]
+    path = _paths(left_open & (inside & single[:, None])[..., None])
+    if wrong_rows is None or wrong is None:
+        wrong_rows, wrong = several_rows[:0], gold[:0]
 
     # One batch: every sequence as allowed, the partly annotated ones as in gold, and a
     # sequence once more for every set that is known to be wrong in it
-    source = torch.cat([base, several_rows, wrong_rows])
-    posterior = forward_backward(
-        scores._replace(emissions=scores.emissions[source]),
-        lengths[source],
-        legal,
-        torch.cat([allowed, left_open[several_rows], allowed[wrong_rows] & wrong]),
-    )
+    again = torch.cat([several_rows, wrong_rows])
+    batch, batch_lengths, sets = scores.emissions, lengths, allowed
+    if len(again):
+        batch, batch_lengths = (torch.cat([x, x[again]]) for x in (batch, lengths))
+        everything = torch.ones_like(gold) if allowed is None else allowed
+        sets = torch.cat([everything, left_open[several_rows], everything[wrong_rows] & wrong])
+    posterior = forward_backward(scores._replace(emissions=batch), batch_lengths, legal, sets)
     log_z, log_z_several, log_z_wrong = posterior.log_partition.split(
         [n_rows, len(several_rows), len(wrong_rows)]
     )
-    log_z_gold = log_z.clone()  # where annotation says nothing, the loss is zero
-    log_z_gold[several_rows] = log_z_several
-    tags = left_open[single_rows].byte().argmax(-1)
-    single_scores = scores._replace(emissions=scores.emissions[single_rows])
-    log_z_gold[single_rows] = path_score(single_scores, tags, lengths[single_rows])
-
-    log_p_wrong = log_z_wrong - log_z[wrong_rows]
-    # The clamp only matters where a wrong set has all probability but 1e-12
-    complement = (-torch.expm1(log_p_wrong)).clamp_min(1e-12)
-    odds = log_p_wrong.exp() / complement
-    loss = (log_z - log_z_gold).index_add(0, wrong_rows, -complement.log())
-
-    weights = telling.double().index_add(0, wrong_rows, -odds)
-    expected = posterior.gradient(torch.cat([weights, -torch.ones_like(log_z_several), odds]))
-    observed = _counts(tags, lengths[single_rows], n_tags)
-    emissions = torch.zeros_like(posterior.marginals[:n_rows])
-    emissions.index_add_(0, source, expected.emissions)
-    emissions.index_add_(0, single_rows, -observed.emissions)
-    shared = (e - o for e, o in zip(expected[1:], observed[1:]))
-    return loss, Scores(emissions, *shared)
+    log_z_gold = torch.where(single, path.score(scores), log_z)  # no loss where gold is silent
+    weights = telling.double()
+    if len(again):
+        log_z_gold[several_rows] = log_z_several
+        log_p_wrong = log_z_wrong - log_z[wrong_rows]
+        # The clamp only matters where a wrong set has all probability but 1e-12
+        complement = (-torch.expm1(log_p_wrong)).clamp_min(1e-12)
+        odds = log_p_wrong.exp() / complement
+        log_z_gold.index_add_(0, wrong_rows, complement.log())
+        weights.index_add_(0, wrong_rows, -odds)
+        weights = torch.cat([weights, -torch.ones_like(log_z_several), odds])
+    gradient = posterior.gradient(weights)
+    if len(again):
+        emissions = gradient.emissions[:n_rows]
+        emissions.index_add_(0, again, gradient.emissions[n_rows:])
+        gradient = gradient._replace(emissions=emissions)
+    path.take_from(gradient)
+    return log_z - log_z_gold, gradient
 
 
 def divergence(
-    scores: Scores, tutor: Scores, lengths: Tensor, legal: Legality, allowed: Tensor
+    scores: Scores,
+    tutor: Scores,
+    lengths: Tensor,
+    legal: Legality,
+    allowed: Optional[Tensor] = None,
 ) -> Tuple[Tensor, Scores]:
     """KL(tutor || scores) of the sequences' taggings, and the gradient of the sum.
 
@@ -192,7 +290,7 @@ def divergence(
     tutor (Scores): The potentials to move towards, of the same shapes.
     lengths (Tensor): Length of each sequence, at least 1, int64 [B].
     legal (Legality): What the tag scheme allows.
-    allowed (Tensor): Tags that each token may have, bool [B, T, K].
+    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
     RETURNS (Tuple[Tensor, Scores]): Divergences [B] in nats, and the gradient. Only their sum
         is exact: the part of the shared scores is spread evenly over the sequences.
     """
@@ -207,12 +305,3 @@ def divergence(
     shared = sum((t * d).sum() for t, d in zip(target[1:], difference[1:]))
     loss = ours.log_partition - theirs.log_partition - expected - shared / len(lengths)
     return loss, Scores(*(a - b for a, b in zip(actual, target)))
-
-
-def _counts(tags: Tensor, lengths: Tensor, n_tags: int) -> Scores:
-    """How often each score is used in the given taggings: emissions [B, T, K], rest summed."""
-    inside = torch.arange(tags.shape[1], device=tags.device) < lengths[:, None]
-    used = torch.nn.functional.one_hot(tags, n_tags).double() * inside[..., None]
-    last = used[torch.arange(len(tags), device=tags.device), lengths - 1]
-    before = (used[:, :-1] * inside[:, 1:, None]).reshape(-1, n_tags)
-    return Scores(used, before.T @ used[:, 1:].reshape(-1, n_tags), used[:, 0].sum(0), last.sum(0))

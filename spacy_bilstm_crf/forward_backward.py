@@ -4,31 +4,24 @@ Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Tuple
+from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
 
-# Below this share of its step's mass a state may have lost digits to underflow. Float64
-# reaches down to 1e-308, so what is above keeps full relative precision.
+from .log_space import LogSpacePosterior, log_space_forward_backward
+from .scores import Legality, Scores, validate
+
+# Masses of paths are scaled to sum to one after this many steps, where no step can shrink one
+# by more than SMALL_STEP; else after every step.
+SCALE_EVERY = 8
+SMALL_STEP = 60.0  # nats
+# A mass that is at least this after scaling stays far above float64's least, 1e-308, until the
+# next: 1e-75 * exp(-60 * 8) is 1e-283.
+AMPLE = 1e-75
+# Below this share of its step's mass a state may have lost digits to underflow; what is above
+# keeps full relative precision.
 UNDERFLOW = 1e-250
-
-
-class Scores(NamedTuple):
-    """The potentials of a batch of sequences, or a gradient with respect to them."""
-
-    emissions: Tensor  # [B, T, K]
-    transitions: Tensor  # [K, K], from row to column
-    start: Tensor  # [K]
-    end: Tensor  # [K]
-
-
-class Legality(NamedTuple):
-    """Which tags may start a sequence, follow one another and end it."""
-
-    transitions: Tensor  # bool [K, K], from row to column
-    start: Tensor  # bool [K]
-    end: Tensor  # bool [K]
 
 
 @dataclass
@@ -42,16 +35,10 @@ class Posterior:
     log_partition: Tensor
     marginals: Tensor
     lengths: Tensor
-    # P(y_t = j, y_{t+1} = k) = left[b, t, j] * step[j, k] * right[b, t + 1, k]
-    _left: Tensor  # [B, T, K]
-    _right: Tensor  # [B, T, K]
-    _step: Tensor  # [K, K]
-    _transitions: Tensor  # [K, K]: scores, -inf where illegal
-    # For the few sequences that were computed in log space: those probabilities summed over
-    # t, and log right up to a constant of the step
+    _lattice: "_Lattice"
+    # For the few sequences that were computed in log space
     _log_space_rows: Tensor  # [R]
-    _log_space_pairs: Tensor  # [R, K, K]
-    _log_space_right: Tensor  # [R, T, K]
+    _log_space: Optional[LogSpacePosterior]
 
     def expected_transitions(self, weights: Tensor) -> Tensor:
         """Expected number of times that each transition is taken, summed over sequences.
@@ -59,13 +46,20 @@ class Posterior:
         weights (Tensor): How much each sequence counts, shape [B].
         RETURNS (Tensor): Shape [K, K], from row to column.
         """
-        n_tags = self._step.shape[0]
-        left = (self._left[:, :-1] * weights[:, None, None]).reshape(-1, n_tags)
-        right = self._right[:, 1:].reshape(-1, n_tags)
-        pairs = self._step * (left.T @ right)
-        if len(self._log_space_rows):
+        n_tags = self.marginals.shape[-1]
+        # P(y_t = j, y_{t+1} = k) = left[t, b, j] * step[j, k] * right[t + 1, b, k]
+        alpha, right = self._lattice.mass[:-1, 0], self._lattice.right()[1:]
+        steps = torch.arange(len(alpha), device=alpha.device)[:, None]
+        known = steps < self.lengths - 1  # [T - 1, B]
+        factor = torch.where(known, weights / self._lattice.norm[:-1, :, 0], 0.0)
+        left = alpha * factor[..., None]
+        if self._log_space is not None:
+            left[:, self._log_space_rows] = right[:, self._log_space_rows] = 0.0
+        left, right = left.reshape(-1, n_tags), right.reshape(-1, n_tags)
+        pairs = self._lattice.step * (left.T @ right)
+        if self._log_space is not None:
             pairs = pairs + torch.einsum(
-                "r,rjk->jk", weights[self._log_space_rows], self._log_space_pairs
+                "r,rjk->jk", weights[self._log_space_rows], self._log_space.pairs
             )
         return pairs
 
@@ -76,15 +70,15 @@ class Posterior:
             [N]. The tag must have a probability at t, and its sequence must go on after t.
         RETURNS (Tensor): Shape [N].
         """
-        log_right = self._right[rows, steps + 1].log()
-        if len(self._log_space_rows):
+        log_right = self._lattice.right(rows, steps + 1).log()
+        if self._log_space is not None:
             place = torch.full_like(self.lengths, -1)
             place[self._log_space_rows] = torch.arange(
                 len(self._log_space_rows), device=place.device
             )
             redone = (place[rows] >= 0).nonzero()[:, 0]
-            log_right[redone] = self._log_space_right[place[rows[redone]], steps[redone] + 1]
-        onward = self._transitions[tags] + log_right  # [N, K]
+            log_right[redone] = self._log_space.right[place[rows[redone]], steps[redone] + 1]
+        onward = self._lattice.transitions[tags] + log_right  # [N, K]
         return onward.gather(1, after[:, None])[:, 0] - onward.logsumexp(1)
 
     def gradient(self, weights: Tensor) -> Scores:
@@ -103,159 +97,202 @@ class Posterior:
         )
 
 
+@dataclass
+class _Lattice:
+    """Masses of paths, scaled at will at each step: only ratios within one mean something.
+
+    Time comes first, [T, 2, B, K]: 0 the sequences, 1 their reversals.
+    """
+
+    mass: Tensor  # of the paths into a state, its own emission included
+    back: Tensor  # [T * B]: at which row of all of them each step's reversal lies
+    norm: Tensor  # [T, B, 1]: sum over states of alpha * beta
+    step: Tensor  # [K, K]: factors of the transitions
+    transitions: Tensor  # [K, K]: their scores, -inf where illegal
+
+    def right(self, rows: Optional[Tensor] = None, steps: Optional[Tensor] = None) -> Tensor:
+        """Mass of a state and all that can follow it: of all [T, B, K], or of some [N, K]."""
+        n_steps, _, n_rows, n_tags = self.mass.shape
+        if rows is None or steps is None:
+            right = self.mass.view(-1, n_tags).index_select(0, self.back)
+            return right.view(n_steps, n_rows, n_tags)
+        return self.mass.view(-1, n_tags)[self.back[steps * n_rows + rows]]
+
+
 def forward_backward(
-    scores: Scores, lengths: Tensor, legal: Legality, allowed: Tensor
+    scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
 ) -> Posterior:
     """Log-partition, tag marginals and expected transitions of every sequence.
 
     The recursions (Rabiner 1989, eq. 19 to 27 with the scaling of section V.A) run in
-    float64 on probabilities scaled to sum to one at each step. The backward pass is a
-    forward pass over the reversed sequence with transposed transitions, so both take one
-    loop of [2, B, K] x [2, K, K] products. Sequences in which a reachable state comes
-    near float64's underflow (more than 500 nats behind) are computed again in log space.
+    float64 on probabilities that are scaled on the way. The backward pass is a forward pass
+    over the reversed sequence with transposed transitions, so both take one loop of
+    [2, B, K] x [2, K, K] products. Sequences in which a reachable state comes near float64's
+    underflow (more than 500 nats behind) are computed again in log space.
 
     scores (Scores): The potentials.
     lengths (Tensor): Length of each sequence, at least 1, int64 [B].
     legal (Legality): What the tag scheme allows.
-    allowed (Tensor): Tags that each token may have, bool [B, T, K].
+    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
     RETURNS (Posterior): Log-partitions, marginals and expected transitions.
     RAISES (ValueError): If a sequence has no legal tagging.
     """
     validate(scores, lengths, legal, allowed)
-    emissions, transitions, start, end = (part.detach().double() for part in scores)
-    n_rows, n_steps, n_tags = emissions.shape
-    steps = torch.arange(n_steps, device=emissions.device)
-    inside = steps < lengths[:, None]  # [B, T]
+    scores = Scores(*(part.detach() for part in scores))
+    n_rows, n_steps, n_tags = scores.emissions.shape
+    rows = torch.arange(n_rows, device=lengths.device)
+    steps = torch.arange(n_steps, device=lengths.device)[:, None]
+    inside = steps < lengths  # [T, B]
+    mirror = torch.where(inside, lengths - 1 - steps, steps)
 
     # Potentials as factors in [0, 1]; beyond a sequence's end all ones, so that the loop
     # needs no mask and what it computes there can be cut out afterwards.
-    usable = allowed | ~inside[..., None]
-    peak = emissions.masked_fill(~usable, -torch.inf).amax(-1)  # [B, T]
-    # The clamp keeps a usable tag apart from one that is not, for _underflowed to see
-    factors = (emissions - peak[..., None]).exp_().clamp_min_(1e-300).masked_fill_(~usable, 0.0)
-    factors[~inside] = 1.0
-    step, step_peak = _factors(transitions, legal.transitions)
-    first, first_peak = _factors(start, legal.start)
-    last, last_peak = _factors(end, legal.end)
-
-    # [B, T]: where step t of the reversed sequence lies; padding stays where it is
-    mirror = torch.where(inside, lengths[:, None] - 1 - steps, steps)
-    mirror = mirror[..., None].expand(-1, -1, n_tags)
-    both = torch.stack([factors, factors.gather(1, mirror)])  # [2, B, T, K]
-    both = both.permute(2, 0, 1, 3).contiguous()  # [T, 2, B, K]
-    mass, scale = _scaled_recursion(
-        both, torch.stack([step, step.T]), torch.stack([first, last])[:, None]
+    usable = None if allowed is None else allowed.transpose(0, 1)
+    scale_every = SCALE_EVERY if _shrinks_by(scores) <= SMALL_STEP else 1
+    factors, peak = _emission_factors(scores.emissions.transpose(0, 1), usable, inside)
+    step, step_peak = _factors(scores.transitions.flatten(), legal.transitions.flatten())
+    step = step.view(n_tags, n_tags)
+    ends, end_peaks = _factors(
+        torch.stack([scores.start, scores.end]), torch.stack([legal.start, legal.end])
     )
-    alpha = mass[:, 0].transpose(0, 1)  # [B, T, K]
-    right = mass[:, 1].transpose(0, 1).gather(1, mirror)  # emission at t and all after it
-    right = right.masked_fill(~inside[..., None], 0.0)
-
-    # beta excludes the emission at t: a product with the next step's `right`
-    beta = torch.empty_like(alpha)
-    beta[:, :-1] = right[:, 1:] @ step.T
-    rows = torch.arange(n_rows, device=emissions.device)
-    beta[rows, lengths - 1] = last
-    marginals = alpha * beta
-    norm = marginals.sum(-1, keepdim=True)  # [B, T, 1]
-    marginals = (marginals / norm).masked_fill_(~inside[..., None], 0.0)
-
-    final_mass = norm[rows, lengths - 1, 0]
-    per_step = (scale[:, 0].T.log() + peak).masked_fill(~inside, 0.0)
-    log_partition = per_step.sum(-1) + final_mass.log() + (lengths - 1) * step_peak
-    log_partition = log_partition + first_peak + last_peak
-
-    followed = steps + 1 < lengths[:, None]  # [B, T]: has a next step
-    left = (alpha / norm).masked_fill_(~followed[..., None], 0.0)
-    # [B, T]: the least that a step divides by; zero where a sequence has no legal tagging
-    divisor = torch.minimum(torch.minimum(scale[:, 0], scale[:, 1]).T, norm[..., 0])
-    unsafe = (~(divisor >= UNDERFLOW) & inside).any(1) | _underflowed(
-        both, mass * scale[..., None], legal, inside
+    place = torch.cat([steps * n_rows + rows, mirror * n_rows + rows], 1).flatten()
+    both = factors.view(-1, n_tags).index_select(0, place).view(n_steps, 2, n_rows, n_tags)
+    mass, arriving, scale = _scaled_recursion(
+        both, torch.stack([step, step.T]), ends[:, None], scale_every
     )
-    redo = unsafe.nonzero()[:, 0]
-    pairs, log_right = left.new_zeros(0, n_tags, n_tags), left.new_zeros(0, n_steps, n_tags)
+
+    back = (mirror * (2 * n_rows) + (n_rows + rows)).flatten()
+    least_scale = scale.amin()
+    if not least_scale > 0:  # a path without an end: beyond a sequence's end, or to be redone
+        for part in (mass, arriving):
+            part.nan_to_num_(0.0)
+    beta = arriving.view(-1, n_tags).index_select(0, back).view(n_steps, n_rows, n_tags)
+    marginals = beta.mul_(mass[:, 0])
+    norm = marginals.sum(-1, keepdim=True)  # [T, B, 1]
+    marginals *= torch.where(inside[..., None], 1.0 / norm, 0.0)
+    scaled = steps[::scale_every] < lengths  # [number of scalings, B]
+    last_norm = norm[lengths - 1, rows, 0]
+    log_partition = (
+        torch.where(inside, peak, 0.0).sum(0)
+        + torch.where(scaled, scale[:, 0].log(), 0.0).sum(0)
+        + last_norm.log()
+        + (lengths - 1) * step_peak
+        + end_peaks.sum()
+    )
+
+    redo = rows[:0]
+    looked_at = mass[::scale_every]
+    is_ample = scale_every > 1 and not ((looked_at < AMPLE) & (looked_at > 0)).any()
+    if not (is_ample and torch.minimum(norm.amin(), least_scale) >= UNDERFLOW):
+        # [B]: whether it divides by next to nothing; by zero where there is no legal tagging
+        unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
+        unsafe |= (~(scale.amin(1) >= UNDERFLOW) & scaled).any(0)
+        unsafe |= _underflowed(mass, scale, scale_every, legal, usable, place, inside)
+        redo = unsafe.nonzero()[:, 0]
+    marginals = marginals.transpose(0, 1)
+    redone = None
     if len(redo):
-        left[redo] = 0.0
-        right = right.index_fill(0, redo, 0.0)
-        log_partition[redo], marginals[redo], pairs, log_right = _log_space(
-            Scores(emissions[redo], transitions, start, end), lengths[redo], legal, allowed[redo]
+        redone = log_space_forward_backward(
+            Scores(scores.emissions[redo], *scores[1:]),
+            lengths[redo],
+            legal,
+            None if allowed is None else allowed[redo],
         )
-    transitions = transitions.masked_fill(~legal.transitions, -torch.inf)
-    return Posterior(
-        log_partition,
-        marginals,
-        lengths,
-        left,
-        right,
-        step,
-        transitions,
-        redo,
-        pairs,
-        log_right,
-    )
-
-
-def validate(scores: Scores, lengths: Tensor, legal: Legality, allowed: Tensor) -> None:
-    """Check that shapes fit together.
-
-    RAISES (ValueError): Naming the sizes that are at fault.
-    """
-    n_rows, n_steps, n_tags = scores.emissions.shape
-    for name, found, expected in (
-        ("transitions", scores.transitions, (n_tags, n_tags)),
-        ("start", scores.start, (n_tags,)),
-        ("end", scores.end, (n_tags,)),
-        ("legal transitions", legal.transitions, (n_tags, n_tags)),
-        ("allowed tags", allowed, (n_rows, n_steps, n_tags)),
-        ("lengths", lengths, (n_rows,)),
-    ):
-        if tuple(found.shape) != expected:
-            raise ValueError(
-                f"The {name} have the shape {tuple(found.shape)}, but emissions of the shape "
-                f"{(n_rows, n_steps, n_tags)} need {expected}."
-            )
+        log_partition[redo], marginals[redo] = redone.log_partition, redone.marginals
+    transitions = scores.transitions.double().masked_fill(~legal.transitions, -torch.inf)
+    lattice = _Lattice(mass, back, norm, step, transitions)
+    return Posterior(log_partition, marginals, lengths, lattice, redo, redone)
 
 
 def _factors(scores: Tensor, legal: Tensor) -> Tuple[Tensor, Tensor]:
-    """Scores as factors in [0, 1], zero where illegal, and the score that became 1."""
-    peak = scores.masked_fill(~legal, -torch.inf).amax()
-    peak = peak.nan_to_num(neginf=0.0)  # nothing is legal, as for one tag without a successor
-    return (scores - peak).exp().masked_fill(~legal, 0.0), peak
+    """Scores as factors in [0, 1], zero where illegal, and the score that became 1.
+
+    Along the last axis, each on its own.
+    """
+    usable = scores.double().masked_fill(~legal, -torch.inf)
+    # Where nothing is legal, as for one tag without a successor, there is no peak
+    peak = usable.amax(-1, keepdim=True).nan_to_num_(neginf=0.0)
+    return (usable - peak).exp_(), peak[..., 0]
 
 
-def _scaled_recursion(factors: Tensor, step: Tensor, first: Tensor) -> Tuple[Tensor, Tensor]:
-    """Mass of the paths into each state, scaled to sum to one at every step.
+def _shrinks_by(scores: Scores) -> Tensor:
+    """By how many nats, at most, a step on a legal path makes its share of the mass smaller."""
+    least, most = scores.emissions.aminmax()
+    shared = torch.cat([scores.transitions.flatten(), scores.start, scores.end])
+    least_shared, most_shared = shared.aminmax()
+    return most - least + most_shared - least_shared
+
+
+def _emission_factors(
+    emissions: Tensor, usable: Optional[Tensor], inside: Tensor
+) -> Tuple[Tensor, Tensor]:
+    """Emission scores [T, B, K] as factors in [0, 1], and what became 1 at each step [T, B].
+
+    Zero where a tag is not usable, one beyond a sequence's end.
+    """
+    factors = torch.empty(emissions.shape, dtype=torch.float64, device=emissions.device)
+    torch.mul(emissions, inside[..., None], out=factors)
+    if usable is not None:
+        factors.masked_fill_(inside[..., None] & ~usable, -torch.inf)
+    peak = factors.amax(-1)
+    factors.sub_(peak[..., None]).exp_()
+    return factors, peak
+
+
+def _scaled_recursion(
+    factors: Tensor, step: Tensor, first: Tensor, scale_every: int
+) -> Tuple[Tensor, Tensor, Tensor]:
+    """Mass of the paths into each state, scaled to sum to one at every so many steps.
 
     factors (Tensor): Emission factors, both directions, [T, 2, B, K].
     step (Tensor): Transition factors, both directions, [2, K, K].
     first (Tensor): Start factors, both directions, [2, 1, K].
-    RETURNS (Tuple[Tensor, Tensor]): Mass [T, 2, B, K] and scale [T, 2, B].
+    scale_every (int): Number of steps from one scaling to the next; the first step is scaled.
+    RETURNS (Tuple[Tensor, Tensor, Tensor]): Mass with and without the state's own emission
+        [T, 2, B, K], and what was divided by, [number of scalings, 2, B].
     """
-    mass = torch.empty_like(factors)
-    scale = factors.new_empty(*factors.shape[:-1], 1)
-    torch.mul(factors[0], first, out=mass[0])
-    torch.sum(mass[0], -1, keepdim=True, out=scale[0])
-    mass[0].div_(scale[0])
-    moved = torch.empty_like(factors[0])
-    for before, now, total, factor in zip(mass[:-1], mass[1:], scale[1:], factors[1:]):
-        torch.bmm(before, step, out=moved)
-        torch.mul(moved, factor, out=now)
-        torch.sum(now, -1, keepdim=True, out=total)
-        now.div_(total)
-    return mass, scale[..., 0]
+    arriving, mass = torch.empty_like(factors), torch.empty_like(factors)
+    n_scalings = len(factors[::scale_every])
+    scale = factors.new_empty(n_scalings, *factors.shape[1:3], 1)
+    arriving[0] = first
+    before = None
+    totals = iter(scale.unbind())
+    of_steps = zip(arriving.unbind(), mass.unbind(), factors.unbind())
+    for t, (into, now, factor) in enumerate(of_steps):
+        if before is not None:
+            torch.bmm(before, step, out=into)
+        torch.mul(into, factor, out=now)
+        if t % scale_every == 0:
+            total = next(totals)
+            torch.sum(now, -1, keepdim=True, out=total)
+            now.div_(total)
+        before = now
+    return mass, arriving, scale[..., 0]
 
 
-def _underflowed(factors: Tensor, reached: Tensor, legal: Legality, inside: Tensor) -> Tensor:
+def _underflowed(
+    mass: Tensor,
+    scale: Tensor,
+    scale_every: int,
+    legal: Legality,
+    usable: Optional[Tensor],
+    place: Tensor,
+    inside: Tensor,
+) -> Tensor:
     """Which sequences lost a state that can be reached, so that their sums may be wrong.
 
     A state without mass is right where every legal way into it comes from states without
     mass. Where no other state is near zero, every sum is exact.
 
-    factors (Tensor): Emission factors, both directions, [T, 2, B, K].
-    reached (Tensor): Mass that came into each state, before scaling, [T, 2, B, K].
     RETURNS (Tensor): bool [B].
     """
+    reached = mass.clone()  # before scaling
+    reached[::scale_every] *= scale[..., None]
     alive = reached >= UNDERFLOW
-    faint = ~alive & (factors > 0) & inside.T[:, None, :, None]
+    faint = ~alive & inside[:, None, :, None]
+    if usable is not None:
+        of_both = usable.reshape(-1, usable.shape[-1]).index_select(0, place)
+        faint &= of_both.view_as(faint)
     # The first step has nothing before it: legality alone decides
     suspect = torch.zeros_like(faint)
     suspect[0] = faint[0] & torch.stack([legal.start, legal.end])[:, None]
@@ -263,43 +300,3 @@ def _underflowed(factors: Tensor, reached: Tensor, legal: Legality, inside: Tens
         ways = torch.stack([legal.transitions, legal.transitions.T]).float()
         suspect[1:] = faint[1:] & (alive[:-1].float() @ ways > 0)
     return suspect.any(-1).any(1).any(0)
-
-
-def _log_space(
-    scores: Scores, lengths: Tensor, legal: Legality, allowed: Tensor
-) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Forward-backward without scaling, in log space: slower, exact for any scores.
-
-    RETURNS (Tuple[Tensor, ...]): Log-partitions [B], marginals [B, T, K], expected transitions
-        of each sequence [B, K, K], and the log-score of each state with all that can follow
-        it [B, T, K].
-    """
-    emissions = scores.emissions.masked_fill(~allowed, -torch.inf)
-    transitions = scores.transitions.masked_fill(~legal.transitions, -torch.inf)
-    end = scores.end.masked_fill(~legal.end, -torch.inf)
-    n_rows, n_steps, n_tags = emissions.shape
-    alpha = torch.full_like(emissions, -torch.inf)
-    beta = torch.full_like(emissions, -torch.inf)
-    alpha[:, 0] = emissions[:, 0] + scores.start.masked_fill(~legal.start, -torch.inf)
-    for t in range(1, n_steps):
-        alpha[:, t] = emissions[:, t] + torch.logsumexp(alpha[:, t - 1, :, None] + transitions, 1)
-    for t in range(n_steps - 1, -1, -1):
-        if t < n_steps - 1:
-            onward = (emissions[:, t + 1] + beta[:, t + 1])[:, None, :]
-            beta[:, t] = torch.logsumexp(transitions + onward, 2)
-        beta[:, t] = torch.where((lengths - 1 == t)[:, None], end, beta[:, t])
-    rows = torch.arange(n_rows, device=lengths.device)
-    log_partition = torch.logsumexp(alpha[rows, lengths - 1] + end, -1)
-    if torch.isinf(log_partition).any():
-        raise ValueError(
-            "A sequence has no legal tagging: the allowed tags contradict one another."
-        )
-    inside = torch.arange(n_steps, device=lengths.device) < lengths[:, None]
-    marginals = (alpha + beta - log_partition[:, None, None]).exp()
-    marginals = marginals.masked_fill(~inside[..., None], 0.0)
-    pairs = emissions.new_zeros(n_rows, n_tags, n_tags)
-    for t in range(n_steps - 1):
-        onward = (emissions[:, t + 1] + beta[:, t + 1])[:, None, :]
-        pair = alpha[:, t, :, None] + transitions + onward - log_partition[:, None, None]
-        pairs += pair.exp() * (lengths - 1 > t)[:, None, None]
-    return log_partition, marginals, pairs, emissions + beta

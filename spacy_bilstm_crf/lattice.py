@@ -66,8 +66,13 @@ class Batch:
             xp2torch(potentials.end, device=device),
         )
 
-    def mask(self, masks: Sequence[Mask]) -> Tensor:
-        """These docs' masks out of those of all docs, padded with "allowed". [B, T, K] bool."""
+    def mask(self, masks: Sequence[Mask]) -> Optional[Tensor]:
+        """These docs' masks out of those of all docs, padded with "allowed". [B, T, K] bool.
+
+        None where all is allowed.
+        """
+        if all(masks[doc] is None for doc in self.docs):
+            return None
         padded = np.ones(self.scores.emissions.shape, dtype=bool)
         for row, doc in enumerate(self.docs):
             mask = masks[doc]
@@ -142,12 +147,15 @@ def loss_and_gradient(
         for mask, entity, row in zip(sets, here, rows):
             of_span = tags.mask_of_span(entity.span, batch.sizes[row], n_tags)
             mask[: batch.sizes[row]] = torch.from_numpy(of_span)
+        possible = batch.mask(gold)
+        if possible is None:
+            possible = torch.ones_like(batch.scores.emissions, dtype=torch.bool)
         loss, gradient = crf.negative_log_likelihood(
             batch.scores,
             batch.lengths,
             legality,
             batch.mask(allowed),
-            batch.mask(gold),
+            possible,
             wrong_rows=torch.tensor(rows, dtype=torch.long, device=device),
             wrong=sets.to(device),
         )

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf import crf
-from spacy_bilstm_crf.forward_backward import _log_space
+from spacy_bilstm_crf.forward_backward import SCALE_EVERY
+from spacy_bilstm_crf.log_space import log_space_forward_backward
 
 from .oracle import Oracle
 
@@ -71,15 +72,20 @@ def assert_close(actual, expected, dtype=torch.float64):
     np.testing.assert_allclose(np.asarray(actual), np.asarray(expected), tolerance, tolerance)
 
 
-problems = st.builds(
-    Problem,
-    seed=st.integers(0, 2**32 - 1),
-    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=4),
-    n_tags=st.integers(1, 4),
-    dtype=st.sampled_from([torch.float64, torch.float32]),
-    scale=st.sampled_from([0.0, 1.0, 5.0]),
-    density=st.sampled_from([0.3, 0.7, 1.0]),
-)
+def problems_of(longest, n_tags):
+    return st.builds(
+        Problem,
+        seed=st.integers(0, 2**32 - 1),
+        lengths=st.lists(st.integers(1, longest), min_size=1, max_size=4),
+        n_tags=st.integers(1, n_tags),
+        dtype=st.sampled_from([torch.float64, torch.float32]),
+        scale=st.sampled_from([0.0, 1.0, 5.0]),
+        density=st.sampled_from([0.3, 0.7, 1.0]),
+    )
+
+
+# Many tags, or so many steps that masses are scaled more than once
+problems = problems_of(longest=4, n_tags=4) | problems_of(longest=SCALE_EVERY + 3, n_tags=2)
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,7 +114,7 @@ def test_viterbi_finds_a_best_tagging(problem):
         assert_close(oracle.scores[path], oracle.best_score, torch.float32)
 
 
-def test_viterbi_gives_ties_to_the_first_tag():
+def test_viterbi_gives_a_tie_of_all_to_the_first_tag():
     problem = Problem(0, [5, 2], 3, scale=0.0, density=1.0)
     paths = crf.viterbi(problem.scores, problem.lengths, problem.legal, problem.allowed)
     assert paths[0].tolist() == [0] * 5
@@ -290,6 +296,38 @@ def test_states_below_the_range_of_floats_are_not_lost():
     assert len(posterior._log_space_rows) == 1
 
 
+def test_a_state_that_fades_away_step_by_step_is_not_lost():
+    # The second tag falls far behind from both ends, but the first loses more in the middle
+    fading, middle = torch.tensor([0.0, -5.0]).repeat(170, 1), torch.tensor([-20.0, 0.0])
+    emissions = torch.cat([fading, middle.repeat(100, 1), fading])[None]
+    scores = crf.Scores(emissions, torch.zeros(2, 2), torch.zeros(2), torch.zeros(2))
+    every = torch.ones(2, dtype=torch.bool)
+    legal = crf.Legality(torch.eye(2).bool(), every, every)
+    posterior = crf.forward_backward(scores, torch.tensor([440]), legal)
+    assert_close(posterior.log_partition, [340 * -5.0])
+    assert_close(posterior.marginals[0, :, 1], np.ones(440))
+    assert_close(posterior.expected_transitions(torch.ones(1)), [[0.0, 0.0], [0.0, 439.0]])
+
+
+@pytest.mark.parametrize("scale", [1.0, 40.0])  # with scalings far apart, and at every step
+def test_no_mask_is_a_mask_that_allows_all(scale):
+    problem = Problem(0, [40, 35, 12], 5, scale=scale)
+    everything = torch.ones_like(problem.allowed)
+    arguments = problem.scores, problem.lengths, problem.legal
+    without, masked = (crf.forward_backward(*arguments, mask) for mask in (None, everything))
+    assert_close(without.log_partition, masked.log_partition)
+    assert_close(without.marginals, masked.marginals)
+    paths = [crf.viterbi(*arguments, mask) for mask in (None, everything)]
+    for row, length in enumerate(problem.lengths):
+        assert torch.equal(paths[0][row, :length], paths[1][row, :length])
+    losses = [
+        crf.negative_log_likelihood(*arguments, mask, problem.gold) for mask in (None, everything)
+    ]
+    assert_close(losses[0][0], losses[1][0])
+    for part, of_masked in zip(losses[0][1], losses[1][1]):
+        assert_close(part, of_masked)
+
+
 def test_ordinary_scores_do_not_need_log_space():
     problem = Problem(0, [40, 35, 12], 17, dtype=torch.float32, scale=10.0)
     assert len(problem.posterior()._log_space_rows) == 0
@@ -298,7 +336,7 @@ def test_ordinary_scores_do_not_need_log_space():
 def test_long_sequences_keep_their_precision():
     problem = Problem(0, [3000, 2999], 5, dtype=torch.float32, scale=3.0)
     posterior = problem.posterior()
-    log_z, marginals, pairs, _ = _log_space(
+    log_z, marginals, pairs, _ = log_space_forward_backward(
         crf.Scores(*(part.double() for part in problem.scores)),
         problem.lengths,
         problem.legal,
