@@ -14,7 +14,8 @@ from torch import Tensor
 
 from . import crf, entities, tags
 from .entities import Entity
-from .model import Potentials, torch_device
+from .model import torch_device
+from .potentials import Potentials
 
 Mask = Optional[np.ndarray]  # bool [tokens, tags], None where all is allowed
 

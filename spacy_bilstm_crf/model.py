@@ -2,7 +2,6 @@
 
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, cast
 
 import torch
@@ -11,7 +10,6 @@ from spacy.tokens import Doc
 from thinc.api import (
     ArgsKwargs,
     Model,
-    Ops,
     PyTorchShim,
     Shim,
     chain,
@@ -19,61 +17,13 @@ from thinc.api import (
     torch2xp,
     xp2torch,
 )
-from thinc.types import Floats1d, Floats2d
+from thinc.types import Floats2d
 
 from .network import BiLSTMCRF as Network
 from .network import Blueprint
+from .potentials import Potentials
 from .shim import load_state, rows_of_docs, shim_of, torch_layer
-
-
-@dataclass
-class Potentials:
-    """What the model says about a batch of docs, or a gradient with respect to it.
-
-    emissions (List[Floats2d]): Score of each tag for each token, per doc [tokens, tags].
-    transitions (Floats2d): Score of a tag (column) after a tag (row), [tags, tags].
-    start (Floats1d): Score of a tag for the first token, [tags].
-    end (Floats1d): Score of a tag for the last token, [tags].
-    """
-
-    emissions: List[Floats2d]
-    transitions: Floats2d
-    start: Floats1d
-    end: Floats1d
-
-    @property
-    def n_tags(self) -> int:
-        """Number of tags."""
-        return len(self.start)
-
-    def scaled(self, factor: float) -> "Potentials":
-        """All scores times a factor."""
-        return Potentials(
-            [doc * factor for doc in self.emissions],
-            self.transitions * factor,
-            self.start * factor,
-            self.end * factor,
-        )
-
-    def first_tags(self, n_tags: int) -> "Potentials":
-        """The scores of only the first tags."""
-        return Potentials(
-            [doc[:, :n_tags] for doc in self.emissions],
-            self.transitions[:n_tags, :n_tags],
-            self.start[:n_tags],
-            self.end[:n_tags],
-        )
-
-    def padded(self, ops: Ops, n_tags: int) -> "Potentials":
-        """These scores with zeros for the tags that follow, up to a number of tags."""
-        new = n_tags - self.n_tags
-        pad = ops.xp.pad
-        return Potentials(
-            [pad(doc, ((0, 0), (0, new))) for doc in self.emissions],
-            pad(self.transitions, (0, new)),
-            pad(self.start, (0, new)),
-            pad(self.end, (0, new)),
-        )
+from .windows import with_windows
 
 
 def BiLSTMCRF(
@@ -84,6 +34,8 @@ def BiLSTMCRF(
     locked_dropout: bool = True,
     mixed_precision: bool = False,
     learn_rate_factor: float = 1.0,
+    window: Optional[int] = 1000,
+    overlap: int = 100,
 ) -> Model[List[Doc], Potentials]:
     """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
 
@@ -98,6 +50,10 @@ def BiLSTMCRF(
     mixed_precision (bool): Run the LSTM in half precision where that is safe. Needs a GPU.
     learn_rate_factor (float): What the optimizer's step size is multiplied with for this network,
         the tok2vec not included. More than 1 where the tok2vec is trained already.
+    window (Optional[int]): In prediction a doc with more tokens is run through the network in
+        windows of so many, and decoded whole. None never cuts a doc.
+    overlap (int): Tokens at each side of a window that are read, but whose scores come from the
+        windows beside it.
     """
     if hidden_width < 1 or depth < 1:
         raise ValueError(
@@ -135,7 +91,7 @@ def BiLSTMCRF(
     else:
         bilstm.attrs["fixed_dropout_rate"] = dropout
     bilstm.attrs["locked_dropout"] = locked_dropout
-    model: Model[List[Doc], Potentials] = chain(tok2vec, bilstm)
+    model = with_windows(chain(tok2vec, bilstm), window, overlap)
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", bilstm)
     model.attrs["resize_output"] = resize_output

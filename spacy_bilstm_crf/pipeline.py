@@ -20,7 +20,8 @@ from thinc.api import Config, Model, NumpyOps, Optimizer, set_dropout_rate
 
 from . import lattice, tags
 from .entities import best_entities
-from .model import Potentials, averaged_weights, check_tags
+from .model import averaged_weights, check_tags
+from .potentials import Potentials
 
 default_model_config = """
 [model]
@@ -31,6 +32,8 @@ dropout = null
 locked_dropout = true
 mixed_precision = false
 learn_rate_factor = 1.0
+window = 1000
+overlap = 100
 
 [model.tok2vec]
 @architectures = "spacy.MultiHashEmbed.v2"

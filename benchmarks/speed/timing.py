@@ -1,0 +1,84 @@
+"""Timing of peers side by side: what is compared runs in turns, block by block."""
+
+import json
+import platform
+import statistics
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+RESULTS = Path(__file__).parent / "results"
+# A block of calls takes about this long, so that the clock and a cold cache don't matter
+BLOCK_SECONDS = 0.1
+
+
+def in_turns(peers: Dict[str, Callable[[], Any]], rounds: int = 11) -> Dict[str, List[float]]:
+    """Seconds a call of each peer, one for each round; a round runs a block of every peer.
+
+    A peer of which a single call takes ten blocks' time runs in the first three rounds only.
+    """
+    calls = {}
+    for name, call in peers.items():
+        call()  # whatever is made at the first call
+        calls[name] = max(1, round(BLOCK_SECONDS / _seconds(call, 1)))
+    found: Dict[str, List[float]] = {name: [] for name in peers}
+    for i in range(rounds):
+        for name, call in peers.items():
+            if i < 3 or found[name][0] < 10 * BLOCK_SECONDS:
+                found[name].append(_seconds(call, calls[name]))
+    return found
+
+
+def _seconds(call: Callable[[], Any], times: int) -> float:
+    start = time.perf_counter()
+    for _ in range(times):
+        call()
+    return (time.perf_counter() - start) / times
+
+
+def compared(found: Dict[str, List[float]], ours: str) -> Dict[str, Any]:
+    """Medians, and how many times as long each peer takes as ours, from round to round."""
+    result: Dict[str, Any] = {
+        "seconds": {name: statistics.median(times) for name, times in found.items()},
+        "times_as_long": {},
+    }
+    for name, times in found.items():
+        if name != ours:
+            result["times_as_long"][name] = spread([a / b for a, b in zip(times, found[ours])])
+    return result
+
+
+def spread(values: List[float]) -> Dict[str, float]:
+    """Median, smallest and largest."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def machine(*packages: str) -> Dict[str, Any]:
+    """What the figures were measured on."""
+    names = [line for line in cpu_info() if line.startswith("model name")]
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "processor": names[0].split(":")[1].strip() if names else platform.processor(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }
+
+
+def cpu_info() -> List[str]:
+    """Lines of /proc/cpuinfo, none where there is no such file."""
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def write(name: str, result: Dict[str, Any]) -> None:
+    """Keep a result in the repository."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"Written to {path}")

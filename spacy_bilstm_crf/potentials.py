@@ -1,0 +1,57 @@
+"""What the model says about docs."""
+
+from dataclasses import dataclass
+from typing import List
+
+from thinc.api import Ops
+from thinc.types import Floats1d, Floats2d
+
+
+@dataclass
+class Potentials:
+    """What the model says about a batch of docs, or a gradient with respect to it.
+
+    emissions (List[Floats2d]): Score of each tag for each token, per doc [tokens, tags].
+    transitions (Floats2d): Score of a tag (column) after a tag (row), [tags, tags].
+    start (Floats1d): Score of a tag for the first token, [tags].
+    end (Floats1d): Score of a tag for the last token, [tags].
+    """
+
+    emissions: List[Floats2d]
+    transitions: Floats2d
+    start: Floats1d
+    end: Floats1d
+
+    @property
+    def n_tags(self) -> int:
+        """Number of tags."""
+        return len(self.start)
+
+    def scaled(self, factor: float) -> "Potentials":
+        """All scores times a factor."""
+        return Potentials(
+            [doc * factor for doc in self.emissions],
+            self.transitions * factor,
+            self.start * factor,
+            self.end * factor,
+        )
+
+    def first_tags(self, n_tags: int) -> "Potentials":
+        """The scores of only the first tags."""
+        return Potentials(
+            [doc[:, :n_tags] for doc in self.emissions],
+            self.transitions[:n_tags, :n_tags],
+            self.start[:n_tags],
+            self.end[:n_tags],
+        )
+
+    def padded(self, ops: Ops, n_tags: int) -> "Potentials":
+        """These scores with zeros for the tags that follow, up to a number of tags."""
+        new = n_tags - self.n_tags
+        pad = ops.xp.pad
+        return Potentials(
+            [pad(doc, ((0, 0), (0, new))) for doc in self.emissions],
+            pad(self.transitions, (0, new)),
+            pad(self.start, (0, new)),
+            pad(self.end, (0, new)),
+        )
