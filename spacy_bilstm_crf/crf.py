@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from .forward_backward import Posterior, forward_backward
-from .scores import Legality, Scores, validate
+from .scores import BLOCK, Legality, Scores, by_step, validate
 
 __all__ = [
     "Legality",
@@ -109,7 +109,7 @@ def _best_scores(emissions: Tensor, onward: Tensor, first: Tensor) -> Tensor:
     reach = emissions.new_empty(n_tags, *best.shape[1:])
     step = onward.transpose(0, 1).contiguous()[:, :, None]  # [K, 2, 1, K]
     before = best.permute(0, 3, 1, 2)[..., None]  # [T, K, 2, B, 1]
-    of_steps = zip(before[:-1].unbind(), best[1:].unbind(), emissions[1:].unbind())
+    of_steps = by_step(before[:-1], best[1:], emissions[1:])
     for t, (source, score, emission) in enumerate(of_steps):
         torch.add(source, step, out=reach)
         torch.amax(reach, 0, out=score)
@@ -136,13 +136,14 @@ def _followed_back(best: Tensor, into: Tensor, final: Tensor, last: Tensor) -> T
     ends = set(last.tolist())
     tags = final.new_empty(n_steps, n_halves)
     tag = final
-    backwards = zip(reversed(range(n_steps)), best.unbind()[::-1], tags.unbind()[::-1])
-    for t, score, place in backwards:
-        if t < n_steps - 1:
-            tag = into.index_select(0, tag).add_(score).argmax(-1).add_(offset)
-        if t in ends:
-            tag = torch.where(last == t, final, tag)
-        place.copy_(tag)
+    for start in reversed(range(0, n_steps, BLOCK)):
+        steps = list(by_step(best[start : start + BLOCK], tags[start : start + BLOCK]))
+        for t, (score, place) in reversed(list(enumerate(steps, start))):
+            if t < n_steps - 1:
+                tag = into.index_select(0, tag).add_(score).argmax(-1).add_(offset)
+            if t in ends:
+                tag = torch.where(last == t, final, tag)
+            place.copy_(tag)
     return tags - offset
 
 

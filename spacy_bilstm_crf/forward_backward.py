@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .log_space import LogSpacePosterior, log_space_forward_backward
-from .scores import Legality, Scores, validate
+from .scores import Legality, Scores, by_step, validate
 
 # Masses of paths are scaled to sum to one after this many steps, where no step can shrink one
 # by more than SMALL_STEP; else after every step.
@@ -256,14 +256,13 @@ def _scaled_recursion(
     scale = factors.new_empty(n_scalings, *factors.shape[1:3], 1)
     arriving[0] = first
     before = None
-    totals = iter(scale.unbind())
-    of_steps = zip(arriving.unbind(), mass.unbind(), factors.unbind())
-    for t, (into, now, factor) in enumerate(of_steps):
+    totals = by_step(scale)
+    for t, (into, now, factor) in enumerate(by_step(arriving, mass, factors)):
         if before is not None:
             torch.bmm(before, step, out=into)
         torch.mul(into, factor, out=now)
         if t % scale_every == 0:
-            total = next(totals)
+            (total,) = next(totals)
             torch.sum(now, -1, keepdim=True, out=total)
             now.div_(total)
         before = now

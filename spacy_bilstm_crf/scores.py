@@ -3,9 +3,12 @@
 Shapes: B sequences, T steps (the longest sequence), K tags.
 """
 
-from typing import NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 from torch import Tensor
+
+# Steps of which there are views at once: a million would need more memory than what they show
+BLOCK = 256
 
 
 class Scores(NamedTuple):
@@ -44,3 +47,9 @@ def validate(scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional
                 f"The {name} have the shape {tuple(found.shape)}, but emissions of the shape "
                 f"{(n_rows, n_steps, n_tags)} need {expected}."
             )
+
+
+def by_step(*parts: Tensor) -> Iterator[Tuple[Tensor, ...]]:
+    """Views of each step of tensors that have time as their first axis, in order."""
+    for start in range(0, len(parts[0]), BLOCK):
+        yield from zip(*(part[start : start + BLOCK].unbind() for part in parts))

@@ -1,0 +1,118 @@
+"""Flair's SequenceTagger, at work for `tagger.py`: see `worker.py`.
+
+    python flair_worker.py TRAIN DEV WORD_WIDTH HIDDEN DEVICE
+
+TRAIN and DEV are folders of CoNLL columns, the word first and the tag last.
+
+Word vectors start at random, which costs no less than pretrained ones; all are fine-tuned.
+"""
+
+import sys
+from pathlib import Path
+from typing import Iterator, List
+
+import flair
+import torch
+from flair.data import Dictionary, Sentence
+from flair.embeddings import CharacterEmbeddings, StackedEmbeddings, WordEmbeddings
+from flair.models import SequenceTagger
+from worker import serve
+
+BATCH = 32  # Flair's own default, in training as in prediction
+
+
+def sentences(path: str) -> List[Sentence]:
+    """Sentences of the files of columns in a folder, with their entities."""
+    found = []
+    text = "\n\n".join(file.read_text(encoding="utf8") for file in sorted(Path(path).iterdir()))
+    for block in text.split("\n\n"):
+        rows = [line.split() for line in block.splitlines() if line.strip()]
+        if not rows or rows[0][0] == "-DOCSTART-":
+            continue
+        sentence = Sentence([row[0] for row in rows], use_tokenizer=False)
+        start = 0
+        while start < len(rows):
+            tag, end = rows[start][-1], start + 1
+            while end < len(rows) and rows[end][-1] == f"I-{tag[2:]}":
+                end += 1
+            if tag.startswith("B-"):
+                sentence[start:end].add_label("ner", tag[2:])
+            start = end if tag.startswith("B-") else start + 1
+        found.append(sentence)
+    return found
+
+
+class Tagger:
+    """A tagger of the sizes of configs/glove_char_cnn.cfg."""
+
+    def __init__(self, train: str, dev: str, word_width: int, hidden: int):
+        self.train_data, self.dev = sentences(train), sentences(dev)
+        words = sorted(
+            {token.text for data in (self.train_data, self.dev) for s in data for token in s}
+        )
+        vocab = {word: i for i, word in enumerate(["<unk>", *words])}
+        embeddings = StackedEmbeddings(
+            [
+                WordEmbeddings(
+                    None, vocab=vocab, embedding_length=word_width, fine_tune=True, force_cpu=False
+                ),
+                CharacterEmbeddings(),
+            ]
+        )
+        labels = Dictionary(add_unk=False)
+        for sentence in self.train_data:
+            for span in sentence.get_spans("ner"):
+                labels.add_item(span.tag)
+        self.tagger = SequenceTagger(embeddings, labels, "ner", hidden_size=hidden, use_crf=True)
+        self.tagger.to(flair.device)
+        self.optimizer = torch.optim.SGD(self.tagger.parameters(), lr=0.1)
+        for batch in list(self.batches(self.train_data))[:10]:
+            self.update(batch)
+
+    def batches(self, data: List[Sentence]) -> Iterator[List[Sentence]]:
+        """The sentences, some at a time."""
+        return (data[i : i + BATCH] for i in range(0, len(data), BATCH))
+
+    def update(self, batch: List[Sentence]) -> None:
+        """One step, as Flair's ModelTrainer takes it."""
+        self.tagger.train()
+        self.optimizer.zero_grad()
+        loss, count = self.tagger.forward_loss(batch)
+        (loss / count).backward()
+        torch.nn.utils.clip_grad_norm_(self.tagger.parameters(), 5.0)
+        self.optimizer.step()
+        for sentence in batch:
+            sentence.clear_embeddings()
+
+    def train(self) -> None:
+        """Learn from each sentence once."""
+        for batch in self.batches(self.train_data):
+            self.update(batch)
+
+    def predict(self) -> None:
+        """Tag sentences that are tokenised already."""
+        fresh = [Sentence([t.text for t in s], use_tokenizer=False) for s in self.dev]
+        self.tagger.predict(fresh, mini_batch_size=BATCH)
+
+    def pipe(self) -> None:
+        """Tag texts, with Flair's tokeniser."""
+        self.tagger.predict(
+            [Sentence(s.to_plain_string()) for s in self.dev], mini_batch_size=BATCH
+        )
+
+
+def main() -> None:
+    """Read the arguments."""
+    train, dev, word_width, hidden, device = sys.argv[1:]
+    torch.set_num_threads(1)
+    flair.device = torch.device(device)
+    tagger = Tagger(train, dev, int(word_width), int(hidden))
+    serve(
+        {"train": tagger.train, "predict": tagger.predict, "pipe": tagger.pipe},
+        words={"train": sum(map(len, tagger.train_data)), "predict": sum(map(len, tagger.dev))},
+        flair=flair.__version__,
+    )
+
+
+if __name__ == "__main__":
+    main()

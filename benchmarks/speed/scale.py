@@ -1,0 +1,133 @@
+"""Time and memory of prediction against the length of a doc, the batch, the number of labels.
+
+    python benchmarks/speed/scale.py
+
+Each case has a process of its own, with one thread. Words are drawn from 20,000 by Zipf's law and
+have random vectors; the network has the sizes of configs/glove_char_cnn.cfg and random weights, so
+that there are entities. Memory is what the process came to need above what it had with the model
+loaded and the docs made (Linux alone tells).
+"""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+import spacy
+import torch
+from spacy.tokens import Doc
+from spacy.training import Example
+from spacy.util import load_config
+from timing import machine, write
+
+ROOT = Path(__file__).parent.parent.parent
+N_WORDS = 20_000
+DOC_LENGTHS = [1_000, 10_000, 100_000, 1_000_000]
+BATCHES = [1, 32, 256, 2048]  # docs of 25 tokens
+LABELS = [4, 18, 66]
+ROUNDS = 3
+
+
+def pipeline(n_labels: int) -> spacy.Language:
+    """The recogniser of the config, with random weights."""
+    config = load_config(ROOT / "configs" / "glove_char_cnn.cfg", interpolate=False)
+    nlp = spacy.blank("en")
+    rng = np.random.default_rng(0)
+    words = [f"word{i}" for i in range(N_WORDS)]
+    nlp.vocab.reset_vectors(shape=(N_WORDS, 100))
+    for word in words:
+        nlp.vocab.set_vector(word, rng.normal(size=100).astype("float32"))
+    model = config["components"]["ner"]["model"]
+    ner: Any = nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": model})
+    for i in range(n_labels):
+        ner.add_label(f"LABEL{i}")
+    example = Example.from_dict(nlp.make_doc(words[0]), {"entities": []})
+    nlp.initialize(lambda: [example])
+    torch.manual_seed(0)
+    network = ner.model.get_ref("output_layer").shims[0]._model
+    for parameter in (network.emissions.weight, network.transitions):
+        torch.nn.init.normal_(parameter.data)
+    return nlp
+
+
+def docs_of(nlp: spacy.Language, lengths: List[int]) -> List[Doc]:
+    """Docs of random words."""
+    rng = np.random.default_rng(0)
+    words = [f"word{i}" for i in range(N_WORDS)]
+    ranks = [np.minimum(rng.zipf(1.2, length), N_WORDS) - 1 for length in lengths]
+    return [Doc(nlp.vocab, words=[words[i] for i in rank]) for rank in ranks]
+
+
+def memory(what: str) -> float:
+    """What this process needs, in MB: VmRSS now, VmHWM at most."""
+    status = Path("/proc/self/status").read_text()
+    found = re.search(rf"{what}:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found.group(1)) / 1000
+
+
+def measure(n_labels: int, lengths: List[int]) -> Dict[str, float]:
+    """In a process of its own: seconds and MB of predicting docs of these lengths."""
+    torch.set_num_threads(1)
+    nlp = pipeline(n_labels)
+    ner: Any = nlp.get_pipe("ner")
+    warm_up = docs_of(nlp, [30] * 20)
+    ner.set_annotations(warm_up, ner.predict(warm_up))
+    docs = docs_of(nlp, lengths)
+    before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    start = time.perf_counter()
+    ner.set_annotations(docs, ner.predict(docs))
+    seconds = time.perf_counter() - start
+    return {
+        "seconds": seconds,
+        "peak_mb": memory("VmHWM") - before,
+        "entities": sum(len(doc.ents) for doc in docs),
+    }
+
+
+def case(n_labels: int, lengths: List[int]) -> Dict[str, Any]:
+    """Medians over processes."""
+    command = [sys.executable, __file__, json.dumps([n_labels, lengths])]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = []
+    for _ in range(ROUNDS):
+        printed = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+        ).stdout
+        found.append(json.loads(printed.splitlines()[-1]))
+    median = {key: statistics.median(each[key] for each in found) for key in found[0]}
+    row = {"labels": n_labels, "docs": len(lengths), "tokens": sum(lengths), **median}
+    row["words_a_second"] = row["tokens"] / row["seconds"]
+    print(row)
+    return row
+
+
+def main() -> None:
+    """Measure all cases."""
+    if len(sys.argv) > 1:
+        print(json.dumps(measure(*json.loads(sys.argv[1]))))
+        return
+    by_length = [case(4, [length]) for length in DOC_LENGTHS]
+    by_batch = [case(4, [25] * batch) for batch in BATCHES]
+    by_labels = [case(n_labels, [100] * 100) for n_labels in LABELS]
+    longest, shorter = by_length[-1], by_length[-2]
+    result = {
+        "threads": 1,
+        **machine("spacy", "thinc", "torch"),
+        "by_doc_length": by_length,
+        "by_batch": by_batch,
+        "by_labels": by_labels,
+        "longest_doc_takes_times_as_long": longest["seconds"] / shorter["seconds"],
+    }
+    write("scale", result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Ours or spaCy's own entity recogniser, at work for `tagger.py`: see `worker.py`.
+
+python spacy_worker.py CONFIG TRAIN DEV VECTORS DEVICE
+"""
+
+import itertools
+import random
+import sys
+from typing import Any, List
+
+import spacy
+import torch
+from spacy.language import Language
+from spacy.schemas import ConfigSchemaTraining
+from spacy.tokens import Doc
+from spacy.training import Corpus, Example
+from spacy.training.initialize import init_nlp
+from spacy.util import load_config, registry
+from worker import serve
+
+WARM_UP_BATCHES = 30
+
+
+class Tagger:
+    """A pipeline made from a config, and documents for it."""
+
+    def __init__(self, config: str, train: str, dev: str, vectors: str):
+        overrides = {"paths.train": train, "paths.dev": dev, "paths.vectors": vectors}
+        self.nlp: Language = init_nlp(load_config(config, overrides=overrides))
+        settings = registry.resolve(
+            self.nlp.config.interpolate()["training"], schema=ConfigSchemaTraining
+        )
+        self.settings: Any = settings
+        self.examples: List[Example] = list(Corpus(train)(self.nlp))
+        random.Random(0).shuffle(self.examples)
+        self.dev = [example.reference for example in Corpus(dev)(self.nlp)]
+        self.texts = [doc.text for doc in self.dev]
+        for batch in itertools.islice(settings["batcher"](self.examples), WARM_UP_BATCHES):
+            self.update(batch)
+
+    def update(self, batch: List[Example]) -> None:
+        """One step of training, as `spacy train` takes it."""
+        dropout, optimizer = self.settings["dropout"], self.settings["optimizer"]
+        self.nlp.update(batch, drop=dropout, sgd=optimizer, losses={})
+        optimizer.step_schedules()
+
+    def train(self) -> None:
+        """Learn from each example once."""
+        for batch in self.settings["batcher"](self.examples):
+            self.update(batch)
+
+    def predict(self) -> None:
+        """Tag documents that are tokenised already."""
+        fresh = [Doc(self.nlp.vocab, words=[token.text for token in doc]) for doc in self.dev]
+        for _ in self.nlp.pipe(fresh):
+            pass
+
+    def pipe(self) -> None:
+        """Tag texts."""
+        for _ in self.nlp.pipe(self.texts):
+            pass
+
+
+def main() -> None:
+    """Read the arguments."""
+    config, train, dev, vectors, device = sys.argv[1:]
+    torch.set_num_threads(1)
+    if device != "cpu":
+        spacy.require_gpu()
+    tagger = Tagger(config, train, dev, vectors)
+    serve(
+        {"train": tagger.train, "predict": tagger.predict, "pipe": tagger.pipe},
+        words={
+            "train": sum(len(example) for example in tagger.examples),
+            "predict": sum(map(len, tagger.dev)),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

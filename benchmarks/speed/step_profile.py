@@ -1,0 +1,126 @@
+"""Where the time of a training step and of a prediction goes, as a table.
+
+    python benchmarks/speed/step_profile.py --vectors FOLDER [--dataset ncbi-disease]
+
+One thread. Every part's time is its own: what a part calls that is listed too counts there alone.
+"""
+
+import argparse
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import torch
+from spacy.tokens import Doc
+from spacy_worker import Tagger
+from thinc.api import Model
+from timing import machine, spread, write
+
+from spacy_bilstm_crf import lattice, tags
+
+ROOT = Path(__file__).parent.parent.parent
+ROUNDS = 7
+REST = "spaCy: examples, documents, the rest"
+
+
+class Watch:
+    """Adds up the time that is spent in functions, each part's own."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter = Counter()
+        self.running: List[str] = []
+        self.since = time.perf_counter()
+
+    def switch(self) -> None:
+        """Charge the time since the last switch to what has been running."""
+        now = time.perf_counter()
+        if self.running:
+            self.seconds[self.running[-1]] += now - self.since
+        self.since = now
+
+    def timed(self, part: str, function: Callable) -> Callable:
+        """The function, its time counted as that of the part."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.switch()
+            self.running.append(part)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.switch()
+                self.running.pop()
+
+        return call
+
+    def watch(self, owner: Any, name: str, part: str) -> None:
+        """Count the time of an object's or module's function from now on."""
+        setattr(owner, name, self.timed(part, getattr(owner, name)))
+
+    def watch_layer(self, layer: Model, part: str) -> None:
+        """Count the time of a layer's forward pass, backward pass and update."""
+        forward = layer._func
+
+        def both_ways(model: Model, X: Any, is_train: bool) -> Any:
+            Y, backprop = forward(model, X, is_train)
+            return Y, self.timed(f"{part}, backward", backprop)
+
+        layer._func = self.timed(f"{part}, forward", both_ways)
+        for node in layer.walk():
+            for shim in node.shims:
+                self.watch(shim, "finish_update", f"{part}, update")
+
+    def run(self, function: Callable) -> Dict[str, float]:
+        """Shares of the time that a function takes, in percent."""
+        self.seconds.clear()
+        self.timed(REST, function)()
+        total = sum(self.seconds.values())
+        return {part: 100 * seconds / total for part, seconds in self.seconds.items()}
+
+
+def main() -> None:
+    """Measure, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vectors", required=True)
+    parser.add_argument("--dataset", default="ncbi-disease")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    corpus = ROOT / "corpus" / arguments.dataset
+    config = ROOT / "configs" / "glove_char_cnn.cfg"
+    data = [str(path) for path in (config, corpus / "train", corpus / "dev", arguments.vectors)]
+    tagger = Tagger(*data)
+    ner: Any = tagger.nlp.get_pipe("ner")
+
+    watch = Watch()
+    for name in ("loss_and_gradient", "decode"):
+        watch.watch(lattice, name, "CRF")
+    for name in ("allowed_by_doc", "allowed_by_gold", "spans_of_tags"):
+        watch.watch(tags, name, "entities <-> tags")
+    watch.watch(ner, "set_annotations", "entities <-> tags")
+    watch.watch_layer(ner.model.get_ref("tok2vec"), "word and character embedding")
+    watch.watch_layer(ner.model.get_ref("output_layer"), "BiLSTM")
+
+    batches = list(tagger.settings["batcher"](tagger.examples))[:150]
+    docs = tagger.dev[:256]
+
+    def train() -> None:
+        for batch in batches:
+            tagger.update(batch)
+
+    def predict() -> None:
+        for _ in tagger.nlp.pipe([Doc(doc.vocab, words=[t.text for t in doc]) for doc in docs]):
+            pass
+
+    rows = {}
+    for what, function in (("training", train), ("prediction", predict)):
+        function()
+        found = [watch.run(function) for _ in range(ROUNDS)]
+        parts = sorted(found[0], key=lambda part: -found[0][part])
+        rows[what] = {part: spread([shares.get(part, 0.0) for shares in found]) for part in parts}
+        print(what, {part: round(share["median"], 1) for part, share in rows[what].items()})
+    about = {"dataset": arguments.dataset, "n_tags": len(ner.tags), "threads": 1}
+    write("profile", {**about, **machine("spacy", "thinc", "torch"), "percent": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Words a second, in training and prediction: ours, spaCy's own `ner`, Flair's SequenceTagger.
+
+    python -m spacy project run convert . --vars.dataset ncbi-disease
+    python benchmarks/speed/tagger.py --vectors FOLDER [--flair PYTHON] [--device cpu]
+
+`--vectors` is a folder that `spacy init vectors` made. `--flair` is the Python of an environment
+with benchmarks/speed/requirements-flair.txt; without it Flair is left out. Each tagger has a
+process of its own, with one thread; they run in turns. Every one trains as its own config or
+default says; ours and Flair's have layers of the same sizes. `predict` gets tokenised documents
+and runs the entity recogniser with its tok2vec; `pipe` gets texts and runs all of the pipeline.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List
+
+from timing import machine, spread, write
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+ROUNDS = 5
+
+
+class Worker:
+    """A tagger in another process."""
+
+    def __init__(self, *command: Any):
+        self.process = subprocess.Popen(
+            list(map(str, command)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=HERE,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        )
+        self.about = self.answer()
+
+    def answer(self) -> Any:
+        """What it says next."""
+        line = self.process.stdout.readline() if self.process.stdout else ""
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended: see what it printed above.")
+        return json.loads(line)
+
+    def words_a_second(self, command: str) -> float:
+        """Let it do something once."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return self.about["words"]["train" if command == "train" else "predict"] / self.answer()
+
+
+def stock_config(folder: Path, optimize: str) -> Path:
+    """spaCy's own `ner`, as `spacy init config` writes it."""
+    path = folder / f"{optimize}.cfg"
+    options = ["--pipeline", "ner", "--optimize", optimize, "--force"]
+    command = [sys.executable, "-m", "spacy", "init", "config", str(path), *options]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def main() -> None:
+    """Measure, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vectors", required=True)
+    parser.add_argument("--flair")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dataset", default="ncbi-disease")
+    arguments = parser.parse_args()
+    corpus = ROOT / "corpus" / arguments.dataset
+    with tempfile.TemporaryDirectory() as temporary:
+        configs = {
+            "ours, glove_char_cnn": ROOT / "configs" / "glove_char_cnn.cfg",
+            "ner, accuracy": stock_config(Path(temporary), "accuracy"),
+            "ner, efficiency": stock_config(Path(temporary), "efficiency"),
+        }
+        data = [corpus / "train", corpus / "dev", Path(arguments.vectors).resolve()]
+        worker = HERE / "spacy_worker.py"
+        workers = {
+            name: Worker(sys.executable, worker, config, *data, arguments.device)
+            for name, config in configs.items()
+        }
+        if arguments.flair:
+            columns = [corpus / "columns" / part for part in ("train", "dev")]
+            command = [HERE / "flair_worker.py", *columns, 100, 200, arguments.device]
+            workers["flair"] = Worker(Path(arguments.flair).absolute(), *command)
+        ours = next(iter(workers))
+        rows: List[Dict[str, Any]] = []
+        for what in ("predict", "pipe", "train"):
+            found: Dict[str, List[float]] = {name: [] for name in workers}
+            for _ in range(ROUNDS):
+                for name, tagger in workers.items():
+                    found[name].append(tagger.words_a_second(what))
+            rows.append(
+                {
+                    "what": what,
+                    "words_a_second": {name: statistics.median(f) for name, f in found.items()},
+                    "times_as_fast": {
+                        name: spread([a / b for a, b in zip(found[ours], speeds)])
+                        for name, speeds in found.items()
+                        if name != ours
+                    },
+                }
+            )
+            print(json.dumps(rows[-1], indent=1))
+        versions = {"flair": workers["flair"].about["flair"]} if arguments.flair else {}
+        for tagger in workers.values():
+            tagger.process.kill()
+    about = {"dataset": arguments.dataset, "device": arguments.device, "threads": 1, **versions}
+    name = "tagger" if arguments.device == "cpu" else "tagger-gpu"
+    write(name, {**about, **machine("spacy", "thinc", "torch"), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""The protocol by which `tagger.py` drives a tagger in another process.
+
+A worker reads one command a line from standard input: `train`, `predict` or `pipe`. It does that
+once, over all of its documents, and answers with the seconds it took. So the taggers run in
+turns, each in the environment that it needs.
+"""
+
+import json
+import sys
+import time
+from typing import Any, Callable, Dict
+
+
+def serve(commands: Dict[str, Callable[[], Any]], **about: Any) -> None:
+    """Answer commands until there are none. `about` is told first."""
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # what libraries print is no answer
+    print(json.dumps(about), file=answers, flush=True)
+    for line in sys.stdin:
+        start = time.perf_counter()
+        commands[line.strip()]()
+        print(json.dumps(time.perf_counter() - start), file=answers, flush=True)
