@@ -56,12 +56,13 @@ def test_options_tables_are_complete(heading, expected):
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == expected
 
 
-def test_the_accuracy_table_is_made_from_the_results():
-    path = ROOT / "benchmarks" / "accuracy" / "run.py"
-    spec = importlib.util.spec_from_file_location("accuracy", path)
-    accuracy = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(accuracy)
-    assert accuracy.in_readme(README) == README
+def test_the_tables_are_made_from_the_results():
+    path = ROOT / "benchmarks" / "tables.py"
+    spec = importlib.util.spec_from_file_location("tables", path)
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    assert tables.with_tables(README) == README
+    assert README.count("<!-- table: ") == README.count("<!-- end -->") > 0
 
 
 def test_every_variable_of_the_project_that_is_named_exists():

@@ -2,7 +2,7 @@
 
     python benchmarks/accuracy/run.py ROW [--seeds 0 1 2] [--jobs 2] [--vectors FOLDER]
         [--transformer NAME_OR_FOLDER]
-    python benchmarks/accuracy/run.py --table    (puts the results into the README)
+    python benchmarks/tables.py    (puts the results into the README)
 
 Each seed is a `spacy train` of its own with one thread; the model is the one that was best on
 the development part, and the test part is scored once, with it. Scores are exact-match micro F
@@ -33,8 +33,6 @@ from spacy.training import Corpus
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent / "results"
-
-MARKERS = ("<!-- accuracy: made by benchmarks/accuracy/run.py --table -->", "<!-- end -->")
 
 
 def steps(number: int) -> Dict[str, int]:
@@ -220,46 +218,18 @@ def write(results: Path, settings: Dict[str, Any], runs: List[Dict[str, Any]]) -
     print(f"{settings['row']}: {len(runs)} seeds, dev {result['dev_f']}, test {result['test_f']}")
 
 
-def table() -> str:
-    """The results as a Markdown table."""
-    lines = ["| data | config | seeds | dev F | test F |", "| --- | --- | --- | --- | --- |"]
-    for path in sorted(RESULTS.glob("*.json")):
-        result = json.loads(path.read_text())
-        config = result["config"] or "spaCy's `ner`, accuracy config"
-        config = ", ".join([config, *result["pretrained"].values()])
-        cells = [result["dataset"], config, str(len(result["runs"]))]
-        for key in ("dev_f", "test_f"):
-            deviation = f" ± {result[key]['sd']:.1f}" if len(result["runs"]) > 1 else ""
-            cells.append(f"{result[key]['mean']:.1f}{deviation}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def in_readme(readme: str) -> str:
-    """The README with the table between its markers."""
-    before, rest = readme.split(MARKERS[0])
-    _, after = rest.split(MARKERS[1])
-    return f"{before}{MARKERS[0]}\n{table()}\n{MARKERS[1]}{after}"
-
-
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("row", nargs="?", choices=ROWS)
+    parser.add_argument("row", choices=ROWS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--vectors")
     parser.add_argument("--transformer")
-    parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
-    if arguments.table or arguments.row is None:
-        path = ROOT / "README.md"
-        path.write_text(in_readme(path.read_text(encoding="utf8")), encoding="utf8")
-        print(table())
-    else:
-        paths = {"vectors": arguments.vectors, "transformer": arguments.transformer}
-        given = {kind: path for kind, path in paths.items() if path is not None}
-        run_row(arguments.row, arguments.seeds, arguments.jobs, given)
+    paths = {"vectors": arguments.vectors, "transformer": arguments.transformer}
+    given = {kind: path for kind, path in paths.items() if path is not None}
+    run_row(arguments.row, arguments.seeds, arguments.jobs, given)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Word vectors start at random, which costs no less than pretrained ones; all are 
 """
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Iterator, List
 
@@ -50,16 +51,24 @@ class Tagger:
         words = sorted(
             {token.text for data in (self.train_data, self.dev) for s in data for token in s}
         )
+        characters = Dictionary()
+        for character in sorted(set("".join(words))):
+            characters.add_item(character)
         vocab = {word: i for i, word in enumerate(["<unk>", *words])}
+        # Flair would download its own list of characters
+        with tempfile.TemporaryDirectory() as folder:
+            characters.save(Path(folder) / "characters")
+            character_embeddings = CharacterEmbeddings(Path(folder) / "characters")
         embeddings = StackedEmbeddings(
             [
                 WordEmbeddings(
                     None, vocab=vocab, embedding_length=word_width, fine_tune=True, force_cpu=False
                 ),
-                CharacterEmbeddings(),
+                character_embeddings,
             ]
         )
         labels = Dictionary(add_unk=False)
+        labels.span_labels = True  # the tags are BIOES
         for sentence in self.train_data:
             for span in sentence.get_spans("ner"):
                 labels.add_item(span.tag)

@@ -1,0 +1,121 @@
+"""Put the benchmarks' results into the README, as tables.
+
+    python benchmarks/tables.py
+
+Each table stands between two markers; results are the JSON files that the benchmarks wrote.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+
+
+def markdown(*rows: Sequence[str]) -> str:
+    """A table. The first row is the head."""
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
+
+
+def read(path: str) -> Dict[str, Any]:
+    """A result, by its path below this folder."""
+    return json.loads((HERE / path).read_text())
+
+
+def accuracy() -> str:
+    """F of each row of the accuracy benchmark."""
+    rows: List[List[str]] = [["data", "config", "seeds", "dev F", "test F"]]
+    for path in sorted((HERE / "accuracy" / "results").glob("*.json")):
+        result = json.loads(path.read_text())
+        config = result["config"] or "spaCy's `ner`, accuracy config"
+        config = ", ".join([config, *result["pretrained"].values()])
+        row = [result["dataset"], config, str(len(result["runs"]))]
+        for key in ("dev_f", "test_f"):
+            deviation = f" ± {result[key]['sd']:.1f}" if len(result["runs"]) > 1 else ""
+            row.append(f"{result[key]['mean']:.1f}{deviation}")
+        rows.append(row)
+    return markdown(*rows)
+
+
+def times(spread: Dict[str, float]) -> str:
+    """How many times as fast, with its spread."""
+    digits = 1 if spread["median"] < 20 else 0
+    numbers = [f"{spread[key]:,.{digits}f}" for key in ("median", "min", "max")]
+    return f"{numbers[0]} x ({numbers[1]} to {numbers[2]})"
+
+
+def crf() -> str:
+    """How many times as long other libraries' CRFs take as ours."""
+    rows = [["sequences, steps, tags", "what", "pytorch-crf", "torch-struct"]]
+    for row in read("speed/results/crf.json")["rows"]:
+        shape = ", ".join(f"{row[key]:,}" for key in ("batch", "steps", "tags"))
+        peers = row["times_as_long"]
+        cells = [times(peers[name]) if name in peers else "-" for name in rows[0][2:]]
+        rows.append([shape, row["what"], *cells])
+    return markdown(*rows)
+
+
+def tagger() -> str:
+    """Words a second, and how many times as fast as the peers we are."""
+    measured = read("speed/results/tagger.json")["rows"]
+    peers = list(measured[0]["times_as_fast"])
+    rows = [["", "words a second", *(f"against {name}" for name in peers)]]
+    names = {
+        "predict": "prediction, tokenised docs",
+        "pipe": "`nlp.pipe` of texts",
+        "train": "training",
+    }
+    for row in measured:
+        ours = next(iter(row["words_a_second"].values()))
+        cells = [times(row["times_as_fast"][name]) for name in peers]
+        rows.append([names[row["what"]], f"{round(ours, -2):,.0f}", *cells])
+    return markdown(*rows)
+
+
+def scale() -> str:
+    """Time and memory of prediction by size."""
+    result = read("speed/results/scale.json")
+    rows = [["docs", "tokens in all", "labels", "words a second", "memory, MB"]]
+    for part in ("by_doc_length", "by_batch", "by_labels"):
+        for row in result[part]:
+            numbers = [row[key] for key in ("docs", "tokens", "labels")]
+            numbers += [round(row["words_a_second"], -2), row["peak_mb"]]
+            rows.append([f"{number:,.0f}" for number in numbers])
+    return markdown(*rows)
+
+
+def profile() -> str:
+    """Where the time goes, in percent."""
+    percent = read("speed/results/profile.json")["percent"]
+    training, prediction = (percent[what] for what in ("training", "prediction"))
+    rows = [["part", "training, %", "prediction, %"]]
+    for part in {**training, **prediction}:
+        shares = [part_of.get(part, {"median": 0.0}) for part_of in (training, prediction)]
+        rows.append([part, *(f"{share['median']:.1f}" for share in shares)])
+    return markdown(*rows)
+
+
+TABLES = {
+    "accuracy": accuracy,
+    "crf": crf,
+    "tagger": tagger,
+    "scale": scale,
+    "profile": profile,
+}
+
+
+def with_tables(readme: str) -> str:
+    """The README with each table that it has markers for made anew."""
+
+    def replaced(found: "re.Match[str]") -> str:
+        return f"{found['begin']}\n{TABLES[found['name']]()}\n{found['end']}"
+
+    pattern = r"(?P<begin><!-- table: (?P<name>\w+) .*?-->).*?(?P<end><!-- end -->)"
+    return re.sub(pattern, replaced, readme, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text(encoding="utf8")), encoding="utf8")
