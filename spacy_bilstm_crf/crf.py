@@ -26,6 +26,7 @@ __all__ = [
     "Posterior",
     "Scores",
     "divergence",
+    "entropy",
     "forward_backward",
     "negative_log_likelihood",
     "path_score",
@@ -272,6 +273,33 @@ def negative_log_likelihood(
         gradient = gradient._replace(emissions=emissions)
     path.take_from(gradient)
     return log_z - log_z_gold, gradient
+
+
+def entropy(
+    scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
+) -> Tensor:
+    """Entropy of the distribution over each sequence's taggings.
+
+    It is log Z - E[score], and the expected score is made of the same expected counts as the
+    gradient (Mann and McCallum 2007, eq. 1 and 2).
+
+    scores (Scores): The potentials.
+    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
+    legal (Legality): What the tag scheme allows.
+    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
+    RETURNS (Tensor): Nats, from 0, float64 [B].
+    """
+    posterior = forward_backward(scores, lengths, legal, allowed)
+    emissions, transitions, start, end = (part.detach().double() for part in scores)
+    marginals = posterior.marginals
+    rows = torch.arange(len(lengths), device=lengths.device)
+    expected = (
+        (marginals * emissions).sum((1, 2))
+        + (posterior.transitions_of_each() * transitions).sum((1, 2))
+        + marginals[:, 0] @ start
+        + marginals[rows, lengths - 1] @ end
+    )
+    return (posterior.log_partition - expected).clamp_min(0.0)
 
 
 def divergence(

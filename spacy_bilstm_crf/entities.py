@@ -5,7 +5,7 @@ its first token to its last.
 """
 
 from bisect import bisect_right
-from typing import List, NamedTuple, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 import torch
 
@@ -27,7 +27,37 @@ class Entity(NamedTuple):
         return self.start, self.end, self.label
 
 
-def likely_entities(posterior: Posterior, minimum: float) -> List[List[Entity]]:
+def probabilities(
+    posterior: Posterior, spans: Sequence[Sequence[tags.LabelledSpan]]
+) -> List[List[float]]:
+    """The probability of each entity of each sequence.
+
+    posterior (Posterior): What forward-backward says, over the tags of `tags.biluo_tags`.
+    spans (Sequence[Sequence[LabelledSpan]]): Entities of each sequence.
+    RETURNS (List[List[float]]): In the order of the spans.
+    """
+    device = posterior.marginals.device
+    sizes = [len(of_sequence) for of_sequence in spans]
+    flat = [(row, *span) for row, of_row in enumerate(spans) for span in of_row]
+    row, start, end, label = torch.tensor(flat, dtype=torch.long, device=device).view(-1, 4).T
+    length = end - start
+    first = tags.tag_id(0, 0) + 4 * label + torch.where(length == 1, tags.UNIT, tags.BEGIN)
+    log_p = posterior.marginals[row, start, first].log()
+    # Each of an entity's steps from one token to the next, all entities in one go
+    entity = torch.repeat_interleave(length - 1)
+    begin = torch.cumsum(length - 1, 0) - (length - 1)
+    offset = torch.arange(len(entity), device=device) - begin[entity]
+    inside = tags.tag_id(tags.IN, 0) + 4 * label[entity]
+    tag = torch.where(offset == 0, first[entity], inside)
+    after = torch.where(offset == length[entity] - 2, inside - tags.IN + tags.LAST, inside)
+    log_next = posterior.log_next(row[entity], start[entity] + offset, tag, after)
+    log_p = log_p.index_add(0, entity, log_next)
+    return [part.tolist() for part in log_p.exp().split(sizes)]
+
+
+def likely_entities(
+    posterior: Posterior, minimum: float, max_length: Optional[int] = None
+) -> List[List[Entity]]:
     """Every entity whose probability is at least the minimum, overlapping ones too.
 
     An entity that starts at a token with the tag B-X has P(B-X) times the probabilities of
@@ -36,6 +66,7 @@ def likely_entities(posterior: Posterior, minimum: float) -> List[List[Entity]]:
 
     posterior (Posterior): What forward-backward says, over the tags of `tags.biluo_tags`.
     minimum (float): The least probability, above 0.
+    max_length (Optional[int]): Tokens that an entity has at most; None for any number.
     RETURNS (List[List[Entity]]): Of each sequence, by start, end and label.
     """
     n_labels = tags.count_labels(posterior.marginals.shape[-1])
@@ -46,6 +77,8 @@ def likely_entities(posterior: Posterior, minimum: float) -> List[List[Entity]]:
     row, start, label = (by_move[..., tags.BEGIN] >= minimum).nonzero(as_tuple=True)
     log_p = by_move[row, start, label, tags.BEGIN].log()
     token, move = start, tags.BEGIN
+    if max_length == 1:
+        row = row[:0]
     while len(row):
         tag, last, within = (tags.tag_id(m, 0) + 4 * label for m in (move, tags.LAST, tags.IN))
         p = (log_p + posterior.log_next(row, token, tag, last)).exp()
@@ -53,6 +86,8 @@ def likely_entities(posterior: Posterior, minimum: float) -> List[List[Entity]]:
         ended = p >= minimum
         found.append((row[ended], start[ended], token[ended] + 2, label[ended], p[ended]))
         goes_on = log_p.exp() >= minimum
+        if max_length is not None:
+            goes_on &= token + 2 - start < max_length
         row, start, label, token = (x[goes_on] for x in (row, start, label, token + 1))
         log_p, move = log_p[goes_on], tags.IN
 

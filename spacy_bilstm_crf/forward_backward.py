@@ -47,21 +47,38 @@ class Posterior:
         RETURNS (Tensor): Shape [K, K], from row to column.
         """
         n_tags = self.marginals.shape[-1]
-        # P(y_t = j, y_{t+1} = k) = left[t, b, j] * step[j, k] * right[t + 1, b, k]
-        alpha, right = self._lattice.mass[:-1, 0], self._lattice.right()[1:]
-        steps = torch.arange(len(alpha), device=alpha.device)[:, None]
-        known = steps < self.lengths - 1  # [T - 1, B]
-        factor = torch.where(known, weights / self._lattice.norm[:-1, :, 0], 0.0)
-        left = alpha * factor[..., None]
-        if self._log_space is not None:
-            left[:, self._log_space_rows] = right[:, self._log_space_rows] = 0.0
-        left, right = left.reshape(-1, n_tags), right.reshape(-1, n_tags)
-        pairs = self._lattice.step * (left.T @ right)
+        left, right = self._pair_masses(weights)
+        pairs = self._lattice.step * (left.reshape(-1, n_tags).T @ right.reshape(-1, n_tags))
         if self._log_space is not None:
             pairs = pairs + torch.einsum(
                 "r,rjk->jk", weights[self._log_space_rows], self._log_space.pairs
             )
         return pairs
+
+    def transitions_of_each(self) -> Tensor:
+        """Expected number of times that each transition is taken in each sequence.
+
+        RETURNS (Tensor): Shape [B, K, K], from row to column.
+        """
+        left, right = self._pair_masses(torch.ones_like(self.log_partition))
+        pairs = self._lattice.step * (left.permute(1, 2, 0) @ right.transpose(0, 1))
+        if self._log_space is not None:
+            pairs[self._log_space_rows] = self._log_space.pairs
+        return pairs
+
+    def _pair_masses(self, weights: Tensor) -> Tuple[Tensor, Tensor]:
+        """Factors of weighted pair marginals, left and right of each transition: [T - 1, B, K].
+
+        P(y_t = j, y_{t+1} = k) = left[t, b, j] * step[j, k] * right[t, b, k]; zeros for what
+        was computed in log space.
+        """
+        alpha, right = self._lattice.mass[:-1, 0], self._lattice.right()[1:]
+        steps = torch.arange(len(alpha), device=alpha.device)[:, None]
+        known = steps < self.lengths - 1  # [T - 1, B]
+        left = alpha * torch.where(known, weights / self._lattice.norm[:-1, :, 0], 0.0)[..., None]
+        if self._log_space is not None:
+            left[:, self._log_space_rows] = right[:, self._log_space_rows] = 0.0
+        return left, right
 
     def log_next(self, rows: Tensor, steps: Tensor, tags: Tensor, after: Tensor) -> Tensor:
         """log P(y_{t+1} = after | y_t = tag): given what was seen, a tagging is a Markov chain.

@@ -61,6 +61,9 @@ class Oracle:
                 table[a][b] += p
         return table
 
+    def entropy(self):
+        return -math.fsum(p * math.log(p) for p in self.probabilities.values() if p)
+
     def probability(self, condition):
         """Probability of the taggings for which the condition holds."""
         return math.fsum(p for path, p in self.probabilities.items() if condition(path))

@@ -172,6 +172,16 @@ def test_loss_passes_gradcheck(kind):
     assert torch.autograd.gradcheck(Loss.apply, scores)
 
 
+@settings(max_examples=60, deadline=None)
+@given(problems, st.booleans())
+def test_entropy_agrees_with_enumeration(problem, extreme):
+    if extreme:  # beyond the range of float64 without logarithms
+        problem.scores = crf.Scores(*(part * 500 for part in problem.scores))
+    found = crf.entropy(problem.scores, problem.lengths, problem.legal, problem.allowed)
+    for row in range(len(problem.lengths)):
+        assert float(found[row]) == pytest.approx(problem.oracle(row).entropy(), abs=1e-5)
+
+
 @settings(max_examples=40, deadline=None)
 @given(problems, st.integers(0, 2**32 - 1))
 def test_sets_known_to_be_wrong(problem, seed):

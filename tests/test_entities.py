@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf import crf
-from spacy_bilstm_crf.entities import Entity, best_entities, likely_entities
+from spacy_bilstm_crf.entities import Entity, best_entities, likely_entities, probabilities
 from spacy_bilstm_crf.tags import count_tags, legal_tags, spans_of_tags, tags_of_spans
 
 from .oracle import Oracle
@@ -60,22 +60,44 @@ class Batch:
         return {span: math.fsum(parts) for span, parts in found.items()}
 
 
+batches = st.builds(
+    Batch,
+    seed=st.integers(0, 2**32 - 1),
+    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    n_labels=st.integers(1, 2),
+    # The larger ones leave the range of float64 and need log space
+    scale=st.sampled_from([0.0, 1.0, 5.0, 300.0, 2000.0]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches)
+def test_probabilities_are_those_of_enumeration(batch):
+    expected = [batch.probabilities(row) for row in range(len(batch.lengths))]
+    spans = [list(of_row) for of_row in expected]
+    found = probabilities(batch.posterior(), spans)
+    for of_row, of_row_expected in zip(found, expected, strict=True):
+        assert of_row == pytest.approx(list(of_row_expected.values()), abs=1e-8)
+
+
+def test_no_entities_have_no_probabilities():
+    assert probabilities(Batch(0, [2, 1], 1, 1.0).posterior(), [[], []]) == [[], []]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
-    st.builds(
-        Batch,
-        seed=st.integers(0, 2**32 - 1),
-        lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
-        n_labels=st.integers(1, 2),
-        # The larger ones leave the range of float64 and need log space
-        scale=st.sampled_from([0.0, 1.0, 5.0, 300.0, 2000.0]),
-    ),
+    batches,
     st.sampled_from([1e-6, 0.05, 0.5]),
+    st.sampled_from([None, 1, 2, 3]),
 )
-def test_likely_entities_are_those_of_enumeration(batch, minimum):
-    found = likely_entities(batch.posterior(), minimum)
+def test_likely_entities_are_those_of_enumeration(batch, minimum, max_length):
+    found = likely_entities(batch.posterior(), minimum, max_length)
     for row, entities in enumerate(found):
-        expected = batch.probabilities(row)
+        expected = {
+            span: p
+            for span, p in batch.probabilities(row).items()
+            if max_length is None or span[1] - span[0] <= max_length
+        }
         assert len({entity.span for entity in entities}) == len(entities)
         assert entities == sorted(entities)
         for entity in entities:
