@@ -165,16 +165,16 @@ def forward_backward(
     # Potentials as factors in [0, 1]; beyond a sequence's end all ones, so that the loop
     # needs no mask and what it computes there can be cut out afterwards.
     usable = None if allowed is None else allowed.transpose(0, 1)
-    scale_every = SCALE_EVERY if _shrinks_by(scores) <= SMALL_STEP else 1
-    factors, peak = _emission_factors(scores.emissions.transpose(0, 1), usable, inside)
-    step, step_peak = _factors(scores.transitions.flatten(), legal.transitions.flatten())
+    scale_every = SCALE_EVERY if shrinks_by(scores) <= SMALL_STEP else 1
+    factors, peak = emission_factors(scores.emissions.transpose(0, 1), usable, inside)
+    step, step_peak = as_factors(scores.transitions.flatten(), legal.transitions.flatten())
     step = step.view(n_tags, n_tags)
-    ends, end_peaks = _factors(
+    ends, end_peaks = as_factors(
         torch.stack([scores.start, scores.end]), torch.stack([legal.start, legal.end])
     )
     place = torch.cat([steps * n_rows + rows, mirror * n_rows + rows], 1).flatten()
     both = factors.view(-1, n_tags).index_select(0, place).view(n_steps, 2, n_rows, n_tags)
-    mass, arriving, scale = _scaled_recursion(
+    mass, arriving, scale = scaled_recursion(
         both, torch.stack([step, step.T]), ends[:, None], scale_every
     )
 
@@ -198,9 +198,8 @@ def forward_backward(
     )
 
     redo = rows[:0]
-    looked_at = mass[::scale_every]
-    is_ample = scale_every > 1 and not ((looked_at < AMPLE) & (looked_at > 0)).any()
-    if not (is_ample and torch.minimum(norm.amin(), least_scale) >= UNDERFLOW):
+    ample = scale_every > 1 and is_ample(mass)
+    if not (ample and torch.minimum(norm.amin(), least_scale) >= UNDERFLOW):
         # [B]: whether it divides by next to nothing; by zero where there is no legal tagging
         unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
         unsafe |= (~(scale.amin(1) >= UNDERFLOW) & scaled).any(0)
@@ -221,7 +220,7 @@ def forward_backward(
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)
 
 
-def _factors(scores: Tensor, legal: Tensor) -> Tuple[Tensor, Tensor]:
+def as_factors(scores: Tensor, legal: Tensor) -> Tuple[Tensor, Tensor]:
     """Scores as factors in [0, 1], zero where illegal, and the score that became 1.
 
     Along the last axis, each on its own.
@@ -232,7 +231,7 @@ def _factors(scores: Tensor, legal: Tensor) -> Tuple[Tensor, Tensor]:
     return (usable - peak).exp_(), peak[..., 0]
 
 
-def _shrinks_by(scores: Scores) -> Tensor:
+def shrinks_by(scores: Scores) -> Tensor:
     """By how many nats, at most, a step on a legal path makes its share of the mass smaller."""
     least, most = scores.emissions.aminmax()
     shared = torch.cat([scores.transitions.flatten(), scores.start, scores.end])
@@ -240,7 +239,7 @@ def _shrinks_by(scores: Scores) -> Tensor:
     return most - least + most_shared - least_shared
 
 
-def _emission_factors(
+def emission_factors(
     emissions: Tensor, usable: Optional[Tensor], inside: Tensor
 ) -> Tuple[Tensor, Tensor]:
     """Emission scores [T, B, K] as factors in [0, 1], and what became 1 at each step [T, B].
@@ -256,7 +255,7 @@ def _emission_factors(
     return factors, peak
 
 
-def _scaled_recursion(
+def scaled_recursion(
     factors: Tensor, step: Tensor, first: Tensor, scale_every: int
 ) -> Tuple[Tensor, Tensor, Tensor]:
     """Mass of the paths into each state, scaled to sum to one at every so many steps.
@@ -284,6 +283,12 @@ def _scaled_recursion(
             now.div_(total)
         before = now
     return mass, arriving, scale[..., 0]
+
+
+def is_ample(mass: Tensor) -> bool:
+    """Whether no state came near to losing digits, in masses scaled every SCALE_EVERY steps."""
+    looked_at = mass[::SCALE_EVERY]
+    return not bool(((looked_at < AMPLE) & (looked_at > 0)).any())
 
 
 def _underflowed(
