@@ -5,6 +5,7 @@ its first token to its last.
 """
 
 from bisect import bisect_right
+from itertools import count
 from typing import List, NamedTuple, Optional, Sequence
 
 import torch
@@ -19,12 +20,16 @@ class Entity(NamedTuple):
     start: int
     end: int  # the token after the last
     label: int
-    probability: float
+    probability: float  # NaN where it was not asked for
 
     @property
     def span(self) -> tags.LabelledSpan:
         """Where it is and what, without the probability."""
         return self.start, self.end, self.label
+
+    def moved(self, steps: int) -> "Entity":
+        """The same entity so many tokens further on."""
+        return self._replace(start=self.start + steps, end=self.end + steps)
 
 
 def probabilities(
@@ -77,17 +82,18 @@ def likely_entities(
     row, start, label = (by_move[..., tags.BEGIN] >= minimum).nonzero(as_tuple=True)
     log_p = by_move[row, start, label, tags.BEGIN].log()
     token, move = start, tags.BEGIN
-    if max_length == 1:
-        row = row[:0]
-    while len(row):
+    for length in count(2):
+        # In a segment of a longer sequence an entity may go on beyond the end: not to be known
+        here = token < posterior.lengths[row] - 1
+        row, start, label, token, log_p = (x[here] for x in (row, start, label, token, log_p))
+        if not len(row) or (max_length is not None and length > max_length):
+            break
         tag, last, within = (tags.tag_id(m, 0) + 4 * label for m in (move, tags.LAST, tags.IN))
         p = (log_p + posterior.log_next(row, token, tag, last)).exp()
         log_p = log_p + posterior.log_next(row, token, tag, within)
         ended = p >= minimum
         found.append((row[ended], start[ended], token[ended] + 2, label[ended], p[ended]))
         goes_on = log_p.exp() >= minimum
-        if max_length is not None:
-            goes_on &= token + 2 - start < max_length
         row, start, label, token = (x[goes_on] for x in (row, start, label, token + 1))
         log_p, move = log_p[goes_on], tags.IN
 

@@ -12,8 +12,7 @@ from thinc.api import Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 from torch import Tensor
 
-from . import crf, entities, tags
-from .entities import Entity
+from . import crf, tags
 from .model import torch_device
 from .potentials import Potentials
 
@@ -88,42 +87,6 @@ def batches(potentials: Potentials, device: torch.device) -> Iterator[Batch]:
         yield Batch(potentials, docs, device)
 
 
-def decode(
-    model: Model, potentials: Potentials, legal: tags.LegalTags, allowed: Sequence[Mask]
-) -> List[np.ndarray]:
-    """Best tag ids of each doc.
-
-    RETURNS (List[np.ndarray]): int64 [tokens] per doc.
-    """
-    device = torch_device(model)
-    legality = _legality(legal, device)
-    decoded = [np.zeros(0, dtype=np.int64)] * len(potentials.emissions)
-    for batch in batches(potentials, device):
-        mask = batch.mask(allowed)
-        best = crf.viterbi(batch.scores, batch.lengths, legality, mask).cpu().numpy()
-        for doc, path, size in zip(batch.docs, best, batch.sizes):
-            decoded[doc] = path[:size]
-    return decoded
-
-
-def likely_entities(
-    model: Model,
-    potentials: Potentials,
-    legal: tags.LegalTags,
-    allowed: Sequence[Mask],
-    minimum: float,
-) -> List[List[Entity]]:
-    """Every entity of each doc that is at least so probable: see `entities.likely_entities`."""
-    device = torch_device(model)
-    legality = _legality(legal, device)
-    found: List[List[Entity]] = [[] for _ in potentials.emissions]
-    for batch in batches(potentials, device):
-        posterior = crf.forward_backward(batch.scores, batch.lengths, legality, batch.mask(allowed))
-        for doc, of_doc in zip(batch.docs, entities.likely_entities(posterior, minimum)):
-            found[doc] = of_doc
-    return found
-
-
 def loss_and_gradient(
     model: Model,
     potentials: Potentials,
@@ -137,7 +100,7 @@ def loss_and_gradient(
     See `crf.negative_log_likelihood`. Masks are one per doc.
     """
     device = torch_device(model)
-    legality = _legality(legal, device)
+    legality = legality_on(legal, device)
     total = _Total(model, potentials)
     for batch in batches(potentials, device):
         row_of = {int(doc): row for row, doc in enumerate(batch.docs)}
@@ -176,7 +139,7 @@ def divergence(
     Both models must have the same tags.
     """
     device = torch_device(model)
-    legality = _legality(legal, device)
+    legality = legality_on(legal, device)
     total = _Total(model, potentials)
     for batch in batches(potentials, device):
         theirs = Batch(tutor, batch.docs, device)
@@ -214,5 +177,6 @@ class _Total:
         return Potentials(self._emissions, self._transitions, self._start, self._end)
 
 
-def _legality(legal: tags.LegalTags, device: torch.device) -> crf.Legality:
+def legality_on(legal: tags.LegalTags, device: torch.device) -> crf.Legality:
+    """What the tag scheme allows, on a device."""
     return crf.Legality(*(torch.from_numpy(part).to(device) for part in legal))

@@ -18,8 +18,9 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Config, Model, NumpyOps, Optimizer, set_dropout_rate
 
-from . import lattice, tags
-from .entities import best_entities
+from . import lattice, prediction, tags
+from .confidence import set_scored_spans
+from .entities import Entity
 from .model import averaged_weights, check_tags
 from .potentials import Potentials
 
@@ -42,18 +43,21 @@ attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"]
 rows = [5000, 1000, 2500, 2500]
 include_static_vectors = false
 """
-# The least threshold that is made a difference of: there is no end of entities below it
-LEAST_PROBABILITY = 0.001
 DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
 
 
 @Language.factory(
     "bilstm_crf_ner",
-    assigns=["doc.ents", "token.ent_iob", "token.ent_type"],
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans", "span._.confidence"],
     default_config={
         "model": DEFAULT_MODEL,
         "incorrect_spans_key": None,
         "threshold": None,
+        "scores": True,
+        "spans_key": None,
+        "candidates_threshold": None,
+        "candidates_key": "candidates",
+        "candidates_max_length": 20,
         "scorer": {"@scorers": "spacy.ner_scorer.v1"},
     },
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
@@ -64,6 +68,11 @@ def make_bilstm_crf_ner(
     model: Model[List[Doc], Potentials],
     incorrect_spans_key: Optional[str],
     threshold: Optional[float],
+    scores: bool,
+    spans_key: Optional[str],
+    candidates_threshold: Optional[float],
+    candidates_key: str,
+    candidates_max_length: int,
     scorer: Optional[Callable],
 ) -> "BiLSTMCRFEntityRecognizer":
     """Create a named entity recognizer that decodes a BiLSTM-CRF.
@@ -73,6 +82,13 @@ def make_bilstm_crf_ner(
         are known to be no entities.
     threshold (Optional[float]): Probability below which an entity is left out, 0 to 1. None
         takes the entities of the most probable tagging, whatever their own probability.
+    scores (bool): Whether to work out the probability of each entity, for `span._.confidence`.
+    spans_key (Optional[str]): Key in `doc.spans` for the entities with their probabilities.
+        None takes the component's name.
+    candidates_threshold (Optional[float]): Least probability of a candidate, 0 to 1. None
+        looks for no candidates.
+    candidates_key (str): Key in `doc.spans` for all spans that are so probable.
+    candidates_max_length (int): Tokens that a candidate has at most.
     scorer (Optional[Callable]): The scoring method.
     """
     return BiLSTMCRFEntityRecognizer(
@@ -81,6 +97,11 @@ def make_bilstm_crf_ner(
         name,
         incorrect_spans_key=incorrect_spans_key,
         threshold=threshold,
+        scores=scores,
+        spans_key=spans_key,
+        candidates_threshold=candidates_threshold,
+        candidates_key=candidates_key,
+        candidates_max_length=candidates_max_length,
         scorer=scorer,
     )
 
@@ -99,6 +120,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         *,
         incorrect_spans_key: Optional[str] = None,
         threshold: Optional[float] = None,
+        scores: bool = True,
+        spans_key: Optional[str] = None,
+        candidates_threshold: Optional[float] = None,
+        candidates_key: str = "candidates",
+        candidates_max_length: int = 20,
         scorer: Optional[Callable] = get_ner_prf,
     ):
         """Initialize a named entity recognizer.
@@ -110,9 +136,16 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             that are known to be no entities.
         threshold (Optional[float]): Probability below which an entity is left out, 0 to 1.
             None takes the entities of the most probable tagging.
+        scores (bool): Whether to work out the probability of each entity, for `span._.confidence`.
+        spans_key (Optional[str]): Key in `doc.spans` for the entities with their probabilities.
+            None takes the component's name.
+        candidates_threshold (Optional[float]): Least probability of a candidate, 0 to 1. None
+            looks for no candidates.
+        candidates_key (str): Key in `doc.spans` for all spans that are so probable.
+        candidates_max_length (int): Tokens that a candidate has at most.
         scorer (Optional[Callable]): The scoring method.
-        RAISES (ValueError): If the model is of another architecture or the threshold is no
-            probability.
+        RAISES (ValueError): If the model is of another architecture or a setting makes no
+            sense.
         """
         if "resize_output" not in model.attrs or not model.has_ref("output_layer"):
             raise ValueError(
@@ -120,10 +153,24 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
                 f"transitions. Its architecture must be 'spacy-bilstm-crf.BiLSTMCRF.v1'; other "
                 f"layers go into the tok2vec of that."
             )
-        if threshold is not None and not 0.0 <= threshold <= 1.0:
+        for setting, value in (
+            ("threshold", threshold),
+            ("candidates_threshold", candidates_threshold),
+        ):
+            if value is not None and not 0.0 <= value <= 1.0:
+                raise ValueError(
+                    f"The {setting} of '{name}' is {value}, but it is a probability: it must be "
+                    f"from 0 to 1, or null for none."
+                )
+        if candidates_max_length < 1:
             raise ValueError(
-                f"The threshold of '{name}' is {threshold}, but it is a probability: it must be "
-                f"from 0 to 1, or null for the entities of the most probable tagging."
+                f"The candidates_max_length of '{name}' is {candidates_max_length}, but "
+                f"candidates have at least one token."
+            )
+        if candidates_threshold is not None and candidates_key == (spans_key or name):
+            raise ValueError(
+                f"The spans_key and the candidates_key of '{name}' are both '{candidates_key}': "
+                f"one would overwrite the other. Change one of them."
             )
         self.vocab = vocab
         self.model = model
@@ -133,6 +180,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             "labels": [],
             "incorrect_spans_key": incorrect_spans_key,
             "threshold": threshold,
+            "scores": scores,
+            "spans_key": spans_key,
+            "candidates_threshold": candidates_threshold,
+            "candidates_key": candidates_key,
+            "candidates_max_length": candidates_max_length,
         }
         self.scorer = scorer
 
@@ -161,32 +213,26 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """Probability below which an entity is left out; None where it plays no part."""
         return self.cfg["threshold"]
 
-    def predict(self, docs: Iterable[Doc]) -> List[np.ndarray]:
-        """Find the tagging of each doc that its entities make up, without changing the docs.
+    def predict(self, docs: Iterable[Doc]) -> List[prediction.Prediction]:
+        """Find the entities of each doc, without changing the docs.
 
-        Without a threshold that is the most probable tagging. With one, it has the entities
-        for which the sum of (probability - threshold) is largest: each at least as probable
-        as the threshold, and where candidates overlap the better ones.
+        Without a threshold they are those of the most probable tagging. With one, those for
+        which the sum of (probability - threshold) is largest: each at least as probable as
+        the threshold, and where candidates overlap the better ones.
 
         docs (Iterable[Doc]): The docs to predict.
-        RETURNS (List[np.ndarray]): Tag ids of each doc, int64 [tokens].
+        RETURNS (List[Prediction]): Of each doc its entities and candidates, those that are
+            in the doc already included.
         """
         docs = list(docs)
         if not any(len(doc) for doc in docs):
-            return [np.zeros(0, dtype=np.int64) for _ in docs]
+            return [prediction.Prediction([], []) for _ in docs]
         _use_one_thread_in_workers()
         potentials = self._predict_potentials(docs)
         labels = self.labels
+        wanted = prediction.Wanted(*(self.cfg[name] for name in prediction.Wanted._fields))
         allowed = [tags.allowed_by_doc(doc, labels) for doc in docs]
-        legal = tags.legal_tags(labels)
-        if self.threshold is None:
-            return lattice.decode(self.model, potentials, legal, allowed)
-        minimum = max(self.threshold, LEAST_PROBABILITY)
-        candidates = lattice.likely_entities(self.model, potentials, legal, allowed, minimum)
-        return [
-            tags.tags_of_spans([entity.span for entity in best_entities(found, minimum)], len(doc))
-            for doc, found in zip(docs, candidates)
-        ]
+        return prediction.predict(self.model, potentials, tags.legal_tags(labels), allowed, wanted)
 
     def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """Emission scores: what the network says about each token on its own.
@@ -201,23 +247,29 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         to_numpy = NumpyOps().to_numpy
         return [to_numpy(doc) for doc in self._predict_potentials(docs).emissions]
 
-    def set_annotations(self, docs: Iterable[Doc], batch_tag_ids: List[np.ndarray]) -> None:
+    def set_annotations(self, docs: Iterable[Doc], found: List[prediction.Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
 
         docs (Iterable[Doc]): The docs to change.
-        batch_tag_ids (List[np.ndarray]): What `predict` returned.
+        found (List[Prediction]): What `predict` returned.
         """
-        labels = self.labels
-        for doc, tag_ids in zip(docs, batch_tag_ids):
+        for doc, (entities, candidates) in zip(docs, found):
             preset = list(doc.ents)
             taken = {token for ent in preset for token in range(ent.start, ent.end)}
-            found = [
-                Span(doc, start, end, label=labels[label])
-                for start, end, label in tags.spans_of_tags(tag_ids)
-                if start not in taken
-            ]
+            new, likely = (
+                [entity for entity in part if entity.start not in taken]
+                for part in (entities, candidates)
+            )
+            spans = self._spans(doc, new)
             # The default overwrites blocked tokens unless they are named
-            doc.set_ents([*preset, *found], blocked=tags.blocked_spans(doc), default="outside")
+            doc.set_ents([*preset, *spans], blocked=tags.blocked_spans(doc), default="outside")
+            if self.cfg["scores"]:
+                key = self.cfg["spans_key"] or self.name
+                set_scored_spans(doc, key, spans, [entity.probability for entity in new])
+            if self.cfg["candidates_threshold"] is not None:
+                scores = [entity.probability for entity in likely]
+                key = self.cfg["candidates_key"]
+                set_scored_spans(doc, key, self._spans(doc, likely), scores)
 
     def update(
         self,
@@ -403,6 +455,10 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             super().from_disk(path, exclude=exclude)
             check_tags(self.model, len(self.tags))
         return self
+
+    def _spans(self, doc: Doc, entities: Iterable[Entity]) -> List[Span]:
+        labels = self.labels
+        return [Span(doc, ent.start, ent.end, label=labels[ent.label]) for ent in entities]
 
     def _predict_potentials(self, docs: List[Doc]) -> Potentials:
         potentials = self.model.predict(docs)

@@ -63,19 +63,6 @@ def random_masks(potentials, share):
     return masks
 
 
-def test_decoding_together_is_decoding_one_by_one(model):
-    potentials = random_potentials(LENGTHS)
-    masks = random_masks(potentials, 0.5)
-    legal = legal_tags(LABELS)
-    together = lattice.decode(model, potentials, legal, masks)
-    assert [len(ids) for ids in together] == LENGTHS
-    for i, ids in enumerate(together):
-        (alone,) = lattice.decode(model, part(potentials, i), legal, [masks[i]])
-        np.testing.assert_array_equal(ids, alone)
-        if masks[i] is not None:
-            assert masks[i][np.arange(len(ids)), ids].all()
-
-
 def test_losses_and_gradients_add_up(model):
     potentials = random_potentials(LENGTHS)
     allowed = random_masks(potentials, 0.8)

@@ -17,7 +17,7 @@ from spacy_worker import Tagger
 from thinc.api import Model
 from timing import machine, spread, write
 
-from spacy_bilstm_crf import lattice, tags
+from spacy_bilstm_crf import lattice, prediction, tags
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = 7
@@ -92,8 +92,8 @@ def main() -> None:
     ner: Any = tagger.nlp.get_pipe("ner")
 
     watch = Watch()
-    for name in ("loss_and_gradient", "decode"):
-        watch.watch(lattice, name, "CRF")
+    watch.watch(lattice, "loss_and_gradient", "CRF")
+    watch.watch(prediction, "predict", "CRF")
     for name in ("allowed_by_doc", "allowed_by_gold", "spans_of_tags"):
         watch.watch(tags, name, "entities <-> tags")
     watch.watch(ner, "set_annotations", "entities <-> tags")

@@ -1,0 +1,60 @@
+"""Probabilities of entities, as they are kept in a doc.
+
+They are in `doc.spans`, in the way of spaCy's `spancat`: a group's `attrs["scores"]` has a
+number for each of its spans. `span._.confidence` looks them up there, so that it can't
+contradict them and lives wherever `doc.spans` does.
+"""
+
+from typing import Optional, Sequence
+
+import numpy as np
+from spacy.tokens import Doc, Span, SpanGroup
+
+EXTENSION = "confidence"
+# Other components keep scores in `doc.spans` too, which are no probabilities of an entity
+KIND = "entity probability"
+
+
+def set_scored_spans(doc: Doc, key: str, spans: Sequence[Span], scores: Sequence[float]) -> None:
+    """Keep spans with their probabilities in `doc.spans`, instead of what is there.
+
+    doc (Doc): The doc.
+    key (str): The key in `doc.spans`.
+    spans (Sequence[Span]): In the order of their first tokens.
+    scores (Sequence[float]): Their probabilities.
+    """
+    attrs = {"kind": KIND, "scores": np.array(scores, dtype=np.float32)}
+    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=list(spans))
+
+
+def confidence(span: Span) -> Optional[float]:
+    """The probability that a span is an entity of its label; None where it is not known."""
+    for group in span.doc.spans.values():
+        scores = group.attrs.get("scores")
+        if group.attrs.get("kind") == KIND and scores is not None and len(scores) == len(group):
+            place = _place(group, span)
+            if place is not None:
+                return float(scores[place])
+    return None
+
+
+def _place(group: SpanGroup, span: Span) -> Optional[int]:
+    """Where a group that is in order of the spans' starts has a span."""
+    low, high = 0, len(group)
+    while low < high:
+        middle = (low + high) // 2
+        if group[middle].start < span.start:
+            low = middle + 1
+        else:
+            high = middle
+    while low < len(group) and group[low].start == span.start:
+        if group[low].end == span.end and group[low].label == span.label:
+            return low
+        low += 1
+    return None
+
+
+def register() -> None:
+    """Add the extension to spaCy's spans, unless there is one of that name."""
+    if not Span.has_extension(EXTENSION):
+        Span.set_extension(EXTENSION, getter=confidence)
