@@ -27,6 +27,7 @@ __all__ = [
     "Scores",
     "divergence",
     "entropy",
+    "expected_count",
     "forward_backward",
     "negative_log_likelihood",
     "path_score",
@@ -36,6 +37,8 @@ __all__ = [
 # Scores an impossible step when decoding. Finite, so that no NaN can arise from it, and
 # far below what any sum of real scores reaches.
 IMPOSSIBLE = -1e30
+# Step of central differences: their errors are its square, and rounding divided by it
+NUDGE = 1e-4
 # Taking the best off the decoder's running scores this often keeps them small, so that
 # float32 still tells neighbours apart after a million steps.
 RECENTRE_EVERY = 32
@@ -300,6 +303,42 @@ def entropy(
         + marginals[rows, lengths - 1] @ end
     )
     return (posterior.log_partition - expected).clamp_min(0.0)
+
+
+def expected_count(
+    scores: Scores,
+    lengths: Tensor,
+    legal: Legality,
+    allowed: Optional[Tensor],
+    counted: Tensor,
+) -> Tuple[Tensor, Scores]:
+    """Expected number of a sequence's tokens that have one of some tags, and its gradient.
+
+    A small e on the emissions of these tags moves log Z by e times the expected number, and
+    the expected counts, which are the gradient of log Z, by e times the gradient asked for:
+    it is worked out as a central difference of them, in float64 good to eight digits.
+
+    scores (Scores): The potentials.
+    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
+    legal (Legality): What the tag scheme allows.
+    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
+    counted (Tensor): The tags, bool [K].
+    RETURNS (Tuple[Tensor, Scores]): Expected numbers [B], and the gradient of their sum.
+    """
+    scores = Scores(*(part.detach().double() for part in scores))
+    nudge = counted.double() * NUDGE
+    both = torch.cat([scores.emissions + nudge, scores.emissions - nudge])
+    masks = None if allowed is None else torch.cat([allowed, allowed])
+    posterior = forward_backward(
+        scores._replace(emissions=both), torch.cat([lengths, lengths]), legal, masks
+    )
+    up, down = posterior.marginals.chunk(2)
+    expected = ((up + down) / 2)[..., counted].sum((1, 2))
+    weights = torch.full_like(posterior.log_partition, 1 / (2 * NUDGE))
+    weights[len(lengths) :] *= -1
+    gradient = posterior.gradient(weights)
+    raised, lowered = gradient.emissions.chunk(2)
+    return expected, gradient._replace(emissions=raised + lowered)
 
 
 def divergence(

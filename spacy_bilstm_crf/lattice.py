@@ -124,7 +124,7 @@ def loss_and_gradient(
             wrong=sets.to(device),
         )
         total.add(batch, loss, gradient)
-    return total.loss, total.gradient()
+    return total.value, total.gradient()
 
 
 def divergence(
@@ -147,14 +147,33 @@ def divergence(
             batch.scores, theirs.scores, batch.lengths, legality, batch.mask(allowed)
         )
         total.add(batch, loss, gradient)
-    return total.loss, total.gradient()
+    return total.value, total.gradient()
+
+
+def expected_entity_tokens(
+    model: Model,
+    potentials: Potentials,
+    legal: tags.LegalTags,
+    allowed: Sequence[Mask],
+) -> Tuple[float, Potentials]:
+    """Expected number of tokens in entities, summed over docs, and its gradient."""
+    device = torch_device(model)
+    legality = legality_on(legal, device)
+    in_entity = torch.arange(potentials.n_tags, device=device) != tags.OUTSIDE
+    total = _Total(model, potentials)
+    for batch in batches(potentials, device):
+        expected, gradient = crf.expected_count(
+            batch.scores, batch.lengths, legality, batch.mask(allowed), in_entity
+        )
+        total.add(batch, expected, gradient)
+    return total.value, total.gradient()
 
 
 class _Total:
-    """Sums losses and gradients of batches into those of all docs."""
+    """Sums values and gradients of batches into those of all docs."""
 
     def __init__(self, model: Model, potentials: Potentials):
-        self.loss = 0.0
+        self.value = 0.0
         self._emissions: List[Floats2d] = [
             model.ops.alloc2f(*doc.shape) for doc in potentials.emissions
         ]
@@ -162,8 +181,8 @@ class _Total:
         self._start = model.ops.alloc1f(*potentials.start.shape)
         self._end = model.ops.alloc1f(*potentials.end.shape)
 
-    def add(self, batch: Batch, loss: Tensor, gradient: crf.Scores) -> None:
-        self.loss += float(loss.sum())
+    def add(self, batch: Batch, value: Tensor, gradient: crf.Scores) -> None:
+        self.value += float(value.sum())
         emissions, transitions, start, end = (
             cast(Any, torch2xp(part.float())) for part in gradient
         )

@@ -1,4 +1,4 @@
-"""The factory `bilstm_crf_ner` and its component."""
+"""The component that finds entities."""
 
 import multiprocessing
 from contextlib import contextmanager
@@ -6,107 +6,26 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
 
-import numpy as np
 import torch
 from spacy import util
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.scorer import get_ner_prf
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Config, Model, NumpyOps, Optimizer, set_dropout_rate
+from thinc.api import Model, Optimizer, set_dropout_rate
 
-from . import lattice, prediction, tags
+from . import prediction, tags
 from .confidence import set_scored_spans
-from .entities import Entity
+from .losses import EntityRate, annotation_loss, rehearsal_loss
 from .model import averaged_weights, check_tags
 from .potentials import Potentials
-
-default_model_config = """
-[model]
-@architectures = "spacy-bilstm-crf.BiLSTMCRF.v1"
-hidden_width = 128
-depth = 1
-dropout = null
-locked_dropout = true
-mixed_precision = false
-learn_rate_factor = 1.0
-window = 1000
-overlap = 100
-
-[model.tok2vec]
-@architectures = "spacy.MultiHashEmbed.v2"
-width = 128
-attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"]
-rows = [5000, 1000, 2500, 2500]
-include_static_vectors = false
-"""
-DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
+from .uncertainty import Uncertainty
 
 
-@Language.factory(
-    "bilstm_crf_ner",
-    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans", "span._.confidence"],
-    default_config={
-        "model": DEFAULT_MODEL,
-        "incorrect_spans_key": None,
-        "threshold": None,
-        "scores": True,
-        "spans_key": None,
-        "candidates_threshold": None,
-        "candidates_key": "candidates",
-        "candidates_max_length": 20,
-        "scorer": {"@scorers": "spacy.ner_scorer.v1"},
-    },
-    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
-)
-def make_bilstm_crf_ner(
-    nlp: Language,
-    name: str,
-    model: Model[List[Doc], Potentials],
-    incorrect_spans_key: Optional[str],
-    threshold: Optional[float],
-    scores: bool,
-    spans_key: Optional[str],
-    candidates_threshold: Optional[float],
-    candidates_key: str,
-    candidates_max_length: int,
-    scorer: Optional[Callable],
-) -> "BiLSTMCRFEntityRecognizer":
-    """Create a named entity recognizer that decodes a BiLSTM-CRF.
-
-    model (Model[List[Doc], Potentials]): Potentials of the taggings of each doc.
-    incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans that
-        are known to be no entities.
-    threshold (Optional[float]): Probability below which an entity is left out, 0 to 1. None
-        takes the entities of the most probable tagging, whatever their own probability.
-    scores (bool): Whether to work out the probability of each entity, for `span._.confidence`.
-    spans_key (Optional[str]): Key in `doc.spans` for the entities with their probabilities.
-        None takes the component's name.
-    candidates_threshold (Optional[float]): Least probability of a candidate, 0 to 1. None
-        looks for no candidates.
-    candidates_key (str): Key in `doc.spans` for all spans that are so probable.
-    candidates_max_length (int): Tokens that a candidate has at most.
-    scorer (Optional[Callable]): The scoring method.
-    """
-    return BiLSTMCRFEntityRecognizer(
-        nlp.vocab,
-        model,
-        name,
-        incorrect_spans_key=incorrect_spans_key,
-        threshold=threshold,
-        scores=scores,
-        spans_key=spans_key,
-        candidates_threshold=candidates_threshold,
-        candidates_key=candidates_key,
-        candidates_max_length=candidates_max_length,
-        scorer=scorer,
-    )
-
-
-class BiLSTMCRFEntityRecognizer(TrainablePipe):
+class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
     """Named entity recognizer that finds the best well-formed entities of a whole doc at once.
 
     It takes the place of spaCy's `ner`: the same annotations in, the same attributes out.
@@ -119,6 +38,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         name: str = "ner",
         *,
         incorrect_spans_key: Optional[str] = None,
+        missing_outside: Optional[Dict[str, float]] = None,
         threshold: Optional[float] = None,
         scores: bool = True,
         spans_key: Optional[str] = None,
@@ -134,6 +54,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         name (str): The component's name, used to add entries to the losses.
         incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans
             that are known to be no entities.
+        missing_outside (Optional[Dict[str, float]]): How many tokens to expect in entities
+            where annotation is missing: `rate`, `margin` and `weight`, see
+            `losses.EntityRate`. None expects nothing.
         threshold (Optional[float]): Probability below which an entity is left out, 0 to 1.
             None takes the entities of the most probable tagging.
         scores (bool): Whether to work out the probability of each entity, for `span._.confidence`.
@@ -172,6 +95,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
                 f"The spans_key and the candidates_key of '{name}' are both '{candidates_key}': "
                 f"one would overwrite the other. Change one of them."
             )
+        EntityRate.from_setting(missing_outside, name)
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -179,29 +103,21 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         self.cfg: Dict[str, Any] = {
             "labels": [],
             "incorrect_spans_key": incorrect_spans_key,
+            "missing_outside": missing_outside,
             "threshold": threshold,
             "scores": scores,
             "spans_key": spans_key,
             "candidates_threshold": candidates_threshold,
             "candidates_key": candidates_key,
             "candidates_max_length": candidates_max_length,
+            "temperature": 1.0,
         }
         self.scorer = scorer
-
-    @property
-    def labels(self) -> Tuple[str, ...]:
-        """Entity labels, in the order in which they were added."""
-        return tuple(self.cfg["labels"])
 
     @property
     def label_data(self) -> List[str]:
         """Entity labels in the form that `initialize` takes and `spacy init labels` writes."""
         return list(self.cfg["labels"])
-
-    @property
-    def tags(self) -> List[str]:
-        """BILUO tags, in the order of the columns of `emissions`."""
-        return tags.biluo_tags(self.labels)
 
     @property
     def incorrect_spans_key(self) -> Optional[str]:
@@ -228,24 +144,8 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return [prediction.Prediction([], []) for _ in docs]
         _use_one_thread_in_workers()
-        potentials = self._predict_potentials(docs)
-        labels = self.labels
         wanted = prediction.Wanted(*(self.cfg[name] for name in prediction.Wanted._fields))
-        allowed = [tags.allowed_by_doc(doc, labels) for doc in docs]
-        return prediction.predict(self.model, potentials, tags.legal_tags(labels), allowed, wanted)
-
-    def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
-        """Emission scores: what the network says about each token on its own.
-
-        docs (Iterable[Doc]): The docs.
-        RETURNS (List[np.ndarray]): Unnormalised scores of each doc, float32 [tokens, tags];
-            the columns are `tags`.
-        """
-        docs = list(docs)
-        if not any(len(doc) for doc in docs):
-            return [np.zeros((0, len(self.tags)), dtype=np.float32) for _ in docs]
-        to_numpy = NumpyOps().to_numpy
-        return [to_numpy(doc) for doc in self._predict_potentials(docs).emissions]
+        return prediction.predict(self.model, *self._distribution(docs), wanted)
 
     def set_annotations(self, docs: Iterable[Doc], found: List[prediction.Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
@@ -291,7 +191,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, "BiLSTMCRFEntityRecognizer.update")
         examples = list(examples)
-        if not any(len(eg.predicted) and self._is_annotated(eg) for eg in examples):
+        if not any(len(eg.predicted) and self._says_something(eg) for eg in examples):
             return losses
         set_dropout_rate(self.model, drop)
         potentials, backprop = self.model.begin_update([eg.predicted for eg in examples])
@@ -316,21 +216,14 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         validate_examples(examples, "BiLSTMCRFEntityRecognizer.get_loss")
         examples = list(examples)
         self._check_potentials(scores)
-        labels = self.labels
-        allowed = [tags.allowed_by_doc(eg.predicted, labels, presets=False) for eg in examples]
-        gold = [tags.allowed_by_gold(eg, labels, mask) for eg, mask in zip(examples, allowed)]
-        wrong = []
-        for i, (eg, mask) in enumerate(zip(examples, allowed)):
-            for span in tags.incorrect_spans(eg, self.incorrect_spans_key, labels):
-                # An entity that the doc rules out has no probability to lose
-                if mask is None or (tags.mask_of_span(span, *mask.shape) & mask).any(1).all():
-                    wrong.append(lattice.Wrong(i, span))
-        loss, gradient = lattice.loss_and_gradient(
-            self.model, scores, tags.legal_tags(labels), allowed, gold, wrong
+        return annotation_loss(
+            self.model,
+            scores,
+            examples,
+            self.labels,
+            self.incorrect_spans_key,
+            EntityRate.from_setting(self.cfg["missing_outside"], self.name),
         )
-        annotated = {i for i, mask in enumerate(gold) if mask is not None}
-        n_annotated = len(annotated | {entity.doc for entity in wrong}) or 1
-        return loss / n_annotated, gradient.scaled(1 / n_annotated)
 
     def rehearse(
         self,
@@ -354,6 +247,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         validate_examples(examples, "BiLSTMCRFEntityRecognizer.rehearse")
+        examples = list(examples)
         docs = [eg.predicted for eg in examples]
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
@@ -361,19 +255,12 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         tutor = self._rehearsal_model.predict(docs)
         potentials, backprop = self.model.begin_update(docs)
         self._check_potentials(potentials)
-        labels = self.labels[: tags.count_labels(tutor.n_tags)]
-        loss, gradient = lattice.divergence(
-            self.model,
-            potentials.first_tags(tutor.n_tags),
-            tutor,
-            tags.legal_tags(labels),
-            [tags.allowed_by_doc(doc, labels, presets=False) for doc in docs],
-        )
-        backprop(gradient.padded(self.model.ops, potentials.n_tags).scaled(1 / len(docs)))
+        loss, gradient = rehearsal_loss(self.model, potentials, tutor, examples, self.labels)
+        backprop(gradient)
         if sgd not in (None, False):
             # nlp.rehearse uses the gradients later, when the shim has zeroed its own
             self.model.finish_update(cast(Optimizer, _with_copied_gradients(sgd)))
-        losses[self.name] += loss / len(docs)
+        losses[self.name] += loss
         return losses
 
     def initialize(
@@ -456,32 +343,12 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             check_tags(self.model, len(self.tags))
         return self
 
-    def _spans(self, doc: Doc, entities: Iterable[Entity]) -> List[Span]:
-        labels = self.labels
-        return [Span(doc, ent.start, ent.end, label=labels[ent.label]) for ent in entities]
-
-    def _predict_potentials(self, docs: List[Doc]) -> Potentials:
-        potentials = self.model.predict(docs)
-        self._check_potentials(potentials)
-        return potentials
-
-    def _check_potentials(self, potentials: Potentials) -> None:
-        """Fail before wrong sizes or NaN reach the CRF, where the cause is harder to see."""
-        check_tags(self.model, len(self.tags))
-        xp = self.model.ops.xp
-        parts = [*potentials.emissions, potentials.transitions]
-        # A sum is finite only if every part of it is
-        if not xp.isfinite(sum(xp.sum(part) for part in parts)):
-            raise ValueError(
-                f"The scores of the component '{self.name}' are NaN or infinite. If this is in "
-                f"training, lower the optimizer's learn_rate or its grad_clip, and look for NaN "
-                f"in the word vectors; a model that is saved so has to be trained again."
-            )
-
-    def _is_annotated(self, example: Example) -> bool:
+    def _says_something(self, example: Example) -> bool:
         key = self.incorrect_spans_key
-        return example.reference.has_annotation("ENT_IOB") or bool(
-            key is not None and len(example.reference.spans.get(key, []))
+        return (
+            self.cfg["missing_outside"] is not None
+            or example.reference.has_annotation("ENT_IOB")
+            or bool(key is not None and len(example.reference.spans.get(key, [])))
         )
 
 

@@ -36,6 +36,24 @@ class Potentials:
             self.end * factor,
         )
 
+    def plus(self, other: "Potentials") -> "Potentials":
+        """The sums of these scores and others of the same shapes."""
+        return Potentials(
+            [ours + theirs for ours, theirs in zip(self.emissions, other.emissions)],
+            self.transitions + other.transitions,
+            self.start + other.start,
+            self.end + other.end,
+        )
+
+    def dot(self, other: "Potentials") -> float:
+        """The sum of the products of these scores with others of the same shapes."""
+        shared = ("transitions", "start", "end")
+        pairs = [(getattr(self, name), getattr(other, name)) for name in shared]
+        return sum(
+            float((ours * theirs).sum())
+            for ours, theirs in [*pairs, *zip(self.emissions, other.emissions)]
+        )
+
     def first_tags(self, n_tags: int) -> "Potentials":
         """The scores of only the first tags."""
         return Potentials(

@@ -1,0 +1,85 @@
+"""What the distribution over a doc's taggings says, beyond its entities."""
+
+import math
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+
+import numpy as np
+from thinc.api import Model
+from torch import Tensor
+
+from . import crf, tags
+from .k_best import k_best
+from .lattice import Batch, Mask, batches, legality_on
+from .model import torch_device
+from .potentials import Potentials
+
+# Scores are divided by a temperature from this range
+COLDEST, HOTTEST = 0.05, 20.0
+HALVINGS = 24  # of that range, on a logarithmic scale: to seven digits
+
+
+def token_probabilities(
+    model: Model, potentials: Potentials, legal: tags.LegalTags, allowed: Sequence[Mask]
+) -> List[np.ndarray]:
+    """The probability of each tag at each token: float32 [tokens, tags] of each doc."""
+    found = [np.zeros(doc.shape, dtype=np.float32) for doc in potentials.emissions]
+    for batch, constraints in _batches(model, potentials, legal, allowed):
+        posterior = crf.forward_backward(batch.scores, batch.lengths, *constraints)
+        marginals = posterior.marginals.float().cpu().numpy()
+        for doc, rows, size in zip(batch.docs, marginals, batch.sizes):
+            found[doc] = rows[:size].copy()
+    return found
+
+
+def entropies(
+    model: Model, potentials: Potentials, legal: tags.LegalTags, allowed: Sequence[Mask]
+) -> List[float]:
+    """Entropy of the distribution over each doc's taggings, in nats."""
+    found = [0.0] * len(potentials.emissions)
+    for batch, constraints in _batches(model, potentials, legal, allowed):
+        of_docs = crf.entropy(batch.scores, batch.lengths, *constraints).tolist()
+        for doc, entropy in zip(batch.docs, of_docs):
+            found[doc] = entropy
+    return found
+
+
+def k_best_taggings(
+    model: Model, potentials: Potentials, legal: tags.LegalTags, allowed: Sequence[Mask], k: int
+) -> List[Tuple[List[tags.LabelledSpan], float]]:
+    """The k most probable taggings of a single doc: their entities and their probability."""
+    found: List[Tuple[List[tags.LabelledSpan], float]] = []
+    for batch, constraints in _batches(model, potentials, legal, allowed):
+        posterior = crf.forward_backward(batch.scores, batch.lengths, *constraints)
+        taggings, scores = k_best(batch.scores, *constraints, k)
+        probabilities = (scores - posterior.log_partition).exp().tolist()
+        for tag_ids, probability in zip(taggings.cpu().numpy(), probabilities):
+            found.append((tags.spans_of_tags(tag_ids), probability))
+    return found
+
+
+def _batches(
+    model: Model, potentials: Potentials, legal: tags.LegalTags, allowed: Sequence[Mask]
+) -> Iterator[Tuple[Batch, Tuple[crf.Legality, Optional[Tensor]]]]:
+    device = torch_device(model)
+    legality = legality_on(legal, device)
+    for batch in batches(potentials, device):
+        yield batch, (legality, batch.mask(allowed))
+
+
+def fit_temperature(slope: Callable[[float], float]) -> float:
+    """The temperature at which held-out annotation is most probable (Guo et al. 2017, 4.2).
+
+    With the scores times b = 1 / temperature, the negative log-likelihood of full annotation
+    is convex in b: log Z is convex and an annotated tagging's score linear.
+
+    slope (Callable[[float], float]): Derivative of the negative log-likelihood by b, at b.
+    RETURNS (float): From COLDEST to HOTTEST.
+    """
+    low, high = math.log(1 / HOTTEST), math.log(1 / COLDEST)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if slope(math.exp(middle)) < 0:
+            low = middle
+        else:
+            high = middle
+    return math.exp(-(low + high) / 2)
