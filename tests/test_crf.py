@@ -184,6 +184,35 @@ def test_entropy_agrees_with_enumeration(problem, extreme):
 
 @settings(max_examples=40, deadline=None)
 @given(problems, st.integers(0, 2**32 - 1))
+def test_expected_counts_of_some_tags(problem, seed):
+    n_tags = len(problem.scores.start)
+    counted = np.random.default_rng(seed).random(n_tags) < 0.5
+    found, gradient = crf.expected_count(
+        problem.scores, problem.lengths, problem.legal, problem.allowed, torch.tensor(counted)
+    )
+    shared = {"transitions": 0.0, "start": 0.0, "end": 0.0}
+    for row, length in enumerate(problem.lengths.tolist()):
+        oracle = problem.oracle(row)
+        number = {path: sum(counted[tag] for tag in path) for path in oracle.scores}
+        mean = math.fsum(p * number[path] for path, p in oracle.probabilities.items())
+        assert float(found[row]) == pytest.approx(mean, abs=1e-5)
+        # The gradient is the covariance of the number with how often each score is used
+        emissions = np.zeros((length, n_tags))
+        pairs = np.zeros((n_tags, n_tags))
+        for path, p in oracle.probabilities.items():
+            emissions[range(length), path] += p * (number[path] - mean)
+            np.add.at(pairs, (path[:-1], path[1:]), p * (number[path] - mean))
+        np.testing.assert_allclose(gradient.emissions[row, :length], emissions, atol=1e-5)
+        assert not gradient.emissions[row, length:].any()
+        shared["transitions"] += pairs
+        shared["start"] += emissions[0]
+        shared["end"] += emissions[-1]
+    for name, expected in shared.items():
+        np.testing.assert_allclose(getattr(gradient, name), expected, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(problems, st.integers(0, 2**32 - 1))
 def test_sets_known_to_be_wrong(problem, seed):
     rng = np.random.default_rng(seed)
     dtype = problem.scores.emissions.dtype
