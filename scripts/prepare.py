@@ -1,7 +1,7 @@
-"""Bring a data set's files into the form that `spacy convert` reads.
+"""Bring a data set's files into the form that `convert.py` reads.
 
-`spacy convert` does the conversion itself: IOB1 and IOB2, any number of columns. What it
-can't do is done here: lines of nothing but a TAB become the empty lines that separate texts,
+That does the conversion itself: IOB1 and IOB2, any number of columns. What differs from one data
+set to the next is done here: lines of nothing but a TAB become the empty lines that separate texts,
 documents of thousands of tokens are left as single sentences by dropping their -DOCSTART-
 lines, and a data set without a dev part gets one.
 

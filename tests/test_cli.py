@@ -194,3 +194,27 @@ def test_an_interrupted_run_leaves_a_model_that_loads(paths, tmp_path):
         process.kill()  # where it did not end
     assert spacy.load(last).get_pipe("ner").labels == ("LOC", "PERSON")
     assert spacy.load(tmp_path / "model-best")("I like London.").has_annotation("ENT_IOB")
+
+
+def calibrate(*arguments):
+    command = [sys.executable, "-m", "spacy_bilstm_crf.calibrate", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_calibrate(model, corpus, tmp_path):
+    done = calibrate(model, corpus, "--output", tmp_path / "calibrated")
+    assert done.returncode == 0, done.stderr
+    temperature = spacy.load(tmp_path / "calibrated").get_pipe("ner").cfg["temperature"]
+    assert f"{temperature:.3f}" in done.stdout
+    assert temperature != 1.0
+    assert spacy.load(model).get_pipe("ner").cfg["temperature"] == 1.0
+
+
+def test_calibrate_needs_our_component(tmp_path, corpus):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer", name="ner")
+    nlp.to_disk(tmp_path)
+    done = calibrate(tmp_path, corpus)
+    assert done.returncode != 0
+    assert "'ner'" in done.stderr
+    assert "'Sentencizer'" in done.stderr

@@ -24,7 +24,8 @@ def convert(dataset, assets, out):
     """What the project's `convert` command does; returns the docs of each split."""
     command = [sys.executable, "scripts/prepare.py", dataset, str(assets), str(out / "columns")]
     subprocess.run(command, check=True, cwd=ROOT)
-    spacy_command("convert", out / "columns", out, "--converter", "conll", "-n", 1)
+    command = [sys.executable, "scripts/convert.py", str(out / "columns"), str(out)]
+    subprocess.run(command, check=True, cwd=ROOT)
     vocab = spacy.blank("en").vocab
     return {
         split: [
@@ -86,6 +87,32 @@ def test_the_shipped_corpus_keeps_its_documents_and_domains(tmp_path):
         )
         assert len(docs[split]) == text.count("-DOCSTART-")
         assert sum(len(doc.ents) for doc in docs[split]) == text.count(" B-")
+
+
+def convert_columns(tmp_path, text):
+    write(tmp_path / "in", **{"train/data.conll": text})
+    command = [sys.executable, "scripts/convert.py", str(tmp_path / "in"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    vocab = spacy.blank("en").vocab
+    path = tmp_path / "out" / "train" / "data.spacy"
+    return list(DocBin().from_disk(path).get_docs(vocab)) if path.exists() else done.stderr
+
+
+def test_unknown_tags_are_missing_annotation(tmp_path):
+    docs = convert_columns(
+        tmp_path,
+        "Ada\tB-PER\nmet\t?\n-\tO\nBob\t-\nRay\tI-PER\n\nHe\tO\n\nOslo\t?\n",
+    )
+    assert [[token.ent_iob_ for token in doc] for doc in docs] == [
+        ["B", "", "O", "", "B"],
+        ["O"],
+        [""],
+    ]
+    assert found(docs) == [[("Ada", "PER"), ("Ray", "PER")], [], []]
+
+
+def test_a_line_without_a_tag_is_an_error(tmp_path):
+    assert "not formatted correctly" in convert_columns(tmp_path, "Ada B-PER\nmet\n\nBob O\n")
 
 
 @pytest.mark.parametrize(
