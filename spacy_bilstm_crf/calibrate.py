@@ -8,8 +8,10 @@ development data. The pipeline is saved with its temperature where it was, or in
 
 import argparse
 from pathlib import Path
+from typing import Iterable
 
 import spacy
+from spacy.tokens import Doc
 from spacy.training import Corpus
 
 from .pipeline import BiLSTMCRFEntityRecognizer
@@ -33,7 +35,7 @@ def calibrate(pipeline: Path, data: Path, output: Path, component: str) -> float
             f"temperature. Name the one whose factory is bilstm_crf_ner: --component NAME."
         )
     examples = list(Corpus(data)(nlp))
-    docs = (example.predicted for example in examples)
+    docs: Iterable[Doc] = [example.predicted for example in examples]
     # A tok2vec or transformer that the component listens to comes before it
     for _, pipe in nlp.pipeline[: nlp.pipe_names.index(component)]:
         docs = pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)
