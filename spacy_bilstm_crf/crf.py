@@ -13,12 +13,13 @@ Lample et al. 2016, eq. 1 to 3).
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
 
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
 
 from .forward_backward import Posterior, forward_backward
+from .paths import paths
 from .scores import BLOCK, Legality, Scores, by_step, validate
 
 __all__ = [
@@ -44,6 +45,7 @@ NUDGE = 1e-4
 RECENTRE_EVERY = 32
 
 
+@torch.inference_mode()
 def viterbi(
     scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
 ) -> Tensor:
@@ -151,46 +153,7 @@ def _followed_back(best: Tensor, into: Tensor, final: Tensor, last: Tensor) -> T
     return tags - offset
 
 
-class _Paths(NamedTuple):
-    """One tagging of each of some sequences, their tokens laid end to end."""
-
-    rows: Tensor  # int64 [n]: sequence of the token
-    steps: Tensor  # int64 [n]
-    tags: Tensor  # int64 [n]
-    is_first: Tensor  # float64 [n]: 1 or 0
-    is_last: Tensor
-
-    @property
-    def uses(self) -> Iterator[Tuple[Tuple[Tensor, ...], Optional[Tensor]]]:
-        """At which places each token uses each of the scores, and how often: None for once."""
-        yield (self.rows, self.steps, self.tags), None
-        yield (self.tags, self.tags.roll(-1)), 1.0 - self.is_last
-        yield (self.tags,), self.is_first
-        yield (self.tags,), self.is_last
-
-    def score(self, scores: Scores) -> Tensor:
-        """The unnormalised score of each tagging, float64 [B]; 0 where there is none."""
-        total = torch.zeros(len(scores.emissions), dtype=torch.float64, device=self.rows.device)
-        of_token = torch.zeros_like(self.is_last)
-        for part, (place, often) in zip(scores, self.uses):
-            used = part.detach()[place].double()
-            of_token += used if often is None else used * often
-        return total.index_add_(0, self.rows, of_token)
-
-    def take_from(self, gradient: Scores) -> None:
-        """Take how often each score is used off a gradient, in place."""
-        once = torch.ones_like(self.is_last)
-        for part, (place, often) in zip(gradient, self.uses):
-            part.index_put_(place, -(once if often is None else often), accumulate=True)
-
-
-def _paths(mask: Tensor) -> _Paths:
-    """The taggings that a mask has, bool [B, T, K]: one tag for each token, or no token."""
-    rows, steps, tags = mask.nonzero(as_tuple=True)
-    is_first = (steps == 0).double()
-    return _Paths(rows, steps, tags, is_first, is_first.roll(-1))
-
-
+@torch.inference_mode()
 def path_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
     """The unnormalised score of one tagging of each sequence.
 
@@ -200,10 +163,10 @@ def path_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
     RETURNS (Tensor): Scores in float64, shape [B].
     """
     inside = torch.arange(tags.shape[1], device=tags.device) < lengths[:, None]
-    one_hot = torch.nn.functional.one_hot(tags.masked_fill(~inside, 0), len(scores.start))
-    return _paths(one_hot.bool() & inside[..., None]).score(scores)
+    return paths(tags.masked_fill(~inside, 0), lengths, inside).score(scores)
 
 
+@torch.inference_mode()
 def negative_log_likelihood(
     scores: Scores,
     lengths: Tensor,
@@ -240,9 +203,10 @@ def negative_log_likelihood(
     n_allowed = n_tags if allowed is None else allowed.sum(-1)
     telling = ((n_open != n_allowed) & inside).any(1)
     # Where one tagging is left, its score is log Z: no recursion is needed
-    single = telling & ((n_open == 1) | ~inside).all(1)
+    single = telling & ~((n_open != 1) & inside).any(1)
     several_rows = (telling & ~single).nonzero()[:, 0]
-    path = _paths(left_open & (inside & single[:, None])[..., None])
+    only = left_open.view(torch.uint8).argmax(-1)
+    path = paths(only, lengths, inside & single[:, None])
     if wrong_rows is None or wrong is None:
         wrong_rows, wrong = several_rows[:0], gold[:0]
 
@@ -278,6 +242,7 @@ def negative_log_likelihood(
     return log_z - log_z_gold, gradient
 
 
+@torch.inference_mode()
 def entropy(
     scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
 ) -> Tensor:
@@ -305,6 +270,7 @@ def entropy(
     return (posterior.log_partition - expected).clamp_min(0.0)
 
 
+@torch.inference_mode()
 def expected_count(
     scores: Scores,
     lengths: Tensor,
@@ -341,6 +307,7 @@ def expected_count(
     return expected, gradient._replace(emissions=raised + lowered)
 
 
+@torch.inference_mode()
 def divergence(
     scores: Scores,
     tutor: Scores,

@@ -72,11 +72,12 @@ class Posterior:
         P(y_t = j, y_{t+1} = k) = left[t, b, j] * step[j, k] * right[t, b, k]; zeros for what
         was computed in log space.
         """
-        alpha, right = self._lattice.mass[:-1, 0], self._lattice.right()[1:]
+        alpha, right = self._lattice.alpha[:-1], self._lattice.right[1:]
         steps = torch.arange(len(alpha), device=alpha.device)[:, None]
         known = steps < self.lengths - 1  # [T - 1, B]
-        left = alpha * torch.where(known, weights / self._lattice.norm[:-1, :, 0], 0.0)[..., None]
+        left = alpha * torch.where(known, weights / self._lattice.norm[1:, :, 0], 0.0)[..., None]
         if self._log_space is not None:
+            right = right.clone()
             left[:, self._log_space_rows] = right[:, self._log_space_rows] = 0.0
         return left, right
 
@@ -87,7 +88,7 @@ class Posterior:
             [N]. The tag must have a probability at t, and its sequence must go on after t.
         RETURNS (Tensor): Shape [N].
         """
-        log_right = self._lattice.right(rows, steps + 1).log()
+        log_right = self._lattice.right[steps + 1, rows].log()
         if self._log_space is not None:
             place = torch.full_like(self.lengths, -1)
             place[self._log_space_rows] = torch.arange(
@@ -116,26 +117,16 @@ class Posterior:
 
 @dataclass
 class _Lattice:
-    """Masses of paths, scaled at will at each step: only ratios within one mean something.
+    """Masses of paths, scaled at will at each step: only ratios within one mean something."""
 
-    Time comes first, [T, 2, B, K]: 0 the sequences, 1 their reversals.
-    """
-
-    mass: Tensor  # of the paths into a state, its own emission included
-    back: Tensor  # [T * B]: at which row of all of them each step's reversal lies
-    norm: Tensor  # [T, B, 1]: sum over states of alpha * beta
+    alpha: Tensor  # [T, B, K]: of the paths into a state, its own emission included
+    right: Tensor  # [T, B, K]: of a state and all that can follow it
+    norm: Tensor  # [T, B, 1]: sum over states of what arrives times `right`
     step: Tensor  # [K, K]: factors of the transitions
     transitions: Tensor  # [K, K]: their scores, -inf where illegal
 
-    def right(self, rows: Optional[Tensor] = None, steps: Optional[Tensor] = None) -> Tensor:
-        """Mass of a state and all that can follow it: of all [T, B, K], or of some [N, K]."""
-        n_steps, _, n_rows, n_tags = self.mass.shape
-        if rows is None or steps is None:
-            right = self.mass.view(-1, n_tags).index_select(0, self.back)
-            return right.view(n_steps, n_rows, n_tags)
-        return self.mass.view(-1, n_tags)[self.back[steps * n_rows + rows]]
 
-
+@torch.inference_mode()
 def forward_backward(
     scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
 ) -> Posterior:
@@ -166,33 +157,34 @@ def forward_backward(
     # needs no mask and what it computes there can be cut out afterwards.
     usable = None if allowed is None else allowed.transpose(0, 1)
     scale_every = SCALE_EVERY if shrinks_by(scores) <= SMALL_STEP else 1
-    factors, peak = emission_factors(scores.emissions.transpose(0, 1), usable, inside)
+    both = torch.empty(n_steps, 2, n_rows, n_tags, dtype=torch.float64, device=lengths.device)
+    peak = emission_factors(scores.emissions.transpose(0, 1), usable, inside, both[:, 0])
     step, step_peak = as_factors(scores.transitions.flatten(), legal.transitions.flatten())
     step = step.view(n_tags, n_tags)
     ends, end_peaks = as_factors(
         torch.stack([scores.start, scores.end]), torch.stack([legal.start, legal.end])
     )
-    place = torch.cat([steps * n_rows + rows, mirror * n_rows + rows], 1).flatten()
-    both = factors.view(-1, n_tags).index_select(0, place).view(n_steps, 2, n_rows, n_tags)
+    # Where, of all rows of [T, 2, B, K], the step is that each reversed step comes from
+    source = (mirror * (2 * n_rows) + rows).flatten()
+    both[:, 1] = both.view(-1, n_tags).index_select(0, source).view(n_steps, n_rows, n_tags)
     mass, arriving, scale = scaled_recursion(
         both, torch.stack([step, step.T]), ends[:, None], scale_every
     )
 
-    back = (mirror * (2 * n_rows) + (n_rows + rows)).flatten()
     least_scale = scale.amin()
     if not least_scale > 0:  # a path without an end: beyond a sequence's end, or to be redone
         for part in (mass, arriving):
             part.nan_to_num_(0.0)
-    beta = arriving.view(-1, n_tags).index_select(0, back).view(n_steps, n_rows, n_tags)
-    marginals = beta.mul_(mass[:, 0])
+    right = mass.view(-1, n_tags).index_select(0, source + n_rows).view(n_steps, n_rows, n_tags)
+    marginals = torch.mul(arriving[:, 0], right, out=both[:, 0])
     norm = marginals.sum(-1, keepdim=True)  # [T, B, 1]
     marginals *= torch.where(inside[..., None], 1.0 / norm, 0.0)
     scaled = steps[::scale_every] < lengths  # [number of scalings, B]
-    last_norm = norm[lengths - 1, rows, 0]
+    # From the end to the first step, where only the start score is missing
     log_partition = (
-        torch.where(inside, peak, 0.0).sum(0)
-        + torch.where(scaled, scale[:, 0].log(), 0.0).sum(0)
-        + last_norm.log()
+        peak.sum(0)
+        + torch.where(scaled, scale[:, 1].log(), 0.0).sum(0)
+        + norm[0, :, 0].log()
         + (lengths - 1) * step_peak
         + end_peaks.sum()
     )
@@ -203,7 +195,7 @@ def forward_backward(
         # [B]: whether it divides by next to nothing; by zero where there is no legal tagging
         unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
         unsafe |= (~(scale.amin(1) >= UNDERFLOW) & scaled).any(0)
-        unsafe |= _underflowed(mass, scale, scale_every, legal, usable, place, inside)
+        unsafe |= _underflowed(mass, scale, scale_every, legal, usable, mirror, inside)
         redo = unsafe.nonzero()[:, 0]
     marginals = marginals.transpose(0, 1)
     redone = None
@@ -216,7 +208,7 @@ def forward_backward(
         )
         log_partition[redo], marginals[redo] = redone.log_partition, redone.marginals
     transitions = scores.transitions.double().masked_fill(~legal.transitions, -torch.inf)
-    lattice = _Lattice(mass, back, norm, step, transitions)
+    lattice = _Lattice(mass[:, 0], right, norm, step, transitions)
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)
 
 
@@ -240,19 +232,20 @@ def shrinks_by(scores: Scores) -> Tensor:
 
 
 def emission_factors(
-    emissions: Tensor, usable: Optional[Tensor], inside: Tensor
-) -> Tuple[Tensor, Tensor]:
-    """Emission scores [T, B, K] as factors in [0, 1], and what became 1 at each step [T, B].
+    emissions: Tensor, usable: Optional[Tensor], inside: Tensor, factors: Tensor
+) -> Tensor:
+    """Emission scores [T, B, K] as factors in [0, 1], written into a tensor of that shape.
 
-    Zero where a tag is not usable, one beyond a sequence's end.
+    Zero where a tag is not usable; beyond a sequence's end all are one, of a score of 0.
+
+    RETURNS (Tensor): The score that became 1 at each step [T, B].
     """
-    factors = torch.empty(emissions.shape, dtype=torch.float64, device=emissions.device)
     torch.mul(emissions, inside[..., None], out=factors)
     if usable is not None:
         factors.masked_fill_(inside[..., None] & ~usable, -torch.inf)
     peak = factors.amax(-1)
     factors.sub_(peak[..., None]).exp_()
-    return factors, peak
+    return peak
 
 
 def scaled_recursion(
@@ -297,7 +290,7 @@ def _underflowed(
     scale_every: int,
     legal: Legality,
     usable: Optional[Tensor],
-    place: Tensor,
+    mirror: Tensor,
     inside: Tensor,
 ) -> Tensor:
     """Which sequences lost a state that can be reached, so that their sums may be wrong.
@@ -312,8 +305,9 @@ def _underflowed(
     alive = reached >= UNDERFLOW
     faint = ~alive & inside[:, None, :, None]
     if usable is not None:
-        of_both = usable.reshape(-1, usable.shape[-1]).index_select(0, place)
-        faint &= of_both.view_as(faint)
+        faint &= torch.stack(
+            [usable, usable[mirror, torch.arange(mirror.shape[1], device=mirror.device)]], 1
+        )
     # The first step has nothing before it: legality alone decides
     suspect = torch.zeros_like(faint)
     suspect[0] = faint[0] & torch.stack([legal.start, legal.end])[:, None]

@@ -101,7 +101,8 @@ def _messages(
         from_end = slice(n_steps - (i + 1) * SEGMENT, n_steps - i * SEGMENT)
         emissions = _both_ways(scores.emissions, places, from_end)
         usable = None if allowed is None else _both_ways(allowed, places, from_end)
-        emission, _ = emission_factors(emissions, usable, inside)
+        emission = torch.empty_like(emissions, dtype=torch.float64)
+        emission_factors(emissions, usable, inside, emission)
         mass, _, scale = scaled_recursion(emission[:, :, None], both_ways, arriving, SCALE_EVERY)
         if not (is_ample(mass) and (scale > 0).all()):
             return None

@@ -161,7 +161,7 @@ def test_loss_passes_gradcheck(kind):
             loss, gradient = crf.negative_log_likelihood(
                 crf.Scores(*scores), problem.lengths, problem.legal, problem.allowed, problem.gold
             )
-            ctx.save_for_backward(*gradient)
+            ctx.save_for_backward(*(part.clone() for part in gradient))
             return loss.sum()
 
         @staticmethod
