@@ -146,10 +146,10 @@ def _followed_back(best: Tensor, into: Tensor, final: Tensor, last: Tensor) -> T
         steps = list(by_step(best[start : start + BLOCK], tags[start : start + BLOCK]))
         for t, (score, place) in reversed(list(enumerate(steps, start))):
             if t < n_steps - 1:
-                tag = into.index_select(0, tag).add_(score).argmax(-1).add_(offset)
+                arriving = into.index_select(0, tag).add_(score)
+                tag = torch.argmax(arriving, -1, out=place).add_(offset)
             if t in ends:
-                tag = torch.where(last == t, final, tag)
-            place.copy_(tag)
+                tag = place.copy_(torch.where(last == t, final, tag))
     return tags - offset
 
 
@@ -163,7 +163,8 @@ def path_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
     RETURNS (Tensor): Scores in float64, shape [B].
     """
     inside = torch.arange(tags.shape[1], device=tags.device) < lengths[:, None]
-    return paths(tags.masked_fill(~inside, 0), lengths, inside).score(scores)
+    tags = tags.masked_fill(~inside, 0)
+    return paths(tags, lengths, inside, len(scores.start)).score(scores)
 
 
 @torch.inference_mode()
@@ -203,10 +204,10 @@ def negative_log_likelihood(
     n_allowed = n_tags if allowed is None else allowed.sum(-1)
     telling = ((n_open != n_allowed) & inside).any(1)
     # Where one tagging is left, its score is log Z: no recursion is needed
-    single = telling & ~((n_open != 1) & inside).any(1)
+    single = ~((n_open != 1) & inside).any(1)
     several_rows = (telling & ~single).nonzero()[:, 0]
     only = left_open.view(torch.uint8).argmax(-1)
-    path = paths(only, lengths, inside & single[:, None])
+    path = paths(only, lengths, inside & single[:, None], n_tags)
     if wrong_rows is None or wrong is None:
         wrong_rows, wrong = several_rows[:0], gold[:0]
 
@@ -223,7 +224,7 @@ def negative_log_likelihood(
         [n_rows, len(several_rows), len(wrong_rows)]
     )
     log_z_gold = torch.where(single, path.score(scores), log_z)  # no loss where gold is silent
-    weights = telling.double()
+    weights = (telling | single).double()
     if len(again):
         log_z_gold[several_rows] = log_z_several
         log_p_wrong = log_z_wrong - log_z[wrong_rows]

@@ -157,8 +157,8 @@ def forward_backward(
     # needs no mask and what it computes there can be cut out afterwards.
     usable = None if allowed is None else allowed.transpose(0, 1)
     scale_every = SCALE_EVERY if shrinks_by(scores) <= SMALL_STEP else 1
-    both = torch.empty(n_steps, 2, n_rows, n_tags, dtype=torch.float64, device=lengths.device)
-    peak = emission_factors(scores.emissions.transpose(0, 1), usable, inside, both[:, 0])
+    mass = torch.empty(n_steps, 2, n_rows, n_tags, dtype=torch.float64, device=lengths.device)
+    peak = emission_factors(scores.emissions.transpose(0, 1), usable, inside, mass[:, 0])
     step, step_peak = as_factors(scores.transitions.flatten(), legal.transitions.flatten())
     step = step.view(n_tags, n_tags)
     ends, end_peaks = as_factors(
@@ -166,9 +166,9 @@ def forward_backward(
     )
     # Where, of all rows of [T, 2, B, K], the step is that each reversed step comes from
     source = (mirror * (2 * n_rows) + rows).flatten()
-    both[:, 1] = both.view(-1, n_tags).index_select(0, source).view(n_steps, n_rows, n_tags)
-    mass, arriving, scale = scaled_recursion(
-        both, torch.stack([step, step.T]), ends[:, None], scale_every
+    mass[:, 1] = mass.view(-1, n_tags).index_select(0, source).view(n_steps, n_rows, n_tags)
+    arriving, scale = scaled_recursion(
+        mass, torch.stack([step, step.T]), ends[:, None], scale_every
     )
 
     least_scale = scale.amin()
@@ -176,7 +176,7 @@ def forward_backward(
         for part in (mass, arriving):
             part.nan_to_num_(0.0)
     right = mass.view(-1, n_tags).index_select(0, source + n_rows).view(n_steps, n_rows, n_tags)
-    marginals = torch.mul(arriving[:, 0], right, out=both[:, 0])
+    marginals = arriving[:, 0].mul_(right)
     norm = marginals.sum(-1, keepdim=True)  # [T, B, 1]
     marginals *= torch.where(inside[..., None], 1.0 / norm, 0.0)
     scaled = steps[::scale_every] < lengths  # [number of scalings, B]
@@ -249,33 +249,32 @@ def emission_factors(
 
 
 def scaled_recursion(
-    factors: Tensor, step: Tensor, first: Tensor, scale_every: int
-) -> Tuple[Tensor, Tensor, Tensor]:
+    mass: Tensor, step: Tensor, first: Tensor, scale_every: int
+) -> Tuple[Tensor, Tensor]:
     """Mass of the paths into each state, scaled to sum to one at every so many steps.
 
-    factors (Tensor): Emission factors, both directions, [T, 2, B, K].
+    mass (Tensor): Emission factors of both directions, [T, 2, B, K], which the masses replace.
     step (Tensor): Transition factors, both directions, [2, K, K].
     first (Tensor): Start factors, both directions, [2, 1, K].
     scale_every (int): Number of steps from one scaling to the next; the first step is scaled.
-    RETURNS (Tuple[Tensor, Tensor, Tensor]): Mass with and without the state's own emission
-        [T, 2, B, K], and what was divided by, [number of scalings, 2, B].
+    RETURNS (Tuple[Tensor, Tensor]): Mass without the state's own emission [T, 2, B, K], and
+        what was divided by, [number of scalings, 2, B].
     """
-    arriving, mass = torch.empty_like(factors), torch.empty_like(factors)
-    n_scalings = len(factors[::scale_every])
-    scale = factors.new_empty(n_scalings, *factors.shape[1:3], 1)
+    arriving = torch.empty_like(mass)
+    scale = mass.new_empty(len(mass[::scale_every]), *mass.shape[1:3], 1)
     arriving[0] = first
     before = None
     totals = by_step(scale)
-    for t, (into, now, factor) in enumerate(by_step(arriving, mass, factors)):
+    for t, (into, now) in enumerate(by_step(arriving, mass)):
         if before is not None:
             torch.bmm(before, step, out=into)
-        torch.mul(into, factor, out=now)
+        now.mul_(into)
         if t % scale_every == 0:
             (total,) = next(totals)
             torch.sum(now, -1, keepdim=True, out=total)
             now.div_(total)
         before = now
-    return mass, arriving, scale[..., 0]
+    return arriving, scale[..., 0]
 
 
 def is_ample(mass: Tensor) -> bool:

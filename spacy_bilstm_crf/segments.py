@@ -101,9 +101,10 @@ def _messages(
         from_end = slice(n_steps - (i + 1) * SEGMENT, n_steps - i * SEGMENT)
         emissions = _both_ways(scores.emissions, places, from_end)
         usable = None if allowed is None else _both_ways(allowed, places, from_end)
-        emission = torch.empty_like(emissions, dtype=torch.float64)
-        emission_factors(emissions, usable, inside, emission)
-        mass, _, scale = scaled_recursion(emission[:, :, None], both_ways, arriving, SCALE_EVERY)
+        mass = torch.empty_like(emissions, dtype=torch.float64)
+        emission_factors(emissions, usable, inside, mass)
+        mass = mass[:, :, None]
+        _, scale = scaled_recursion(mass, both_ways, arriving, SCALE_EVERY)
         if not (is_ample(mass) and (scale > 0).all()):
             return None
         arriving = torch.bmm(mass[-1], both_ways)
