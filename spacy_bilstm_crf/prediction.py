@@ -86,11 +86,12 @@ def _of_batch(
         max_length = min(max_length or LONGEST_OF_LONG_DOC, LONGEST_OF_LONG_DOC)
     lengths = [entity.end - entity.start for of_row in best for entity in of_row]
     overlap = max(*lengths, max_length or 1, 1) if is_long else None
+    starts = [[entity.start for entity in of_row] for of_row in best]
     scored: List[List[Entity]] = [[] for _ in batch.docs]
     likely: List[List[Entity]] = [[] for _ in batch.docs]
     for rows, parts, posterior in _posteriors(batch, legality, mask, overlap):
         if wanted.threshold is None:
-            here = [_starting_in(best[row], part) for row, part in zip(rows, parts)]
+            here = [_starting_in(best[row], starts[row], part) for row, part in zip(rows, parts)]
             spans = [
                 [entity.moved(-part.start).span for entity in of_part]
                 for of_part, part in zip(here, parts)
@@ -101,7 +102,7 @@ def _of_batch(
             found = likely_entities(posterior, minimum, max_length)
             for row, part, of_part in zip(rows, parts, found):
                 moved = [entity.moved(part.start) for entity in of_part]
-                likely[row] += _starting_in(moved, part)
+                likely[row] += _starting_in(moved, [entity.start for entity in moved], part)
     return [_prediction(*of_row, wanted) for of_row in zip(scored, likely)]
 
 
@@ -124,9 +125,8 @@ def _posteriors(
             yield [row] * len(parts), parts, posterior
 
 
-def _starting_in(entities: List[Entity], part: Segment) -> List[Entity]:
-    """Those out of entities in order for which a segment answers."""
-    starts = [entity.start for entity in entities]
+def _starting_in(entities: List[Entity], starts: List[int], part: Segment) -> List[Entity]:
+    """Those out of entities in order, and where they start, for which a segment answers."""
     return entities[bisect_left(starts, part.start) : bisect_left(starts, part.answers_to)]
 
 
