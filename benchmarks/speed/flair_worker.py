@@ -17,7 +17,7 @@ import torch
 from flair.data import Dictionary, Sentence
 from flair.embeddings import CharacterEmbeddings, StackedEmbeddings, WordEmbeddings
 from flair.models import SequenceTagger
-from worker import serve
+from worker import TRAIN_SENTENCES, serve
 
 BATCH = 32  # Flair's own default, in training as in prediction
 
@@ -72,6 +72,7 @@ class Tagger:
         for sentence in self.train_data:
             for span in sentence.get_spans("ner"):
                 labels.add_item(span.tag)
+        self.train_data = self.train_data[:TRAIN_SENTENCES]
         self.tagger = SequenceTagger(embeddings, labels, "ner", hidden_size=hidden, use_crf=True)
         self.tagger.to(flair.device)
         self.optimizer = torch.optim.SGD(self.tagger.parameters(), lr=0.1)

@@ -16,7 +16,7 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
-from worker import serve
+from worker import TRAIN_SENTENCES, serve
 
 WARM_UP_BATCHES = 30
 
@@ -33,6 +33,7 @@ class Tagger:
         self.settings: Any = settings
         self.examples: List[Example] = list(Corpus(train)(self.nlp))
         random.Random(0).shuffle(self.examples)
+        self.examples = self.examples[:TRAIN_SENTENCES]
         self.dev = [example.reference for example in Corpus(dev)(self.nlp)]
         self.texts = [doc.text for doc in self.dev]
         for batch in itertools.islice(settings["batcher"](self.examples), WARM_UP_BATCHES):

@@ -10,6 +10,9 @@ import sys
 import time
 from typing import Any, Callable, Dict
 
+# Of the training data, so that a round of the slow ones takes half a minute
+TRAIN_SENTENCES = 1200
+
 
 def serve(commands: Dict[str, Callable[[], Any]], **about: Any) -> None:
     """Answer commands until there are none. `about` is told first."""
