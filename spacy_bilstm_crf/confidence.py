@@ -5,7 +5,7 @@ number for each of its spans. `span._.confidence` looks them up there, so that i
 contradict them and lives wherever `doc.spans` does.
 """
 
-from typing import Optional, Sequence
+from typing import Iterable, Optional, Set, Tuple
 
 import numpy as np
 from spacy.tokens import Doc, Span, SpanGroup
@@ -15,16 +15,28 @@ EXTENSION = "confidence"
 KIND = "entity probability"
 
 
-def set_scored_spans(doc: Doc, key: str, spans: Sequence[Span], scores: Sequence[float]) -> None:
+def set_scored_spans(doc: Doc, key: str, spans: Iterable[Tuple[Span, float]]) -> None:
     """Keep spans with their probabilities in `doc.spans`, instead of what is there.
 
     doc (Doc): The doc.
     key (str): The key in `doc.spans`.
-    spans (Sequence[Span]): In the order of their first tokens.
-    scores (Sequence[float]): Their probabilities.
+    spans (Iterable[Tuple[Span, float]]): Spans and their probabilities, in any order.
     """
-    attrs = {"kind": KIND, "scores": np.array(scores, dtype=np.float32)}
-    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=list(spans))
+    ordered = sorted(spans, key=lambda scored: (scored[0].start, scored[0].end))
+    attrs = {"kind": KIND, "scores": np.array([score for _, score in ordered], dtype=np.float32)}
+    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in ordered])
+
+
+def scored_entities(doc: Doc, key: str) -> Set[Tuple[int, int, str]]:
+    """Start, end and label of a doc's entities that were found with a probability.
+
+    doc (Doc): The doc.
+    key (str): The key in `doc.spans`.
+    """
+    if key not in doc.spans or doc.spans[key].attrs.get("kind") != KIND:
+        return set()
+    scored = {(span.start, span.end, span.label_) for span in doc.spans[key]}
+    return scored & {(ent.start, ent.end, ent.label_) for ent in doc.ents}
 
 
 def confidence(span: Span) -> Optional[float]:

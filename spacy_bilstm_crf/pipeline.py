@@ -2,7 +2,7 @@
 
 import multiprocessing
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
 
@@ -18,7 +18,7 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 
 from . import prediction, tags
-from .confidence import set_scored_spans
+from .confidence import confidence, scored_entities, set_scored_spans
 from .losses import EntityRate, annotation_loss, rehearsal_loss
 from .model import averaged_weights, check_tags
 from .potentials import Potentials
@@ -145,7 +145,7 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
             return [prediction.Prediction([], []) for _ in docs]
         _use_one_thread_in_workers()
         wanted = prediction.Wanted(*(self.cfg[name] for name in prediction.Wanted._fields))
-        return prediction.predict(self.model, *self._distribution(docs), wanted)
+        return prediction.predict(self.model, *self._distribution_given(docs, repeat(())), wanted)
 
     def set_annotations(self, docs: Iterable[Doc], found: List[prediction.Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
@@ -164,12 +164,19 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
             # The default overwrites blocked tokens unless they are named
             doc.set_ents([*preset, *spans], blocked=tags.blocked_spans(doc), default="outside")
             if self.cfg["scores"]:
-                key = self.cfg["spans_key"] or self.name
-                set_scored_spans(doc, key, spans, [entity.probability for entity in new])
+                # An entity that was found by this component before keeps its probability
+                before = scored_entities(doc, self.spans_key)
+                scored = [
+                    (ent, cast(float, confidence(ent)))
+                    for ent in preset
+                    if (ent.start, ent.end, ent.label_) in before
+                ]
+                scored += [(span, ent.probability) for span, ent in zip(spans, new)]
+                set_scored_spans(doc, self.spans_key, scored)
             if self.cfg["candidates_threshold"] is not None:
-                scores = [entity.probability for entity in likely]
-                key = self.cfg["candidates_key"]
-                set_scored_spans(doc, key, self._spans(doc, likely), scores)
+                probabilities = [entity.probability for entity in likely]
+                scored = list(zip(self._spans(doc, likely), probabilities))
+                set_scored_spans(doc, self.cfg["candidates_key"], scored)
 
     def update(
         self,

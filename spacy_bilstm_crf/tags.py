@@ -5,7 +5,7 @@ turn, so that adding a label appends four tags and leaves the others where they 
 """
 
 from functools import lru_cache
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Collection, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE, ORTH, SENT_START
@@ -113,7 +113,11 @@ def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
 
 
 def allowed_by_doc(
-    doc: Doc, labels: Sequence[str], *, presets: bool = True
+    doc: Doc,
+    labels: Sequence[str],
+    *,
+    presets: bool = True,
+    besides: Collection[Tuple[int, int, str]] = (),
 ) -> Optional[np.ndarray]:
     """Tags that a document leaves possible, before any model is asked.
 
@@ -127,11 +131,15 @@ def allowed_by_doc(
     labels (Sequence[str]): Labels of the model.
     presets (bool): Whether entities and blocks that are there already count. They do not in
         training, as in spaCy's `ner`: it is the annotation that one learns from.
+    besides (Collection[Tuple[int, int, str]]): Start, end and label of entities of the doc
+        that do not count.
     RETURNS (Optional[np.ndarray]): bool [len(doc), n_tags], None where all is possible.
     """
     attrs = doc.to_array([ENT_IOB, SENT_START, IS_SPACE])
     iob, sent_start, is_space = attrs.reshape(len(doc), 3).T
     preset = ((iob == IOB_BEGIN) | (iob == IOB_IN)) & presets
+    for start, end, _ in besides:
+        preset[start:end] = False
     starts_sentence = sent_start == 1
     starts_sentence[:1] = False  # nothing crosses the start of the document
     if not (preset.any() or starts_sentence.any() or is_space.any()):
@@ -143,7 +151,7 @@ def allowed_by_doc(
     if preset.any():
         allowed[preset] = np.arange(allowed.shape[1]) == OUTSIDE
         for ent in doc.ents:
-            if ent.label_ in labels:
+            if ent.label_ in labels and preset[ent.start]:
                 _force(allowed, (ent.start, ent.end, labels.index(ent.label_)))
     return allowed
 

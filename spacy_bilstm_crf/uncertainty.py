@@ -1,7 +1,7 @@
 """What a component can say about docs without changing them: scores, probabilities."""
 
 import math
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Collection, Dict, Iterable, List, Tuple
 
 import numpy as np
 from spacy import util
@@ -10,6 +10,7 @@ from spacy.training import Example
 from thinc.api import Model, NumpyOps
 
 from . import distribution
+from .confidence import scored_entities
 from .entities import Entity
 from .lattice import Mask
 from .losses import annotation_loss
@@ -51,7 +52,7 @@ class Uncertainty:
     def nbest(self, doc: Doc, k: int) -> List[Tuple[List[Span], float]]:
         """The k most probable taggings of a doc, which is not changed.
 
-        doc (Doc): The doc. Entities that it has already are part of every tagging.
+        doc (Doc): The doc. Entities that it has from elsewhere are part of every tagging.
         k (int): Number of taggings, at least 1.
         RETURNS (List[Tuple[List[Span], float]]): The entities and the exact probability of
             each tagging, the most probable first; fewer where there are no more.
@@ -122,13 +123,31 @@ class Uncertainty:
         self.cfg["temperature"] = distribution.fit_temperature(slope)
         return self.cfg["temperature"]
 
+    @property
+    def spans_key(self) -> str:
+        """Key in `doc.spans` for the entities with their probabilities."""
+        return self.cfg["spans_key"] or self.name
+
     def _distribution(self, docs: List[Doc]) -> Tuple[Potentials, LegalTags, List[Mask]]:
-        """All that decides how probable a tagging of docs is."""
+        """All that decides how probable a tagging of docs is.
+
+        Entities that the component found itself, as their probabilities show, don't count as
+        being there already.
+        """
+        found = [scored_entities(doc, self.spans_key) for doc in docs]
+        return self._distribution_given(docs, found)
+
+    def _distribution_given(
+        self, docs: List[Doc], besides: Iterable[Collection[Tuple[int, int, str]]]
+    ) -> Tuple[Potentials, LegalTags, List[Mask]]:
+        """The same, with the entities of each doc that don't count."""
         labels = self.labels
         potentials = self._predict_potentials(docs)
         if self.cfg["temperature"] != 1.0:
             potentials = potentials.scaled(1 / self.cfg["temperature"])
-        allowed = [allowed_by_doc(doc, labels) for doc in docs]
+        allowed = [
+            allowed_by_doc(doc, labels, besides=of_doc) for doc, of_doc in zip(docs, besides)
+        ]
         return potentials, legal_tags(labels), allowed
 
     def _spans(self, doc: Doc, entities: Iterable[Entity]) -> List[Span]:

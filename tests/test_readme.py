@@ -10,6 +10,7 @@ import spacy
 from thinc.api import Config
 
 from spacy_bilstm_crf import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed, SGDMomentum
+from spacy_bilstm_crf.factory import make_bilstm_crf_ner
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf8")
@@ -25,7 +26,14 @@ def test_python_snippets_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     for snippet in snippets("python"):
         exec(compile(snippet, "README.md", "exec"), names)
     printed = capsys.readouterr().out.splitlines()
-    assert printed == ["[('London', 'PLACE'), ('1833', 'DATE')]", "(7, 13)", "U-PLACE"]
+    assert printed[:3] == ["[('London', 'PLACE'), ('1833', 'DATE')]", "(7, 13)", "U-PLACE"]
+    probable = [line.rsplit(" ", 1) for line in printed[3:-1]]
+    assert all(0.0 < float(probability) <= 1.0 for _, probability in probable)
+    spans = [span for span, _ in probable]
+    assert spans[:2] == ["London PLACE", "1833 DATE"]
+    assert "Babbage PERSON" in spans[2:-3]  # candidates
+    assert all(span.startswith("[") for span in spans[-3:])  # taggings
+    assert printed[-1] == "(6, 13)"
 
 
 def test_the_config_block_is_the_shipped_one_and_the_default():
@@ -45,7 +53,7 @@ def parameters(function):
 @pytest.mark.parametrize(
     "heading, expected",
     [
-        ("The factory", {"model", "incorrect_spans_key", "threshold", "scorer"}),
+        ("The factory", parameters(make_bilstm_crf_ner) - {"nlp", "name"}),
         ("The architecture", parameters(BiLSTMCRF)),
         ("The layers", parameters(CharCNNEmbed) | parameters(CharBiLSTMEmbed)),
         ("The optimizer", parameters(SGDMomentum)),

@@ -204,6 +204,18 @@ def test_nbest_of_nothing(unsure):
         ner.nbest(plain(unsure), 0)
 
 
+@pytest.mark.parametrize("make", DOCS)
+def test_what_the_component_found_itself_binds_nothing(unsure, make):
+    ner = unsure.get_pipe("ner")
+    fresh, doc = make(unsure), ner(make(unsure))
+    assert ner.entropy([doc]) == pytest.approx(ner.entropy([fresh]))
+    np.testing.assert_allclose(*(ner.token_probabilities([d])[0] for d in (doc, fresh)))
+    assert str(ner.nbest(doc, 5)) == str(ner.nbest(fresh, 5))
+    # but the component itself leaves entities as they are, as the stock one does
+    before = confidences(doc)
+    assert confidences(ner(doc)) == before
+
+
 # Where probabilities are kept
 
 
