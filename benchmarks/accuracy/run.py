@@ -99,30 +99,54 @@ def config_path(row: Dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path) -> Dict[str, Any]:
-    """Train and score one seed."""
-    data = ROOT / "corpus" / row["dataset"]
-    output, log = folder / f"seed{seed}", folder / f"seed{seed}.jsonl"
+def train(
+    config: Path,
+    data: Path,
+    seed: int,
+    paths: Dict[str, str],
+    overrides: Dict[str, Any],
+    name: Path,
+) -> Path:
+    """Train one model, with one thread; its log goes to NAME.jsonl. Returns the best one."""
+    log = name.with_suffix(".jsonl")
     settings = {
         "paths.train": data / "train",
         "paths.dev": data / "dev",
-        **{f"paths.{name}": path for name, path in paths.items()},
+        **{f"paths.{path}": value for path, value in paths.items()},
         "system.seed": seed,
         "training.logger.@loggers": "spacy.ConsoleLogger.v3",
         "training.logger.progress_bar": "null",
         "training.logger.output_file": log,
-        **row.get("overrides", {}),
+        **overrides,
     }
-    overrides = [f"--{name}={value}" for name, value in settings.items()]
-    command = [sys.executable, "-m", "spacy", "train", str(config_path(row, folder))]
+    options = [f"--{setting}={value}" for setting, value in settings.items()]
+    command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(name)]
     subprocess.run(
-        [*command, "--output", str(output), *overrides],
+        [*command, *options],
         check=True,
-        stdout=(folder / f"seed{seed}.log").open("w"),
+        stdout=name.with_suffix(".log").open("w"),
         stderr=subprocess.STDOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    curve = [json.loads(line) for line in log.read_text().splitlines()]
+    return name / "model-best"
+
+
+def scored(model: Path, data: Path) -> Dict[str, float]:
+    """Precision, recall and F of a model on each part of the data, in percent."""
+    nlp = spacy.load(model)
+    found = {}
+    for part in ("dev", "test"):
+        scores = nlp.evaluate(list(Corpus(data / part)(nlp)), batch_size=64)
+        for key in ("ents_p", "ents_r", "ents_f"):
+            found[f"{part}_{key[-1]}"] = 100 * scores[key]
+    return found
+
+
+def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path) -> Dict[str, Any]:
+    """Train and score one seed."""
+    data, name = ROOT / "corpus" / row["dataset"], folder / f"seed{seed}"
+    model = train(config_path(row, folder), data, seed, paths, row.get("overrides", {}), name)
+    log = name.with_suffix(".jsonl").read_text()
     curve = [
         {
             "step": entry["step"],
@@ -130,24 +154,15 @@ def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path
             "loss": entry["losses"]["ner"],
             "dev_f": 100 * entry["score"],
         }
-        for entry in curve
+        for entry in map(json.loads, log.splitlines())
         if entry.get("score") is not None
     ]
-    nlp = spacy.load(output / "model-best")
-    scores = {
-        part: nlp.evaluate(list(Corpus(data / part)(nlp)), batch_size=64)
-        for part in ("dev", "test")
-    }
     best = max(curve, key=lambda entry: entry["dev_f"])
     return {
         "seed": seed,
         "best_step": best["step"],
         "best_epoch": best["epoch"],
-        **{
-            f"{part}_{key[-1]}": 100 * s[key]
-            for part, s in scores.items()
-            for key in ("ents_p", "ents_r", "ents_f")
-        },
+        **scored(model, data),
         "curve": curve,
     }
 

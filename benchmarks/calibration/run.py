@@ -1,0 +1,244 @@
+"""How well probabilities of entities hold: ours, the stock beam's, a softmax over emissions.
+
+    pip install -r benchmarks/calibration/requirements.txt
+    python -m spacy project run convert . --vars.dataset DATASET
+    python benchmarks/calibration/run.py DATASET [--seeds 0 1 2] [--vectors FOLDER]
+    python benchmarks/tables.py    (puts the results into the README)
+
+DATASET is wnut17 or ncbi-disease. Models are trained on the training part; the development part
+is cut into two halves, and the temperature of each half is fitted on the other. Per method:
+
+- ECE, the expected calibration error (Guo et al. 2017, eq. 3) of the entities found, in ten bins,
+  and of all candidates of a probability of at least 0.01, for those that have them;
+- AUROC, how well the score ranks right entities above wrong ones: 0.5 is chance.
+
+Results go to benchmarks/calibration/results/: the numbers, with those of the reliability diagram,
+as JSON, and the diagram as PNG.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+
+import matplotlib
+import numpy as np
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Corpus, Example
+from spacy.util import load_config
+
+from spacy_bilstm_crf.tags import tags_of_span
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks" / "accuracy"))
+from run import ROWS, config_path, summary, train  # noqa: E402
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results"
+N_BINS = 10
+LEAST = 0.01  # probability of a candidate
+BEAM_WIDTH = 16
+
+Found = Dict[Tuple[int, int, str], float]  # scores of spans
+
+
+class Scored(NamedTuple):
+    """Scores of spans, and whether each is an entity of the annotation."""
+
+    scores: np.ndarray
+    right: np.ndarray
+
+
+def judged(found: List[Found], examples: List[Example]) -> Scored:
+    """Compare what was found with the annotation, doc by doc."""
+    scores, right = [], []
+    for spans, example in zip(found, examples):
+        gold: Set[Tuple[int, int, str]] = {
+            (ent.start, ent.end, ent.label_) for ent in example.reference.ents
+        }
+        for span, score in spans.items():
+            scores.append(score)
+            right.append(span in gold)
+    return Scored(np.array(scores), np.array(right))
+
+
+def reliability(scored: Scored) -> List[Dict[str, float]]:
+    """Of each bin of equal width: how many spans, their mean score, the share that is right."""
+    place = np.minimum((scored.scores * N_BINS).astype(int), N_BINS - 1)
+    return [
+        {
+            "n": int((place == i).sum()),
+            "score": float(scored.scores[place == i].mean()),
+            "right": float(scored.right[place == i].mean()),
+        }
+        for i in range(N_BINS)
+        if (place == i).any()
+    ]
+
+
+def calibration_error(scored: Scored) -> float:
+    """The distance between mean score and share of right ones, over the bins."""
+    bins = reliability(scored)
+    return sum(b["n"] * abs(b["score"] - b["right"]) for b in bins) / len(scored.scores)
+
+
+def auroc(scored: Scored) -> float:
+    """The share of pairs of a right and a wrong one in which the right one scores higher."""
+    right, wrong = scored.scores[scored.right], scored.scores[~scored.right]
+    difference = right[:, None] - wrong[None, :]
+    return float((difference > 0).mean() + (difference == 0).mean() / 2)
+
+
+def found_by_ours(nlp: Language, docs: List[Doc]) -> Tuple[List[Found], List[Found]]:
+    """Entities and candidates with their probabilities."""
+    ner: Any = nlp.get_pipe("ner")
+    ner.cfg.update(candidates_threshold=LEAST, threshold=None)
+    return tuple(  # type: ignore[return-value]
+        [{(e.start, e.end, ner.labels[e.label]): e.probability for e in part} for part in parts]
+        for parts in zip(*ner.predict(docs))
+    )
+
+
+def emission_scores(nlp: Language, docs: List[Doc], found: List[Found]) -> List[Found]:
+    """The same entities, with their tags' mean probability in a softmax over emissions.
+
+    That is how Flair scores the entities of its CRF.
+    """
+    ner: Any = nlp.get_pipe("ner")
+    scored = []
+    for emissions, spans in zip(ner.emissions(docs), found):
+        exponentials = np.exp(emissions - emissions.max(-1, keepdims=True))
+        softmax = exponentials / exponentials.sum(-1, keepdims=True)
+        of_doc = {}
+        for start, end, label in spans:
+            columns = tags_of_span((start, end, ner.labels.index(label)))
+            of_doc[start, end, label] = float(softmax[range(start, end), columns].mean())
+        scored.append(of_doc)
+    return scored
+
+
+def found_by_beam(nlp: Language, docs: List[Doc]) -> Tuple[List[Found], List[Found]]:
+    """Entities and candidates of the stock `beam_ner`, with the beam's shares."""
+    for _, pipe in nlp.pipeline[: nlp.pipe_names.index("ner")]:
+        docs = list(pipe.pipe(docs))  # type: ignore[attr-defined]
+    ner: Any = nlp.get_pipe("ner")
+    beams = ner.beam_parse(docs, beam_width=BEAM_WIDTH)
+    candidates = [dict(of_doc) for of_doc in ner.scored_ents(beams)]
+    ner.set_annotations(docs, beams)
+    entities = [
+        {(e.start, e.end, e.label_): scores.get((e.start, e.end, e.label_), 0.0) for e in doc.ents}
+        for doc, scores in zip(docs, candidates)
+    ]
+    return entities, candidates
+
+
+def measured(name: str, entities: Scored, candidates: Optional[Scored] = None) -> Dict[str, Any]:
+    """The figures of a method."""
+    result = {
+        "method": name,
+        "n_entities": len(entities.scores),
+        "ece_entities": calibration_error(entities),
+        "auroc": auroc(entities),
+        "reliability": reliability(entities),
+    }
+    if candidates is not None:
+        result["n_candidates"] = len(candidates.scores)
+        result["ece_candidates"] = calibration_error(candidates)
+        result["reliability_candidates"] = reliability(candidates)
+    return result
+
+
+def of_ours(nlp: Language, examples: List[Example]) -> List[Dict[str, Any]]:
+    """Figures of our probabilities, as trained and calibrated, and of the softmax."""
+    ner: Any = nlp.get_pipe("ner")
+    halves = [examples[::2], examples[1::2]]
+    temperatures = [ner.calibrate(half) for half in halves]
+    results = []
+    for name in ("ours", "ours, calibrated", "softmax over emissions"):
+        entities: List[Found] = []
+        candidates: List[Found] = []
+        for half, fitted_on_the_other in zip(halves, reversed(temperatures)):
+            docs = [example.predicted for example in half]
+            ner.cfg["temperature"] = fitted_on_the_other if "calibrated" in name else 1.0
+            found, likely = found_by_ours(nlp, docs)
+            entities += emission_scores(nlp, docs, found) if "softmax" in name else found
+            candidates += likely
+        both = [example for half in halves for example in half]
+        others = None if "softmax" in name else judged(candidates, both)
+        results.append(measured(name, judged(entities, both), others))
+    results[1]["temperatures"] = temperatures
+    # The bar is one half's error with the other half's temperature
+    for i, half in enumerate(halves):
+        ner.cfg["temperature"] = temperatures[1 - i]
+        found, likely = found_by_ours(nlp, [example.predicted for example in half])
+        results[1][f"ece_entities_half_{i}"] = calibration_error(judged(found, half))
+        results[1][f"ece_candidates_half_{i}"] = calibration_error(judged(likely, half))
+    return results
+
+
+def run_seed(dataset: str, seed: int, paths: Dict[str, str], folder: Path) -> List[Dict[str, Any]]:
+    """Train ours and the beam, and measure both."""
+    data = ROOT / "corpus" / dataset
+    row = ROWS[f"{dataset}-glove_char_cnn"]
+    overrides = {k: v for k, v in row["overrides"].items() if "threshold" not in k}
+    ours = spacy.load(
+        train(config_path(row, folder), data, seed, paths, overrides, folder / "ours")
+    )
+    results = of_ours(ours, list(Corpus(data / "dev")(ours)))
+    stock_config = load_config(config_path({"config": None}, folder))
+    stock_config["components"]["ner"]["factory"] = "beam_ner"
+    stock_config.to_disk(folder / "beam.cfg")
+    stock = spacy.load(train(folder / "beam.cfg", data, seed, paths, {}, folder / "beam"))
+    examples = list(Corpus(data / "dev")(stock))
+    found = found_by_beam(stock, [example.predicted for example in examples])
+    return [*results, measured("beam_ner", *(judged(part, examples) for part in found))]
+
+
+def draw(runs: List[List[Dict[str, Any]]], path: Path) -> None:
+    """The reliability diagram of the entities, all seeds as dots."""
+    figure, axes = pyplot.subplots(1, len(runs[0]), figsize=(3 * len(runs[0]), 3.2), sharey=True)
+    for column, axis in enumerate(axes):
+        axis.plot([0, 1], [0, 1], color="grey", linewidth=1)
+        for results in runs:
+            bins = results[column]["reliability"]
+            axis.scatter([b["score"] for b in bins], [b["right"] for b in bins], s=12, color="C0")
+        axis.set_title(runs[0][column]["method"], fontsize=9)
+        axis.set_xlabel("score")
+    axes[0].set_ylabel("share that is right")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset", choices=["wnut17", "ncbi-disease"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--vectors")
+    arguments = parser.parse_args()
+    paths = {"vectors": arguments.vectors} if arguments.vectors else {}
+    RESULTS.mkdir(exist_ok=True)
+    runs = []
+    for seed in arguments.seeds:
+        with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
+            runs.append(run_seed(arguments.dataset, seed, paths, Path(folder)))
+        methods = []
+        for of_method in zip(*runs):
+            keys = [key for key, value in of_method[0].items() if isinstance(value, float)]
+            numbers = {key: summary([result[key] for result in of_method]) for key in keys}
+            methods.append({"method": of_method[0]["method"], **numbers})
+        result = {"dataset": arguments.dataset, "seeds": arguments.seeds[: len(runs)]}
+        result = {**result, "methods": methods, "runs": runs}
+        (RESULTS / f"{arguments.dataset}.json").write_text(json.dumps(result, indent=1) + "\n")
+        draw(runs, RESULTS / f"{arguments.dataset}.png")
+        print(json.dumps(methods, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Learn from data in which a share of the entities is not annotated, in several ways.
+
+    python -m spacy project run convert . --vars.dataset ncbi-disease
+    python benchmarks/partial/run.py METHOD [--shares 20 50 80] [--seeds 0] [--vectors FOLDER]
+    python benchmarks/tables.py    (puts the results into the README)
+
+Each seed deletes other entities of the training part; development and test part stay whole. The
+methods: `outside`, the deleted ones count as no entities, which is what people do; `missing`,
+nothing is said about their tokens; `rate`, nothing is said about any token but those of the
+entities that are left, and `missing_outside` says how many to expect; `ner-missing`, spaCy's
+`ner` given `missing`. Results go to benchmarks/partial/results/.
+"""
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List
+
+import spacy
+from spacy.tokens import Doc, DocBin
+from spacy.util import load_config
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks" / "accuracy"))
+from run import LIKELY, config_path, scored, steps, summary, train  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results"
+DATASET = "ncbi-disease"
+METHODS = ("outside", "missing", "rate", "ner-missing")
+# Of the settings of configs/glove_char_cnn.cfg; the rows of the accuracy table train longer
+OVERRIDES = {**steps(4500), **LIKELY, "training.eval_frequency": 270}
+
+
+def docs_of(folder: Path) -> List[Doc]:
+    """All docs of a part of the data."""
+    vocab = spacy.blank("en").vocab
+    files = sorted(folder.glob("*.spacy"))
+    return [doc for file in files for doc in DocBin().from_disk(file).get_docs(vocab)]
+
+
+def delete(docs: List[Doc], percent: int, method: str, seed: int) -> None:
+    """Delete a share of the entities, chosen at random, from the docs."""
+    entities = [(i, j) for i, doc in enumerate(docs) for j in range(len(doc.ents))]
+    deleted = set(random.Random(seed).sample(entities, round(percent / 100 * len(entities))))
+    for i, doc in enumerate(docs):
+        left = [ent for j, ent in enumerate(doc.ents) if (i, j) not in deleted]
+        gone = [ent for j, ent in enumerate(doc.ents) if (i, j) in deleted]
+        if method == "rate":
+            doc.set_ents(left, default="missing")
+        else:
+            missing = [] if method == "outside" else gone
+            doc.set_ents(left, missing=missing, default="outside")
+
+
+def entity_rate(docs: List[Doc]) -> float:
+    """The share of tokens that are in entities."""
+    return sum(len(ent) for doc in docs for ent in doc.ents) / sum(map(len, docs))
+
+
+def run(
+    method: str, percent: int, seed: int, paths: Dict[str, str], folder: Path
+) -> Dict[str, Any]:
+    """Train and score one model."""
+    data, part = ROOT / "corpus" / DATASET, folder / f"{percent}-{seed}"
+    docs = docs_of(data / "train")
+    delete(docs, percent, method, seed)
+    (part / "train").mkdir(parents=True)
+    DocBin(docs=docs).to_disk(part / "train" / "train.spacy")
+    for name in ("dev", "test"):
+        (part / name).symlink_to((data / name).resolve())
+    is_stock = method == "ner-missing"
+    config = load_config(config_path({"config": None if is_stock else "glove_char_cnn"}, folder))
+    if method == "rate":
+        # What is to be expected is known from the development part
+        rate = {"rate": entity_rate(docs_of(data / "dev")), "margin": 0.01, "weight": 10.0}
+        config["components"]["ner"]["missing_outside"] = rate
+    config.to_disk(part / "config.cfg")
+    overrides = {} if is_stock else OVERRIDES
+    model = train(part / "config.cfg", part, seed, paths, overrides, part / "training")
+    return {"percent": percent, "seed": seed, **scored(model, part)}
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("method", choices=METHODS)
+    parser.add_argument("--shares", nargs="+", type=int, default=[20, 50, 80])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--vectors")
+    arguments = parser.parse_args()
+    paths = {"vectors": arguments.vectors} if arguments.vectors else {}
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{arguments.method}.json"
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    with tempfile.TemporaryDirectory(prefix=f"partial-{arguments.method}-") as temporary:
+        for seed in arguments.seeds:
+            for percent in arguments.shares:
+                if any((r["percent"], r["seed"]) == (percent, seed) for r in runs):
+                    continue
+                runs.append(run(arguments.method, percent, seed, paths, Path(temporary)))
+                shares = sorted({r["percent"] for r in runs})
+                test_f = {
+                    str(share): summary([r["test_f"] for r in runs if r["percent"] == share])
+                    for share in shares
+                }
+                result = {"method": arguments.method, "dataset": DATASET, "test_f": test_f}
+                path.write_text(json.dumps({**result, "runs": runs}, indent=1) + "\n")
+                print(runs[-1])
+
+
+if __name__ == "__main__":
+    main()
