@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import spacy
 import torch
 from spacy.tokens import Doc, Span
 from spacy.training import Example
@@ -140,3 +141,59 @@ def test_docs_without_annotation_train_too(nlp):
 def test_a_wrong_setting_is_named(setting, message):
     with pytest.raises(ValueError, match=f"missing_outside of 'ner'.*{message}"):
         make_nlp(missing_outside=setting)
+
+
+# Adding a label without forgetting those before
+
+NAMES = ["Ada", "Grace", "Alan", "Emmy", "Sofja", "Carl", "Kurt", "Mary"]
+PLACES = ["London", "Berlin", "Paris", "Rome", "Oslo", "Bern"]
+DRINKS = ["tea", "coffee", "milk", "water"]
+
+
+def sentences(rng, number):
+    """Words and entities: who drinks what where."""
+    for _ in range(number):
+        name, place, drink = (str(rng.choice(words)) for words in (NAMES, PLACES, DRINKS))
+        yield (
+            ["In", place, "the", "young", name, "often", "orders", "hot", drink, "again"],
+            [(1, 2, "LOC"), (4, 5, "PERSON"), (8, 9, "DRINK")],
+        )
+
+
+def f_of(nlp, data, labels):
+    examples = [
+        example(nlp, words, [ent for ent in ents if ent[2] in labels], default="outside")
+        for words, ents in data
+    ]
+    scores = nlp.evaluate(examples)["ents_per_type"]
+    return [scores[label]["f"] for label in labels]
+
+
+def test_a_new_label_without_forgetting_the_old_ones(tmp_path):
+    rng = np.random.default_rng(0)
+    train_data, more, test_data = (list(sentences(rng, n)) for n in (60, 40, 100))
+    nlp = make_nlp()
+    known = [
+        example(nlp, words, [ent for ent in ents if ent[2] != "DRINK"], default="outside")
+        for words, ents in train_data
+    ]
+    train(nlp, known, steps=40)
+    before = f_of(nlp, test_data, ["LOC", "PERSON"])
+    assert min(before) > 0.95
+    nlp.to_disk(tmp_path)
+
+    nlp = spacy.load(tmp_path)
+    optimizer = nlp.resume_training()
+    optimizer.learn_rate = 0.01
+    ner = nlp.get_pipe("ner")
+    ner.add_label("DRINK")
+    # Nothing is said of any other token: persons and places are there, but not marked
+    ner.cfg["missing_outside"] = {"rate": 0.3, "margin": 0.02}
+    new = [example(nlp, words, [ent for ent in ents if ent[2] == "DRINK"]) for words, ents in more]
+    raw = [example(nlp, words, []) for words, _ in more]
+    for _ in range(40):
+        nlp.update(new, sgd=optimizer)
+        nlp.rehearse(raw, sgd=optimizer)
+    after = f_of(nlp, test_data, ["LOC", "PERSON"])
+    assert min(now - then for now, then in zip(after, before, strict=True)) > -0.03
+    assert f_of(nlp, test_data, ["DRINK"])[0] > 0.95
