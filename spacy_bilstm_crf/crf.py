@@ -201,11 +201,13 @@ def negative_log_likelihood(
     inside = torch.arange(n_steps, device=lengths.device) < lengths[:, None]
     left_open = gold if allowed is None else allowed & gold
     n_open = left_open.sum(-1)
-    n_allowed = n_tags if allowed is None else allowed.sum(-1)
-    telling = ((n_open != n_allowed) & inside).any(1)
     # Where one tagging is left, its score is log Z: no recursion is needed
-    single = ~((n_open != 1) & inside).any(1)
-    several_rows = (telling & ~single).nonzero()[:, 0]
+    telling = single = ~((n_open != 1) & inside).any(1)
+    several_rows = lengths[:0]
+    if not single.all():
+        n_allowed = n_tags if allowed is None else allowed.sum(-1)
+        telling = single | ((n_open != n_allowed) & inside).any(1)
+        several_rows = (telling & ~single).nonzero()[:, 0]
     only = left_open.view(torch.uint8).argmax(-1)
     path = paths(only, lengths, inside & single[:, None], n_tags)
     if wrong_rows is None or wrong is None:
@@ -220,12 +222,13 @@ def negative_log_likelihood(
         everything = torch.ones_like(gold) if allowed is None else allowed
         sets = torch.cat([everything, left_open[several_rows], everything[wrong_rows] & wrong])
     posterior = forward_backward(scores._replace(emissions=batch), batch_lengths, legal, sets)
-    log_z, log_z_several, log_z_wrong = posterior.log_partition.split(
-        [n_rows, len(several_rows), len(wrong_rows)]
-    )
+    log_z = posterior.log_partition[:n_rows]
     log_z_gold = torch.where(single, path.score(scores), log_z)  # no loss where gold is silent
-    weights = (telling | single).double()
+    weights = telling.double()
     if len(again):
+        log_z_several, log_z_wrong = posterior.log_partition[n_rows:].split(
+            [len(several_rows), len(wrong_rows)]
+        )
         log_z_gold[several_rows] = log_z_several
         log_p_wrong = log_z_wrong - log_z[wrong_rows]
         # The clamp only matters where a wrong set has all probability but 1e-12

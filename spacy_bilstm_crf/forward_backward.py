@@ -159,11 +159,7 @@ def forward_backward(
     scale_every = SCALE_EVERY if shrinks_by(scores) <= SMALL_STEP else 1
     mass = torch.empty(n_steps, 2, n_rows, n_tags, dtype=torch.float64, device=lengths.device)
     peak = emission_factors(scores.emissions.transpose(0, 1), usable, inside, mass[:, 0])
-    step, step_peak = as_factors(scores.transitions.flatten(), legal.transitions.flatten())
-    step = step.view(n_tags, n_tags)
-    ends, end_peaks = as_factors(
-        torch.stack([scores.start, scores.end]), torch.stack([legal.start, legal.end])
-    )
+    step, ends, shared_peak = shared_factors(scores, legal)
     # Where, of all rows of [T, 2, B, K], the step is that each reversed step comes from
     source = (mirror * (2 * n_rows) + rows).flatten()
     mass[:, 1] = mass.view(-1, n_tags).index_select(0, source).view(n_steps, n_rows, n_tags)
@@ -185,8 +181,7 @@ def forward_backward(
         peak.sum(0)
         + torch.where(scaled, scale[:, 1].log(), 0.0).sum(0)
         + norm[0, :, 0].log()
-        + (lengths - 1) * step_peak
-        + end_peaks.sum()
+        + (lengths + 1) * shared_peak  # of the start, of each transition and of the end
     )
 
     redo = rows[:0]
@@ -212,15 +207,19 @@ def forward_backward(
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)
 
 
-def as_factors(scores: Tensor, legal: Tensor) -> Tuple[Tensor, Tensor]:
-    """Scores as factors in [0, 1], zero where illegal, and the score that became 1.
+def shared_factors(scores: Scores, legal: Legality) -> Tuple[Tensor, Tensor, Tensor]:
+    """Transition, start and end scores as factors in [0, 1], zero where illegal.
 
-    Along the last axis, each on its own.
+    RETURNS (Tuple[Tensor, Tensor, Tensor]): Transitions [K, K], start and end together [2, K],
+        and the score that became 1.
     """
-    usable = scores.double().masked_fill(~legal, -torch.inf)
-    # Where nothing is legal, as for one tag without a successor, there is no peak
-    peak = usable.amax(-1, keepdim=True).nan_to_num_(neginf=0.0)
-    return (usable - peak).exp_(), peak[..., 0]
+    n_tags = len(scores.start)
+    usable = torch.cat([scores.transitions.flatten(), scores.start, scores.end]).double()
+    is_legal = torch.cat([legal.transitions.flatten(), legal.start, legal.end])
+    usable.masked_fill_(~is_legal, -torch.inf)
+    peak = usable.amax()
+    step, ends = usable.sub_(peak).exp_().split([n_tags * n_tags, 2 * n_tags])
+    return step.view(n_tags, n_tags), ends.view(2, n_tags), peak
 
 
 def shrinks_by(scores: Scores) -> Tensor:
@@ -263,12 +262,13 @@ def scaled_recursion(
     arriving = torch.empty_like(mass)
     scale = mass.new_empty(len(mass[::scale_every]), *mass.shape[1:3], 1)
     arriving[0] = first
-    before = None
+    mass[0] *= first
+    before = mass[0]
     totals = by_step(scale)
     for t, (into, now) in enumerate(by_step(arriving, mass)):
-        if before is not None:
+        if t:
             torch.bmm(before, step, out=into)
-        now.mul_(into)
+            now.mul_(into)
         if t % scale_every == 0:
             (total,) = next(totals)
             torch.sum(now, -1, keepdim=True, out=total)

@@ -14,11 +14,11 @@ from .forward_backward import (
     SCALE_EVERY,
     SMALL_STEP,
     Posterior,
-    as_factors,
     emission_factors,
     forward_backward,
     is_ample,
     scaled_recursion,
+    shared_factors,
     shrinks_by,
 )
 from .scores import Legality, Scores
@@ -86,13 +86,9 @@ def _messages(
     """
     if shrinks_by(scores) > SMALL_STEP:
         return None
-    n_steps, n_tags = scores.emissions.shape[1:]
-    step, _ = as_factors(scores.transitions.flatten(), legal.transitions.flatten())
-    step = step.view(n_tags, n_tags)
+    n_steps = scores.emissions.shape[1]
+    step, ends, _ = shared_factors(scores, legal)
     both_ways = torch.stack([step, step.T])
-    ends, _ = as_factors(
-        torch.stack([scores.start, scores.end]), torch.stack([legal.start, legal.end])
-    )
     arriving = ends[:, None]  # [2, 1, K]
     found = [arriving]
     inside = torch.ones(SEGMENT, 2, dtype=torch.bool, device=step.device)
