@@ -32,11 +32,55 @@ def accuracy() -> str:
         result = json.loads(path.read_text())
         config = result["config"] or "spaCy's `ner`, accuracy config"
         config = ", ".join([config, *result["pretrained"].values()])
-        row = [result["dataset"], config, str(len(result["runs"]))]
-        for key in ("dev_f", "test_f"):
-            deviation = f" ± {result[key]['sd']:.1f}" if len(result["runs"]) > 1 else ""
-            row.append(f"{result[key]['mean']:.1f}{deviation}")
-        rows.append(row)
+        n_runs = len(result["runs"])
+        scores = [mean(result[key], n_runs) for key in ("dev_f", "test_f")]
+        rows.append([result["dataset"], config, str(n_runs), *scores])
+    return markdown(*rows)
+
+
+def mean(summary: Dict[str, float], n_runs: int, digits: int = 1) -> str:
+    """A mean with its standard deviation, where there is one."""
+    deviation = f" ± {summary['sd']:.{digits}f}" if n_runs > 1 else ""
+    return f"{summary['mean']:.{digits}f}{deviation}"
+
+
+def calibration() -> str:
+    """How well scores hold, and rank right entities above wrong ones, by method."""
+    rows = [["data", "score", "ECE of entities", "ECE of candidates", "AUROC"]]
+    for path in sorted((HERE / "calibration" / "results").glob("*.json")):
+        result = json.loads(path.read_text())
+        for of_method in result["methods"]:
+            numbers = [
+                mean(of_method[key], len(result["runs"]), 3) if key in of_method else "-"
+                for key in ("ece_entities", "ece_candidates", "auroc")
+            ]
+            rows.append([result["dataset"], of_method["method"], *numbers])
+    return markdown(*rows)
+
+
+def partial() -> str:
+    """F by how many entities are not annotated, and what is made of them."""
+    shares = ("20", "50", "80")
+    rows = [["of the unannotated entities", *(f"{share} % unannotated" for share in shares)]]
+    methods = {
+        "outside": "they count as no entities",
+        "missing": "their tokens are missing",
+        "rate": "all tokens but those of known entities are missing, `missing_outside`",
+        "ner-missing": "stock `ner`, their tokens are missing",
+    }
+    for name, words in methods.items():
+        path = HERE / "partial" / "results" / f"{name}.json"
+        if path.exists():
+            result = json.loads(path.read_text())
+            numbers = [
+                mean(
+                    result["test_f"][share], sum(str(r["percent"]) == share for r in result["runs"])
+                )
+                if share in result["test_f"]
+                else "-"
+                for share in shares
+            ]
+            rows.append([words, *numbers])
     return markdown(*rows)
 
 
@@ -100,6 +144,8 @@ def profile() -> str:
 
 TABLES = {
     "accuracy": accuracy,
+    "calibration": calibration,
+    "partial": partial,
     "crf": crf,
     "tagger": tagger,
     "scale": scale,
