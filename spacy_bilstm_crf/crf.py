@@ -237,12 +237,11 @@ def negative_log_likelihood(
         log_z_gold.index_add_(0, wrong_rows, complement.log())
         weights.index_add_(0, wrong_rows, -odds)
         weights = torch.cat([weights, -torch.ones_like(log_z_several), odds])
-    gradient = posterior.gradient(weights)
+    gradient = posterior.gradient(weights, path)
     if len(again):
         emissions = gradient.emissions[:n_rows]
         emissions.index_add_(0, again, gradient.emissions[n_rows:])
         gradient = gradient._replace(emissions=emissions)
-    path.take_from(gradient)
     return log_z - log_z_gold, gradient
 
 

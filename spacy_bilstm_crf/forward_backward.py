@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .log_space import LogSpacePosterior, log_space_forward_backward
+from .paths import Paths
 from .scores import Legality, Scores, by_step, validate
 
 # Masses of paths are scaled to sum to one after this many steps, where no step can shrink one
@@ -99,17 +100,21 @@ class Posterior:
         onward = self._lattice.transitions[tags] + log_right  # [N, K]
         return onward.gather(1, after[:, None])[:, 0] - onward.logsumexp(1)
 
-    def gradient(self, weights: Tensor) -> Scores:
+    def gradient(self, weights: Tensor, taken: Optional[Paths] = None) -> Scores:
         """Gradient of the weighted sum of the log-partitions: the expected counts.
 
         weights (Tensor): How much each sequence counts, shape [B].
+        taken (Optional[Paths]): Taggings of the first sequences, whose counts are taken off.
         RETURNS (Scores): The gradient, emissions per sequence, the rest summed.
         """
         emissions = self.marginals * weights[:, None, None]
+        transitions = self.expected_transitions(weights)
+        if taken is not None:
+            taken.take_from(emissions, transitions)
         rows = torch.arange(len(self.lengths), device=emissions.device)
         return Scores(
             emissions=emissions,
-            transitions=self.expected_transitions(weights),
+            transitions=transitions,
             start=emissions[:, 0].sum(0),
             end=emissions[rows, self.lengths - 1].sum(0),
         )
@@ -146,26 +151,30 @@ def forward_backward(
     RAISES (ValueError): If a sequence has no legal tagging.
     """
     validate(scores, lengths, legal, allowed)
-    scores = Scores(*(part.detach() for part in scores))
     n_rows, n_steps, n_tags = scores.emissions.shape
     rows = torch.arange(n_rows, device=lengths.device)
     steps = torch.arange(n_steps, device=lengths.device)[:, None]
     inside = steps < lengths  # [T, B]
     mirror = torch.where(inside, lengths - 1 - steps, steps)
 
-    # Potentials as factors in [0, 1]; beyond a sequence's end all ones, so that the loop
-    # needs no mask and what it computes there can be cut out afterwards.
+    # Potentials as factors in [0, 1], also beyond a sequence's end, so that the loop needs no
+    # mask and what it computes there can be cut out afterwards.
     usable = None if allowed is None else allowed.transpose(0, 1)
-    scale_every = SCALE_EVERY if shrinks_by(scores) <= SMALL_STEP else 1
+    emissions = scores.emissions.transpose(0, 1)
+    nats, peak = shrinks_by(scores)
+    if nats <= SMALL_STEP:
+        scale_every, peaks = SCALE_EVERY, lengths * peak
+    else:
+        scale_every = 1
+        emissions, peak = _with_peaks(emissions, usable, inside)
+        peaks = peak.sum((0, 2))
     mass = torch.empty(n_steps, 2, n_rows, n_tags, dtype=torch.float64, device=lengths.device)
-    peak = emission_factors(scores.emissions.transpose(0, 1), usable, inside, mass[:, 0])
+    emission_factors(emissions, usable, peak, mass[:, 0])
     step, ends, shared_peak = shared_factors(scores, legal)
     # Where, of all rows of [T, 2, B, K], the step is that each reversed step comes from
     source = (mirror * (2 * n_rows) + rows).flatten()
     mass[:, 1] = mass.view(-1, n_tags).index_select(0, source).view(n_steps, n_rows, n_tags)
-    arriving, scale = scaled_recursion(
-        mass, torch.stack([step, step.T]), ends[:, None], scale_every
-    )
+    arriving, scale = scaled_recursion(mass, both_ways(step), ends[:, None], scale_every)
 
     least_scale = scale.amin()
     if not least_scale > 0:  # a path without an end: beyond a sequence's end, or to be redone
@@ -178,7 +187,7 @@ def forward_backward(
     scaled = steps[::scale_every] < lengths  # [number of scalings, B]
     # From the end to the first step, where only the start score is missing
     log_partition = (
-        peak.sum(0)
+        peaks
         + torch.where(scaled, scale[:, 1].log(), 0.0).sum(0)
         + norm[0, :, 0].log()
         + (lengths + 1) * shared_peak  # of the start, of each transition and of the end
@@ -222,29 +231,45 @@ def shared_factors(scores: Scores, legal: Legality) -> Tuple[Tensor, Tensor, Ten
     return step.view(n_tags, n_tags), ends.view(2, n_tags), peak
 
 
-def shrinks_by(scores: Scores) -> Tensor:
-    """By how many nats, at most, a step on a legal path makes its share of the mass smaller."""
+def both_ways(step: Tensor) -> Tensor:
+    """Transition factors of the sequences and of their reversals, [2, K, K]."""
+    # A product with a transposed matrix is a little quicker
+    return torch.stack([step.T, step]).transpose(1, 2)
+
+
+def shrinks_by(scores: Scores) -> Tuple[Tensor, Tensor]:
+    """By how many nats, at most, a step on a legal path makes its share of the mass smaller.
+
+    RETURNS (Tuple[Tensor, Tensor]): That, and the highest emission score in float64.
+    """
     least, most = scores.emissions.aminmax()
     shared = torch.cat([scores.transitions.flatten(), scores.start, scores.end])
     least_shared, most_shared = shared.aminmax()
-    return most - least + most_shared - least_shared
+    return most - least + most_shared - least_shared, most.double()
+
+
+def _with_peaks(
+    emissions: Tensor, usable: Optional[Tensor], inside: Tensor
+) -> Tuple[Tensor, Tensor]:
+    """Emissions that are 0 beyond a sequence's end, and the highest usable of each step.
+
+    RETURNS (Tuple[Tensor, Tensor]): Shapes [T, B, K] and [T, B, 1].
+    """
+    emissions = emissions.double().masked_fill(~inside[..., None], 0.0)
+    if usable is None:
+        return emissions, emissions.amax(-1, keepdim=True)
+    within = emissions.masked_fill(inside[..., None] & ~usable, -torch.inf)
+    return emissions, within.amax(-1, keepdim=True)
 
 
 def emission_factors(
-    emissions: Tensor, usable: Optional[Tensor], inside: Tensor, factors: Tensor
-) -> Tensor:
-    """Emission scores [T, B, K] as factors in [0, 1], written into a tensor of that shape.
-
-    Zero where a tag is not usable; beyond a sequence's end all are one, of a score of 0.
-
-    RETURNS (Tensor): The score that became 1 at each step [T, B].
-    """
-    torch.mul(emissions, inside[..., None], out=factors)
+    emissions: Tensor, usable: Optional[Tensor], peak: Tensor, factors: Tensor
+) -> None:
+    """Write exp(emissions - peak) into a tensor of their shape [T, B, K], 0 if not usable."""
+    factors.copy_(emissions)
     if usable is not None:
-        factors.masked_fill_(inside[..., None] & ~usable, -torch.inf)
-    peak = factors.amax(-1)
-    factors.sub_(peak[..., None]).exp_()
-    return peak
+        factors.masked_fill_(~usable, -torch.inf)
+    factors.sub_(peak).exp_()
 
 
 def scaled_recursion(
@@ -280,7 +305,7 @@ def scaled_recursion(
 def is_ample(mass: Tensor) -> bool:
     """Whether no state came near to losing digits, in masses scaled every SCALE_EVERY steps."""
     looked_at = mass[::SCALE_EVERY]
-    return not bool(((looked_at < AMPLE) & (looked_at > 0)).any())
+    return bool(torch.where(looked_at > 0, looked_at, 1.0).amin() >= AMPLE)
 
 
 def _underflowed(

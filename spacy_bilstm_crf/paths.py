@@ -18,21 +18,22 @@ class Paths(NamedTuple):
 
     def score(self, scores: Scores) -> Tensor:
         """The unnormalised score of each tagging, float64 [B]; 0 where there is none."""
-        emissions, transitions, start, end = (part.detach() for part in scores)
+        emissions, transitions, start, end = scores
         of_token = emissions.gather(2, self.tags[..., None])[..., 0].double()
         of_token[:, 1:] += transitions.take(self.pairs)
         # The weight of the start and of the end is that of the first token
         of_token[:, 0] += start.double().take(self.tags[:, 0]) + end.double().take(self.last)
         return torch.linalg.vecdot(of_token, self.weights)
 
-    def take_from(self, gradient: Scores) -> None:
-        """Take how often each score is used off a gradient, in place."""
+    def take_from(self, emissions: Tensor, transitions: Tensor) -> None:
+        """Take how often each score is used off counts, in place.
+
+        emissions (Tensor): Counts of each sequence and maybe of others after them, [B.., T, K].
+        transitions (Tensor): Counts of all sequences, [K, K].
+        """
         once = -self.weights
-        gradient.emissions.scatter_add_(2, self.tags[..., None], once[..., None])
-        transitions = gradient.transitions.view(-1)
-        transitions.index_add_(0, self.pairs.flatten(), once[:, 1:].flatten())
-        gradient.start.index_add_(0, self.tags[:, 0], once[:, 0])
-        gradient.end.index_add_(0, self.last, once[:, 0])
+        emissions[: len(once)].scatter_add_(2, self.tags[..., None], once[..., None])
+        transitions.view(-1).index_add_(0, self.pairs.flatten(), once[:, 1:].flatten())
 
 
 def paths(tags: Tensor, lengths: Tensor, inside: Tensor, n_tags: int) -> Paths:

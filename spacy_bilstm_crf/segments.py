@@ -14,6 +14,7 @@ from .forward_backward import (
     SCALE_EVERY,
     SMALL_STEP,
     Posterior,
+    both_ways,
     emission_factors,
     forward_backward,
     is_ample,
@@ -84,33 +85,33 @@ def _messages(
     RETURNS (Optional[Tuple[Tensor, Tensor]]): Two tensors [number of segments, K], each
         row scaled at will; None where digits may have been lost.
     """
-    if shrinks_by(scores) > SMALL_STEP:
+    nats, peak = shrinks_by(scores)
+    if not nats <= SMALL_STEP:
         return None
     n_steps = scores.emissions.shape[1]
     step, ends, _ = shared_factors(scores, legal)
-    both_ways = torch.stack([step, step.T])
+    steps = both_ways(step)
     arriving = ends[:, None]  # [2, 1, K]
     found = [arriving]
-    inside = torch.ones(SEGMENT, 2, dtype=torch.bool, device=step.device)
     for i in range((n_steps - 1) // SEGMENT):
         places = slice(i * SEGMENT, (i + 1) * SEGMENT)
         from_end = slice(n_steps - (i + 1) * SEGMENT, n_steps - i * SEGMENT)
-        emissions = _both_ways(scores.emissions, places, from_end)
-        usable = None if allowed is None else _both_ways(allowed, places, from_end)
+        emissions = _from_both_ends(scores.emissions, places, from_end)
+        usable = None if allowed is None else _from_both_ends(allowed, places, from_end)
         mass = torch.empty_like(emissions, dtype=torch.float64)
-        emission_factors(emissions, usable, inside, mass)
+        emission_factors(emissions, usable, peak, mass)
         mass = mass[:, :, None]
-        _, scale = scaled_recursion(mass, both_ways, arriving, SCALE_EVERY)
+        _, scale = scaled_recursion(mass, steps, arriving, SCALE_EVERY)
         if not (is_ample(mass) and (scale > 0).all()):
             return None
-        arriving = torch.bmm(mass[-1], both_ways)
+        arriving = torch.bmm(mass[-1], steps)
         arriving /= arriving.sum(-1, keepdim=True)
         found.append(arriving)
     into, back_into = torch.stack(found)[:, :, 0].unbind(1)
     return into, back_into
 
 
-def _both_ways(of_sequence: Tensor, places: slice, from_end: slice) -> Tensor:
+def _from_both_ends(of_sequence: Tensor, places: slice, from_end: slice) -> Tensor:
     """A part of [1, T, K], and another that is reversed: [steps, 2, K]."""
     return torch.stack([of_sequence[0, places], of_sequence[0, from_end].flip(0)], 1)
 
