@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from timing import machine, spread, write
+from worker import ANSWER
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -43,10 +44,10 @@ class Worker:
 
     def answer(self) -> Any:
         """What it says next."""
-        line = self.process.stdout.readline() if self.process.stdout else ""
-        if not line:
-            raise RuntimeError(f"{self.process.args} ended: see what it printed above.")
-        return json.loads(line)
+        for line in self.process.stdout or ():
+            if line.startswith(ANSWER):
+                return json.loads(line[len(ANSWER) :])
+        raise RuntimeError(f"{self.process.args} ended: see what it printed above.")
 
     def words_a_second(self, command: str) -> float:
         """Let it do something once."""
