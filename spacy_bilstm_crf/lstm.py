@@ -1,11 +1,15 @@
-"""A bidirectional LSTM layer over packed sequences, quick to train on a CPU.
+"""A bidirectional LSTM layer over packed sequences, quick on a CPU.
 
-On a CPU torch differentiates an LSTM operator by operator and token step by token step. Here
-the gradient is written out: both directions take a step in one matrix product, and all that
-does not depend on the step before is done for the whole batch at once.
+In training, torch differentiates an LSTM on a CPU operator by operator and token step by token
+step. Here the gradient is written out: both directions take a step in one matrix product, and
+all that does not depend on the step before is done for the whole batch at once.
+
+In prediction, torch has oneDNN's LSTM, which can be twice as quick, but takes sequences of one
+length alone. Those of about the same length are padded, and each direction runs on its own, so
+that padding comes after the last token in both and changes nothing.
 """
 
-from typing import Any, List, Tuple, cast
+from typing import Any, Iterator, List, Tuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +18,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 # With fewer sequences in a step, on average, torch's own way is quicker
 MIN_SEQUENCES = 3
+# In prediction, sequences are taken together as long as the shortest has this share of the
+# longest's tokens, up to a number that the processor's caches hold
+LEAST_FILLED = 0.7
+MOST_TOGETHER = 64
 
 
 def bilstm(lstm: nn.LSTM, tokens: Tensor, batch_sizes: Tensor) -> Tensor:
@@ -25,13 +33,53 @@ def bilstm(lstm: nn.LSTM, tokens: Tensor, batch_sizes: Tensor) -> Tensor:
     RETURNS (Tensor): Both directions' hidden states side by side, [n_tokens, 2 * units].
     """
     small = len(tokens) < MIN_SEQUENCES * len(batch_sizes)
-    if small or tokens.device.type != "cpu" or not torch.is_grad_enabled():
+    if small or tokens.device.type != "cpu":
         return lstm(PackedSequence(tokens, batch_sizes))[0].data
+    if not torch.is_grad_enabled():
+        return _predicted(lstm, tokens, batch_sizes)
     backwards = reversal(batch_sizes)
     forth, back = cast(Any, _BothWays.apply)(
         tokens, tokens[backwards], batch_sizes.tolist(), *lstm.parameters()
     )
     return torch.cat([forth, back[backwards]], 1)
+
+
+def _predicted(lstm: nn.LSTM, tokens: Tensor, batch_sizes: Tensor) -> Tensor:
+    """The layer without gradients, some sequences of similar length at a time."""
+    parameters: List[Tensor] = list(lstm.parameters())
+    units = lstm.hidden_size
+    hidden = tokens.new_empty(len(tokens), 2 * units)
+    first_place = torch.cumsum(batch_sizes, 0) - batch_sizes
+    steps = torch.arange(len(batch_sizes))[:, None]
+    ranks = torch.arange(int(batch_sizes[0]))
+    lengths = (batch_sizes[:, None] > ranks).sum(0)  # longest first
+    for start, end in _groups(lengths.tolist()):
+        n_steps, n_tokens = int(lengths[start]), lengths[start:end]
+        inside = steps[:n_steps] < n_tokens  # [T, B]
+        forth = first_place[:n_steps, None] + ranks[start:end]
+        mirror = (n_tokens - 1 - steps[:n_steps]).clamp_min(0)
+        back = first_place[mirror] + ranks[start:end]
+        nothing = tokens.new_zeros(1, end - start, units)
+        for direction, place in enumerate((forth, back)):
+            place = place.masked_fill(~inside, 0)  # the padding: any token
+            weights = parameters[4 * direction : 4 * direction + 4]
+            # input, states, weights; biases, layers, dropout, training, both ways, batch first
+            states, *_ = torch.lstm(
+                tokens[place], (nothing, nothing), weights, True, 1, 0.0, False, False, False
+            )
+            columns = slice(direction * units, (direction + 1) * units)
+            hidden[place[inside], columns] = states[inside]
+    return hidden
+
+
+def _groups(lengths: List[int]) -> Iterator[Tuple[int, int]]:
+    """Where groups of sequences, longest first, start and end: little is to be padded."""
+    start = 0
+    for i, length in enumerate(lengths):
+        if length < LEAST_FILLED * lengths[start] or i - start == MOST_TOGETHER:
+            yield start, i
+            start = i
+    yield start, len(lengths)
 
 
 def reversal(batch_sizes: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from spacy_bilstm_crf import lstm
@@ -39,14 +41,34 @@ def test_two_uses_of_a_layer_add_up_their_gradients(packed):
     torch.testing.assert_close(layer.weight_hh_l0.grad, 2 * once)
 
 
-def test_small_batches_and_prediction_are_left_to_torch(monkeypatch):
+@pytest.mark.parametrize("most_together", [2, 64])
+def test_predicted_values_are_torchs(packed, most_together, monkeypatch):
+    monkeypatch.setattr(lstm, "MOST_TOGETHER", most_together)
+    monkeypatch.setattr(lstm, "_BothWays", None)
+    layer = torch.nn.LSTM(3, 4, bidirectional=True)
+    tokens = packed.data.float()
+    with torch.inference_mode():
+        found = lstm.bilstm(layer, tokens, packed.batch_sizes)
+    expected = layer(PackedSequence(tokens, packed.batch_sizes))[0].data
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=200))
+def test_groups_hold_every_sequence_and_little_padding(lengths):
+    lengths.sort(reverse=True)
+    groups = list(lstm._groups(lengths))
+    assert [i for start, end in groups for i in range(start, end)] == list(range(len(lengths)))
+    for start, end in groups:
+        assert 0 < end - start <= lstm.MOST_TOGETHER
+        assert lengths[end - 1] >= lstm.LEAST_FILLED * lengths[start]
+
+
+def test_small_batches_are_left_to_torch(monkeypatch):
     monkeypatch.setattr(lstm, "_BothWays", None)
     layer = torch.nn.LSTM(3, 4, bidirectional=True)
     packed = pack_sequence([torch.randn(9, 3)])
     assert lstm.bilstm(layer, packed.data, packed.batch_sizes).requires_grad
     packed = pack_sequence([torch.randn(9, 3)] * 8)
-    with torch.no_grad():
-        assert lstm.bilstm(layer, packed.data, packed.batch_sizes).shape == (72, 8)
     with pytest.raises(AttributeError):
         lstm.bilstm(layer, packed.data, packed.batch_sizes)
 
