@@ -97,6 +97,8 @@ def crf() -> str:
     for row in read("speed/results/crf.json")["rows"]:
         shape = ", ".join(f"{row[key]:,}" for key in ("batch", "steps", "tags"))
         peers = row["times_as_long"]
+        if not peers:
+            continue
         cells = [times(peers[name]) if name in peers else "-" for name in rows[0][2:]]
         rows.append([shape, row["what"], *cells])
     return markdown(*rows)
