@@ -80,19 +80,16 @@ class BiLSTMCRF(nn.Module):
         """
         if not len(tokens):
             return tokens.new_zeros(0, self.n_tags), self.transitions, self.start, self.end
-        packed, batch_sizes = packing_order(lengths)
-        order = packed.to(tokens.device)
         doc_of_token = None
         if locked and self.training:
-            of_doc = torch.repeat_interleave(torch.arange(len(lengths)), lengths)[packed]
-            doc_of_token = of_doc.to(tokens.device)
-        hidden = tokens[order]  # time-major: first tokens of all docs, second tokens, ...
+            of_token = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+            doc_of_token = of_token.to(tokens.device)
+        hidden = tokens
         for lstm in self.lstms:
             hidden = self._dropout(hidden, dropout, doc_of_token, len(lengths))
-            hidden = bilstm(cast(nn.LSTM, lstm), hidden, batch_sizes)
+            hidden = bilstm(cast(nn.LSTM, lstm), hidden, lengths)
         hidden = self._dropout(hidden, dropout, doc_of_token, len(lengths))
-        scores = self.emissions(hidden).float()
-        emissions = torch.empty_like(scores).index_copy(0, order, scores)
+        emissions = self.emissions(hidden).float()
         return emissions, self.transitions, self.start, self.end
 
     def add_tags(self, n_tags: int) -> None:
@@ -121,27 +118,6 @@ class BiLSTMCRF(nn.Module):
             return nn.functional.dropout(features, rate)
         masks = nn.functional.dropout(features.new_ones(n_docs, features.shape[1]), rate)
         return features * masks[doc_of_token]
-
-
-def packing_order(lengths: Tensor) -> Tuple[Tensor, Tensor]:
-    """Where the tokens of documents laid end to end go in a PackedSequence.
-
-    Packing leaves no padding to compute, so a document's result can't depend on what else
-    is in the batch. Worked out from indices, it needs no padded copy of the vectors either:
-    one long document in a batch costs no more than its own tokens.
-
-    lengths (Tensor): Number of tokens of each document, int64 on the CPU.
-    RETURNS (Tuple[Tensor, Tensor]): For each place in the packed order the token that comes
-        there [sum of lengths], and the number of documents that have a token at each step.
-    """
-    longest_first = torch.argsort(lengths, descending=True, stable=True)
-    rank = torch.empty_like(longest_first)
-    rank[longest_first] = torch.arange(len(lengths))
-    starts = torch.cumsum(lengths, 0) - lengths
-    step = torch.arange(int(lengths.sum())) - torch.repeat_interleave(starts, lengths)
-    by_rank = torch.argsort(torch.repeat_interleave(rank, lengths), stable=True)
-    by_step = torch.argsort(step[by_rank], stable=True)
-    return by_rank[by_step], torch.bincount(step)
 
 
 def _init_lstm(lstm: nn.LSTM) -> None:

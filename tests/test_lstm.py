@@ -1,80 +1,68 @@
-"""The LSTM layer: torch's own is the oracle, for values and gradients."""
+"""The LSTM layer: torch's own over packed sequences is the oracle, for values and gradients."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn.utils.rnn import PackedSequence, pack_sequence
+from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
 from spacy_bilstm_crf import lstm
 
-SHAPES = [[7], [1, 1, 1], [9, 4, 4, 1], [3, 3, 3], [12, 1]]
+SHAPES = [[7], [1, 1, 1], [4, 9, 1, 4], [3, 3, 3], [0, 1, 12, 0], [30, 2, 29, 2, 28, 1, 1]]
 
 
-@pytest.fixture(params=SHAPES, ids=str)
-def packed(request, monkeypatch):
-    monkeypatch.setattr(lstm, "MIN_SEQUENCES", 0)
-    return pack_sequence([torch.randn(n, 3, dtype=torch.float64) for n in request.param])
+def by_torch(layer, tokens, lengths):
+    """One sequence after the other."""
+    parts = [part for part in tokens.split(lengths.tolist()) if len(part)]
+    packed = pack_sequence(parts, enforce_sorted=False)
+    hidden, _ = pad_packed_sequence(layer(packed)[0], batch_first=True)
+    return torch.cat([states[: len(part)] for states, part in zip(hidden, parts)])
 
 
-def test_values_and_gradients_are_torchs(packed):
-    layer = torch.nn.LSTM(3, 4, bidirectional=True, dtype=torch.float64)
-    weight = torch.randn(len(packed.data), 8, dtype=torch.float64)
+@pytest.mark.parametrize("way", [lstm.bilstm, lstm._packed])
+@pytest.mark.parametrize("step_cost", [1, 1000])
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-10)], ids=["oneDNN", "double"]
+)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_values_and_gradients_are_torchs(shape, dtype, tolerance, step_cost, way, monkeypatch):
+    monkeypatch.setattr(lstm, "STEP_COST", step_cost)
+    torch.manual_seed(0)
+    layer = torch.nn.LSTM(3, 4, bidirectional=True, dtype=dtype)
+    lengths = torch.tensor(shape)
+    inputs = torch.randn(sum(shape), 3, dtype=dtype)
+    weight = torch.randn(sum(shape), 8, dtype=dtype)
     results = []
-    for compute in (
-        lambda tokens: layer(PackedSequence(tokens, packed.batch_sizes))[0].data,
-        lambda tokens: lstm.bilstm(layer, tokens, packed.batch_sizes),
-    ):
+    for compute in (by_torch, way):
         layer.zero_grad()
-        tokens = packed.data.clone().requires_grad_()
-        hidden = compute(tokens)
+        tokens = inputs.clone().requires_grad_()
+        hidden = compute(layer, tokens, lengths)
         (hidden * weight).sum().backward()
         results.append([hidden, tokens.grad, *(param.grad for param in layer.parameters())])
-    torch.testing.assert_close(results[1], results[0])
-
-
-def test_two_uses_of_a_layer_add_up_their_gradients(packed):
-    layer = torch.nn.LSTM(3, 4, bidirectional=True, dtype=torch.float64)
-    lstm.bilstm(layer, packed.data, packed.batch_sizes).sum().backward()
-    once = layer.weight_hh_l0.grad.clone()
-    lstm.bilstm(layer, packed.data, packed.batch_sizes).sum().backward()
-    torch.testing.assert_close(layer.weight_hh_l0.grad, 2 * once)
-
-
-@pytest.mark.parametrize("most_together", [2, 64])
-def test_predicted_values_are_torchs(packed, most_together, monkeypatch):
-    monkeypatch.setattr(lstm, "MOST_TOGETHER", most_together)
-    monkeypatch.setattr(lstm, "_BothWays", None)
-    layer = torch.nn.LSTM(3, 4, bidirectional=True)
-    tokens = packed.data.float()
+    torch.testing.assert_close(results[1], results[0], rtol=tolerance, atol=tolerance)
     with torch.inference_mode():
-        found = lstm.bilstm(layer, tokens, packed.batch_sizes)
-    expected = layer(PackedSequence(tokens, packed.batch_sizes))[0].data
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+        predicted = way(layer, inputs, lengths)
+    torch.testing.assert_close(predicted, results[0][0], rtol=tolerance, atol=tolerance)
 
 
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=200))
-def test_groups_hold_every_sequence_and_little_padding(lengths):
-    lengths.sort(reverse=True)
-    groups = list(lstm._groups(lengths))
-    assert [i for start, end in groups for i in range(start, end)] == list(range(len(lengths)))
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=200), st.floats(0.1, 100))
+def test_groups_hold_every_sequence_and_little_padding(lengths, step_cost):
+    lengths = sorted([*lengths, 1], reverse=True)
+    groups = list(lstm._groups(lengths, step_cost))
+    together = [i for start, end in groups for i in range(start, end)]
+    assert together == [i for i, length in enumerate(lengths) if length]
     for start, end in groups:
-        assert 0 < end - start <= lstm.MOST_TOGETHER
-        assert lengths[end - 1] >= lstm.LEAST_FILLED * lengths[start]
+        padding = sum(lengths[start] - length for length in lengths[start:end])
+        assert start < end
+        assert padding <= step_cost * lengths[end - 1]
 
 
-def test_small_batches_are_left_to_torch(monkeypatch):
-    monkeypatch.setattr(lstm, "_BothWays", None)
-    layer = torch.nn.LSTM(3, 4, bidirectional=True)
-    packed = pack_sequence([torch.randn(9, 3)])
-    assert lstm.bilstm(layer, packed.data, packed.batch_sizes).requires_grad
-    packed = pack_sequence([torch.randn(9, 3)] * 8)
-    with pytest.raises(AttributeError):
-        lstm.bilstm(layer, packed.data, packed.batch_sizes)
-
-
-def test_reversal():
-    sequences = [torch.arange(n) + 100 * i for i, n in enumerate([4, 4, 2])]
-    together = pack_sequence(sequences)
-    expected = pack_sequence([sequence.flip(0) for sequence in sequences])
-    assert torch.equal(together.data[lstm.reversal(together.batch_sizes)], expected.data)
+@pytest.mark.parametrize("lengths", [[3], [1, 4, 2], [2, 0, 5, 0, 2], [1] * 7])
+def test_packing_order_is_torchs_own(lengths):
+    lengths = torch.tensor(lengths)
+    tokens = torch.arange(float(lengths.sum()))[:, None]
+    order, batch_sizes = lstm.packing_order(lengths)
+    parts = [part for part in tokens.split(lengths.tolist()) if len(part)]
+    expected = pack_sequence(parts, enforce_sorted=False)
+    assert torch.equal(tokens[order], expected.data)
+    assert torch.equal(batch_sizes, expected.batch_sizes)

@@ -1,4 +1,4 @@
-"""The network: sizes, packing, dropout, batch invariance."""
+"""The network: sizes, dropout, batch invariance."""
 
 import pytest
 import torch
@@ -12,17 +12,6 @@ def net():
     made = network.BiLSTMCRF(n_inputs=6, hidden_width=5, depth=2, n_tags=5)
     torch.nn.init.normal_(made.emissions.weight)
     return made
-
-
-@pytest.mark.parametrize("lengths", [[3], [1, 4, 2], [2, 0, 5, 0, 2], [1] * 7])
-def test_packing_order_is_torchs_own(lengths):
-    lengths = torch.tensor(lengths)
-    tokens = torch.arange(float(lengths.sum()))[:, None]
-    order, batch_sizes = network.packing_order(lengths)
-    parts = [part for part in tokens.split(lengths.tolist()) if len(part)]
-    expected = torch.nn.utils.rnn.pack_sequence(parts, enforce_sorted=False)
-    assert torch.equal(tokens[order], expected.data)
-    assert torch.equal(batch_sizes, expected.batch_sizes)
 
 
 def test_a_doc_does_not_depend_on_its_batch(net):
