@@ -1,10 +1,11 @@
 """Token vectors in torch alone: a word vector beside what the characters say."""
 
-from typing import List, NamedTuple, Optional, Union
+from typing import List, NamedTuple, Optional, Union, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
+
+from .lstm import bilstm
 
 # Rows that the table of word vectors grows by. Each block is a parameter of its own, so
 # that growing leaves the shapes that an optimizer has seen as they are.
@@ -19,7 +20,7 @@ class Words(NamedTuple):
 
     rows: Tensor  # [n_words]: row of the table, -1 for unknown, -2 - i for row i of `static`
     static: Tensor  # [n_static, word_width]: pretrained vectors of words without a row
-    characters: Tensor  # [n_words, longest word]: ids, 0 is padding
+    characters: Tensor  # [sum of lengths]: ids from 1, word after word
     lengths: Tensor  # [n_words]: number of characters, int64 on the CPU
     of_token: Tensor  # [n_tokens]: which of the words a token is
     attributes: Tensor  # [n_tokens, n_attributes]: row of each attribute's table
@@ -40,12 +41,26 @@ class CharCNN(nn.Module):
         self.convolution = nn.Conv1d(width, n_outputs, window, padding=window // 2)
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
-        """Vectors of words, [n_words, n_outputs]."""
-        places = self.convolution(self.embedding(characters).transpose(1, 2))
-        # An even window gives one place more than there are characters
-        places = places[..., : characters.shape[1]]  # [n_words, n_outputs, n_places]
-        padding = (characters == 0)[:, None, :]
-        return places.masked_fill(padding, torch.finfo(places.dtype).min).amax(-1)
+        """Vectors of words, [n_words, n_outputs].
+
+        What a filter gives is the sum, over the places of its window, of what it gives for
+        the character there. That is worked out once for each distinct character.
+        """
+        window = self.convolution.kernel_size[0]
+        before = window // 2
+        # Zeros around the words, and between them, so that no window sees two. An even
+        # window has more of its places before a character.
+        word = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+        start = (torch.arange(len(word)) + before * word).to(characters.device)
+        spaced = characters.new_zeros(len(word) + before * len(lengths) + window)
+        spaced[start + before] = characters
+        distinct, rows = torch.unique(spaced, return_inverse=True)
+        table = torch.einsum("cv,ovw->wco", self.embedding(distinct), self.convolution.weight)
+        steps = torch.arange(window, device=characters.device)
+        seen = rows.unfold(0, window, 1)[start] + len(distinct) * steps
+        sums = nn.functional.embedding_bag(seen, table.flatten(0, 1), mode="sum")
+        places = sums + cast(Tensor, self.convolution.bias)  # [n_characters, n_outputs]
+        return torch.segment_reduce(places, "max", lengths=lengths.to(places.device))
 
 
 class CharBiLSTM(nn.Module):
@@ -59,14 +74,14 @@ class CharBiLSTM(nn.Module):
         super().__init__()
         self.n_outputs = n_outputs
         self.embedding = _character_table(width)
-        self.lstm = nn.LSTM(width, n_outputs // 2, bidirectional=True, batch_first=True)
+        self.lstm = nn.LSTM(width, n_outputs // 2, bidirectional=True)
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
         """Vectors of words, [n_words, n_outputs]."""
-        embedded = self.embedding(characters)
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        _, (last, _) = self.lstm(packed)  # [2, n_words, n_outputs / 2]
-        return last.transpose(0, 1).flatten(1)
+        forth, back = bilstm(self.lstm, self.embedding(characters), lengths).chunk(2, 1)
+        last = (torch.cumsum(lengths, 0) - 1).to(characters.device)
+        first = (last - lengths.to(last.device)) + 1
+        return torch.cat([forth[last], back[first]], 1)
 
 
 class WordEmbedding(nn.Module):

@@ -1,6 +1,7 @@
 """Docs -> the distinct words of a batch, as the arrays that a word network takes."""
 
 import re
+from itertools import chain
 from typing import Any, Dict, List, Optional, Set
 
 import numpy as np
@@ -76,15 +77,11 @@ def words_of_docs(
                 static.append(vector)
         rows.append(row)
     characters = [characters_of(text, settings["max_chars"]) for text in texts]
-    lengths = torch.tensor([len(word) for word in characters], dtype=torch.long)
-    padded = np.zeros((len(characters), max(lengths.tolist(), default=1)), dtype=np.int64)
-    for place, word in zip(padded, characters):
-        place[: len(word)] = word
     return Words(
         rows=torch.tensor(rows, dtype=torch.long),
         static=torch.from_numpy(np.array(static, dtype=np.float32).reshape(-1, network.word_width)),
-        characters=torch.from_numpy(padded),
-        lengths=lengths,
+        characters=torch.tensor(list(chain.from_iterable(characters)), dtype=torch.long),
+        lengths=torch.tensor([len(word) for word in characters], dtype=torch.long),
         of_token=torch.from_numpy(of_token.astype(np.int64)),
         attributes=torch.from_numpy(_attributes(settings["attrs"], docs, texts, of_token)),
     )

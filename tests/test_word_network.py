@@ -14,14 +14,12 @@ ENCODERS = {
 
 def words_of(characters, rows, static=(), of_token=None, attributes=None):
     lengths = torch.tensor([len(word) for word in characters])
-    padded = torch.zeros(len(characters), int(lengths.max()), dtype=torch.long)
-    for place, word in zip(padded, characters):
-        place[: len(word)] = torch.tensor(word)
+    flat = torch.tensor([character for word in characters for character in word])
     of_token = torch.tensor(range(len(rows)) if of_token is None else of_token)
     if attributes is None:
         attributes = torch.zeros(len(of_token), 0, dtype=torch.long)
     static = torch.tensor(static, dtype=torch.float32).reshape(-1, 3)
-    return Words(torch.tensor(rows), static, padded, lengths, of_token, attributes)
+    return Words(torch.tensor(rows), static, flat, lengths, of_token, attributes)
 
 
 @pytest.mark.parametrize("kind", ENCODERS)
@@ -31,19 +29,39 @@ def test_a_word_does_not_depend_on_its_batch(kind):
     together = encoder(words.characters, words.lengths)
     assert together.shape == (3, 6)
     for row, word in enumerate([[5], [7, 8, 9], [1, 2, 3, 4, 5, 6, 7]]):
-        alone = encoder(torch.tensor([word]), torch.tensor([len(word)]))
+        alone = encoder(torch.tensor(word), torch.tensor([len(word)]))
         torch.testing.assert_close(alone[0], together[row])
 
 
-def test_the_cnn_takes_the_maximum_of_every_filter():
-    encoder = ENCODERS["cnn"]()
-    vectors = torch.nn.functional.pad(encoder.embedding(torch.tensor([7, 8, 9])), (0, 0, 1, 1))
-    places = [
-        (encoder.convolution.weight * vectors[i : i + 3].T).sum((1, 2)) + encoder.convolution.bias
-        for i in range(3)
-    ]
-    found = encoder(torch.tensor([[7, 8, 9, 0, 0]]), torch.tensor([3]))
-    torch.testing.assert_close(found[0], torch.stack(places).amax(0))
+@pytest.mark.parametrize("window", [1, 2, 3, 5])
+def test_the_cnn_is_torchs_convolution_and_its_maximum(window):
+    encoder = CharCNN(width=4, n_outputs=6, window=window)
+    words = words_of([[5], [7, 8, 9, 7], [1, 2, 3]], [-1, -1, -1])
+    weight = torch.randn(3, 6)
+
+    def by_torch():
+        for word in words.characters.split(words.lengths.tolist()):
+            places = encoder.convolution(encoder.embedding(word).T[None])[0, :, : len(word)]
+            yield places.amax(1)
+
+    results = []
+    for compute in (
+        lambda: torch.stack(list(by_torch())),
+        lambda: encoder(words.characters, words.lengths),
+    ):
+        encoder.zero_grad()
+        vectors = compute()
+        (vectors * weight).sum().backward()
+        results.append([vectors, *(param.grad for param in encoder.parameters())])
+    torch.testing.assert_close(results[1], results[0])
+
+
+def test_the_bilstm_takes_the_last_state_of_each_direction():
+    encoder = ENCODERS["bilstm"]()
+    found = encoder(torch.tensor([5, 7, 8, 9]), torch.tensor([1, 3]))
+    for row, word in enumerate([[5], [7, 8, 9]]):
+        _, (last, _) = encoder.lstm(encoder.embedding(torch.tensor(word)))
+        torch.testing.assert_close(found[row], last.flatten())
 
 
 def test_rows_static_vectors_and_the_unknown_word():
