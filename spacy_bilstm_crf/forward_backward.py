@@ -159,28 +159,28 @@ def forward_backward(
 
     # Potentials as factors in [0, 1], also beyond a sequence's end, so that the loop needs no
     # mask and what it computes there can be cut out afterwards.
-    usable = None if allowed is None else allowed.transpose(0, 1)
-    emissions = scores.emissions.transpose(0, 1)
+    emissions = scores.emissions
     nats, peak = shrinks_by(scores)
     if nats <= SMALL_STEP:
         scale_every, peaks = SCALE_EVERY, lengths * peak
     else:
         scale_every = 1
-        emissions, peak = _with_peaks(emissions, usable, inside)
-        peaks = peak.sum((0, 2))
-    mass = torch.empty(n_steps, 2, n_rows, n_tags, dtype=torch.float64, device=lengths.device)
-    emission_factors(emissions, usable, peak, mass[:, 0])
+        emissions, peak = _with_peaks(emissions, allowed, inside.T)
+        peaks = peak.sum((1, 2))
+    factors = emission_factors(emissions, allowed, peak).view(-1, n_tags)
+    # The steps of both directions, as rows of [B, T, K]
+    places = torch.stack([steps.expand_as(mirror), mirror], 1) + n_steps * rows  # [T, 2, B]
+    mass = factors.index_select(0, places.flatten()).view(n_steps, 2, n_rows, n_tags)
     step, ends, shared_peak = shared_factors(scores, legal)
-    # Where, of all rows of [T, 2, B, K], the step is that each reversed step comes from
-    source = (mirror * (2 * n_rows) + rows).flatten()
-    mass[:, 1] = mass.view(-1, n_tags).index_select(0, source).view(n_steps, n_rows, n_tags)
     arriving, scale = scaled_recursion(mass, both_ways(step), ends[:, None], scale_every)
 
     least_scale = scale.amin()
     if not least_scale > 0:  # a path without an end: beyond a sequence's end, or to be redone
         for part in (mass, arriving):
             part.nan_to_num_(0.0)
-    right = mass.view(-1, n_tags).index_select(0, source + n_rows).view(n_steps, n_rows, n_tags)
+    # Where, of all rows of [T, 2, B, K], a step of the sequence is on the way back
+    on_way_back = ((2 * mirror + 1) * n_rows + rows).flatten()
+    right = mass.view(-1, n_tags).index_select(0, on_way_back).view(n_steps, n_rows, n_tags)
     marginals = arriving[:, 0].mul_(right)
     norm = marginals.sum(-1, keepdim=True)  # [T, B, 1]
     marginals *= torch.where(inside[..., None], 1.0 / norm, 0.0)
@@ -199,7 +199,7 @@ def forward_backward(
         # [B]: whether it divides by next to nothing; by zero where there is no legal tagging
         unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
         unsafe |= (~(scale.amin(1) >= UNDERFLOW) & scaled).any(0)
-        unsafe |= _underflowed(mass, scale, scale_every, legal, usable, mirror, inside)
+        unsafe |= _underflowed(mass, scale, scale_every, legal, allowed, mirror, inside)
         redo = unsafe.nonzero()[:, 0]
     marginals = marginals.transpose(0, 1)
     redone = None
@@ -253,7 +253,7 @@ def _with_peaks(
 ) -> Tuple[Tensor, Tensor]:
     """Emissions that are 0 beyond a sequence's end, and the highest usable of each step.
 
-    RETURNS (Tuple[Tensor, Tensor]): Shapes [T, B, K] and [T, B, 1].
+    RETURNS (Tuple[Tensor, Tensor]): Shapes [B, T, K] and [B, T, 1].
     """
     emissions = emissions.double().masked_fill(~inside[..., None], 0.0)
     if usable is None:
@@ -262,14 +262,10 @@ def _with_peaks(
     return emissions, within.amax(-1, keepdim=True)
 
 
-def emission_factors(
-    emissions: Tensor, usable: Optional[Tensor], peak: Tensor, factors: Tensor
-) -> None:
-    """Write exp(emissions - peak) into a tensor of their shape [T, B, K], 0 if not usable."""
-    factors.copy_(emissions)
-    if usable is not None:
-        factors.masked_fill_(~usable, -torch.inf)
-    factors.sub_(peak).exp_()
+def emission_factors(emissions: Tensor, usable: Optional[Tensor], peak: Tensor) -> Tensor:
+    """exp(emissions - peak), 0 where a tag is not usable: float64, contiguous."""
+    factors = torch.sub(emissions.double(), peak).exp_()
+    return factors if usable is None else factors.masked_fill_(~usable, 0.0)
 
 
 def scaled_recursion(
@@ -313,7 +309,7 @@ def _underflowed(
     scale: Tensor,
     scale_every: int,
     legal: Legality,
-    usable: Optional[Tensor],
+    allowed: Optional[Tensor],
     mirror: Tensor,
     inside: Tensor,
 ) -> Tensor:
@@ -328,7 +324,8 @@ def _underflowed(
     reached[::scale_every] *= scale[..., None]
     alive = reached >= UNDERFLOW
     faint = ~alive & inside[:, None, :, None]
-    if usable is not None:
+    if allowed is not None:
+        usable = allowed.transpose(0, 1)
         faint &= torch.stack(
             [usable, usable[mirror, torch.arange(mirror.shape[1], device=mirror.device)]], 1
         )

@@ -98,9 +98,7 @@ def _messages(
         from_end = slice(n_steps - (i + 1) * SEGMENT, n_steps - i * SEGMENT)
         emissions = _from_both_ends(scores.emissions, places, from_end)
         usable = None if allowed is None else _from_both_ends(allowed, places, from_end)
-        mass = torch.empty_like(emissions, dtype=torch.float64)
-        emission_factors(emissions, usable, peak, mass)
-        mass = mass[:, :, None]
+        mass = emission_factors(emissions, usable, peak)[:, :, None]
         _, scale = scaled_recursion(mass, steps, arriving, SCALE_EVERY)
         if not (is_ample(mass) and (scale > 0).all()):
             return None
