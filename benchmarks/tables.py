@@ -106,18 +106,24 @@ def crf() -> str:
 
 def tagger() -> str:
     """Words a second, and how many times as fast as the peers we are."""
-    measured = read("speed/results/tagger.json")["rows"]
-    peers = list(measured[0]["times_as_fast"])
-    rows = [["", "words a second", *(f"against {name}" for name in peers)]]
     names = {
         "predict": "prediction, tokenised docs",
         "pipe": "`nlp.pipe` of texts",
         "train": "training",
     }
-    for row in measured:
-        ours = next(iter(row["words_a_second"].values()))
-        cells = [times(row["times_as_fast"][name]) for name in peers]
-        rows.append([names[row["what"]], f"{round(ours, -2):,.0f}", *cells])
+    rows: List[List[str]] = []
+    for path in sorted((HERE / "speed" / "results").glob("tagger-*.json")):
+        result = json.loads(path.read_text())
+        data = result["dataset"] + (" on a GPU" if result["device"] != "cpu" else "")
+        for row in result["rows"]:
+            peers = list(row["times_as_fast"])
+            if not rows:
+                rows.append(
+                    ["data", "what", "words a second", *(f"against {name}" for name in peers)]
+                )
+            ours = next(iter(row["words_a_second"].values()))
+            cells = [times(row["times_as_fast"][name]) for name in peers]
+            rows.append([data, names[row["what"]], f"{round(ours, -2):,.0f}", *cells])
     return markdown(*rows)
 
 

@@ -9,11 +9,13 @@ DATASET is wnut17 or ncbi-disease. Models are trained on the training part; the 
 is cut into two halves, and the temperature of each half is fitted on the other. Per method:
 
 - ECE, the expected calibration error (Guo et al. 2017, eq. 3) of the entities found, in ten bins,
-  and of all candidates of a probability of at least 0.01, for those that have them;
+  and of all candidates of a probability of at least 0.01, for those that have them. Beside it, the
+  error that is to be expected of so few spans even if each were right with exactly its score:
+  nothing can be told apart below that;
 - AUROC, how well the score ranks right entities above wrong ones: 0.5 is chance.
 
 Results go to benchmarks/calibration/results/: the numbers, with those of the reliability diagram,
-as JSON, and the diagram as PNG.
+as JSON, and the diagram as PNG. Seeds that are there already are kept.
 """
 
 import argparse
@@ -42,6 +44,7 @@ from matplotlib import pyplot  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 N_BINS = 10
+N_DRAWS = 200
 LEAST = 0.01  # probability of a candidate
 BEAM_WIDTH = 16
 
@@ -86,6 +89,12 @@ def calibration_error(scored: Scored) -> float:
     """The distance between mean score and share of right ones, over the bins."""
     bins = reliability(scored)
     return sum(b["n"] * abs(b["score"] - b["right"]) for b in bins) / len(scored.scores)
+
+
+def error_of_chance(scored: Scored) -> float:
+    """The mean calibration error of spans that are right with exactly their score."""
+    draws = np.random.default_rng(0).random((N_DRAWS, len(scored.scores))) < scored.scores
+    return float(np.mean([calibration_error(scored._replace(right=draw)) for draw in draws]))
 
 
 def auroc(scored: Scored) -> float:
@@ -144,12 +153,14 @@ def measured(name: str, entities: Scored, candidates: Optional[Scored] = None) -
         "method": name,
         "n_entities": len(entities.scores),
         "ece_entities": calibration_error(entities),
+        "ece_entities_by_chance": error_of_chance(entities),
         "auroc": auroc(entities),
         "reliability": reliability(entities),
     }
     if candidates is not None:
         result["n_candidates"] = len(candidates.scores)
         result["ece_candidates"] = calibration_error(candidates)
+        result["ece_candidates_by_chance"] = error_of_chance(candidates)
         result["reliability_candidates"] = reliability(candidates)
     return result
 
@@ -200,19 +211,21 @@ def run_seed(dataset: str, seed: int, paths: Dict[str, str], folder: Path) -> Li
     return [*results, measured("beam_ner", *(judged(part, examples) for part in found))]
 
 
-def draw(runs: List[List[Dict[str, Any]]], path: Path) -> None:
-    """The reliability diagram of the entities, all seeds as dots."""
-    figure, axes = pyplot.subplots(1, len(runs[0]), figsize=(3 * len(runs[0]), 3.2), sharey=True)
-    for column, axis in enumerate(axes):
+def draw(by_method: List[Tuple[Dict[str, Any], ...]], path: Path) -> None:
+    """The reliability diagram of the entities, every seed's bins as dots."""
+    width = 3 * len(by_method)
+    figure, axes = pyplot.subplots(1, len(by_method), figsize=(width, 3.2), sharey=True)
+    for axis, results in zip(axes, by_method):
         axis.plot([0, 1], [0, 1], color="grey", linewidth=1)
-        for results in runs:
-            bins = results[column]["reliability"]
+        for result in results:
+            bins = result["reliability"]
             axis.scatter([b["score"] for b in bins], [b["right"] for b in bins], s=12, color="C0")
-        axis.set_title(runs[0][column]["method"], fontsize=9)
+        axis.set_title(results[0]["method"], fontsize=9)
         axis.set_xlabel("score")
     axes[0].set_ylabel("share that is right")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
+    pyplot.close(figure)
 
 
 def main() -> None:
@@ -224,20 +237,24 @@ def main() -> None:
     arguments = parser.parse_args()
     paths = {"vectors": arguments.vectors} if arguments.vectors else {}
     RESULTS.mkdir(exist_ok=True)
-    runs = []
+    path = RESULTS / f"{arguments.dataset}.json"
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
     for seed in arguments.seeds:
+        if any(run["seed"] == seed for run in runs):
+            continue
         with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
-            runs.append(run_seed(arguments.dataset, seed, paths, Path(folder)))
-        methods = []
-        for of_method in zip(*runs):
-            keys = [key for key, value in of_method[0].items() if isinstance(value, float)]
-            numbers = {key: summary([result[key] for result in of_method]) for key in keys}
-            methods.append({"method": of_method[0]["method"], **numbers})
-        result = {"dataset": arguments.dataset, "seeds": arguments.seeds[: len(runs)]}
-        result = {**result, "methods": methods, "runs": runs}
-        (RESULTS / f"{arguments.dataset}.json").write_text(json.dumps(result, indent=1) + "\n")
-        draw(runs, RESULTS / f"{arguments.dataset}.png")
-        print(json.dumps(methods, indent=1))
+            methods = run_seed(arguments.dataset, seed, paths, Path(folder))
+        runs.append({"seed": seed, "methods": methods})
+        by_method = list(zip(*(run["methods"] for run in runs)))
+        means = []
+        for results in by_method:
+            keys = [key for key, value in results[0].items() if isinstance(value, float)]
+            numbers = {key: summary([result[key] for result in results]) for key in keys}
+            means.append({"method": results[0]["method"], **numbers})
+        result = {"dataset": arguments.dataset, "methods": means, "runs": runs}
+        path.write_text(json.dumps(result, indent=1) + "\n")
+        draw(by_method, path.with_suffix(".png"))
+        print(json.dumps(means, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Flair's SequenceTagger, at work for `tagger.py`: see `worker.py`.
 
-    python flair_worker.py TRAIN DEV WORD_WIDTH HIDDEN DEVICE
+    python flair_worker.py TRAIN DEV WORDS WORD_WIDTH HIDDEN FINE_TUNE DEVICE
 
-TRAIN and DEV are folders of CoNLL columns, the word first and the tag last.
-
-Word vectors start at random, which costs no less than pretrained ones; all are fine-tuned.
+TRAIN and DEV are folders of CoNLL columns, the word first and the tag last. WORDS is a file of
+the words that have a vector, a line each. The vectors start at random, which costs no less than
+pretrained ones; FINE_TUNE says whether they learn, 1 or 0.
 """
 
 import sys
@@ -17,7 +17,7 @@ import torch
 from flair.data import Dictionary, Sentence
 from flair.embeddings import CharacterEmbeddings, StackedEmbeddings, WordEmbeddings
 from flair.models import SequenceTagger
-from worker import TRAIN_SENTENCES, serve
+from worker import DEV_SENTENCES, TRAIN_SENTENCES, serve
 
 BATCH = 32  # Flair's own default, in training as in prediction
 
@@ -46,13 +46,12 @@ def sentences(path: str) -> List[Sentence]:
 class Tagger:
     """A tagger of the sizes of configs/glove_char_cnn.cfg."""
 
-    def __init__(self, train: str, dev: str, word_width: int, hidden: int):
-        self.train_data, self.dev = sentences(train), sentences(dev)
-        words = sorted(
-            {token.text for data in (self.train_data, self.dev) for s in data for token in s}
-        )
+    def __init__(
+        self, train: str, dev: str, words: List[str], word_width: int, hidden: int, fine_tune: bool
+    ):
+        self.train_data, self.dev = sentences(train), sentences(dev)[:DEV_SENTENCES]
         characters = Dictionary()
-        for character in sorted(set("".join(words))):
+        for character in sorted({c for s in self.train_data for token in s for c in token.text}):
             characters.add_item(character)
         vocab = {word: i for i, word in enumerate(["<unk>", *words])}
         # Flair would download its own list of characters
@@ -62,7 +61,11 @@ class Tagger:
         embeddings = StackedEmbeddings(
             [
                 WordEmbeddings(
-                    None, vocab=vocab, embedding_length=word_width, fine_tune=True, force_cpu=False
+                    None,
+                    vocab=vocab,
+                    embedding_length=word_width,
+                    fine_tune=fine_tune,
+                    force_cpu=False,
                 ),
                 character_embeddings,
             ]
@@ -94,31 +97,38 @@ class Tagger:
         for sentence in batch:
             sentence.clear_embeddings()
 
-    def train(self) -> None:
+    def train(self, data: List[Sentence]) -> None:
         """Learn from each sentence once."""
-        for batch in self.batches(self.train_data):
+        for batch in self.batches(data):
             self.update(batch)
 
-    def predict(self) -> None:
-        """Tag sentences that are tokenised already."""
-        fresh = [Sentence([t.text for t in s], use_tokenizer=False) for s in self.dev]
-        self.tagger.predict(fresh, mini_batch_size=BATCH)
+    def tokenised(self) -> List[Sentence]:
+        """Sentences without embeddings or labels."""
+        return [Sentence([token.text for token in s], use_tokenizer=False) for s in self.dev]
 
-    def pipe(self) -> None:
-        """Tag texts, with Flair's tokeniser."""
-        self.tagger.predict(
-            [Sentence(s.to_plain_string()) for s in self.dev], mini_batch_size=BATCH
-        )
+    def tag(self, data: List[Sentence]) -> None:
+        """Predict the entities of sentences."""
+        self.tagger.predict(data, mini_batch_size=BATCH)
+
+    def tag_texts(self, texts: List[str]) -> None:
+        """Tokenise texts, as Flair does, and predict their entities."""
+        self.tag([Sentence(text) for text in texts])
 
 
 def main() -> None:
     """Read the arguments."""
-    train, dev, word_width, hidden, device = sys.argv[1:]
+    train, dev, words, word_width, hidden, fine_tune, device = sys.argv[1:]
     torch.set_num_threads(1)
     flair.device = torch.device(device)
-    tagger = Tagger(train, dev, int(word_width), int(hidden))
+    vocab = Path(words).read_text(encoding="utf8").splitlines()
+    tagger = Tagger(train, dev, vocab, int(word_width), int(hidden), fine_tune == "1")
+    texts = [sentence.to_plain_string() for sentence in tagger.dev]
     serve(
-        {"train": tagger.train, "predict": tagger.predict, "pipe": tagger.pipe},
+        {
+            "train": (lambda: tagger.train_data, tagger.train),
+            "predict": (tagger.tokenised, tagger.tag),
+            "pipe": (lambda: texts, tagger.tag_texts),
+        },
         words={"train": sum(map(len, tagger.train_data)), "predict": sum(map(len, tagger.dev))},
         flair=flair.__version__,
     )

@@ -6,7 +6,7 @@ python spacy_worker.py CONFIG TRAIN DEV VECTORS DEVICE
 import itertools
 import random
 import sys
-from typing import Any, List
+from typing import Any, Iterable, List, Union
 
 import spacy
 import torch
@@ -16,7 +16,7 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
-from worker import TRAIN_SENTENCES, serve
+from worker import DEV_SENTENCES, TRAIN_SENTENCES, serve
 
 WARM_UP_BATCHES = 30
 
@@ -34,7 +34,7 @@ class Tagger:
         self.examples: List[Example] = list(Corpus(train)(self.nlp))
         random.Random(0).shuffle(self.examples)
         self.examples = self.examples[:TRAIN_SENTENCES]
-        self.dev = [example.reference for example in Corpus(dev)(self.nlp)]
+        self.dev = [example.reference for example in Corpus(dev)(self.nlp)][:DEV_SENTENCES]
         self.texts = [doc.text for doc in self.dev]
         for batch in itertools.islice(settings["batcher"](self.examples), WARM_UP_BATCHES):
             self.update(batch)
@@ -45,20 +45,18 @@ class Tagger:
         self.nlp.update(batch, drop=dropout, sgd=optimizer, losses={})
         optimizer.step_schedules()
 
-    def train(self) -> None:
+    def train(self, examples: List[Example]) -> None:
         """Learn from each example once."""
-        for batch in self.settings["batcher"](self.examples):
+        for batch in self.settings["batcher"](examples):
             self.update(batch)
 
-    def predict(self) -> None:
-        """Tag documents that are tokenised already."""
-        fresh = [Doc(self.nlp.vocab, words=[token.text for token in doc]) for doc in self.dev]
-        for _ in self.nlp.pipe(fresh):
-            pass
+    def tokenised(self) -> List[Doc]:
+        """Documents without entities."""
+        return [Doc(self.nlp.vocab, words=[token.text for token in doc]) for doc in self.dev]
 
-    def pipe(self) -> None:
-        """Tag texts."""
-        for _ in self.nlp.pipe(self.texts):
+    def tag(self, docs: Iterable[Union[str, Doc]]) -> None:
+        """Run the pipeline; what is tokenised already, stays so."""
+        for _ in self.nlp.pipe(docs):
             pass
 
 
@@ -70,7 +68,11 @@ def main() -> None:
         spacy.require_gpu()
     tagger = Tagger(config, train, dev, vectors)
     serve(
-        {"train": tagger.train, "predict": tagger.predict, "pipe": tagger.pipe},
+        {
+            "train": (lambda: tagger.examples, tagger.train),
+            "predict": (tagger.tokenised, tagger.tag),
+            "pipe": (lambda: tagger.texts, tagger.tag),
+        },
         words={
             "train": sum(len(example) for example in tagger.examples),
             "predict": sum(map(len, tagger.dev)),

@@ -2,12 +2,15 @@
 
     python -m spacy project run convert . --vars.dataset ncbi-disease
     python benchmarks/speed/tagger.py --vectors FOLDER [--flair PYTHON] [--device cpu]
+        [--dataset ncbi-disease]
 
 `--vectors` is a folder that `spacy init vectors` made. `--flair` is the Python of an environment
 with benchmarks/speed/requirements-flair.txt; without it Flair is left out. Each tagger has a
 process of its own, with one thread; they run in turns. Every one trains as its own config or
-default says; ours and Flair's have layers of the same sizes. `predict` gets tokenised documents
-and runs the entity recogniser with its tok2vec; `pipe` gets texts and runs all of the pipeline.
+default says; ours and Flair's have layers of the same sizes and as many word vectors, which
+learn in ours and in `flair`, and do not in `flair, frozen vectors` (Flair's default). `predict`
+gets tokenised documents and runs the entity recogniser with its tok2vec; `pipe` gets texts and
+runs all of the pipeline.
 """
 
 import argparse
@@ -18,14 +21,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
+import spacy
 from timing import machine, spread, write
 from worker import ANSWER
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 ROUNDS = 5
+HIDDEN = 200  # units of configs/glove_char_cnn.cfg
 
 
 class Worker:
@@ -66,6 +71,15 @@ def stock_config(folder: Path, optimize: str) -> Path:
     return path
 
 
+def words_of_vectors(vectors: str, folder: Path) -> Tuple[Path, int]:
+    """A file of the words that have a vector, and the vectors' width."""
+    vocab = spacy.load(vectors).vocab
+    path = folder / "words.txt"
+    words = sorted(vocab.strings[key] for key in vocab.vectors)
+    path.write_text("\n".join(words), encoding="utf8")
+    return path, vocab.vectors_length
+
+
 def main() -> None:
     """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -89,8 +103,11 @@ def main() -> None:
         }
         if arguments.flair:
             columns = [corpus / "columns" / part for part in ("train", "dev")]
-            command = [HERE / "flair_worker.py", *columns, 100, 200, arguments.device]
-            workers["flair"] = Worker(Path(arguments.flair).absolute(), *command)
+            words, width = words_of_vectors(arguments.vectors, Path(temporary))
+            for name, fine_tune in (("flair", 1), ("flair, frozen vectors", 0)):
+                sizes = [words, width, HIDDEN, fine_tune, arguments.device]
+                flair = Path(arguments.flair).absolute()
+                workers[name] = Worker(flair, HERE / "flair_worker.py", *columns, *sizes)
         ours = next(iter(workers))
         rows: List[Dict[str, Any]] = []
         for what in ("predict", "pipe", "train"):
@@ -114,7 +131,7 @@ def main() -> None:
         for tagger in workers.values():
             tagger.process.kill()
     about = {"dataset": arguments.dataset, "device": arguments.device, "threads": 1, **versions}
-    name = "tagger" if arguments.device == "cpu" else "tagger-gpu"
+    name = f"tagger-{arguments.dataset}" + ("" if arguments.device == "cpu" else "-gpu")
     write(name, {**about, **machine("spacy", "thinc", "torch"), "rows": rows})
 
 
