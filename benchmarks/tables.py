@@ -46,13 +46,20 @@ def mean(summary: Dict[str, float], n_runs: int, digits: int = 1) -> str:
 
 def calibration() -> str:
     """How well scores hold, and rank right entities above wrong ones, by method."""
-    rows = [["data", "score", "ECE of entities", "ECE of candidates", "AUROC"]]
+    columns = {
+        "ece_entities": "ECE of entities",
+        "ece_entities_by_chance": "if calibrated",
+        "ece_candidates": "ECE of candidates",
+        "ece_candidates_by_chance": "if calibrated",
+        "auroc": "AUROC",
+    }
+    rows = [["data", "score", *columns.values()]]
     for path in sorted((HERE / "calibration" / "results").glob("*.json")):
         result = json.loads(path.read_text())
         for of_method in result["methods"]:
             numbers = [
                 mean(of_method[key], len(result["runs"]), 3) if key in of_method else "-"
-                for key in ("ece_entities", "ece_candidates", "auroc")
+                for key in columns
             ]
             rows.append([result["dataset"], of_method["method"], *numbers])
     return markdown(*rows)

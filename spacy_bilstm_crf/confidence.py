@@ -5,7 +5,7 @@ number for each of its spans. `span._.confidence` looks them up there, so that i
 contradict them and lives wherever `doc.spans` does.
 """
 
-from typing import Iterable, Optional, Set, Tuple
+from typing import Dict, Iterable, Optional, Tuple
 
 import numpy as np
 from spacy.tokens import Doc, Span, SpanGroup
@@ -27,27 +27,33 @@ def set_scored_spans(doc: Doc, key: str, spans: Iterable[Tuple[Span, float]]) ->
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in ordered])
 
 
-def scored_entities(doc: Doc, key: str) -> Set[Tuple[int, int, str]]:
-    """Start, end and label of a doc's entities that were found with a probability.
+def scored_entities(doc: Doc, key: str) -> Dict[Tuple[int, int, str], float]:
+    """Start, end and label of a doc's entities that were found with a probability, and that.
 
     doc (Doc): The doc.
     key (str): The key in `doc.spans`.
     """
-    if key not in doc.spans or doc.spans[key].attrs.get("kind") != KIND:
-        return set()
-    scored = {(span.start, span.end, span.label_) for span in doc.spans[key]}
-    return scored & {(ent.start, ent.end, ent.label_) for ent in doc.ents}
+    if key not in doc.spans or not _has_probabilities(doc.spans[key]):
+        return {}
+    group = doc.spans[key]
+    spans = ((span.start, span.end, span.label_) for span in group)
+    entities = {(ent.start, ent.end, ent.label_) for ent in doc.ents}
+    return {s: float(p) for s, p in zip(spans, group.attrs["scores"]) if s in entities}
 
 
 def confidence(span: Span) -> Optional[float]:
     """The probability that a span is an entity of its label; None where it is not known."""
     for group in span.doc.spans.values():
-        scores = group.attrs.get("scores")
-        if group.attrs.get("kind") == KIND and scores is not None and len(scores) == len(group):
+        if _has_probabilities(group):
             place = _place(group, span)
             if place is not None:
-                return float(scores[place])
+                return float(group.attrs["scores"][place])
     return None
+
+
+def _has_probabilities(group: SpanGroup) -> bool:
+    """Whether a group has a probability for each of its spans; a user may have added some."""
+    return group.attrs.get("kind") == KIND and len(group.attrs.get("scores", ())) == len(group)
 
 
 def _place(group: SpanGroup, span: Span) -> Optional[int]:

@@ -18,7 +18,7 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 
 from . import prediction, tags
-from .confidence import confidence, scored_entities, set_scored_spans
+from .confidence import scored_entities, set_scored_spans
 from .losses import EntityRate, annotation_loss, rehearsal_loss
 from .model import averaged_weights, check_tags
 from .potentials import Potentials
@@ -166,11 +166,8 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
             if self.cfg["scores"]:
                 # An entity that was found by this component before keeps its probability
                 before = scored_entities(doc, self.spans_key)
-                scored = [
-                    (ent, cast(float, confidence(ent)))
-                    for ent in preset
-                    if (ent.start, ent.end, ent.label_) in before
-                ]
+                keys = [(ent.start, ent.end, ent.label_) for ent in preset]
+                scored = [(ent, before[key]) for ent, key in zip(preset, keys) if key in before]
                 scored += [(span, ent.probability) for span, ent in zip(spans, new)]
                 set_scored_spans(doc, self.spans_key, scored)
             if self.cfg["candidates_threshold"] is not None:

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 from thinc.api import Model
 from torch import Tensor
@@ -84,8 +84,10 @@ def _of_batch(
     max_length = wanted.candidates_max_length if wanted.threshold is None else None
     if is_long:
         max_length = min(max_length or LONGEST_OF_LONG_DOC, LONGEST_OF_LONG_DOC)
-    lengths = [entity.end - entity.start for of_row in best for entity in of_row]
-    overlap = max(*lengths, max_length or 1, 1) if is_long else None
+    overlap = None
+    if is_long:
+        longest = 1 if minimum is None else cast(int, max_length)
+        overlap = max([longest, *(e.end - e.start for of_row in best for e in of_row)])
     starts = [[entity.start for entity in of_row] for of_row in best]
     scored: List[List[Entity]] = [[] for _ in batch.docs]
     likely: List[List[Entity]] = [[] for _ in batch.docs]
