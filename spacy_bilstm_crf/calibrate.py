@@ -3,7 +3,7 @@
     python -m spacy_bilstm_crf.calibrate PIPELINE DATA [--output FOLDER] [--component ner]
 
 PIPELINE is a folder that `spacy train` made; DATA is a `.spacy` file or a folder of them, best the
-development data. The pipeline is saved with its temperature where it was, or in another folder.
+development data. The pipeline is saved with its calibration where it was, or in another folder.
 """
 
 import argparse
@@ -14,17 +14,18 @@ import spacy
 from spacy.tokens import Doc
 from spacy.training import Corpus
 
+from .distribution import Calibration
 from .pipeline import BiLSTMCRFEntityRecognizer
 
 
-def calibrate(pipeline: Path, data: Path, output: Path, component: str) -> float:
-    """Fit the temperature of a component, and save its pipeline.
+def calibrate(pipeline: Path, data: Path, output: Path, component: str) -> Calibration:
+    """Fit the temperature and the entity bias of a component, and save its pipeline.
 
     pipeline (Path): The pipeline's folder.
     data (Path): Annotated docs.
     output (Path): Where to save it.
     component (str): The component's name.
-    RETURNS (float): The temperature.
+    RETURNS (Calibration): The temperature and the bias.
     RAISES (ValueError): If the component is not one of ours or the data has no annotation.
     """
     nlp = spacy.load(pipeline)
@@ -41,9 +42,9 @@ def calibrate(pipeline: Path, data: Path, output: Path, component: str) -> float
         docs = pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)
     for example, doc in zip(examples, list(docs)):
         example.predicted = doc
-    temperature = ner.calibrate(examples)
+    found = ner.calibrate(examples)
     nlp.to_disk(output)
-    return temperature
+    return found
 
 
 def main() -> None:
@@ -55,8 +56,11 @@ def main() -> None:
     parser.add_argument("--component", default="ner")
     arguments = parser.parse_args()
     output = arguments.output or arguments.pipeline
-    temperature = calibrate(arguments.pipeline, arguments.data, output, arguments.component)
-    print(f"Temperature of '{arguments.component}': {temperature:.3f}. Saved in {output}.")
+    found = calibrate(arguments.pipeline, arguments.data, output, arguments.component)
+    print(
+        f"'{arguments.component}' has temperature {found.temperature:.3f} and entity bias "
+        f"{found.entity_bias:.3f}. Saved in {output}."
+    )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 
 from . import prediction, tags
 from .confidence import scored_entities, set_scored_spans
+from .distribution import Calibration
 from .losses import EntityRate, annotation_loss, rehearsal_loss
 from .model import averaged_weights, check_tags
 from .potentials import Potentials
@@ -110,7 +111,7 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
             "candidates_threshold": candidates_threshold,
             "candidates_key": candidates_key,
             "candidates_max_length": candidates_max_length,
-            "temperature": 1.0,
+            **Calibration()._asdict(),
         }
         self.scorer = scorer
 

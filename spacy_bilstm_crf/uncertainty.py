@@ -1,6 +1,7 @@
 """What a component can say about docs without changing them: scores, probabilities."""
 
 import math
+from dataclasses import replace
 from typing import Any, Collection, Dict, Iterable, List, Tuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from thinc.api import Model, NumpyOps
 
 from . import distribution
 from .confidence import scored_entities
+from .distribution import Calibration, fit_calibration
 from .entities import Entity
 from .lattice import Mask
 from .losses import annotation_loss
@@ -89,15 +91,17 @@ class Uncertainty:
         """
         return distribution.entropies(self.model, *self._distribution(list(docs)))
 
-    def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> float:
-        """Fit the temperature that scores are divided by, on annotation not used in training.
+    def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
+        """Fit the temperature and the entity bias, on annotation not used in training.
 
-        It makes the annotation most probable (Guo et al. 2017, section 4.2). Entities stay the
-        same without a threshold; probabilities do not.
+        They make the annotation most probable: see `distribution.fit_calibration`. The bias
+        changes which entities are found too, mostly for the better: there are as many of them
+        as in the annotation, about.
 
         examples (Iterable[Example]): Held-out examples.
-        batch_size (int): Number of docs whose scores are worked out at once.
-        RETURNS (float): The temperature; it is saved with the component.
+        batch_size (int): Number of docs that the network sees at once.
+        RETURNS (Calibration): The temperature that scores are divided by, and the bias added
+            to the score of a tagging for each entity; they are saved with the component.
         RAISES (ValueError): If no example is annotated.
         """
         examples = [
@@ -107,21 +111,22 @@ class Uncertainty:
             raise ValueError(
                 f"Can't calibrate '{self.name}': none of the examples has entities annotated."
             )
-        batches = [
-            (batch, self._predict_potentials([eg.predicted for eg in batch]))
+
+        def loss_and_gradient(potentials: Potentials) -> Tuple[float, Potentials]:
+            mean, gradient = annotation_loss(
+                self.model, potentials, examples, self.labels, None, None
+            )
+            return len(examples) * mean, gradient.scaled(len(examples))
+
+        parts = [
+            self._predict_potentials([eg.predicted for eg in batch])
             for batch in util.minibatch(examples, batch_size)
         ]
-
-        def slope(factor: float) -> float:
-            total = 0.0
-            for batch, scores in batches:
-                scaled = scores.scaled(factor)
-                _, gradient = annotation_loss(self.model, scaled, batch, self.labels, None, None)
-                total += len(batch) * gradient.dot(scores)
-            return total
-
-        self.cfg["temperature"] = distribution.fit_temperature(slope)
-        return self.cfg["temperature"]
+        emissions = [doc for part in parts for doc in part.emissions]
+        potentials = replace(parts[0], emissions=emissions)
+        found = fit_calibration(loss_and_gradient, potentials)
+        self.cfg.update(found._asdict())
+        return found
 
     @property
     def spans_key(self) -> str:
@@ -142,9 +147,8 @@ class Uncertainty:
     ) -> Tuple[Potentials, LegalTags, List[Mask]]:
         """The same, with the entities of each doc that don't count."""
         labels = self.labels
-        potentials = self._predict_potentials(docs)
-        if self.cfg["temperature"] != 1.0:
-            potentials = potentials.scaled(1 / self.cfg["temperature"])
+        calibration = Calibration(*(self.cfg[name] for name in Calibration._fields))
+        potentials = calibration.applied(self._predict_potentials(docs))
         allowed = [
             allowed_by_doc(doc, labels, besides=of_doc) for doc, of_doc in zip(docs, besides)
         ]

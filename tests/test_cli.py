@@ -14,6 +14,8 @@ from spacy.cli._util import app
 from spacy.tokens import DocBin
 from typer.testing import CliRunner
 
+from spacy_bilstm_crf.distribution import Calibration
+
 from .conftest import entities, examples_for, weights
 
 ROOT = Path(__file__).parent.parent
@@ -204,9 +206,10 @@ def calibrate(*arguments):
 def test_calibrate(model, corpus, tmp_path):
     done = calibrate(model, corpus, "--output", tmp_path / "calibrated")
     assert done.returncode == 0, done.stderr
-    temperature = spacy.load(tmp_path / "calibrated").get_pipe("ner").cfg["temperature"]
-    assert f"{temperature:.3f}" in done.stdout
-    assert temperature != 1.0
+    cfg = spacy.load(tmp_path / "calibrated").get_pipe("ner").cfg
+    for name, default in Calibration()._asdict().items():
+        assert f"{cfg[name]:.3f}" in done.stdout
+        assert cfg[name] != default
     assert spacy.load(model).get_pipe("ner").cfg["temperature"] == 1.0
 
 

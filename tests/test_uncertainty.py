@@ -11,10 +11,11 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
+from spacy_bilstm_crf.distribution import Calibration
 from spacy_bilstm_crf.shim import shim_of
 from spacy_bilstm_crf.tags import legal_tags, spans_of_tags
 
-from .conftest import entities, examples_for, make_nlp, train
+from .conftest import examples_for, make_nlp, train
 from .oracle import Oracle
 
 
@@ -62,12 +63,14 @@ def with_sentences(nlp):
 DOCS = [plain, with_preset, with_unknown_preset, with_block, with_whitespace, with_sentences]
 
 
-def distribution(nlp, doc, temperature=1.0):
+def distribution(nlp, doc, calibration=(1.0, 0.0)):
     """Probabilities of the taggings, as tags, that the doc's own annotation leaves possible."""
     ner = nlp.get_pipe("ner")
+    temperature, entity_bias = calibration
     potentials = ner.model.predict([doc])
+    bias = [entity_bias * (tag[0] in "BU") for tag in ner.tags]
     oracle = Oracle(
-        (potentials.emissions[0] / temperature).tolist(),
+        (potentials.emissions[0] / temperature + bias).tolist(),
         (potentials.transitions / temperature).tolist(),
         (potentials.start / temperature).tolist(),
         (potentials.end / temperature).tolist(),
@@ -115,21 +118,21 @@ def span_probabilities(oracle, labels):
     return {span: math.fsum(parts) for span, parts in found.items()}
 
 
-@pytest.fixture(params=[1.0, 2.5])
-def temperature(unsure, request):
+@pytest.fixture(params=[(1.0, 0.0), (2.5, 0.0), (0.7, -0.5)])
+def calibration(unsure, request):
     ner = unsure.get_pipe("ner")
-    ner.cfg["temperature"] = request.param
+    ner.cfg.update(Calibration(*request.param)._asdict())
     yield request.param
-    ner.cfg["temperature"] = 1.0
+    ner.cfg.update(Calibration()._asdict())
 
 
 @pytest.mark.parametrize("make", DOCS)
-def test_confidence_and_candidates(unsure, make, temperature):
+def test_confidence_and_candidates(unsure, make, calibration):
     ner = unsure.get_pipe("ner")
     doc = make(unsure)
     presets = {(ent.start, ent.end, ent.label_) for ent in doc.ents}
     preset_tokens = {i for start, end, _ in presets for i in range(start, end)}
-    expected = span_probabilities(distribution(unsure, doc, temperature), ner.labels)
+    expected = span_probabilities(distribution(unsure, doc, calibration), ner.labels)
     doc = ner(doc)
     for ent in doc.ents:
         span = (ent.start, ent.end, ent.label_)
@@ -162,13 +165,13 @@ def test_candidates_overlap(unsure):
 
 
 @pytest.mark.parametrize("make", DOCS)
-def test_token_probabilities_and_entropy(unsure, make, temperature):
+def test_token_probabilities_and_entropy(unsure, make, calibration):
     ner = unsure.get_pipe("ner")
     docs = [make(unsure), Doc(unsure.vocab), plain(unsure)]
     found = ner.token_probabilities(docs)
     entropies = ner.entropy(docs)
     for i in (0, 2):
-        oracle = distribution(unsure, docs[i], temperature)
+        oracle = distribution(unsure, docs[i], calibration)
         np.testing.assert_allclose(found[i], oracle.marginals(), atol=1e-5)
         np.testing.assert_allclose(found[i].sum(1), 1.0, atol=1e-5)
         assert entropies[i] == pytest.approx(oracle.entropy(), abs=1e-4)
@@ -178,13 +181,13 @@ def test_token_probabilities_and_entropy(unsure, make, temperature):
 
 
 @pytest.mark.parametrize("make", DOCS)
-def test_nbest(unsure, make, temperature):
+def test_nbest(unsure, make, calibration):
     ner = unsure.get_pipe("ner")
     doc = make(unsure)
     unknown = [(e.start, e.end, e.label_) for e in doc.ents if e.label_ not in ner.labels]
     expected = {
         tuple(sorted([*labelled(path, ner.labels), *unknown])): p
-        for path, p in distribution(unsure, doc, temperature).probabilities.items()
+        for path, p in distribution(unsure, doc, calibration).probabilities.items()
     }
     found = ner.nbest(doc, 20)
     taggings = [tuple((s.start, s.end, s.label_) for s in spans) for spans, _ in found]
@@ -295,38 +298,67 @@ def test_an_extension_of_the_users_is_left_alone():
         Span.set_extension("confidence", getter=ours[2], force=True)
 
 
-# Temperature
+# Calibration
 
 
-def nll(ner, examples):
-    """Mean negative log-likelihood with the component's temperature, by its definition."""
-    potentials = ner.model.predict([eg.predicted for eg in examples])
-    return ner.get_loss(examples, potentials.scaled(1 / ner.cfg["temperature"]))[0]
+def objective(ner, examples, calibration):
+    """-log P(annotation) of all docs together and the prior's share, by their definitions."""
+    temperature, entity_bias = calibration
+    potentials = ner.model.predict([eg.predicted for eg in examples]).scaled(1 / temperature)
+    for doc in potentials.emissions:
+        doc += [entity_bias * (tag[0] in "BU") for tag in ner.tags]
+    mean = ner.get_loss(examples, potentials)[0]
+    return len(examples) * mean + math.log(temperature) ** 2 / 2 + entity_bias**2 / 2
 
 
-def test_calibration_finds_the_best_temperature(tmp_path):
+@pytest.fixture(scope="module")
+def trained():
     nlp = make_nlp()
-    examples = examples_for(nlp)
-    train(nlp, examples)
-    ner = nlp.get_pipe("ner")
-    held_out = examples_for(
-        nlp,
-        [
-            ("Who is London Khan?", {"entities": [(7, 18, "PERSON")]}),
-            ("I like Shaka and Berlin.", {"entities": [(7, 12, "PERSON"), (17, 23, "LOC")]}),
-        ],
-    )
-    before = [entities(nlp(eg.text)) for eg in held_out]
+    train(nlp, examples_for(nlp))
+    return nlp
+
+
+HELD_OUT = [
+    ("Who is London Khan?", {"entities": [(7, 18, "PERSON")]}),
+    ("I like Shaka and Berlin.", {"entities": [(7, 12, "PERSON"), (17, 23, "LOC")]}),
+]
+
+
+def test_calibration_makes_the_annotation_most_probable(trained, tmp_path):
+    ner = trained.get_pipe("ner")
+    held_out = examples_for(trained, HELD_OUT)
     found = ner.calibrate(held_out, batch_size=1)
-    assert found == ner.cfg["temperature"] != 1.0
-    best = nll(ner, held_out)
-    for other in (0.9 * found, 1.1 * found, 1.0):
-        ner.cfg["temperature"] = other
-        assert nll(ner, held_out) > best
-    ner.cfg["temperature"] = found
-    assert [entities(nlp(eg.text)) for eg in held_out] == before
-    nlp.to_disk(tmp_path)
-    assert spacy.load(tmp_path).get_pipe("ner").cfg["temperature"] == pytest.approx(found)
+    assert found == (ner.cfg["temperature"], ner.cfg["entity_bias"])
+    least = objective(ner, held_out, found)
+    for factor, shift in [(0.9, 0.0), (1.1, 0.0), (1.0, -0.1), (1.0, 0.1), (1.05, 0.05)]:
+        other = (factor * found.temperature, found.entity_bias + shift)
+        assert objective(ner, held_out, other) > least
+    trained.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path).get_pipe("ner").cfg
+    assert (loaded["temperature"], loaded["entity_bias"]) == pytest.approx(found)
+
+
+def test_calibration_expects_as_many_entities_as_are_annotated(trained):
+    ner = trained.get_pipe("ner")
+    held_out = 50 * examples_for(trained, HELD_OUT)
+    found = ner.calibrate(held_out)
+    starts = [i for i, tag in enumerate(ner.tags) if tag[0] in "BU"]
+    marginals = ner.token_probabilities([eg.predicted for eg in held_out])
+    expected = sum(doc[:, starts].sum() for doc in marginals)
+    assert expected == pytest.approx(150 - found.entity_bias, abs=0.1)  # the prior's pull
+
+
+@pytest.mark.parametrize(
+    "held_out",
+    [
+        pytest.param([("Who is it?", {"entities": []})], id="no entities"),
+        pytest.param([("I like London.", {"entities": [(7, 13, "LOC")]})], id="all right"),
+    ],
+)
+def test_calibration_is_finite(trained, held_out):
+    found = trained.get_pipe("ner").calibrate(50 * examples_for(trained, held_out))
+    assert 0.05 < found.temperature < 20.0
+    assert abs(found.entity_bias) < 20.0
 
 
 def test_calibration_needs_annotation():

@@ -6,13 +6,14 @@
     python benchmarks/tables.py    (puts the results into the README)
 
 DATASET is wnut17 or ncbi-disease. Models are trained on the training part; the development part
-is cut into two halves, and the temperature of each half is fitted on the other. Per method:
+is cut into two halves, and the calibration of each half is fitted on the other. Per method:
 
 - ECE, the expected calibration error (Guo et al. 2017, eq. 3) of the entities found, in ten bins,
   and of all candidates of a probability of at least 0.01, for those that have them. Beside it, the
   error that is to be expected of so few spans even if each were right with exactly its score:
   nothing can be told apart below that;
-- AUROC, how well the score ranks right entities above wrong ones: 0.5 is chance.
+- AUROC, how well the score ranks right entities above wrong ones: 0.5 is chance;
+- F1 of the entities.
 
 Results go to benchmarks/calibration/results/: the numbers, with those of the reliability diagram,
 as JSON, and the diagram as PNG. Seeds that are there already are kept.
@@ -33,6 +34,7 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import load_config
 
+from spacy_bilstm_crf.distribution import Calibration
 from spacy_bilstm_crf.tags import tags_of_span
 
 ROOT = Path(__file__).parent.parent.parent
@@ -56,19 +58,21 @@ class Scored(NamedTuple):
 
     scores: np.ndarray
     right: np.ndarray
+    n_gold: int  # entities of the annotation
 
 
 def judged(found: List[Found], examples: List[Example]) -> Scored:
     """Compare what was found with the annotation, doc by doc."""
-    scores, right = [], []
+    scores, right, n_gold = [], [], 0
     for spans, example in zip(found, examples):
         gold: Set[Tuple[int, int, str]] = {
             (ent.start, ent.end, ent.label_) for ent in example.reference.ents
         }
+        n_gold += len(gold)
         for span, score in spans.items():
             scores.append(score)
             right.append(span in gold)
-    return Scored(np.array(scores), np.array(right))
+    return Scored(np.array(scores), np.array(right), n_gold)
 
 
 def reliability(scored: Scored) -> List[Dict[str, float]]:
@@ -155,6 +159,7 @@ def measured(name: str, entities: Scored, candidates: Optional[Scored] = None) -
         "ece_entities": calibration_error(entities),
         "ece_entities_by_chance": error_of_chance(entities),
         "auroc": auroc(entities),
+        "f": float(200 * entities.right.sum() / (len(entities.right) + entities.n_gold)),
         "reliability": reliability(entities),
     }
     if candidates is not None:
@@ -169,24 +174,25 @@ def of_ours(nlp: Language, examples: List[Example]) -> List[Dict[str, Any]]:
     """Figures of our probabilities, as trained and calibrated, and of the softmax."""
     ner: Any = nlp.get_pipe("ner")
     halves = [examples[::2], examples[1::2]]
-    temperatures = [ner.calibrate(half) for half in halves]
+    calibrations = [ner.calibrate(half) for half in halves]
     results = []
     for name in ("ours", "ours, calibrated", "softmax over emissions"):
         entities: List[Found] = []
         candidates: List[Found] = []
-        for half, fitted_on_the_other in zip(halves, reversed(temperatures)):
+        for half, fitted_on_the_other in zip(halves, reversed(calibrations)):
             docs = [example.predicted for example in half]
-            ner.cfg["temperature"] = fitted_on_the_other if "calibrated" in name else 1.0
+            calibration = fitted_on_the_other if "calibrated" in name else Calibration()
+            ner.cfg.update(calibration._asdict())
             found, likely = found_by_ours(nlp, docs)
             entities += emission_scores(nlp, docs, found) if "softmax" in name else found
             candidates += likely
         both = [example for half in halves for example in half]
         others = None if "softmax" in name else judged(candidates, both)
         results.append(measured(name, judged(entities, both), others))
-    results[1]["temperatures"] = temperatures
-    # The bar is one half's error with the other half's temperature
+    results[1]["calibrations"] = [calibration._asdict() for calibration in calibrations]
+    # The bar is one half's error with the other half's calibration
     for i, half in enumerate(halves):
-        ner.cfg["temperature"] = temperatures[1 - i]
+        ner.cfg.update(calibrations[1 - i]._asdict())
         found, likely = found_by_ours(nlp, [example.predicted for example in half])
         results[1][f"ece_entities_half_{i}"] = calibration_error(judged(found, half))
         results[1][f"ece_candidates_half_{i}"] = calibration_error(judged(likely, half))
