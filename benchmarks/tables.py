@@ -47,18 +47,21 @@ def mean(summary: Dict[str, float], n_runs: int, digits: int = 1) -> str:
 def calibration() -> str:
     """How well scores hold, and rank right entities above wrong ones, by method."""
     columns = {
-        "ece_entities": "ECE of entities",
-        "ece_entities_by_chance": "if calibrated",
-        "ece_candidates": "ECE of candidates",
-        "ece_candidates_by_chance": "if calibrated",
+        "f": "F",
         "auroc": "AUROC",
+        "ece_entities": "ECE of entities",
+        "ece_entities_by_chance": "by chance",
+        "ece_candidates": "ECE of candidates",
+        "ece_candidates_by_chance": "by chance",
     }
     rows = [["data", "score", *columns.values()]]
     for path in sorted((HERE / "calibration" / "results").glob("*.json")):
         result = json.loads(path.read_text())
         for of_method in result["methods"]:
             numbers = [
-                mean(of_method[key], len(result["runs"]), 3) if key in of_method else "-"
+                mean(of_method[key], len(result["runs"]), 1 if key == "f" else 3)
+                if key in of_method
+                else "-"
                 for key in columns
             ]
             rows.append([result["dataset"], of_method["method"], *numbers])

@@ -56,6 +56,7 @@ ROWS: Dict[str, Dict[str, Any]] = {
         "config": "glove_char_lstm",
         "overrides": LIKELY,
     },
+    "conll2003-ner": {"dataset": "conll2003", "config": None},
     "wnut17-glove_char_cnn": {
         "dataset": "wnut17",
         "config": "glove_char_cnn",
