@@ -298,6 +298,7 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
             raise ValueError(Errors.E923.format(name=self.name))
         self.model.attrs["resize_output"](self.model, len(self.tags))
         self.model.initialize(X=docs)
+        self.cfg.update(Calibration()._asdict())  # it was that of the weights that are gone
 
     def add_label(self, label: str) -> int:
         """Add an entity label. A trained model keeps what it has learned.

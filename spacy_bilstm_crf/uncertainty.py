@@ -95,8 +95,8 @@ class Uncertainty:
         """Fit the temperature and the entity bias, on annotation not used in training.
 
         They make the annotation most probable: see `distribution.fit_calibration`. The bias
-        changes which entities are found too, mostly for the better: there are as many of them
-        as in the annotation, about.
+        changes which entities are found too: there are about as many of them as in the
+        annotation. A model that is trained further has to be calibrated again.
 
         examples (Iterable[Example]): Held-out examples.
         batch_size (int): Number of docs that the network sees at once.

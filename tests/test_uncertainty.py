@@ -361,6 +361,15 @@ def test_calibration_is_finite(trained, held_out):
     assert abs(found.entity_bias) < 20.0
 
 
+def test_calibration_ends_with_the_weights():
+    nlp = make_nlp()
+    ner = nlp.get_pipe("ner")
+    examples = examples_for(nlp, HELD_OUT)
+    assert ner.calibrate(examples) != Calibration()
+    nlp.initialize(lambda: examples)
+    assert (ner.cfg["temperature"], ner.cfg["entity_bias"]) == Calibration()
+
+
 def test_calibration_needs_annotation():
     nlp = make_nlp()
     doc = nlp.make_doc("Who is Khan?")
