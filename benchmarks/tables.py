@@ -59,7 +59,7 @@ def calibration() -> str:
         result = json.loads(path.read_text())
         for of_method in result["methods"]:
             numbers = [
-                mean(of_method[key], len(result["runs"]), 1 if key == "f" else 3)
+                mean(of_method[key], of_method["n_seeds"], 1 if key == "f" else 3)
                 if key in of_method
                 else "-"
                 for key in columns

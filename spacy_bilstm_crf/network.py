@@ -115,7 +115,11 @@ class BiLSTMCRF(nn.Module):
         if not self.training or rate <= 0.0:
             return features
         if doc_of_token is None:
-            return nn.functional.dropout(features, rate)
+            if features.device.type != "cpu" or rate >= 1.0:
+                return nn.functional.dropout(features, rate)
+            # The same, but torch draws its own mask four times as slowly on a CPU
+            kept = torch.empty_like(features).uniform_().ge_(rate)
+            return features * kept.mul_(1.0 / (1.0 - rate))
         masks = nn.functional.dropout(features.new_ones(n_docs, features.shape[1]), rate)
         return features * masks[doc_of_token]
 

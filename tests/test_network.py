@@ -55,6 +55,10 @@ def test_dropout_that_is_not_locked_differs_between_tokens(net):
     dropped = net._dropout(tokens, 0.5, None, 1)
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert not (dropped == dropped[0]).all()
+    dropped = net._dropout(torch.ones(10_000, 6), 0.2, None, 1)
+    assert dropped.unique().tolist() == [0.0, 1.25]
+    assert (dropped == 0.0).float().mean() == pytest.approx(0.2, abs=0.02)
+    assert not net._dropout(tokens, 1.0, None, 1).any()
     net.eval()
     assert torch.equal(net(tokens, lengths, 0.5, False)[0], net(tokens, lengths, 0.0, False)[0])
 

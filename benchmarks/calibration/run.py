@@ -2,7 +2,8 @@
 
     pip install -r benchmarks/calibration/requirements.txt
     python -m spacy project run convert . --vars.dataset DATASET
-    python benchmarks/calibration/run.py DATASET [--seeds 0 1 2] [--vectors FOLDER]
+    python benchmarks/calibration/run.py DATASET [--seeds 0 1 2] [--without-beam]
+        [--vectors FOLDER]
     python benchmarks/tables.py    (puts the results into the README)
 
 DATASET is wnut17 or ncbi-disease. Models are trained on the training part; the development part
@@ -16,7 +17,8 @@ is cut into two halves, and the calibration of each half is fitted on the other.
 - F1 of the entities.
 
 Results go to benchmarks/calibration/results/: the numbers, with those of the reliability diagram,
-as JSON, and the diagram as PNG. Seeds that are there already are kept.
+as JSON, and the diagram as PNG. Seeds that are there already are kept. `--without-beam` leaves out
+`beam_ner`, which takes several times as long to train as ours.
 """
 
 import argparse
@@ -190,17 +192,21 @@ def of_ours(nlp: Language, examples: List[Example]) -> List[Dict[str, Any]]:
         others = None if "softmax" in name else judged(candidates, both)
         results.append(measured(name, judged(entities, both), others))
     results[1]["calibrations"] = [calibration._asdict() for calibration in calibrations]
-    # The bar is one half's error with the other half's calibration
+    # One half's error with the other half's calibration
     for i, half in enumerate(halves):
         ner.cfg.update(calibrations[1 - i]._asdict())
         found, likely = found_by_ours(nlp, [example.predicted for example in half])
-        results[1][f"ece_entities_half_{i}"] = calibration_error(judged(found, half))
-        results[1][f"ece_candidates_half_{i}"] = calibration_error(judged(likely, half))
+        for name, spans in (("entities", found), ("candidates", likely)):
+            scored = judged(spans, half)
+            results[1][f"ece_{name}_half_{i}"] = calibration_error(scored)
+            results[1][f"ece_{name}_half_{i}_by_chance"] = error_of_chance(scored)
     return results
 
 
-def run_seed(dataset: str, seed: int, paths: Dict[str, str], folder: Path) -> List[Dict[str, Any]]:
-    """Train ours and the beam, and measure both."""
+def run_seed(
+    dataset: str, seed: int, paths: Dict[str, str], with_beam: bool, folder: Path
+) -> List[Dict[str, Any]]:
+    """Train ours, and the beam if wanted, and measure them."""
     data = ROOT / "corpus" / dataset
     row = ROWS[f"{dataset}-glove_char_cnn"]
     overrides = {k: v for k, v in row["overrides"].items() if "threshold" not in k}
@@ -208,6 +214,8 @@ def run_seed(dataset: str, seed: int, paths: Dict[str, str], folder: Path) -> Li
         train(config_path(row, folder), data, seed, paths, overrides, folder / "ours")
     )
     results = of_ours(ours, list(Corpus(data / "dev")(ours)))
+    if not with_beam:
+        return results
     stock_config = load_config(config_path({"config": None}, folder))
     stock_config["components"]["ner"]["factory"] = "beam_ner"
     stock_config.to_disk(folder / "beam.cfg")
@@ -217,7 +225,27 @@ def run_seed(dataset: str, seed: int, paths: Dict[str, str], folder: Path) -> Li
     return [*results, measured("beam_ner", *(judged(part, examples) for part in found))]
 
 
-def draw(by_method: List[Tuple[Dict[str, Any], ...]], path: Path) -> None:
+def by_method(runs: List[Dict[str, Any]]) -> List[List[Dict[str, Any]]]:
+    """Of each method its results, one for each seed that has any."""
+    found: Dict[str, List[Dict[str, Any]]] = {}
+    for run in runs:
+        for result in run["methods"]:
+            found.setdefault(result["method"], []).append(result)
+    return list(found.values())
+
+
+def means(results: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """Mean and deviation over the seeds of what all of a method's results have."""
+    keys = [
+        key
+        for key, value in results[0].items()
+        if isinstance(value, float) and all(key in result for result in results)
+    ]
+    numbers = {key: summary([result[key] for result in results]) for key in keys}
+    return {"method": results[0]["method"], "n_seeds": len(results), **numbers}
+
+
+def draw(by_method: List[List[Dict[str, Any]]], path: Path) -> None:
     """The reliability diagram of the entities, every seed's bins as dots."""
     width = 3 * len(by_method)
     figure, axes = pyplot.subplots(1, len(by_method), figsize=(width, 3.2), sharey=True)
@@ -239,8 +267,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("dataset", choices=["wnut17", "ncbi-disease"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--without-beam", action="store_true")
     parser.add_argument("--vectors")
     arguments = parser.parse_args()
+    with_beam = not arguments.without_beam
     paths = {"vectors": arguments.vectors} if arguments.vectors else {}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{arguments.dataset}.json"
@@ -249,18 +279,14 @@ def main() -> None:
         if any(run["seed"] == seed for run in runs):
             continue
         with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
-            methods = run_seed(arguments.dataset, seed, paths, Path(folder))
+            methods = run_seed(arguments.dataset, seed, paths, with_beam, Path(folder))
         runs.append({"seed": seed, "methods": methods})
-        by_method = list(zip(*(run["methods"] for run in runs)))
-        means = []
-        for results in by_method:
-            keys = [key for key, value in results[0].items() if isinstance(value, float)]
-            numbers = {key: summary([result[key] for result in results]) for key in keys}
-            means.append({"method": results[0]["method"], **numbers})
-        result = {"dataset": arguments.dataset, "methods": means, "runs": runs}
+        results = by_method(runs)
+        summaries = [means(of_method) for of_method in results]
+        result = {"dataset": arguments.dataset, "methods": summaries, "runs": runs}
         path.write_text(json.dumps(result, indent=1) + "\n")
-        draw(by_method, path.with_suffix(".png"))
-        print(json.dumps(means, indent=1))
+        draw(results, path.with_suffix(".png"))
+        print(json.dumps(summaries, indent=1))
 
 
 if __name__ == "__main__":
