@@ -264,7 +264,8 @@ def _with_peaks(
 
 def emission_factors(emissions: Tensor, usable: Optional[Tensor], peak: Tensor) -> Tensor:
     """exp(emissions - peak), 0 where a tag is not usable: float64, contiguous."""
-    factors = torch.sub(emissions.double(), peak).exp_()
+    factors = emissions.new_empty(emissions.shape, dtype=torch.float64)
+    factors.copy_(emissions).sub_(peak).exp_()  # one array of this size is enough
     return factors if usable is None else factors.masked_fill_(~usable, 0.0)
 
 
