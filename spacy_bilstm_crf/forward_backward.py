@@ -13,10 +13,14 @@ from .log_space import LogSpacePosterior, log_space_forward_backward
 from .paths import Paths
 from .scores import Legality, Scores, by_step, validate
 
-# Masses of paths are scaled to sum to one after this many steps, where no step can shrink one
-# by more than SMALL_STEP; else after every step.
+# Masses of paths are scaled to sum to one after some steps: at least SCALE_EVERY, and as many as
+# make none smaller by more than FREE_RANGE. Where a single step can make one smaller by more than
+# SMALL_STEP, it is done after every step.
 SCALE_EVERY = 8
+MOST_STEPS = 32
 SMALL_STEP = 60.0  # nats
+# Both ways' masses are multiplied with one another: exp(-2 * 280) is 1e-243
+FREE_RANGE = 280.0
 # A mass that is at least this after scaling stays far above float64's least, 1e-308, until the
 # next: 1e-75 * exp(-60 * 8) is 1e-283.
 AMPLE = 1e-75
@@ -97,7 +101,7 @@ class Posterior:
             )
             redone = (place[rows] >= 0).nonzero()[:, 0]
             log_right[redone] = self._log_space.right[place[rows[redone]], steps[redone] + 1]
-        onward = self._lattice.transitions[tags] + log_right  # [N, K]
+        onward = self._lattice.log_step()[tags] + log_right  # [N, K]
         return onward.gather(1, after[:, None])[:, 0] - onward.logsumexp(1)
 
     def gradient(self, weights: Tensor, taken: Optional[Paths] = None) -> Scores:
@@ -128,7 +132,12 @@ class _Lattice:
     right: Tensor  # [T, B, K]: of a state and all that can follow it
     norm: Tensor  # [T, B, 1]: sum over states of what arrives times `right`
     step: Tensor  # [K, K]: factors of the transitions
-    transitions: Tensor  # [K, K]: their scores, -inf where illegal
+    transitions: Tensor  # [K, K]: their scores
+    legal: Tensor  # bool [K, K]: which of them are
+
+    def log_step(self) -> Tensor:
+        """Scores of the transitions, -inf where illegal, float64 [K, K]."""
+        return self.transitions.double().masked_fill(~self.legal, -torch.inf)
 
 
 @torch.inference_mode()
@@ -162,7 +171,7 @@ def forward_backward(
     emissions = scores.emissions
     nats, peak = shrinks_by(scores)
     if nats <= SMALL_STEP:
-        scale_every, peaks = SCALE_EVERY, lengths * peak
+        scale_every, peaks = steps_between_scalings(nats), lengths * peak
     else:
         scale_every = 1
         emissions, peak = _with_peaks(emissions, allowed, inside.T)
@@ -194,7 +203,7 @@ def forward_backward(
     )
 
     redo = rows[:0]
-    ample = scale_every > 1 and is_ample(mass)
+    ample = scale_every > 1 and is_ample(mass, scale_every)
     if not (ample and torch.minimum(norm.amin(), least_scale) >= UNDERFLOW):
         # [B]: whether it divides by next to nothing; by zero where there is no legal tagging
         unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
@@ -211,8 +220,7 @@ def forward_backward(
             None if allowed is None else allowed[redo],
         )
         log_partition[redo], marginals[redo] = redone.log_partition, redone.marginals
-    transitions = scores.transitions.double().masked_fill(~legal.transitions, -torch.inf)
-    lattice = _Lattice(mass[:, 0], right, norm, step, transitions)
+    lattice = _Lattice(mass[:, 0], right, norm, step, scores.transitions, legal.transitions)
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)
 
 
@@ -246,6 +254,11 @@ def shrinks_by(scores: Scores) -> Tuple[Tensor, Tensor]:
     shared = torch.cat([scores.transitions.flatten(), scores.start, scores.end])
     least_shared, most_shared = shared.aminmax()
     return most - least + most_shared - least_shared, most.double()
+
+
+def steps_between_scalings(nats: Tensor) -> int:
+    """How many steps masses are left as they are, where none shrinks by more than so many nats."""
+    return min(MOST_STEPS, max(SCALE_EVERY, int(FREE_RANGE / max(float(nats), 1.0))))
 
 
 def _with_peaks(
@@ -299,9 +312,9 @@ def scaled_recursion(
     return arriving, scale[..., 0]
 
 
-def is_ample(mass: Tensor) -> bool:
-    """Whether no state came near to losing digits, in masses scaled every SCALE_EVERY steps."""
-    looked_at = mass[::SCALE_EVERY]
+def is_ample(mass: Tensor, scale_every: int) -> bool:
+    """Whether no state came near to losing digits, in masses scaled every so many steps."""
+    looked_at = mass[::scale_every]
     return bool(torch.where(looked_at > 0, looked_at, 1.0).amin() >= AMPLE)
 
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from .forward_backward import (
-    SCALE_EVERY,
     SMALL_STEP,
     Posterior,
     both_ways,
@@ -21,6 +20,7 @@ from .forward_backward import (
     scaled_recursion,
     shared_factors,
     shrinks_by,
+    steps_between_scalings,
 )
 from .scores import Legality, Scores
 
@@ -89,6 +89,7 @@ def _messages(
     if not nats <= SMALL_STEP:
         return None
     n_steps = scores.emissions.shape[1]
+    scale_every = steps_between_scalings(nats)
     step, ends, _ = shared_factors(scores, legal)
     steps = both_ways(step)
     arriving = ends[:, None]  # [2, 1, K]
@@ -99,8 +100,8 @@ def _messages(
         emissions = _from_both_ends(scores.emissions, places, from_end)
         usable = None if allowed is None else _from_both_ends(allowed, places, from_end)
         mass = emission_factors(emissions, usable, peak)[:, :, None]
-        _, scale = scaled_recursion(mass, steps, arriving, SCALE_EVERY)
-        if not (is_ample(mass) and (scale > 0).all()):
+        _, scale = scaled_recursion(mass, steps, arriving, scale_every)
+        if not (is_ample(mass, scale_every) and (scale > 0).all()):
             return None
         arriving = torch.bmm(mass[-1], steps)
         arriving /= arriving.sum(-1, keepdim=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf import crf
-from spacy_bilstm_crf.forward_backward import SCALE_EVERY
+from spacy_bilstm_crf.forward_backward import MOST_STEPS, SCALE_EVERY
 from spacy_bilstm_crf.log_space import log_space_forward_backward
 
 from .oracle import Oracle
@@ -272,6 +272,19 @@ def test_divergence_from_itself_is_zero():
     )
     assert_close(loss, [0.0, 0.0])
     assert_close(gradient.transitions, np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 3.0, 10.0])
+def test_scaling_now_and_then_loses_nothing(scale):
+    problem = Problem(3, [2 * MOST_STEPS + 3, MOST_STEPS, 1], 5, scale=scale)
+    expected = log_space_forward_backward(
+        problem.scores, problem.lengths, problem.legal, problem.allowed
+    )
+    posterior = problem.posterior()
+    assert not len(posterior._log_space_rows)
+    assert_close(posterior.log_partition, expected.log_partition)
+    assert_close(posterior.marginals, expected.marginals)
+    assert_close(posterior.transitions_of_each(), expected.pairs)
 
 
 def test_path_score():
