@@ -46,33 +46,32 @@ def _padded(lstm: nn.LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
     parameters: List[Tensor] = list(lstm.parameters())
     starts, last = torch.cumsum(lengths, 0) - lengths, lengths - 1
     longest_first = torch.argsort(lengths, descending=True, stable=True)
-    # Where the groups' hidden states, [n_steps, n_sequences] each, one after the other, have
-    # the first step of a sequence, and how far apart its steps are
-    first, apart = torch.empty_like(lengths), torch.empty_like(lengths)
-    hidden: Tuple[List[Tensor], List[Tensor]] = ([], [])
+    # The groups' hidden states, [n_steps, n_sequences] each, are laid one after the other, of
+    # each group forth and then back. Where the first step of a sequence is in both, and how far
+    # apart its steps are
+    first, apart = lengths.new_empty(len(lengths), 2), torch.empty_like(lengths)
+    hidden: List[Tensor] = []
     n_before = 0
     multiplications = 4 * lstm.hidden_size * (lstm.input_size + lstm.hidden_size)
     step_cost = STEP_COST / multiplications
     for start, end in _groups(lengths[longest_first].tolist(), step_cost):
         group = longest_first[start:end]
         n_steps, n_sequences = int(lengths[group[0]]), end - start
-        first[group] = n_before + torch.arange(n_sequences)
         apart[group] = n_sequences
-        n_before += n_steps * n_sequences
         steps = torch.arange(n_steps)[:, None]
         forth = starts[group] + torch.minimum(steps, last[group])
         back = starts[group] + (last[group] - steps).clamp_min(0)
         for direction, place in enumerate((forth, back)):
             inputs = tokens.index_select(0, place.flatten()).unflatten(0, place.shape)
             weights = parameters[4 * direction : 4 * direction + 4]
-            hidden[direction].append(_one_way(inputs, weights).flatten(0, 1))
+            hidden.append(_one_way(inputs, weights).flatten(0, 1))
+            first[group, direction] = n_before + torch.arange(n_sequences)
+            n_before += n_steps * n_sequences
     sequence = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
     step = torch.arange(len(tokens)) - starts[sequence]
-    found = [
-        torch.cat(states).index_select(0, first[sequence] + at * apart[sequence])
-        for states, at in zip(hidden, (step, last[sequence] - step))
-    ]
-    return torch.cat(found, 1)
+    steps = torch.stack([step, last[sequence] - step], 1)
+    place = first[sequence] + steps * apart[sequence, None]  # [sum of lengths, 2]
+    return torch.cat(hidden).index_select(0, place.flatten()).view(len(tokens), -1)
 
 
 def _one_way(inputs: Tensor, weights: List[Tensor]) -> Tensor:
