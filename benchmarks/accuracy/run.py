@@ -67,7 +67,6 @@ ROWS: Dict[str, Dict[str, Any]] = {
             "training.dropout": 0.5,
             "training.batcher.size": 10,
             "training.optimizer.learn_rate.initial_rate": 0.015,
-            "training.optimizer.use_averages": "false",
         },
     },
     "wnut17-transformer": {"dataset": "wnut17", "config": "transformer", "overrides": UNLIKELY_TOO},
