@@ -101,7 +101,8 @@ class Posterior:
             )
             redone = (place[rows] >= 0).nonzero()[:, 0]
             log_right[redone] = self._log_space.right[place[rows[redone]], steps[redone] + 1]
-        onward = self._lattice.log_step()[tags] + log_right  # [N, K]
+        log_step = self._lattice.transitions[tags].double()  # [N, K]
+        onward = log_step.masked_fill(~self._lattice.legal[tags], -torch.inf) + log_right
         return onward.gather(1, after[:, None])[:, 0] - onward.logsumexp(1)
 
     def gradient(self, weights: Tensor, taken: Optional[Paths] = None) -> Scores:
@@ -134,10 +135,6 @@ class _Lattice:
     step: Tensor  # [K, K]: factors of the transitions
     transitions: Tensor  # [K, K]: their scores
     legal: Tensor  # bool [K, K]: which of them are
-
-    def log_step(self) -> Tensor:
-        """Scores of the transitions, -inf where illegal, float64 [K, K]."""
-        return self.transitions.double().masked_fill(~self.legal, -torch.inf)
 
 
 @torch.inference_mode()

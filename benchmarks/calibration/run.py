@@ -245,16 +245,16 @@ def means(results: List[Dict[str, Any]]) -> Dict[str, Any]:
     return {"method": results[0]["method"], "n_seeds": len(results), **numbers}
 
 
-def draw(by_method: List[List[Dict[str, Any]]], path: Path) -> None:
+def draw(results: List[List[Dict[str, Any]]], path: Path) -> None:
     """The reliability diagram of the entities, every seed's bins as dots."""
-    width = 3 * len(by_method)
-    figure, axes = pyplot.subplots(1, len(by_method), figsize=(width, 3.2), sharey=True)
-    for axis, results in zip(axes, by_method):
+    width = 3 * len(results)
+    figure, axes = pyplot.subplots(1, len(results), figsize=(width, 3.2), sharey=True)
+    for axis, of_method in zip(axes, results):
         axis.plot([0, 1], [0, 1], color="grey", linewidth=1)
-        for result in results:
+        for result in of_method:
             bins = result["reliability"]
             axis.scatter([b["score"] for b in bins], [b["right"] for b in bins], s=12, color="C0")
-        axis.set_title(results[0]["method"], fontsize=9)
+        axis.set_title(of_method[0]["method"], fontsize=9)
         axis.set_xlabel("score")
     axes[0].set_ylabel("share that is right")
     figure.tight_layout()
