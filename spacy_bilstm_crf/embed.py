@@ -3,7 +3,6 @@
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
 
 import torch
-from spacy.attrs import IDS
 from spacy.tokens import Doc
 from thinc.api import (
     ArgsKwargs,
@@ -14,9 +13,10 @@ from thinc.api import (
 )
 from thinc.types import Floats2d
 
+from .attributes import CASING, check_names, check_tables
 from .shim import load_state, rows_of_docs, shim_of, torch_layer
 from .word_network import Words
-from .words import CASING, Blueprint, Network, words_of_docs
+from .words import Blueprint, Network, words_of_docs
 
 
 def CharCNNEmbed(
@@ -41,7 +41,10 @@ def CharCNNEmbed(
     zero_digits (bool): Let all digits count as 0: 1987 and 2031 are one word. It starts from
         the vector of the first that is met in training, or of the form with zeros.
     casing (bool): Embed how a word is capitalised.
-    attrs (Sequence[str]): Token attributes to embed as well, such as SHAPE, SUFFIX or POS.
+    attrs (Sequence[str]): Token attributes to embed as well: spaCy's, such as SHAPE, SUFFIX or
+        POS, and what the tables of spacy-lookups-data say about a word: PROB and CLUSTER, its
+        log-probability and Brown cluster, or with LOWER_, TITLE_ or UPPER_ before it those of
+        the word in that case.
     attr_width (int): Width of the vector of each attribute and of the casing.
     max_chars (int): Characters of a longer word are left out in its middle.
     """
@@ -88,9 +91,7 @@ def _settings(
 ) -> Dict[str, Any]:
     if max_chars < 2:
         raise ValueError(f"max_chars must be at least 2, but is {max_chars}.")
-    unknown = [attr for attr in attrs if attr not in IDS]
-    if unknown:
-        raise ValueError(f"There are no token attributes {unknown}. There are, e.g., SHAPE, POS.")
+    check_names(attrs)
     return {
         "width": width,
         "lower": lower,
@@ -136,14 +137,16 @@ def _convert_inputs(
         raise ValueError(
             f"The layer '{model.name}' is not initialized. Call nlp.initialize before it is used."
         )
-    _check_vectors(model, X)
+    _check_vocab(model, X)
     words = words_of_docs(network, model.attrs["counts"], X, is_train)
     device = shim_of(model).device
     moved = Words(*(part.to(device) for part in words))._replace(lengths=words.lengths)
     return ArgsKwargs(args=(moved,), kwargs={}), _no_gradient
 
 
-def _check_vectors(model: Model, docs: List[Doc]) -> None:
+def _check_vocab(model: Model, docs: List[Doc]) -> None:
+    if docs:
+        check_tables(shim_of(model)._model.settings["attrs"], docs[0].vocab)
     expected = model.attrs["vectors_width"]
     found = docs[0].vocab.vectors_length if docs else expected
     if found != expected:

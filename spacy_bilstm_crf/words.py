@@ -9,14 +9,10 @@ import torch
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
+from .attributes import DIGITS, n_rows, rows_of_tokens
 from .word_network import N_DIRECT_CHARACTERS, CharBiLSTM, CharCNN, WordEmbedding, Words
 
-DIGITS = re.compile(r"\d")
 PUNCTUATION = re.compile(r"[\W_]+")
-# What an attribute's table has rows for: spaCy's hashes are spread over them
-ATTRIBUTE_ROWS = 2000
-CASING = "CASING"
-CASINGS = ("other", "lower", "upper", "title", "mixed", "digits", "some digits")
 # The share of times that a word seen once in training is treated as if it had not been seen
 # (Lample et al. 2016, section 4.3)
 SINGLETON_DROPOUT = 0.5
@@ -37,7 +33,7 @@ class Network(WordEmbedding):
         encoder = dict(settings["encoder"])
         kind = encoder.pop("kind")
         characters = CharCNN(**encoder) if kind == "cnn" else CharBiLSTM(**encoder)
-        rows = [len(CASINGS) if attr == CASING else ATTRIBUTE_ROWS for attr in settings["attrs"]]
+        rows = [n_rows(attr) for attr in settings["attrs"]]
         super().__init__(word_width, characters, rows, settings["attr_width"], n_blocks)
         self.settings = settings
         self.row_of: Dict[str, int] = {}  # made from the model's `counts`, when those grow
@@ -83,7 +79,7 @@ def words_of_docs(
         characters=torch.tensor(list(chain.from_iterable(characters)), dtype=torch.long),
         lengths=torch.tensor([len(word) for word in characters], dtype=torch.long),
         of_token=torch.from_numpy(of_token.astype(np.int64)),
-        attributes=torch.from_numpy(_attributes(settings["attrs"], docs, texts, of_token)),
+        attributes=torch.from_numpy(rows_of_tokens(settings["attrs"], docs, texts, of_token)),
     )
 
 
@@ -161,33 +157,3 @@ def characters_of(text: str, max_chars: int) -> List[int]:
         + (code if code < N_DIRECT_CHARACTERS else N_DIRECT_CHARACTERS + code % N_DIRECT_CHARACTERS)
         for code in codes
     ]
-
-
-def _attributes(
-    attrs: List[str], docs: List[Doc], texts: List[str], of_token: np.ndarray
-) -> np.ndarray:
-    """Rows of the attributes' tables, int64 [n_tokens, n_attributes]."""
-    columns = []
-    for attr in attrs:
-        if attr == CASING:
-            of_word = np.array([CASINGS.index(casing_of(text)) for text in texts], dtype=np.int64)
-            columns.append(of_word[of_token])
-        else:
-            values = np.concatenate([doc.to_array(attr) for doc in docs])
-            columns.append((values % ATTRIBUTE_ROWS).astype(np.int64))
-    return np.stack(columns, 1) if columns else np.zeros((len(of_token), 0), dtype=np.int64)
-
-
-def casing_of(text: str) -> str:
-    """How a word is capitalised: one of CASINGS."""
-    if text.isdigit():
-        return "digits"
-    if DIGITS.search(text):
-        return "some digits"
-    if text.islower():
-        return "lower"
-    if text.isupper():
-        return "upper"
-    if text.istitle():
-        return "title"
-    return "mixed" if text.upper() != text.lower() else "other"

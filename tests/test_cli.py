@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.cli._util import app
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from typer.testing import CliRunner
 
 from spacy_bilstm_crf.distribution import Calibration
@@ -19,6 +20,7 @@ from spacy_bilstm_crf.distribution import Calibration
 from .conftest import entities, examples_for, weights
 
 ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf8")
 CONFIG = ROOT / "configs" / "bilstm_crf.cfg"
 # A model that trains in seconds
 SMALL = [
@@ -114,6 +116,25 @@ def test_init_labels_and_using_them(paths, tmp_path):
     loaded.to_disk(tmp_path / "config.cfg")
     spacy_command("assemble", tmp_path / "config.cfg", nlp_folder)
     assert spacy.load(nlp_folder).get_pipe("ner").labels == ("LOC", "PERSON")
+
+
+def test_lookups_as_the_readme_has_them(paths, tmp_path):
+    pytest.importorskip("spacy_lookups_data", reason="needs the [lookups] extra")
+    commands = re.findall(r"^python -m spacy ((?:.*\\\n)*.*)", README, re.MULTILINE)
+    (command,) = (command for command in commands if "initialize.lookups" in command)
+    arguments = shlex.split(command.replace("\\\n", ""))
+    options = arguments[arguments.index("--initialize.lookups") :]
+    short = ["--training.max_steps=20", "--training.eval_frequency=20"]
+    config = ROOT / arguments[1]
+    spacy_command("train", config, "--output", tmp_path, *paths, *short, *options)
+    nlp = spacy.load(tmp_path / "model-last")
+    assert nlp.vocab["London"].cluster == nlp.vocab["Toronto"].cluster != 0
+    ner = nlp.get_pipe("ner")
+    tables = ner.model.get_ref("tok2vec").shims[0]._model.attributes
+    assert len(tables) == 1 + len(json.loads(arguments[-1]))  # the casing's, too
+    docs = [Doc(nlp.vocab, words=[word]) for word in ("toronto", "zorozto")]
+    toronto, unknown = ner.emissions(docs)
+    assert (toronto != unknown).any()
 
 
 def test_debug_config(paths):

@@ -1,0 +1,126 @@
+"""Attributes of tokens, as rows of the tables that embed them."""
+
+import re
+from typing import Callable, Dict, List, NamedTuple, Sequence
+
+import numpy as np
+from spacy.attrs import IDS
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+DIGITS = re.compile(r"\d")
+CASING = "CASING"
+CASINGS = ("other", "lower", "upper", "title", "mixed", "digits", "some digits")
+# What an attribute's table has rows for: spaCy's hashes are spread over them
+HASHED_ROWS = 2000
+# Ids of clusters are their paths in a binary tree, as numbers: large and few. Nearly all of the
+# English ones have a row of their own in a table of this size.
+CLUSTER_ROWS = 5000
+# Log-probabilities are rounded to whole nats; spaCy's tables have none below -20
+LEAST_LOG_PROBABILITY = -30
+PROBS, CLUSTERS = "lexeme_prob", "lexeme_cluster"
+FORMS: Dict[str, Callable[[str], str]] = {
+    "": str,
+    "LOWER_": str.lower,
+    "TITLE_": str.capitalize,
+    "UPPER_": str.upper,
+}
+
+
+class Lexical(NamedTuple):
+    """What a table of `vocab.lookups` says about one form of a word, as `Lexeme` names it."""
+
+    table: str
+    form: Callable[[str], str]
+
+
+LEXICAL: Dict[str, Lexical] = {
+    f"{form}{name}": Lexical(table, written)
+    for name, table in (("PROB", PROBS), ("CLUSTER", CLUSTERS))
+    for form, written in FORMS.items()
+}
+
+
+def check_names(attrs: Sequence[str]) -> None:
+    """Check that there are such attributes. RAISES (ValueError): Naming those there are not."""
+    unknown = [attr for attr in attrs if attr not in IDS and attr not in LEXICAL]
+    if unknown:
+        raise ValueError(
+            f"There are no token attributes {unknown}. There are spaCy's, e.g. SHAPE or POS, and "
+            f"those that are looked up: {', '.join(LEXICAL)}."
+        )
+
+
+def check_tables(attrs: Sequence[str], vocab: Vocab) -> None:
+    """Check that what is to be looked up is there.
+
+    RAISES (ValueError): Naming the table that is missing, and how to get it.
+    """
+    for attr in attrs:
+        if attr in LEXICAL and not vocab.lookups.has_table(LEXICAL[attr].table):
+            table = LEXICAL[attr].table
+            raise ValueError(
+                f"The attribute {attr} is read from the table '{table}' of vocab.lookups, and the "
+                f"pipeline has none. To train, install spacy-lookups-data and put into the config "
+                f'[initialize.lookups] @misc = "spacy.LookupsDataLoader.v1", lang = '
+                f'"{vocab.lang}", tables = ["{table}"]. A pipeline that was trained keeps its '
+                f"tables in its folder, in vocab/lookups.bin."
+            )
+
+
+def n_rows(attr: str) -> int:
+    """Rows that the table of an attribute needs."""
+    if attr == CASING:
+        return len(CASINGS)
+    if attr not in LEXICAL:
+        return HASHED_ROWS
+    return CLUSTER_ROWS if LEXICAL[attr].table == CLUSTERS else 2 - LEAST_LOG_PROBABILITY
+
+
+def rows_of_tokens(
+    attrs: Sequence[str], docs: List[Doc], texts: List[str], of_token: np.ndarray
+) -> np.ndarray:
+    """Rows of the attributes' tables, int64 [n_tokens, n_attributes].
+
+    attrs (Sequence[str]): The attributes.
+    docs (List[Doc]): The docs.
+    texts (List[str]): Their distinct words.
+    of_token (np.ndarray): Which of the words each token is.
+    """
+    columns = []
+    for attr in attrs:
+        if attr == CASING:
+            of_word = [CASINGS.index(casing_of(text)) for text in texts]
+            columns.append(np.array(of_word, dtype=np.int64)[of_token])
+        elif attr in LEXICAL:
+            of_word = _looked_up(LEXICAL[attr], docs[0].vocab, texts)
+            columns.append(np.array(of_word, dtype=np.int64)[of_token])
+        else:
+            values = np.concatenate([doc.to_array(attr) for doc in docs])
+            columns.append((values % HASHED_ROWS).astype(np.int64))
+    return np.stack(columns, 1) if columns else np.zeros((len(of_token), 0), dtype=np.int64)
+
+
+def casing_of(text: str) -> str:
+    """How a word is capitalised: one of CASINGS."""
+    if text.isdigit():
+        return "digits"
+    if DIGITS.search(text):
+        return "some digits"
+    if text.islower():
+        return "lower"
+    if text.isupper():
+        return "upper"
+    if text.istitle():
+        return "title"
+    return "mixed" if text.upper() != text.lower() else "other"
+
+
+def _looked_up(attr: Lexical, vocab: Vocab, texts: List[str]) -> List[int]:
+    """Row of each word, 0 where its form is not in the table."""
+    table = vocab.lookups.get_table(attr.table)
+    found = (table.get(attr.form(text)) for text in texts)
+    if attr.table == CLUSTERS:
+        # Words that are too rare for a cluster have 0 in the table
+        return [1 + cluster % (CLUSTER_ROWS - 1) if cluster else 0 for cluster in found]
+    return [0 if p is None else 1 - max(round(p), LEAST_LOG_PROBABILITY) for p in found]
