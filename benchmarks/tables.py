@@ -31,7 +31,9 @@ def accuracy() -> str:
     for path in sorted((HERE / "accuracy" / "results").glob("*.json")):
         result = json.loads(path.read_text())
         config = result["config"] or "spaCy's `ner`, accuracy config"
-        config = ", ".join([config, *result["pretrained"].values()])
+        looked_up = "initialize.lookups" in result.get("overrides", {})
+        besides = ["lookups"] * looked_up + ["calibrated"] * ("calibrated_threshold" in result)
+        config = ", ".join([config, *result["pretrained"].values(), *besides])
         n_runs = len(result["runs"])
         scores = [mean(result[key], n_runs) for key in ("dev_f", "test_f")]
         rows.append([result["dataset"], config, str(n_runs), *scores])

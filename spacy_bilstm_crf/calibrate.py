@@ -8,24 +8,27 @@ development data. The pipeline is saved with its calibration where it was, or in
 
 import argparse
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Tuple
 
 import spacy
 from spacy.tokens import Doc
 from spacy.training import Corpus
 
-from .distribution import Calibration
+from .calibration import Calibration
 from .pipeline import BiLSTMCRFEntityRecognizer
 
 
-def calibrate(pipeline: Path, data: Path, output: Path, component: str) -> Calibration:
-    """Fit the temperature and the entity bias of a component, and save its pipeline.
+def calibrate(
+    pipeline: Path, data: Path, output: Path, component: str
+) -> Tuple[Calibration, Tuple[str, ...]]:
+    """Fit the temperature and the labels' biases of a component, and save its pipeline.
 
     pipeline (Path): The pipeline's folder.
     data (Path): Annotated docs.
     output (Path): Where to save it.
     component (str): The component's name.
-    RETURNS (Calibration): The temperature and the bias.
+    RETURNS (Tuple[Calibration, Tuple[str, ...]]): The temperature and the biases, and the labels
+        that these are of.
     RAISES (ValueError): If the component is not one of ours or the data has no annotation.
     """
     nlp = spacy.load(pipeline)
@@ -44,7 +47,7 @@ def calibrate(pipeline: Path, data: Path, output: Path, component: str) -> Calib
         example.predicted = doc
     found = ner.calibrate(examples)
     nlp.to_disk(output)
-    return found
+    return found, ner.labels
 
 
 def main() -> None:
@@ -56,10 +59,11 @@ def main() -> None:
     parser.add_argument("--component", default="ner")
     arguments = parser.parse_args()
     output = arguments.output or arguments.pipeline
-    found = calibrate(arguments.pipeline, arguments.data, output, arguments.component)
+    found, labels = calibrate(arguments.pipeline, arguments.data, output, arguments.component)
+    biases = ", ".join(f"{label} {bias:.3f}" for label, bias in zip(labels, found.label_biases))
     print(
-        f"'{arguments.component}' has temperature {found.temperature:.3f} and entity bias "
-        f"{found.entity_bias:.3f}. Saved in {output}."
+        f"'{arguments.component}' has temperature {found.temperature:.3f} and the biases {biases}. "
+        f"Saved in {output}."
     )
 
 

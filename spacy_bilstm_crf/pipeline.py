@@ -18,8 +18,8 @@ from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 
 from . import prediction, tags
+from .calibration import Calibration
 from .confidence import scored_entities, set_scored_spans
-from .distribution import Calibration
 from .losses import EntityRate, annotation_loss, rehearsal_loss
 from .model import averaged_weights, check_tags
 from .potentials import Potentials

@@ -11,8 +11,8 @@ from spacy.training import Example
 from thinc.api import Model, NumpyOps
 
 from . import distribution
+from .calibration import Calibration, fit_calibration
 from .confidence import scored_entities
-from .distribution import Calibration, fit_calibration
 from .entities import Entity
 from .lattice import Mask
 from .losses import annotation_loss
@@ -92,16 +92,17 @@ class Uncertainty:
         return distribution.entropies(self.model, *self._distribution(list(docs)))
 
     def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
-        """Fit the temperature and the entity bias, on annotation not used in training.
+        """Fit the temperature and the labels' biases, on annotation not used in training.
 
-        They make the annotation most probable: see `distribution.fit_calibration`. The bias
-        changes which entities are found too: there are about as many of them as in the
+        They make the annotation most probable: see `calibration.fit_calibration`. The biases
+        change which entities are found too: there are about as many of each label as in the
         annotation. A model that is trained further has to be calibrated again.
 
         examples (Iterable[Example]): Held-out examples.
         batch_size (int): Number of docs that the network sees at once.
-        RETURNS (Calibration): The temperature that scores are divided by, and the bias added
-            to the score of a tagging for each entity; they are saved with the component.
+        RETURNS (Calibration): The temperature that scores are divided by, and what is added to
+            the score of a tagging for each entity of each label; they are saved with the
+            component.
         RAISES (ValueError): If no example is annotated.
         """
         examples = [
@@ -124,7 +125,7 @@ class Uncertainty:
         ]
         emissions = [doc for part in parts for doc in part.emissions]
         potentials = replace(parts[0], emissions=emissions)
-        found = fit_calibration(loss_and_gradient, potentials)
+        found = fit_calibration(loss_and_gradient, potentials, len(self.labels))
         self.cfg.update(found._asdict())
         return found
 

@@ -11,7 +11,7 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
-from spacy_bilstm_crf.distribution import Calibration
+from spacy_bilstm_crf.calibration import Calibration
 from spacy_bilstm_crf.shim import shim_of
 from spacy_bilstm_crf.tags import legal_tags, spans_of_tags
 
@@ -63,12 +63,18 @@ def with_sentences(nlp):
 DOCS = [plain, with_preset, with_unknown_preset, with_block, with_whitespace, with_sentences]
 
 
-def distribution(nlp, doc, calibration=(1.0, 0.0)):
+def bias_of_tags(ner, biases):
+    """What is added to each tag's score: an entity has one B or U."""
+    by_label = dict(zip(ner.labels, biases))
+    return [by_label.get(tag[2:], 0.0) * (tag[0] in "BU") for tag in ner.tags]
+
+
+def distribution(nlp, doc, calibration=(1.0, ())):
     """Probabilities of the taggings, as tags, that the doc's own annotation leaves possible."""
     ner = nlp.get_pipe("ner")
-    temperature, entity_bias = calibration
+    temperature, biases = calibration
     potentials = ner.model.predict([doc])
-    bias = [entity_bias * (tag[0] in "BU") for tag in ner.tags]
+    bias = bias_of_tags(ner, biases)
     oracle = Oracle(
         (potentials.emissions[0] / temperature + bias).tolist(),
         (potentials.transitions / temperature).tolist(),
@@ -118,7 +124,7 @@ def span_probabilities(oracle, labels):
     return {span: math.fsum(parts) for span, parts in found.items()}
 
 
-@pytest.fixture(params=[(1.0, 0.0), (2.5, 0.0), (0.7, -0.5)])
+@pytest.fixture(params=[(1.0, ()), (2.5, ()), (0.7, (-0.5, 0.8)), (1.0, (1.2,))])
 def calibration(unsure, request):
     ner = unsure.get_pipe("ner")
     ner.cfg.update(Calibration(*request.param)._asdict())
@@ -303,12 +309,13 @@ def test_an_extension_of_the_users_is_left_alone():
 
 def objective(ner, examples, calibration):
     """-log P(annotation) of all docs together and the prior's share, by their definitions."""
-    temperature, entity_bias = calibration
+    temperature, biases = calibration
     potentials = ner.model.predict([eg.predicted for eg in examples]).scaled(1 / temperature)
     for doc in potentials.emissions:
-        doc += [entity_bias * (tag[0] in "BU") for tag in ner.tags]
+        doc += bias_of_tags(ner, biases)
     mean = ner.get_loss(examples, potentials)[0]
-    return len(examples) * mean + math.log(temperature) ** 2 / 2 + entity_bias**2 / 2
+    of_the_prior = math.log(temperature) ** 2 + sum(bias**2 for bias in biases)
+    return len(examples) * mean + of_the_prior / 2
 
 
 @pytest.fixture(scope="module")
@@ -328,24 +335,26 @@ def test_calibration_makes_the_annotation_most_probable(trained, tmp_path):
     ner = trained.get_pipe("ner")
     held_out = examples_for(trained, HELD_OUT)
     found = ner.calibrate(held_out, batch_size=1)
-    assert found == (ner.cfg["temperature"], ner.cfg["entity_bias"])
+    assert found == (ner.cfg["temperature"], ner.cfg["label_biases"])
     least = objective(ner, held_out, found)
-    for factor, shift in [(0.9, 0.0), (1.1, 0.0), (1.0, -0.1), (1.0, 0.1), (1.05, 0.05)]:
-        other = (factor * found.temperature, found.entity_bias + shift)
-        assert objective(ner, held_out, other) > least
+    for factor, *shifts in [(0.9, 0, 0), (1.1, 0, 0), (1, -0.1, 0), (1, 0, 0.1), (1.05, 0.1, -0.1)]:
+        biases = [bias + shift for bias, shift in zip(found.label_biases, shifts)]
+        assert objective(ner, held_out, (factor * found.temperature, biases)) > least
     trained.to_disk(tmp_path)
     loaded = spacy.load(tmp_path).get_pipe("ner").cfg
-    assert (loaded["temperature"], loaded["entity_bias"]) == pytest.approx(found)
+    assert loaded["temperature"] == pytest.approx(found.temperature)
+    assert loaded["label_biases"] == pytest.approx(found.label_biases)
 
 
-def test_calibration_expects_as_many_entities_as_are_annotated(trained):
+def test_calibration_expects_as_many_entities_of_a_label_as_are_annotated(trained):
     ner = trained.get_pipe("ner")
     held_out = 50 * examples_for(trained, HELD_OUT)
     found = ner.calibrate(held_out)
-    starts = [i for i, tag in enumerate(ner.tags) if tag[0] in "BU"]
     marginals = ner.token_probabilities([eg.predicted for eg in held_out])
-    expected = sum(doc[:, starts].sum() for doc in marginals)
-    assert expected == pytest.approx(150 - found.entity_bias, abs=0.1)  # the prior's pull
+    for label, bias, annotated in zip(ner.labels, found.label_biases, (100, 50)):
+        starts = [i for i, tag in enumerate(ner.tags) if tag in (f"B-{label}", f"U-{label}")]
+        expected = sum(doc[:, starts].sum() for doc in marginals)
+        assert expected == pytest.approx(annotated - bias, abs=0.1)  # the prior's pull
 
 
 @pytest.mark.parametrize(
@@ -358,7 +367,7 @@ def test_calibration_expects_as_many_entities_as_are_annotated(trained):
 def test_calibration_is_finite(trained, held_out):
     found = trained.get_pipe("ner").calibrate(50 * examples_for(trained, held_out))
     assert 0.05 < found.temperature < 20.0
-    assert abs(found.entity_bias) < 20.0
+    assert max(map(abs, found.label_biases)) < 20.0
 
 
 def test_calibration_ends_with_the_weights():
@@ -367,7 +376,7 @@ def test_calibration_ends_with_the_weights():
     examples = examples_for(nlp, HELD_OUT)
     assert ner.calibrate(examples) != Calibration()
     nlp.initialize(lambda: examples)
-    assert (ner.cfg["temperature"], ner.cfg["entity_bias"]) == Calibration()
+    assert (ner.cfg["temperature"], ner.cfg["label_biases"]) == Calibration()
 
 
 def test_calibration_needs_annotation():

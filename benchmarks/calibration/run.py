@@ -36,7 +36,7 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import load_config
 
-from spacy_bilstm_crf.distribution import Calibration
+from spacy_bilstm_crf.calibration import Calibration
 from spacy_bilstm_crf.tags import tags_of_span
 
 ROOT = Path(__file__).parent.parent.parent
