@@ -26,7 +26,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import matplotlib
 import numpy as np
@@ -75,6 +75,12 @@ def judged(found: List[Found], examples: List[Example]) -> Scored:
             scores.append(score)
             right.append(span in gold)
     return Scored(np.array(scores), np.array(right), n_gold)
+
+
+def together(parts: Sequence[Scored]) -> Scored:
+    """What was found in several parts of the data."""
+    scores, right, n_gold = zip(*parts)
+    return Scored(np.concatenate(scores), np.concatenate(right), sum(n_gold))
 
 
 def reliability(scored: Scored) -> List[Dict[str, float]]:
@@ -179,27 +185,25 @@ def of_ours(nlp: Language, examples: List[Example]) -> List[Dict[str, Any]]:
     calibrations = [ner.calibrate(half) for half in halves]
     results = []
     for name in ("ours", "ours, calibrated", "softmax over emissions"):
-        entities: List[Found] = []
-        candidates: List[Found] = []
+        of_halves = []
         for half, fitted_on_the_other in zip(halves, reversed(calibrations)):
             docs = [example.predicted for example in half]
             calibration = fitted_on_the_other if "calibrated" in name else Calibration()
             ner.cfg.update(calibration._asdict())
             found, likely = found_by_ours(nlp, docs)
-            entities += emission_scores(nlp, docs, found) if "softmax" in name else found
-            candidates += likely
-        both = [example for half in halves for example in half]
-        others = None if "softmax" in name else judged(candidates, both)
-        results.append(measured(name, judged(entities, both), others))
-    results[1]["calibrations"] = [calibration._asdict() for calibration in calibrations]
-    # One half's error with the other half's calibration
-    for i, half in enumerate(halves):
-        ner.cfg.update(calibrations[1 - i]._asdict())
-        found, likely = found_by_ours(nlp, [example.predicted for example in half])
-        for name, spans in (("entities", found), ("candidates", likely)):
-            scored = judged(spans, half)
-            results[1][f"ece_{name}_half_{i}"] = calibration_error(scored)
-            results[1][f"ece_{name}_half_{i}_by_chance"] = error_of_chance(scored)
+            if "softmax" in name:
+                found = emission_scores(nlp, docs, found)
+            of_halves.append((judged(found, half), judged(likely, half)))
+        entities, candidates = (together(parts) for parts in zip(*of_halves))
+        result = measured(name, entities, None if "softmax" in name else candidates)
+        if "calibrated" in name:
+            result["calibrations"] = [each._asdict() for each in calibrations]
+            # One half's error with the other half's calibration
+            for i, of_half in enumerate(of_halves):
+                for what, scored in zip(("entities", "candidates"), of_half):
+                    result[f"ece_{what}_half_{i}"] = calibration_error(scored)
+                    result[f"ece_{what}_half_{i}_by_chance"] = error_of_chance(scored)
+        results.append(result)
     return results
 
 
