@@ -23,6 +23,9 @@ $(VENV)/installed: requirements.txt requirements-dev.txt setup.cfg pyproject.tom
 
 install: $(VENV)/installed ## Set up the virtual environment in .venv
 
+# A second thread hardly helps so small a model, and where something else keeps a core busy,
+# threads that wait for one another are many times slower than one
+train: export OMP_NUM_THREADS ?= 1
 train: install ## Train, evaluate and package on the shipped corpus, and show the result
 	$(RUN) python -m spacy project run all . $(PROJECT_VARS)
 	$(RUN) python -m spacy project run show . $(PROJECT_VARS) --force
