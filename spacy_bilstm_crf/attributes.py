@@ -1,7 +1,7 @@
 """Attributes of tokens, as rows of the tables that embed them."""
 
 import re
-from typing import Callable, Dict, List, NamedTuple, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
 import numpy as np
 from spacy.attrs import IDS
@@ -18,7 +18,6 @@ HASHED_ROWS = 2000
 CLUSTER_ROWS = 5000
 # Log-probabilities are rounded to whole nats; spaCy's tables have none below -20
 LEAST_LOG_PROBABILITY = -30
-PROBS, CLUSTERS = "lexeme_prob", "lexeme_cluster"
 FORMS: Dict[str, Callable[[str], str]] = {
     "": str,
     "LOWER_": str.lower,
@@ -27,16 +26,37 @@ FORMS: Dict[str, Callable[[str], str]] = {
 }
 
 
-class Lexical(NamedTuple):
-    """What a table of `vocab.lookups` says about one form of a word, as `Lexeme` names it."""
+class Table(NamedTuple):
+    """A table of `vocab.lookups`, and how what it says of a word is embedded."""
 
-    table: str
+    name: str
+    n_rows: int
+    row_of: Callable[[Any], int]  # row 0 is that of words that are not in the table
+
+
+def _row_of_probability(logarithm: float) -> int:
+    return 1 - max(round(logarithm), LEAST_LOG_PROBABILITY)
+
+
+def _row_of_cluster(cluster: int) -> int:
+    # Words that are too rare for a cluster have 0 in the table
+    return 1 + cluster % (CLUSTER_ROWS - 1) if cluster else 0
+
+
+class Lexical(NamedTuple):
+    """What a table says about one form of a word, as `Lexeme` names it."""
+
+    table: Table
     form: Callable[[str], str]
 
 
+TABLES = {
+    "PROB": Table("lexeme_prob", 2 - LEAST_LOG_PROBABILITY, _row_of_probability),
+    "CLUSTER": Table("lexeme_cluster", CLUSTER_ROWS, _row_of_cluster),
+}
 LEXICAL: Dict[str, Lexical] = {
     f"{form}{name}": Lexical(table, written)
-    for name, table in (("PROB", PROBS), ("CLUSTER", CLUSTERS))
+    for name, table in TABLES.items()
     for form, written in FORMS.items()
 }
 
@@ -57,8 +77,8 @@ def check_tables(attrs: Sequence[str], vocab: Vocab) -> None:
     RAISES (ValueError): Naming the table that is missing, and how to get it.
     """
     for attr in attrs:
-        if attr in LEXICAL and not vocab.lookups.has_table(LEXICAL[attr].table):
-            table = LEXICAL[attr].table
+        if attr in LEXICAL and not vocab.lookups.has_table(LEXICAL[attr].table.name):
+            table = LEXICAL[attr].table.name
             raise ValueError(
                 f"The attribute {attr} is read from the table '{table}' of vocab.lookups, and the "
                 f"pipeline has none. To train, install spacy-lookups-data and put into the config "
@@ -72,9 +92,7 @@ def n_rows(attr: str) -> int:
     """Rows that the table of an attribute needs."""
     if attr == CASING:
         return len(CASINGS)
-    if attr not in LEXICAL:
-        return HASHED_ROWS
-    return CLUSTER_ROWS if LEXICAL[attr].table == CLUSTERS else 2 - LEAST_LOG_PROBABILITY
+    return LEXICAL[attr].table.n_rows if attr in LEXICAL else HASHED_ROWS
 
 
 def rows_of_tokens(
@@ -118,9 +136,6 @@ def casing_of(text: str) -> str:
 
 def _looked_up(attr: Lexical, vocab: Vocab, texts: List[str]) -> List[int]:
     """Row of each word, 0 where its form is not in the table."""
-    table = vocab.lookups.get_table(attr.table)
+    table, row_of = vocab.lookups.get_table(attr.table.name), attr.table.row_of
     found = (table.get(attr.form(text)) for text in texts)
-    if attr.table == CLUSTERS:
-        # Words that are too rare for a cluster have 0 in the table
-        return [1 + cluster % (CLUSTER_ROWS - 1) if cluster else 0 for cluster in found]
-    return [0 if p is None else 1 - max(round(p), LEAST_LOG_PROBABILITY) for p in found]
+    return [0 if value is None else row_of(value) for value in found]

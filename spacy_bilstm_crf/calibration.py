@@ -62,8 +62,9 @@ def fit_calibration(
         return Calibration(math.exp(-logarithm), tuple(biases))
 
     def objective() -> float:
-        loss, gradient = loss_and_gradient(calibration().applied(potentials))
-        by_logarithm = gradient.dot(potentials) / calibration().temperature
+        now = calibration()
+        loss, gradient = loss_and_gradient(now.applied(potentials))
+        by_logarithm = gradient.dot(potentials) / now.temperature
         by_tag: Any = sum(doc.sum(axis=0) for doc in gradient.emissions)
         by_bias = sum(by_tag[columns] for columns in STARTS_OF_ENTITIES)
         point.grad = torch.tensor([by_logarithm, *by_bias.tolist()], dtype=torch.float64) + point

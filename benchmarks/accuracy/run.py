@@ -26,10 +26,12 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import spacy
 from spacy.training import Corpus
+
+from spacy_bilstm_crf.calibrate import calibrate
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -152,18 +154,14 @@ def train(
     return name / "model-best"
 
 
-def calibrate(model: Path, data: Path, threshold: float) -> None:
-    """Calibrate a pipeline on the development part, and set the threshold that goes with that."""
-    nlp = spacy.load(model)
-    ner = nlp.get_pipe("ner")
-    ner.calibrate(Corpus(data / "dev")(nlp))
-    ner.cfg["threshold"] = threshold
-    nlp.to_disk(model)
+def scored(model: Path, data: Path, threshold: Optional[float]) -> Dict[str, float]:
+    """Precision, recall and F of a model on each part of the data, in percent.
 
-
-def scored(model: Path, data: Path) -> Dict[str, float]:
-    """Precision, recall and F of a model on each part of the data, in percent."""
+    threshold (Optional[float]): Takes the place of the threshold it was trained with.
+    """
     nlp = spacy.load(model)
+    if threshold is not None:
+        nlp.get_pipe("ner").cfg["threshold"] = threshold
     found = {}
     for part in ("dev", "test"):
         scores = nlp.evaluate(list(Corpus(data / part)(nlp)), batch_size=64)
@@ -176,8 +174,9 @@ def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path
     """Train and score one seed."""
     data, name = ROOT / "corpus" / row["dataset"], folder / f"seed{seed}"
     model = train(config_path(row, folder), data, seed, paths, row.get("overrides", {}), name)
-    if "calibrated_threshold" in row:
-        calibrate(model, data, row["calibrated_threshold"])
+    threshold = row.get("calibrated_threshold")
+    if threshold is not None:
+        calibrate(model, data / "dev", model, "ner")
     log = name.with_suffix(".jsonl").read_text()
     curve = [
         {
@@ -194,7 +193,7 @@ def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path
         "seed": seed,
         "best_step": best["step"],
         "best_epoch": best["epoch"],
-        **scored(model, data),
+        **scored(model, data, threshold),
         "curve": curve,
     }
 
