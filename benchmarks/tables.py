@@ -7,8 +7,9 @@ Each table stands between two markers; results are the JSON files that the bench
 
 import json
 import re
+import statistics
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -44,6 +45,68 @@ def mean(summary: Dict[str, float], n_runs: int, digits: int = 1) -> str:
     """A mean with its standard deviation, where there is one."""
     deviation = f" ± {summary['sd']:.{digits}f}" if n_runs > 1 else ""
     return f"{summary['mean']:.{digits}f}{deviation}"
+
+
+def by_cell(system: str) -> Dict[Tuple[str, int], List[Dict[str, Any]]]:
+    """Runs of a system of the data size benchmark, by data set and number of sentences."""
+    path = HERE / "data_size" / "results" / f"{system}.json"
+    cells: Dict[Tuple[str, int], List[Dict[str, Any]]] = {}
+    for run in json.loads(path.read_text())["runs"] if path.exists() else []:
+        cells.setdefault((run["dataset"], run["size"]), []).append(run)
+    return cells
+
+
+def sized(cell: Tuple[str, int], runs: List[Dict[str, Any]]) -> List[str]:
+    """The first columns of a row: data set and sentences."""
+    return [cell[0], f"{runs[0]['sentences']:,}" + ("" if cell[1] else ", all")]
+
+
+def spread(runs: List[Dict[str, Any]], key: str) -> str:
+    """Mean and deviation of a score, and how many seeds there are if not three."""
+    values = [run[key] for run in runs]
+    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
+    summary = {"mean": statistics.mean(values), "sd": deviation}
+    seeds = "" if len(values) == 3 else f" ({len(values)} seed{'s' * (len(values) > 1)})"
+    return mean(summary, len(values)) + seeds
+
+
+def share_of_time(runs: List[Dict[str, Any]], others: List[Dict[str, Any]]) -> str:
+    """Processor time of the runs, as a share of the others', in percent."""
+    seconds, of_others = (statistics.mean(r["cpu_seconds"] for r in rs) for rs in (runs, others))
+    return f"{100 * seconds / of_others:.0f} %"
+
+
+def data_size() -> str:
+    """What init-config writes against the stock ner, without vectors, by the amount of data."""
+    rows = [["data", "sentences", "`ner`, dev F", "ours, dev F", "`ner`, test F", "ours, test F"]]
+    rows[0].append("time, of `ner`'s")
+    stock = by_cell("ner")
+    for cell, ours in sorted(by_cell("init-config").items(), key=order):
+        if cell in stock:
+            scores = [
+                spread(runs, key) for key in ("dev_f", "test_f") for runs in (stock[cell], ours)
+            ]
+            rows.append([*sized(cell, ours), *scores, share_of_time(ours, stock[cell])])
+    return markdown(*rows)
+
+
+def length() -> str:
+    """What init-config's number of steps costs against 21,000, by the amount of data."""
+    rows = [["data", "sentences", "steps", "dev F", "dev F, 21,000 steps", "time, of theirs"]]
+    ours = by_cell("init-config")
+    for cell, longer in sorted(by_cell("steps-21000").items(), key=order):
+        seeds = {run["seed"] for run in longer}
+        runs = [run for run in ours[cell] if run["seed"] in seeds]
+        scores = [spread(runs, "dev_f"), spread(longer, "dev_f")]
+        steps = f"{runs[0]['steps']:,}"
+        rows.append([*sized(cell, runs), steps, *scores, share_of_time(runs, longer)])
+    return markdown(*rows)
+
+
+def order(item: Tuple[Tuple[str, int], Any]) -> Tuple[str, float]:
+    """Rows by data set, the whole of each last."""
+    (dataset, size), _ = item
+    return dataset, size or float("inf")
 
 
 def calibration() -> str:
@@ -164,6 +227,8 @@ def profile() -> str:
 
 TABLES = {
     "accuracy": accuracy,
+    "data_size": data_size,
+    "length": length,
     "calibration": calibration,
     "partial": partial,
     "crf": crf,

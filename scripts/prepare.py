@@ -63,6 +63,18 @@ def prepare_sec_filings(assets: Path, out: Path) -> None:
     write(read(assets / "FIN3.txt"), out / "test/sec-filings.conll")
 
 
+def prepare_german_ler(assets: Path, out: Path) -> None:
+    """The train file is large: nine tenths of the dev file are enough to train on."""
+    sentences = [
+        sentence.splitlines()
+        for sentence in "\n".join(read(assets / "ler_dev.conll")[0]).split("\n\n")
+    ]
+    n_train = len(sentences) * 9 // 10
+    write(sentences[:n_train], out / "train/german-ler.conll")
+    write(sentences[n_train:], out / "dev/german-ler.conll")
+    write(read(assets / "ler_test.conll"), out / "test/german-ler.conll")
+
+
 def prepare_conll2003(assets: Path, out: Path) -> None:
     """Under the Reuters licence: whoever has the three files puts them into the assets."""
     for part, name in (("train", "train"), ("dev", "testa"), ("test", "testb")):
@@ -74,6 +86,7 @@ DATASETS: Dict[str, Callable[[Path, Path], None]] = {
     "wnut17": prepare_wnut17,
     "ncbi-disease": prepare_ncbi_disease,
     "sec-filings": prepare_sec_filings,
+    "german-ler": prepare_german_ler,
     "conll2003": prepare_conll2003,
 }
 

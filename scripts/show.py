@@ -1,50 +1,86 @@
-"""Print a trained pipeline's scores and some test sentences with their entities marked.
+"""Print a trained pipeline's scores, and test sentences with their entities marked.
 
-python scripts/show.py MODEL_FOLDER TEST_CORPUS METRICS_JSON
+    python scripts/show.py DATASET MODEL_FOLDER TEST_CORPUS METRICS_JSON
+
+Beside the scores stand those of spaCy's own `ner` on the same data, where benchmarks/data_size has
+them. Each entity has its probability behind its label.
 """
 
-import sys
+from pathlib import Path
+from statistics import mean
+from typing import Any, Dict, List, Optional
 
 import spacy
 import srsly
-from spacy.tokens import Doc
+import typer
+from spacy.tokens import Doc, Span
 from spacy.training import Corpus
 from wasabi import color, msg, table
 
-N_SENTENCES = 8
+STOCK = Path(__file__).parent.parent / "benchmarks" / "data_size" / "results" / "ner.json"
+N_SENTENCES_A_FILE = 2
 
 
-def mark(doc: Doc) -> str:
-    """The text with each entity in brackets, followed by its label."""
+def stock_scores(dataset: str) -> Optional[Dict[str, float]]:
+    """Test scores of the stock `ner` on the whole data set, the mean over its seeds."""
+    runs = srsly.read_json(STOCK)["runs"] if STOCK.exists() else []
+    whole = [run for run in runs if run["dataset"] == dataset and run["size"] == 0]
+    return {key: mean(run[f"test_{key}"] for run in whole) for key in "prf"} if whole else None
+
+
+def print_scores(dataset: str, metrics: Dict[str, Any]) -> None:
+    """A table: all entities, each label, and the stock `ner`."""
+    rows = [("all", *(100 * metrics[f"ents_{key}"] for key in "prf"))]
+    for label, scores in sorted(metrics["ents_per_type"].items()):
+        rows.append((label, *(100 * scores[key] for key in "prf")))
+    stock = stock_scores(dataset)
+    if stock is not None:
+        rows.append(("spaCy's ner *", *(stock[key] for key in "prf")))
+    data = [(name, *(f"{value:.1f}" for value in values)) for name, *values in rows]
+    msg.divider("Test scores")
+    print(table(data, header=("", "P", "R", "F"), aligns=("l", "r", "r", "r"), divider=True))
+    if stock is not None:
+        print("* on all labels: efficiency config, no vectors, mean of its seeds (benchmarks/)")
+
+
+def marked(doc: Doc) -> str:
+    """The text with each entity in brackets, followed by its label and probability."""
     parts = []
     position = 0
     for ent in doc.ents:
         parts.append(doc.text[position : ent.start_char])
-        parts.append(color(f"[{ent.text} {ent.label_}]", fg=16, bg="cyan", bold=True))
+        name = f"[{ent.text} {ent.label_} {ent._.confidence:.2f}]"
+        parts.append(color(name, fg=16, bg="cyan", bold=True))
         position = ent.end_char
     return "".join([*parts, doc.text[position:]])
 
 
-def main(model: str, corpus: str, metrics: str) -> None:
-    """Print the scores in the JSON file, then sentences spread over the corpus."""
-    scores = srsly.read_json(metrics)
-    rows = [("all", scores["ents_p"], scores["ents_r"], scores["ents_f"])]
-    rows += [(name, s["p"], s["r"], s["f"]) for name, s in sorted(scores["ents_per_type"].items())]
-    msg.divider("Test scores")
-    percent = [(name, *(f"{100 * value:.1f}" for value in values)) for name, *values in rows]
-    print(table(percent, header=("", "P", "R", "F"), aligns=("l", "r", "r", "r"), divider=True))
+def spread(sentences: List[Span]) -> List[Span]:
+    """A few of the sentences with more than one entity, from all over them."""
+    full = [sentence for sentence in sentences if len(sentence.ents) > 1]
+    return full[:: max(1, len(full) // N_SENTENCES_A_FILE)][:N_SENTENCES_A_FILE]
 
+
+def main(dataset: str, model: Path, corpus: Path, metrics: Path) -> None:
+    """Print the scores in the JSON file, sentences of each file of the corpus, what to do next."""
+    print_scores(dataset, srsly.read_json(metrics))
     nlp = spacy.load(model)
-    references = (eg.reference for eg in Corpus(corpus)(nlp))
-    sentences = [sent for doc in references for sent in doc.sents if len(sent.ents) >= 2]
-    chosen = sentences[:: max(1, len(sentences) // N_SENTENCES)][:N_SENTENCES]
-    msg.divider("Test sentences, with the entities that were found")
-    for sentence in chosen:
-        words = [token.text for token in sentence]
-        print(f"- {mark(nlp(Doc(nlp.vocab, words=words)))}\n")
+    msg.divider("Test sentences: [entity LABEL probability]")
+    for path in sorted(corpus.glob("*.spacy")):
+        docs = (example.reference for example in Corpus(path)(nlp))
+        print(f"{path.stem}:")
+        for sentence in spread([sentence for doc in docs for sentence in doc.sents]):
+            words = [token.text for token in sentence]
+            spaces = [bool(token.whitespace_) for token in sentence]
+            print(f"- {marked(nlp(Doc(nlp.vocab, words=words, spaces=spaces)))}")
+        print()
+    msg.divider("Next")
+    print(f"The pipeline is {model}; packages/{dataset} has a wheel of it. Use it:\n")
+    print(f'  import spacy\n  nlp = spacy.load("{model}")\n  print(nlp("...").ents)\n')
+    print("Train your own, with entities in train.spacy and dev.spacy:\n")
+    print("  python -m spacy bilstm-crf init-config my.cfg --train train.spacy --dev dev.spacy")
+    print("  python -m spacy train my.cfg --output my_training")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    typer.run(main)

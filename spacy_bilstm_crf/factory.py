@@ -15,18 +15,24 @@ default_model_config = """
 hidden_width = 128
 depth = 1
 dropout = null
-locked_dropout = true
+locked_dropout = false
 mixed_precision = false
 learn_rate_factor = 1.0
 window = 1000
 overlap = 100
 
 [model.tok2vec]
-@architectures = "spacy.MultiHashEmbed.v2"
-width = 128
-attrs = ["NORM", "PREFIX", "SUFFIX", "SHAPE"]
-rows = [5000, 1000, 2500, 2500]
-include_static_vectors = false
+@architectures = "spacy-bilstm-crf.CharCNNEmbed.v1"
+width = 100
+char_width = 30
+filters = 50
+window = 3
+lower = true
+zero_digits = true
+casing = true
+attrs = []
+attr_width = 16
+max_chars = 40
 """
 DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
 

@@ -56,7 +56,7 @@ def words_of_docs(
     orths = np.concatenate([doc.to_array("ORTH") for doc in docs])
     distinct, of_token = np.unique(orths, return_inverse=True)
     texts = [vocab.strings[int(orth)] for orth in distinct]
-    forms = [_form(text, settings) for text in texts]
+    forms = [form_of(text, settings["lower"], settings["zero_digits"]) for text in texts]
     if is_train:
         _learn_words(network, counts, vocab, docs, texts, forms, of_token)
     row_of = _rows(network, counts)
@@ -67,7 +67,7 @@ def words_of_docs(
         if is_train and row >= 0 and counts[form] == 1 and torch.rand(()) < SINGLETON_DROPOUT:
             row = -1  # as if it were not in the training data
         if row < 0:
-            vector = _pretrained(vocab, text, form)
+            vector = pretrained_vector(vocab, text, form)
             if vector is not None:
                 row = -2 - len(static)
                 static.append(vector)
@@ -95,7 +95,7 @@ def _learn_words(
     """Give words that are new in training a row, and count words, each doc once."""
     for text, form in zip(texts, forms):
         if form not in counts:
-            vector = _pretrained(vocab, text, form)
+            vector = pretrained_vector(vocab, text, form)
             network.set_row(len(counts), None if vector is None else torch.from_numpy(vector))
             counts[form] = 0
     start = 0
@@ -116,13 +116,14 @@ def _rows(network: Network, counts: Dict[str, int]) -> Dict[str, int]:
     return network.row_of
 
 
-def _form(text: str, settings: Dict[str, Any]) -> str:
-    if settings["lower"]:
+def form_of(text: str, lower: bool = True, zero_digits: bool = True) -> str:
+    """What a word is looked up as in the table of words."""
+    if lower:
         text = text.lower()
-    return DIGITS.sub("0", text) if settings["zero_digits"] else text
+    return DIGITS.sub("0", text) if zero_digits else text
 
 
-def _pretrained(vocab: Vocab, text: str, form: str) -> Optional[np.ndarray]:
+def pretrained_vector(vocab: Vocab, text: str, form: str) -> Optional[np.ndarray]:
     """The pretrained vector of a word, None if there is nothing that comes near.
 
     As it is written, in lower case, its form; where the vectors were made from other tokens,

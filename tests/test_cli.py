@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ SMALL = [
 
 
 def spacy_command(*arguments, exit_codes=(0,)):
+    spacy.util.registry.cli.get_all()  # imports the commands of other packages, as spaCy's own does
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code in exit_codes, f"{result.output}\n{result.exception!r}"
     return result.output
@@ -133,6 +135,22 @@ def test_lookups_as_the_readme_has_them(paths, tmp_path):
     docs = [Doc(nlp.vocab, words=[word]) for word in ("toronto", "zorozto")]
     toronto, unknown = ner.emissions(docs)
     assert (toronto != unknown).any()
+
+
+def test_from_ones_own_data_to_a_pipeline_as_the_readme_has_it(corpus, tmp_path, monkeypatch):
+    block = README.split("## From your own data")[1].split("```bash\n")[1].split("```")[0]
+    commands = [shlex.split(line)[3:] for line in block.splitlines()]
+    assert [command[0] for command in commands] == ["init", "bilstm-crf", "train"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    for name in ("train", "dev"):
+        shutil.copy(corpus, tmp_path / f"{name}.spacy")
+    short = ["--training.max_steps=40", "--training.eval_frequency=20"]
+    for command in commands:
+        spacy_command(*command, *(short if command[0] == "train" else []))
+    nlp = spacy.load(tmp_path / "training" / "model-best")
+    assert nlp.vocab.vectors.shape == (20_000, 100)
+    assert entities(nlp("I like London and Berlin."))
 
 
 def test_debug_config(paths):

@@ -1,5 +1,6 @@
 """The project: its data sets, their conversion, and what project.yml says of them."""
 
+import gzip
 import hashlib
 import shutil
 import subprocess
@@ -138,6 +139,38 @@ def test_the_readme_names_every_data_set_and_variable():
     assert set(PROJECT["workflows"]["all"]) <= {command["name"] for command in PROJECT["commands"]}
 
 
+def test_the_shipped_vectors_are_those_of_their_readme(tmp_path):
+    (command,) = (command for command in PROJECT["commands"] if command["name"] == "vectors")
+    (path,) = command["deps"]
+    readme = (ROOT / "assets/vectors/README.md").read_text(encoding="utf8")
+    assert hashlib.md5((ROOT / path).read_bytes()).hexdigest() in readme
+    spacy_command("init", "vectors", "en", ROOT / path, tmp_path, "--attr", "LOWER")
+    vocab = spacy.load(tmp_path).vocab
+    assert vocab.vectors.shape == (20_000, 100)
+    london, paris, of = (vocab[word].vector for word in ("london", "paris", "of"))
+    assert london @ paris > london @ of
+
+
+def test_vectors_are_cut_to_their_first_words(tmp_path):
+    source, out = tmp_path / "source.txt", tmp_path / "cut.txt.gz"
+    rows = ["the 0.12345 -1.00049", "of 0.5 2", "in 1 1"]
+    script = [sys.executable, ROOT / "scripts/cut_vectors.py"]
+    for lines in (rows, ["3 2", *rows]):  # with and without a line of sizes
+        source.write_text("\n".join(lines) + "\n", encoding="utf8")
+        subprocess.run([*script, source, "2", out], check=True)
+        text = gzip.decompress(out.read_bytes()).decode("utf8")
+        assert text == "2 2\nthe 0.123 -1\nof 0.5 2\n"
+    done = subprocess.run([*script, source, "9", out], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "3 words, fewer than 9" in done.stderr
+
+
+def test_quiet_prints_of_a_failure_alone():
+    quiet = [sys.executable, ROOT / "scripts/quiet.py", sys.executable, "-c"]
+    for code, rc, printed in (("print('pages')", 0, ""), ("print('pages'); exit(3)", 3, "pages\n")):
+        done = subprocess.run([*quiet, code], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (rc, printed)
+
+
 downloaded = pytest.mark.parametrize(
     "dataset, n_docs, n_entities",
     [
@@ -154,6 +187,15 @@ def test_downloaded_data_sets_convert_whole(dataset, n_docs, n_entities, tmp_pat
     docs = convert(dataset, SHARED / dataset, tmp_path)
     assert tuple(len(docs[split]) for split in SPLITS) == n_docs
     assert tuple(sum(len(doc.ents) for doc in docs[split]) for split in SPLITS) == n_entities
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not SHARED.exists(), reason="needs the data sets in ../shared/data")
+def test_german_ler_trains_on_nine_tenths_of_its_dev_file(tmp_path):
+    docs = convert("german-ler", SHARED / "german-ler", tmp_path)
+    assert tuple(len(docs[split]) for split in SPLITS) == (5999, 667, 6673)
+    assert len({ent.label_ for doc in docs["train"] for ent in doc.ents}) == 19
+    assert not any("\r" in token.text for doc in docs["dev"] for token in doc)
 
 
 @pytest.mark.data

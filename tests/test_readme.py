@@ -31,9 +31,9 @@ def test_python_snippets_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     assert all(0.0 < float(probability) <= 1.0 for _, probability in probable)
     spans = [span for span, _ in probable]
     assert spans[:2] == ["London PLACE", "1833 DATE"]
-    assert "Babbage PERSON" in spans[2:-3]  # candidates
+    assert "Charles Babbage PERSON" in spans[2:-3]  # candidates
     assert all(span.startswith("[") for span in spans[-3:])  # taggings
-    assert printed[-1] == "(6, 13)"
+    assert printed[-1] == "(7, 13)"
 
 
 def test_the_config_block_is_the_shipped_one_and_the_default():

@@ -1,0 +1,129 @@
+"""What a corpus holds: the counts that the settings of a training are chosen by."""
+
+from collections import Counter
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional
+
+import spacy.lang
+from spacy import util
+from spacy.attrs import ENT_IOB
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
+
+from .app import InputError
+
+MISSING, INSIDE, OUTSIDE, BEGIN = range(4)  # values of ENT_IOB
+# Of the words of running text, 45 to 50 % are stop words of its language and up to 16 % those of
+# another (the English and German data sets of the project)
+STOP_WORDS_OF_TEXT = 0.2
+LEAST_STOP_WORDS = 5
+
+
+class Survey(NamedTuple):
+    """Counts of a corpus."""
+
+    n_docs: int
+    n_sentences: int  # a doc without sentence boundaries counts as one
+    n_tokens: int
+    n_longest: int  # tokens of the longest doc
+    n_of_label: Dict[str, int]  # entities of each label
+    n_inside: int  # tokens in entities
+    n_outside: int  # tokens known to be in none
+    n_missing: int  # tokens of which nothing is known
+    n_repeated: int  # docs whose words are those of an earlier doc
+
+    @property
+    def n_entities(self) -> int:
+        """Entities of all labels."""
+        return sum(self.n_of_label.values())
+
+
+def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
+    """All docs of a `.spacy` file, or of such files in a folder and in its folders.
+
+    RAISES (InputError): If there is no such path, no such file in it, or if one is damaged.
+    """
+    if not path.exists():
+        raise InputError(
+            f"There is no file or folder {path}. Name a .spacy file, as `spacy convert` writes it."
+        )
+    files = sorted(path.rglob("*.spacy")) if path.is_dir() else [path]
+    if not files or files[0].suffix != ".spacy":
+        raise InputError(
+            f"{path} holds no .spacy file. Convert the data first, as in: "
+            f"python -m spacy convert data.conll . --converter conll"
+        )
+    docs: List[Doc] = []
+    for file in files:
+        try:
+            docs += DocBin().from_disk(file).get_docs(vocab)
+        except Exception as error:  # zlib, msgpack and spaCy each have their own
+            raise InputError(
+                f"{file} is damaged or no .spacy file ({type(error).__name__}): convert the data "
+                f"again with `spacy convert`."
+            ) from error
+    return docs
+
+
+def survey(docs: Iterable[Doc]) -> Survey:
+    """Count what is in the docs."""
+    n_docs = n_sentences = n_tokens = n_longest = n_repeated = 0
+    labels: Counter = Counter()
+    of_iob: Counter = Counter()
+    seen = set()
+    for doc in docs:
+        n_docs += 1
+        n_sentences += sum(1 for _ in doc.sents) if doc.has_annotation("SENT_START") else 1
+        n_tokens += len(doc)
+        n_longest = max(n_longest, len(doc))
+        labels.update(ent.label_ for ent in doc.ents)
+        of_iob.update(doc.to_array(ENT_IOB).tolist())
+        words = words_of(doc)
+        n_repeated += words in seen
+        seen.add(words)
+    return Survey(
+        n_docs,
+        n_sentences,
+        n_tokens,
+        n_longest,
+        dict(labels.most_common()),
+        of_iob[INSIDE] + of_iob[BEGIN],
+        of_iob[OUTSIDE],
+        of_iob[MISSING],
+        n_repeated,
+    )
+
+
+def words_of(doc: Doc) -> str:
+    """A doc's words, for comparing docs whatever their annotation and white space."""
+    return " ".join(token.text for token in doc if not token.is_space)
+
+
+def n_shared(docs: Iterable[Doc], others: Iterable[Doc]) -> int:
+    """How many of the docs have the same words as one of the others."""
+    words = {words_of(doc) for doc in others}
+    return sum(words_of(doc) in words for doc in docs)
+
+
+def coverage(docs: Iterable[Doc], has_vector: Callable[[str], bool]) -> float:
+    """The share of the tokens that have a vector, white space not counted."""
+    words = Counter(token.text for doc in docs for token in doc if not token.is_space)
+    known = sum(count for word, count in words.items() if has_vector(word))
+    return known / max(sum(words.values()), 1)
+
+
+def likely_language(docs: Iterable[Doc]) -> Optional[str]:
+    """The language most of whose stop words, as spaCy lists them, are in the docs.
+
+    RETURNS (Optional[str]): Its code. None where no language has its share of running text.
+    """
+    words = Counter(token.lower_ for doc in docs for token in doc if token.is_alpha)
+    codes = [module.name for module in iter_modules(spacy.lang.__path__) if module.ispkg]
+    counts = {
+        code: sum(words[word] for word in util.get_lang_class(code).Defaults.stop_words)
+        for code in codes
+    }
+    best = max(counts, key=lambda code: counts[code])
+    enough = max(LEAST_STOP_WORDS, STOP_WORDS_OF_TEXT * sum(words.values()))
+    return best if counts[best] >= enough else None

@@ -1,0 +1,285 @@
+"""`init-config`: what it sees, what it chooses, what it refuses."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin
+from thinc.api import Config
+
+from spacy_bilstm_crf.cli.recipe import BILSTM_LENGTH, THRESHOLDS
+from spacy_bilstm_crf.cli.survey import likely_language, read_docs, survey
+
+from ..test_cli import ROOT, spacy_command
+
+SENTENCES = [
+    "The court of Hamburg was not in favour of what they had done to Ada Lovelace .",
+    "It is not as if there were more of them in London than there are here .",
+    "And so we went to Paris with all of our friends from Berlin , who were the last to be asked .",
+]
+PLACES = ("Hamburg", "London", "Paris", "Berlin")
+
+
+def annotated(words, **kwargs):
+    doc = Doc(spacy.blank("xx").vocab, words=words)
+    places = [doc[i : i + 1] for i, word in enumerate(words) if word in PLACES]
+    ents = [spacy.tokens.Span(doc, span.start, span.end, label="PLACE") for span in places]
+    doc.set_ents(ents, **kwargs)
+    return doc
+
+
+def docs_of(texts=SENTENCES, **kwargs):
+    return [annotated(text.split(" "), **kwargs) for text in texts]
+
+
+def write(path, docs):
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    return path
+
+
+@pytest.fixture
+def train_path(tmp_path):
+    return write(tmp_path / "train.spacy", docs_of())
+
+
+@pytest.fixture
+def vectors_path(tmp_path):
+    return vectors_with(["the", "london"], tmp_path / "vectors")
+
+
+def vectors_with(words, path):
+    nlp = spacy.blank("en")
+    for word in words:
+        nlp.vocab.set_vector(word, np.ones(8, dtype="float32"))
+    nlp.to_disk(path)
+    return path
+
+
+def init_config(out, *arguments, exit_codes=(0,)):
+    printed = spacy_command("bilstm-crf", "init-config", out, *arguments, exit_codes=exit_codes)
+    return " ".join(printed.split())  # messages are wrapped
+
+
+def refused(tmp_path, *arguments):
+    """What is said where nothing is written: a single line, and exit code 1."""
+    out = tmp_path / "refused.cfg"
+    printed = spacy_command("bilstm-crf", "init-config", out, *arguments, exit_codes=(1,))
+    assert len(printed.strip().splitlines()) == 1
+    assert not out.exists()
+    return printed
+
+
+@pytest.mark.parametrize("sources", [[], ["--vectors"], ["--vectors", "--lookups"]])
+def test_the_config_is_complete_valid_and_trains(sources, train_path, vectors_path, tmp_path):
+    out = tmp_path / "config.cfg"
+    options = [option for option in sources if option != "--vectors"]
+    if "--vectors" in sources:
+        options += ["--vectors", vectors_path]
+    if "--lookups" in sources:
+        pytest.importorskip("spacy_lookups_data", reason="needs the [lookups] extra")
+    init_config(out, "--train", train_path, "--dev", train_path, *options)
+    filled = tmp_path / "filled.cfg"
+    spacy_command("init", "fill-config", out, filled)
+    assert Config().from_disk(filled) == Config().from_disk(out)
+    spacy_command("debug", "config", out)
+    short = ["--training.max_steps=4", "--training.eval_frequency=2"]
+    spacy_command("train", out, "--output", tmp_path / "trained", *short)
+    nlp = spacy.load(tmp_path / "trained" / "model-last")
+    nlp.resume_training()
+    assert nlp.lang == "en"
+    assert bool(nlp.vocab.vectors_length) == ("--vectors" in sources)
+    attrs = nlp.config["components"]["ner"]["model"]["tok2vec"]["attrs"]
+    assert ("CLUSTER" in attrs) == ("--lookups" in sources)
+
+
+def test_a_transformer_is_fine_tuned_on_a_gpu(train_path, tmp_path):
+    pytest.importorskip("spacy_transformers", reason="needs the [transformers] extra")
+    out = tmp_path / "config.cfg"
+    printed = init_config(out, "--train", train_path, "--transformer", "some-bert", "--gpu")
+    assert "--paths.dev dev.spacy --gpu-id 0" in printed
+    config = Config().from_disk(out)
+    assert config["nlp"]["pipeline"] == ["transformer", "ner"]
+    assert config["components"]["transformer"]["model"]["name"] == "some-bert"
+    assert config["components"]["transformer"]["model"]["mixed_precision"] is True
+    assert config["system"]["gpu_allocator"] == "pytorch"
+    filled = tmp_path / "filled.cfg"
+    spacy_command("init", "fill-config", out, filled)
+    assert Config().from_disk(filled) == config
+
+
+def test_the_shipped_config_is_its_own_but_for_what_depends_on_data(train_path, tmp_path):
+    out = tmp_path / "config.cfg"
+    init_config(out, "--train", train_path)
+    made = Config().from_disk(out, interpolate=False)
+    shipped = Config().from_disk(ROOT / "configs" / "bilstm_crf.cfg", interpolate=False)
+    for config in (made, shipped):
+        config["paths"] = config["training"]["batcher"]["size"] = None
+        config["training"]["max_steps"] = config["training"]["eval_frequency"] = None
+        config["training"]["optimizer"]["learn_rate"]["total_steps"] = None
+        config["components"]["ner"]["threshold"] = None
+    assert made == shipped
+
+
+def test_length_and_threshold_grow_with_the_data(tmp_path):
+    steps = [BILSTM_LENGTH.steps(n) for n in (1, 200, 1000, 5000, 20_000, 1_000_000)]
+    assert steps == sorted(steps)
+    assert steps[0] == BILSTM_LENGTH.least_steps and steps[-1] == BILSTM_LENGTH.most_steps
+    thresholds = [threshold for _, threshold in THRESHOLDS]
+    assert thresholds == sorted(thresholds)
+    # Twenty sentences of ten words, however many of them a doc has
+    for name, docs in (
+        ("sentences", [annotated(["London"] * 10) for _ in range(30)]),
+        ("documents", [annotated(["London"] * 50) for _ in range(6)]),
+    ):
+        for doc in docs:
+            for i, token in enumerate(doc):
+                token.is_sent_start = i % 10 == 0
+        out = tmp_path / f"{name}.cfg"
+        init_config(out, "--train", write(tmp_path / f"{name}.spacy", docs))
+        size = Config().from_disk(out)["training"]["batcher"]["size"]
+        assert size == 10 * BILSTM_LENGTH.sentences_a_batch
+
+
+def test_every_choice_has_its_reason_above_it(train_path, tmp_path):
+    out = tmp_path / "config.cfg"
+    init_config(out, "--train", train_path)
+    lines = out.read_text().splitlines()
+    for key in ("max_steps", "total_steps", "eval_frequency", "size", "threshold"):
+        (place,) = (i for i, line in enumerate(lines) if line.startswith(f"{key} = "))
+        assert lines[place - 1].startswith("# ")
+
+
+def test_stdout_is_the_config_alone(train_path):
+    printed = spacy_command("bilstm-crf", "init-config", "-", "--train", train_path)
+    config = Config().from_str(printed)
+    assert config["paths"]["train"] == str(train_path)
+
+
+def test_what_it_saw_is_counted():
+    docs = docs_of()
+    found = survey([*docs, docs[0]])
+    assert (found.n_docs, found.n_sentences, found.n_repeated) == (4, 4, 1)
+    assert found.n_of_label == {"PLACE": 5}
+    assert found.n_inside == 5 and found.n_missing == 0
+    assert found.n_tokens == found.n_inside + found.n_outside == sum(map(len, docs)) + len(docs[0])
+    assert found.n_longest == max(map(len, docs))
+
+
+def test_it_says_what_is_odd(tmp_path):
+    train = write(tmp_path / "train.spacy", [*docs_of(), docs_of()[0]])
+    other = annotated(["Ada", "wrote", "."])
+    other.set_ents([spacy.tokens.Span(other, 0, 1, label="PERSON")], missing=[other[1:2]])
+    dev = write(tmp_path / "dev.spacy", [docs_of()[1], other])
+    out = tmp_path / "config.cfg"
+    printed = init_config(out, "--train", train, "--dev", dev)
+    for said in (
+        "4 docs of one sentence each",
+        "1 training docs repeat the words of an earlier one",
+        "1 of the 2 development docs are in the training data too",
+        "Only in the development data, so never found: PERSON",
+        "of the development tokens have no annotation",
+        "Fewer than 20 entities to learn from: PLACE",
+        "Language: en, by the data's stop words",
+    ):
+        assert said in printed
+    assert "in the training data too" in " ".join(out.read_text().replace("#", " ").split())
+
+
+def test_partial_annotation_is_seen(tmp_path):
+    half = docs_of(missing=[], default="outside")
+    half[0].set_ents(half[0].ents, missing=[half[0][0:3]], default="outside")
+    printed = init_config(tmp_path / "half.cfg", "--train", write(tmp_path / "half.spacy", half))
+    assert "% of the tokens have no annotation" in printed
+    assert Config().from_disk(tmp_path / "half.cfg")["components"]["ner"]["missing_outside"] is None
+    only = write(tmp_path / "only.spacy", docs_of(default="missing"))
+    printed = init_config(tmp_path / "only.cfg", "--train", only)
+    assert "No token is known to be outside" in printed
+    config = Config().from_disk(tmp_path / "only.cfg")
+    found = survey(docs_of())
+    rate = config["components"]["ner"]["missing_outside"]["rate"]
+    assert rate == pytest.approx(found.n_inside / found.n_tokens, abs=1e-4)
+    spacy_command("train", tmp_path / "only.cfg", f"--paths.dev={only}", "--training.max_steps=2")
+
+
+def test_vectors_of_few_words_are_pointed_out(train_path, vectors_path, tmp_path):
+    printed = init_config(tmp_path / "c.cfg", "--train", train_path, "--vectors", vectors_path)
+    assert "Only 8% of the tokens have a vector" in printed or "Only" in printed
+    assert "Language: en, that of the vectors" in printed
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("This is what they had to say about it , and there was not much more to it .", "en"),
+        (
+            "Das ist aber auch nicht so einfach , wie es sich hier auf den ersten Blick liest .",
+            "de",
+        ),
+        (
+            "Il ne faut pas que nous soyons tous dans la même situation que celle de cet homme .",
+            "fr",
+        ),
+        ("xq zzv brr", None),
+    ],
+)
+def test_the_language_is_that_of_the_stop_words(text, expected):
+    assert likely_language([annotated(text.split(" "))]) == expected
+
+
+def test_a_folder_is_read_with_its_folders(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    write(tmp_path / "a" / "one.spacy", docs_of())
+    write(tmp_path / "a" / "b" / "two.spacy", docs_of())
+    assert len(read_docs(tmp_path / "a", spacy.blank("xx").vocab)) == 2 * len(SENTENCES)
+
+
+def test_what_can_not_be_trained_on_is_refused_in_one_line(train_path, vectors_path, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged.spacy").write_bytes(train_path.read_bytes()[:-40])
+    (tmp_path / "columns.conll").write_text("London B-PLACE\n")
+    bare = write(tmp_path / "bare.spacy", docs_of(["Nobody is here ."]))
+    none = write(tmp_path / "none.spacy", [])
+    plain = tmp_path / "plain"
+    spacy.blank("en").to_disk(plain)
+    foreign = vectors_with(["qwrtz"], tmp_path / "foreign")
+    for arguments, said in (
+        (["--train", tmp_path / "nowhere"], "no file or folder"),
+        (["--train", tmp_path / "empty"], "spacy convert"),
+        (["--train", tmp_path / "columns.conll"], "spacy convert"),
+        (["--train", tmp_path / "damaged.spacy"], "convert the data again"),
+        (["--train", bare], "no entity in any of them"),
+        (["--train", none], "no entity in any of them"),
+        (["--train", train_path, "--dev", tmp_path / "nowhere"], "no file or folder"),
+        (["--train", train_path, "--dev", bare], "no entity in any of them"),
+        (["--train", train_path, "--lang", "qq"], "--lang qq"),
+        (["--train", train_path, "--vectors", tmp_path / "nowhere"], "spacy init vectors"),
+        (["--train", train_path, "--vectors", plain], "no word vectors"),
+        (["--train", train_path, "--vectors", foreign], "No word of the training data"),
+        (["--train", train_path, "--lang", "xx", "--lookups"], "--lookups"),
+        (["--train", train_path, "--transformer", "x", "--lookups"], "Leave one out"),
+        (["--train", train_path, "--transformer", "x", "--vectors", vectors_path], "Leave one out"),
+    ):
+        assert said in refused(tmp_path, *arguments), arguments
+
+
+def test_a_file_that_exists_is_kept_unless_forced(train_path, tmp_path):
+    out = tmp_path / "config.cfg"
+    out.write_text("mine")
+    printed = init_config(out, "--train", train_path, exit_codes=(1,))
+    assert "--force" in printed and out.read_text() == "mine"
+    init_config(out, "--train", train_path, "--force")
+    assert "[components.ner]" in out.read_text()
+
+
+def test_other_commands_of_spacy_do_not_load_what_this_one_needs():
+    code = (
+        "import sys; from spacy.cli import setup_cli; from spacy.util import registry; "
+        "registry.cli.get_all(); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "spacy_bilstm_crf.cli.init_config" in loaded
+    assert not {name for name in loaded if re.search(r"fitted_config|recipe|survey", name)}
