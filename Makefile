@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 DATASET ?= four-domains
 # Enough for the shipped corpus, and quick on two cores
-MAX_STEPS ?= 1000
+MAX_STEPS ?= 2000
 PROJECT_VARS := --vars.dataset $(DATASET) --vars.max_steps $(MAX_STEPS)
 # The project's commands call `python`: put the environment's own first
 RUN := PATH="$(BIN):$$PATH"

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional
 import spacy
 import srsly
 import typer
+from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.training import Corpus
 from wasabi import color, msg, table
@@ -61,22 +62,26 @@ def spread(sentences: List[Span]) -> List[Span]:
     return full[:: max(1, len(full) // N_SENTENCES_A_FILE)][:N_SENTENCES_A_FILE]
 
 
+def sentences_of(path: Path, nlp: Language) -> List[str]:
+    """A few of a file's sentences, as text."""
+    docs = (example.reference for example in Corpus(path)(nlp))
+    return [sent.text.strip() for sent in spread([sent for doc in docs for sent in doc.sents])]
+
+
 def main(dataset: str, model: Path, corpus: Path, metrics: Path) -> None:
     """Print the scores in the JSON file, sentences of each file of the corpus, what to do next."""
     print_scores(dataset, srsly.read_json(metrics))
     nlp = spacy.load(model)
     msg.divider("Test sentences: [entity LABEL probability]")
+    text = ""
     for path in sorted(corpus.glob("*.spacy")):
-        docs = (example.reference for example in Corpus(path)(nlp))
         print(f"{path.stem}:")
-        for sentence in spread([sentence for doc in docs for sentence in doc.sents]):
-            words = [token.text for token in sentence]
-            spaces = [bool(token.whitespace_) for token in sentence]
-            print(f"- {marked(nlp(Doc(nlp.vocab, words=words, spaces=spaces)))}")
+        for text in sentences_of(path, nlp):
+            print(f"- {marked(nlp(text))}")
         print()
     msg.divider("Next")
     print(f"The pipeline is {model}; packages/{dataset} has a wheel of it. Use it:\n")
-    print(f'  import spacy\n  nlp = spacy.load("{model}")\n  print(nlp("...").ents)\n')
+    print(f'  import spacy\n  nlp = spacy.load("{model}")\n  print(nlp({text!r}).ents)\n')
     print("Train your own, with entities in train.spacy and dev.spacy:\n")
     print("  python -m spacy bilstm-crf init-config my.cfg --train train.spacy --dev dev.spacy")
     print("  python -m spacy train my.cfg --output my_training")
