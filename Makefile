@@ -33,10 +33,11 @@ train: install ## Train, evaluate and package on the shipped corpus, and show th
 test: install ## Run the tests
 	$(RUN) python -m pytest $(PYTEST_ARGS)
 
-lint: install ## Lint, check the format and the types
+lint: install ## Lint, check the format, the types and who imports whom
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) lint-imports
 
 dist: install ## Build the sdist and the wheel of this project
 	rm -rf dist

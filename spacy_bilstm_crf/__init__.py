@@ -1,12 +1,11 @@
 """BiLSTM-CRF named entity recognition for spaCy."""
 
-from . import confidence
-from .embed import CharBiLSTMEmbed, CharCNNEmbed
-from .model import BiLSTMCRF, Potentials
-from .optimizer import SGDMomentum
-from .pipeline import BiLSTMCRFEntityRecognizer
+from .models import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed
+from .pipeline import BiLSTMCRFEntityRecognizer, span_scores
+from .potentials import Potentials
+from .training.optimizers import SGDMomentum
 
-confidence.register()
+span_scores.register()
 
 __all__ = [
     "BiLSTMCRF",

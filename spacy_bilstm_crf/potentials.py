@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import List
 
-from thinc.api import Ops
+from thinc.api import get_array_module
 from thinc.types import Floats1d, Floats2d
 
 
@@ -63,10 +63,10 @@ class Potentials:
             self.end[:n_tags],
         )
 
-    def padded(self, ops: Ops, n_tags: int) -> "Potentials":
+    def padded(self, n_tags: int) -> "Potentials":
         """These scores with zeros for the tags that follow, up to a number of tags."""
         new = n_tags - self.n_tags
-        pad = ops.xp.pad
+        pad = get_array_module(self.start).pad
         return Potentials(
             [pad(doc, ((0, 0), (0, new))) for doc in self.emissions],
             pad(self.transitions, (0, new)),

@@ -1,24 +1,18 @@
-"""Entity labels as BILUO tags, and what a document or its annotation says about them.
+"""Entity labels as BILUO tags.
 
 With K labels there are 4 K + 1 tags: "O", then "B-X", "I-X", "L-X", "U-X" for each label in
 turn, so that adding a label appends four tags and leaves the others where they are.
 """
 
 from functools import lru_cache
-from typing import Collection, List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
-from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE, ORTH, SENT_START
-from spacy.errors import Errors
-from spacy.tokens import Doc, Span
-from spacy.training import Example
 
 OUTSIDE = 0
 MOVES = "BILU"
 # Tag id of a label's first tag is 1 + 4 * label; these are the offsets from it
 BEGIN, IN, LAST, UNIT = range(4)
-# spaCy's token.ent_iob values
-IOB_IN, IOB_OUT, IOB_BEGIN = 1, 2, 3
 
 LabelledSpan = Tuple[int, int, int]  # first token, token after the last, index of the label
 
@@ -108,167 +102,11 @@ def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
     RETURNS (np.ndarray): bool [n_tokens, n_tags].
     """
     mask = np.ones((n_tokens, n_tags), dtype=bool)
-    _force(mask, span)
+    force_span(mask, span)
     return mask
 
 
-def allowed_by_doc(
-    doc: Doc,
-    labels: Sequence[str],
-    *,
-    presets: bool = True,
-    besides: Collection[Tuple[int, int, str]] = (),
-) -> Optional[np.ndarray]:
-    """Tags that a document leaves possible, before any model is asked.
-
-    No entity starts or ends on whitespace and none crosses a sentence start that is set.
-    Entities that are there already stay, even against these two rules; a token that is
-    blocked, or in an entity whose label the model does not know, is outside of any new
-    entity. A token that is set as outside is not bound by it. This is what spaCy's `ner`
-    does.
-
-    doc (Doc): The document.
-    labels (Sequence[str]): Labels of the model.
-    presets (bool): Whether entities and blocks that are there already count. They do not in
-        training, as in spaCy's `ner`: it is the annotation that one learns from.
-    besides (Collection[Tuple[int, int, str]]): Start, end and label of entities of the doc
-        that do not count.
-    RETURNS (Optional[np.ndarray]): bool [len(doc), n_tags], None where all is possible.
-    """
-    attrs = doc.to_array([ENT_IOB, SENT_START, IS_SPACE])
-    iob, sent_start, is_space = attrs.reshape(len(doc), 3).T
-    preset = ((iob == IOB_BEGIN) | (iob == IOB_IN)) & presets
-    for start, end, _ in besides:
-        preset[start:end] = False
-    starts_sentence = sent_start == 1
-    starts_sentence[:1] = False  # nothing crosses the start of the document
-    if not (preset.any() or starts_sentence.any() or is_space.any()):
-        return None
-    allowed = np.ones((len(doc), count_tags(len(labels))), dtype=bool)
-    by_move = allowed[:, 1:].reshape(len(doc), len(labels), 4)  # a view
-    by_move[is_space != 0] &= np.arange(4) == IN
-    by_move[starts_sentence] &= np.isin(np.arange(4), (BEGIN, UNIT))
-    if preset.any():
-        allowed[preset] = np.arange(allowed.shape[1]) == OUTSIDE
-        for ent in doc.ents:
-            if ent.label_ in labels and preset[ent.start]:
-                _force(allowed, (ent.start, ent.end, labels.index(ent.label_)))
-    return allowed
-
-
-def allowed_by_gold(
-    example: Example, labels: Sequence[str], by_doc: Optional[np.ndarray]
-) -> Optional[np.ndarray]:
-    """Tags that an example's annotation leaves possible.
-
-    Missing, misaligned and blocked tokens keep all tags. So do entities and outside tokens
-    that the predicted document rules out (see `allowed_by_doc`): no tagging could agree
-    with them.
-
-    example (Example): The example; its `reference` holds the annotation.
-    labels (Sequence[str]): Labels of the model.
-    by_doc (Optional[np.ndarray]): What the predicted document allows.
-    RETURNS (Optional[np.ndarray]): bool [n_tokens, n_tags], None where nothing is annotated.
-    RAISES (ValueError): If an entity has a label that the model does not know.
-    """
-    gold = _gold_of_same_tokens(example, labels)
-    if gold is None:
-        gold = _gold_aligned(example, labels)
-    if (gold < 0).all():
-        return None
-    if by_doc is not None:
-        annotated = np.flatnonzero(gold >= 0)
-        for token in annotated[~by_doc[annotated, gold[annotated]]]:
-            _forget(gold, token)
-    mask = np.ones((len(gold), count_tags(len(labels))), dtype=bool)
-    known = gold >= 0
-    mask[known] = np.arange(mask.shape[1]) == gold[known, None]
-    return mask
-
-
-def _gold_aligned(example: Example, labels: Sequence[str]) -> np.ndarray:
-    """Tag ids of the annotation as spaCy aligns it with the predicted tokens, -1 for missing."""
-    tags = example.get_aligned_ner()
-    ids = {tag: i for i, tag in enumerate(biluo_tags(labels))}
-    unknown = {tag for tag in tags if tag not in ids and tag not in (None, "-", "")}
-    if unknown:
-        raise ValueError(_unknown_labels(sorted({tag[2:] for tag in unknown}), labels))
-    return np.array([ids.get(tag, -1) for tag in tags], dtype=np.int64)
-
-
-def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> Optional[np.ndarray]:
-    """The same, much quicker, where there is nothing to align; None where there may be."""
-    predicted, reference = example.predicted, example.reference
-    if len(predicted) != len(reference):
-        return None
-    orth, iob, is_space = reference.to_array([ORTH, ENT_IOB, IS_SPACE]).reshape(-1, 3).T
-    # spaCy aligns whitespace, and treats it, in ways of its own
-    if is_space.any() or (orth != predicted.to_array(ORTH)).any():
-        return None
-    gold = np.where(iob == IOB_OUT, OUTSIDE, -1)
-    for ent in reference.ents:
-        if ent.label_ not in labels:
-            return None
-        gold[ent.start : ent.end] = tags_of_span((ent.start, ent.end, labels.index(ent.label_)))
-    return gold
-
-
-def incorrect_spans(
-    example: Example, key: Optional[str], labels: Sequence[str]
-) -> List[LabelledSpan]:
-    """Spans that an example's annotation says are no entities, in the predicted document.
-
-    A span whose label the model does not know is left out: it has no probability to lose.
-
-    example (Example): The example.
-    key (Optional[str]): Where they are in `reference.spans`; None for nowhere.
-    labels (Sequence[str]): Labels of the model.
-    RAISES (ValueError): If a span is annotated as an entity as well (spaCy's E868).
-    """
-    if key is None or key not in example.reference.spans:
-        return []
-    wrong = example.get_aligned_spans_y2x(example.reference.spans[key], allow_overlap=True)
-    right, _ = example.get_aligned_ents_and_ner()
-    annotated = {(ent.start_char, ent.end_char, ent.label_) for ent in right}
-    for span in wrong:
-        offsets = (span.start_char, span.end_char, span.label_)
-        if offsets in annotated:
-            raise ValueError(Errors.E868.format(span=offsets))
-    known = (span for span in wrong if span.label_ in labels)
-    return [(span.start, span.end, labels.index(span.label_)) for span in known]
-
-
-def blocked_spans(doc: Doc) -> List[Span]:
-    """The tokens of a document that are blocked from being in an entity."""
-    iob, ent_type = doc.to_array([ENT_IOB, ENT_TYPE]).reshape(len(doc), 2).T
-    return [doc[i : i + 1] for i in np.flatnonzero((iob == IOB_BEGIN) & (ent_type == 0)).tolist()]
-
-
-def _force(mask: np.ndarray, span: LabelledSpan) -> None:
+def force_span(mask: np.ndarray, span: LabelledSpan) -> None:
     """Leave only this entity's tags to its tokens, in place."""
     mask[span[0] : span[1]] = False
     mask[np.arange(span[0], span[1]), tags_of_span(span)] = True
-
-
-def _forget(gold: np.ndarray, token: int) -> None:
-    """Turn the annotation of a token, with the entity it is in, into missing (-1), in place."""
-    if gold[token] <= OUTSIDE:
-        gold[token] = -1
-        return
-    first = last = int(token)
-    while (gold[first] - 1) % 4 not in (BEGIN, UNIT):
-        first -= 1
-    while (gold[last] - 1) % 4 not in (LAST, UNIT):
-        last += 1
-    gold[first : last + 1] = -1
-
-
-def _unknown_labels(unknown: List[str], labels: Sequence[str]) -> str:
-    negated = [label for label in unknown if label.startswith("!")]
-    if negated:
-        return Errors.E869.format(label=negated[0])
-    return (
-        f"The annotation has entities with the labels {unknown}, which the component does not "
-        f"know (its labels: {list(labels)}). Call add_label for each of them before training "
-        f"goes on, or initialize the pipeline with data or a labels file that has them."
-    )

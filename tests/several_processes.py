@@ -12,7 +12,7 @@ import spacy.language
 import torch
 from spacy.util import fix_random_seed
 
-from .conftest import entities, trained_nlp
+from tests.helpers import entities, trained_nlp
 
 
 def main(factory, start_method):

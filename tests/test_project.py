@@ -13,7 +13,7 @@ import spacy
 import srsly
 from spacy.tokens import DocBin
 
-from .test_cli import spacy_command
+from tests.helpers import spacy_command
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"

@@ -10,7 +10,7 @@ import spacy
 from thinc.api import Config
 
 from spacy_bilstm_crf import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed, SGDMomentum
-from spacy_bilstm_crf.factory import make_bilstm_crf_ner
+from spacy_bilstm_crf.pipeline.factory import make_bilstm_crf_ner
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf8")

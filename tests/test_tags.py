@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from spacy_bilstm_crf import tags
+from spacy_bilstm_crf import constraints, tags
 
 LABELS = ["ORG", "JOB-NAME"]
 N_TAGS = tags.count_tags(len(LABELS))
@@ -80,21 +80,21 @@ def test_mask_of_span_picks_out_just_that_entity():
 
 
 def test_a_plain_doc_allows_everything(nlp):
-    assert tags.allowed_by_doc(nlp("Nothing is known here"), LABELS) is None
+    assert constraints.allowed_by_doc(nlp("Nothing is known here"), LABELS) is None
     outside = nlp("All is outside")
     outside.ents = []
-    assert tags.allowed_by_doc(outside, LABELS) is None  # a preset O does not bind
+    assert constraints.allowed_by_doc(outside, LABELS) is None  # a preset O does not bind
 
 
 def test_whitespace_neither_starts_nor_ends_an_entity(nlp):
-    mask = tags.allowed_by_doc(Doc(nlp.vocab, words=["a", "\n\n", "b"]), LABELS)
+    mask = constraints.allowed_by_doc(Doc(nlp.vocab, words=["a", "\n\n", "b"]), LABELS)
     assert names_allowed(mask, 1) == {"O", "I-ORG", "I-JOB-NAME"}
     assert mask[0].all()
 
 
 def test_no_entity_crosses_a_sentence_start(nlp):
     doc = Doc(nlp.vocab, words=["a", "b", "c"], sent_starts=[True, False, True])
-    mask = tags.allowed_by_doc(doc, LABELS)
+    mask = constraints.allowed_by_doc(doc, LABELS)
     assert names_allowed(mask, 2) == {"O", "B-ORG", "U-ORG", "B-JOB-NAME", "U-JOB-NAME"}
     assert mask[1].all()
     assert mask[0].all()
@@ -106,19 +106,19 @@ def test_preset_and_blocked_tokens(nlp):
     known = Span(doc, 0, 3, label="ORG")  # across a sentence start, over whitespace
     unknown = Span(doc, 5, 6, label="GPE")
     doc.set_ents([known, unknown], blocked=[doc[4:5]], default="missing")
-    mask = tags.allowed_by_doc(doc, LABELS)
+    mask = constraints.allowed_by_doc(doc, LABELS)
     assert [names_allowed(mask, i) for i in (0, 1, 2)] == [{"B-ORG"}, {"I-ORG"}, {"L-ORG"}]
     assert mask[3].all()
     assert names_allowed(mask, 4) == {"O"}
     assert names_allowed(mask, 5) == {"O"}
-    assert [span.text for span in tags.blocked_spans(doc)] == ["in"]
-    without = tags.allowed_by_doc(doc, LABELS, presets=False)
+    assert [span.text for span in constraints.blocked_spans(doc)] == ["in"]
+    without = constraints.allowed_by_doc(doc, LABELS, presets=False)
     assert without[[0, 3, 4, 5]].all()
     assert names_allowed(without, 1) == {"O", "I-ORG", "I-JOB-NAME"}
 
 
 def gold_names(example, by_doc=None):
-    mask = tags.allowed_by_gold(example, LABELS, by_doc)
+    mask = constraints.allowed_by_gold(example, LABELS, by_doc)
     return [names_allowed(mask, i) for i in range(len(mask))]
 
 
@@ -132,7 +132,7 @@ def test_gold_is_one_tag_for_each_annotated_token(nlp):
 
 def test_missing_gold_allows_everything(nlp):
     unset = Example.from_dict(nlp("I see Acme Inc"), {})
-    assert tags.allowed_by_gold(unset, LABELS, None) is None
+    assert constraints.allowed_by_gold(unset, LABELS, None) is None
     example = Example.from_dict(nlp("I see Acme"), {"entities": ["O", "-", "U-ORG"]})
     assert gold_names(example) == [{"O"}, EVERYTHING, {"U-ORG"}]
 
@@ -155,15 +155,15 @@ def test_the_quick_way_for_equal_tokens_is_spacys_alignment(nlp, parts):
     words = ["a", "b", "a", "ab"] * len(annotation)
     reference = Doc(nlp.vocab, words=words[: len(annotation)])
     example = Example.from_dict(reference, {"entities": annotation})
-    quick = tags._gold_of_same_tokens(example, LABELS)
-    assert quick.tolist() == tags._gold_aligned(example, LABELS).tolist()
+    quick = constraints._gold_of_same_tokens(example, LABELS)
+    assert quick.tolist() == constraints._gold_aligned(example, LABELS).tolist()
 
 
 @pytest.mark.parametrize("words", [["a", "b"], ["a", "b", " "], ["a", "b", "d"]])
 def test_other_tokens_are_aligned(nlp, words):
     reference = Doc(nlp.vocab, words=["a", "b", " "])
     example = Example(Doc(nlp.vocab, words=words), reference)
-    assert tags._gold_of_same_tokens(example, LABELS) is None
+    assert constraints._gold_of_same_tokens(example, LABELS) is None
 
 
 def test_blocked_gold_is_missing(nlp):
@@ -177,7 +177,7 @@ def test_gold_that_the_doc_rules_out_is_missing(nlp):
     reference = Doc(nlp.vocab, words=words)
     reference.ents = [Span(reference, 1, 3, label="ORG")]  # starts on whitespace
     predicted = Doc(nlp.vocab, words=words)
-    by_doc = tags.allowed_by_doc(predicted, LABELS)
+    by_doc = constraints.allowed_by_doc(predicted, LABELS)
     found = gold_names(Example(predicted, reference), by_doc)
     assert found == [{"O"}, EVERYTHING, EVERYTHING, {"O"}]
 
@@ -185,7 +185,7 @@ def test_gold_that_the_doc_rules_out_is_missing(nlp):
 def test_labels_that_are_not_known_are_named(nlp):
     example = Example.from_dict(nlp("I see Acme"), {"entities": [(6, 10, "GPE")]})
     with pytest.raises(ValueError, match=r"\['GPE'\].*add_label"):
-        tags.allowed_by_gold(example, LABELS, None)
+        constraints.allowed_by_gold(example, LABELS, None)
 
 
 def test_incorrect_spans(nlp):
@@ -196,9 +196,9 @@ def test_incorrect_spans(nlp):
         Span(reference, 0, 1, "GPE"),
         Span(reference, 2, 3, "JOB-NAME"),
     ]
-    assert tags.incorrect_spans(example, "wrong", LABELS) == [(1, 3, 0), (2, 3, 1)]
-    assert tags.incorrect_spans(example, "elsewhere", LABELS) == []
-    assert tags.incorrect_spans(example, None, LABELS) == []
+    assert constraints.incorrect_spans(example, "wrong", LABELS) == [(1, 3, 0), (2, 3, 1)]
+    assert constraints.incorrect_spans(example, "elsewhere", LABELS) == []
+    assert constraints.incorrect_spans(example, None, LABELS) == []
     reference.spans["wrong"] = [Span(reference, 2, 3, "ORG")]
     with pytest.raises(ValueError, match="E868"):
-        tags.incorrect_spans(example, "wrong", LABELS)
+        constraints.incorrect_spans(example, "wrong", LABELS)

@@ -31,7 +31,7 @@ from typing import Any, Dict, List, Optional
 import spacy
 from spacy.training import Corpus
 
-from spacy_bilstm_crf.calibrate import calibrate
+from spacy_bilstm_crf.cli.calibrate import calibrate
 
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -176,7 +176,7 @@ def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path
     model = train(config_path(row, folder), data, seed, paths, row.get("overrides", {}), name)
     threshold = row.get("calibrated_threshold")
     if threshold is not None:
-        calibrate(model, data / "dev", model, "ner")
+        calibrate(str(model), data / "dev", model)
     log = name.with_suffix(".jsonl").read_text()
     curve = [
         {

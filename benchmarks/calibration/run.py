@@ -36,8 +36,8 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import load_config
 
-from spacy_bilstm_crf.calibration import Calibration
 from spacy_bilstm_crf.tags import tags_of_span
+from spacy_bilstm_crf.training.calibration import Calibration
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks" / "accuracy"))

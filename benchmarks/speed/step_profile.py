@@ -16,7 +16,9 @@ from spacy_worker import Tagger
 from thinc.api import Model
 from timing import machine, spread, write
 
-from spacy_bilstm_crf import lattice, prediction, tags
+from spacy_bilstm_crf import tags
+from spacy_bilstm_crf.decoding import decode
+from spacy_bilstm_crf.training import losses
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = 7
@@ -92,8 +94,8 @@ def main() -> None:
     ner: Any = tagger.nlp.get_pipe("ner")
 
     watch = Watch()
-    watch.watch(lattice, "loss_and_gradient", "CRF")
-    watch.watch(prediction, "predict", "CRF")
+    watch.watch(losses, "negative_log_likelihood", "CRF")
+    watch.watch(decode, "predict", "CRF")
     for name in ("allowed_by_doc", "allowed_by_gold", "spans_of_tags"):
         watch.watch(tags, name, "entities <-> tags")
     watch.watch(ner, "set_annotations", "entities <-> tags")

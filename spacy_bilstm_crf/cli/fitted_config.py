@@ -11,7 +11,7 @@ from spacy.lookups import load_lookups
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from ..words import form_of, pretrained_vector
+from ..pipeline.coverage import vectors_coverage
 from .app import InputError
 from .recipe import (
     LOOKUP_TABLES,
@@ -22,7 +22,7 @@ from .recipe import (
     configured,
     with_comments,
 )
-from .survey import Survey, coverage, likely_language, n_shared, read_docs, survey
+from .survey import Survey, likely_language, n_shared, read_annotated, survey
 
 FEW_ENTITIES = 20  # of a label, so that little can be learned of it
 LITTLE_COVERAGE = 0.5
@@ -46,8 +46,8 @@ def fitted_config(
     _check(sources)
     pretrained = _load(sources.vectors) if sources.vectors is not None else None
     vocab = pretrained.vocab if pretrained is not None else spacy.blank("xx").vocab
-    train = _annotated(train_path, vocab)
-    dev = _annotated(dev_path, vocab) if dev_path is not None else []
+    train = read_annotated(train_path, vocab)
+    dev = read_annotated(dev_path, vocab) if dev_path is not None else []
     language, language_fact = _language(lang, pretrained, train)
     _check_language(language)
     if sources.lookups:
@@ -110,16 +110,6 @@ def _load(vectors: str) -> Language:
     return nlp
 
 
-def _annotated(path: Path, vocab: Vocab) -> List[Doc]:
-    docs = read_docs(path, vocab)
-    if not any(doc.ents for doc in docs):
-        raise InputError(
-            f"{path} has {len(docs):,} docs, but no entity in any of them: annotate them "
-            f"(doc.ents), or convert the data again with its entity tags."
-        )
-    return docs
-
-
 def _check_language(language: str) -> None:
     try:
         spacy.blank(language)
@@ -155,10 +145,7 @@ def _check_lookups(language: str) -> None:
 
 
 def _coverage(vectors: str, train: List[Doc], vocab: Vocab) -> float:
-    def has_vector(word: str) -> bool:
-        return pretrained_vector(vocab, word, form_of(word)) is not None
-
-    share = coverage(train, has_vector)
+    share = vectors_coverage(train, vocab)
     if not share:
         raise InputError(
             f"No word of the training data has a vector in {vectors}: are the vectors for this "

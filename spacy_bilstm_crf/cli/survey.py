@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, NamedTuple, Optional
 
 import spacy.lang
 from spacy import util
@@ -66,6 +66,17 @@ def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
     return docs
 
 
+def read_annotated(path: Path, vocab: Vocab) -> List[Doc]:
+    """The same, where some doc has an entity. RAISES (InputError): If none has."""
+    docs = read_docs(path, vocab)
+    if not any(doc.ents for doc in docs):
+        raise InputError(
+            f"{path} has {len(docs):,} docs, but no entity in any of them: annotate them "
+            f"(doc.ents), or convert the data again with its entity tags."
+        )
+    return docs
+
+
 def survey(docs: Iterable[Doc]) -> Survey:
     """Count what is in the docs."""
     n_docs = n_sentences = n_tokens = n_longest = n_repeated = 0
@@ -104,13 +115,6 @@ def n_shared(docs: Iterable[Doc], others: Iterable[Doc]) -> int:
     """How many of the docs have the same words as one of the others."""
     words = {words_of(doc) for doc in others}
     return sum(words_of(doc) in words for doc in docs)
-
-
-def coverage(docs: Iterable[Doc], has_vector: Callable[[str], bool]) -> float:
-    """The share of the tokens that have a vector, white space not counted."""
-    words = Counter(token.text for doc in docs for token in doc if not token.is_space)
-    known = sum(count for word, count in words.items() if has_vector(word))
-    return known / max(sum(words.values()), 1)
 
 
 def likely_language(docs: Iterable[Doc]) -> Optional[str]:

@@ -12,8 +12,7 @@ from thinc.api import Config
 
 from spacy_bilstm_crf.cli.recipe import BILSTM_LENGTH, THRESHOLDS
 from spacy_bilstm_crf.cli.survey import likely_language, read_docs, survey
-
-from ..test_cli import ROOT, spacy_command
+from tests.helpers import ROOT, spacy_command
 
 SENTENCES = [
     "The court of Hamburg was not in favour of what they had done to Ada Lovelace .",

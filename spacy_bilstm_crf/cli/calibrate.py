@@ -1,0 +1,107 @@
+"""`calibrate`: make the probabilities of a trained pipeline fit held-out annotation."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Callable, Iterable, Optional, Tuple
+
+from spacy.cli._util import import_code, setup_gpu
+from typer import Argument, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, fails_in_one_line
+
+if TYPE_CHECKING:
+    from ..training.calibration import Calibration
+
+
+@bilstm_crf_cli.command("calibrate")
+def calibrate_cli(
+    pipeline: str = Argument(..., help="Trained pipeline: a folder or an installed package"),
+    data_path: Path = Argument(
+        ..., help="Annotation that was not trained on: a .spacy file, or a folder of them"
+    ),
+    output: Path = Option(..., "--output", "-o", help="Folder to save the calibrated pipeline to"),
+    component: str = Option("ner", "--component", "-c", help="Name of the component"),
+    code_path: Optional[Path] = Option(
+        None, "--code", help="Python file with registered functions that the pipeline needs"
+    ),
+    use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace the output folder"),
+) -> None:
+    """Calibrate the probabilities of a trained pipeline.
+
+    Fits a temperature and a bias for each label on annotation that was not trained on, best the
+    development data, and saves the pipeline with them in a new folder.
+    """
+    with fails_in_one_line():
+        if output.exists() and not force_overwrite:
+            raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
+        import_code(code_path)
+        setup_gpu(use_gpu, silent=False)
+        found, labels = calibrate(pipeline, data_path, output, component)
+    biases = ", ".join(f"{label} {bias:.3f}" for label, bias in zip(labels, found.label_biases))
+    msg.good(f"Saved '{component}' with its calibration in {output}")
+    print(f"temperature {found.temperature:.3f}; biases: {biases}")
+
+
+def calibrate(
+    pipeline: str, data_path: Path, output: Path, component: str = "ner"
+) -> Tuple["Calibration", Tuple[str, ...]]:
+    """Fit the temperature and the labels' biases of a component, and save its pipeline.
+
+    pipeline (str): The pipeline's folder, or the name of an installed one.
+    data_path (Path): Annotated docs.
+    output (Path): Folder to save it to, which takes the place of one that is there.
+    component (str): The component's name.
+    RETURNS (Tuple[Calibration, Tuple[str, ...]]): The temperature and the biases, and the labels
+        that these are of.
+    RAISES (InputError): If there is no such pipeline, component or data.
+    """
+    # Late, so that spaCy's other commands start as quickly as without this package
+    from spacy import util
+    from spacy.tokens import Doc
+    from spacy.training import Corpus
+
+    from ..pipeline import BiLSTMCRFEntityRecognizer
+    from .survey import read_annotated
+
+    try:
+        nlp = util.load_model(pipeline)
+    except OSError as error:  # spaCy's E050, E053
+        raise InputError(
+            f"There is no pipeline {pipeline}: name the folder model-best of a training."
+        ) from error
+    if component not in nlp.pipe_names:
+        raise InputError(
+            f"{pipeline} has no component '{component}', but {', '.join(nlp.pipe_names) or 'none'}."
+            f" Name the one whose factory is bilstm_crf_ner: --component NAME"
+        )
+    ner = nlp.get_pipe(component)
+    if not isinstance(ner, BiLSTMCRFEntityRecognizer):
+        raise InputError(
+            f"The component '{component}' of {pipeline} is a '{type(ner).__name__}', which has no "
+            f"temperature. Name the one whose factory is bilstm_crf_ner: --component NAME"
+        )
+    read_annotated(data_path, nlp.vocab)  # says what is wrong with it
+    examples = list(Corpus(data_path)(nlp))
+    docs: Iterable[Doc] = [example.predicted for example in examples]
+    # A tok2vec or transformer that the component listens to comes before it
+    for _, pipe in nlp.pipeline[: nlp.pipe_names.index(component)]:
+        docs = pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)
+    for example, doc in zip(examples, list(docs)):
+        example.predicted = doc
+    found = ner.calibrate(examples)
+    _save(nlp.to_disk, output)
+    return found, ner.labels
+
+
+def _save(to_disk: Callable[[Path], None], output: Path) -> None:
+    """Save beside the output, then rename: whatever happens, no pipeline is lost half-way."""
+    output = output.resolve()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
+        to_disk(new)
+        if output.exists():
+            output.rename(old)
+        new.rename(output)

@@ -1,0 +1,150 @@
+"""Forward-backward over a sequence of any length, in memory that does not grow with it.
+
+What the rest of a sequence says about a segment of it is a vector at each of its ends: the
+masses of all paths up to there. A first run along the sequence keeps these vectors alone, a
+second one works out segment by segment what forward-backward knows.
+"""
+
+from typing import Iterator, List, NamedTuple, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+from .chain import Legality, Scores
+from .forward_backward import (
+    SMALL_STEP,
+    Posterior,
+    both_ways,
+    emission_factors,
+    forward_backward,
+    is_ample,
+    scaled_recursion,
+    shared_factors,
+    shrinks_by,
+    steps_between_scalings,
+)
+
+# Steps from one segment's start to the next. What is kept of the first run grows with the
+# number of segments, what the second needs with their size.
+SEGMENT = 4096
+SEGMENTS_AT_ONCE = 8
+
+
+class Segment(NamedTuple):
+    """A part of a sequence, and the part of it that no other segment answers for."""
+
+    start: int
+    answers_to: int  # the next segment's start
+    end: int  # beyond it, by the overlap at least, where the sequence is as long
+
+
+def posteriors(
+    scores: Scores, legal: Legality, allowed: Optional[Tensor], overlap: int
+) -> Iterator[Tuple[List[Segment], Posterior]]:
+    """What forward-backward knows about the segments of one sequence, some at a time.
+
+    Exact: a segment's first and last emissions take up what comes before and after it. Scores
+    for which that could not be held in float64 get a single segment, the whole sequence.
+
+    scores (Scores): The potentials of a single sequence, emissions [1, T, K].
+    legal (Legality): What the tag scheme allows.
+    allowed (Optional[Tensor]): Tags that each token may have, bool [1, T, K]; None for all.
+    overlap (int): Steps that a segment has, at least, beyond those that it answers for.
+    RETURNS (Iterator): Segments, and the posterior that has one row for each. Marginals and
+        `log_next` are those of the sequence; log-partitions are not.
+    """
+    n_steps = scores.emissions.shape[1]
+    messages = _messages(scores, legal, allowed)
+    if messages is None:
+        lengths = torch.tensor([n_steps], device=scores.emissions.device)
+        posterior = forward_backward(scores, lengths, legal, allowed)
+        yield [Segment(0, n_steps, n_steps)], posterior
+        return
+    into, back_into = messages
+    segments = [_segment(i, n_steps, overlap) for i in range(len(into))]
+    for first in range(0, len(segments), SEGMENTS_AT_ONCE):
+        some = segments[first : first + SEGMENTS_AT_ONCE]
+        before = into[first : first + SEGMENTS_AT_ONCE]
+        after = torch.stack([back_into[(n_steps - part.end) // SEGMENT] for part in some])
+        yield some, _of_segments(scores, legal, allowed, some, before, after)
+
+
+def _segment(i: int, n_steps: int, overlap: int) -> Segment:
+    """The segment of a place in the order. Its end is a whole number of steps from the last."""
+    start, answers_to = i * SEGMENT, min((i + 1) * SEGMENT, n_steps)
+    end = n_steps - max(0, (n_steps - answers_to - overlap) // SEGMENT) * SEGMENT
+    return Segment(start, answers_to, end)
+
+
+def _messages(
+    scores: Scores, legal: Legality, allowed: Optional[Tensor]
+) -> Optional[Tuple[Tensor, Tensor]]:
+    """Masses of the paths that arrive at each segment's first step, and, from the sequence's
+    end, at each SEGMENT-th of its last ones: their own emissions are not included.
+
+    RETURNS (Optional[Tuple[Tensor, Tensor]]): Two tensors [number of segments, K], each
+        row scaled at will; None where digits may have been lost.
+    """
+    nats, peak = shrinks_by(scores)
+    if not nats <= SMALL_STEP:
+        return None
+    n_steps = scores.emissions.shape[1]
+    scale_every = steps_between_scalings(nats)
+    step, ends, _ = shared_factors(scores, legal)
+    steps = both_ways(step)
+    arriving = ends[:, None]  # [2, 1, K]
+    found = [arriving]
+    for i in range((n_steps - 1) // SEGMENT):
+        places = slice(i * SEGMENT, (i + 1) * SEGMENT)
+        from_end = slice(n_steps - (i + 1) * SEGMENT, n_steps - i * SEGMENT)
+        emissions = _from_both_ends(scores.emissions, places, from_end)
+        usable = None if allowed is None else _from_both_ends(allowed, places, from_end)
+        mass = emission_factors(emissions, usable, peak)[:, :, None]
+        _, scale = scaled_recursion(mass, steps, arriving, scale_every)
+        if not (is_ample(mass, scale_every) and (scale > 0).all()):
+            return None
+        arriving = torch.bmm(mass[-1], steps)
+        arriving /= arriving.sum(-1, keepdim=True)
+        found.append(arriving)
+    into, back_into = torch.stack(found)[:, :, 0].unbind(1)
+    return into, back_into
+
+
+def _from_both_ends(of_sequence: Tensor, places: slice, from_end: slice) -> Tensor:
+    """A part of [1, T, K], and another that is reversed: [steps, 2, K]."""
+    return torch.stack([of_sequence[0, places], of_sequence[0, from_end].flip(0)], 1)
+
+
+def _of_segments(
+    scores: Scores,
+    legal: Legality,
+    allowed: Optional[Tensor],
+    segments: List[Segment],
+    before: Tensor,
+    after: Tensor,
+) -> Posterior:
+    """Forward-backward of segments, with the masses that arrive at their ends, each [S, K]."""
+    device = before.device
+    lengths = torch.tensor([part.end - part.start for part in segments], device=device)
+    n_tags = before.shape[1]
+    shape = (len(segments), int(lengths.max()), n_tags)
+    emissions = torch.zeros(shape, dtype=torch.float64, device=device)
+    usable = torch.ones(shape, dtype=torch.bool, device=device)
+    for i, part in enumerate(segments):
+        size = part.end - part.start
+        emissions[i, :size] = scores.emissions[0, part.start : part.end]
+        if allowed is not None:
+            usable[i, :size] = allowed[0, part.start : part.end]
+    rows = torch.arange(len(segments), device=device)
+    for place, arriving in ((torch.zeros_like(lengths), before), (lengths - 1, after)):
+        reachable = arriving > 0
+        usable[rows, place] &= reachable
+        emissions[rows, place] += torch.where(reachable, arriving, 1.0).log()
+    nothing = torch.zeros(n_tags, dtype=torch.float64, device=device)
+    all_tags = torch.ones(n_tags, dtype=torch.bool, device=device)
+    return forward_backward(
+        Scores(emissions, scores.transitions.double(), nothing, nothing),
+        lengths,
+        Legality(legal.transitions, all_tags, all_tags),
+        usable,
+    )

@@ -1,0 +1,1 @@
+"""Potentials and constraints -> entities and their probabilities."""

@@ -1,0 +1,146 @@
+"""Potentials -> the entities of each doc, and their probabilities."""
+
+import math
+from bisect import bisect_left
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, cast
+
+import torch
+from torch import Tensor
+
+from .. import crf, tags
+from ..batching import Batch, batches, legality_on
+from ..constraints import Mask
+from ..potentials import Potentials
+from .entities import Entity, best_entities, likely_entities, probabilities
+
+# The least probability that is made a difference of: there is no end of entities below it
+LEAST_PROBABILITY = 0.001
+# A doc with more tokens is worked through in segments
+LONG_DOC = 4 * crf.SEGMENT
+# Entities with more tokens have no probability in such a doc if they are not of the best tagging
+LONGEST_OF_LONG_DOC = 1000
+
+
+class Wanted(NamedTuple):
+    """What is to be found in docs."""
+
+    threshold: Optional[float]  # None takes the entities of the most probable tagging
+    scores: bool  # whether entities are to have probabilities
+    candidates_threshold: Optional[float]  # None looks for no candidates
+    candidates_max_length: int  # tokens
+
+    @property
+    def minimum(self) -> Optional[float]:
+        """The least probability that an entity of any tagging has to have to be of interest."""
+        given = [p for p in (self.threshold, self.candidates_threshold) if p is not None]
+        return max(min(given), LEAST_PROBABILITY) if given else None
+
+
+class Prediction(NamedTuple):
+    """What was found in a doc, in the order of the tokens."""
+
+    entities: List[Entity]
+    candidates: List[Entity]  # any that is probable enough, overlapping ones too
+
+
+def predict(
+    device: torch.device,
+    potentials: Potentials,
+    legal: tags.LegalTags,
+    allowed: Sequence[Mask],
+    wanted: Wanted,
+) -> List[Prediction]:
+    """Entities of each doc.
+
+    Without a threshold they are those of the most probable tagging. With one, those for which
+    the sum of (probability - threshold) is largest.
+    """
+    legality = legality_on(legal, device)
+    found = [Prediction([], []) for _ in potentials.emissions]
+    for batch in batches(potentials, device):
+        mask = batch.mask(allowed)
+        for doc, prediction in zip(batch.docs, _of_batch(batch, legality, mask, wanted)):
+            found[doc] = prediction
+    return found
+
+
+def _of_batch(
+    batch: Batch, legality: crf.Legality, mask: Optional[Tensor], wanted: Wanted
+) -> List[Prediction]:
+    best: List[List[Entity]] = [[] for _ in batch.docs]
+    if wanted.threshold is None:
+        paths = crf.viterbi(batch.scores, batch.lengths, legality, mask).cpu().numpy()
+        best = [
+            [Entity(*span, math.nan) for span in tags.spans_of_tags(path[:size])]
+            for path, size in zip(paths, batch.sizes)
+        ]
+    minimum = wanted.minimum
+    if minimum is None and not (wanted.scores and any(best)):
+        return [Prediction(entities, []) for entities in best]
+
+    is_long = batch.sizes[-1] > LONG_DOC
+    max_length = wanted.candidates_max_length if wanted.threshold is None else None
+    if is_long:
+        max_length = min(max_length or LONGEST_OF_LONG_DOC, LONGEST_OF_LONG_DOC)
+    overlap = None
+    if is_long:
+        longest = 1 if minimum is None else cast(int, max_length)
+        overlap = max([longest, *(e.end - e.start for of_row in best for e in of_row)])
+    starts = [[entity.start for entity in of_row] for of_row in best]
+    scored: List[List[Entity]] = [[] for _ in batch.docs]
+    likely: List[List[Entity]] = [[] for _ in batch.docs]
+    for rows, parts, posterior in _posteriors(batch, legality, mask, overlap):
+        if wanted.threshold is None:
+            here = [_starting_in(best[row], starts[row], part) for row, part in zip(rows, parts)]
+            spans = [
+                [entity.moved(-part.start).span for entity in of_part]
+                for of_part, part in zip(here, parts)
+            ]
+            for row, of_part, ps in zip(rows, here, probabilities(posterior, spans)):
+                scored[row] += [e._replace(probability=p) for e, p in zip(of_part, ps)]
+        if minimum is not None:
+            found = likely_entities(posterior, minimum, max_length)
+            for row, part, of_part in zip(rows, parts, found):
+                moved = [entity.moved(part.start) for entity in of_part]
+                likely[row] += _starting_in(moved, [entity.start for entity in moved], part)
+    return [_prediction(*of_row, wanted) for of_row in zip(scored, likely)]
+
+
+def _posteriors(
+    batch: Batch, legality: crf.Legality, mask: Optional[Tensor], overlap: Optional[int]
+) -> Iterator[Tuple[List[int], List[crf.Segment], crf.Posterior]]:
+    """Rows of the batch and their segments, with a posterior that has a row for each of them.
+
+    overlap (Optional[int]): Tokens that segments share; None does not cut the docs.
+    """
+    if overlap is None:
+        parts = [crf.Segment(0, size, size) for size in batch.sizes]
+        posterior = crf.forward_backward(batch.scores, batch.lengths, legality, mask)
+        yield list(range(len(parts))), parts, posterior
+        return
+    for row, size in enumerate(batch.sizes):
+        scores = batch.scores._replace(emissions=batch.scores.emissions[row, None, :size])
+        allowed = None if mask is None else mask[row, None, :size]
+        for parts, posterior in crf.posteriors(scores, legality, allowed, overlap):
+            yield [row] * len(parts), parts, posterior
+
+
+def _starting_in(entities: List[Entity], starts: List[int], part: crf.Segment) -> List[Entity]:
+    """Those out of entities in order, and where they start, for which a segment answers."""
+    return entities[bisect_left(starts, part.start) : bisect_left(starts, part.answers_to)]
+
+
+def _prediction(scored: List[Entity], likely: List[Entity], wanted: Wanted) -> Prediction:
+    """Put together what was found in a doc."""
+    entities, candidates = scored, []
+    if wanted.threshold is not None:
+        entities = best_entities(likely, max(wanted.threshold, LEAST_PROBABILITY))
+    if wanted.candidates_threshold is not None:
+        minimum = max(wanted.candidates_threshold, LEAST_PROBABILITY)
+        candidates = [
+            entity
+            for entity in likely
+            if entity.probability >= minimum
+            and entity.end - entity.start <= wanted.candidates_max_length
+        ]
+    return Prediction(entities, candidates)

@@ -1,0 +1,136 @@
+"""Entities by their probability, which forward-backward knows exactly.
+
+The probability of an entity is that of all taggings in which it occurs: with its label, from
+its first token to its last.
+"""
+
+from bisect import bisect_right
+from itertools import count
+from typing import List, NamedTuple, Optional, Sequence
+
+import torch
+
+from .. import tags
+from ..crf import Posterior
+
+
+class Entity(NamedTuple):
+    """An entity that a doc may have, and the probability that it does."""
+
+    start: int
+    end: int  # the token after the last
+    label: int
+    probability: float  # NaN where it was not asked for
+
+    @property
+    def span(self) -> tags.LabelledSpan:
+        """Where it is and what, without the probability."""
+        return self.start, self.end, self.label
+
+    def moved(self, steps: int) -> "Entity":
+        """The same entity so many tokens further on."""
+        return self._replace(start=self.start + steps, end=self.end + steps)
+
+
+def probabilities(
+    posterior: Posterior, spans: Sequence[Sequence[tags.LabelledSpan]]
+) -> List[List[float]]:
+    """The probability of each entity of each sequence.
+
+    posterior (Posterior): What forward-backward says, over the tags of `tags.biluo_tags`.
+    spans (Sequence[Sequence[LabelledSpan]]): Entities of each sequence.
+    RETURNS (List[List[float]]): In the order of the spans.
+    """
+    device = posterior.marginals.device
+    sizes = [len(of_sequence) for of_sequence in spans]
+    flat = [(row, *span) for row, of_row in enumerate(spans) for span in of_row]
+    row, start, end, label = torch.tensor(flat, dtype=torch.long, device=device).view(-1, 4).T
+    length = end - start
+    first = tags.tag_id(0, 0) + 4 * label + torch.where(length == 1, tags.UNIT, tags.BEGIN)
+    log_p = posterior.marginals[row, start, first].log()
+    # Each of an entity's steps from one token to the next, all entities in one go
+    entity = torch.repeat_interleave(length - 1)
+    begin = torch.cumsum(length - 1, 0) - (length - 1)
+    offset = torch.arange(len(entity), device=device) - begin[entity]
+    inside = tags.tag_id(tags.IN, 0) + 4 * label[entity]
+    tag = torch.where(offset == 0, first[entity], inside)
+    after = torch.where(offset == length[entity] - 2, inside - tags.IN + tags.LAST, inside)
+    log_next = posterior.log_next(row[entity], start[entity] + offset, tag, after)
+    log_p = log_p.index_add(0, entity, log_next)
+    return [part.tolist() for part in log_p.exp().split(sizes)]
+
+
+def likely_entities(
+    posterior: Posterior, minimum: float, max_length: Optional[int] = None
+) -> List[List[Entity]]:
+    """Every entity whose probability is at least the minimum, overlapping ones too.
+
+    An entity that starts at a token with the tag B-X has P(B-X) times the probabilities of
+    each next tag given the one before, so it can only get less likely with each token that it
+    grows by: what has fallen below the minimum need not be followed any further.
+
+    posterior (Posterior): What forward-backward says, over the tags of `tags.biluo_tags`.
+    minimum (float): The least probability, above 0.
+    max_length (Optional[int]): Tokens that an entity has at most; None for any number.
+    RETURNS (List[List[Entity]]): Of each sequence, by start, end and label.
+    """
+    n_labels = tags.count_labels(posterior.marginals.shape[-1])
+    by_move = posterior.marginals[..., 1:].unflatten(-1, (n_labels, 4))  # [B, T, labels, moves]
+    row, token, label = (by_move[..., tags.UNIT] >= minimum).nonzero(as_tuple=True)
+    found = [(row, token, token + 1, label, by_move[row, token, label, tags.UNIT])]
+
+    row, start, label = (by_move[..., tags.BEGIN] >= minimum).nonzero(as_tuple=True)
+    log_p = by_move[row, start, label, tags.BEGIN].log()
+    token, move = start, tags.BEGIN
+    for length in count(2):
+        # In a segment of a longer sequence an entity may go on beyond the end: not to be known
+        here = token < posterior.lengths[row] - 1
+        row, start, label, token, log_p = (x[here] for x in (row, start, label, token, log_p))
+        if not len(row) or (max_length is not None and length > max_length):
+            break
+        tag, last, within = (tags.tag_id(m, 0) + 4 * label for m in (move, tags.LAST, tags.IN))
+        p = (log_p + posterior.log_next(row, token, tag, last)).exp()
+        log_p = log_p + posterior.log_next(row, token, tag, within)
+        ended = p >= minimum
+        found.append((row[ended], start[ended], token[ended] + 2, label[ended], p[ended]))
+        goes_on = log_p.exp() >= minimum
+        row, start, label, token = (x[goes_on] for x in (row, start, label, token + 1))
+        log_p, move = log_p[goes_on], tags.IN
+
+    of_sequence: List[List[Entity]] = [[] for _ in posterior.lengths]
+    for i, *entity in zip(*(torch.cat(column).tolist() for column in zip(*found))):
+        of_sequence[i].append(Entity(*entity))
+    return [sorted(entities) for entities in of_sequence]
+
+
+def best_entities(candidates: Sequence[Entity], threshold: float) -> List[Entity]:
+    """Out of entities that may overlap, those that stand, none below the threshold.
+
+    They are the ones with the largest sum of (probability - threshold). With a threshold of
+    half the F1 that a model reaches, this is the choice with the best expected F1 (Lipton et
+    al. 2014, theorem 1, for each entity on its own); found by weighted interval scheduling
+    (Kleinberg and Tardos 2006, section 6.1).
+
+    candidates (Sequence[Entity]): All entities that are at least as probable as the threshold.
+    threshold (float): The least probability.
+    RETURNS (List[Entity]): In order, without overlap.
+    """
+    candidates = [entity for entity in candidates if entity.probability >= threshold]
+    candidates.sort(key=lambda entity: entity.end)
+    ends = [entity.end for entity in candidates]
+    # Of the first i candidates: the best sum, and whether the last of them is part of it
+    best, taken = [0.0], [False]
+    before = [bisect_right(ends, entity.start) for entity in candidates]
+    for entity, compatible in zip(candidates, before):
+        gain = best[compatible] + entity.probability - threshold
+        taken.append(gain >= best[-1])
+        best.append(max(gain, best[-1]))
+    chosen = []
+    i = len(candidates)
+    while i:
+        if taken[i]:
+            chosen.append(candidates[i - 1])
+            i = before[i - 1]
+        else:
+            i -= 1
+    return chosen[::-1]

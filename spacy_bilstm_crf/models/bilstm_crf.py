@@ -1,0 +1,235 @@
+"""The registered architecture: tok2vec -> BiLSTM -> potentials, as a Thinc model."""
+
+import warnings
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, cast
+
+import torch
+from spacy.errors import Errors
+from spacy.tokens import Doc
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    PyTorchShim,
+    Shim,
+    chain,
+    get_torch_default_device,
+    torch2xp,
+    xp2torch,
+)
+from thinc.types import Floats2d
+
+from ..potentials import Potentials
+from .pytorch.bilstm_crf import BiLSTMCRF as Network
+from .pytorch.bilstm_crf import Blueprint
+from .torch_layer import load_state, rows_of_docs, shim_of, torch_layer
+from .with_windows import with_windows
+
+
+def BiLSTMCRF(
+    tok2vec: Model[List[Doc], List[Floats2d]],
+    hidden_width: int = 128,
+    depth: int = 1,
+    dropout: Optional[float] = None,
+    locked_dropout: bool = True,
+    mixed_precision: bool = False,
+    learn_rate_factor: float = 1.0,
+    window: Optional[int] = 1000,
+    overlap: int = 100,
+) -> Model[List[Doc], Potentials]:
+    """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
+
+    tok2vec (Model[List[Doc], List[Floats2d]]): Embeds the tokens.
+    hidden_width (int): Units of each LSTM, per direction.
+    depth (int): Number of bidirectional layers.
+    dropout (Optional[float]): Rate of dropout before and after each LSTM layer. None follows
+        the training's `dropout`, which is what you want unless the tok2vec needs another rate.
+    locked_dropout (bool): Drop a feature from all tokens of a doc or from none of them (Gal
+        and Ghahramani 2016). False draws for each token on its own, which learns in fewer
+        epochs.
+    mixed_precision (bool): Run the LSTM in half precision where that is safe. Needs a GPU.
+    learn_rate_factor (float): What the optimizer's step size is multiplied with for this network,
+        the tok2vec not included. More than 1 where the tok2vec is trained already.
+    window (Optional[int]): In prediction a doc with more tokens is run through the network in
+        windows of so many, and decoded whole. None never cuts a doc.
+    overlap (int): Tokens at each side of a window that are read, but whose scores come from the
+        windows beside it.
+    """
+    if hidden_width < 1 or depth < 1:
+        raise ValueError(
+            f"BiLSTMCRF needs a hidden_width and a depth of at least 1, but the config has "
+            f"hidden_width = {hidden_width} and depth = {depth}."
+        )
+    if dropout is not None and not 0.0 <= dropout < 1.0:
+        raise ValueError(
+            f"BiLSTMCRF needs a dropout from 0 up to (not including) 1, or null, but the config "
+            f"has dropout = {dropout}."
+        )
+    if not learn_rate_factor > 0.0:
+        raise ValueError(
+            f"BiLSTMCRF needs a learn_rate_factor above 0, but the config has {learn_rate_factor}. "
+            f"To keep a component as it is, name it in [training] frozen_components."
+        )
+    if mixed_precision and get_torch_default_device().type != "cuda":
+        warnings.warn(
+            "BiLSTMCRF: mixed_precision is left off, as there is no GPU in use.", stacklevel=2
+        )
+        mixed_precision = False
+    bilstm = torch_layer(
+        "bilstm_crf",
+        Blueprint(hidden_width, depth),
+        convert_inputs=_convert_inputs,
+        convert_outputs=_convert_outputs,
+        deserialize=_deserialize,
+        mixed_precision=mixed_precision,
+        learn_rate_factor=learn_rate_factor,
+    )
+    bilstm.init = _init
+    if dropout is None:
+        # [training] dropout is written into this attribute of every node that has it
+        bilstm.attrs["dropout_rate"] = 0.0
+    else:
+        bilstm.attrs["fixed_dropout_rate"] = dropout
+    bilstm.attrs["locked_dropout"] = locked_dropout
+    model = with_windows(chain(tok2vec, bilstm), window, overlap)
+    model.set_ref("tok2vec", tok2vec)
+    model.set_ref("output_layer", bilstm)
+    model.attrs["resize_output"] = resize_output
+    return model
+
+
+def resize_output(model: Model, n_tags: int) -> Model:
+    """Set the number of tags; a network that is there already keeps what it has learned."""
+    bilstm = model.get_ref("output_layer")
+    network = shim_of(bilstm)._model
+    if isinstance(network, Network) and network.n_tags != n_tags:
+        network.add_tags(n_tags)
+        # Optimizers keep moments by this id, and those of the old shapes no longer fit
+        with Shim.global_id_lock:
+            Shim.global_id += 1
+            shim_of(bilstm).id = Shim.global_id
+    for node in (bilstm, model):
+        node.set_dim("nO", n_tags, force=True)
+    return model
+
+
+@contextmanager
+def averaged_weights(model: Model, averages: Dict) -> Iterator[None]:
+    """Put averages of the torch parameters in their place for a while.
+
+    Thinc's own `use_params` does so for Thinc's parameters alone.
+
+    averages (Dict): Values by the keys that a Thinc optimizer gives them.
+    """
+    saved = []
+    for node in model.walk():
+        for shim in node.shims:
+            if not isinstance(shim, PyTorchShim):
+                continue
+            for name, parameter in shim._model.named_parameters():
+                average = averages.get((shim.id, name))
+                if average is not None:
+                    saved.append((parameter, parameter.data))
+                    parameter.data = xp2torch(average, device=parameter.device).clone()
+    try:
+        yield
+    finally:
+        for parameter, data in saved:
+            parameter.data = data
+
+
+def check_tags(model: Model, n_tags: int) -> None:
+    """Check that a network is the one that the component's labels describe.
+
+    RAISES (ValueError): Naming both numbers of tags.
+    """
+    network = shim_of(model.get_ref("output_layer"))._model
+    if isinstance(network, Network) and network.n_tags != n_tags:
+        raise ValueError(
+            _mismatch("tags", network.n_tags, n_tags)
+            + " Labels are added with add_label, never by changing the component's settings."
+        )
+
+
+def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) -> Model:
+    n_inputs = model.maybe_get_dim("nI")
+    if n_inputs is None and X:
+        n_inputs = X[0].shape[1]
+    if n_inputs is None or not model.has_dim("nO"):
+        raise ValueError(
+            "BiLSTMCRF can't be initialized without the width of its tok2vec and the number of "
+            "tags. Initialize it through the component: nlp.initialize(get_examples)."
+        )
+    shim = shim_of(model)
+    sizes = (n_inputs, shim._model.hidden_width, shim._model.depth, model.get_dim("nO"))
+    shim._model = Network(*sizes).to(get_torch_default_device())
+    model.set_dim("nI", n_inputs)
+    return model
+
+
+def _convert_inputs(
+    model: Model, X: List[Floats2d], is_train: bool
+) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
+    if not isinstance(shim_of(model)._model, Network):
+        raise ValueError(Errors.E109.format(name="bilstm_crf_ner"))
+    # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays. For a doc
+    # without tokens a TransformerListener's array has no columns either.
+    nothing = model.ops.alloc2f(0, model.get_dim("nI"))
+    flat = model.ops.xp.concatenate([nothing, *(x for x in X if len(x))])  # [tokens, n_inputs]
+    lengths = [len(x) for x in X]
+    rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
+    tokens = xp2torch(flat, requires_grad=is_train, device=shim_of(model).device)
+
+    def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
+        return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
+
+    locked = bool(model.attrs["locked_dropout"])
+    arguments = ArgsKwargs(args=(tokens, torch.tensor(lengths), float(rate), locked), kwargs={})
+    return arguments, from_torch
+
+
+def _convert_outputs(
+    model: Model, inputs_outputs: Tuple, is_train: bool
+) -> Tuple[Potentials, Callable[[Potentials], ArgsKwargs]]:
+    X, outputs = inputs_outputs
+    device = shim_of(model).device
+    emissions, transitions, start, end = (cast(Any, torch2xp(output)) for output in outputs)
+    per_doc = rows_of_docs(emissions, [len(x) for x in X])
+
+    def to_torch(d_potentials: Potentials) -> ArgsKwargs:
+        gradients = (
+            model.ops.xp.concatenate(d_potentials.emissions),
+            d_potentials.transitions,
+            d_potentials.start,
+            d_potentials.end,
+        )
+        grad_tensors = [xp2torch(gradient, device=device) for gradient in gradients]
+        return ArgsKwargs(args=(outputs,), kwargs={"grad_tensors": grad_tensors})
+
+    return Potentials(per_doc, transitions, start, end), to_torch
+
+
+def torch_device(model: Model) -> torch.device:
+    """The device that the network is on."""
+    return shim_of(model.get_ref("output_layer")).device
+
+
+def _deserialize(
+    network: Union[Blueprint, Network], state: bytes, device: torch.device
+) -> torch.nn.Module:
+    if not state:
+        return Blueprint(network.hidden_width, network.depth)
+    loaded = Network.from_state(load_state(state, device))
+    for what in ("hidden_width", "depth"):
+        saved, expected = getattr(loaded, what), getattr(network, what)
+        if saved != expected:
+            raise ValueError(_mismatch(what, saved, expected))
+    return loaded.to(device)
+
+
+def _mismatch(what: str, saved: int, expected: int) -> str:
+    return (
+        f"The model's weights have {what} = {saved}, but the config and labels beside them mean "
+        f"{what} = {expected}. Restore the config.cfg and the component's cfg file that were "
+        f"saved with these weights, or train again."
+    )

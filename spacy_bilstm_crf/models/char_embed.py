@@ -1,0 +1,186 @@
+"""Registered embedding layers: docs -> one vector per token, from word and characters."""
+
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
+
+import torch
+from spacy.tokens import Doc
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    get_torch_default_device,
+    torch2xp,
+    xp2torch,
+)
+from thinc.types import Floats2d
+
+from .pytorch.word_embedding import Words
+from .token_attributes import CASING, check_names, check_tables
+from .torch_layer import load_state, rows_of_docs, shim_of, torch_layer
+from .word_features import Blueprint, Network, words_of_docs
+
+
+def CharCNNEmbed(
+    width: int = 100,
+    char_width: int = 30,
+    filters: int = 50,
+    window: int = 3,
+    lower: bool = True,
+    zero_digits: bool = True,
+    casing: bool = True,
+    attrs: Sequence[str] = (),
+    attr_width: int = 16,
+    max_chars: int = 40,
+) -> Model[List[Doc], List[Floats2d]]:
+    """Word vector and character CNN (Ma and Hovy 2016).
+
+    width (int): Width of the word vectors, where the pipeline has none of its own.
+    char_width (int): Width of a character's vector.
+    filters (int): Number of filters over the characters.
+    window (int): Number of characters that a filter sees.
+    lower (bool): Look words up in lower case.
+    zero_digits (bool): Let all digits count as 0: 1987 and 2031 are one word. It starts from
+        the vector of the first that is met in training, or of the form with zeros.
+    casing (bool): Embed how a word is capitalised.
+    attrs (Sequence[str]): Token attributes to embed as well: spaCy's, such as SHAPE, SUFFIX or
+        POS, and what the tables of spacy-lookups-data say about a word: PROB and CLUSTER, its
+        log-probability and Brown cluster, or with LOWER_, TITLE_ or UPPER_ before it those of
+        the word in that case.
+    attr_width (int): Width of the vector of each attribute and of the casing.
+    max_chars (int): Characters of a longer word are left out in its middle.
+    """
+    settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
+    settings["encoder"] = {"kind": "cnn", "width": char_width, "n_outputs": filters}
+    settings["encoder"]["window"] = window
+    return _embed("char_cnn_embed", settings)
+
+
+def CharBiLSTMEmbed(
+    width: int = 100,
+    char_width: int = 25,
+    char_hidden: int = 50,
+    lower: bool = True,
+    zero_digits: bool = True,
+    casing: bool = True,
+    attrs: Sequence[str] = (),
+    attr_width: int = 16,
+    max_chars: int = 40,
+) -> Model[List[Doc], List[Floats2d]]:
+    """Word vector and character BiLSTM (Lample et al. 2016).
+
+    char_hidden (int): Units of the character LSTM, both directions together; even.
+
+    The other settings are those of `CharCNNEmbed`.
+    """
+    if char_hidden % 2:
+        raise ValueError(
+            f"char_hidden is for two directions: it can't be odd, as {char_hidden} is."
+        )
+    settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
+    settings["encoder"] = {"kind": "bilstm", "width": char_width, "n_outputs": char_hidden}
+    return _embed("char_bilstm_embed", settings)
+
+
+def _settings(
+    width: int,
+    lower: bool,
+    zero_digits: bool,
+    casing: bool,
+    attrs: Sequence[str],
+    attr_width: int,
+    max_chars: int,
+) -> Dict[str, Any]:
+    if max_chars < 2:
+        raise ValueError(f"max_chars must be at least 2, but is {max_chars}.")
+    check_names(attrs)
+    return {
+        "width": width,
+        "lower": lower,
+        "zero_digits": zero_digits,
+        "attrs": [*([CASING] if casing else []), *attrs],
+        "attr_width": attr_width,
+        "max_chars": max_chars,
+    }
+
+
+def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2d]]:
+    model = torch_layer(
+        name,
+        Blueprint(settings),
+        convert_inputs=_convert_inputs,
+        convert_outputs=_convert_outputs,
+        deserialize=_deserialize,
+    )
+    model.init = _init
+    model.attrs["counts"] = {}  # words of the table, in the order of its rows
+    model.attrs["vectors_width"] = 0  # of the pipeline that the layer was initialized in
+    return model
+
+
+def _init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[List[Floats2d]] = None) -> Model:
+    settings = shim_of(model)._model.settings
+    vectors_width = X[0].vocab.vectors_length if X else 0
+    model.attrs["vectors_width"] = vectors_width
+    model.attrs["counts"] = {}
+    network = Network(settings, vectors_width or settings["width"], 0).to(
+        get_torch_default_device()
+    )
+    shim_of(model)._model = network
+    model.set_dim("nO", network.n_outputs, force=True)
+    return model
+
+
+def _convert_inputs(
+    model: Model, X: List[Doc], is_train: bool
+) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List]]:
+    network = shim_of(model)._model
+    if not isinstance(network, Network):
+        raise ValueError(
+            f"The layer '{model.name}' is not initialized. Call nlp.initialize before it is used."
+        )
+    _check_vocab(model, X)
+    words = words_of_docs(network, model.attrs["counts"], X, is_train)
+    device = shim_of(model).device
+    moved = Words(*(part.to(device) for part in words))._replace(lengths=words.lengths)
+    return ArgsKwargs(args=(moved,), kwargs={}), _no_gradient
+
+
+def _check_vocab(model: Model, docs: List[Doc]) -> None:
+    if docs:
+        check_tables(shim_of(model)._model.settings["attrs"], docs[0].vocab)
+    expected = model.attrs["vectors_width"]
+    found = docs[0].vocab.vectors_length if docs else expected
+    if found != expected:
+        raise ValueError(
+            f"The layer '{model.name}' was trained beside word vectors of width {expected}, but "
+            f"the pipeline has vectors of width {found}. Load the vectors it was trained with."
+        )
+
+
+def _no_gradient(d_inputs: ArgsKwargs) -> List:
+    return []
+
+
+def _convert_outputs(
+    model: Model, inputs_outputs: Tuple, is_train: bool
+) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], ArgsKwargs]]:
+    docs, output = inputs_outputs
+    flat = cast(Floats2d, torch2xp(output))
+    parts = rows_of_docs(flat, [len(doc) for doc in docs])
+
+    def to_torch(d_parts: List[Floats2d]) -> ArgsKwargs:
+        gradient = xp2torch(model.ops.xp.concatenate(d_parts), device=shim_of(model).device)
+        return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (gradient,)})
+
+    return parts, to_torch
+
+
+def _deserialize(
+    network: Union[Blueprint, Network], state: bytes, device: torch.device
+) -> torch.nn.Module:
+    if not state:
+        return Blueprint(network.settings)
+    weights = load_state(state, device)
+    n_blocks = sum(name.startswith("blocks.") for name in weights)
+    loaded = Network(network.settings, weights["unknown"].shape[1], n_blocks)
+    loaded.load_state_dict(weights)
+    return loaded.to(device)

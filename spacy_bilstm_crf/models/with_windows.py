@@ -1,0 +1,158 @@
+"""Prediction in pieces: memory that does not grow with a batch or with a doc."""
+
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union, cast
+
+import numpy as np
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from ..potentials import Potentials
+
+# Tokens that are run through the network at once: enough to fill its matrix products
+GROUP_TOKENS = 16384
+# What a layer may read of a token, apart from its text: `doc.to_array` gives it, and
+# `doc.from_array` sets it. All else that is in there follows from these and the text.
+TOKEN_ATTRIBUTES: List[Union[int, str]] = [
+    *("NORM", "LEMMA", "POS", "TAG", "MORPH", "DEP", "SENT_START"),
+    *("ENT_IOB", "ENT_TYPE", "ENT_ID", "ENT_KB_ID"),
+]
+ENT_IOB = TOKEN_ATTRIBUTES.index("ENT_IOB")
+INSIDE, BEGIN = 1, 3  # values of ENT_IOB
+
+
+class Piece(NamedTuple):
+    """Tokens of a doc that are run at once, and those of them whose emissions are kept."""
+
+    doc: int
+    start: int
+    end: int
+    kept_start: int
+    kept_end: int
+
+
+def with_windows(
+    layer: Model[List[Doc], Potentials], window: Optional[int], overlap: int
+) -> Model[List[Doc], Potentials]:
+    """Run a layer on a doc that is longer than a window piece by piece, when it predicts.
+
+    Each piece is run with tokens on both sides of it, which see to it that a recurrent layer
+    has read what comes before and after. Training runs whole docs.
+
+    layer (Model[List[Doc], Potentials]): A tok2vec, and what is made of its vectors.
+    window (Optional[int]): Tokens of a piece with both sides. None never cuts a doc.
+    overlap (int): Tokens of each side.
+    """
+    if overlap < 0 or (window is not None and window <= 2 * overlap):
+        raise ValueError(
+            f"A window must be longer than its two overlaps, but the config has window = "
+            f"{window} and overlap = {overlap}. With window = null no doc is cut."
+        )
+    return Model(
+        "windows",
+        forward,
+        init=init,
+        layers=[layer],
+        attrs={"window": window, "overlap": overlap},
+        dims={"nO": None},
+    )
+
+
+def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Potentials] = None) -> None:
+    """Initialize the layer."""
+    model.layers[0].initialize(X=X, Y=Y)
+
+
+def forward(
+    model: Model[List[Doc], Potentials], docs: List[Doc], is_train: bool
+) -> Tuple[Potentials, Callable[[Potentials], List[Doc]]]:
+    """Potentials of docs."""
+    layer = model.layers[0]
+    if is_train:
+        return layer(docs, is_train)
+    lengths = [len(doc) for doc in docs]
+    cut = list(pieces(lengths, model.attrs["window"], model.attrs["overlap"]))
+    if len(cut) == len(docs) and sum(lengths) <= GROUP_TOKENS:
+        return layer(docs, is_train)
+    cut.sort(key=lambda piece: piece.end - piece.start)
+    tok2vec, network = layer.layers
+    if any(hasattr(node, "upstream_name") for node in tok2vec.walk()):
+        # A listener hands out vectors of whole docs, which exist already
+        vectors = tok2vec.predict(docs)
+        parts = (vectors[piece.doc][piece.start : piece.end] for piece in cut)
+        return _predict(network, cut, parts, lengths), _no_backprop
+    sources = [_Source(doc) for doc in docs]
+    parts = (sources[piece.doc].part(piece.start, piece.end) for piece in cut)
+    return _predict(layer, cut, parts, lengths), _no_backprop
+
+
+def pieces(lengths: List[int], window: Optional[int], overlap: int) -> Iterator[Piece]:
+    """Each doc that fits into a window whole, and what others are cut into, in order."""
+    for doc, length in enumerate(lengths):
+        if window is None or length <= window:
+            yield Piece(doc, 0, length, 0, length)
+            continue
+        n_kept = window - 2 * overlap
+        for start in range(0, length, n_kept):
+            end = min(start + n_kept, length)
+            yield Piece(doc, max(start - overlap, 0), min(end + overlap, length), start, end)
+
+
+def _predict(
+    layer: Model, cut: List[Piece], parts: Iterator[Any], lengths: List[int]
+) -> Potentials:
+    """Potentials of whole docs from those of their pieces, so many tokens at a time.
+
+    layer (Model): The layer that takes the parts.
+    cut (List[Piece]): The pieces.
+    parts (Iterator[Any]): What the layer takes for each of them.
+    lengths (List[int]): Lengths of the docs.
+    """
+    emissions: List[Any] = [None] * len(lengths)
+    start = 0
+    while start < len(cut):
+        n_tokens, end = 0, start
+        while end < len(cut) and (end == start or n_tokens < GROUP_TOKENS):
+            n_tokens += cut[end].end - cut[end].start
+            end += 1
+        potentials = layer.predict(list(islice(parts, end - start)))
+        for piece, scores in zip(cut[start:end], potentials.emissions):
+            if len(scores) == lengths[piece.doc]:
+                emissions[piece.doc] = scores
+                continue
+            if emissions[piece.doc] is None:
+                emissions[piece.doc] = layer.ops.alloc2f(lengths[piece.doc], scores.shape[1])
+            kept = scores[piece.kept_start - piece.start : piece.kept_end - piece.start]
+            emissions[piece.doc][piece.kept_start : piece.kept_end] = kept
+        start = end
+    return replace(potentials, emissions=emissions)
+
+
+class _Source:
+    """A doc that parts are taken from, as docs of their own."""
+
+    def __init__(self, doc: Doc):
+        self.doc = doc
+        self.arrays: Optional[List[np.ndarray]] = None  # not made for a doc that stays whole
+
+    def part(self, start: int, end: int) -> Doc:
+        """Tokens as a doc that looks to a layer as they did. Custom extensions are left out."""
+        if start == 0 and end == len(self.doc):
+            return self.doc
+        if self.arrays is None:
+            names = ("ORTH", "SPACY", TOKEN_ATTRIBUTES)
+            self.arrays = [self.doc.to_array(name) for name in names]
+        orths, spaces, attributes = (array[start:end] for array in self.arrays)
+        if attributes[0, ENT_IOB] == INSIDE:  # an entity whose begin is cut off
+            attributes = attributes.copy()
+            attributes[0, ENT_IOB] = BEGIN
+        part = Doc(self.doc.vocab, words=orths.tolist(), spaces=spaces.astype(bool).tolist())
+        part.from_array(TOKEN_ATTRIBUTES, cast(Any, attributes))
+        if len(self.doc.tensor):
+            part.tensor = self.doc.tensor[start:end]
+        return part
+
+
+def _no_backprop(gradient: Potentials) -> List[Doc]:
+    raise ValueError("Predicting in pieces leaves nothing to learn from: call with is_train=True.")

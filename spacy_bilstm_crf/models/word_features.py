@@ -1,0 +1,160 @@
+"""Docs -> the distinct words of a batch, as the arrays that a word network takes."""
+
+import re
+from itertools import chain
+from typing import Any, Dict, List, Optional, Set
+
+import numpy as np
+import torch
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from .pytorch.word_embedding import N_DIRECT_CHARACTERS, CharBiLSTM, CharCNN, WordEmbedding, Words
+from .token_attributes import DIGITS, n_rows, rows_of_tokens
+
+PUNCTUATION = re.compile(r"[\W_]+")
+# The share of times that a word seen once in training is treated as if it had not been seen
+# (Lample et al. 2016, section 4.3)
+SINGLETON_DROPOUT = 0.5
+
+
+class Blueprint(torch.nn.Module):
+    """A network that is still to be made, when the width of the word vectors is known."""
+
+    def __init__(self, settings: Dict[str, Any]):
+        super().__init__()
+        self.settings = settings
+
+
+class Network(WordEmbedding):
+    """The network, with its settings and what it needs to know of words in training."""
+
+    def __init__(self, settings: Dict[str, Any], word_width: int, n_blocks: int):
+        encoder = dict(settings["encoder"])
+        kind = encoder.pop("kind")
+        characters = CharCNN(**encoder) if kind == "cnn" else CharBiLSTM(**encoder)
+        rows = [n_rows(attr) for attr in settings["attrs"]]
+        super().__init__(word_width, characters, rows, settings["attr_width"], n_blocks)
+        self.settings = settings
+        self.row_of: Dict[str, int] = {}  # made from the model's `counts`, when those grow
+        self.seen_docs: Set[int] = set()  # whose words have been counted
+
+
+def words_of_docs(
+    network: Network, counts: Dict[str, int], docs: List[Doc], is_train: bool
+) -> Words:
+    """The distinct words of the docs, each to be embedded once.
+
+    network (Network): The network; in training its table grows by the words that are new.
+    counts (Dict[str, int]): Words that have a row in the table, in the order of the rows,
+        with how often they were seen; added to in training.
+    docs (List[Doc]): The docs.
+    is_train (bool): Whether words are learned, and rare ones may be treated as unseen.
+    """
+    settings = network.settings
+    vocab = docs[0].vocab
+    orths = np.concatenate([doc.to_array("ORTH") for doc in docs])
+    distinct, of_token = np.unique(orths, return_inverse=True)
+    texts = [vocab.strings[int(orth)] for orth in distinct]
+    forms = [form_of(text, settings["lower"], settings["zero_digits"]) for text in texts]
+    if is_train:
+        _learn_words(network, counts, vocab, docs, texts, forms, of_token)
+    row_of = _rows(network, counts)
+    rows: List[int] = []
+    static: List[np.ndarray] = []
+    for text, form in zip(texts, forms):
+        row = row_of.get(form, -1)
+        if is_train and row >= 0 and counts[form] == 1 and torch.rand(()) < SINGLETON_DROPOUT:
+            row = -1  # as if it were not in the training data
+        if row < 0:
+            vector = pretrained_vector(vocab, text, form)
+            if vector is not None:
+                row = -2 - len(static)
+                static.append(vector)
+        rows.append(row)
+    characters = [characters_of(text, settings["max_chars"]) for text in texts]
+    return Words(
+        rows=torch.tensor(rows, dtype=torch.long),
+        static=torch.from_numpy(np.array(static, dtype=np.float32).reshape(-1, network.word_width)),
+        characters=torch.tensor(list(chain.from_iterable(characters)), dtype=torch.long),
+        lengths=torch.tensor([len(word) for word in characters], dtype=torch.long),
+        of_token=torch.from_numpy(of_token.astype(np.int64)),
+        attributes=torch.from_numpy(rows_of_tokens(settings["attrs"], docs, texts, of_token)),
+    )
+
+
+def _learn_words(
+    network: Network,
+    counts: Dict[str, int],
+    vocab: Vocab,
+    docs: List[Doc],
+    texts: List[str],
+    forms: List[str],
+    of_token: np.ndarray,
+) -> None:
+    """Give words that are new in training a row, and count words, each doc once."""
+    for text, form in zip(texts, forms):
+        if form not in counts:
+            vector = pretrained_vector(vocab, text, form)
+            network.set_row(len(counts), None if vector is None else torch.from_numpy(vector))
+            counts[form] = 0
+    start = 0
+    for doc in docs:
+        words = of_token[start : start + len(doc)].tolist()
+        start += len(doc)
+        key = hash(doc.to_array("ORTH").tobytes())
+        if key not in network.seen_docs:
+            network.seen_docs.add(key)
+            for word in words:
+                counts[forms[word]] += 1
+
+
+def _rows(network: Network, counts: Dict[str, int]) -> Dict[str, int]:
+    """Row of each word, made again only when there are new words."""
+    if len(network.row_of) != len(counts):
+        network.row_of = {form: row for row, form in enumerate(counts)}
+    return network.row_of
+
+
+def form_of(text: str, lower: bool = True, zero_digits: bool = True) -> str:
+    """What a word is looked up as in the table of words."""
+    if lower:
+        text = text.lower()
+    return DIGITS.sub("0", text) if zero_digits else text
+
+
+def pretrained_vector(vocab: Vocab, text: str, form: str) -> Optional[np.ndarray]:
+    """The pretrained vector of a word, None if there is nothing that comes near.
+
+    As it is written, in lower case, its form; where the vectors were made from other tokens,
+    without its punctuation ("u.s." as "us"), or the mean of its parts ("anglo-swiss").
+    """
+    if not vocab.vectors_length:
+        return None
+    for candidate in (text, text.lower(), form):
+        if vocab.has_vector(candidate):
+            return _vector(vocab, candidate)
+    parts = [part for part in PUNCTUATION.split(text.lower()) if part]
+    joined = "".join(parts)
+    if vocab.has_vector(joined):
+        return _vector(vocab, joined)
+    known = [_vector(vocab, part) for part in parts if vocab.has_vector(part)]
+    return np.mean(known, axis=0) if known else None
+
+
+def _vector(vocab: Vocab, word: str) -> np.ndarray:
+    vector = vocab.get_vector(word)
+    return np.asarray(vector.get() if hasattr(vector, "get") else vector, dtype=np.float32)
+
+
+def characters_of(text: str, max_chars: int) -> List[int]:
+    """Ids of a word's characters, from 1; any of Unicode has one."""
+    if len(text) > max_chars:
+        half = max_chars // 2
+        text = text[:half] + text[half - max_chars :]
+    codes = map(ord, text or " ")
+    return [
+        1
+        + (code if code < N_DIRECT_CHARACTERS else N_DIRECT_CHARACTERS + code % N_DIRECT_CHARACTERS)
+        for code in codes
+    ]

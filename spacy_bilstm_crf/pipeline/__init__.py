@@ -1,0 +1,5 @@
+"""The component, as spaCy knows it."""
+
+from .ner import BiLSTMCRFEntityRecognizer
+
+__all__ = ["BiLSTMCRFEntityRecognizer"]

@@ -1,0 +1,103 @@
+"""The factory `bilstm_crf_ner` and its default settings."""
+
+from typing import Callable, Dict, List, Optional
+
+from spacy.language import Language
+from spacy.tokens import Doc
+from thinc.api import Config, Model
+
+from ..potentials import Potentials
+from .ner import BiLSTMCRFEntityRecognizer
+
+default_model_config = """
+[model]
+@architectures = "spacy-bilstm-crf.BiLSTMCRF.v1"
+hidden_width = 128
+depth = 1
+dropout = null
+locked_dropout = false
+mixed_precision = false
+learn_rate_factor = 1.0
+window = 1000
+overlap = 100
+
+[model.tok2vec]
+@architectures = "spacy-bilstm-crf.CharCNNEmbed.v1"
+width = 100
+char_width = 30
+filters = 50
+window = 3
+lower = true
+zero_digits = true
+casing = true
+attrs = []
+attr_width = 16
+max_chars = 40
+"""
+DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
+
+
+@Language.factory(
+    "bilstm_crf_ner",
+    assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans", "span._.confidence"],
+    default_config={
+        "model": DEFAULT_MODEL,
+        "incorrect_spans_key": None,
+        "missing_outside": None,
+        "threshold": None,
+        "scores": True,
+        "spans_key": None,
+        "candidates_threshold": None,
+        "candidates_key": "candidates",
+        "candidates_max_length": 20,
+        "scorer": {"@scorers": "spacy.ner_scorer.v1"},
+    },
+    default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
+)
+def make_bilstm_crf_ner(
+    nlp: Language,
+    name: str,
+    model: Model[List[Doc], Potentials],
+    incorrect_spans_key: Optional[str],
+    missing_outside: Optional[Dict[str, float]],
+    threshold: Optional[float],
+    scores: bool,
+    spans_key: Optional[str],
+    candidates_threshold: Optional[float],
+    candidates_key: str,
+    candidates_max_length: int,
+    scorer: Optional[Callable],
+) -> BiLSTMCRFEntityRecognizer:
+    """Create a named entity recognizer that decodes a BiLSTM-CRF.
+
+    model (Model[List[Doc], Potentials]): Potentials of the taggings of each doc.
+    incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans that
+        are known to be no entities.
+    missing_outside (Optional[Dict[str, float]]): How many tokens to expect in entities where
+        annotation is missing: `rate`, `margin` and `weight`, see `losses.EntityRate`. None
+        expects nothing.
+    threshold (Optional[float]): Probability below which an entity is left out, 0 to 1. None
+        takes the entities of the most probable tagging, whatever their own probability.
+    scores (bool): Whether to work out the probability of each entity, for `span._.confidence`.
+    spans_key (Optional[str]): Key in `doc.spans` for the entities with their probabilities.
+        None takes the component's name.
+    candidates_threshold (Optional[float]): Least probability of a candidate, 0 to 1. None
+        looks for no candidates.
+    candidates_key (str): Key in `doc.spans` for all spans that are so probable.
+    candidates_max_length (int): Tokens that a candidate has at most.
+    scorer (Optional[Callable]): The scoring method.
+    """
+    return BiLSTMCRFEntityRecognizer(
+        nlp.vocab,
+        model,
+        name,
+        incorrect_spans_key=incorrect_spans_key,
+        missing_outside=missing_outside,
+        threshold=threshold,
+        scores=scores,
+        spans_key=spans_key,
+        candidates_threshold=candidates_threshold,
+        candidates_key=candidates_key,
+        candidates_max_length=candidates_max_length,
+        scorer=scorer,
+    )

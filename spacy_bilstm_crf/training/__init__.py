@@ -1,0 +1,1 @@
+"""What is learned from: losses of annotation, calibration, optimizers."""

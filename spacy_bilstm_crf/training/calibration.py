@@ -1,0 +1,81 @@
+"""Scores changed so that probabilities hold on data that was not trained on."""
+
+import math
+from dataclasses import replace
+from typing import Any, Callable, NamedTuple, Tuple
+
+import torch
+from thinc.api import get_array_module
+
+from ..potentials import Potentials
+from ..tags import BEGIN, UNIT, tag_id
+
+# Columns of the tags that an entity starts with, label by label: each entity has one of them, once
+STARTS_OF_ENTITIES = [slice(tag_id(move, 0), None, 4) for move in (BEGIN, UNIT)]
+
+
+class Calibration(NamedTuple):
+    """How scores are changed."""
+
+    temperature: float = 1.0  # they are divided by it
+    # and these are added to the score of a tagging, for each entity that of its label; labels
+    # that have been added since have none
+    label_biases: Tuple[float, ...] = ()
+
+    def applied(self, potentials: Potentials) -> Potentials:
+        """The potentials of the calibrated distribution."""
+        if self.temperature != 1.0:
+            potentials = potentials.scaled(1 / self.temperature)
+        if any(self.label_biases):
+            xp = get_array_module(potentials.start)
+            bias: Any = xp.zeros_like(potentials.start)  # of each tag
+            for columns in STARTS_OF_ENTITIES:
+                bias[columns][: len(self.label_biases)] = xp.array(self.label_biases)
+            emissions = [doc + bias for doc in potentials.emissions]
+            potentials = replace(potentials, emissions=emissions)
+        return potentials
+
+
+def fit_calibration(
+    loss_and_gradient: Callable[[Potentials], Tuple[float, Potentials]],
+    potentials: Potentials,
+    n_labels: int,
+) -> Calibration:
+    """The calibration with which held-out annotation is most probable.
+
+    Temperature scaling with a bias for each class (Guo et al. 2017, section 4.2; Alexandari,
+    Kundaje and Shrikumar 2020, section 3), for a CRF. Of full annotation the loss is convex
+    in 1 / temperature and the biases, and where it is least the expected number of entities of
+    each label is that of the annotation. A normal prior of the biases and of the temperature's
+    logarithm keeps them finite where nothing else does: if no entity is annotated, or all are
+    found.
+
+    loss_and_gradient (Callable): -log P(annotation), the sum over all docs, and its gradient.
+    potentials (Potentials): What the model says about the docs.
+    n_labels (int): Number of labels.
+    """
+    # The logarithm of 1 / temperature, and the biases
+    point = torch.zeros(1 + n_labels, dtype=torch.float64)
+
+    def calibration() -> Calibration:
+        logarithm, *biases = point.tolist()
+        return Calibration(math.exp(-logarithm), tuple(biases))
+
+    def objective() -> float:
+        now = calibration()
+        loss, gradient = loss_and_gradient(now.applied(potentials))
+        by_logarithm = gradient.dot(potentials) / now.temperature
+        by_tag: Any = sum(doc.sum(axis=0) for doc in gradient.emissions)
+        by_bias = sum(by_tag[columns] for columns in STARTS_OF_ENTITIES)
+        point.grad = torch.tensor([by_logarithm, *by_bias.tolist()], dtype=torch.float64) + point
+        return loss + float(point @ point) / 2
+
+    optimizer = torch.optim.LBFGS(
+        [point],
+        max_iter=50,
+        tolerance_grad=1e-3,  # float32 scores have no more digits
+        tolerance_change=1e-6,
+        line_search_fn="strong_wolfe",
+    )
+    optimizer.step(objective)
+    return calibration()

@@ -1,0 +1,245 @@
+"""What examples say about potentials: losses of a batch, and their gradients."""
+
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, cast
+
+import torch
+from spacy.training import Example
+from thinc.api import get_array_module, torch2xp
+from thinc.types import Floats2d
+from torch import Tensor
+
+from .. import crf, tags
+from ..batching import Batch, batches, legality_on
+from ..constraints import Mask, allowed_by_doc, allowed_by_gold, incorrect_spans
+from ..potentials import Potentials
+
+Loss = Tuple[float, Potentials]
+
+
+class EntityRate(NamedTuple):
+    """How many tokens are expected to be in entities where annotation is incomplete.
+
+    The prior of the expected entity ratio loss (Effland and Collins 2021, section 3.2).
+    """
+
+    rate: float  # share of the tokens
+    margin: float = 0.05  # so far from it costs nothing
+    weight: float = 10.0
+
+    @classmethod
+    def from_setting(cls, setting: Optional[dict], component: str) -> Optional["EntityRate"]:
+        """Read the component's setting. RAISES (ValueError): Naming what is wrong with it."""
+        if setting is None:
+            return None
+        unknown = set(setting) - set(cls._fields)
+        if unknown or "rate" not in setting:
+            raise ValueError(
+                f"The missing_outside of '{component}' is {setting}, but it has a rate, and may "
+                f"have a margin and a weight: {{'rate': 0.15, 'margin': 0.05, 'weight': 10.0}}."
+            )
+        found = cls(**setting)
+        if not (0.0 < found.rate < 1.0 and 0.0 <= found.margin < 1.0 and found.weight > 0.0):
+            raise ValueError(
+                f"The missing_outside of '{component}' is {setting}, but its rate must be "
+                f"between 0 and 1, its margin from 0 up to 1 and its weight above 0."
+            )
+        return found
+
+
+class Wrong(NamedTuple):
+    """An entity that a doc is known not to have."""
+
+    doc: int
+    span: tags.LabelledSpan
+
+
+def annotation_loss(
+    device: torch.device,
+    scores: Potentials,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    incorrect_spans_key: Optional[str],
+    entity_rate: Optional[EntityRate],
+) -> Loss:
+    """-log P(annotation), the mean over the annotated docs, and what the prior adds.
+
+    See `crf.negative_log_likelihood` for annotation that is missing, and for wrong spans.
+    """
+    legal = tags.legal_tags(labels)
+    allowed = [allowed_by_doc(eg.predicted, labels, presets=False) for eg in examples]
+    gold = [allowed_by_gold(eg, labels, mask) for eg, mask in zip(examples, allowed)]
+    wrong = []
+    for i, (eg, mask) in enumerate(zip(examples, allowed)):
+        for span in incorrect_spans(eg, incorrect_spans_key, labels):
+            # An entity that the doc rules out has no probability to lose
+            if mask is None or (tags.mask_of_span(span, *mask.shape) & mask).any(1).all():
+                wrong.append(Wrong(i, span))
+    loss, gradient = negative_log_likelihood(device, scores, legal, allowed, gold, wrong)
+    annotated = {i for i, mask in enumerate(gold) if mask is not None}
+    n_annotated = len(annotated | {entity.doc for entity in wrong}) or 1
+    loss, gradient = loss / n_annotated, gradient.scaled(1 / n_annotated)
+    if entity_rate is not None:
+        incomplete = [mask is None or bool(mask.all(1).any()) for mask in gold]
+        cost, d_cost = _rate_loss(device, scores, legal, allowed, incomplete, entity_rate)
+        loss, gradient = loss + cost, gradient.plus(d_cost)
+    return loss, gradient
+
+
+def _rate_loss(
+    device: torch.device,
+    scores: Potentials,
+    legal: tags.LegalTags,
+    allowed: List[Mask],
+    incomplete: List[bool],
+    prior: EntityRate,
+) -> Loss:
+    """Distance of the expected share of tokens in entities from the prior's, beyond its margin.
+
+    Over the docs with missing annotation, all together (Effland and Collins 2021, eq. 6).
+    """
+    docs = [doc if use else doc[:0] for doc, use in zip(scores.emissions, incomplete)]
+    n_tokens = sum(map(len, docs))
+    used = Potentials(docs, scores.transitions, scores.start, scores.end)
+    expected, d_expected = expected_entity_tokens(device, used, legal, allowed)
+    error = expected / max(n_tokens, 1) - prior.rate
+    excess = max(0.0, abs(error) - prior.margin) if n_tokens else 0.0
+    slope = prior.weight * (1 if error > 0 else -1) / n_tokens if excess else 0.0
+    d_loss = d_expected.scaled(slope)
+    emissions = [
+        d_doc if use else doc * 0.0
+        for d_doc, doc, use in zip(d_loss.emissions, scores.emissions, incomplete)
+    ]
+    return prior.weight * excess, Potentials(
+        emissions, d_loss.transitions, d_loss.start, d_loss.end
+    )
+
+
+def rehearsal_loss(
+    device: torch.device,
+    scores: Potentials,
+    tutor: Potentials,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+) -> Loss:
+    """Divergence of the taggings' probabilities from a tutor's, the mean over the docs.
+
+    Over the labels that the tutor knows: labels added since are left free.
+    """
+    labels = labels[: tags.count_labels(tutor.n_tags)]
+    docs = [eg.predicted for eg in examples]
+    loss, gradient = divergence(
+        device,
+        scores.first_tags(tutor.n_tags),
+        tutor,
+        tags.legal_tags(labels),
+        [allowed_by_doc(doc, labels, presets=False) for doc in docs],
+    )
+    gradient = gradient.padded(scores.n_tags)
+    return loss / len(docs), gradient.scaled(1 / len(docs))
+
+
+def negative_log_likelihood(
+    device: torch.device,
+    potentials: Potentials,
+    legal: tags.LegalTags,
+    allowed: Sequence[Mask],
+    gold: Sequence[Mask],
+    wrong: Sequence[Wrong],
+) -> Tuple[float, Potentials]:
+    """Negative log-likelihood of the annotation, summed over docs, and its gradient.
+
+    See `crf.negative_log_likelihood`. Masks are one per doc.
+    """
+    legality = legality_on(legal, device)
+    total = _Total(potentials)
+    for batch in batches(potentials, device):
+        row_of = {int(doc): row for row, doc in enumerate(batch.docs)}
+        here = [entity for entity in wrong if entity.doc in row_of]
+        rows = [row_of[entity.doc] for entity in here]
+        n_tags = batch.scores.emissions.shape[-1]
+        sets = torch.ones(len(here), *batch.scores.emissions.shape[1:], dtype=torch.bool)
+        for mask, entity, row in zip(sets, here, rows):
+            of_span = tags.mask_of_span(entity.span, batch.sizes[row], n_tags)
+            mask[: batch.sizes[row]] = torch.from_numpy(of_span)
+        possible = batch.mask(gold)
+        if possible is None:
+            possible = torch.ones_like(batch.scores.emissions, dtype=torch.bool)
+        loss, gradient = crf.negative_log_likelihood(
+            batch.scores,
+            batch.lengths,
+            legality,
+            batch.mask(allowed),
+            possible,
+            wrong_rows=torch.tensor(rows, dtype=torch.long, device=device),
+            wrong=sets.to(device),
+        )
+        total.add(batch, loss, gradient)
+    return total.value, total.gradient()
+
+
+def divergence(
+    device: torch.device,
+    potentials: Potentials,
+    tutor: Potentials,
+    legal: tags.LegalTags,
+    allowed: Sequence[Mask],
+) -> Tuple[float, Potentials]:
+    """KL divergence from a tutor's taggings, summed over docs, and its gradient.
+
+    Both models must have the same tags.
+    """
+    legality = legality_on(legal, device)
+    total = _Total(potentials)
+    for batch in batches(potentials, device):
+        theirs = Batch(tutor, batch.docs, device)
+        loss, gradient = crf.divergence(
+            batch.scores, theirs.scores, batch.lengths, legality, batch.mask(allowed)
+        )
+        total.add(batch, loss, gradient)
+    return total.value, total.gradient()
+
+
+def expected_entity_tokens(
+    device: torch.device,
+    potentials: Potentials,
+    legal: tags.LegalTags,
+    allowed: Sequence[Mask],
+) -> Tuple[float, Potentials]:
+    """Expected number of tokens in entities, summed over docs, and its gradient."""
+    legality = legality_on(legal, device)
+    in_entity = torch.arange(potentials.n_tags, device=device) != tags.OUTSIDE
+    total = _Total(potentials)
+    for batch in batches(potentials, device):
+        expected, gradient = crf.expected_count(
+            batch.scores, batch.lengths, legality, batch.mask(allowed), in_entity
+        )
+        total.add(batch, expected, gradient)
+    return total.value, total.gradient()
+
+
+class _Total:
+    """Sums values and gradients of batches into those of all docs."""
+
+    def __init__(self, potentials: Potentials):
+        xp = get_array_module(potentials.transitions)
+        self.value = 0.0
+        self._emissions: List[Floats2d] = [
+            xp.zeros(doc.shape, dtype="float32") for doc in potentials.emissions
+        ]
+        self._transitions = xp.zeros(potentials.transitions.shape, dtype="float32")
+        self._start = xp.zeros(potentials.start.shape, dtype="float32")
+        self._end = xp.zeros(potentials.end.shape, dtype="float32")
+
+    def add(self, batch: Batch, value: Tensor, gradient: crf.Scores) -> None:
+        self.value += float(value.sum())
+        emissions, transitions, start, end = (
+            cast(Any, torch2xp(part.float())) for part in gradient
+        )
+        for doc, rows, size in zip(batch.docs, emissions, batch.sizes):
+            self._emissions[doc] = rows[:size]
+        self._transitions += transitions
+        self._start += start
+        self._end += end
+
+    def gradient(self) -> Potentials:
+        return Potentials(self._emissions, self._transitions, self._start, self._end)

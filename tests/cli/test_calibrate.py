@@ -1,0 +1,68 @@
+"""`calibrate`: fits held-out annotation, and never costs a pipeline."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import spacy
+
+from tests.helpers import spacy_command
+from tests.pipeline.test_spacy_commands import corpus, model, paths
+
+__all__ = ["corpus", "model", "paths"]  # fixtures
+
+
+def calibrate(*arguments, exit_codes=(0,)):
+    return spacy_command("bilstm-crf", "calibrate", *arguments, exit_codes=exit_codes)
+
+
+def test_calibrate(model, corpus, tmp_path):
+    printed = calibrate(model, corpus, "--output", tmp_path / "calibrated")
+    cfg = spacy.load(tmp_path / "calibrated").get_pipe("ner").cfg
+    assert f"temperature {cfg['temperature']:.3f}" in printed
+    (of_loc, of_person) = cfg["label_biases"]
+    assert f"LOC {of_loc:.3f}, PERSON {of_person:.3f}" in printed
+    assert cfg["temperature"] != 1.0 and of_loc != of_person
+    assert spacy.load(model).get_pipe("ner").cfg["temperature"] == 1.0
+
+
+def test_a_folder_that_exists_is_replaced_only_by_force(model, corpus, tmp_path):
+    kept = shutil.copytree(model, tmp_path / "kept")
+    printed = calibrate(kept, corpus, "--output", kept, exit_codes=(1,))
+    assert "--force" in printed
+    assert spacy.load(kept).get_pipe("ner").cfg["temperature"] == 1.0
+    calibrate(kept, corpus, "--output", kept, "--force")
+    assert spacy.load(kept).get_pipe("ner").cfg["temperature"] != 1.0
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.slow
+def test_a_pipeline_outlives_a_killed_calibration_of_itself(model, corpus, tmp_path):
+    kept = shutil.copytree(model, tmp_path / "kept")
+    command = [sys.executable, "-m", "spacy", "bilstm-crf", "calibrate", kept, corpus]
+    for seconds in (1.0, 2.0, 2.5, 3.0, 3.5, 4.0):
+        process = subprocess.Popen([*command, "--output", kept, "--force"])
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert spacy.load(kept)("I like London.").has_annotation("ENT_IOB")
+
+
+def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer", name="ner")
+    nlp.to_disk(tmp_path / "other")
+    out = tmp_path / "out"
+    for arguments, said in (
+        ([tmp_path / "other", corpus], "'Sentencizer'"),
+        ([tmp_path / "nowhere", corpus], "no pipeline"),
+        ([model, tmp_path / "nowhere"], "no file or folder"),
+        ([model, corpus, "--component", "tagger"], "no component 'tagger', but ner"),
+    ):
+        printed = calibrate(*arguments, "--output", out, exit_codes=(1,))
+        assert said in printed
+        assert len([line for line in printed.splitlines() if line.startswith("Error: ")]) == 1
+        assert not out.exists()

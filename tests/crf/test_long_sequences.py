@@ -1,0 +1,87 @@
+"""Forward-backward in segments against forward-backward of the whole."""
+
+import pytest
+import torch
+
+from spacy_bilstm_crf import crf
+from spacy_bilstm_crf.crf import long_sequences
+from tests.decoding.test_entities import Batch
+
+
+@pytest.fixture(autouse=True)
+def short_segments(monkeypatch):
+    monkeypatch.setattr(long_sequences, "SEGMENT", 16)
+
+
+def problem(n_steps, scale, seed=0):
+    batch = Batch(seed, [n_steps], 2, scale)
+    return batch.scores, batch.legal, batch.allowed
+
+
+def assert_same(arguments, overlap, n_expected):
+    scores, legal, allowed = arguments
+    n_steps = scores.emissions.shape[1]
+    whole = crf.forward_backward(scores, torch.tensor([n_steps]), legal, allowed)
+    answered = []
+    for parts, posterior in long_sequences.posteriors(scores, legal, allowed, overlap):
+        assert len(parts) <= long_sequences.SEGMENTS_AT_ONCE
+        for row, part in enumerate(parts):
+            assert part.end >= min(part.answers_to + overlap, n_steps)
+            answered.append((part.start, part.answers_to))
+            inside = posterior.marginals[row, : part.end - part.start]
+            torch.testing.assert_close(inside, whole.marginals[0, part.start : part.end])
+            pairs = torch.tensor(_possible_pairs(whole, legal, part), dtype=torch.long)
+            steps, tags, after = pairs.view(-1, 3).T
+            found = posterior.log_next(torch.full_like(steps, row), steps, tags, after)
+            expected = whole.log_next(torch.zeros_like(steps), steps + part.start, tags, after)
+            torch.testing.assert_close(found.exp(), expected.exp())
+    starts, ends = zip(*answered)
+    assert len(answered) == n_expected
+    assert starts == (0, *ends[:-1])
+    assert ends[-1] == n_steps
+
+
+def _possible_pairs(whole, legal, part):
+    """Steps of a segment, with tags that have a probability there and what may follow."""
+    pairs = []
+    for step in range(part.end - part.start - 1):
+        for tag in (whole.marginals[0, part.start + step] > 1e-12).nonzero()[:, 0].tolist():
+            after = legal.transitions[tag].nonzero()[:, 0].tolist()
+            pairs += [(step, tag, one) for one in after]
+    return pairs
+
+
+@pytest.mark.parametrize("n_steps", [1, 16, 17, 32, 33, 40, 300])
+@pytest.mark.parametrize("overlap", [0, 5, 50])
+def test_segments_say_what_the_whole_says(n_steps, overlap):
+    assert_same(problem(n_steps, 2.0), overlap, n_expected=-(-n_steps // 16))
+
+
+def test_without_masks():
+    scores, legal, _ = problem(50, 2.0)
+    assert_same((scores, legal, None), 5, n_expected=4)
+
+
+def test_scores_out_of_float64s_range_get_a_single_segment():
+    assert_same(problem(50, 200.0), 5, n_expected=1)
+
+
+def test_a_state_that_fades_away_gets_a_single_segment():
+    scores, legal, _ = problem(2000, 0.0)
+    # Tags of the second label lose 8 nats at each step, as the inside of an entity that
+    # the last token then makes certain
+    scores.emissions[..., 5:] -= 8.0
+    scores.emissions[0, :, 6] += 1e-3
+    allowed = torch.ones_like(scores.emissions, dtype=torch.bool)
+    allowed[0, 1:-1, 5] = False
+    assert_same((scores, legal, allowed), 5, n_expected=1)
+
+
+def test_only_whole_numbers_of_steps_from_the_ends():
+    for n_steps in range(1, 200):
+        for overlap in (0, 7, 16, 40):
+            for i in range((n_steps - 1) // 16 + 1):
+                part = long_sequences._segment(i, n_steps, overlap)
+                assert (n_steps - part.end) % 16 == 0
+                assert part.start < part.answers_to <= part.end <= n_steps
+                assert part.end < part.answers_to + overlap + 16 or part.end == n_steps

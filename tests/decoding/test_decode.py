@@ -1,0 +1,83 @@
+"""What is found in docs: together as one by one, long ones as short ones."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from spacy_bilstm_crf import crf
+from spacy_bilstm_crf.crf import long_sequences
+from spacy_bilstm_crf.decoding import decode
+from spacy_bilstm_crf.decoding.decode import Wanted, predict
+from spacy_bilstm_crf.tags import legal_tags, tags_of_spans
+from tests.helpers import LENGTHS, TWO_LABELS, part, random_masks, random_potentials
+
+CPU = torch.device("cpu")
+
+WANTED = [
+    Wanted(None, False, None, 20),
+    Wanted(None, True, None, 20),
+    Wanted(None, True, 0.05, 3),
+    Wanted(0.3, False, None, 20),
+    Wanted(0.3, True, 0.05, 3),
+    Wanted(0.0, True, 0.3, 20),
+]
+
+
+def spans(entities):
+    return [entity.span for entity in entities]
+
+
+def probabilities(entities):
+    return [entity.probability for entity in entities]
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_together_as_one_by_one(wanted):
+    potentials = random_potentials(LENGTHS)
+    masks = random_masks(potentials, 0.5)
+    legal = legal_tags(TWO_LABELS)
+    together = predict(CPU, potentials, legal, masks, wanted)
+    assert sum(len(found.entities) for found in together) > 100
+    for i, found in enumerate(together):
+        (alone,) = predict(CPU, part(potentials, i), legal, [masks[i]], wanted)
+        for ours, theirs in zip(found, alone, strict=True):
+            assert spans(ours) == spans(theirs)
+            np.testing.assert_allclose(probabilities(ours), probabilities(theirs), atol=1e-9)
+        ids = tags_of_spans(spans(found.entities), LENGTHS[i])
+        if masks[i] is not None and wanted.threshold is None:
+            assert masks[i][np.arange(len(ids)), ids].all()
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_long_docs_as_short_ones(wanted, monkeypatch):
+    potentials = random_potentials([700, 3, 699, 2500])
+    masks = random_masks(potentials, 0.8)
+    arguments = (CPU, potentials, legal_tags(TWO_LABELS), masks, wanted)
+    whole = predict(*arguments)
+    monkeypatch.setattr(long_sequences, "SEGMENT", 64)
+    monkeypatch.setattr(decode, "LONG_DOC", 100)
+    calls = []
+    cut = long_sequences.posteriors
+    monkeypatch.setattr(crf, "posteriors", lambda *a: (calls.append(a), cut(*a))[1])
+    in_segments = predict(*arguments)
+    assert len(calls) == (4 if wanted.scores or wanted.minimum is not None else 0)
+    for ours, theirs in zip(in_segments, whole, strict=True):
+        for some, others in zip(ours, theirs, strict=True):
+            assert spans(some) == spans(others)
+            np.testing.assert_allclose(probabilities(some), probabilities(others), atol=1e-9)
+
+
+def test_what_was_not_asked_for_is_not_there():
+    potentials = random_potentials([50])
+    arguments = (CPU, potentials, legal_tags(TWO_LABELS), [None])
+    ((entities, candidates),) = predict(*arguments, WANTED[0])
+    assert all(math.isnan(entity.probability) for entity in entities)
+    assert entities
+    assert candidates == []
+    ((scored, candidates),) = predict(*arguments, WANTED[2])
+    assert spans(scored) == spans(entities)
+    assert all(0.0 < entity.probability <= 1.0 for entity in scored)
+    assert len(candidates) > len(scored)
+    assert all(entity.end - entity.start <= 3 for entity in candidates)

@@ -1,0 +1,172 @@
+"""Probabilities of entities, and the choice among them, against enumeration."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_bilstm_crf import crf
+from spacy_bilstm_crf.decoding.entities import Entity, best_entities, likely_entities, probabilities
+from spacy_bilstm_crf.tags import count_tags, legal_tags, spans_of_tags, tags_of_spans
+from tests.oracle import Oracle
+
+LABELS = ["A", "B"]
+
+
+class Batch:
+    """Random scores of BILUO tags, with masks that leave at least the outside tag."""
+
+    def __init__(self, seed, lengths, n_labels, scale):
+        rng = np.random.default_rng(seed)
+        n_tags = count_tags(n_labels)
+
+        def scores(*shape):
+            return torch.tensor(rng.normal(0, scale, shape), dtype=torch.float32)
+
+        self.lengths = lengths
+        self.scores = crf.Scores(
+            scores(len(lengths), max(lengths), n_tags),
+            scores(n_tags, n_tags),
+            scores(n_tags),
+            scores(n_tags),
+        )
+        self.allowed = torch.tensor(rng.random(self.scores.emissions.shape) < 0.8)
+        self.allowed[..., 0] = True
+        self.legal = crf.Legality(*map(torch.tensor, legal_tags(LABELS[:n_labels])))
+
+    def posterior(self):
+        return crf.forward_backward(
+            self.scores, torch.tensor(self.lengths), self.legal, self.allowed
+        )
+
+    def probabilities(self, row):
+        """Of each entity that some tagging has, by enumeration of the taggings."""
+        n = self.lengths[row]
+        oracle = Oracle(
+            self.scores.emissions[row, :n].double().tolist(),
+            *(part.double().tolist() for part in self.scores[1:]),
+            *(part.tolist() for part in self.legal),
+            self.allowed[row, :n].tolist(),
+        )
+        found = {}
+        for path, p in oracle.probabilities.items():
+            for span in spans_of_tags(np.array(path)):
+                found.setdefault(span, []).append(p)
+        return {span: math.fsum(parts) for span, parts in found.items()}
+
+
+batches = st.builds(
+    Batch,
+    seed=st.integers(0, 2**32 - 1),
+    lengths=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    n_labels=st.integers(1, 2),
+    # The larger ones leave the range of float64 and need log space
+    scale=st.sampled_from([0.0, 1.0, 5.0, 300.0, 2000.0]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches)
+def test_probabilities_are_those_of_enumeration(batch):
+    expected = [batch.probabilities(row) for row in range(len(batch.lengths))]
+    spans = [list(of_row) for of_row in expected]
+    found = probabilities(batch.posterior(), spans)
+    for of_row, of_row_expected in zip(found, expected, strict=True):
+        assert of_row == pytest.approx(list(of_row_expected.values()), abs=1e-8)
+
+
+def test_no_entities_have_no_probabilities():
+    assert probabilities(Batch(0, [2, 1], 1, 1.0).posterior(), [[], []]) == [[], []]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    batches,
+    st.sampled_from([1e-6, 0.05, 0.5]),
+    st.sampled_from([None, 1, 2, 3]),
+)
+def test_likely_entities_are_those_of_enumeration(batch, minimum, max_length):
+    found = likely_entities(batch.posterior(), minimum, max_length)
+    for row, entities in enumerate(found):
+        expected = {
+            span: p
+            for span, p in batch.probabilities(row).items()
+            if max_length is None or span[1] - span[0] <= max_length
+        }
+        assert len({entity.span for entity in entities}) == len(entities)
+        assert entities == sorted(entities)
+        for entity in entities:
+            assert entity.probability == pytest.approx(expected[entity.span], abs=1e-8)
+        left_out = set(expected) - {entity.span for entity in entities}
+        assert all(expected[span] <= minimum + 1e-8 for span in left_out)
+
+
+def test_log_space_is_covered():
+    batch = Batch(0, [4, 4, 4], 2, 2000.0)
+    assert len(batch.posterior()._log_space_rows)
+
+
+def test_an_entity_as_long_as_the_doc():
+    n_tags, n_tokens = count_tags(1), 400
+    emissions = torch.zeros(1, n_tokens, n_tags)
+    emissions[..., 0] = -5.0
+    emissions[0, :-1, 2] = 5.0  # I-A
+    scores = crf.Scores(
+        emissions, torch.zeros(n_tags, n_tags), torch.zeros(n_tags), torch.zeros(n_tags)
+    )
+    legal = crf.Legality(*map(torch.tensor, legal_tags(["A"])))
+    allowed = torch.ones_like(emissions, dtype=torch.bool)
+    posterior = crf.forward_backward(scores, torch.tensor([n_tokens]), legal, allowed)
+    ((longest,),) = likely_entities(posterior, 0.5)
+    assert longest.span == (0, n_tokens, 0)
+    # Of the taggings that have other entities, the nearest are behind by several nats
+    assert 0.9 < longest.probability < 1.0
+
+
+def overlap(entities):
+    return any(a.start < b.end and b.start < a.end for a, b in itertools.combinations(entities, 2))
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda start, length, label, p: Entity(start, start + length, label, p),
+            st.integers(0, 6),
+            st.integers(1, 4),
+            st.integers(0, 1),
+            st.floats(0, 1),
+        ),
+        max_size=8,
+    ),
+    st.floats(0, 1),
+)
+def test_best_entities_against_all_subsets(candidates, threshold):
+    def gain(entities):
+        return math.fsum(entity.probability - threshold for entity in entities)
+
+    chosen = best_entities(candidates, threshold)
+    assert chosen == sorted(chosen)
+    assert not overlap(chosen)
+    assert all(entity.probability >= threshold for entity in chosen)
+    subsets = (
+        subset
+        for size in range(len(candidates) + 1)
+        for subset in itertools.combinations(candidates, size)
+        if not overlap(subset)
+    )
+    assert gain(chosen) == pytest.approx(max(map(gain, subsets)), abs=1e-12)
+
+
+def test_an_entity_at_the_threshold_stays():
+    certain = Entity(0, 2, 0, 1.0)
+    assert best_entities([certain], 1.0) == [certain]
+
+
+def test_tags_of_spans_are_read_back():
+    spans = [(0, 1, 1), (1, 4, 0), (5, 7, 1)]
+    assert spans_of_tags(tags_of_spans(spans, 8)) == spans
+    assert len(tags_of_spans([], 0)) == 0

@@ -1,0 +1,121 @@
+"""What tests share: small pipelines, examples, spaCy's command line."""
+
+from pathlib import Path
+
+import numpy as np
+import spacy
+from spacy.cli._util import app
+from spacy.training import Example
+from typer.testing import CliRunner
+
+from spacy_bilstm_crf import Potentials
+from spacy_bilstm_crf.tags import count_tags
+
+ROOT = Path(__file__).parent.parent
+TRAIN_DATA = [
+    ("Who is Shaka Khan?", {"entities": [(7, 17, "PERSON")]}),
+    ("I like London and Berlin.", {"entities": [(7, 13, "LOC"), (18, 24, "LOC")]}),
+]
+
+# A network that is quick to make and to train
+SMALL_MODEL = {
+    "@architectures": "spacy-bilstm-crf.BiLSTMCRF.v1",
+    "hidden_width": 32,
+    "tok2vec": {
+        "@architectures": "spacy.MultiHashEmbed.v2",
+        "width": 32,
+        "attrs": ["NORM", "SHAPE"],
+        "rows": [500, 500],
+        "include_static_vectors": False,
+    },
+}
+
+
+def examples_for(nlp, data=TRAIN_DATA):
+    return [Example.from_dict(nlp.make_doc(text), annotation) for text, annotation in data]
+
+
+def make_nlp(factory="bilstm_crf_ner", labels=("PERSON", "LOC"), **config):
+    """A blank pipeline with an initialized but untrained entity recognizer named `ner`."""
+    nlp = spacy.blank("en")
+    if factory == "bilstm_crf_ner":
+        config.setdefault("model", SMALL_MODEL)
+    ner = nlp.add_pipe(factory, name="ner", config=config)
+    for label in labels:
+        ner.add_label(label)
+    nlp.initialize()
+    return nlp
+
+
+def train(nlp, examples, steps=60, optimizer=None, drop=0.0):
+    """Update on the same examples again and again; returns the last loss."""
+    optimizer = optimizer or nlp.create_optimizer()
+    optimizer.learn_rate = 0.01
+    losses = {}
+    for _ in range(steps):
+        losses = {}
+        nlp.update(examples, sgd=optimizer, losses=losses, drop=drop)
+    return losses["ner"]
+
+
+def trained_nlp(factory="bilstm_crf_ner", **config):
+    nlp = make_nlp(factory, **config)
+    train(nlp, examples_for(nlp))
+    return nlp
+
+
+def entities(doc):
+    return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+def weights(component):
+    """All parameters of a component's model, Thinc's and torch's, as one array."""
+    found = []
+    for node in component.model.walk():
+        found += [node.get_param(name) for name in node.param_names if node.has_param(name)]
+        for shim in node.shims:
+            found += [param.detach().numpy() for param in shim._model.parameters()]
+    return np.concatenate([param.ravel() for param in found])
+
+
+def spacy_command(*arguments, exit_codes=(0,)):
+    spacy.util.registry.cli.get_all()  # imports the commands of other packages, as spaCy's own does
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code in exit_codes, f"{result.output}\n{result.exception!r}"
+    return result.output
+
+
+TWO_LABELS = ["A", "B"]
+
+
+def random_potentials(lengths, seed=0):
+    rng = np.random.default_rng(seed)
+    n_tags = count_tags(len(TWO_LABELS))
+
+    def scores(*shape):
+        return rng.normal(size=shape).astype("float32")
+
+    return Potentials(
+        [scores(length, n_tags) for length in lengths],
+        scores(n_tags, n_tags),
+        scores(n_tags),
+        scores(n_tags),
+    )
+
+
+def part(potentials, doc):
+    return Potentials([potentials.emissions[doc]], *list(vars(potentials).values())[1:])
+
+
+LENGTHS = [3, 0, 700, 1, 699, 12, 0, 2500]
+
+
+def random_masks(potentials, share):
+    """Masks that leave the best taggings in place, for some docs."""
+    rng = np.random.default_rng(1)
+    masks = []
+    for doc in potentials.emissions:
+        mask = rng.random(doc.shape) < share
+        mask[:, 0] = True  # all outside is always a legal tagging
+        masks.append(mask if rng.random() < 0.7 else None)
+    return masks

@@ -1,0 +1,72 @@
+"""The shim around torch networks."""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from thinc.api import SGD, Adam
+
+from spacy_bilstm_crf.models.torch_layer import dump_state, load_state, rows_of_docs
+from tests.helpers import SMALL_MODEL, examples_for, make_nlp, train
+
+
+def count_tensors():
+    gc.collect()
+    return sum(type(thing) in (torch.Tensor, torch.nn.Parameter) for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize("optimizer", [Adam(0.01), SGD(0.01)])
+def test_training_keeps_its_tensors(optimizer):
+    nlp = make_nlp()
+    train(nlp, examples_for(nlp), steps=3, optimizer=optimizer)
+    network = nlp.get_pipe("ner").model.get_ref("output_layer").shims[0]._model
+    places = [parameter.data_ptr() for parameter in network.parameters()]
+    before = count_tensors()
+    train(nlp, examples_for(nlp), steps=20, optimizer=optimizer)
+    assert count_tensors() == before
+    assert [parameter.data_ptr() for parameter in network.parameters()] == places
+
+
+def test_an_optimizer_that_returns_new_arrays_is_heeded():
+    ner = make_nlp().get_pipe("ner")
+    shim = ner.model.get_ref("output_layer").shims[0]
+    for parameter in shim._model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    shim.finish_update(lambda key, weights, gradient: (np.full_like(weights, 7.0), gradient))
+    for parameter in shim._model.parameters():
+        assert (parameter == 7.0).all()
+        assert parameter.grad is None
+
+
+def test_state_as_bytes():
+    network = make_nlp().get_pipe("ner").model.get_ref("output_layer").shims[0]._model
+    state = load_state(dump_state(network), "cpu")
+    assert set(state) == set(network.state_dict())
+    assert all((state[name] == value).all() for name, value in network.state_dict().items())
+    assert dump_state(torch.nn.Module()) == b""
+
+
+def test_rows_of_docs():
+    flat = np.arange(6).reshape(3, 2)
+    assert [part.tolist() for part in rows_of_docs(flat, [1, 0, 2])] == [
+        [[0, 1]],
+        [],
+        [[2, 3], [4, 5]],
+    ]
+
+
+def test_the_learn_rate_factor_scales_the_steps():
+    ner = make_nlp(model={**SMALL_MODEL, "learn_rate_factor": 3.0}).get_pipe("ner")
+    for model in (ner.model, ner.model.copy()):
+        shim = model.layers[0].layers[-1].shims[0]  # a copy has no references
+        parameter = shim._model.emissions.bias
+        before = parameter.detach().clone()
+        parameter.grad = torch.ones_like(parameter)
+        shim.finish_update(SGD(0.1, grad_clip=0.0))
+        torch.testing.assert_close(parameter.detach(), before - 0.3)
+
+
+def test_a_learn_rate_factor_of_nothing_is_refused():
+    with pytest.raises(ValueError, match=r"learn_rate_factor above 0.*-1.0.*frozen_components"):
+        make_nlp(model={**SMALL_MODEL, "learn_rate_factor": -1.0})

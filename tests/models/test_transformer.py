@@ -1,0 +1,86 @@
+"""A transformer under the BiLSTM-CRF, by the shipped config. The transformer is made here."""
+
+import json
+
+import numpy as np
+import pytest
+import spacy
+import torch
+
+from tests.helpers import TRAIN_DATA, entities, examples_for, spacy_command, weights
+from tests.pipeline.test_spacy_commands import CONFIG, corpus, paths  # noqa: F401 (fixtures)
+
+pytest.importorskip("spacy_transformers", reason="needs the [transformers] extra")
+from transformers import BertConfig, BertModel, BertTokenizerFast
+
+
+@pytest.fixture(scope="module")
+def tiny_bert(tmp_path_factory):
+    """A folder with a BERT of random weights, and word pieces of single characters."""
+    folder = tmp_path_factory.mktemp("bert")
+    characters = sorted({char for text, _ in TRAIN_DATA for char in text.lower() if char != " "})
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces += characters + [f"##{char}" for char in characters]
+    (folder / "vocab.txt").write_text("\n".join(pieces))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    config = BertConfig(vocab_size=len(pieces), num_hidden_layers=1, **sizes)
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tiny_bert, paths, tmp_path_factory):  # noqa: F811
+    output = tmp_path_factory.mktemp("training")
+    small = [
+        "--components.ner.model.hidden_width=32",
+        "--training.optimizer.learn_rate.initial_rate=0.01",
+        "--training.optimizer.learn_rate.warmup_steps=5",
+        "--training.eval_frequency=20",
+        "--training.max_steps=60",
+        "--training.logger.progress_bar=null",
+    ]
+    config = CONFIG.parent / "transformer.cfg"
+    arguments = [*paths, f"--paths.transformer={tiny_bert}", *small]
+    spacy_command("train", config, "--output", output, *arguments)
+    return output / "model-best"
+
+
+def test_the_shipped_config_trains_and_comes_back_from_disk(model):
+    nlp = spacy.load(model)
+    assert nlp.pipe_names == ["transformer", "ner"]
+    assert json.loads((model / "meta.json").read_text())["performance"]["ents_f"] == 1.0
+    expected = [("London", "LOC"), ("Berlin", "LOC")]
+    assert entities(nlp("I like London and Berlin.")) == expected
+    assert entities(nlp("")) == []
+    assert [entities(doc) for doc in nlp.pipe(["", "I like London and Berlin."])][1] == expected
+
+
+def test_the_transformer_is_fine_tuned(model, tiny_bert):
+    before = BertModel.from_pretrained(tiny_bert).state_dict()
+    after = spacy.load(model).get_pipe("transformer").model.transformer.state_dict()
+    name = "encoder.layer.0.output.dense.weight"
+    assert not torch.equal(before[name], after[name])
+
+
+def test_training_goes_on_and_the_transformer_gets_a_gradient(model):
+    nlp = spacy.load(model)
+    optimizer = nlp.resume_training()
+    before = weights(nlp.get_pipe("transformer"))
+    optimizer.learn_rate = 0.01  # the schedule's first is 0
+    examples = examples_for(nlp, [*TRAIN_DATA, ("", {"entities": []})])
+    for _ in range(2):  # nlp.update gives a transformer the listeners' gradients a step later
+        nlp.update(examples, sgd=optimizer)
+    assert not np.array_equal(before, weights(nlp.get_pipe("transformer")))
+
+
+def test_a_frozen_transformer_stays_and_still_feeds_the_ner(model):
+    nlp = spacy.load(model)
+    optimizer = nlp.resume_training()
+    optimizer.learn_rate = 0.01
+    before = weights(nlp.get_pipe("transformer"))
+    only_ner = {"exclude": ["transformer"], "annotates": ["transformer"]}
+    for _ in range(2):
+        nlp.update(examples_for(nlp), sgd=optimizer, **only_ner)
+    assert np.array_equal(before, weights(nlp.get_pipe("transformer")))

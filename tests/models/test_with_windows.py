@@ -1,0 +1,178 @@
+"""Prediction in pieces gives what prediction at once gives."""
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.attrs import IDS
+from spacy.tokens import Doc, Span
+
+from spacy_bilstm_crf.models import with_windows as windows
+from spacy_bilstm_crf.models.with_windows import _Source, pieces
+from tests.helpers import SMALL_MODEL, TRAIN_DATA, examples_for, make_nlp, train
+
+WINDOW = {"window": 50, "overlap": 12}
+LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 96}
+
+
+def sentences(n_sentences):
+    """A text of many sentences and its annotation."""
+    text, entities = "", []
+    for i in range(n_sentences):
+        sentence, annotation = TRAIN_DATA[i % 2]
+        entities += [
+            (len(text) + s, len(text) + e, label) for s, e, label in annotation["entities"]
+        ]
+        text += sentence + " "
+    return text, {"entities": entities}
+
+
+def long_doc(nlp, n_sentences=60):
+    """A doc of 330 tokens with 90 entities, some of them across the edge of a window."""
+    return nlp.make_doc(sentences(n_sentences)[0])
+
+
+def trained(nlp):
+    examples = examples_for(nlp, [sentences(9)])
+    train(nlp, examples, optimizer=nlp.initialize(lambda: examples), steps=40)
+    return nlp
+
+
+def with_model(**model):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": {**SMALL_MODEL, **model}})
+    return trained(nlp)
+
+
+def never_cut(nlp):
+    nlp.get_pipe("ner").model.attrs["window"] = None
+
+
+@given(
+    st.lists(st.integers(0, 60), max_size=5),
+    st.one_of(st.none(), st.integers(9, 30)),
+    st.integers(0, 4),
+)
+def test_every_token_is_kept_once_and_has_its_surroundings(lengths, window, overlap):
+    kept = [[0] * length for length in lengths]
+    for piece in pieces(lengths, window, overlap):
+        assert piece.end - piece.start <= (window or max(lengths))
+        assert piece.start in (0, piece.kept_start - overlap)
+        assert piece.end in (lengths[piece.doc], piece.kept_end + overlap)
+        for token in range(piece.kept_start, piece.kept_end):
+            kept[piece.doc][token] += 1
+    assert kept == [[1] * length for length in lengths]
+
+
+def test_entities_across_the_edges_of_windows_are_found():
+    nlp = with_model(**WINDOW)
+    ner = nlp.get_pipe("ner")
+    docs = [long_doc(nlp), nlp.make_doc(""), nlp.make_doc(TRAIN_DATA[0][0]), long_doc(nlp, 9)]
+    edges = {piece.kept_start for piece in pieces([len(docs[0])], **WINDOW)}
+    in_pieces = ner.emissions(docs)
+    found = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in nlp.pipe(docs)]
+    assert any(start < edge < end for start, end, _ in found[0] for edge in edges)
+
+    never_cut(nlp)
+    docs = [doc.copy() for doc in docs]
+    for doc in docs:
+        doc.set_ents([], default="missing")
+    whole = ner.emissions(docs)
+    assert found == [
+        [(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in nlp.pipe(docs)
+    ]
+    assert len(found[0]) == 90
+    for cut, uncut in zip(in_pieces, whole):
+        np.testing.assert_allclose(cut, uncut, atol=1e-2)  # little is left of what is far away
+    np.testing.assert_allclose(in_pieces[2], whole[2], atol=1e-5)  # it fits into a window
+
+
+def test_a_large_batch_is_run_in_groups(monkeypatch):
+    nlp = with_model()
+    ner = nlp.get_pipe("ner")
+    docs = [long_doc(nlp, n) for n in (3, 0, 1, 7, 2, 2, 5)]
+    at_once = ner.emissions(docs)
+    monkeypatch.setattr(windows, "GROUP_TOKENS", 20)
+    calls = []
+    predict = windows.Model.predict
+    monkeypatch.setattr(
+        windows.Model, "predict", lambda self, X: (calls.append(self.name), predict(self, X))[1]
+    )
+    for group, all_docs in zip(ner.emissions(docs), at_once):
+        np.testing.assert_allclose(group, all_docs, atol=1e-5)
+    assert calls.count(ner.model.layers[0].name) > 2
+
+
+def test_a_listener_s_docs_are_cut_behind_it():
+    model = {"@architectures": "spacy-bilstm-crf.BiLSTMCRF.v1", "tok2vec": LISTENER, **WINDOW}
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec")
+    nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": model})
+    trained(nlp)
+    text = long_doc(nlp).text
+    cut = nlp(text)
+    never_cut(nlp)
+    assert len(cut.ents) == 90
+    assert [ent.start for ent in cut.ents] == [ent.start for ent in nlp(text).ents]
+
+
+def test_a_part_of_a_doc_looks_to_a_layer_as_it_did():
+    nlp = spacy.blank("en")
+    doc = nlp("I don't like Mr. Smith's U.K. house.\n\n He's gone to New York on 5 May.")
+    for i, token in enumerate(doc):
+        token.is_sent_start = i % 7 == 0
+    for token in doc:
+        token.tag_, token.pos_, token.dep_ = "NN", "NOUN", "nsubj"
+        token.lemma_, token.norm_ = f"lemma{token.i}", f"norm{token.i}"
+        token.set_morph("Number=Sing")
+    doc.set_ents([Span(doc, 3, 7, "PER", kb_id="Q1", span_id="7"), Span(doc, 10, 12, "LOC")])
+    doc.tensor = np.arange(len(doc) * 2, dtype="float32").reshape(-1, 2)
+    part = _Source(doc).part(5, 20)
+    assert [token.text_with_ws for token in part] == [t.text_with_ws for t in doc[5:20]]
+    np.testing.assert_array_equal(part.tensor, doc.tensor[5:20])
+    for name, attribute in IDS.items():
+        if name in ("", "IDX", "ENT_IOB"):  # from the start of the text; see below
+            continue
+        try:
+            expected = doc.to_array(attribute)
+        except ValueError:  # not an attribute of tokens
+            continue
+        np.testing.assert_array_equal(part.to_array(attribute), expected[5:20], name)
+    # An entity that is cut begins where the part does: entities have to be well-formed
+    assert [(ent.start, ent.end, ent.label_) for ent in part.ents] == [
+        (0, 2, "PER"),
+        (5, 7, "LOC"),
+    ]
+    whole = _Source(doc).part(0, len(doc))
+    assert whole is doc
+
+
+def test_pretrained_vectors_and_character_embeddings_work_in_windows():
+    embed = {"@architectures": "spacy-bilstm-crf.CharCNNEmbed.v1", "width": 24, "attrs": ["NORM"]}
+    nlp = with_model(tok2vec=embed, **WINDOW)
+    cut = nlp(long_doc(nlp))
+    never_cut(nlp)
+    whole = nlp(long_doc(nlp))
+    assert len(cut.ents) == 90
+    assert [str(ent) for ent in cut.ents] == [str(ent) for ent in whole.ents]
+
+
+@pytest.mark.parametrize("window, overlap", [(20, 10), (5, -1), (0, 0)])
+def test_windows_that_would_keep_no_token_are_refused(window, overlap):
+    with pytest.raises(ValueError, match=f"window = {window} and overlap = {overlap}"):
+        make_nlp(model={**SMALL_MODEL, "window": window, "overlap": overlap})
+
+
+def test_predictions_in_pieces_can_not_be_learned_from():
+    nlp = with_model(**WINDOW)
+    potentials, backprop = nlp.get_pipe("ner").model([long_doc(nlp)], is_train=False)
+    with pytest.raises(ValueError, match="is_train=True"):
+        backprop(potentials)
+
+
+def test_an_empty_batch_and_empty_docs():
+    nlp = with_model(**WINDOW)
+    assert list(nlp.pipe([])) == []
+    docs = [Doc(nlp.vocab), long_doc(nlp)]
+    assert len(list(nlp.pipe(docs))[1].ents) == 90

@@ -1,0 +1,608 @@
+"""The component: what is ours alone. What it shares with `ner` is in test_parity.py."""
+
+import io
+import json
+import math
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+import spacy
+import srsly
+import torch
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.util import fix_random_seed
+
+from spacy_bilstm_crf import BiLSTMCRFEntityRecognizer
+from spacy_bilstm_crf.models.torch_layer import shim_of
+from spacy_bilstm_crf.tags import legal_tags, spans_of_tags, tags_of_spans
+from tests.helpers import SMALL_MODEL, entities, examples_for, make_nlp, train, trained_nlp, weights
+from tests.oracle import Oracle
+
+
+@pytest.fixture(scope="module")
+def trained():
+    fix_random_seed(0)
+    return trained_nlp()
+
+
+def test_importing_the_package_loads_nothing_that_spacy_has_not_loaded():
+    # Every Language() imports the modules of all factories that are installed
+    code = (
+        "import sys, spacy; before = set(sys.modules); import spacy_bilstm_crf;"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before};"
+        "print(new - sys.stdlib_module_names)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "{'spacy_bilstm_crf'}"
+
+
+# Labels and initialization
+
+
+def test_default_config_is_json():
+    meta = spacy.blank("en").get_factory_meta("bilstm_crf_ner")
+    json.dumps(meta.default_config)
+    assert isinstance(spacy.blank("en").add_pipe("bilstm_crf_ner"), BiLSTMCRFEntityRecognizer)
+
+
+def test_labels_and_tags(trained):
+    ner = trained.get_pipe("ner")
+    assert ner.labels == ("PERSON", "LOC")
+    assert ner.label_data == ["PERSON", "LOC"]
+    assert ner.tags[:3] == ["O", "B-PERSON", "I-PERSON"]
+    assert trained.meta["labels"]["ner"] == ["PERSON", "LOC"]
+    assert ner.model.get_dim("nO") == len(ner.tags) == 9
+
+
+@pytest.mark.parametrize("label, message", [(1, "E187.*1"), ("", "empty"), ("!LOC", "E869")])
+def test_bad_labels(label, message):
+    ner = spacy.blank("en").add_pipe("bilstm_crf_ner")
+    with pytest.raises(ValueError, match=message):
+        ner.add_label(label)
+    assert ner.labels == ()
+
+
+def test_no_labels_at_initialization():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("bilstm_crf_ner")
+    with pytest.raises(ValueError, match="E143"):
+        nlp.initialize()
+
+
+def test_not_initialized():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("bilstm_crf_ner").add_label("LOC")
+    with pytest.raises(ValueError, match=r"E109|initialize"):
+        nlp("I like London")
+
+
+def test_labels_file_and_settings_are_validated(tmp_path):
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(["LOC", "PERSON"]))
+    nlp = spacy.blank("en")
+    ner = nlp.add_pipe("bilstm_crf_ner", name="ner")
+    reader = {"@readers": "spacy.read_labels.v1", "path": str(path)}
+    nlp.config["initialize"]["components"]["ner"] = {"labels": reader}
+    nlp.initialize()
+    assert ner.labels == ("LOC", "PERSON")
+    nlp.config["initialize"]["components"]["ner"] = {"labels": 7}
+    with pytest.raises(ValueError, match="labels"):
+        nlp.initialize()
+
+
+def test_label_data_of_the_stock_ner_through_json():
+    nlp = spacy.blank("en")
+    stock = nlp.add_pipe("ner")
+    nlp.initialize(lambda: examples_for(nlp))
+    data = json.loads(json.dumps(stock.label_data))
+    nlp2 = spacy.blank("en")
+    ours = nlp2.add_pipe("bilstm_crf_ner")
+    ours.initialize(lambda: examples_for(nlp2), nlp=nlp2, labels=data)
+    assert ours.labels == ("LOC", "PERSON")
+
+
+def test_initializing_again_starts_over():
+    nlp = make_nlp()
+    before = weights(nlp.get_pipe("ner"))
+    train(nlp, examples_for(nlp), steps=3)
+    fix_random_seed(0)
+    nlp.initialize(lambda: examples_for(nlp))
+    assert len(weights(nlp.get_pipe("ner"))) == len(before)
+    assert entities(nlp("I like London.")) == []
+
+
+def test_a_model_of_another_kind_is_refused():
+    model = {"@architectures": "spacy.Tagger.v2", "tok2vec": SMALL_MODEL["tok2vec"]}
+    with pytest.raises(ValueError, match=r"BiLSTMCRF\.v1"):
+        spacy.blank("en").add_pipe("bilstm_crf_ner", config={"model": model})
+
+
+def test_labels_can_be_added_after_training(trained, tmp_path):
+    trained.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path)
+    ner = nlp.get_pipe("ner")
+    text = "Who is Shaka Khan in London?"
+    (before,) = ner.emissions([nlp.make_doc(text)])
+    ner.add_label("DRINK")
+    (after,) = ner.emissions([nlp.make_doc(text)])
+    assert after.shape[1] == len(ner.tags) == 13
+    np.testing.assert_allclose(after[:, :9], before, atol=1e-5)
+    optimizer = nlp.resume_training()
+    data = [("I drink tea and milk", {"entities": [(8, 11, "DRINK"), (16, 20, "DRINK")]})]
+    train(nlp, examples_for(nlp, data), steps=80, optimizer=optimizer)
+    assert ("tea", "DRINK") in entities(nlp("I drink tea"))
+    nlp.to_disk(tmp_path / "grown")
+    assert spacy.load(tmp_path / "grown").get_pipe("ner").labels == ("PERSON", "LOC", "DRINK")
+
+
+def test_labels_can_be_added_between_updates():
+    nlp = make_nlp()
+    optimizer = nlp.create_optimizer()
+    train(nlp, examples_for(nlp), steps=3, optimizer=optimizer)
+    nlp.get_pipe("ner").add_label("DRINK")
+    data = [("I drink tea", {"entities": [(8, 11, "DRINK")]})]
+    first = train(nlp, examples_for(nlp, data), steps=1, optimizer=optimizer)
+    assert train(nlp, examples_for(nlp, data), steps=20, optimizer=optimizer) < first
+
+
+def test_labels_that_appear_in_training_are_an_error():
+    nlp = make_nlp()
+    data = [("I drink tea", {"entities": [(8, 11, "DRINK")]})]
+    with pytest.raises(ValueError, match=r"\['DRINK'\].*PERSON.*add_label"):
+        nlp.update(examples_for(nlp, data))
+
+
+def test_labels_changed_behind_the_components_back(trained):
+    nlp = make_nlp()
+    nlp.get_pipe("ner").cfg["labels"].append("SMUGGLED")
+    for act in (lambda: nlp("London"), lambda: nlp.update(examples_for(nlp))):
+        with pytest.raises(ValueError, match=r"tags = 9.*tags = 13.*add_label"):
+            act()
+
+
+# Prediction
+
+
+def test_emissions(trained):
+    ner = trained.get_pipe("ner")
+    docs = [trained.make_doc(text) for text in ("I like London.", "", "Berlin")]
+    found = ner.emissions(docs)
+    assert [e.shape for e in found] == [(4, 9), (0, 9), (1, 9)]
+    assert all(isinstance(e, np.ndarray) and e.dtype == np.float32 for e in found)
+    assert ner.tags[found[0][2].argmax()] == "U-LOC"
+    assert [e.shape for e in ner.emissions([docs[1]])] == [(0, 9)]
+
+
+def test_prediction_is_the_best_legal_tagging(trained):
+    ner = trained.get_pipe("ner")
+    doc = trained.make_doc("Who is London Khan")
+    (found,) = ner.predict([doc])
+    ids = tags_of_spans([entity.span for entity in found.entities], len(doc))
+    potentials = ner.model.predict([doc])
+    legal = legal_tags(ner.labels)
+    oracle = Oracle(
+        potentials.emissions[0].tolist(),
+        potentials.transitions.tolist(),
+        potentials.start.tolist(),
+        potentials.end.tolist(),
+        *(part.tolist() for part in legal),
+        np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
+    )
+    assert oracle.scores[tuple(ids.tolist())] == pytest.approx(oracle.best_score)
+    loss, _ = ner.get_loss([Example.from_dict(doc, {"entities": [(7, 18, "PERSON")]})], potentials)
+    gold = tuple(ner.tags.index(tag) for tag in ("O", "O", "B-PERSON", "L-PERSON"))
+    assert loss == pytest.approx(-math.log(oracle.probabilities[gold]), rel=1e-5)
+
+
+@pytest.fixture
+def unsure():
+    """A pipeline with random scores, in which many entities are about as likely as others."""
+    nlp = make_nlp()
+    network = shim_of(nlp.get_pipe("ner").model.get_ref("output_layer"))._model
+    torch.nn.init.normal_(network.emissions.weight, std=4.0)
+    return nlp
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.2, 0.6])
+def test_a_threshold_takes_entities_by_their_probability(unsure, threshold):
+    ner = unsure.get_pipe("ner")
+    docs = [unsure.make_doc(text) for text in ("Who is London Khan", "I like Berlin", "")]
+    ner.cfg["threshold"] = threshold
+    predictions = ner.predict(docs)
+    potentials = ner.model.predict(docs)
+    for doc, emissions, (found, _) in zip(docs, potentials.emissions, predictions, strict=True):
+        chosen = tuple(tags_of_spans([entity.span for entity in found], len(doc)).tolist())
+        if not len(doc):
+            continue
+        oracle = Oracle(
+            emissions.tolist(),
+            potentials.transitions.tolist(),
+            potentials.start.tolist(),
+            potentials.end.tolist(),
+            *(part.tolist() for part in legal_tags(ner.labels)),
+            np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
+        )
+        taggings = {path: spans_of_tags(np.array(path)) for path in oracle.scores}
+        probability = Counter()
+        for path, p in oracle.probabilities.items():
+            probability.update(dict.fromkeys(taggings[path], p))
+        gains = {
+            path: sum(probability[span] - threshold for span in spans)
+            for path, spans in taggings.items()
+        }
+        assert all(probability[span] >= threshold for span in taggings[chosen])
+        # Where the threshold is 0, what is less probable than one in a thousand is left out
+        assert gains[chosen] == pytest.approx(max(gains.values()), abs=0.005)
+
+
+def test_preset_entities_stay_below_a_threshold(trained):
+    doc = trained.make_doc("I like stones and London")
+    doc.set_ents([Span(doc, 2, 3, label="LOC"), Span(doc, 3, 4, label="EVENT")])
+    ner = trained.get_pipe("ner")
+    threshold, ner.cfg["threshold"] = ner.threshold, 1.0
+    try:
+        assert entities(ner(doc)) == [("stones", "LOC"), ("and", "EVENT")]
+        ner.cfg["threshold"] = 0.5
+        assert entities(ner(doc)) == [("stones", "LOC"), ("and", "EVENT"), ("London", "LOC")]
+    finally:
+        ner.cfg["threshold"] = threshold
+
+
+def test_a_threshold_is_a_probability_and_is_saved(tmp_path):
+    with pytest.raises(ValueError, match=r"threshold of 'ner' is 50.*from 0 to 1"):
+        make_nlp(threshold=50)
+    make_nlp(threshold=0.25).to_disk(tmp_path)
+    assert spacy.load(tmp_path).get_pipe("ner").threshold == 0.25
+
+
+def test_a_doc_does_not_depend_on_its_batch(trained):
+    ner = trained.get_pipe("ner")
+    texts = ["I like London.", "", "Who is Shaka Khan? " * 7, " \n ", "Berlin", "a " * 100]
+    docs = [trained.make_doc(text) for text in texts]
+    for doc, together in zip(docs, ner.emissions(docs)):
+        np.testing.assert_allclose(ner.emissions([doc])[0], together, atol=1e-5)
+
+
+def test_a_very_long_doc_beside_short_ones(trained):
+    short = trained.make_doc("I like London.")
+    long = Doc(trained.vocab, words=["I", "like", "London", "."] * 12_500)
+    blank = Doc(trained.vocab, words=[" ", "\n"])
+    docs = list(trained.pipe([short, long, trained.make_doc(""), blank]))
+    assert entities(docs[0]) == [("London", "LOC")]
+    assert len(docs[1].ents) == 12_500
+    assert docs[2].ents == docs[3].ents == ()
+    again = trained.make_doc("I like London.")
+    np.testing.assert_allclose(
+        trained.get_pipe("ner").emissions([again, long])[0],
+        trained.get_pipe("ner").emissions([again])[0],
+        atol=1e-5,
+    )
+
+
+def test_no_entity_ends_with_whitespace():
+    nlp = make_nlp()
+    doc = Doc(nlp.vocab, words=["New", "York", "\n", "yes"])
+    reference = Doc(nlp.vocab, words=["New", "York", "\n", "yes"])
+    reference.ents = [Span(reference, 0, 3, label="LOC")]
+    train(nlp, [Example(doc, reference)], steps=20)
+    found = nlp(Doc(nlp.vocab, words=["New", "York", "\n", "yes"]))
+    assert not any(ent[0].is_space or ent[-1].is_space for ent in found.ents)
+
+
+def test_memory_zone(trained):
+    with trained.memory_zone():
+        for text in ("I like London.", "A zephyr in Qwghlm"):
+            trained(text)
+    assert entities(trained("I like London.")) == [("London", "LOC")]
+
+
+def test_error_handler_gets_failing_docs(trained, monkeypatch):
+    ner = trained.get_pipe("ner")
+    failed = []
+    monkeypatch.setattr(ner, "error_handler", lambda *args: failed.append(args[2]), raising=False)
+    monkeypatch.setattr(ner, "_predict_potentials", lambda docs: 1 / 0)
+    assert list(trained.pipe(["I like London."])) == []
+    assert len(failed) == 1
+
+
+# Training
+
+
+def test_gradients_add_up_until_finish_update():
+    nlp = make_nlp()
+    ner = nlp.get_pipe("ner")
+    before = weights(ner)
+    losses = {}
+    for sgd in (None, False):
+        ner.update(examples_for(nlp), sgd=sgd, losses=losses)
+        np.testing.assert_array_equal(weights(ner), before)
+    network = ner.model.get_ref("output_layer").shims[0]._model
+    twice = network.emissions.bias.grad.clone()
+    ner.finish_update(nlp.create_optimizer())
+    assert np.abs(weights(ner) - before).max() > 0
+    assert network.emissions.bias.grad is None
+    nlp2 = make_nlp()
+    nlp2.get_pipe("ner").update(examples_for(nlp2))
+    once = nlp2.get_pipe("ner").model.get_ref("output_layer").shims[0]._model.emissions.bias.grad
+    torch.testing.assert_close(twice, 2 * once)
+
+
+def test_loss_is_the_mean_over_annotated_docs():
+    nlp = make_nlp()
+    train(nlp, examples_for(nlp), steps=5)
+    ner = nlp.get_pipe("ner")
+
+    def loss(examples):
+        return ner.get_loss(examples, ner.model.predict([eg.predicted for eg in examples]))[0]
+
+    examples = examples_for(nlp)
+    unannotated = examples_for(nlp, [("Nothing known", {})])
+    mean = sum(loss([eg]) for eg in examples) / 2
+    assert loss(examples) == pytest.approx(mean, rel=1e-5)
+    assert loss(examples + unannotated) == pytest.approx(mean, rel=1e-5)
+
+
+def test_docs_with_nothing_but_incorrect_spans_count():
+    nlp = make_nlp(incorrect_spans_key="wrong")
+    train(nlp, examples_for(nlp), steps=5)
+    ner = nlp.get_pipe("ner")
+    example = Example.from_dict(nlp.make_doc("I like London"), {})
+    example.reference.spans["wrong"] = [Span(example.reference, 2, 3, "LOC")]
+    potentials = ner.model.predict([example.predicted])
+    once, _ = ner.get_loss([example], potentials)
+    potentials.emissions *= 2  # the same doc, again
+    twice, _ = ner.get_loss([example, example], potentials)
+    assert once > 0
+    assert twice == pytest.approx(once)
+
+
+def test_gradient_agrees_with_finite_differences():
+    nlp = make_nlp()
+    train(nlp, examples_for(nlp), steps=2)
+    ner = nlp.get_pipe("ner")
+    examples = examples_for(nlp)
+    potentials = ner.model.predict([eg.predicted for eg in examples])
+    _, gradient = ner.get_loss(examples, potentials)
+    for array, d_array in [
+        (potentials.emissions[1], gradient.emissions[1]),
+        (potentials.transitions, gradient.transitions),
+        (potentials.start, gradient.start),
+    ]:
+        place = np.unravel_index(np.abs(d_array).argmax(), d_array.shape)
+        old = array[place]
+        array[place] = old + 0.01
+        up, _ = ner.get_loss(examples, potentials)
+        array[place] = old - 0.01
+        down, _ = ner.get_loss(examples, potentials)
+        array[place] = old
+        assert (up - down) / 0.02 == pytest.approx(d_array[place], rel=1e-2)
+
+
+def test_partial_annotation_trains_and_leaves_the_rest_free():
+    nlp = make_nlp()
+    # Only "London" is known; nothing is said about the other tokens
+    example = Example.from_dict(
+        nlp.make_doc("I like London and Berlin."), {"entities": ["-", "-", "U-LOC", "-", "-", "-"]}
+    )
+    train(nlp, [example])
+    assert ("London", "LOC") in entities(nlp("I like London and Berlin."))
+    _, gradient = nlp.get_pipe("ner").get_loss(
+        [example], nlp.get_pipe("ner").model.predict([example.predicted])
+    )
+    assert np.isfinite(gradient.emissions[0]).all()
+
+
+def test_dropout_of_training_reaches_the_network():
+    nlp = make_nlp()
+    train(nlp, examples_for(nlp), steps=2)
+    ner = nlp.get_pipe("ner")
+
+    def losses(drop):
+        fix_random_seed(1)
+        return [ner.update(examples_for(nlp), drop=drop)["ner"] for _ in range(2)]
+
+    steady, noisy = losses(0.0), losses(0.5)
+    assert steady[0] == steady[1]
+    assert noisy[0] != noisy[1]
+    ner.model.get_ref("tok2vec").attrs.pop("dropout_rate", None)
+    assert ner.model.get_ref("output_layer").attrs["dropout_rate"] == 0.5
+
+
+def test_dropout_of_the_architecture_overrides_it():
+    nlp = make_nlp(model={**SMALL_MODEL, "dropout": 0.25})
+    nlp.update(examples_for(nlp), drop=0.5)
+    bilstm = nlp.get_pipe("ner").model.get_ref("output_layer")
+    assert bilstm.attrs["fixed_dropout_rate"] == 0.25
+    assert "dropout_rate" not in bilstm.attrs
+
+
+def test_nan_stops_training_and_prediction():
+    nlp = make_nlp()
+    network = nlp.get_pipe("ner").model.get_ref("output_layer").shims[0]._model
+    network.emissions.bias.data[0] = float("nan")
+    for act in (lambda: nlp("London"), lambda: nlp.update(examples_for(nlp))):
+        with pytest.raises(ValueError, match=r"'ner' are NaN.*learn_rate"):
+            act()
+
+
+def test_averages_are_used_and_put_back():
+    nlp = make_nlp()
+    optimizer = nlp.create_optimizer()
+    optimizer.averages = {}
+    train(nlp, examples_for(nlp), steps=5, optimizer=optimizer)
+    ner = nlp.get_pipe("ner")
+    last = weights(ner)
+    shim = ner.model.get_ref("output_layer").shims[0]
+    average = optimizer.averages[(shim.id, "emissions.weight")]
+    with nlp.use_params(optimizer.averages):
+        torch.testing.assert_close(shim._model.emissions.weight.data, torch.tensor(average))
+        averaged = weights(ner)
+    assert np.abs(averaged - last).max() > 0
+    np.testing.assert_array_equal(weights(ner), last)
+
+
+def test_rehearsal_moves_towards_the_old_model(trained, tmp_path):
+    trained.to_disk(tmp_path)
+    nlp = spacy.load(tmp_path)
+    ner = nlp.get_pipe("ner")
+    optimizer = nlp.resume_training()
+    ner.add_label("DRINK")  # the tutor does not know it, and has no say about it
+    optimizer.learn_rate = 0.01
+    for parameter in ner.model.get_ref("output_layer").shims[0]._model.emissions.parameters():
+        parameter.data += torch.randn_like(parameter)
+    raw = examples_for(nlp, [("I like London and Berlin.", {}), ("Who is Shaka Khan?", {})])
+    history = [nlp.rehearse(raw, sgd=optimizer)["ner"] for _ in range(40)]
+    assert history[0] > 0.05
+    assert history[-1] < history[0] / 10
+    assert min(history) > -1e-6
+
+
+def test_rehearsal_without_a_tutor_does_nothing(trained):
+    before = weights(trained.get_pipe("ner"))
+    assert trained.rehearse(examples_for(trained)) == {"ner": 0.0}
+    np.testing.assert_array_equal(weights(trained.get_pipe("ner")), before)
+
+
+def test_same_seed_same_weights():
+    found = []
+    for _ in range(2):
+        fix_random_seed(3)
+        nlp = make_nlp()
+        train(nlp, examples_for(nlp), steps=10, drop=0.3)
+        found.append(weights(nlp.get_pipe("ner")))
+    np.testing.assert_array_equal(*found)
+
+
+# Sharing a tok2vec
+
+
+LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 96}
+
+
+def listening_nlp():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec")
+    nlp.add_pipe("tagger", config={"model": {"tok2vec": LISTENER}}).add_label("X")
+    ner = nlp.add_pipe(
+        "bilstm_crf_ner", name="ner", config={"model": {**SMALL_MODEL, "tok2vec": LISTENER}}
+    )
+    ner.add_label("LOC")
+    ner.add_label("PERSON")
+    nlp.initialize()
+    return nlp
+
+
+def test_listening_to_a_shared_tok2vec(tmp_path):
+    nlp = listening_nlp()
+    examples = [*examples_for(nlp), *examples_for(nlp, [("", {"entities": []})])]
+    before = weights(nlp.get_pipe("tok2vec"))
+    train(nlp, examples)
+    assert np.abs(weights(nlp.get_pipe("tok2vec")) - before).max() > 0
+    texts = ["I like London.", "", "Who is Shaka Khan?"]
+    expected = [[("London", "LOC")], [], [("Shaka Khan", "PERSON")]]
+    assert [entities(doc) for doc in nlp.pipe(texts)] == expected
+    nlp.to_disk(tmp_path)
+    assert [entities(doc) for doc in spacy.load(tmp_path).pipe(texts)] == expected
+    nlp.replace_listeners("tok2vec", "ner", ["model.tok2vec"])
+    assert [entities(doc) for doc in nlp.pipe(texts)] == expected
+    nlp.to_disk(tmp_path / "replaced")
+    nlp2 = spacy.load(tmp_path / "replaced", exclude=["tok2vec", "tagger"])
+    assert [entities(doc) for doc in nlp2.pipe(texts)] == expected
+
+
+# Saving and loading
+
+
+def test_an_uninitialized_component_can_be_saved(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("bilstm_crf_ner", name="ner").add_label("LOC")
+    nlp.to_disk(tmp_path)
+    nlp2 = spacy.load(tmp_path)
+    assert nlp2.get_pipe("ner").labels == ("LOC",)
+    nlp2.initialize()
+    assert entities(nlp2("London")) == []
+
+
+def test_saved_weights_are_plain_tensors(trained):
+    state = trained.get_pipe("ner").model.get_ref("output_layer").shims[0].to_bytes()
+    loaded = torch.load(io.BytesIO(srsly.msgpack_loads(state)["state"]), weights_only=True)
+    assert all(isinstance(value, torch.Tensor) for value in loaded.values())
+
+
+@pytest.mark.parametrize("file", ["cfg", "model"])
+@pytest.mark.parametrize("harm", ["missing", "truncated"])
+def test_damaged_folders_are_explained(trained, tmp_path, file, harm):
+    trained.to_disk(tmp_path)
+    path = tmp_path / "ner" / file
+    content = path.read_bytes()
+    if harm == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"Can't load a bilstm_crf_ner component from.*ner"):
+        spacy.load(tmp_path)
+
+
+def test_a_model_for_other_labels_is_explained(trained, tmp_path):
+    trained.to_disk(tmp_path)
+    path = tmp_path / "ner" / "cfg"
+    cfg = json.loads(path.read_text())
+    cfg["labels"].append("MORE")
+    path.write_text(json.dumps(cfg))
+    with pytest.raises(ValueError, match=r"tags = 9.*tags = 13"):
+        spacy.load(tmp_path)
+
+
+@pytest.mark.parametrize("name, value", [("hidden_width", 48), ("depth", 2)])
+def test_a_model_of_other_sizes_is_explained(trained, tmp_path, name, value):
+    trained.to_disk(tmp_path)
+    config = spacy.util.load_config(tmp_path / "config.cfg")
+    config["components"]["ner"]["model"][name] = value
+    config.to_disk(tmp_path / "config.cfg")
+    with pytest.raises(ValueError, match=rf"{name} = .*{name} = {value}"):
+        spacy.load(tmp_path)
+
+
+def test_bytes_of_another_component(trained):
+    nlp = make_nlp(labels=["ONE"])
+    with pytest.raises(ValueError, match="Can't load"):
+        nlp.get_pipe("ner").from_bytes(trained.get_pipe("ner").to_bytes()[:100])
+
+
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        ({"hidden_width": 0}, "hidden_width = 0"),
+        ({"depth": 0}, "depth = 0"),
+        ({"dropout": 1.5}, "1.5"),
+    ],
+)
+def test_bad_settings_of_the_architecture(setting, message):
+    with pytest.raises(ValueError, match=message):
+        make_nlp(model={**SMALL_MODEL, **setting})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
+def test_mixed_precision_without_a_gpu_warns_and_works():
+    with pytest.warns(UserWarning, match="mixed_precision"):
+        nlp = make_nlp(model={**SMALL_MODEL, "mixed_precision": True})
+    train(nlp, examples_for(nlp))
+    assert entities(nlp("I like London.")) == [("London", "LOC")]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_on_a_gpu(mixed_precision):
+    spacy.require_gpu()
+    try:
+        nlp = make_nlp(model={**SMALL_MODEL, "mixed_precision": mixed_precision})
+        train(nlp, examples_for(nlp), drop=0.1)
+        assert nlp.get_pipe("ner").model.get_ref("output_layer").shims[0].device.type == "cuda"
+        assert entities(nlp("I like London.")) == [("London", "LOC")]
+    finally:
+        spacy.require_cpu()

@@ -1,0 +1,18 @@
+"""Docs into padded batches and back."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spacy_bilstm_crf import batching
+
+
+@given(st.lists(st.integers(0, 5000), max_size=40))
+def test_buckets_hold_every_doc_once_and_little_padding(lengths):
+    found = list(batching.buckets(lengths))
+    assert sorted(i for docs in found for i in docs) == [i for i, n in enumerate(lengths) if n]
+    for docs in found:
+        sizes = [lengths[i] for i in docs]
+        padded = max(sizes) * len(sizes)
+        assert padded <= max(batching.SMALL_BUCKET, (1 + batching.MAX_PADDING) * sum(sizes)) or (
+            len(sizes) == 1
+        )

@@ -1,0 +1,51 @@
+"""Losses of docs of any length together: the sums of those of each."""
+
+import numpy as np
+import pytest
+import torch
+
+from spacy_bilstm_crf.tags import legal_tags
+from spacy_bilstm_crf.training.losses import (
+    Wrong,
+    divergence,
+    negative_log_likelihood,
+)
+from tests.helpers import LENGTHS, TWO_LABELS, part, random_masks, random_potentials
+
+CPU = torch.device("cpu")
+
+
+def test_losses_and_gradients_add_up():
+    potentials = random_potentials(LENGTHS)
+    allowed = random_masks(potentials, 0.8)
+    gold = random_masks(potentials, 0.3)
+    wrong = [
+        Wrong(2, (5, 7, 1)),
+        Wrong(0, (0, 1, 0)),
+        Wrong(2, (9, 10, 0)),
+    ]
+    allowed[0] = allowed[2] = None
+    legal = legal_tags(TWO_LABELS)
+    loss, gradient = negative_log_likelihood(CPU, potentials, legal, allowed, gold, wrong)
+    total, transitions = 0.0, 0.0
+    for i in range(len(LENGTHS)):
+        here = [entity._replace(doc=0) for entity in wrong if entity.doc == i]
+        alone, d_alone = negative_log_likelihood(
+            CPU, part(potentials, i), legal, [allowed[i]], [gold[i]], here
+        )
+        total += alone
+        transitions = transitions + d_alone.transitions
+        np.testing.assert_allclose(d_alone.emissions[0], gradient.emissions[i], atol=1e-6)
+    assert loss == pytest.approx(total, rel=1e-9)
+    np.testing.assert_allclose(gradient.transitions, transitions, rtol=1e-4, atol=1e-4)
+
+
+def test_divergence_from_itself_and_from_another():
+    potentials = random_potentials(LENGTHS)
+    masks = [None] * len(LENGTHS)
+    legal = legal_tags(TWO_LABELS)
+    loss, gradient = divergence(CPU, potentials, potentials, legal, masks)
+    assert loss == pytest.approx(0.0, abs=1e-6)
+    assert np.abs(gradient.transitions).max() < 1e-6
+    other = random_potentials(LENGTHS, seed=3)
+    assert divergence(CPU, potentials, other, legal, masks)[0] > 1.0
