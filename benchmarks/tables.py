@@ -140,7 +140,7 @@ def partial() -> str:
     methods = {
         "outside": "they count as no entities",
         "missing": "their tokens are missing",
-        "rate": "all tokens but those of known entities are missing, `missing_outside`",
+        "rate": "all tokens but those of known entities are missing, `entity_ratio`",
         "ner-missing": "stock `ner`, their tokens are missing",
     }
     for name, words in methods.items():

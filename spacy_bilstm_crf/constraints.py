@@ -31,7 +31,7 @@ def allowed_by_doc(
     labels: Sequence[str],
     *,
     presets: bool = True,
-    besides: Collection[Tuple[int, int, str]] = (),
+    ignore: Collection[Tuple[int, int, str]] = (),
 ) -> Optional[np.ndarray]:
     """Tags that a document leaves possible, before any model is asked.
 
@@ -45,14 +45,14 @@ def allowed_by_doc(
     labels (Sequence[str]): Labels of the model.
     presets (bool): Whether entities and blocks that are there already count. They do not in
         training, as in spaCy's `ner`: it is the annotation that one learns from.
-    besides (Collection[Tuple[int, int, str]]): Start, end and label of entities of the doc
+    ignore (Collection[Tuple[int, int, str]]): Start, end and label of entities of the doc
         that do not count.
     RETURNS (Optional[np.ndarray]): bool [len(doc), n_tags], None where all is possible.
     """
     attrs = doc.to_array([ENT_IOB, SENT_START, IS_SPACE])
     iob, sent_start, is_space = attrs.reshape(len(doc), 3).T
     preset = ((iob == IOB_BEGIN) | (iob == IOB_IN)) & presets
-    for start, end, _ in besides:
+    for start, end, _ in ignore:
         preset[start:end] = False
     starts_sentence = sent_start == 1
     starts_sentence[:1] = False  # nothing crosses the start of the document

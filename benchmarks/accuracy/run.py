@@ -161,7 +161,7 @@ def scored(model: Path, data: Path, threshold: Optional[float]) -> Dict[str, flo
     """
     nlp = spacy.load(model)
     if threshold is not None:
-        nlp.get_pipe("ner").cfg["threshold"] = threshold
+        nlp.get_pipe("ner").threshold = threshold
     found = {}
     for part in ("dev", "test"):
         scores = nlp.evaluate(list(Corpus(data / part)(nlp)), batch_size=64)

@@ -7,7 +7,7 @@
 Each seed deletes other entities of the training part; development and test part stay whole. The
 methods: `outside`, the deleted ones count as no entities, which is what people do; `missing`,
 nothing is said about their tokens; `rate`, nothing is said about any token but those of the
-entities that are left, and `missing_outside` says how many to expect; `ner-missing`, spaCy's
+entities that are left, and `entity_ratio` says how many to expect; `ner-missing`, spaCy's
 `ner` given `missing`. Results go to benchmarks/partial/results/.
 """
 
@@ -76,7 +76,7 @@ def run(
     if method == "rate":
         # What is to be expected is known from the development part
         rate = {"rate": entity_rate(docs_of(data / "dev")), "margin": 0.01, "weight": 10.0}
-        config["components"]["ner"]["missing_outside"] = rate
+        config["components"]["ner"]["entity_ratio"] = rate
     config.to_disk(part / "config.cfg")
     overrides = {} if is_stock else OVERRIDES
     model = train(part / "config.cfg", part, seed, paths, overrides, part / "training")

@@ -177,7 +177,7 @@ def _warnings(found: Survey) -> List[str]:
         )
     if found.n_missing and not found.n_outside:
         warnings.append(
-            "No token is known to be outside of entities: see [components.ner.missing_outside] in "
+            "No token is known to be outside of entities: see [components.ner.entity_ratio] in "
             "the config, which says how many entities to expect."
         )
     rare = [label for label, count in found.n_of_label.items() if count < FEW_ENTITIES]

@@ -181,7 +181,7 @@ def _decoding(found: Survey) -> Iterator[Choice]:
     )
     if found.n_missing and not found.n_outside:
         yield Choice(
-            "components.ner.missing_outside",
+            "components.ner.entity_ratio",
             {"rate": round(found.n_inside / found.n_tokens, 4), "margin": 0.05, "weight": 10.0},
             "No token is known to be outside of entities, so this says how many to expect: the "
             "share of tokens in those that are annotated. Raise it if many are not.",

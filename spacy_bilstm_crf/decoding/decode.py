@@ -12,28 +12,12 @@ from ..batching import Batch, batches, legality_on
 from ..constraints import Mask
 from ..potentials import Potentials
 from .entities import Entity, best_entities, likely_entities, probabilities
+from .settings import LEAST_PROBABILITY, DecodingSettings
 
-# The least probability that is made a difference of: there is no end of entities below it
-LEAST_PROBABILITY = 0.001
 # A doc with more tokens is worked through in segments
 LONG_DOC = 4 * crf.SEGMENT
 # Entities with more tokens have no probability in such a doc if they are not of the best tagging
 LONGEST_OF_LONG_DOC = 1000
-
-
-class Wanted(NamedTuple):
-    """What is to be found in docs."""
-
-    threshold: Optional[float]  # None takes the entities of the most probable tagging
-    scores: bool  # whether entities are to have probabilities
-    candidates_threshold: Optional[float]  # None looks for no candidates
-    candidates_max_length: int  # tokens
-
-    @property
-    def minimum(self) -> Optional[float]:
-        """The least probability that an entity of any tagging has to have to be of interest."""
-        given = [p for p in (self.threshold, self.candidates_threshold) if p is not None]
-        return max(min(given), LEAST_PROBABILITY) if given else None
 
 
 class Prediction(NamedTuple):
@@ -48,7 +32,7 @@ def predict(
     potentials: Potentials,
     legal: tags.LegalTags,
     allowed: Sequence[Mask],
-    wanted: Wanted,
+    settings: DecodingSettings,
 ) -> List[Prediction]:
     """Entities of each doc.
 
@@ -59,27 +43,27 @@ def predict(
     found = [Prediction([], []) for _ in potentials.emissions]
     for batch in batches(potentials, device):
         mask = batch.mask(allowed)
-        for doc, prediction in zip(batch.docs, _of_batch(batch, legality, mask, wanted)):
+        for doc, prediction in zip(batch.docs, _of_batch(batch, legality, mask, settings)):
             found[doc] = prediction
     return found
 
 
 def _of_batch(
-    batch: Batch, legality: crf.Legality, mask: Optional[Tensor], wanted: Wanted
+    batch: Batch, legality: crf.Legality, mask: Optional[Tensor], settings: DecodingSettings
 ) -> List[Prediction]:
     best: List[List[Entity]] = [[] for _ in batch.docs]
-    if wanted.threshold is None:
+    if settings.threshold is None:
         paths = crf.viterbi(batch.scores, batch.lengths, legality, mask).cpu().numpy()
         best = [
             [Entity(*span, math.nan) for span in tags.spans_of_tags(path[:size])]
             for path, size in zip(paths, batch.sizes)
         ]
-    minimum = wanted.minimum
-    if minimum is None and not (wanted.scores and any(best)):
+    minimum = settings.minimum
+    if minimum is None and not (settings.entity_scores and any(best)):
         return [Prediction(entities, []) for entities in best]
 
     is_long = batch.sizes[-1] > LONG_DOC
-    max_length = wanted.candidates_max_length if wanted.threshold is None else None
+    max_length = settings.candidates_max_length if settings.threshold is None else None
     if is_long:
         max_length = min(max_length or LONGEST_OF_LONG_DOC, LONGEST_OF_LONG_DOC)
     overlap = None
@@ -90,7 +74,7 @@ def _of_batch(
     scored: List[List[Entity]] = [[] for _ in batch.docs]
     likely: List[List[Entity]] = [[] for _ in batch.docs]
     for rows, parts, posterior in _posteriors(batch, legality, mask, overlap):
-        if wanted.threshold is None:
+        if settings.threshold is None:
             here = [_starting_in(best[row], starts[row], part) for row, part in zip(rows, parts)]
             spans = [
                 [entity.moved(-part.start).span for entity in of_part]
@@ -103,7 +87,7 @@ def _of_batch(
             for row, part, of_part in zip(rows, parts, found):
                 moved = [entity.moved(part.start) for entity in of_part]
                 likely[row] += _starting_in(moved, [entity.start for entity in moved], part)
-    return [_prediction(*of_row, wanted) for of_row in zip(scored, likely)]
+    return [_prediction(*of_row, settings) for of_row in zip(scored, likely)]
 
 
 def _posteriors(
@@ -130,17 +114,19 @@ def _starting_in(entities: List[Entity], starts: List[int], part: crf.Segment) -
     return entities[bisect_left(starts, part.start) : bisect_left(starts, part.answers_to)]
 
 
-def _prediction(scored: List[Entity], likely: List[Entity], wanted: Wanted) -> Prediction:
+def _prediction(
+    scored: List[Entity], likely: List[Entity], settings: DecodingSettings
+) -> Prediction:
     """Put together what was found in a doc."""
     entities, candidates = scored, []
-    if wanted.threshold is not None:
-        entities = best_entities(likely, max(wanted.threshold, LEAST_PROBABILITY))
-    if wanted.candidates_threshold is not None:
-        minimum = max(wanted.candidates_threshold, LEAST_PROBABILITY)
+    if settings.threshold is not None:
+        entities = best_entities(likely, max(settings.threshold, LEAST_PROBABILITY))
+    if settings.candidates_threshold is not None:
+        minimum = max(settings.candidates_threshold, LEAST_PROBABILITY)
         candidates = [
             entity
             for entity in likely
             if entity.probability >= minimum
-            and entity.end - entity.start <= wanted.candidates_max_length
+            and entity.end - entity.start <= settings.candidates_max_length
         ]
     return Prediction(entities, candidates)

@@ -1,8 +1,7 @@
 """The registered architecture: tok2vec -> BiLSTM -> potentials, as a Thinc model."""
 
 import warnings
-from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union, cast
+from typing import Any, Callable, List, Optional, Tuple, Union, cast
 
 import torch
 from spacy.errors import Errors
@@ -10,7 +9,6 @@ from spacy.tokens import Doc
 from thinc.api import (
     ArgsKwargs,
     Model,
-    PyTorchShim,
     Shim,
     chain,
     get_torch_default_device,
@@ -111,31 +109,6 @@ def resize_output(model: Model, n_tags: int) -> Model:
     for node in (bilstm, model):
         node.set_dim("nO", n_tags, force=True)
     return model
-
-
-@contextmanager
-def averaged_weights(model: Model, averages: Dict) -> Iterator[None]:
-    """Put averages of the torch parameters in their place for a while.
-
-    Thinc's own `use_params` does so for Thinc's parameters alone.
-
-    averages (Dict): Values by the keys that a Thinc optimizer gives them.
-    """
-    saved = []
-    for node in model.walk():
-        for shim in node.shims:
-            if not isinstance(shim, PyTorchShim):
-                continue
-            for name, parameter in shim._model.named_parameters():
-                average = averages.get((shim.id, name))
-                if average is not None:
-                    saved.append((parameter, parameter.data))
-                    parameter.data = xp2torch(average, device=parameter.device).clone()
-    try:
-        yield
-    finally:
-        for parameter, data in saved:
-            parameter.data = data
 
 
 def check_tags(model: Model, n_tags: int) -> None:

@@ -1,7 +1,8 @@
 """How the layers of this package wrap a torch network for Thinc."""
 
 import io
-from typing import Callable, Dict, List, cast
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, cast
 
 import torch
 from thinc.api import Model, Optimizer, PyTorchGradScaler, PyTorchShim, torch2xp, xp2torch
@@ -10,29 +11,30 @@ from thinc.types import Floats2d, FloatsXd
 
 
 class InPlaceShim(PyTorchShim):
-    """Thinc's shim, but an update leaves the parameters' own tensors in place.
+    """Thinc's shim, with updates in place and with weights that averages can stand in for.
 
     Thinc's gives a parameter a new tensor at every step, which is a view of the last one when
     the optimizer works in place, as it does on a CPU. The views hold on to one another: memory
-    grows with every step of training.
+    grows with every step of training. And it looks for averages by keys that Thinc's optimizers
+    never give them.
     """
 
     learn_rate_factor = 1.0  # of this network's steps
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update the parameters with their gradients, and forget those."""
-        # `nlp.rehearse` passes a function that takes the gradients down, and nothing more
-        options = {}
-        if isinstance(optimizer, Optimizer):
-            options["lr_scale"] = self.learn_rate_factor
+        is_optimizer = isinstance(optimizer, Optimizer)
+        options = {"lr_scale": self.learn_rate_factor} if is_optimizer else {}
         for name, parameter in self._model.named_parameters():
             if parameter.grad is None:
                 continue
             if not self._grad_scaler.found_inf:  # a gradient that overflowed is of no use
+                gradient = cast(FloatsXd, torch2xp(parameter.grad))
                 weights, _ = optimizer(
                     (self.id, name),
                     cast(FloatsXd, torch2xp(parameter.data)),
-                    cast(FloatsXd, torch2xp(parameter.grad)),
+                    # `nlp.rehearse` passes a function that takes gradients down for later
+                    gradient if is_optimizer else gradient.copy(),
                     **options,
                 )
                 updated = xp2torch(weights, device=parameter.device)
@@ -40,6 +42,25 @@ class InPlaceShim(PyTorchShim):
                     parameter.data.copy_(updated)
             parameter.grad = None  # quicker than zeros, to which the next would be added
         self._grad_scaler.update()
+
+    @contextmanager
+    def use_params(self, params: Dict[Any, FloatsXd]) -> Iterator[None]:
+        """Put other values in the place of parameters for a while.
+
+        params (Dict[Any, FloatsXd]): Values by the keys that a Thinc optimizer gives them, such as
+            its averages.
+        """
+        saved = []
+        for name, parameter in self._model.named_parameters():
+            value = params.get((self.id, name))
+            if value is not None:
+                saved.append((parameter, parameter.data))
+                parameter.data = xp2torch(value, device=parameter.device).clone()
+        try:
+            yield
+        finally:
+            for parameter, data in saved:
+                parameter.data = data
 
 
 def torch_layer(

@@ -43,9 +43,9 @@ DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
     default_config={
         "model": DEFAULT_MODEL,
         "incorrect_spans_key": None,
-        "missing_outside": None,
+        "entity_ratio": None,
         "threshold": None,
-        "scores": True,
+        "entity_scores": True,
         "spans_key": None,
         "candidates_threshold": None,
         "candidates_key": "candidates",
@@ -59,9 +59,9 @@ def make_bilstm_crf_ner(
     name: str,
     model: Model[List[Doc], Potentials],
     incorrect_spans_key: Optional[str],
-    missing_outside: Optional[Dict[str, float]],
+    entity_ratio: Optional[Dict[str, float]],
     threshold: Optional[float],
-    scores: bool,
+    entity_scores: bool,
     spans_key: Optional[str],
     candidates_threshold: Optional[float],
     candidates_key: str,
@@ -73,12 +73,12 @@ def make_bilstm_crf_ner(
     model (Model[List[Doc], Potentials]): Potentials of the taggings of each doc.
     incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans that
         are known to be no entities.
-    missing_outside (Optional[Dict[str, float]]): How many tokens to expect in entities where
-        annotation is missing: `rate`, `margin` and `weight`, see `losses.EntityRate`. None
+    entity_ratio (Optional[Dict[str, float]]): How many tokens to expect in entities where
+        annotation is missing: `rate`, `margin` and `weight`, see `losses.EntityRatio`. None
         expects nothing.
     threshold (Optional[float]): Probability below which an entity is left out, 0 to 1. None
         takes the entities of the most probable tagging, whatever their own probability.
-    scores (bool): Whether to work out the probability of each entity, for `span._.confidence`.
+    entity_scores (bool): Whether to work out each entity's probability, `span._.confidence`.
     spans_key (Optional[str]): Key in `doc.spans` for the entities with their probabilities.
         None takes the component's name.
     candidates_threshold (Optional[float]): Least probability of a candidate, 0 to 1. None
@@ -92,9 +92,9 @@ def make_bilstm_crf_ner(
         model,
         name,
         incorrect_spans_key=incorrect_spans_key,
-        missing_outside=missing_outside,
+        entity_ratio=entity_ratio,
         threshold=threshold,
-        scores=scores,
+        entity_scores=entity_scores,
         spans_key=spans_key,
         candidates_threshold=candidates_threshold,
         candidates_key=candidates_key,

@@ -1,36 +1,42 @@
 """The component that finds entities."""
 
-import multiprocessing
-from contextlib import contextmanager
+import math
+from dataclasses import replace
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, Union, cast
+from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Tuple, Union
 
+import numpy as np
 import torch
 from spacy import util
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.scorer import get_ner_prf
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
-from thinc.api import Model, Optimizer, set_dropout_rate
+from thinc.api import Model, NumpyOps, Optimizer, set_dropout_rate
 
-from ..constraints import blocked_spans
-from ..decoding import decode
-from ..models.bilstm_crf import averaged_weights, check_tags
+from ..constraints import Mask, allowed_by_doc, blocked_spans
+from ..decoding import decode, distribution
+from ..decoding.entities import Entity
+from ..models.bilstm_crf import check_tags, torch_device
 from ..potentials import Potentials
-from ..training.calibration import Calibration
-from ..training.losses import EntityRate, annotation_loss, rehearsal_loss
+from ..tags import LegalTags, biluo_tags, legal_tags
+from ..training.calibration import Calibration, fit_calibration
+from ..training.losses import EntityRatio, annotation_loss, annotation_of, rehearsal_loss
+from .failures import check_finite, explained_errors
+from .settings import check_settings, decoding_settings, setting
 from .span_scores import scored_entities, set_scored_spans
-from .uncertainty import Uncertainty
+from .workers import use_one_thread_in_workers
 
 
-class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
+class BiLSTMCRFEntityRecognizer(TrainablePipe):
     """Named entity recognizer that finds the best well-formed entities of a whole doc at once.
 
-    It takes the place of spaCy's `ner`: the same annotations in, the same attributes out.
+    It takes the place of spaCy's `ner`: the same annotations in, the same attributes out. Its
+    settings are properties: setting one makes the checks that the config makes.
     """
 
     def __init__(
@@ -40,9 +46,9 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         name: str = "ner",
         *,
         incorrect_spans_key: Optional[str] = None,
-        missing_outside: Optional[Dict[str, float]] = None,
+        entity_ratio: Optional[Dict[str, float]] = None,
         threshold: Optional[float] = None,
-        scores: bool = True,
+        entity_scores: bool = True,
         spans_key: Optional[str] = None,
         candidates_threshold: Optional[float] = None,
         candidates_key: str = "candidates",
@@ -52,23 +58,9 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         """Initialize a named entity recognizer.
 
         vocab (Vocab): The shared vocabulary.
-        model (Model[List[Doc], Potentials]): Potentials of the taggings of each doc.
+        model (Model[List[Doc], Potentials]): Potentials of the tag sequences of each doc.
         name (str): The component's name, used to add entries to the losses.
-        incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans
-            that are known to be no entities.
-        missing_outside (Optional[Dict[str, float]]): How many tokens to expect in entities
-            where annotation is missing: `rate`, `margin` and `weight`, see
-            `losses.EntityRate`. None expects nothing.
-        threshold (Optional[float]): Probability below which an entity is left out, 0 to 1.
-            None takes the entities of the most probable tagging.
-        scores (bool): Whether to work out the probability of each entity, for `span._.confidence`.
-        spans_key (Optional[str]): Key in `doc.spans` for the entities with their probabilities.
-            None takes the component's name.
-        candidates_threshold (Optional[float]): Least probability of a candidate, 0 to 1. None
-            looks for no candidates.
-        candidates_key (str): Key in `doc.spans` for all spans that are so probable.
-        candidates_max_length (int): Tokens that a candidate has at most.
-        scorer (Optional[Callable]): The scoring method.
+        The rest are the settings of the factory: see `factory.make_bilstm_crf_ner`.
         RAISES (ValueError): If the model is of another architecture or a setting makes no
             sense.
         """
@@ -78,26 +70,6 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
                 f"transitions. Its architecture must be 'spacy-bilstm-crf.BiLSTMCRF.v1'; other "
                 f"layers go into the tok2vec of that."
             )
-        for setting, value in (
-            ("threshold", threshold),
-            ("candidates_threshold", candidates_threshold),
-        ):
-            if value is not None and not 0.0 <= value <= 1.0:
-                raise ValueError(
-                    f"The {setting} of '{name}' is {value}, but it is a probability: it must be "
-                    f"from 0 to 1, or null for none."
-                )
-        if candidates_max_length < 1:
-            raise ValueError(
-                f"The candidates_max_length of '{name}' is {candidates_max_length}, but "
-                f"candidates have at least one token."
-            )
-        if candidates_threshold is not None and candidates_key == (spans_key or name):
-            raise ValueError(
-                f"The spans_key and the candidates_key of '{name}' are both '{candidates_key}': "
-                f"one would overwrite the other. Change one of them."
-            )
-        EntityRate.from_setting(missing_outside, name)
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -105,31 +77,53 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         self.cfg: Dict[str, Any] = {
             "labels": [],
             "incorrect_spans_key": incorrect_spans_key,
-            "missing_outside": missing_outside,
+            "entity_ratio": entity_ratio,
             "threshold": threshold,
-            "scores": scores,
+            "entity_scores": entity_scores,
             "spans_key": spans_key,
             "candidates_threshold": candidates_threshold,
             "candidates_key": candidates_key,
             "candidates_max_length": candidates_max_length,
             **Calibration()._asdict(),
         }
+        check_settings(self.cfg, name)
         self.scorer = scorer
+
+    incorrect_spans_key = setting(
+        "incorrect_spans_key",
+        "Key in the annotation's `doc.spans` of spans that are known to be no entities.",
+    )
+    entity_ratio = setting(
+        "entity_ratio", "How many tokens to expect in entities where annotation is missing."
+    )
+    threshold = setting(
+        "threshold", "Probability below which an entity is left out; None where it plays no part."
+    )
+    entity_scores = setting("entity_scores", "Whether to work out each entity's probability.")
+    spans_key = setting(
+        "spans_key",
+        "Key in `doc.spans` for the entities with their probabilities; None is the name.",
+    )
+    candidates_threshold = setting(
+        "candidates_threshold", "Least probability of a candidate; None looks for none."
+    )
+    candidates_key = setting("candidates_key", "Key in `doc.spans` for the candidates.")
+    candidates_max_length = setting("candidates_max_length", "Tokens of a candidate at most.")
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """Entity labels, in the order in which they were added."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def tags(self) -> List[str]:
+        """BILUO tags, in the order of the columns of `emissions`."""
+        return biluo_tags(self.labels)
 
     @property
     def label_data(self) -> List[str]:
         """Entity labels in the form that `initialize` takes and `spacy init labels` writes."""
         return list(self.cfg["labels"])
-
-    @property
-    def incorrect_spans_key(self) -> Optional[str]:
-        """Key in the annotation's `doc.spans` of spans that are known to be no entities."""
-        return self.cfg["incorrect_spans_key"]
-
-    @property
-    def threshold(self) -> Optional[float]:
-        """Probability below which an entity is left out; None where it plays no part."""
-        return self.cfg["threshold"]
 
     def predict(self, docs: Iterable[Doc]) -> List[decode.Prediction]:
         """Find the entities of each doc, without changing the docs.
@@ -145,9 +139,9 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         docs = list(docs)
         if not any(len(doc) for doc in docs):
             return [decode.Prediction([], []) for _ in docs]
-        _use_one_thread_in_workers()
-        wanted = decode.Wanted(*(self.cfg[name] for name in decode.Wanted._fields))
-        return decode.predict(self._device, *self._distribution_given(docs, repeat(())), wanted)
+        use_one_thread_in_workers()
+        settings = decoding_settings(self.cfg)
+        return decode.predict(self._device, *self._distribution_given(docs, repeat(())), settings)
 
     def set_annotations(self, docs: Iterable[Doc], found: List[decode.Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
@@ -165,13 +159,13 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
             spans = self._spans(doc, new)
             # The default overwrites blocked tokens unless they are named
             doc.set_ents([*preset, *spans], blocked=blocked_spans(doc), default="outside")
-            if self.cfg["scores"]:
+            if self.cfg["entity_scores"]:
                 # An entity that was found by this component before keeps its probability
-                before = scored_entities(doc, self.spans_key)
+                before = scored_entities(doc, self._scored_key)
                 keys = [(ent.start, ent.end, ent.label_) for ent in preset]
                 scored = [(ent, before[key]) for ent, key in zip(preset, keys) if key in before]
                 scored += [(span, ent.probability) for span, ent in zip(spans, new)]
-                set_scored_spans(doc, self.spans_key, scored)
+                set_scored_spans(doc, self._scored_key, scored)
             if self.cfg["candidates_threshold"] is not None:
                 probabilities = [entity.probability for entity in likely]
                 scored = list(zip(self._spans(doc, likely), probabilities))
@@ -195,8 +189,8 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
+        examples = list(examples)  # a generator can be read once, and validation reads it
         validate_examples(examples, "BiLSTMCRFEntityRecognizer.update")
-        examples = list(examples)
         if not any(len(eg.predicted) and self._says_something(eg) for eg in examples):
             return losses
         set_dropout_rate(self.model, drop)
@@ -219,16 +213,14 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         RETURNS (Tuple[float, Potentials]): The loss, in nats, and its gradient.
         RAISES (ValueError): If the loss is NaN or an entity's label is not known.
         """
+        examples = list(examples)  # a generator can be read once, and validation reads it
         validate_examples(examples, "BiLSTMCRFEntityRecognizer.get_loss")
-        examples = list(examples)
         self._check_potentials(scores)
         return annotation_loss(
             self._device,
             scores,
-            examples,
-            self.labels,
-            self.incorrect_spans_key,
-            EntityRate.from_setting(self.cfg["missing_outside"], self.name),
+            annotation_of(examples, self.labels, self.incorrect_spans_key),
+            EntityRatio.from_setting(self.cfg["entity_ratio"], self.name),
         )
 
     def rehearse(
@@ -252,8 +244,8 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
+        examples = list(examples)  # a generator can be read once, and validation reads it
         validate_examples(examples, "BiLSTMCRFEntityRecognizer.rehearse")
-        examples = list(examples)
         docs = [eg.predicted for eg in examples]
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
@@ -264,8 +256,7 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         loss, gradient = rehearsal_loss(self._device, potentials, tutor, examples, self.labels)
         backprop(gradient)
         if sgd not in (None, False):
-            # nlp.rehearse uses the gradients later, when the shim has zeroed its own
-            self.model.finish_update(cast(Optimizer, _with_copied_gradients(sgd)))
+            self.finish_update(sgd)
         losses[self.name] += loss
         return losses
 
@@ -323,20 +314,97 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
             self.model.attrs["resize_output"](self.model, len(self.tags))
         return 1
 
-    def use_params(self, params: Dict) -> Iterator[None]:
-        """Use the given parameter values for a while, such as an optimizer's averages.
+    def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
+        """Emission scores: what the network says about each token on its own.
 
-        params (Dict): Parameter values by key, as in `optimizer.averages`.
+        docs (Iterable[Doc]): The docs.
+        RETURNS (List[np.ndarray]): Unnormalised scores of each doc, float32 [tokens, tags];
+            the columns are `tags`.
         """
-        # Not decorated: Language.use_params steps through it with next(), as for every pipe
-        with self.model.use_params(params), averaged_weights(self.model, params):
-            yield
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            return [np.zeros((0, len(self.tags)), dtype=np.float32) for _ in docs]
+        to_numpy = NumpyOps().to_numpy
+        return [to_numpy(doc) for doc in self._predict_potentials(docs).emissions]
+
+    def k_best(self, doc: Doc, k: int) -> List[Tuple[List[Span], float]]:
+        """The k most probable taggings of a doc, which is not changed.
+
+        doc (Doc): The doc. Entities that it has from elsewhere are part of every tagging.
+        k (int): Number of taggings, at least 1.
+        RETURNS (List[Tuple[List[Span], float]]): The entities and the exact probability of
+            each tagging, the most probable first; fewer where there are no more.
+        RAISES (ValueError): If k is less than 1.
+        """
+        if k < 1:
+            raise ValueError(f"k_best was asked for the {k} best taggings: ask for at least 1.")
+        if not len(doc):
+            return [([], 1.0)]
+        found = distribution.k_best_taggings(self._device, *self._distribution([doc]), k)
+        unknown = [ent for ent in doc.ents if ent.label_ not in self.labels]
+        taggings = []
+        for spans, probability in found:
+            entities = [*self._spans(doc, [Entity(*span, math.nan) for span in spans]), *unknown]
+            taggings.append((sorted(entities, key=lambda span: span.start), probability))
+        return taggings
+
+    def token_probabilities(self, docs: Iterable[Doc]) -> List[np.ndarray]:
+        """The exact probability of each tag at each token of docs, which are not changed.
+
+        docs (Iterable[Doc]): The docs.
+        RETURNS (List[np.ndarray]): Of each doc float32 [tokens, tags]; the columns are
+            `tags`, and rows sum to 1.
+        """
+        return distribution.token_probabilities(self._device, *self._distribution(list(docs)))
+
+    def entropy(self, docs: Iterable[Doc]) -> List[float]:
+        """How unsure the model is of docs: the entropy of all their taggings.
+
+        For active learning: the doc with the largest is the one to annotate next.
+
+        docs (Iterable[Doc]): The docs.
+        RETURNS (List[float]): Nats, from 0; it grows with a doc's length.
+        """
+        return distribution.entropies(self._device, *self._distribution(list(docs)))
+
+    def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
+        """Fit the temperature and the labels' biases, on annotation not used in training.
+
+        They make the annotation most probable: see `calibration.fit_calibration`. The biases
+        change which entities are found too: there are about as many of each label as in the
+        annotation. A model that is trained further has to be calibrated again.
+
+        examples (Iterable[Example]): Held-out examples.
+        batch_size (int): Number of docs that the network sees at once.
+        RETURNS (Calibration): The temperature that scores are divided by, and what is added to
+            the score of a tagging for each entity of each label; they are saved with the
+            component.
+        RAISES (ValueError): If no example is annotated.
+        """
+        examples = [
+            eg for eg in examples if len(eg.predicted) and eg.reference.has_annotation("ENT_IOB")
+        ]
+        if not examples:
+            raise ValueError(
+                f"Can't calibrate '{self.name}': none of the examples has entities annotated."
+            )
+
+        parts = [
+            self._predict_potentials([eg.predicted for eg in batch])
+            for batch in util.minibatch(examples, batch_size)
+        ]
+        emissions = [doc for part in parts for doc in part.emissions]
+        potentials = replace(parts[0], emissions=emissions)
+        annotation = annotation_of(examples, self.labels)
+        found = fit_calibration(self._device, potentials, annotation, len(self.labels))
+        self.cfg.update(found._asdict())
+        return found
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
         """Load the component from a bytestring. RAISES (ValueError): If it does not fit."""
-        with _explained_errors("the bytes that were given"):
+        with explained_errors("the bytes that were given"):
             super().from_bytes(bytes_data, exclude=exclude)
             check_tags(self.model, len(self.tags))
         return self
@@ -345,44 +413,56 @@ class BiLSTMCRFEntityRecognizer(Uncertainty, TrainablePipe):
         self, path: Union[str, Path], *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
         """Load the component from a folder. RAISES (ValueError): If it does not fit."""
-        with _explained_errors(f"the folder {path}"):
+        with explained_errors(f"the folder {path}"):
             super().from_disk(path, exclude=exclude)
             check_tags(self.model, len(self.tags))
         return self
 
+    @property
+    def _device(self) -> torch.device:
+        return torch_device(self.model)
+
+    @property
+    def _scored_key(self) -> str:
+        return self.cfg["spans_key"] or self.name
+
+    def _distribution(self, docs: List[Doc]) -> Tuple[Potentials, LegalTags, List[Mask]]:
+        """All that decides how probable a tagging of docs is.
+
+        Entities that the component found itself, as their probabilities show, don't count as
+        being there already.
+        """
+        found = [scored_entities(doc, self._scored_key) for doc in docs]
+        return self._distribution_given(docs, found)
+
+    def _distribution_given(
+        self, docs: List[Doc], ignore: Iterable[Collection[Tuple[int, int, str]]]
+    ) -> Tuple[Potentials, LegalTags, List[Mask]]:
+        """The same, with the entities of each doc that don't count."""
+        labels = self.labels
+        calibration = Calibration(*(self.cfg[name] for name in Calibration._fields))
+        potentials = calibration.applied(self._predict_potentials(docs))
+        allowed = [allowed_by_doc(doc, labels, ignore=of_doc) for doc, of_doc in zip(docs, ignore)]
+        return potentials, legal_tags(labels), allowed
+
+    def _spans(self, doc: Doc, entities: Iterable[Entity]) -> List[Span]:
+        labels = self.labels
+        return [Span(doc, ent.start, ent.end, label=labels[ent.label]) for ent in entities]
+
+    def _predict_potentials(self, docs: List[Doc]) -> Potentials:
+        potentials = self.model.predict(docs)
+        self._check_potentials(potentials)
+        return potentials
+
+    def _check_potentials(self, potentials: Potentials) -> None:
+        """Fail before wrong sizes or NaN reach the CRF, where the cause is harder to see."""
+        check_tags(self.model, len(self.tags))
+        check_finite(potentials, self.name)
+
     def _says_something(self, example: Example) -> bool:
         key = self.incorrect_spans_key
         return (
-            self.cfg["missing_outside"] is not None
+            self.cfg["entity_ratio"] is not None
             or example.reference.has_annotation("ENT_IOB")
             or bool(key is not None and len(example.reference.spans.get(key, [])))
         )
-
-
-def _with_copied_gradients(sgd: Callable) -> Callable:
-    def optimize(key: Tuple[int, str], weights: Any, gradient: Any) -> Tuple[Any, Any]:
-        return sgd(key, weights, gradient.copy())
-
-    return optimize
-
-
-def _use_one_thread_in_workers() -> None:
-    """Keep torch to one thread in the processes of nlp.pipe(n_process=...).
-
-    After a fork, torch's thread pool is not there any more and using it hangs; and several
-    processes with a thread for each core get in one another's way.
-    """
-    if multiprocessing.parent_process() is not None and torch.get_num_threads() > 1:
-        torch.set_num_threads(1)
-
-
-@contextmanager
-def _explained_errors(source: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        raise ValueError(
-            f"Can't load a bilstm_crf_ner component from {source}: {error!r}. If files are "
-            f"missing or cut short, copy or unpack the pipeline again; if the config or the "
-            f"labels were changed since it was saved, put them back."
-        ) from error

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import replace
-from typing import Any, Callable, NamedTuple, Tuple
+from typing import Any, NamedTuple, Tuple
 
 import torch
 from thinc.api import get_array_module
 
 from ..potentials import Potentials
 from ..tags import BEGIN, UNIT, tag_id
+from .losses import Annotation, negative_log_likelihood
 
 # Columns of the tags that an entity starts with, label by label: each entity has one of them, once
 STARTS_OF_ENTITIES = [slice(tag_id(move, 0), None, 4) for move in (BEGIN, UNIT)]
@@ -37,9 +38,7 @@ class Calibration(NamedTuple):
 
 
 def fit_calibration(
-    loss_and_gradient: Callable[[Potentials], Tuple[float, Potentials]],
-    potentials: Potentials,
-    n_labels: int,
+    device: torch.device, potentials: Potentials, annotation: Annotation, n_labels: int
 ) -> Calibration:
     """The calibration with which held-out annotation is most probable.
 
@@ -50,8 +49,9 @@ def fit_calibration(
     logarithm keeps them finite where nothing else does: if no entity is annotated, or all are
     found.
 
-    loss_and_gradient (Callable): -log P(annotation), the sum over all docs, and its gradient.
+    device (torch.device): Where the CRF is worked out.
     potentials (Potentials): What the model says about the docs.
+    annotation (Annotation): What is known of them.
     n_labels (int): Number of labels.
     """
     # The logarithm of 1 / temperature, and the biases
@@ -63,7 +63,7 @@ def fit_calibration(
 
     def objective() -> float:
         now = calibration()
-        loss, gradient = loss_and_gradient(now.applied(potentials))
+        loss, gradient = negative_log_likelihood(device, now.applied(potentials), *annotation)
         by_logarithm = gradient.dot(potentials) / now.temperature
         by_tag: Any = sum(doc.sum(axis=0) for doc in gradient.emissions)
         by_bias = sum(by_tag[columns] for columns in STARTS_OF_ENTITIES)

@@ -16,7 +16,7 @@ from ..potentials import Potentials
 Loss = Tuple[float, Potentials]
 
 
-class EntityRate(NamedTuple):
+class EntityRatio(NamedTuple):
     """How many tokens are expected to be in entities where annotation is incomplete.
 
     The prior of the expected entity ratio loss (Effland and Collins 2021, section 3.2).
@@ -27,20 +27,20 @@ class EntityRate(NamedTuple):
     weight: float = 10.0
 
     @classmethod
-    def from_setting(cls, setting: Optional[dict], component: str) -> Optional["EntityRate"]:
+    def from_setting(cls, setting: Optional[dict], component: str) -> Optional["EntityRatio"]:
         """Read the component's setting. RAISES (ValueError): Naming what is wrong with it."""
         if setting is None:
             return None
         unknown = set(setting) - set(cls._fields)
         if unknown or "rate" not in setting:
             raise ValueError(
-                f"The missing_outside of '{component}' is {setting}, but it has a rate, and may "
+                f"The entity_ratio of '{component}' is {setting}, but it has a rate, and may "
                 f"have a margin and a weight: {{'rate': 0.15, 'margin': 0.05, 'weight': 10.0}}."
             )
         found = cls(**setting)
         if not (0.0 < found.rate < 1.0 and 0.0 <= found.margin < 1.0 and found.weight > 0.0):
             raise ValueError(
-                f"The missing_outside of '{component}' is {setting}, but its rate must be "
+                f"The entity_ratio of '{component}' is {setting}, but its rate must be "
                 f"between 0 and 1, its margin from 0 up to 1 and its weight above 0."
             )
         return found
@@ -53,19 +53,28 @@ class Wrong(NamedTuple):
     span: tags.LabelledSpan
 
 
-def annotation_loss(
-    device: torch.device,
-    scores: Potentials,
-    examples: Sequence[Example],
-    labels: Sequence[str],
-    incorrect_spans_key: Optional[str],
-    entity_rate: Optional[EntityRate],
-) -> Loss:
-    """-log P(annotation), the mean over the annotated docs, and what the prior adds.
+class Annotation(NamedTuple):
+    """What examples say about the tag sequences of their docs, one mask for each doc."""
 
-    See `crf.negative_log_likelihood` for annotation that is missing, and for wrong spans.
+    legal: tags.LegalTags
+    allowed: List[Mask]  # by the predicted doc
+    gold: List[Mask]  # by the annotation; None where there is none
+    wrong: List[Wrong]
+
+    @property
+    def n_annotated(self) -> int:
+        """Number of docs of which anything is known."""
+        known = {i for i, mask in enumerate(self.gold) if mask is not None}
+        return len(known | {entity.doc for entity in self.wrong})
+
+
+def annotation_of(
+    examples: Sequence[Example], labels: Sequence[str], incorrect_spans_key: Optional[str] = None
+) -> Annotation:
+    """Read the annotation of examples.
+
+    RAISES (ValueError): If an entity's label is not known.
     """
-    legal = tags.legal_tags(labels)
     allowed = [allowed_by_doc(eg.predicted, labels, presets=False) for eg in examples]
     gold = [allowed_by_gold(eg, labels, mask) for eg, mask in zip(examples, allowed)]
     wrong = []
@@ -74,13 +83,26 @@ def annotation_loss(
             # An entity that the doc rules out has no probability to lose
             if mask is None or (tags.mask_of_span(span, *mask.shape) & mask).any(1).all():
                 wrong.append(Wrong(i, span))
-    loss, gradient = negative_log_likelihood(device, scores, legal, allowed, gold, wrong)
-    annotated = {i for i, mask in enumerate(gold) if mask is not None}
-    n_annotated = len(annotated | {entity.doc for entity in wrong}) or 1
-    loss, gradient = loss / n_annotated, gradient.scaled(1 / n_annotated)
-    if entity_rate is not None:
+    return Annotation(tags.legal_tags(labels), allowed, gold, wrong)
+
+
+def annotation_loss(
+    device: torch.device,
+    scores: Potentials,
+    annotation: Annotation,
+    entity_ratio: Optional[EntityRatio] = None,
+) -> Loss:
+    """-log P(annotation), the mean over the annotated docs, and what the prior adds.
+
+    See `crf.negative_log_likelihood` for annotation that is missing, and for wrong spans.
+    """
+    legal, allowed, gold, _ = annotation
+    loss, gradient = negative_log_likelihood(device, scores, *annotation)
+    share = 1 / (annotation.n_annotated or 1)
+    loss, gradient = loss * share, gradient.scaled(share)
+    if entity_ratio is not None:
         incomplete = [mask is None or bool(mask.all(1).any()) for mask in gold]
-        cost, d_cost = _rate_loss(device, scores, legal, allowed, incomplete, entity_rate)
+        cost, d_cost = _rate_loss(device, scores, legal, allowed, incomplete, entity_ratio)
         loss, gradient = loss + cost, gradient.plus(d_cost)
     return loss, gradient
 
@@ -91,7 +113,7 @@ def _rate_loss(
     legal: tags.LegalTags,
     allowed: List[Mask],
     incomplete: List[bool],
-    prior: EntityRate,
+    prior: EntityRatio,
 ) -> Loss:
     """Distance of the expected share of tokens in entities from the prior's, beyond its margin.
 

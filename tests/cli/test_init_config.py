@@ -192,13 +192,13 @@ def test_partial_annotation_is_seen(tmp_path):
     half[0].set_ents(half[0].ents, missing=[half[0][0:3]], default="outside")
     printed = init_config(tmp_path / "half.cfg", "--train", write(tmp_path / "half.spacy", half))
     assert "% of the tokens have no annotation" in printed
-    assert Config().from_disk(tmp_path / "half.cfg")["components"]["ner"]["missing_outside"] is None
+    assert Config().from_disk(tmp_path / "half.cfg")["components"]["ner"]["entity_ratio"] is None
     only = write(tmp_path / "only.spacy", docs_of(default="missing"))
     printed = init_config(tmp_path / "only.cfg", "--train", only)
     assert "No token is known to be outside" in printed
     config = Config().from_disk(tmp_path / "only.cfg")
     found = survey(docs_of())
-    rate = config["components"]["ner"]["missing_outside"]["rate"]
+    rate = config["components"]["ner"]["entity_ratio"]["rate"]
     assert rate == pytest.approx(found.n_inside / found.n_tokens, abs=1e-4)
     spacy_command("train", tmp_path / "only.cfg", f"--paths.dev={only}", "--training.max_steps=2")
 

@@ -9,19 +9,20 @@ import torch
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.crf import long_sequences
 from spacy_bilstm_crf.decoding import decode
-from spacy_bilstm_crf.decoding.decode import Wanted, predict
+from spacy_bilstm_crf.decoding.decode import predict
+from spacy_bilstm_crf.decoding.settings import DecodingSettings
 from spacy_bilstm_crf.tags import legal_tags, tags_of_spans
 from tests.helpers import LENGTHS, TWO_LABELS, part, random_masks, random_potentials
 
 CPU = torch.device("cpu")
 
 WANTED = [
-    Wanted(None, False, None, 20),
-    Wanted(None, True, None, 20),
-    Wanted(None, True, 0.05, 3),
-    Wanted(0.3, False, None, 20),
-    Wanted(0.3, True, 0.05, 3),
-    Wanted(0.0, True, 0.3, 20),
+    DecodingSettings(None, False, None, 20),
+    DecodingSettings(None, True, None, 20),
+    DecodingSettings(None, True, 0.05, 3),
+    DecodingSettings(0.3, False, None, 20),
+    DecodingSettings(0.3, True, 0.05, 3),
+    DecodingSettings(0.0, True, 0.3, 20),
 ]
 
 
@@ -62,7 +63,7 @@ def test_long_docs_as_short_ones(wanted, monkeypatch):
     cut = long_sequences.posteriors
     monkeypatch.setattr(crf, "posteriors", lambda *a: (calls.append(a), cut(*a))[1])
     in_segments = predict(*arguments)
-    assert len(calls) == (4 if wanted.scores or wanted.minimum is not None else 0)
+    assert len(calls) == (4 if wanted.entity_scores or wanted.minimum is not None else 0)
     for ours, theirs in zip(in_segments, whole, strict=True):
         for some, others in zip(ours, theirs, strict=True):
             assert spans(some) == spans(others)

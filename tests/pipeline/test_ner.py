@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
+import spacy_bilstm_crf
 from spacy_bilstm_crf import BiLSTMCRFEntityRecognizer
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.tags import legal_tags, spans_of_tags, tags_of_spans
@@ -606,3 +608,51 @@ def test_on_a_gpu(mixed_precision):
         assert entities(nlp("I like London.")) == [("London", "LOC")]
     finally:
         spacy.require_cpu()
+
+
+@pytest.mark.parametrize(
+    "name, right, wrong",
+    [
+        ("threshold", 0.25, 2.0),
+        ("candidates_threshold", 0.01, -0.1),
+        ("candidates_max_length", 3, 0),
+        ("entity_ratio", {"rate": 0.1}, {"rate": 7}),
+        ("candidates_key", "maybe", "ner"),
+        ("spans_key", "sure", "candidates"),
+    ],
+)
+def test_settings_are_properties_with_the_checks_of_the_config(name, right, wrong):
+    ner = make_nlp(candidates_threshold=0.5).get_pipe("ner")
+    setattr(ner, name, right)
+    assert getattr(ner, name) == ner.cfg[name] == right
+    with pytest.raises(ValueError, match=name):
+        setattr(ner, name, wrong)
+    assert getattr(ner, name) == right
+    with pytest.raises(ValueError, match=name):
+        make_nlp(**{"candidates_threshold": 0.5, name: wrong})
+
+
+def test_a_generator_of_examples_is_learned_from():
+    nlp = make_nlp()
+    before = weights(nlp.get_pipe("ner"))
+    examples = examples_for(nlp)
+    ner = nlp.get_pipe("ner")
+    losses = ner.update((eg for eg in examples), sgd=nlp.create_optimizer())
+    assert losses["ner"] > 0.0
+    assert (weights(ner) != before).any()
+
+
+def test_an_error_that_is_not_of_the_files_is_not_blamed_on_them(monkeypatch, tmp_path):
+    nlp = make_nlp()
+    nlp.to_disk(tmp_path)
+
+    def fail(*args, **kwargs):
+        raise MemoryError("no memory left")
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(MemoryError, match="no memory left"):
+        spacy.load(tmp_path)
+
+
+def test_the_version_is_that_of_the_package():
+    assert spacy_bilstm_crf.__version__ == version("spacy-bilstm-crf")

@@ -186,7 +186,7 @@ def test_token_probabilities_and_entropy(unsure, make, calibration):
 
 
 @pytest.mark.parametrize("make", DOCS)
-def test_nbest(unsure, make, calibration):
+def test_k_best(unsure, make, calibration):
     ner = unsure.get_pipe("ner")
     doc = make(unsure)
     unknown = [(e.start, e.end, e.label_) for e in doc.ents if e.label_ not in ner.labels]
@@ -194,7 +194,7 @@ def test_nbest(unsure, make, calibration):
         tuple(sorted([*labelled(path, ner.labels), *unknown])): p
         for path, p in distribution(unsure, doc, calibration).probabilities.items()
     }
-    found = ner.nbest(doc, 20)
+    found = ner.k_best(doc, 20)
     taggings = [tuple((s.start, s.end, s.label_) for s in spans) for spans, _ in found]
     assert len(set(taggings)) == len(taggings) == min(20, len(expected))
     for tagging, (_, p) in zip(taggings, found, strict=True):
@@ -205,11 +205,11 @@ def test_nbest(unsure, make, calibration):
     assert taggings[0] == tuple((ent.start, ent.end, ent.label_) for ent in doc.ents)
 
 
-def test_nbest_of_nothing(unsure):
+def test_k_best_of_nothing(unsure):
     ner = unsure.get_pipe("ner")
-    assert ner.nbest(Doc(unsure.vocab), 3) == [([], 1.0)]
+    assert ner.k_best(Doc(unsure.vocab), 3) == [([], 1.0)]
     with pytest.raises(ValueError, match="the 0 best"):
-        ner.nbest(plain(unsure), 0)
+        ner.k_best(plain(unsure), 0)
 
 
 @pytest.mark.parametrize("make", DOCS)
@@ -218,7 +218,7 @@ def test_what_the_component_found_itself_binds_nothing(unsure, make):
     fresh, doc = make(unsure), ner(make(unsure))
     assert ner.entropy([doc]) == pytest.approx(ner.entropy([fresh]))
     np.testing.assert_allclose(*(ner.token_probabilities([d])[0] for d in (doc, fresh)))
-    assert str(ner.nbest(doc, 5)) == str(ner.nbest(fresh, 5))
+    assert str(ner.k_best(doc, 5)) == str(ner.k_best(fresh, 5))
     # but the component itself leaves entities as they are, as the stock one does
     before = confidences(doc)
     assert confidences(ner(doc)) == before
@@ -277,9 +277,9 @@ def test_other_spans_have_no_confidence(unsure):
 
 
 def test_keys_and_switches():
-    nlp = make_nlp(spans_key="sure", scores=True)
+    nlp = make_nlp(spans_key="sure", entity_scores=True)
     assert list(nlp("Who is Khan").spans) == ["sure"]
-    nlp = make_nlp(scores=False)
+    nlp = make_nlp(entity_scores=False)
     doc = nlp("Who is Khan")
     assert list(doc.spans) == []
     with pytest.raises(ValueError, match=r"candidates_threshold of 'ner' is 7.*from 0 to 1"):

@@ -24,7 +24,7 @@ def example(nlp, words, known, default="missing"):
 
 @pytest.fixture
 def nlp():
-    nlp = make_nlp(missing_outside=RATE)
+    nlp = make_nlp(entity_ratio=RATE)
     network = shim_of(nlp.get_pipe("ner").model.get_ref("output_layer"))._model
     torch.nn.init.normal_(network.emissions.weight, std=2.0)
     return nlp
@@ -32,7 +32,7 @@ def nlp():
 
 def loss_of(nlp, examples, setting, potentials=None):
     ner = nlp.get_pipe("ner")
-    ner.cfg["missing_outside"] = setting
+    ner.cfg["entity_ratio"] = setting
     if potentials is None:
         potentials = ner.model.predict([eg.predicted for eg in examples])
     return ner.get_loss(examples, potentials)
@@ -98,7 +98,7 @@ def test_learning_from_entities_alone():
     ]
 
     def trained(setting):
-        nlp = make_nlp(missing_outside=setting)
+        nlp = make_nlp(entity_ratio=setting)
         # One entity of each text is known, and no token is known to be outside
         examples = [
             example(nlp, text, [(1, 2, "PERSON")] if (i + i // 4) % 2 else [(7, 8, "LOC")])
@@ -122,7 +122,7 @@ def test_docs_without_annotation_train_too(nlp):
     losses = {}
     nlp.update(examples, losses=losses)
     assert losses["ner"] > 0.0
-    nlp.get_pipe("ner").cfg["missing_outside"] = None
+    nlp.get_pipe("ner").cfg["entity_ratio"] = None
     losses = {}
     nlp.update(examples, losses=losses)
     assert losses["ner"] == 0.0
@@ -138,8 +138,8 @@ def test_docs_without_annotation_train_too(nlp):
     ],
 )
 def test_a_wrong_setting_is_named(setting, message):
-    with pytest.raises(ValueError, match=f"missing_outside of 'ner'.*{message}"):
-        make_nlp(missing_outside=setting)
+    with pytest.raises(ValueError, match=f"entity_ratio of 'ner'.*{message}"):
+        make_nlp(entity_ratio=setting)
 
 
 # Adding a label without forgetting those before
@@ -187,7 +187,7 @@ def test_a_new_label_without_forgetting_the_old_ones(tmp_path):
     ner = nlp.get_pipe("ner")
     ner.add_label("DRINK")
     # Nothing is said of any other token: persons and places are there, but not marked
-    ner.cfg["missing_outside"] = {"rate": 0.3, "margin": 0.02}
+    ner.cfg["entity_ratio"] = {"rate": 0.3, "margin": 0.02}
     new = [example(nlp, words, [ent for ent in ents if ent[2] == "DRINK"]) for words, ents in more]
     raw = [example(nlp, words, []) for words, _ in more]
     for _ in range(40):
