@@ -4,6 +4,7 @@ The model's potentials and the masks come as one array per doc. Here they are pa
 batches of docs of similar length, handed to `crf`, and what comes back is cut up again.
 """
 
+from dataclasses import dataclass
 from typing import Iterator, List, Optional, Sequence
 
 import numpy as np
@@ -40,21 +41,48 @@ def buckets(lengths: Sequence[int]) -> Iterator[np.ndarray]:
         yield np.array(group)
 
 
-class Batch:
-    """Potentials of some of the docs as padded tensors, on the model's device."""
+@dataclass(frozen=True)
+class Distribution:
+    """The distribution over the tag sequences of docs: all that decides how probable each is.
 
-    def __init__(self, potentials: Potentials, docs: np.ndarray, device: torch.device):
-        emissions = [potentials.emissions[i] for i in docs]
+    potentials (Potentials): What the model says about the docs.
+    legal (LegalTags): What the tag scheme allows.
+    allowed (Sequence[Mask]): What each doc, or its annotation, allows.
+    device (torch.device): Where it is worked out.
+    """
+
+    potentials: Potentials
+    legal: LegalTags
+    allowed: Sequence[Mask]
+    device: torch.device
+
+    def batches(self) -> Iterator["Batch"]:
+        """All docs that have tokens, in batches of similar length."""
+        legal = crf.Legality(*(torch.from_numpy(part).to(self.device) for part in self.legal))
+        for docs in buckets([len(doc) for doc in self.potentials.emissions]):
+            yield Batch(self, docs, legal)
+
+
+class Batch:
+    """Some of the docs of a distribution, as padded tensors on its device."""
+
+    def __init__(self, distribution: Distribution, docs: np.ndarray, legal: crf.Legality):
         self.docs = docs
-        self.device = device
-        self.sizes = [len(doc) for doc in emissions]
-        self.lengths = torch.tensor(self.sizes, device=device)
-        flat = [xp2torch(doc, device=device) for doc in emissions]
-        self.scores = crf.Scores(
+        self.device = distribution.device
+        scores = self.scores_of(distribution.potentials)
+        self.sizes = [len(distribution.potentials.emissions[doc]) for doc in docs]
+        self.shape = tuple(scores.emissions.shape)  # B, T, K
+        lengths = torch.tensor(self.sizes, device=self.device)
+        self.chain = crf.LinearChain(scores, lengths, legal, self.mask(distribution.allowed))
+
+    def scores_of(self, potentials: Potentials) -> crf.Scores:
+        """Potentials of these docs, padded."""
+        flat = [xp2torch(potentials.emissions[doc], device=self.device) for doc in self.docs]
+        return crf.Scores(
             torch.nn.utils.rnn.pad_sequence(flat, batch_first=True),
-            xp2torch(potentials.transitions, device=device),
-            xp2torch(potentials.start, device=device),
-            xp2torch(potentials.end, device=device),
+            xp2torch(potentials.transitions, device=self.device),
+            xp2torch(potentials.start, device=self.device),
+            xp2torch(potentials.end, device=self.device),
         )
 
     def mask(self, masks: Sequence[Mask]) -> Optional[Tensor]:
@@ -64,20 +92,9 @@ class Batch:
         """
         if all(masks[doc] is None for doc in self.docs):
             return None
-        padded = np.ones(self.scores.emissions.shape, dtype=bool)
+        padded = np.ones(self.shape, dtype=bool)
         for row, doc in enumerate(self.docs):
             mask = masks[doc]
             if mask is not None:
                 padded[row, : len(mask)] = mask
         return torch.from_numpy(padded).to(self.device)
-
-
-def batches(potentials: Potentials, device: torch.device) -> Iterator[Batch]:
-    """All docs that have tokens, in batches of similar length."""
-    for docs in buckets([len(doc) for doc in potentials.emissions]):
-        yield Batch(potentials, docs, device)
-
-
-def legality_on(legal: LegalTags, device: torch.device) -> crf.Legality:
-    """What the tag scheme allows, on a device."""
-    return crf.Legality(*(torch.from_numpy(part).to(device) for part in legal))

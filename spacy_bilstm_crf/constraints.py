@@ -76,7 +76,7 @@ def allowed_by_gold(
     """Tags that an example's annotation leaves possible.
 
     Missing, misaligned and blocked tokens keep all tags. So do entities and outside tokens
-    that the predicted document rules out (see `allowed_by_doc`): no tagging could agree
+    that the predicted document rules out (see `allowed_by_doc`): no tag sequence could agree
     with them.
 
     example (Example): The example; its `reference` holds the annotation.

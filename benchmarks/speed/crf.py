@@ -46,19 +46,19 @@ def problem(batch: int, steps: int, n_tags: int, device: str) -> Problem:
     lengths[0] = steps
     lengths = lengths.to(device)
     mask = torch.arange(steps, device=device) < lengths[:, None]
-    gold = crf.viterbi(scores, lengths, legal).masked_fill(~mask, 0)
+    gold = crf.viterbi(crf.LinearChain(scores, lengths, legal)).masked_fill(~mask, 0)
     return Problem(scores, legal, lengths, mask, gold)
 
 
 def ours(given: Problem) -> Dict[str, Callable[[], Any]]:
     """What this package does."""
-    arguments = given.scores, given.lengths, given.legal
+    chain = crf.LinearChain(given.scores, given.lengths, given.legal)
     one_hot = torch.nn.functional.one_hot(given.gold, given.scores.emissions.shape[-1]).bool()
     possible = one_hot | ~given.mask[..., None]
     return {
-        "loss and gradient": lambda: crf.negative_log_likelihood(*arguments, None, possible),
-        "viterbi": lambda: crf.viterbi(*arguments),
-        "marginals": lambda: crf.forward_backward(*arguments),
+        "loss and gradient": lambda: crf.negative_log_likelihood(chain, possible),
+        "viterbi": lambda: crf.viterbi(chain),
+        "marginals": lambda: crf.forward_backward(chain),
     }
 
 

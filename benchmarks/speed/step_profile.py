@@ -17,7 +17,7 @@ from thinc.api import Model
 from timing import machine, spread, write
 
 from spacy_bilstm_crf import tags
-from spacy_bilstm_crf.decoding import decode
+from spacy_bilstm_crf.pipeline import ner as component
 from spacy_bilstm_crf.training import losses
 
 ROOT = Path(__file__).parent.parent.parent
@@ -95,7 +95,7 @@ def main() -> None:
 
     watch = Watch()
     watch.watch(losses, "negative_log_likelihood", "CRF")
-    watch.watch(decode, "predict", "CRF")
+    watch.watch(component, "decode", "CRF")
     for name in ("allowed_by_doc", "allowed_by_gold", "spans_of_tags"):
         watch.watch(tags, name, "entities <-> tags")
     watch.watch(ner, "set_annotations", "entities <-> tags")

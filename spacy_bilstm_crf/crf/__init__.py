@@ -1,19 +1,19 @@
 """The linear-chain CRF as pure functions over padded tensors: torch alone.
 
-A tagging y of a sequence of n tokens has the score
+A tag sequence y of a sequence of n tokens has the score
 
     start[y_1] + sum_t emissions[t, y_t] + sum_t transitions[y_t, y_{t+1}] + end[y_n]
 
-and the probability exp(score) / Z, where Z sums over the taggings that are legal (which
+and the probability exp(score) / Z, where Z sums over the tag sequences that are legal (which
 tag may start, follow and end: a property of the tag scheme) and allowed (which tags a
-token may have: a property of the document or of its annotation). Illegal taggings have
+token may have: a property of the document or of its annotation). Illegal tag sequences have
 probability zero, in the partition function as in the decoder (Lafferty et al. 2001;
 Lample et al. 2016, eq. 1 to 3).
 
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
 
-from .chain import Legality, Scores
+from .chain import Legality, LinearChain, Scores
 from .forward_backward import Posterior, forward_backward
 from .long_sequences import SEGMENT, Segment, posteriors
 from .objectives import divergence, entropy, expected_count, negative_log_likelihood, path_score
@@ -22,6 +22,7 @@ from .viterbi import k_best, viterbi
 __all__ = [
     "SEGMENT",
     "Legality",
+    "LinearChain",
     "Posterior",
     "Scores",
     "Segment",

@@ -28,25 +28,52 @@ class Legality(NamedTuple):
     end: Tensor  # bool [K]
 
 
-def validate(scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor]) -> None:
-    """Check that shapes fit together.
+class LinearChain(NamedTuple):
+    """A batch of sequences: what decides how probable each of their tag sequences is.
 
-    RAISES (ValueError): Naming the sizes that are at fault.
+    scores (Scores): The potentials.
+    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
+    legal (Legality): What the tag scheme allows.
+    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
     """
-    n_rows, n_steps, n_tags = scores.emissions.shape
-    for name, found, expected in (
-        ("transitions", scores.transitions, (n_tags, n_tags)),
-        ("start", scores.start, (n_tags,)),
-        ("end", scores.end, (n_tags,)),
-        ("legal transitions", legal.transitions, (n_tags, n_tags)),
-        ("allowed tags", allowed, (n_rows, n_steps, n_tags)),
-        ("lengths", lengths, (n_rows,)),
-    ):
-        if found is not None and tuple(found.shape) != expected:
-            raise ValueError(
-                f"The {name} have the shape {tuple(found.shape)}, but emissions of the shape "
-                f"{(n_rows, n_steps, n_tags)} need {expected}."
-            )
+
+    scores: Scores
+    lengths: Tensor
+    legal: Legality
+    allowed: Optional[Tensor] = None
+
+    def validate(self) -> None:
+        """Check that shapes fit together.
+
+        RAISES (ValueError): Naming the sizes that are at fault.
+        """
+        scores = self.scores
+        n_rows, n_steps, n_tags = scores.emissions.shape
+        for name, found, expected in (
+            ("transitions", scores.transitions, (n_tags, n_tags)),
+            ("start", scores.start, (n_tags,)),
+            ("end", scores.end, (n_tags,)),
+            ("legal transitions", self.legal.transitions, (n_tags, n_tags)),
+            ("allowed tags", self.allowed, (n_rows, n_steps, n_tags)),
+            ("lengths", self.lengths, (n_rows,)),
+        ):
+            if found is not None and tuple(found.shape) != expected:
+                raise ValueError(
+                    f"The {name} have the shape {tuple(found.shape)}, but emissions of the shape "
+                    f"{(n_rows, n_steps, n_tags)} need {expected}."
+                )
+
+    def rows(self, rows: Tensor) -> "LinearChain":
+        """Some of the sequences, int64 [R]."""
+        scores = self.scores._replace(emissions=self.scores.emissions[rows])
+        allowed = None if self.allowed is None else self.allowed[rows]
+        return LinearChain(scores, self.lengths[rows], self.legal, allowed)
+
+    def sequence(self, row: int, length: int) -> "LinearChain":
+        """A single sequence, without what is beyond its end."""
+        scores = self.scores._replace(emissions=self.scores.emissions[row, None, :length])
+        allowed = None if self.allowed is None else self.allowed[row, None, :length]
+        return LinearChain(scores, self.lengths[row, None], self.legal, allowed)
 
 
 def by_step(*parts: Tensor) -> Iterator[Tuple[Tensor, ...]]:

@@ -9,7 +9,7 @@ from typing import Optional, Tuple
 import torch
 from torch import Tensor
 
-from .chain import Legality, Scores, by_step, validate
+from .chain import Legality, LinearChain, Scores, by_step
 from .log_space import LogSpacePosterior, log_space_forward_backward
 from .paths import Paths
 
@@ -87,7 +87,7 @@ class Posterior:
         return left, right
 
     def log_next(self, rows: Tensor, steps: Tensor, tags: Tensor, after: Tensor) -> Tensor:
-        """log P(y_{t+1} = after | y_t = tag): given what was seen, a tagging is a Markov chain.
+        """log P(y_{t+1} = after | y_t = tag): the tags are a Markov chain, given the tokens.
 
         rows, steps, tags, after (Tensor): Sequence, t and the two tags of each question, int64
             [N]. The tag must have a probability at t, and its sequence must go on after t.
@@ -109,7 +109,7 @@ class Posterior:
         """Gradient of the weighted sum of the log-partitions: the expected counts.
 
         weights (Tensor): How much each sequence counts, shape [B].
-        taken (Optional[Paths]): Taggings of the first sequences, whose counts are taken off.
+        taken (Optional[Paths]): Tag sequences of the first sequences, whose counts are taken off.
         RETURNS (Scores): The gradient, emissions per sequence, the rest summed.
         """
         emissions = self.marginals * weights[:, None, None]
@@ -138,9 +138,7 @@ class _Lattice:
 
 
 @torch.inference_mode()
-def forward_backward(
-    scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
-) -> Posterior:
+def forward_backward(chain: LinearChain) -> Posterior:
     """Log-partition, tag marginals and expected transitions of every sequence.
 
     The recursions (Rabiner 1989, eq. 19 to 27 with the scaling of section V.A) run in
@@ -149,14 +147,12 @@ def forward_backward(
     [2, B, K] x [2, K, K] products. Sequences in which a reachable state comes near float64's
     underflow (more than 500 nats behind) are computed again in log space.
 
-    scores (Scores): The potentials.
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
+    chain (LinearChain): The sequences.
     RETURNS (Posterior): Log-partitions, marginals and expected transitions.
-    RAISES (ValueError): If a sequence has no legal tagging.
+    RAISES (ValueError): If a sequence has no legal tag sequence.
     """
-    validate(scores, lengths, legal, allowed)
+    chain.validate()
+    scores, lengths, legal, allowed = chain
     n_rows, n_steps, n_tags = scores.emissions.shape
     rows = torch.arange(n_rows, device=lengths.device)
     steps = torch.arange(n_steps, device=lengths.device)[:, None]
@@ -202,7 +198,7 @@ def forward_backward(
     redo = rows[:0]
     ample = scale_every > 1 and is_ample(mass, scale_every)
     if not (ample and torch.minimum(norm.amin(), least_scale) >= UNDERFLOW):
-        # [B]: whether it divides by next to nothing; by zero where there is no legal tagging
+        # [B]: whether it divides by next to nothing; by zero where there is no legal tag sequence
         unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
         unsafe |= (~(scale.amin(1) >= UNDERFLOW) & scaled).any(0)
         unsafe |= _underflowed(mass, scale, scale_every, legal, allowed, mirror, inside)
@@ -210,12 +206,7 @@ def forward_backward(
     marginals = marginals.transpose(0, 1)
     redone = None
     if len(redo):
-        redone = log_space_forward_backward(
-            Scores(scores.emissions[redo], *scores[1:]),
-            lengths[redo],
-            legal,
-            None if allowed is None else allowed[redo],
-        )
+        redone = log_space_forward_backward(chain.rows(redo))
         log_partition[redo], marginals[redo] = redone.log_partition, redone.marginals
     lattice = _Lattice(mass[:, 0], right, norm, step, scores.transitions, legal.transitions)
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)

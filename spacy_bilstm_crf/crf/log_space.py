@@ -1,11 +1,11 @@
 """The forward-backward recursions in log space, for sequences that need it."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .chain import Legality, Scores
+from .chain import LinearChain, Scores
 
 
 class LogSpacePosterior(NamedTuple):
@@ -17,15 +17,13 @@ class LogSpacePosterior(NamedTuple):
     right: Tensor  # [B, T, K]: log-score of a state with all that can follow it
 
 
-def log_space_forward_backward(
-    scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor]
-) -> LogSpacePosterior:
+def log_space_forward_backward(chain: LinearChain) -> LogSpacePosterior:
     """Forward-backward without scaling, in log space: slower, exact for any scores.
 
-    The arguments are those of `forward_backward`.
-
-    RAISES (ValueError): If a sequence has no legal tagging.
+    chain (LinearChain): The sequences.
+    RAISES (ValueError): If a sequence has no legal tag sequence.
     """
+    scores, lengths, legal, allowed = chain
     scores = Scores(*(part.double() for part in scores))
     emissions = scores.emissions
     if allowed is not None:
@@ -46,9 +44,7 @@ def log_space_forward_backward(
     rows = torch.arange(n_rows, device=lengths.device)
     log_partition = torch.logsumexp(alpha[rows, lengths - 1] + end, -1)
     if torch.isinf(log_partition).any():
-        raise ValueError(
-            "A sequence has no legal tagging: the allowed tags contradict one another."
-        )
+        raise ValueError("There is no legal tag sequence: the allowed tags contradict one another.")
     inside = torch.arange(n_steps, device=lengths.device) < lengths[:, None]
     marginals = (alpha + beta - log_partition[:, None, None]).exp()
     marginals = marginals.masked_fill(~inside[..., None], 0.0)

@@ -10,7 +10,7 @@ from typing import Iterator, List, NamedTuple, Optional, Tuple
 import torch
 from torch import Tensor
 
-from .chain import Legality, Scores
+from .chain import Legality, LinearChain, Scores
 from .forward_backward import (
     SMALL_STEP,
     Posterior,
@@ -38,27 +38,21 @@ class Segment(NamedTuple):
     end: int  # beyond it, by the overlap at least, where the sequence is as long
 
 
-def posteriors(
-    scores: Scores, legal: Legality, allowed: Optional[Tensor], overlap: int
-) -> Iterator[Tuple[List[Segment], Posterior]]:
+def posteriors(chain: LinearChain, overlap: int) -> Iterator[Tuple[List[Segment], Posterior]]:
     """What forward-backward knows about the segments of one sequence, some at a time.
 
     Exact: a segment's first and last emissions take up what comes before and after it. Scores
     for which that could not be held in float64 get a single segment, the whole sequence.
 
-    scores (Scores): The potentials of a single sequence, emissions [1, T, K].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [1, T, K]; None for all.
+    chain (LinearChain): A single sequence.
     overlap (int): Steps that a segment has, at least, beyond those that it answers for.
     RETURNS (Iterator): Segments, and the posterior that has one row for each. Marginals and
         `log_next` are those of the sequence; log-partitions are not.
     """
-    n_steps = scores.emissions.shape[1]
-    messages = _messages(scores, legal, allowed)
+    n_steps = chain.scores.emissions.shape[1]
+    messages = _messages(chain)
     if messages is None:
-        lengths = torch.tensor([n_steps], device=scores.emissions.device)
-        posterior = forward_backward(scores, lengths, legal, allowed)
-        yield [Segment(0, n_steps, n_steps)], posterior
+        yield [Segment(0, n_steps, n_steps)], forward_backward(chain)
         return
     into, back_into = messages
     segments = [_segment(i, n_steps, overlap) for i in range(len(into))]
@@ -66,7 +60,7 @@ def posteriors(
         some = segments[first : first + SEGMENTS_AT_ONCE]
         before = into[first : first + SEGMENTS_AT_ONCE]
         after = torch.stack([back_into[(n_steps - part.end) // SEGMENT] for part in some])
-        yield some, _of_segments(scores, legal, allowed, some, before, after)
+        yield some, _of_segments(chain, some, before, after)
 
 
 def _segment(i: int, n_steps: int, overlap: int) -> Segment:
@@ -76,15 +70,14 @@ def _segment(i: int, n_steps: int, overlap: int) -> Segment:
     return Segment(start, answers_to, end)
 
 
-def _messages(
-    scores: Scores, legal: Legality, allowed: Optional[Tensor]
-) -> Optional[Tuple[Tensor, Tensor]]:
+def _messages(chain: LinearChain) -> Optional[Tuple[Tensor, Tensor]]:
     """Masses of the paths that arrive at each segment's first step, and, from the sequence's
     end, at each SEGMENT-th of its last ones: their own emissions are not included.
 
     RETURNS (Optional[Tuple[Tensor, Tensor]]): Two tensors [number of segments, K], each
         row scaled at will; None where digits may have been lost.
     """
+    scores, _, legal, allowed = chain
     nats, peak = shrinks_by(scores)
     if not nats <= SMALL_STEP:
         return None
@@ -116,14 +109,10 @@ def _from_both_ends(of_sequence: Tensor, places: slice, from_end: slice) -> Tens
 
 
 def _of_segments(
-    scores: Scores,
-    legal: Legality,
-    allowed: Optional[Tensor],
-    segments: List[Segment],
-    before: Tensor,
-    after: Tensor,
+    chain: LinearChain, segments: List[Segment], before: Tensor, after: Tensor
 ) -> Posterior:
     """Forward-backward of segments, with the masses that arrive at their ends, each [S, K]."""
+    scores, _, legal, allowed = chain
     device = before.device
     lengths = torch.tensor([part.end - part.start for part in segments], device=device)
     n_tags = before.shape[1]
@@ -143,8 +132,10 @@ def _of_segments(
     nothing = torch.zeros(n_tags, dtype=torch.float64, device=device)
     all_tags = torch.ones(n_tags, dtype=torch.bool, device=device)
     return forward_backward(
-        Scores(emissions, scores.transitions.double(), nothing, nothing),
-        lengths,
-        Legality(legal.transitions, all_tags, all_tags),
-        usable,
+        LinearChain(
+            Scores(emissions, scores.transitions.double(), nothing, nothing),
+            lengths,
+            Legality(legal.transitions, all_tags, all_tags),
+            usable,
+        )
     )

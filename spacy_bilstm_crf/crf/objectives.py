@@ -5,7 +5,7 @@ from typing import Optional, Tuple
 import torch
 from torch import Tensor
 
-from .chain import Legality, Scores
+from .chain import LinearChain, Scores
 from .forward_backward import forward_backward
 from .paths import paths
 
@@ -15,7 +15,7 @@ NUDGE = 1e-4
 
 @torch.inference_mode()
 def path_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
-    """The unnormalised score of one tagging of each sequence.
+    """The unnormalised score of one tag sequence of each sequence.
 
     scores (Scores): The potentials.
     tags (Tensor): Tag ids, int64 [B, T].
@@ -29,10 +29,7 @@ def path_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def negative_log_likelihood(
-    scores: Scores,
-    lengths: Tensor,
-    legal: Legality,
-    allowed: Optional[Tensor],
+    chain: LinearChain,
     gold: Tensor,
     *,
     wrong_rows: Optional[Tensor] = None,
@@ -40,28 +37,26 @@ def negative_log_likelihood(
 ) -> Tuple[Tensor, Scores]:
     """Loss of each sequence and the gradient of their sum, in closed form.
 
-    What annotation says is a set of taggings, not one: the loss is
+    What annotation says is a set of tag sequences, not one: the loss is
     log Z(allowed) - log Z(allowed and gold), the marginal likelihood of Tsuboi et al.
     (2008, eq. 3), which is the usual loss where gold leaves one tag for each token and
     zero where it says nothing. Its gradient is the difference of the expected counts.
     A set known to be wrong adds -log(1 - P(set)), with gradient
     P / (1 - P) * (counts given the set - counts).
 
-    scores (Scores): The potentials.
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
+    chain (LinearChain): The sequences.
     gold (Tensor): Tags that annotation leaves possible, bool [B, T, K].
     wrong_rows (Optional[Tensor]): Sequence of each set known to be wrong, int64 [W].
     wrong (Optional[Tensor]): Tags by which to pick out the set, bool [W, T, K].
     RETURNS (Tuple[Tensor, Scores]): Loss of each sequence [B] and the gradient, float64.
     RAISES (ValueError): If nothing is left that is legal, allowed and gold.
     """
+    scores, lengths, _, allowed = chain
     n_rows, n_steps, n_tags = gold.shape
     inside = torch.arange(n_steps, device=lengths.device) < lengths[:, None]
     left_open = gold if allowed is None else allowed & gold
     n_open = left_open.sum(-1)
-    # Where one tagging is left, its score is log Z: no recursion is needed
+    # Where one tag sequence is left, its score is log Z: no recursion is needed
     telling = single = ~((n_open != 1) & inside).any(1)
     several_rows = lengths[:0]
     if not single.all():
@@ -81,7 +76,9 @@ def negative_log_likelihood(
         batch, batch_lengths = (torch.cat([x, x[again]]) for x in (batch, lengths))
         everything = torch.ones_like(gold) if allowed is None else allowed
         sets = torch.cat([everything, left_open[several_rows], everything[wrong_rows] & wrong])
-    posterior = forward_backward(scores._replace(emissions=batch), batch_lengths, legal, sets)
+    posterior = forward_backward(
+        LinearChain(scores._replace(emissions=batch), batch_lengths, chain.legal, sets)
+    )
     log_z = posterior.log_partition[:n_rows]
     log_z_gold = torch.where(single, path.score(scores), log_z)  # no loss where gold is silent
     weights = telling.double()
@@ -106,21 +103,17 @@ def negative_log_likelihood(
 
 
 @torch.inference_mode()
-def entropy(
-    scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
-) -> Tensor:
-    """Entropy of the distribution over each sequence's taggings.
+def entropy(chain: LinearChain) -> Tensor:
+    """Entropy of the distribution over each sequence's tag sequences.
 
     It is log Z - E[score], and the expected score is made of the same expected counts as the
     gradient (Mann and McCallum 2007, eq. 1 and 2).
 
-    scores (Scores): The potentials.
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
+    chain (LinearChain): The sequences.
     RETURNS (Tensor): Nats, from 0, float64 [B].
     """
-    posterior = forward_backward(scores, lengths, legal, allowed)
+    posterior = forward_backward(chain)
+    scores, lengths, _, _ = chain
     emissions, transitions, start, end = (part.detach().double() for part in scores)
     marginals = posterior.marginals
     rows = torch.arange(len(lengths), device=lengths.device)
@@ -134,32 +127,26 @@ def entropy(
 
 
 @torch.inference_mode()
-def expected_count(
-    scores: Scores,
-    lengths: Tensor,
-    legal: Legality,
-    allowed: Optional[Tensor],
-    counted: Tensor,
-) -> Tuple[Tensor, Scores]:
+def expected_count(chain: LinearChain, counted: Tensor) -> Tuple[Tensor, Scores]:
     """Expected number of a sequence's tokens that have one of some tags, and its gradient.
 
     A small e on the emissions of these tags moves log Z by e times the expected number, and
     the expected counts, which are the gradient of log Z, by e times the gradient asked for:
     it is worked out as a central difference of them, in float64 good to eight digits.
 
-    scores (Scores): The potentials.
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
+    chain (LinearChain): The sequences.
     counted (Tensor): The tags, bool [K].
     RETURNS (Tuple[Tensor, Scores]): Expected numbers [B], and the gradient of their sum.
     """
-    scores = Scores(*(part.detach().double() for part in scores))
+    scores = Scores(*(part.detach().double() for part in chain.scores))
+    lengths, allowed = chain.lengths, chain.allowed
     nudge = counted.double() * NUDGE
     both = torch.cat([scores.emissions + nudge, scores.emissions - nudge])
     masks = None if allowed is None else torch.cat([allowed, allowed])
     posterior = forward_backward(
-        scores._replace(emissions=both), torch.cat([lengths, lengths]), legal, masks
+        LinearChain(
+            scores._replace(emissions=both), torch.cat([lengths, lengths]), chain.legal, masks
+        )
     )
     up, down = posterior.marginals.chunk(2)
     expected = ((up + down) / 2)[..., counted].sum((1, 2))
@@ -171,29 +158,21 @@ def expected_count(
 
 
 @torch.inference_mode()
-def divergence(
-    scores: Scores,
-    tutor: Scores,
-    lengths: Tensor,
-    legal: Legality,
-    allowed: Optional[Tensor] = None,
-) -> Tuple[Tensor, Scores]:
-    """KL(tutor || scores) of the sequences' taggings, and the gradient of the sum.
+def divergence(chain: LinearChain, tutor: Scores) -> Tuple[Tensor, Scores]:
+    """KL(tutor || scores) of the sequences' tag sequences, and the gradient of the sum.
 
-    Both are CRFs over the same taggings, so the divergence is
+    Both are CRFs over the same tag sequences, so the divergence is
     log Z - log Z' - E'[score - score'] with E' the tutor's expectation, and its gradient
     the difference of the expected counts.
 
-    scores (Scores): The potentials to be moved.
+    chain (LinearChain): The sequences.
     tutor (Scores): The potentials to move towards, of the same shapes.
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
     RETURNS (Tuple[Tensor, Scores]): Divergences [B] in nats, and the gradient. Only their sum
         is exact: the part of the shared scores is spread evenly over the sequences.
     """
-    ours = forward_backward(scores, lengths, legal, allowed)
-    theirs = forward_backward(tutor, lengths, legal, allowed)
+    scores, lengths, _, _ = chain
+    ours = forward_backward(chain)
+    theirs = forward_backward(chain._replace(scores=tutor))
     ones = torch.ones_like(ours.log_partition)
     target = theirs.gradient(ones)
     actual = ours.gradient(ones)

@@ -1,4 +1,4 @@
-"""One tagging of each sequence: its score, and how often it uses each of the potentials."""
+"""One tag sequence of each sequence: its score, and how often it uses each of the potentials."""
 
 from typing import NamedTuple
 
@@ -9,15 +9,15 @@ from .chain import Scores
 
 
 class Paths(NamedTuple):
-    """A tagging of each sequence of a batch, or none of some of them."""
+    """A tag sequence of each sequence of a batch, or none of some of them."""
 
     tags: Tensor  # int64 [B, T]
     pairs: Tensor  # int64 [B, T - 1]: where each transition is in the flat [K * K]
     last: Tensor  # int64 [B]: each sequence's last tag
-    weights: Tensor  # float64 [B, T]: 1 for the tokens of the taggings, 0 for the rest
+    weights: Tensor  # float64 [B, T]: 1 for the tokens of the tag sequences, 0 for the rest
 
     def score(self, scores: Scores) -> Tensor:
-        """The unnormalised score of each tagging, float64 [B]; 0 where there is none."""
+        """The unnormalised score of each tag sequence, float64 [B]; 0 where there is none."""
         emissions, transitions, start, end = scores
         of_token = emissions.gather(2, self.tags[..., None])[..., 0].double()
         of_token[:, 1:] += transitions.take(self.pairs)
@@ -37,11 +37,11 @@ class Paths(NamedTuple):
 
 
 def paths(tags: Tensor, lengths: Tensor, inside: Tensor, n_tags: int) -> Paths:
-    """Taggings of sequences.
+    """Tag sequences of sequences.
 
     tags (Tensor): Tag ids, int64 [B, T].
     lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    inside (Tensor): Which tokens belong to the taggings, bool [B, T].
+    inside (Tensor): Which tokens belong to the tag sequences, bool [B, T].
     n_tags (int): Number of tags, K.
     """
     pairs = tags[:, :-1] * n_tags + tags[:, 1:]

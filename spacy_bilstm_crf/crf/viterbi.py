@@ -1,11 +1,11 @@
-"""The most probable tagging of a sequence, and the k most probable."""
+"""The most probable tag sequence of a sequence, and the k most probable."""
 
-from typing import Optional, Tuple
+from typing import Tuple
 
 import torch
 from torch import Tensor
 
-from .chain import BLOCK, Legality, Scores, by_step, validate
+from .chain import BLOCK, LinearChain, by_step
 
 # Scores an impossible step when decoding. Finite, so that no NaN can arise from it, and
 # far below what any sum of real scores reaches.
@@ -16,24 +16,20 @@ RECENTRE_EVERY = 32
 
 
 @torch.inference_mode()
-def viterbi(
-    scores: Scores, lengths: Tensor, legal: Legality, allowed: Optional[Tensor] = None
-) -> Tensor:
-    """The best tagging of every sequence (Viterbi 1967).
+def viterbi(chain: LinearChain) -> Tensor:
+    """The best tag sequence of every sequence (Viterbi 1967).
 
     The loop keeps the best score of a path into each state, from both ends of a sequence at
     once up to its middle: half as many steps, each for twice as many rows. The path is then
     followed from the middle to both ends by looking again for the predecessor that gave it,
     one row of scores for each half, which is cheaper than storing back-pointers for every
-    state. Which of several equally good taggings it is depends on the sequence alone.
+    state. Which of several equally good tag sequences it is depends on the sequence alone.
 
-    scores (Scores): The potentials.
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
+    chain (LinearChain): The sequences.
     RETURNS (Tensor): Tag ids, int64 [B, T]; meaningless beyond a sequence's end.
     """
-    validate(scores, lengths, legal, allowed)
+    chain.validate()
+    scores, lengths, legal, allowed = chain
     emissions, transitions, start, end = (part.detach() for part in scores)
     if allowed is not None:
         emissions = emissions.masked_fill(~allowed, IMPOSSIBLE)
@@ -123,23 +119,19 @@ def _followed_back(best: Tensor, into: Tensor, final: Tensor, last: Tensor) -> T
     return tags - offset
 
 
-def k_best(
-    scores: Scores, legal: Legality, allowed: Optional[Tensor], k: int
-) -> Tuple[Tensor, Tensor]:
-    """The k taggings with the highest scores, by the list Viterbi algorithm.
+def k_best(chain: LinearChain, k: int) -> Tuple[Tensor, Tensor]:
+    """The k tag sequences with the highest scores, by the list Viterbi algorithm.
 
     Where Viterbi keeps the best path into each state, this keeps the k best (Seshadri and
     Sundberg 1994, section II, "parallel" algorithm): in time and memory k times as much.
 
-    scores (Scores): The potentials of a single sequence, emissions [1, T, K].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [1, T, K]; None for all.
-    k (int): Number of taggings that are asked for.
+    chain (LinearChain): A single sequence.
+    k (int): Number of tag sequences that are asked for.
     RETURNS (Tuple[Tensor, Tensor]): Tag ids, int64 [n, T], and scores, float64 [n], best
-        first; n is less than k where there are no more taggings.
+        first; n is less than k where there are no more tag sequences.
     """
-    lengths = torch.tensor(scores.emissions.shape[1:2], device=scores.emissions.device)
-    validate(scores, lengths, legal, allowed)
+    chain.validate()
+    scores, _, legal, allowed = chain
     emissions, transitions, start, end = (part.detach().double() for part in scores)
     if allowed is not None:
         emissions = emissions.masked_fill(~allowed, -torch.inf)

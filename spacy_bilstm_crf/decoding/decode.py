@@ -2,21 +2,16 @@
 
 import math
 from bisect import bisect_left
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, cast
-
-import torch
-from torch import Tensor
+from typing import Iterator, List, NamedTuple, Optional, Tuple, cast
 
 from .. import crf, tags
-from ..batching import Batch, batches, legality_on
-from ..constraints import Mask
-from ..potentials import Potentials
+from ..batching import Batch, Distribution
 from .entities import Entity, best_entities, likely_entities, probabilities
 from .settings import LEAST_PROBABILITY, DecodingSettings
 
 # A doc with more tokens is worked through in segments
 LONG_DOC = 4 * crf.SEGMENT
-# Entities with more tokens have no probability in such a doc if they are not of the best tagging
+# Longer entities have no probability in such a doc if they are not of the best tag sequence
 LONGEST_OF_LONG_DOC = 1000
 
 
@@ -27,33 +22,23 @@ class Prediction(NamedTuple):
     candidates: List[Entity]  # any that is probable enough, overlapping ones too
 
 
-def predict(
-    device: torch.device,
-    potentials: Potentials,
-    legal: tags.LegalTags,
-    allowed: Sequence[Mask],
-    settings: DecodingSettings,
-) -> List[Prediction]:
+def decode(distribution: Distribution, settings: DecodingSettings) -> List[Prediction]:
     """Entities of each doc.
 
-    Without a threshold they are those of the most probable tagging. With one, those for which
+    Without a threshold they are those of the most probable tag sequence. With one, those for which
     the sum of (probability - threshold) is largest.
     """
-    legality = legality_on(legal, device)
-    found = [Prediction([], []) for _ in potentials.emissions]
-    for batch in batches(potentials, device):
-        mask = batch.mask(allowed)
-        for doc, prediction in zip(batch.docs, _of_batch(batch, legality, mask, settings)):
+    found = [Prediction([], []) for _ in distribution.potentials.emissions]
+    for batch in distribution.batches():
+        for doc, prediction in zip(batch.docs, _of_batch(batch, settings)):
             found[doc] = prediction
     return found
 
 
-def _of_batch(
-    batch: Batch, legality: crf.Legality, mask: Optional[Tensor], settings: DecodingSettings
-) -> List[Prediction]:
+def _of_batch(batch: Batch, settings: DecodingSettings) -> List[Prediction]:
     best: List[List[Entity]] = [[] for _ in batch.docs]
     if settings.threshold is None:
-        paths = crf.viterbi(batch.scores, batch.lengths, legality, mask).cpu().numpy()
+        paths = crf.viterbi(batch.chain).cpu().numpy()
         best = [
             [Entity(*span, math.nan) for span in tags.spans_of_tags(path[:size])]
             for path, size in zip(paths, batch.sizes)
@@ -73,7 +58,7 @@ def _of_batch(
     starts = [[entity.start for entity in of_row] for of_row in best]
     scored: List[List[Entity]] = [[] for _ in batch.docs]
     likely: List[List[Entity]] = [[] for _ in batch.docs]
-    for rows, parts, posterior in _posteriors(batch, legality, mask, overlap):
+    for rows, parts, posterior in _posteriors(batch, overlap):
         if settings.threshold is None:
             here = [_starting_in(best[row], starts[row], part) for row, part in zip(rows, parts)]
             spans = [
@@ -91,7 +76,7 @@ def _of_batch(
 
 
 def _posteriors(
-    batch: Batch, legality: crf.Legality, mask: Optional[Tensor], overlap: Optional[int]
+    batch: Batch, overlap: Optional[int]
 ) -> Iterator[Tuple[List[int], List[crf.Segment], crf.Posterior]]:
     """Rows of the batch and their segments, with a posterior that has a row for each of them.
 
@@ -99,13 +84,10 @@ def _posteriors(
     """
     if overlap is None:
         parts = [crf.Segment(0, size, size) for size in batch.sizes]
-        posterior = crf.forward_backward(batch.scores, batch.lengths, legality, mask)
-        yield list(range(len(parts))), parts, posterior
+        yield list(range(len(parts))), parts, crf.forward_backward(batch.chain)
         return
     for row, size in enumerate(batch.sizes):
-        scores = batch.scores._replace(emissions=batch.scores.emissions[row, None, :size])
-        allowed = None if mask is None else mask[row, None, :size]
-        for parts, posterior in crf.posteriors(scores, legality, allowed, overlap):
+        for parts, posterior in crf.posteriors(batch.chain.sequence(row, size), overlap):
             yield [row] * len(parts), parts, posterior
 
 

@@ -1,6 +1,6 @@
 """Entities by their probability, which forward-backward knows exactly.
 
-The probability of an entity is that of all taggings in which it occurs: with its label, from
+The probability of an entity is that of all tag sequences in which it occurs: with its label, from
 its first token to its last.
 """
 

@@ -18,8 +18,7 @@ from thinc.api import (
 from thinc.types import Floats2d
 
 from ..potentials import Potentials
-from .pytorch.bilstm_crf import BiLSTMCRF as Network
-from .pytorch.bilstm_crf import Blueprint
+from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
 from .torch_layer import load_state, rows_of_docs, shim_of, torch_layer
 from .with_windows import with_windows
 
@@ -75,7 +74,7 @@ def BiLSTMCRF(
         mixed_precision = False
     bilstm = torch_layer(
         "bilstm_crf",
-        Blueprint(hidden_width, depth),
+        UninitializedBiLSTMCRF(hidden_width, depth),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
         deserialize=_deserialize,
@@ -100,7 +99,7 @@ def resize_output(model: Model, n_tags: int) -> Model:
     """Set the number of tags; a network that is there already keeps what it has learned."""
     bilstm = model.get_ref("output_layer")
     network = shim_of(bilstm)._model
-    if isinstance(network, Network) and network.n_tags != n_tags:
+    if isinstance(network, BiLSTMCRFNetwork) and network.n_tags != n_tags:
         network.add_tags(n_tags)
         # Optimizers keep moments by this id, and those of the old shapes no longer fit
         with Shim.global_id_lock:
@@ -117,7 +116,7 @@ def check_tags(model: Model, n_tags: int) -> None:
     RAISES (ValueError): Naming both numbers of tags.
     """
     network = shim_of(model.get_ref("output_layer"))._model
-    if isinstance(network, Network) and network.n_tags != n_tags:
+    if isinstance(network, BiLSTMCRFNetwork) and network.n_tags != n_tags:
         raise ValueError(
             _mismatch("tags", network.n_tags, n_tags)
             + " Labels are added with add_label, never by changing the component's settings."
@@ -135,7 +134,7 @@ def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) ->
         )
     shim = shim_of(model)
     sizes = (n_inputs, shim._model.hidden_width, shim._model.depth, model.get_dim("nO"))
-    shim._model = Network(*sizes).to(get_torch_default_device())
+    shim._model = BiLSTMCRFNetwork(*sizes).to(get_torch_default_device())
     model.set_dim("nI", n_inputs)
     return model
 
@@ -143,7 +142,7 @@ def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) ->
 def _convert_inputs(
     model: Model, X: List[Floats2d], is_train: bool
 ) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
-    if not isinstance(shim_of(model)._model, Network):
+    if not isinstance(shim_of(model)._model, BiLSTMCRFNetwork):
         raise ValueError(Errors.E109.format(name="bilstm_crf_ner"))
     # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays. For a doc
     # without tokens a TransformerListener's array has no columns either.
@@ -188,11 +187,11 @@ def torch_device(model: Model) -> torch.device:
 
 
 def _deserialize(
-    network: Union[Blueprint, Network], state: bytes, device: torch.device
+    network: Union[UninitializedBiLSTMCRF, BiLSTMCRFNetwork], state: bytes, device: torch.device
 ) -> torch.nn.Module:
     if not state:
-        return Blueprint(network.hidden_width, network.depth)
-    loaded = Network.from_state(load_state(state, device))
+        return UninitializedBiLSTMCRF(network.hidden_width, network.depth)
+    loaded = BiLSTMCRFNetwork.from_state(load_state(state, device))
     for what in ("hidden_width", "depth"):
         saved, expected = getattr(loaded, what), getattr(network, what)
         if saved != expected:

@@ -16,7 +16,7 @@ from thinc.types import Floats2d
 from .pytorch.word_embedding import Words
 from .token_attributes import CASING, check_names, check_tables
 from .torch_layer import load_state, rows_of_docs, shim_of, torch_layer
-from .word_features import Blueprint, Network, words_of_docs
+from .word_features import CharWordEmbedding, UninitializedEmbedding, words_of_docs
 
 
 def CharCNNEmbed(
@@ -105,7 +105,7 @@ def _settings(
 def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2d]]:
     model = torch_layer(
         name,
-        Blueprint(settings),
+        UninitializedEmbedding(settings),
         convert_inputs=_convert_inputs,
         convert_outputs=_convert_outputs,
         deserialize=_deserialize,
@@ -121,7 +121,7 @@ def _init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[List[Floats2d
     vectors_width = X[0].vocab.vectors_length if X else 0
     model.attrs["vectors_width"] = vectors_width
     model.attrs["counts"] = {}
-    network = Network(settings, vectors_width or settings["width"], 0).to(
+    network = CharWordEmbedding(settings, vectors_width or settings["width"], 0).to(
         get_torch_default_device()
     )
     shim_of(model)._model = network
@@ -133,7 +133,7 @@ def _convert_inputs(
     model: Model, X: List[Doc], is_train: bool
 ) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List]]:
     network = shim_of(model)._model
-    if not isinstance(network, Network):
+    if not isinstance(network, CharWordEmbedding):
         raise ValueError(
             f"The layer '{model.name}' is not initialized. Call nlp.initialize before it is used."
         )
@@ -175,12 +175,12 @@ def _convert_outputs(
 
 
 def _deserialize(
-    network: Union[Blueprint, Network], state: bytes, device: torch.device
+    network: Union[UninitializedEmbedding, CharWordEmbedding], state: bytes, device: torch.device
 ) -> torch.nn.Module:
     if not state:
-        return Blueprint(network.settings)
+        return UninitializedEmbedding(network.settings)
     weights = load_state(state, device)
     n_blocks = sum(name.startswith("blocks.") for name in weights)
-    loaded = Network(network.settings, weights["unknown"].shape[1], n_blocks)
+    loaded = CharWordEmbedding(network.settings, weights["unknown"].shape[1], n_blocks)
     loaded.load_state_dict(weights)
     return loaded.to(device)

@@ -18,7 +18,7 @@ PUNCTUATION = re.compile(r"[\W_]+")
 SINGLETON_DROPOUT = 0.5
 
 
-class Blueprint(torch.nn.Module):
+class UninitializedEmbedding(torch.nn.Module):
     """A network that is still to be made, when the width of the word vectors is known."""
 
     def __init__(self, settings: Dict[str, Any]):
@@ -26,7 +26,7 @@ class Blueprint(torch.nn.Module):
         self.settings = settings
 
 
-class Network(WordEmbedding):
+class CharWordEmbedding(WordEmbedding):
     """The network, with its settings and what it needs to know of words in training."""
 
     def __init__(self, settings: Dict[str, Any], word_width: int, n_blocks: int):
@@ -41,11 +41,11 @@ class Network(WordEmbedding):
 
 
 def words_of_docs(
-    network: Network, counts: Dict[str, int], docs: List[Doc], is_train: bool
+    network: CharWordEmbedding, counts: Dict[str, int], docs: List[Doc], is_train: bool
 ) -> Words:
     """The distinct words of the docs, each to be embedded once.
 
-    network (Network): The network; in training its table grows by the words that are new.
+    network (CharWordEmbedding): The network; in training its table grows by the words that are new.
     counts (Dict[str, int]): Words that have a row in the table, in the order of the rows,
         with how often they were seen; added to in training.
     docs (List[Doc]): The docs.
@@ -84,7 +84,7 @@ def words_of_docs(
 
 
 def _learn_words(
-    network: Network,
+    network: CharWordEmbedding,
     counts: Dict[str, int],
     vocab: Vocab,
     docs: List[Doc],
@@ -109,7 +109,7 @@ def _learn_words(
                 counts[forms[word]] += 1
 
 
-def _rows(network: Network, counts: Dict[str, int]) -> Dict[str, int]:
+def _rows(network: CharWordEmbedding, counts: Dict[str, int]) -> Dict[str, int]:
     """Row of each word, made again only when there are new words."""
     if len(network.row_of) != len(counts):
         network.row_of = {form: row for row, form in enumerate(counts)}

@@ -70,14 +70,14 @@ def make_bilstm_crf_ner(
 ) -> BiLSTMCRFEntityRecognizer:
     """Create a named entity recognizer that decodes a BiLSTM-CRF.
 
-    model (Model[List[Doc], Potentials]): Potentials of the taggings of each doc.
+    model (Model[List[Doc], Potentials]): Potentials of the tag sequences of each doc.
     incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans that
         are known to be no entities.
     entity_ratio (Optional[Dict[str, float]]): How many tokens to expect in entities where
         annotation is missing: `rate`, `margin` and `weight`, see `losses.EntityRatio`. None
         expects nothing.
     threshold (Optional[float]): Probability below which an entity is left out, 0 to 1. None
-        takes the entities of the most probable tagging, whatever their own probability.
+        takes the entities of the most probable tag sequence, whatever their own probability.
     entity_scores (bool): Whether to work out each entity's probability, `span._.confidence`.
     spans_key (Optional[str]): Key in `doc.spans` for the entities with their probabilities.
         None takes the component's name.

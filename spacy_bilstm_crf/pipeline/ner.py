@@ -18,12 +18,14 @@ from spacy.training import Example, validate_examples, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, NumpyOps, Optimizer, set_dropout_rate
 
-from ..constraints import Mask, allowed_by_doc, blocked_spans
-from ..decoding import decode, distribution
+from ..batching import Distribution
+from ..constraints import allowed_by_doc, blocked_spans
+from ..decoding import distribution
+from ..decoding.decode import Prediction, decode
 from ..decoding.entities import Entity
 from ..models.bilstm_crf import check_tags, torch_device
 from ..potentials import Potentials
-from ..tags import LegalTags, biluo_tags, legal_tags
+from ..tags import biluo_tags, legal_tags
 from ..training.calibration import Calibration, fit_calibration
 from ..training.losses import EntityRatio, annotation_loss, annotation_of, rehearsal_loss
 from .failures import check_finite, explained_errors
@@ -125,10 +127,10 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """Entity labels in the form that `initialize` takes and `spacy init labels` writes."""
         return list(self.cfg["labels"])
 
-    def predict(self, docs: Iterable[Doc]) -> List[decode.Prediction]:
+    def predict(self, docs: Iterable[Doc]) -> List[Prediction]:
         """Find the entities of each doc, without changing the docs.
 
-        Without a threshold they are those of the most probable tagging. With one, those for
+        Without a threshold they are those of the most probable tag sequence. With one, those for
         which the sum of (probability - threshold) is largest: each at least as probable as
         the threshold, and where candidates overlap the better ones.
 
@@ -138,12 +140,12 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """
         docs = list(docs)
         if not any(len(doc) for doc in docs):
-            return [decode.Prediction([], []) for _ in docs]
+            return [Prediction([], []) for _ in docs]
         use_one_thread_in_workers()
         settings = decoding_settings(self.cfg)
-        return decode.predict(self._device, *self._distribution_given(docs, repeat(())), settings)
+        return decode(self._distribution_given(docs, repeat(())), settings)
 
-    def set_annotations(self, docs: Iterable[Doc], found: List[decode.Prediction]) -> None:
+    def set_annotations(self, docs: Iterable[Doc], found: List[Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
 
         docs (Iterable[Doc]): The docs to change.
@@ -233,7 +235,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     ) -> Dict[str, float]:
         """Move towards what the model predicted when `nlp.resume_training` was called.
 
-        The loss is the divergence of the taggings' probabilities, over the labels that the
+        The loss is the divergence of the tag sequences' probabilities, over the labels that the
         model had then: labels added later are left free.
 
         examples (Iterable[Example]): A batch of Example objects; annotation is not used.
@@ -315,7 +317,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         return 1
 
     def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
-        """Emission scores: what the network says about each token on its own.
+        """Emission scores, before the CRF weighs one tag against the next.
 
         docs (Iterable[Doc]): The docs.
         RETURNS (List[np.ndarray]): Unnormalised scores of each doc, float32 [tokens, tags];
@@ -328,25 +330,25 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         return [to_numpy(doc) for doc in self._predict_potentials(docs).emissions]
 
     def k_best(self, doc: Doc, k: int) -> List[Tuple[List[Span], float]]:
-        """The k most probable taggings of a doc, which is not changed.
+        """The k most probable tag sequences of a doc, which is not changed.
 
-        doc (Doc): The doc. Entities that it has from elsewhere are part of every tagging.
-        k (int): Number of taggings, at least 1.
+        doc (Doc): The doc. Entities that it has from elsewhere are part of every tag sequence.
+        k (int): Number of tag sequences, at least 1.
         RETURNS (List[Tuple[List[Span], float]]): The entities and the exact probability of
-            each tagging, the most probable first; fewer where there are no more.
+            each tag sequence, the most probable first; fewer where there are no more.
         RAISES (ValueError): If k is less than 1.
         """
         if k < 1:
-            raise ValueError(f"k_best was asked for the {k} best taggings: ask for at least 1.")
+            raise ValueError(f"k_best was asked for the {k} best: ask for at least 1.")
         if not len(doc):
             return [([], 1.0)]
-        found = distribution.k_best_taggings(self._device, *self._distribution([doc]), k)
+        found = distribution.k_best_sequences(self._distribution([doc]), k)
         unknown = [ent for ent in doc.ents if ent.label_ not in self.labels]
-        taggings = []
+        sequences = []
         for spans, probability in found:
             entities = [*self._spans(doc, [Entity(*span, math.nan) for span in spans]), *unknown]
-            taggings.append((sorted(entities, key=lambda span: span.start), probability))
-        return taggings
+            sequences.append((sorted(entities, key=lambda span: span.start), probability))
+        return sequences
 
     def token_probabilities(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """The exact probability of each tag at each token of docs, which are not changed.
@@ -355,17 +357,17 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         RETURNS (List[np.ndarray]): Of each doc float32 [tokens, tags]; the columns are
             `tags`, and rows sum to 1.
         """
-        return distribution.token_probabilities(self._device, *self._distribution(list(docs)))
+        return distribution.token_probabilities(self._distribution(list(docs)))
 
     def entropy(self, docs: Iterable[Doc]) -> List[float]:
-        """How unsure the model is of docs: the entropy of all their taggings.
+        """How unsure the model is of docs: the entropy of all their tag sequences.
 
         For active learning: the doc with the largest is the one to annotate next.
 
         docs (Iterable[Doc]): The docs.
         RETURNS (List[float]): Nats, from 0; it grows with a doc's length.
         """
-        return distribution.entropies(self._device, *self._distribution(list(docs)))
+        return distribution.entropies(self._distribution(list(docs)))
 
     def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
         """Fit the temperature and the labels' biases, on annotation not used in training.
@@ -377,7 +379,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         examples (Iterable[Example]): Held-out examples.
         batch_size (int): Number of docs that the network sees at once.
         RETURNS (Calibration): The temperature that scores are divided by, and what is added to
-            the score of a tagging for each entity of each label; they are saved with the
+            the score of a tag sequence for each entity of each label; they are saved with the
             component.
         RAISES (ValueError): If no example is annotated.
         """
@@ -426,8 +428,8 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def _scored_key(self) -> str:
         return self.cfg["spans_key"] or self.name
 
-    def _distribution(self, docs: List[Doc]) -> Tuple[Potentials, LegalTags, List[Mask]]:
-        """All that decides how probable a tagging of docs is.
+    def _distribution(self, docs: List[Doc]) -> Distribution:
+        """All that decides how probable a tag sequence of docs is.
 
         Entities that the component found itself, as their probabilities show, don't count as
         being there already.
@@ -437,13 +439,13 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
 
     def _distribution_given(
         self, docs: List[Doc], ignore: Iterable[Collection[Tuple[int, int, str]]]
-    ) -> Tuple[Potentials, LegalTags, List[Mask]]:
+    ) -> Distribution:
         """The same, with the entities of each doc that don't count."""
         labels = self.labels
         calibration = Calibration(*(self.cfg[name] for name in Calibration._fields))
         potentials = calibration.applied(self._predict_potentials(docs))
         allowed = [allowed_by_doc(doc, labels, ignore=of_doc) for doc, of_doc in zip(docs, ignore)]
-        return potentials, legal_tags(labels), allowed
+        return Distribution(potentials, legal_tags(labels), allowed, self._device)
 
     def _spans(self, doc: Doc, entities: Iterable[Entity]) -> List[Span]:
         labels = self.labels

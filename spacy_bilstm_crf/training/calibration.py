@@ -19,7 +19,7 @@ class Calibration(NamedTuple):
     """How scores are changed."""
 
     temperature: float = 1.0  # they are divided by it
-    # and these are added to the score of a tagging, for each entity that of its label; labels
+    # and these are added to the score of a tag sequence, for each entity that of its label; labels
     # that have been added since have none
     label_biases: Tuple[float, ...] = ()
 
@@ -63,7 +63,7 @@ def fit_calibration(
 
     def objective() -> float:
         now = calibration()
-        loss, gradient = negative_log_likelihood(device, now.applied(potentials), *annotation)
+        loss, gradient = negative_log_likelihood(device, now.applied(potentials), annotation)
         by_logarithm = gradient.dot(potentials) / now.temperature
         by_tag: Any = sum(doc.sum(axis=0) for doc in gradient.emissions)
         by_bias = sum(by_tag[columns] for columns in STARTS_OF_ENTITIES)

@@ -1,5 +1,6 @@
 """What examples say about potentials: losses of a batch, and their gradients."""
 
+from dataclasses import replace
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import torch
@@ -9,7 +10,7 @@ from thinc.types import Floats2d
 from torch import Tensor
 
 from .. import crf, tags
-from ..batching import Batch, batches, legality_on
+from ..batching import Batch, Distribution
 from ..constraints import Mask, allowed_by_doc, allowed_by_gold, incorrect_spans
 from ..potentials import Potentials
 
@@ -61,6 +62,10 @@ class Annotation(NamedTuple):
     gold: List[Mask]  # by the annotation; None where there is none
     wrong: List[Wrong]
 
+    def distribution(self, potentials: Potentials, device: torch.device) -> Distribution:
+        """All tag sequences that the predicted docs allow, annotated or not."""
+        return Distribution(potentials, self.legal, self.allowed, device)
+
     @property
     def n_annotated(self) -> int:
         """Number of docs of which anything is known."""
@@ -96,22 +101,19 @@ def annotation_loss(
 
     See `crf.negative_log_likelihood` for annotation that is missing, and for wrong spans.
     """
-    legal, allowed, gold, _ = annotation
-    loss, gradient = negative_log_likelihood(device, scores, *annotation)
+    loss, gradient = negative_log_likelihood(device, scores, annotation)
     share = 1 / (annotation.n_annotated or 1)
     loss, gradient = loss * share, gradient.scaled(share)
     if entity_ratio is not None:
-        incomplete = [mask is None or bool(mask.all(1).any()) for mask in gold]
-        cost, d_cost = _rate_loss(device, scores, legal, allowed, incomplete, entity_ratio)
+        incomplete = [mask is None or bool(mask.all(1).any()) for mask in annotation.gold]
+        possible = annotation.distribution(scores, device)
+        cost, d_cost = _rate_loss(possible, incomplete, entity_ratio)
         loss, gradient = loss + cost, gradient.plus(d_cost)
     return loss, gradient
 
 
 def _rate_loss(
-    device: torch.device,
-    scores: Potentials,
-    legal: tags.LegalTags,
-    allowed: List[Mask],
+    distribution: Distribution,
     incomplete: List[bool],
     prior: EntityRatio,
 ) -> Loss:
@@ -119,10 +121,11 @@ def _rate_loss(
 
     Over the docs with missing annotation, all together (Effland and Collins 2021, eq. 6).
     """
+    scores = distribution.potentials
     docs = [doc if use else doc[:0] for doc, use in zip(scores.emissions, incomplete)]
     n_tokens = sum(map(len, docs))
-    used = Potentials(docs, scores.transitions, scores.start, scores.end)
-    expected, d_expected = expected_entity_tokens(device, used, legal, allowed)
+    used = replace(scores, emissions=docs)
+    expected, d_expected = expected_entity_tokens(replace(distribution, potentials=used))
     error = expected / max(n_tokens, 1) - prior.rate
     excess = max(0.0, abs(error) - prior.margin) if n_tokens else 0.0
     slope = prior.weight * (1 if error > 0 else -1) / n_tokens if excess else 0.0
@@ -143,54 +146,42 @@ def rehearsal_loss(
     examples: Sequence[Example],
     labels: Sequence[str],
 ) -> Loss:
-    """Divergence of the taggings' probabilities from a tutor's, the mean over the docs.
+    """Divergence of the tag sequences' probabilities from a tutor's, the mean over the docs.
 
     Over the labels that the tutor knows: labels added since are left free.
     """
     labels = labels[: tags.count_labels(tutor.n_tags)]
     docs = [eg.predicted for eg in examples]
-    loss, gradient = divergence(
-        device,
-        scores.first_tags(tutor.n_tags),
-        tutor,
-        tags.legal_tags(labels),
-        [allowed_by_doc(doc, labels, presets=False) for doc in docs],
-    )
+    allowed = [allowed_by_doc(doc, labels, presets=False) for doc in docs]
+    known = scores.first_tags(tutor.n_tags)
+    legal = tags.legal_tags(labels)
+    loss, gradient = divergence(Distribution(known, legal, allowed, device), tutor)
     gradient = gradient.padded(scores.n_tags)
     return loss / len(docs), gradient.scaled(1 / len(docs))
 
 
 def negative_log_likelihood(
-    device: torch.device,
-    potentials: Potentials,
-    legal: tags.LegalTags,
-    allowed: Sequence[Mask],
-    gold: Sequence[Mask],
-    wrong: Sequence[Wrong],
+    device: torch.device, potentials: Potentials, annotation: Annotation
 ) -> Tuple[float, Potentials]:
     """Negative log-likelihood of the annotation, summed over docs, and its gradient.
 
-    See `crf.negative_log_likelihood`. Masks are one per doc.
+    See `crf.negative_log_likelihood`.
     """
-    legality = legality_on(legal, device)
     total = _Total(potentials)
-    for batch in batches(potentials, device):
+    for batch in annotation.distribution(potentials, device).batches():
         row_of = {int(doc): row for row, doc in enumerate(batch.docs)}
-        here = [entity for entity in wrong if entity.doc in row_of]
+        here = [entity for entity in annotation.wrong if entity.doc in row_of]
         rows = [row_of[entity.doc] for entity in here]
-        n_tags = batch.scores.emissions.shape[-1]
-        sets = torch.ones(len(here), *batch.scores.emissions.shape[1:], dtype=torch.bool)
+        _, n_steps, n_tags = batch.shape
+        sets = torch.ones(len(here), n_steps, n_tags, dtype=torch.bool)
         for mask, entity, row in zip(sets, here, rows):
             of_span = tags.mask_of_span(entity.span, batch.sizes[row], n_tags)
             mask[: batch.sizes[row]] = torch.from_numpy(of_span)
-        possible = batch.mask(gold)
+        possible = batch.mask(annotation.gold)
         if possible is None:
-            possible = torch.ones_like(batch.scores.emissions, dtype=torch.bool)
+            possible = torch.ones(batch.shape, dtype=torch.bool, device=device)
         loss, gradient = crf.negative_log_likelihood(
-            batch.scores,
-            batch.lengths,
-            legality,
-            batch.mask(allowed),
+            batch.chain,
             possible,
             wrong_rows=torch.tensor(rows, dtype=torch.long, device=device),
             wrong=sets.to(device),
@@ -199,42 +190,25 @@ def negative_log_likelihood(
     return total.value, total.gradient()
 
 
-def divergence(
-    device: torch.device,
-    potentials: Potentials,
-    tutor: Potentials,
-    legal: tags.LegalTags,
-    allowed: Sequence[Mask],
-) -> Tuple[float, Potentials]:
-    """KL divergence from a tutor's taggings, summed over docs, and its gradient.
+def divergence(distribution: Distribution, tutor: Potentials) -> Tuple[float, Potentials]:
+    """KL divergence from a tutor's tag sequences, summed over docs, and its gradient.
 
     Both models must have the same tags.
     """
-    legality = legality_on(legal, device)
-    total = _Total(potentials)
-    for batch in batches(potentials, device):
-        theirs = Batch(tutor, batch.docs, device)
-        loss, gradient = crf.divergence(
-            batch.scores, theirs.scores, batch.lengths, legality, batch.mask(allowed)
-        )
+    total = _Total(distribution.potentials)
+    for batch in distribution.batches():
+        loss, gradient = crf.divergence(batch.chain, batch.scores_of(tutor))
         total.add(batch, loss, gradient)
     return total.value, total.gradient()
 
 
-def expected_entity_tokens(
-    device: torch.device,
-    potentials: Potentials,
-    legal: tags.LegalTags,
-    allowed: Sequence[Mask],
-) -> Tuple[float, Potentials]:
+def expected_entity_tokens(distribution: Distribution) -> Tuple[float, Potentials]:
     """Expected number of tokens in entities, summed over docs, and its gradient."""
-    legality = legality_on(legal, device)
-    in_entity = torch.arange(potentials.n_tags, device=device) != tags.OUTSIDE
+    potentials = distribution.potentials
+    in_entity = torch.arange(potentials.n_tags, device=distribution.device) != tags.OUTSIDE
     total = _Total(potentials)
-    for batch in batches(potentials, device):
-        expected, gradient = crf.expected_count(
-            batch.scores, batch.lengths, legality, batch.mask(allowed), in_entity
-        )
+    for batch in distribution.batches():
+        expected, gradient = crf.expected_count(batch.chain, in_entity)
         total.add(batch, expected, gradient)
     return total.value, total.gradient()
 

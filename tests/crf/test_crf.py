@@ -44,6 +44,10 @@ class Problem:
                 mask[row, range(length), path] = True
         self.legal = crf.Legality(*(torch.tensor(part) for part in legal))
 
+    @property
+    def chain(self):
+        return crf.LinearChain(self.scores, self.lengths, self.legal, self.allowed)
+
     def oracle(self, row, *masks, scores=None):
         scores = scores or self.scores
         n = int(self.lengths[row])
@@ -58,12 +62,10 @@ class Problem:
         )
 
     def posterior(self):
-        return crf.forward_backward(self.scores, self.lengths, self.legal, self.allowed)
+        return crf.forward_backward(self.chain)
 
     def nll(self, **wrong):
-        return crf.negative_log_likelihood(
-            self.scores, self.lengths, self.legal, self.allowed, self.gold, **wrong
-        )
+        return crf.negative_log_likelihood(self.chain, self.gold, **wrong)
 
 
 def assert_close(actual, expected, dtype=torch.float64):
@@ -105,7 +107,7 @@ def test_forward_backward_agrees_with_enumeration(problem):
 @settings(max_examples=60, deadline=None)
 @given(problems)
 def test_viterbi_finds_a_best_tagging(problem):
-    paths = crf.viterbi(problem.scores, problem.lengths, problem.legal, problem.allowed)
+    paths = crf.viterbi(problem.chain)
     for row, length in enumerate(problem.lengths.tolist()):
         oracle = problem.oracle(row)
         path = tuple(paths[row, :length].tolist())
@@ -115,7 +117,7 @@ def test_viterbi_finds_a_best_tagging(problem):
 
 def test_viterbi_gives_a_tie_of_all_to_the_first_tag():
     problem = Problem(0, [5, 2], 3, scale=0.0, density=1.0)
-    paths = crf.viterbi(problem.scores, problem.lengths, problem.legal, problem.allowed)
+    paths = crf.viterbi(problem.chain)
     assert paths[0].tolist() == [0] * 5
     assert paths[1, :2].tolist() == [0, 0]
 
@@ -158,7 +160,7 @@ def test_loss_passes_gradcheck(kind):
         @staticmethod
         def forward(ctx, *scores):
             loss, gradient = crf.negative_log_likelihood(
-                crf.Scores(*scores), problem.lengths, problem.legal, problem.allowed, problem.gold
+                problem.chain._replace(scores=crf.Scores(*scores)), problem.gold
             )
             ctx.save_for_backward(*(part.clone() for part in gradient))
             return loss.sum()
@@ -176,7 +178,7 @@ def test_loss_passes_gradcheck(kind):
 def test_entropy_agrees_with_enumeration(problem, extreme):
     if extreme:  # beyond the range of float64 without logarithms
         problem.scores = crf.Scores(*(part * 500 for part in problem.scores))
-    found = crf.entropy(problem.scores, problem.lengths, problem.legal, problem.allowed)
+    found = crf.entropy(problem.chain)
     for row in range(len(problem.lengths)):
         assert float(found[row]) == pytest.approx(problem.oracle(row).entropy(), abs=1e-5)
 
@@ -186,9 +188,7 @@ def test_entropy_agrees_with_enumeration(problem, extreme):
 def test_expected_counts_of_some_tags(problem, seed):
     n_tags = len(problem.scores.start)
     counted = np.random.default_rng(seed).random(n_tags) < 0.5
-    found, gradient = crf.expected_count(
-        problem.scores, problem.lengths, problem.legal, problem.allowed, torch.tensor(counted)
-    )
+    found, gradient = crf.expected_count(problem.chain, torch.tensor(counted))
     shared = {"transitions": 0.0, "start": 0.0, "end": 0.0}
     for row, length in enumerate(problem.lengths.tolist()):
         oracle = problem.oracle(row)
@@ -249,9 +249,7 @@ def test_divergence_agrees_with_enumeration(problem, seed):
     dtype = problem.scores.emissions.dtype
     sizes = (problem.lengths.tolist(), problem.scores.start.shape[0])
     tutor = Problem(seed, *sizes, dtype=dtype).scores
-    loss, gradient = crf.divergence(
-        problem.scores, tutor, problem.lengths, problem.legal, problem.allowed
-    )
+    loss, gradient = crf.divergence(problem.chain, tutor)
     oracles = [(problem.oracle(i), problem.oracle(i, scores=tutor)) for i in range(len(loss))]
     total = sum(ours.divergence_from(theirs) for ours, theirs in oracles)
     assert_close(loss.sum(), total, dtype)
@@ -266,9 +264,7 @@ def test_divergence_agrees_with_enumeration(problem, seed):
 
 def test_divergence_from_itself_is_zero():
     problem = Problem(5, [4, 2], 3)
-    loss, gradient = crf.divergence(
-        problem.scores, problem.scores, problem.lengths, problem.legal, problem.allowed
-    )
+    loss, gradient = crf.divergence(problem.chain, problem.scores)
     assert_close(loss, [0.0, 0.0])
     assert_close(gradient.transitions, np.zeros((3, 3)))
 
@@ -276,9 +272,7 @@ def test_divergence_from_itself_is_zero():
 @pytest.mark.parametrize("scale", [0.1, 1.0, 3.0, 10.0])
 def test_scaling_now_and_then_loses_nothing(scale):
     problem = Problem(3, [2 * MOST_STEPS + 3, MOST_STEPS, 1], 5, scale=scale)
-    expected = log_space_forward_backward(
-        problem.scores, problem.lengths, problem.legal, problem.allowed
-    )
+    expected = log_space_forward_backward(problem.chain)
     posterior = problem.posterior()
     assert not len(posterior._log_space_rows)
     assert_close(posterior.log_partition, expected.log_partition)
@@ -298,16 +292,15 @@ def test_path_score():
 @given(problems)
 def test_a_sequence_does_not_depend_on_the_rest_of_the_batch(problem):
     together = problem.posterior()
-    paths = crf.viterbi(problem.scores, problem.lengths, problem.legal, problem.allowed)
+    paths = crf.viterbi(problem.chain)
     for row, n in enumerate(problem.lengths.tolist()):
         scores = problem.scores._replace(emissions=problem.scores.emissions[row : row + 1, :n])
-        args = (scores, problem.lengths[row : row + 1], problem.legal)
-        alone = crf.forward_backward(*args, problem.allowed[row : row + 1, :n])
+        allowed = problem.allowed[row : row + 1, :n]
+        chain = crf.LinearChain(scores, problem.lengths[row : row + 1], problem.legal, allowed)
+        alone = crf.forward_backward(chain)
         assert_close(alone.log_partition[0], together.log_partition[row])
         assert_close(alone.marginals[0], together.marginals[row, :n])
-        assert torch.equal(
-            crf.viterbi(*args, problem.allowed[row : row + 1, :n])[0], paths[row, :n]
-        )
+        assert torch.equal(crf.viterbi(chain)[0], paths[row, :n])
 
 
 @settings(max_examples=60, deadline=None)
@@ -340,7 +333,7 @@ def test_states_below_the_range_of_floats_are_not_lost():
     both = torch.ones(2, dtype=torch.bool)
     legal = crf.Legality(torch.eye(2, dtype=torch.bool), both, both)
     allowed = torch.ones(1, 2, 2, dtype=torch.bool)
-    posterior = crf.forward_backward(scores, torch.tensor([2]), legal, allowed)
+    posterior = crf.forward_backward(crf.LinearChain(scores, torch.tensor([2]), legal, allowed))
     assert_close(posterior.log_partition, [900.0])
     assert_close(posterior.marginals[0], [[0.0, 1.0], [0.0, 1.0]])
     assert_close(posterior.expected_transitions(torch.ones(1)), [[0.0, 0.0], [0.0, 1.0]])
@@ -354,7 +347,7 @@ def test_a_state_that_fades_away_step_by_step_is_not_lost():
     scores = crf.Scores(emissions, torch.zeros(2, 2), torch.zeros(2), torch.zeros(2))
     every = torch.ones(2, dtype=torch.bool)
     legal = crf.Legality(torch.eye(2).bool(), every, every)
-    posterior = crf.forward_backward(scores, torch.tensor([440]), legal)
+    posterior = crf.forward_backward(crf.LinearChain(scores, torch.tensor([440]), legal))
     assert_close(posterior.log_partition, [340 * -5.0])
     assert_close(posterior.marginals[0, :, 1], np.ones(440))
     assert_close(posterior.expected_transitions(torch.ones(1)), [[0.0, 0.0], [0.0, 439.0]])
@@ -364,16 +357,14 @@ def test_a_state_that_fades_away_step_by_step_is_not_lost():
 def test_no_mask_is_a_mask_that_allows_all(scale):
     problem = Problem(0, [40, 35, 12], 5, scale=scale)
     everything = torch.ones_like(problem.allowed)
-    arguments = problem.scores, problem.lengths, problem.legal
-    without, masked = (crf.forward_backward(*arguments, mask) for mask in (None, everything))
+    chains = [problem.chain._replace(allowed=mask) for mask in (None, everything)]
+    without, masked = (crf.forward_backward(chain) for chain in chains)
     assert_close(without.log_partition, masked.log_partition)
     assert_close(without.marginals, masked.marginals)
-    paths = [crf.viterbi(*arguments, mask) for mask in (None, everything)]
+    paths = [crf.viterbi(chain) for chain in chains]
     for row, length in enumerate(problem.lengths):
         assert torch.equal(paths[0][row, :length], paths[1][row, :length])
-    losses = [
-        crf.negative_log_likelihood(*arguments, mask, problem.gold) for mask in (None, everything)
-    ]
+    losses = [crf.negative_log_likelihood(chain, problem.gold) for chain in chains]
     assert_close(losses[0][0], losses[1][0])
     for part, of_masked in zip(losses[0][1], losses[1][1]):
         assert_close(part, of_masked)
@@ -388,10 +379,7 @@ def test_long_sequences_keep_their_precision():
     problem = Problem(0, [3000, 2999], 5, dtype=torch.float32, scale=3.0)
     posterior = problem.posterior()
     log_z, marginals, pairs, _ = log_space_forward_backward(
-        crf.Scores(*(part.double() for part in problem.scores)),
-        problem.lengths,
-        problem.legal,
-        problem.allowed,
+        problem.chain._replace(scores=crf.Scores(*(part.double() for part in problem.scores)))
     )
     np.testing.assert_allclose(posterior.log_partition, log_z, rtol=1e-12)
     np.testing.assert_allclose(posterior.marginals, marginals, atol=1e-9)
@@ -399,9 +387,8 @@ def test_long_sequences_keep_their_precision():
         posterior.expected_transitions(torch.ones(2).double()), pairs.sum(0), atol=1e-6
     )
     double = crf.Scores(*(part.double() for part in problem.scores))
-    rest = (problem.lengths, problem.legal, problem.allowed)
     scores = [
-        crf.path_score(double, crf.viterbi(version, *rest), problem.lengths)
+        crf.path_score(double, crf.viterbi(problem.chain._replace(scores=version)), problem.lengths)
         for version in (problem.scores, double)
     ]
     # Rounding may settle a near tie otherwise, but not lose score over thousands of steps
@@ -411,7 +398,7 @@ def test_long_sequences_keep_their_precision():
 def test_no_legal_tagging_is_an_error():
     problem = Problem(0, [3], 2, density=1.0)
     problem.allowed[0, 1] = False
-    with pytest.raises(ValueError, match="no legal tagging"):
+    with pytest.raises(ValueError, match="no legal tag sequence"):
         problem.posterior()
 
 
@@ -428,7 +415,7 @@ def test_wrong_shapes_are_named(part):
 def test_on_a_gpu_everything_stays_there_and_agrees():
     problem = Problem(0, [7, 3], 5)
     here = problem.nll()
-    paths = crf.viterbi(problem.scores, problem.lengths, problem.legal, problem.allowed)
+    paths = crf.viterbi(problem.chain)
     for name in ("lengths", "allowed", "gold"):
         setattr(problem, name, getattr(problem, name).cuda())
     problem.scores = crf.Scores(*(part.cuda() for part in problem.scores))
@@ -437,5 +424,5 @@ def test_on_a_gpu_everything_stays_there_and_agrees():
     assert there[0].is_cuda
     assert_close(there[0].cpu(), here[0])
     assert_close(there[1].emissions.cpu(), here[1].emissions)
-    moved = crf.viterbi(problem.scores, problem.lengths, problem.legal, problem.allowed).cpu()
+    moved = crf.viterbi(problem.chain).cpu()
     assert torch.equal(moved[0], paths[0])

@@ -24,7 +24,7 @@ from tests.crf.test_crf import Problem
     st.sampled_from([1, 3, 50]),
 )
 def test_k_best_are_those_of_enumeration(problem, k):
-    tags, scores = crf.k_best(problem.scores, problem.legal, problem.allowed, k)
+    tags, scores = crf.k_best(problem.chain, k)
     oracle = problem.oracle(0)
     paths = [tuple(path) for path in tags.tolist()]
     assert len(set(paths)) == len(paths) == min(k, len(oracle.scores))
@@ -36,8 +36,6 @@ def test_k_best_are_those_of_enumeration(problem, k):
 
 def test_the_probabilities_of_all_taggings_sum_to_one():
     problem = Problem(0, [4], 3)
-    _, scores = crf.k_best(problem.scores, problem.legal, problem.allowed, 3**4)
-    posterior = crf.forward_backward(
-        problem.scores, problem.lengths, problem.legal, problem.allowed
-    )
+    _, scores = crf.k_best(problem.chain, 3**4)
+    posterior = crf.forward_backward(problem.chain)
     assert math.fsum((scores - posterior.log_partition).exp().tolist()) == pytest.approx(1.0)

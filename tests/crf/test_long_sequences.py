@@ -14,16 +14,14 @@ def short_segments(monkeypatch):
 
 
 def problem(n_steps, scale, seed=0):
-    batch = Batch(seed, [n_steps], 2, scale)
-    return batch.scores, batch.legal, batch.allowed
+    return Batch(seed, [n_steps], 2, scale).chain
 
 
-def assert_same(arguments, overlap, n_expected):
-    scores, legal, allowed = arguments
-    n_steps = scores.emissions.shape[1]
-    whole = crf.forward_backward(scores, torch.tensor([n_steps]), legal, allowed)
+def assert_same(chain, overlap, n_expected):
+    legal, n_steps = chain.legal, int(chain.lengths)
+    whole = crf.forward_backward(chain)
     answered = []
-    for parts, posterior in long_sequences.posteriors(scores, legal, allowed, overlap):
+    for parts, posterior in long_sequences.posteriors(chain, overlap):
         assert len(parts) <= long_sequences.SEGMENTS_AT_ONCE
         for row, part in enumerate(parts):
             assert part.end >= min(part.answers_to + overlap, n_steps)
@@ -58,8 +56,7 @@ def test_segments_say_what_the_whole_says(n_steps, overlap):
 
 
 def test_without_masks():
-    scores, legal, _ = problem(50, 2.0)
-    assert_same((scores, legal, None), 5, n_expected=4)
+    assert_same(problem(50, 2.0)._replace(allowed=None), 5, n_expected=4)
 
 
 def test_scores_out_of_float64s_range_get_a_single_segment():
@@ -67,14 +64,15 @@ def test_scores_out_of_float64s_range_get_a_single_segment():
 
 
 def test_a_state_that_fades_away_gets_a_single_segment():
-    scores, legal, _ = problem(2000, 0.0)
+    chain = problem(2000, 0.0)
+    scores = chain.scores
     # Tags of the second label lose 8 nats at each step, as the inside of an entity that
     # the last token then makes certain
     scores.emissions[..., 5:] -= 8.0
     scores.emissions[0, :, 6] += 1e-3
     allowed = torch.ones_like(scores.emissions, dtype=torch.bool)
     allowed[0, 1:-1, 5] = False
-    assert_same((scores, legal, allowed), 5, n_expected=1)
+    assert_same(chain._replace(allowed=allowed), 5, n_expected=1)
 
 
 def test_only_whole_numbers_of_steps_from_the_ends():

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from spacy_bilstm_crf import crf
+from spacy_bilstm_crf.batching import Distribution
 from spacy_bilstm_crf.crf import long_sequences
-from spacy_bilstm_crf.decoding import decode
-from spacy_bilstm_crf.decoding.decode import predict
+from spacy_bilstm_crf.decoding import decode as module
+from spacy_bilstm_crf.decoding.decode import decode
 from spacy_bilstm_crf.decoding.settings import DecodingSettings
 from spacy_bilstm_crf.tags import legal_tags, tags_of_spans
 from tests.helpers import LENGTHS, TWO_LABELS, part, random_masks, random_potentials
@@ -39,10 +40,10 @@ def test_together_as_one_by_one(wanted):
     potentials = random_potentials(LENGTHS)
     masks = random_masks(potentials, 0.5)
     legal = legal_tags(TWO_LABELS)
-    together = predict(CPU, potentials, legal, masks, wanted)
+    together = decode(Distribution(potentials, legal, masks, CPU), wanted)
     assert sum(len(found.entities) for found in together) > 100
     for i, found in enumerate(together):
-        (alone,) = predict(CPU, part(potentials, i), legal, [masks[i]], wanted)
+        (alone,) = decode(Distribution(part(potentials, i), legal, [masks[i]], CPU), wanted)
         for ours, theirs in zip(found, alone, strict=True):
             assert spans(ours) == spans(theirs)
             np.testing.assert_allclose(probabilities(ours), probabilities(theirs), atol=1e-9)
@@ -55,14 +56,14 @@ def test_together_as_one_by_one(wanted):
 def test_long_docs_as_short_ones(wanted, monkeypatch):
     potentials = random_potentials([700, 3, 699, 2500])
     masks = random_masks(potentials, 0.8)
-    arguments = (CPU, potentials, legal_tags(TWO_LABELS), masks, wanted)
-    whole = predict(*arguments)
+    arguments = (Distribution(potentials, legal_tags(TWO_LABELS), masks, CPU), wanted)
+    whole = decode(*arguments)
     monkeypatch.setattr(long_sequences, "SEGMENT", 64)
-    monkeypatch.setattr(decode, "LONG_DOC", 100)
+    monkeypatch.setattr(module, "LONG_DOC", 100)
     calls = []
     cut = long_sequences.posteriors
     monkeypatch.setattr(crf, "posteriors", lambda *a: (calls.append(a), cut(*a))[1])
-    in_segments = predict(*arguments)
+    in_segments = decode(*arguments)
     assert len(calls) == (4 if wanted.entity_scores or wanted.minimum is not None else 0)
     for ours, theirs in zip(in_segments, whole, strict=True):
         for some, others in zip(ours, theirs, strict=True):
@@ -72,12 +73,12 @@ def test_long_docs_as_short_ones(wanted, monkeypatch):
 
 def test_what_was_not_asked_for_is_not_there():
     potentials = random_potentials([50])
-    arguments = (CPU, potentials, legal_tags(TWO_LABELS), [None])
-    ((entities, candidates),) = predict(*arguments, WANTED[0])
+    distribution = Distribution(potentials, legal_tags(TWO_LABELS), [None], CPU)
+    ((entities, candidates),) = decode(distribution, WANTED[0])
     assert all(math.isnan(entity.probability) for entity in entities)
     assert entities
     assert candidates == []
-    ((scored, candidates),) = predict(*arguments, WANTED[2])
+    ((scored, candidates),) = decode(distribution, WANTED[2])
     assert spans(scored) == spans(entities)
     assert all(0.0 < entity.probability <= 1.0 for entity in scored)
     assert len(candidates) > len(scored)

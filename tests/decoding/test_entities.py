@@ -38,10 +38,13 @@ class Batch:
         self.allowed[..., 0] = True
         self.legal = crf.Legality(*map(torch.tensor, legal_tags(LABELS[:n_labels])))
 
+    @property
+    def chain(self):
+        lengths = torch.tensor(self.lengths)
+        return crf.LinearChain(self.scores, lengths, self.legal, self.allowed)
+
     def posterior(self):
-        return crf.forward_backward(
-            self.scores, torch.tensor(self.lengths), self.legal, self.allowed
-        )
+        return crf.forward_backward(self.chain)
 
     def probabilities(self, row):
         """Of each entity that some tagging has, by enumeration of the taggings."""
@@ -120,7 +123,9 @@ def test_an_entity_as_long_as_the_doc():
     )
     legal = crf.Legality(*map(torch.tensor, legal_tags(["A"])))
     allowed = torch.ones_like(emissions, dtype=torch.bool)
-    posterior = crf.forward_backward(scores, torch.tensor([n_tokens]), legal, allowed)
+    posterior = crf.forward_backward(
+        crf.LinearChain(scores, torch.tensor([n_tokens]), legal, allowed)
+    )
     ((longest,),) = likely_entities(posterior, 0.5)
     assert longest.span == (0, n_tokens, 0)
     # Of the taggings that have other entities, the nearest are behind by several nats

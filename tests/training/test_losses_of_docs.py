@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from spacy_bilstm_crf.batching import Distribution
 from spacy_bilstm_crf.tags import legal_tags
 from spacy_bilstm_crf.training.losses import (
+    Annotation,
     Wrong,
     divergence,
     negative_log_likelihood,
@@ -26,12 +28,14 @@ def test_losses_and_gradients_add_up():
     ]
     allowed[0] = allowed[2] = None
     legal = legal_tags(TWO_LABELS)
-    loss, gradient = negative_log_likelihood(CPU, potentials, legal, allowed, gold, wrong)
+    loss, gradient = negative_log_likelihood(
+        CPU, potentials, Annotation(legal, allowed, gold, wrong)
+    )
     total, transitions = 0.0, 0.0
     for i in range(len(LENGTHS)):
         here = [entity._replace(doc=0) for entity in wrong if entity.doc == i]
         alone, d_alone = negative_log_likelihood(
-            CPU, part(potentials, i), legal, [allowed[i]], [gold[i]], here
+            CPU, part(potentials, i), Annotation(legal, [allowed[i]], [gold[i]], here)
         )
         total += alone
         transitions = transitions + d_alone.transitions
@@ -43,9 +47,9 @@ def test_losses_and_gradients_add_up():
 def test_divergence_from_itself_and_from_another():
     potentials = random_potentials(LENGTHS)
     masks = [None] * len(LENGTHS)
-    legal = legal_tags(TWO_LABELS)
-    loss, gradient = divergence(CPU, potentials, potentials, legal, masks)
+    distribution = Distribution(potentials, legal_tags(TWO_LABELS), masks, CPU)
+    loss, gradient = divergence(distribution, potentials)
     assert loss == pytest.approx(0.0, abs=1e-6)
     assert np.abs(gradient.transitions).max() < 1e-6
     other = random_potentials(LENGTHS, seed=3)
-    assert divergence(CPU, potentials, other, legal, masks)[0] > 1.0
+    assert divergence(distribution, other)[0] > 1.0

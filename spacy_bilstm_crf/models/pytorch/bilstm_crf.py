@@ -12,7 +12,7 @@ from .lstm import bilstm
 NEW_TAG_EMISSION = -10.0
 
 
-class Blueprint(nn.Module):
+class UninitializedBiLSTMCRF(nn.Module):
     """A network that is still to be made, when its input width and tags are known."""
 
     def __init__(self, hidden_width: int, depth: int):
@@ -21,11 +21,11 @@ class Blueprint(nn.Module):
         self.depth = depth
 
 
-class BiLSTMCRF(nn.Module):
+class BiLSTMCRFNetwork(nn.Module):
     """Emissions of a bidirectional LSTM, and the transition scores that go with them.
 
     Emission layer and transitions start at zero, as spaCy's output layers do: before
-    training, all legal taggings are equally probable.
+    training, all legal tag sequences are equally probable.
 
     n_inputs (int): Width of a token's vector.
     hidden_width (int): Units of each LSTM, per direction.
@@ -51,7 +51,7 @@ class BiLSTMCRF(nn.Module):
         nn.init.zeros_(self.emissions.bias)
 
     @classmethod
-    def from_state(cls, state: Dict[str, Tensor]) -> "BiLSTMCRF":
+    def from_state(cls, state: Dict[str, Tensor]) -> "BiLSTMCRFNetwork":
         """A network with the given parameters, of the sizes that they have."""
         depth = sum(name.endswith("weight_ih_l0") for name in state)
         n_tags, width = state["emissions.weight"].shape

@@ -9,7 +9,7 @@ from spacy_bilstm_crf.models.pytorch import bilstm_crf as network
 @pytest.fixture
 def net():
     torch.manual_seed(0)
-    made = network.BiLSTMCRF(n_inputs=6, hidden_width=5, depth=2, n_tags=5)
+    made = network.BiLSTMCRFNetwork(n_inputs=6, hidden_width=5, depth=2, n_tags=5)
     torch.nn.init.normal_(made.emissions.weight)
     return made
 
@@ -25,7 +25,7 @@ def test_a_doc_does_not_depend_on_its_batch(net):
 
 
 def test_initial_weights():
-    net = network.BiLSTMCRF(n_inputs=3, hidden_width=4, depth=1, n_tags=5)
+    net = network.BiLSTMCRFNetwork(n_inputs=3, hidden_width=4, depth=1, n_tags=5)
     emissions, transitions, start, end = net(torch.randn(2, 3), torch.tensor([2]), 0.0)
     assert emissions.shape == (2, 5)
     assert not any(part.any() for part in (emissions, transitions, start, end))
@@ -64,7 +64,7 @@ def test_dropout_that_is_not_locked_differs_between_tokens(net):
 
 
 def test_state_holds_all_sizes(net):
-    again = network.BiLSTMCRF.from_state(net.state_dict())
+    again = network.BiLSTMCRFNetwork.from_state(net.state_dict())
     assert (again.n_inputs, again.hidden_width, again.depth, again.n_tags) == (6, 5, 2, 5)
     tokens, lengths = torch.randn(3, 6), torch.tensor([3])
     assert torch.equal(again(tokens, lengths, 0.0)[0], net(tokens, lengths, 0.0)[0])
