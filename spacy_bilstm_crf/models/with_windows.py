@@ -7,6 +7,8 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple, U
 import numpy as np
 from spacy.tokens import Doc
 from thinc.api import Model
+from thinc.layers.chain import forward as chain_forward
+from thinc.layers.concatenate import forward as concatenate_forward
 
 from ..potentials import Potentials
 
@@ -18,6 +20,11 @@ TOKEN_ATTRIBUTES: List[Union[int, str]] = [
     *("NORM", "LEMMA", "POS", "TAG", "MORPH", "DEP", "SENT_START"),
     *("ENT_IOB", "ENT_TYPE", "ENT_ID", "ENT_KB_ID"),
 ]
+# Layers of spaCy and of this package that read these and a token's text, and nothing else of a doc
+READERS_OF_TOKENS = {
+    *("extract_features", "static_vectors", "charembed"),
+    *("char_cnn_embed", "char_bilstm_embed"),
+}
 ENT_IOB = TOKEN_ATTRIBUTES.index("ENT_IOB")
 INSIDE, BEGIN = 1, 3  # values of ENT_IOB
 
@@ -77,14 +84,26 @@ def forward(
         return layer(docs, is_train)
     cut.sort(key=lambda piece: piece.end - piece.start)
     tok2vec, network = layer.layers
-    if any(hasattr(node, "upstream_name") for node in tok2vec.walk()):
-        # A listener hands out vectors of whole docs, which exist already
+    if not _reads_tokens_alone(tok2vec):
         vectors = tok2vec.predict(docs)
         parts = (vectors[piece.doc][piece.start : piece.end] for piece in cut)
         return _predict(network, cut, parts, lengths), _no_backprop
     sources = [_Source(doc) for doc in docs]
     parts = (sources[piece.doc].part(piece.start, piece.end) for piece in cut)
     return _predict(layer, cut, parts, lengths), _no_backprop
+
+
+def _reads_tokens_alone(tok2vec: Model) -> bool:
+    """Whether a part of a doc is the same to a layer as it was in the doc.
+
+    It is not for a listener, which knows vectors of whole docs, nor for what looks for them in
+    `doc._` or `doc.user_data`. So layers that are not known count as such.
+    """
+    if tok2vec._func is chain_forward:
+        return _reads_tokens_alone(tok2vec.layers[0])
+    if tok2vec._func is concatenate_forward:
+        return all(map(_reads_tokens_alone, tok2vec.layers))
+    return tok2vec.name in READERS_OF_TOKENS
 
 
 def pieces(lengths: List[int], window: Optional[int], overlap: int) -> Iterator[Piece]:

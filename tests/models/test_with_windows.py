@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.attrs import IDS
 from spacy.tokens import Doc, Span
+from thinc.api import Model, concatenate
 
+from spacy_bilstm_crf import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed
 from spacy_bilstm_crf.models import with_windows as windows
 from spacy_bilstm_crf.models.with_windows import _Source, pieces
 from tests.helpers import SMALL_MODEL, TRAIN_DATA, examples_for, make_nlp, train
@@ -115,6 +117,47 @@ def test_a_listener_s_docs_are_cut_behind_it():
     never_cut(nlp)
     assert len(cut.ents) == 90
     assert [ent.start for ent in cut.ents] == [ent.start for ent in nlp(text).ents]
+
+
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("spacy.MultiHashEmbed.v2", {"attrs": ["NORM", "SHAPE"], "rows": [50, 50]}),
+        ("spacy.CharacterEmbed.v2", {"rows": 50, "nM": 4, "nC": 4}),
+    ],
+)
+def test_docs_are_cut_for_spacys_embeddings(name, settings):
+    spacy.blank("en")  # fills the registry
+    make = spacy.registry.architectures.get(name)
+    assert windows._reads_tokens_alone(make(width=8, include_static_vectors=True, **settings))
+
+
+def test_docs_are_cut_for_our_embeddings():
+    assert windows._reads_tokens_alone(CharCNNEmbed())
+    assert windows._reads_tokens_alone(concatenate(CharCNNEmbed(), CharBiLSTMEmbed()))
+
+
+def test_docs_stay_whole_for_a_layer_that_is_not_known(monkeypatch):
+    """Such as the listener of spacy-curated-transformers, which reads `doc._`."""
+    Doc.set_extension("numbers", default=None, force=True)
+    lengths = []
+
+    def forward(model, docs, is_train):
+        lengths.extend(len(doc) for doc in docs)
+        return [np.repeat(doc._.numbers, 2, axis=1) for doc in docs], lambda d_vectors: []
+
+    layer = Model("curated_listener", forward, dims={"nO": 2}, attrs={"_upstream_name": "*"})
+    model = BiLSTMCRF(layer, hidden_width=4, window=40, overlap=10)
+    nlp = spacy.blank("en")
+    docs = [Doc(nlp.vocab, words=["word"] * n) for n in (300, 7)]
+    for doc in docs:
+        doc._.numbers = np.random.default_rng(0).normal(size=(len(doc), 1)).astype("float32")
+    model.attrs["resize_output"](model, 5)
+    model.initialize(X=docs)
+    lengths.clear()
+    (long, short) = model.predict(docs).emissions
+    assert lengths == [300, 7]
+    assert long.shape == (300, 5) and short.shape == (7, 5)
 
 
 def test_a_part_of_a_doc_looks_to_a_layer_as_it_did():
