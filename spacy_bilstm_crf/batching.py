@@ -45,10 +45,11 @@ def buckets(lengths: Sequence[int]) -> Iterator[np.ndarray]:
 class Distribution:
     """The distribution over the tag sequences of docs: all that decides how probable each is.
 
-    potentials (Potentials): What the model says about the docs.
-    legal (LegalTags): What the tag scheme allows.
-    allowed (Sequence[Mask]): What each doc, or its annotation, allows.
-    device (torch.device): Where it is worked out.
+    Attributes:
+        potentials: What the model says about the docs.
+        legal: What the tag scheme allows.
+        allowed: What each doc, or its annotation, allows.
+        device: Where it is worked out.
     """
 
     potentials: Potentials

@@ -41,13 +41,15 @@ def allowed_by_doc(
     entity. A token that is set as outside is not bound by it. This is what spaCy's `ner`
     does.
 
-    doc (Doc): The document.
-    labels (Sequence[str]): Labels of the model.
-    presets (bool): Whether entities and blocks that are there already count. They do not in
-        training, as in spaCy's `ner`: it is the annotation that one learns from.
-    ignore (Collection[Tuple[int, int, str]]): Start, end and label of entities of the doc
-        that do not count.
-    RETURNS (Optional[np.ndarray]): bool [len(doc), n_tags], None where all is possible.
+    Args:
+        doc: The document.
+        labels: Labels of the model.
+        presets: Whether entities and blocks that are there already count. They do not in training,
+            as in spaCy's `ner`: it is the annotation that one learns from.
+        ignore: Start, end and label of entities of the doc that do not count.
+
+    Returns:
+        bool [len(doc), n_tags], None where all is possible.
     """
     attrs = doc.to_array([ENT_IOB, SENT_START, IS_SPACE])
     iob, sent_start, is_space = attrs.reshape(len(doc), 3).T
@@ -79,11 +81,16 @@ def allowed_by_gold(
     that the predicted document rules out (see `allowed_by_doc`): no tag sequence could agree
     with them.
 
-    example (Example): The example; its `reference` holds the annotation.
-    labels (Sequence[str]): Labels of the model.
-    by_doc (Optional[np.ndarray]): What the predicted document allows.
-    RETURNS (Optional[np.ndarray]): bool [n_tokens, n_tags], None where nothing is annotated.
-    RAISES (ValueError): If an entity has a label that the model does not know.
+    Args:
+        example: The example; its `reference` holds the annotation.
+        labels: Labels of the model.
+        by_doc: What the predicted document allows.
+
+    Returns:
+        bool [n_tokens, n_tags], None where nothing is annotated.
+
+    Raises:
+        ValueError: If an entity has a label that the model does not know.
     """
     gold = _gold_of_same_tokens(example, labels)
     if gold is None:
@@ -134,10 +141,13 @@ def incorrect_spans(
 
     A span whose label the model does not know is left out: it has no probability to lose.
 
-    example (Example): The example.
-    key (Optional[str]): Where they are in `reference.spans`; None for nowhere.
-    labels (Sequence[str]): Labels of the model.
-    RAISES (ValueError): If a span is annotated as an entity as well (spaCy's E868).
+    Args:
+        example: The example.
+        key: Where they are in `reference.spans`; None for nowhere.
+        labels: Labels of the model.
+
+    Raises:
+        ValueError: If a span is annotated as an entity as well (spaCy's E868).
     """
     if key is None or key not in example.reference.spans:
         return []

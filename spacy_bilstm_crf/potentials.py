@@ -11,10 +11,11 @@ from thinc.types import Floats1d, Floats2d
 class Potentials:
     """What the model says about a batch of docs, or a gradient with respect to it.
 
-    emissions (List[Floats2d]): Score of each tag for each token, per doc [tokens, tags].
-    transitions (Floats2d): Score of a tag (column) after a tag (row), [tags, tags].
-    start (Floats1d): Score of a tag for the first token, [tags].
-    end (Floats1d): Score of a tag for the last token, [tags].
+    Attributes:
+        emissions: Score of each tag for each token, per doc [tokens, tags].
+        transitions: Score of a tag (column) after a tag (row), [tags, tags].
+        start: Score of a tag for the first token, [tags].
+        end: Score of a tag for the last token, [tags].
     """
 
     emissions: List[Floats2d]

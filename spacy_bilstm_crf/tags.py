@@ -99,7 +99,8 @@ def tags_of_spans(spans: Sequence[LabelledSpan], n_tokens: int) -> np.ndarray:
 def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
     """Allowed tags that pick out the tag sequences in which this very entity occurs.
 
-    RETURNS (np.ndarray): bool [n_tokens, n_tags].
+    Returns:
+        bool [n_tokens, n_tags].
     """
     mask = np.ones((n_tokens, n_tags), dtype=bool)
     force_span(mask, span)

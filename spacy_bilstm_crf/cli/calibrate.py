@@ -49,13 +49,17 @@ def calibrate(
 ) -> Tuple["Calibration", Tuple[str, ...]]:
     """Fit the temperature and the labels' biases of a component, and save its pipeline.
 
-    pipeline (str): The pipeline's folder, or the name of an installed one.
-    data_path (Path): Annotated docs.
-    output (Path): Folder to save it to, which takes the place of one that is there.
-    component (str): The component's name.
-    RETURNS (Tuple[Calibration, Tuple[str, ...]]): The temperature and the biases, and the labels
-        that these are of.
-    RAISES (InputError): If there is no such pipeline, component or data.
+    Args:
+        pipeline: The pipeline's folder, or the name of an installed one.
+        data_path: Annotated docs.
+        output: Folder to save it to, which takes the place of one that is there.
+        component: The component's name.
+
+    Returns:
+        The temperature and the biases, and the labels that these are of.
+
+    Raises:
+        InputError: If there is no such pipeline, component or data.
     """
     # Late, so that spaCy's other commands start as quickly as without this package
     from spacy import util

@@ -41,7 +41,8 @@ def fitted_config(
 ) -> FittedConfig:
     """Look at the data, and choose settings.
 
-    RAISES (InputError): If what was given can't be trained on, saying what to do.
+    Raises:
+        InputError: If what was given can't be trained on, saying what to do.
     """
     _check(sources)
     pretrained = _load(sources.vectors) if sources.vectors is not None else None

@@ -42,7 +42,8 @@ class Survey(NamedTuple):
 def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
     """All docs of a `.spacy` file, or of such files in a folder and in its folders.
 
-    RAISES (InputError): If there is no such path, no such file in it, or if one is damaged.
+    Raises:
+        InputError: If there is no such path, no such file in it, or if one is damaged.
     """
     if not path.exists():
         raise InputError(
@@ -67,7 +68,11 @@ def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
 
 
 def read_annotated(path: Path, vocab: Vocab) -> List[Doc]:
-    """The same, where some doc has an entity. RAISES (InputError): If none has."""
+    """The same, where some doc has an entity.
+
+    Raises:
+        InputError: If none has.
+    """
     docs = read_docs(path, vocab)
     if not any(doc.ents for doc in docs):
         raise InputError(
@@ -120,7 +125,8 @@ def n_shared(docs: Iterable[Doc], others: Iterable[Doc]) -> int:
 def likely_language(docs: Iterable[Doc]) -> Optional[str]:
     """The language most of whose stop words, as spaCy lists them, are in the docs.
 
-    RETURNS (Optional[str]): Its code. None where no language has its share of running text.
+    Returns:
+        Its code. None where no language has its share of running text.
     """
     words = Counter(token.lower_ for doc in docs for token in doc if token.is_alpha)
     codes = [module.name for module in iter_modules(spacy.lang.__path__) if module.ispkg]

@@ -31,10 +31,11 @@ class Legality(NamedTuple):
 class LinearChain(NamedTuple):
     """A batch of sequences: what decides how probable each of their tag sequences is.
 
-    scores (Scores): The potentials.
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    legal (Legality): What the tag scheme allows.
-    allowed (Optional[Tensor]): Tags that each token may have, bool [B, T, K]; None for all.
+    Attributes:
+        scores: The potentials.
+        lengths: Length of each sequence, at least 1, int64 [B].
+        legal: What the tag scheme allows.
+        allowed: Tags that each token may have, bool [B, T, K]; None for all.
     """
 
     scores: Scores
@@ -45,7 +46,8 @@ class LinearChain(NamedTuple):
     def validate(self) -> None:
         """Check that shapes fit together.
 
-        RAISES (ValueError): Naming the sizes that are at fault.
+        Raises:
+            ValueError: Naming the sizes that are at fault.
         """
         scores = self.scores
         n_rows, n_steps, n_tags = scores.emissions.shape

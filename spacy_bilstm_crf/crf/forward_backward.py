@@ -33,8 +33,9 @@ UNDERFLOW = 1e-250
 class Posterior:
     """What forward-backward knows about each sequence. Everything is float64.
 
-    log_partition (Tensor): log Z of each sequence, shape [B].
-    marginals (Tensor): P(y_t = k), shape [B, T, K]; zero beyond a sequence's end.
+    Attributes:
+        log_partition: log Z of each sequence, shape [B].
+        marginals: P(y_t = k), shape [B, T, K]; zero beyond a sequence's end.
     """
 
     log_partition: Tensor
@@ -48,8 +49,11 @@ class Posterior:
     def expected_transitions(self, weights: Tensor) -> Tensor:
         """Expected number of times that each transition is taken, summed over sequences.
 
-        weights (Tensor): How much each sequence counts, shape [B].
-        RETURNS (Tensor): Shape [K, K], from row to column.
+        Args:
+            weights: How much each sequence counts, shape [B].
+
+        Returns:
+            Shape [K, K], from row to column.
         """
         n_tags = self.marginals.shape[-1]
         left, right = self._pair_masses(weights)
@@ -63,7 +67,8 @@ class Posterior:
     def transitions_of_each(self) -> Tensor:
         """Expected number of times that each transition is taken in each sequence.
 
-        RETURNS (Tensor): Shape [B, K, K], from row to column.
+        Returns:
+            Shape [B, K, K], from row to column.
         """
         left, right = self._pair_masses(torch.ones_like(self.log_partition))
         pairs = self._lattice.step * (left.permute(1, 2, 0) @ right.transpose(0, 1))
@@ -91,7 +96,9 @@ class Posterior:
 
         rows, steps, tags, after (Tensor): Sequence, t and the two tags of each question, int64
             [N]. The tag must have a probability at t, and its sequence must go on after t.
-        RETURNS (Tensor): Shape [N].
+
+        Returns:
+            Shape [N].
         """
         log_right = self._lattice.right[steps + 1, rows].log()
         if self._log_space is not None:
@@ -108,9 +115,12 @@ class Posterior:
     def gradient(self, weights: Tensor, taken: Optional[Paths] = None) -> Scores:
         """Gradient of the weighted sum of the log-partitions: the expected counts.
 
-        weights (Tensor): How much each sequence counts, shape [B].
-        taken (Optional[Paths]): Tag sequences of the first sequences, whose counts are taken off.
-        RETURNS (Scores): The gradient, emissions per sequence, the rest summed.
+        Args:
+            weights: How much each sequence counts, shape [B].
+            taken: Tag sequences of the first sequences, whose counts are taken off.
+
+        Returns:
+            The gradient, emissions per sequence, the rest summed.
         """
         emissions = self.marginals * weights[:, None, None]
         transitions = self.expected_transitions(weights)
@@ -147,9 +157,14 @@ def forward_backward(chain: LinearChain) -> Posterior:
     [2, B, K] x [2, K, K] products. Sequences in which a reachable state comes near float64's
     underflow (more than 500 nats behind) are computed again in log space.
 
-    chain (LinearChain): The sequences.
-    RETURNS (Posterior): Log-partitions, marginals and expected transitions.
-    RAISES (ValueError): If a sequence has no legal tag sequence.
+    Args:
+        chain: The sequences.
+
+    Returns:
+        Log-partitions, marginals and expected transitions.
+
+    Raises:
+        ValueError: If a sequence has no legal tag sequence.
     """
     chain.validate()
     scores, lengths, legal, allowed = chain
@@ -215,8 +230,8 @@ def forward_backward(chain: LinearChain) -> Posterior:
 def shared_factors(scores: Scores, legal: Legality) -> Tuple[Tensor, Tensor, Tensor]:
     """Transition, start and end scores as factors in [0, 1], zero where illegal.
 
-    RETURNS (Tuple[Tensor, Tensor, Tensor]): Transitions [K, K], start and end together [2, K],
-        and the score that became 1.
+    Returns:
+        Transitions [K, K], start and end together [2, K], and the score that became 1.
     """
     n_tags = len(scores.start)
     usable = torch.cat([scores.transitions.flatten(), scores.start, scores.end]).double()
@@ -236,7 +251,8 @@ def both_ways(step: Tensor) -> Tensor:
 def shrinks_by(scores: Scores) -> Tuple[Tensor, Tensor]:
     """By how many nats, at most, a step on a legal path makes its share of the mass smaller.
 
-    RETURNS (Tuple[Tensor, Tensor]): That, and the highest emission score in float64.
+    Returns:
+        That, and the highest emission score in float64.
     """
     least, most = scores.emissions.aminmax()
     shared = torch.cat([scores.transitions.flatten(), scores.start, scores.end])
@@ -254,7 +270,8 @@ def _with_peaks(
 ) -> Tuple[Tensor, Tensor]:
     """Emissions that are 0 beyond a sequence's end, and the highest usable of each step.
 
-    RETURNS (Tuple[Tensor, Tensor]): Shapes [B, T, K] and [B, T, 1].
+    Returns:
+        Shapes [B, T, K] and [B, T, 1].
     """
     emissions = emissions.double().masked_fill(~inside[..., None], 0.0)
     if usable is None:
@@ -275,12 +292,15 @@ def scaled_recursion(
 ) -> Tuple[Tensor, Tensor]:
     """Mass of the paths into each state, scaled to sum to one at every so many steps.
 
-    mass (Tensor): Emission factors of both directions, [T, 2, B, K], which the masses replace.
-    step (Tensor): Transition factors, both directions, [2, K, K].
-    first (Tensor): Start factors, both directions, [2, 1, K].
-    scale_every (int): Number of steps from one scaling to the next; the first step is scaled.
-    RETURNS (Tuple[Tensor, Tensor]): Mass without the state's own emission [T, 2, B, K], and
-        what was divided by, [number of scalings, 2, B].
+    Args:
+        mass: Emission factors of both directions, [T, 2, B, K], which the masses replace.
+        step: Transition factors, both directions, [2, K, K].
+        first: Start factors, both directions, [2, 1, K].
+        scale_every: Number of steps from one scaling to the next; the first step is scaled.
+
+    Returns:
+        Mass without the state's own emission [T, 2, B, K], and what was divided by, [number of
+        scalings, 2, B].
     """
     arriving = torch.empty_like(mass)
     scale = mass.new_empty(len(mass[::scale_every]), *mass.shape[1:3], 1)
@@ -320,7 +340,8 @@ def _underflowed(
     A state without mass is right where every legal way into it comes from states without
     mass. Where no other state is near zero, every sum is exact.
 
-    RETURNS (Tensor): bool [B].
+    Returns:
+        bool [B].
     """
     reached = mass.clone()  # before scaling
     reached[::scale_every] *= scale[..., None]

@@ -20,8 +20,11 @@ class LogSpacePosterior(NamedTuple):
 def log_space_forward_backward(chain: LinearChain) -> LogSpacePosterior:
     """Forward-backward without scaling, in log space: slower, exact for any scores.
 
-    chain (LinearChain): The sequences.
-    RAISES (ValueError): If a sequence has no legal tag sequence.
+    Args:
+        chain: The sequences.
+
+    Raises:
+        ValueError: If a sequence has no legal tag sequence.
     """
     scores, lengths, legal, allowed = chain
     scores = Scores(*(part.double() for part in scores))

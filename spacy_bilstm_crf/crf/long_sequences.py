@@ -44,10 +44,13 @@ def posteriors(chain: LinearChain, overlap: int) -> Iterator[Tuple[List[Segment]
     Exact: a segment's first and last emissions take up what comes before and after it. Scores
     for which that could not be held in float64 get a single segment, the whole sequence.
 
-    chain (LinearChain): A single sequence.
-    overlap (int): Steps that a segment has, at least, beyond those that it answers for.
-    RETURNS (Iterator): Segments, and the posterior that has one row for each. Marginals and
-        `log_next` are those of the sequence; log-partitions are not.
+    Args:
+        chain: A single sequence.
+        overlap: Steps that a segment has, at least, beyond those that it answers for.
+
+    Returns:
+        Segments, and the posterior that has one row for each. Marginals and `log_next` are those of
+        the sequence; log-partitions are not.
     """
     n_steps = chain.scores.emissions.shape[1]
     messages = _messages(chain)
@@ -74,8 +77,9 @@ def _messages(chain: LinearChain) -> Optional[Tuple[Tensor, Tensor]]:
     """Masses of the paths that arrive at each segment's first step, and, from the sequence's
     end, at each SEGMENT-th of its last ones: their own emissions are not included.
 
-    RETURNS (Optional[Tuple[Tensor, Tensor]]): Two tensors [number of segments, K], each
-        row scaled at will; None where digits may have been lost.
+    Returns:
+        Two tensors [number of segments, K], each row scaled at will; None where digits may have
+        been lost.
     """
     scores, _, legal, allowed = chain
     nats, peak = shrinks_by(scores)

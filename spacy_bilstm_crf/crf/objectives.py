@@ -17,10 +17,13 @@ NUDGE = 1e-4
 def path_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
     """The unnormalised score of one tag sequence of each sequence.
 
-    scores (Scores): The potentials.
-    tags (Tensor): Tag ids, int64 [B, T].
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    RETURNS (Tensor): Scores in float64, shape [B].
+    Args:
+        scores: The potentials.
+        tags: Tag ids, int64 [B, T].
+        lengths: Length of each sequence, at least 1, int64 [B].
+
+    Returns:
+        Scores in float64, shape [B].
     """
     inside = torch.arange(tags.shape[1], device=tags.device) < lengths[:, None]
     tags = tags.masked_fill(~inside, 0)
@@ -44,12 +47,17 @@ def negative_log_likelihood(
     A set known to be wrong adds -log(1 - P(set)), with gradient
     P / (1 - P) * (counts given the set - counts).
 
-    chain (LinearChain): The sequences.
-    gold (Tensor): Tags that annotation leaves possible, bool [B, T, K].
-    wrong_rows (Optional[Tensor]): Sequence of each set known to be wrong, int64 [W].
-    wrong (Optional[Tensor]): Tags by which to pick out the set, bool [W, T, K].
-    RETURNS (Tuple[Tensor, Scores]): Loss of each sequence [B] and the gradient, float64.
-    RAISES (ValueError): If nothing is left that is legal, allowed and gold.
+    Args:
+        chain: The sequences.
+        gold: Tags that annotation leaves possible, bool [B, T, K].
+        wrong_rows: Sequence of each set known to be wrong, int64 [W].
+        wrong: Tags by which to pick out the set, bool [W, T, K].
+
+    Returns:
+        Loss of each sequence [B] and the gradient, float64.
+
+    Raises:
+        ValueError: If nothing is left that is legal, allowed and gold.
     """
     scores, lengths, _, allowed = chain
     n_rows, n_steps, n_tags = gold.shape
@@ -109,8 +117,11 @@ def entropy(chain: LinearChain) -> Tensor:
     It is log Z - E[score], and the expected score is made of the same expected counts as the
     gradient (Mann and McCallum 2007, eq. 1 and 2).
 
-    chain (LinearChain): The sequences.
-    RETURNS (Tensor): Nats, from 0, float64 [B].
+    Args:
+        chain: The sequences.
+
+    Returns:
+        Nats, from 0, float64 [B].
     """
     posterior = forward_backward(chain)
     scores, lengths, _, _ = chain
@@ -134,9 +145,12 @@ def expected_count(chain: LinearChain, counted: Tensor) -> Tuple[Tensor, Scores]
     the expected counts, which are the gradient of log Z, by e times the gradient asked for:
     it is worked out as a central difference of them, in float64 good to eight digits.
 
-    chain (LinearChain): The sequences.
-    counted (Tensor): The tags, bool [K].
-    RETURNS (Tuple[Tensor, Scores]): Expected numbers [B], and the gradient of their sum.
+    Args:
+        chain: The sequences.
+        counted: The tags, bool [K].
+
+    Returns:
+        Expected numbers [B], and the gradient of their sum.
     """
     scores = Scores(*(part.detach().double() for part in chain.scores))
     lengths, allowed = chain.lengths, chain.allowed
@@ -165,10 +179,13 @@ def divergence(chain: LinearChain, tutor: Scores) -> Tuple[Tensor, Scores]:
     log Z - log Z' - E'[score - score'] with E' the tutor's expectation, and its gradient
     the difference of the expected counts.
 
-    chain (LinearChain): The sequences.
-    tutor (Scores): The potentials to move towards, of the same shapes.
-    RETURNS (Tuple[Tensor, Scores]): Divergences [B] in nats, and the gradient. Only their sum
-        is exact: the part of the shared scores is spread evenly over the sequences.
+    Args:
+        chain: The sequences.
+        tutor: The potentials to move towards, of the same shapes.
+
+    Returns:
+        Divergences [B] in nats, and the gradient. Only their sum is exact: the part of the shared
+        scores is spread evenly over the sequences.
     """
     scores, lengths, _, _ = chain
     ours = forward_backward(chain)

@@ -28,8 +28,9 @@ class Paths(NamedTuple):
     def take_from(self, emissions: Tensor, transitions: Tensor) -> None:
         """Take how often each score is used off counts, in place.
 
-        emissions (Tensor): Counts of each sequence and maybe of others after them, [B.., T, K].
-        transitions (Tensor): Counts of all sequences, [K, K].
+        Args:
+            emissions: Counts of each sequence and maybe of others after them, [B.., T, K].
+            transitions: Counts of all sequences, [K, K].
         """
         once = -self.weights
         emissions[: len(once)].scatter_add_(2, self.tags[..., None], once[..., None])
@@ -39,10 +40,11 @@ class Paths(NamedTuple):
 def paths(tags: Tensor, lengths: Tensor, inside: Tensor, n_tags: int) -> Paths:
     """Tag sequences of sequences.
 
-    tags (Tensor): Tag ids, int64 [B, T].
-    lengths (Tensor): Length of each sequence, at least 1, int64 [B].
-    inside (Tensor): Which tokens belong to the tag sequences, bool [B, T].
-    n_tags (int): Number of tags, K.
+    Args:
+        tags: Tag ids, int64 [B, T].
+        lengths: Length of each sequence, at least 1, int64 [B].
+        inside: Which tokens belong to the tag sequences, bool [B, T].
+        n_tags: Number of tags, K.
     """
     pairs = tags[:, :-1] * n_tags + tags[:, 1:]
     last = tags.gather(1, lengths[:, None] - 1)[:, 0]

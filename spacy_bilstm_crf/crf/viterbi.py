@@ -25,8 +25,11 @@ def viterbi(chain: LinearChain) -> Tensor:
     one row of scores for each half, which is cheaper than storing back-pointers for every
     state. Which of several equally good tag sequences it is depends on the sequence alone.
 
-    chain (LinearChain): The sequences.
-    RETURNS (Tensor): Tag ids, int64 [B, T]; meaningless beyond a sequence's end.
+    Args:
+        chain: The sequences.
+
+    Returns:
+        Tag ids, int64 [B, T]; meaningless beyond a sequence's end.
     """
     chain.validate()
     scores, lengths, legal, allowed = chain
@@ -69,10 +72,13 @@ def viterbi(chain: LinearChain) -> Tensor:
 def _best_scores(emissions: Tensor, onward: Tensor, first: Tensor) -> Tensor:
     """Score of the best path into each state, up to a constant of the step and the sequence.
 
-    emissions (Tensor): Both halves, [T, 2, B, K].
-    onward (Tensor): Transitions of both halves from row to column, [2, K, K].
-    first (Tensor): Scores for the first step of both halves, [2, 1, K].
-    RETURNS (Tensor): Shape [T, 2, B, K].
+    Args:
+        emissions: Both halves, [T, 2, B, K].
+        onward: Transitions of both halves from row to column, [2, K, K].
+        first: Scores for the first step of both halves, [2, 1, K].
+
+    Returns:
+        Shape [T, 2, B, K].
     """
     n_tags = onward.shape[-1]
     best = torch.empty_like(emissions)
@@ -94,11 +100,14 @@ def _best_scores(emissions: Tensor, onward: Tensor, first: Tensor) -> Tensor:
 def _followed_back(best: Tensor, into: Tensor, final: Tensor, last: Tensor) -> Tensor:
     """The tags along the best paths.
 
-    best (Tensor): What `_best_scores` returns for both halves, [T, 2 * B, K].
-    into (Tensor): Transitions of both halves to row from column, [2, K, K].
-    final (Tensor): Each half's last tag, int64 [2 * B].
-    last (Tensor): Step of the last tag, [2 * B]; -1 for none.
-    RETURNS (Tensor): int64 [T, 2 * B]; meaningless beyond a half's end.
+    Args:
+        best: What `_best_scores` returns for both halves, [T, 2 * B, K].
+        into: Transitions of both halves to row from column, [2, K, K].
+        final: Each half's last tag, int64 [2 * B].
+        last: Step of the last tag, [2 * B]; -1 for none.
+
+    Returns:
+        int64 [T, 2 * B]; meaningless beyond a half's end.
     """
     n_steps, n_halves, n_tags = best.shape
     into = into.reshape(2 * n_tags, n_tags)
@@ -125,10 +134,13 @@ def k_best(chain: LinearChain, k: int) -> Tuple[Tensor, Tensor]:
     Where Viterbi keeps the best path into each state, this keeps the k best (Seshadri and
     Sundberg 1994, section II, "parallel" algorithm): in time and memory k times as much.
 
-    chain (LinearChain): A single sequence.
-    k (int): Number of tag sequences that are asked for.
-    RETURNS (Tuple[Tensor, Tensor]): Tag ids, int64 [n, T], and scores, float64 [n], best
-        first; n is less than k where there are no more tag sequences.
+    Args:
+        chain: A single sequence.
+        k: Number of tag sequences that are asked for.
+
+    Returns:
+        Tag ids, int64 [n, T], and scores, float64 [n], best first; n is less than k where there are
+        no more tag sequences.
     """
     chain.validate()
     scores, _, legal, allowed = chain

@@ -80,7 +80,8 @@ def _posteriors(
 ) -> Iterator[Tuple[List[int], List[crf.Segment], crf.Posterior]]:
     """Rows of the batch and their segments, with a posterior that has a row for each of them.
 
-    overlap (Optional[int]): Tokens that segments share; None does not cut the docs.
+    Args:
+        overlap: Tokens that segments share; None does not cut the docs.
     """
     if overlap is None:
         parts = [crf.Segment(0, size, size) for size in batch.sizes]

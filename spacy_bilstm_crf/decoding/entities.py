@@ -37,9 +37,12 @@ def probabilities(
 ) -> List[List[float]]:
     """The probability of each entity of each sequence.
 
-    posterior (Posterior): What forward-backward says, over the tags of `tags.biluo_tags`.
-    spans (Sequence[Sequence[LabelledSpan]]): Entities of each sequence.
-    RETURNS (List[List[float]]): In the order of the spans.
+    Args:
+        posterior: What forward-backward says, over the tags of `tags.biluo_tags`.
+        spans: Entities of each sequence.
+
+    Returns:
+        In the order of the spans.
     """
     device = posterior.marginals.device
     sizes = [len(of_sequence) for of_sequence in spans]
@@ -69,10 +72,13 @@ def likely_entities(
     each next tag given the one before, so it can only get less likely with each token that it
     grows by: what has fallen below the minimum need not be followed any further.
 
-    posterior (Posterior): What forward-backward says, over the tags of `tags.biluo_tags`.
-    minimum (float): The least probability, above 0.
-    max_length (Optional[int]): Tokens that an entity has at most; None for any number.
-    RETURNS (List[List[Entity]]): Of each sequence, by start, end and label.
+    Args:
+        posterior: What forward-backward says, over the tags of `tags.biluo_tags`.
+        minimum: The least probability, above 0.
+        max_length: Tokens that an entity has at most; None for any number.
+
+    Returns:
+        Of each sequence, by start, end and label.
     """
     n_labels = tags.count_labels(posterior.marginals.shape[-1])
     by_move = posterior.marginals[..., 1:].unflatten(-1, (n_labels, 4))  # [B, T, labels, moves]
@@ -111,9 +117,12 @@ def best_entities(candidates: Sequence[Entity], threshold: float) -> List[Entity
     al. 2014, theorem 1, for each entity on its own); found by weighted interval scheduling
     (Kleinberg and Tardos 2006, section 6.1).
 
-    candidates (Sequence[Entity]): All entities that are at least as probable as the threshold.
-    threshold (float): The least probability.
-    RETURNS (List[Entity]): In order, without overlap.
+    Args:
+        candidates: All entities that are at least as probable as the threshold.
+        threshold: The least probability.
+
+    Returns:
+        In order, without overlap.
     """
     candidates = [entity for entity in candidates if entity.probability >= threshold]
     candidates.sort(key=lambda entity: entity.end)

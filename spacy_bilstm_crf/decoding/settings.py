@@ -15,7 +15,11 @@ class DecodingSettings(NamedTuple):
     candidates_max_length: int  # tokens
 
     def check(self, component: str) -> None:
-        """RAISES (ValueError): Naming the setting of the component that makes no sense."""
+        """Check the values.
+
+        Raises:
+            ValueError: Naming the setting of the component that makes no sense.
+        """
         for setting in ("threshold", "candidates_threshold"):
             value = getattr(self, setting)
             if value is not None and not 0.0 <= value <= 1.0:

@@ -36,21 +36,21 @@ def BiLSTMCRF(
 ) -> Model[List[Doc], Potentials]:
     """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): Embeds the tokens.
-    hidden_width (int): Units of each LSTM, per direction.
-    depth (int): Number of bidirectional layers.
-    dropout (Optional[float]): Rate of dropout before and after each LSTM layer. None follows
-        the training's `dropout`, which is what you want unless the tok2vec needs another rate.
-    locked_dropout (bool): Drop a feature from all tokens of a doc or from none of them (Gal
-        and Ghahramani 2016). False draws for each token on its own, which learns in fewer
-        epochs.
-    mixed_precision (bool): Run the LSTM in half precision where that is safe. Needs a GPU.
-    learn_rate_factor (float): What the optimizer's step size is multiplied with for this network,
-        the tok2vec not included. More than 1 where the tok2vec is trained already.
-    window (Optional[int]): In prediction a doc with more tokens is run through the network in
-        windows of so many, and decoded whole. None never cuts a doc.
-    overlap (int): Tokens at each side of a window that are read, but whose scores come from the
-        windows beside it.
+    Args:
+        tok2vec: Embeds the tokens.
+        hidden_width: Units of each LSTM, per direction.
+        depth: Number of bidirectional layers.
+        dropout: Rate of dropout before and after each LSTM layer. None follows the training's
+            `dropout`, which is what you want unless the tok2vec needs another rate.
+        locked_dropout: Drop a feature from all tokens of a doc or from none of them (Gal and
+            Ghahramani 2016). False draws for each token on its own, which learns in fewer epochs.
+        mixed_precision: Run the LSTM in half precision where that is safe. Needs a GPU.
+        learn_rate_factor: What the optimizer's step size is multiplied with for this network, the
+            tok2vec not included. More than 1 where the tok2vec is trained already.
+        window: In prediction a doc with more tokens is run through the network in windows of so
+            many, and decoded whole. None never cuts a doc.
+        overlap: Tokens at each side of a window that are read, but whose scores come from the
+            windows beside it.
     """
     if hidden_width < 1 or depth < 1:
         raise ValueError(
@@ -113,7 +113,8 @@ def resize_output(model: Model, n_tags: int) -> Model:
 def check_tags(model: Model, n_tags: int) -> None:
     """Check that a network is the one that the component's labels describe.
 
-    RAISES (ValueError): Naming both numbers of tags.
+    Raises:
+        ValueError: Naming both numbers of tags.
     """
     network = shim_of(model.get_ref("output_layer"))._model
     if isinstance(network, BiLSTMCRFNetwork) and network.n_tags != n_tags:

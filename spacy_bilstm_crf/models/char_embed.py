@@ -33,20 +33,21 @@ def CharCNNEmbed(
 ) -> Model[List[Doc], List[Floats2d]]:
     """Word vector and character CNN (Ma and Hovy 2016).
 
-    width (int): Width of the word vectors, where the pipeline has none of its own.
-    char_width (int): Width of a character's vector.
-    filters (int): Number of filters over the characters.
-    window (int): Number of characters that a filter sees.
-    lower (bool): Look words up in lower case.
-    zero_digits (bool): Let all digits count as 0: 1987 and 2031 are one word. It starts from
-        the vector of the first that is met in training, or of the form with zeros.
-    casing (bool): Embed how a word is capitalised.
-    attrs (Sequence[str]): Token attributes to embed as well: spaCy's, such as SHAPE, SUFFIX or
-        POS, and what the tables of spacy-lookups-data say about a word: PROB and CLUSTER, its
-        log-probability and Brown cluster, or with LOWER_, TITLE_ or UPPER_ before it those of
-        the word in that case.
-    attr_width (int): Width of the vector of each attribute and of the casing.
-    max_chars (int): Characters of a longer word are left out in its middle.
+    Args:
+        width: Width of the word vectors, where the pipeline has none of its own.
+        char_width: Width of a character's vector.
+        filters: Number of filters over the characters.
+        window: Number of characters that a filter sees.
+        lower: Look words up in lower case.
+        zero_digits: Let all digits count as 0: 1987 and 2031 are one word. It starts from the
+            vector of the first that is met in training, or of the form with zeros.
+        casing: Embed how a word is capitalised.
+        attrs: Token attributes to embed as well: spaCy's, such as SHAPE, SUFFIX or POS, and what
+            the tables of spacy-lookups-data say about a word: PROB and CLUSTER, its log-probability
+            and Brown cluster, or with LOWER_, TITLE_ or UPPER_ before it those of the word in that
+            case.
+        attr_width: Width of the vector of each attribute and of the casing.
+        max_chars: Characters of a longer word are left out in its middle.
     """
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
     settings["encoder"] = {"kind": "cnn", "width": char_width, "n_outputs": filters}
@@ -67,9 +68,10 @@ def CharBiLSTMEmbed(
 ) -> Model[List[Doc], List[Floats2d]]:
     """Word vector and character BiLSTM (Lample et al. 2016).
 
-    char_hidden (int): Units of the character LSTM, both directions together; even.
-
     The other settings are those of `CharCNNEmbed`.
+
+    Args:
+        char_hidden: Units of the character LSTM, both directions together; even.
     """
     if char_hidden % 2:
         raise ValueError(

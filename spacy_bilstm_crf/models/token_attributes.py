@@ -62,7 +62,11 @@ LEXICAL: Dict[str, Lexical] = {
 
 
 def check_names(attrs: Sequence[str]) -> None:
-    """Check that there are such attributes. RAISES (ValueError): Naming those there are not."""
+    """Check that there are such attributes.
+
+    Raises:
+        ValueError: Naming those there are not.
+    """
     unknown = [attr for attr in attrs if attr not in IDS and attr not in LEXICAL]
     if unknown:
         raise ValueError(
@@ -74,7 +78,8 @@ def check_names(attrs: Sequence[str]) -> None:
 def check_tables(attrs: Sequence[str], vocab: Vocab) -> None:
     """Check that what is to be looked up is there.
 
-    RAISES (ValueError): Naming the table that is missing, and how to get it.
+    Raises:
+        ValueError: Naming the table that is missing, and how to get it.
     """
     for attr in attrs:
         if attr in LEXICAL and not vocab.lookups.has_table(LEXICAL[attr].table.name):
@@ -100,10 +105,11 @@ def rows_of_tokens(
 ) -> np.ndarray:
     """Rows of the attributes' tables, int64 [n_tokens, n_attributes].
 
-    attrs (Sequence[str]): The attributes.
-    docs (List[Doc]): The docs.
-    texts (List[str]): Their distinct words.
-    of_token (np.ndarray): Which of the words each token is.
+    Args:
+        attrs: The attributes.
+        docs: The docs.
+        texts: Their distinct words.
+        of_token: Which of the words each token is.
     """
     columns = []
     for attr in attrs:

@@ -47,8 +47,8 @@ class InPlaceShim(PyTorchShim):
     def use_params(self, params: Dict[Any, FloatsXd]) -> Iterator[None]:
         """Put other values in the place of parameters for a while.
 
-        params (Dict[Any, FloatsXd]): Values by the keys that a Thinc optimizer gives them, such as
-            its averages.
+        Args:
+            params: Values by the keys that a Thinc optimizer gives them, such as its averages.
         """
         saved = []
         for name, parameter in self._model.named_parameters():

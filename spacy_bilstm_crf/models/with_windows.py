@@ -47,9 +47,10 @@ def with_windows(
     Each piece is run with tokens on both sides of it, which see to it that a recurrent layer
     has read what comes before and after. Training runs whole docs.
 
-    layer (Model[List[Doc], Potentials]): A tok2vec, and what is made of its vectors.
-    window (Optional[int]): Tokens of a piece with both sides. None never cuts a doc.
-    overlap (int): Tokens of each side.
+    Args:
+        layer: A tok2vec, and what is made of its vectors.
+        window: Tokens of a piece with both sides. None never cuts a doc.
+        overlap: Tokens of each side.
     """
     if overlap < 0 or (window is not None and window <= 2 * overlap):
         raise ValueError(
@@ -123,10 +124,11 @@ def _predict(
 ) -> Potentials:
     """Potentials of whole docs from those of their pieces, so many tokens at a time.
 
-    layer (Model): The layer that takes the parts.
-    cut (List[Piece]): The pieces.
-    parts (Iterator[Any]): What the layer takes for each of them.
-    lengths (List[int]): Lengths of the docs.
+    Args:
+        layer: The layer that takes the parts.
+        cut: The pieces.
+        parts: What the layer takes for each of them.
+        lengths: Lengths of the docs.
     """
     emissions: List[Any] = [None] * len(lengths)
     start = 0

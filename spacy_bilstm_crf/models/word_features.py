@@ -45,11 +45,12 @@ def words_of_docs(
 ) -> Words:
     """The distinct words of the docs, each to be embedded once.
 
-    network (CharWordEmbedding): The network; in training its table grows by the words that are new.
-    counts (Dict[str, int]): Words that have a row in the table, in the order of the rows,
-        with how often they were seen; added to in training.
-    docs (List[Doc]): The docs.
-    is_train (bool): Whether words are learned, and rare ones may be treated as unseen.
+    Args:
+        network: The network; in training its table grows by the words that are new.
+        counts: Words that have a row in the table, in the order of the rows, with how often they
+            were seen; added to in training.
+        docs: The docs.
+        is_train: Whether words are learned, and rare ones may be treated as unseen.
     """
     settings = network.settings
     vocab = docs[0].vocab

@@ -12,9 +12,12 @@ from ..models.word_features import form_of, pretrained_vector
 def vectors_coverage(docs: Iterable[Doc], vocab: Vocab) -> float:
     """The share of the tokens that have a vector, looked up as the embedding layers do.
 
-    docs (Iterable[Doc]): The docs; white space is not counted.
-    vocab (Vocab): Has the vectors.
-    RETURNS (float): From 0 to 1.
+    Args:
+        docs: The docs; white space is not counted.
+        vocab: Has the vectors.
+
+    Returns:
+        From 0 to 1.
     """
     words = Counter(token.text for doc in docs for token in doc if not token.is_space)
     known = sum(

@@ -70,22 +70,22 @@ def make_bilstm_crf_ner(
 ) -> BiLSTMCRFEntityRecognizer:
     """Create a named entity recognizer that decodes a BiLSTM-CRF.
 
-    model (Model[List[Doc], Potentials]): Potentials of the tag sequences of each doc.
-    incorrect_spans_key (Optional[str]): Key in the annotation's `doc.spans` of spans that
-        are known to be no entities.
-    entity_ratio (Optional[Dict[str, float]]): How many tokens to expect in entities where
-        annotation is missing: `rate`, `margin` and `weight`, see `losses.EntityRatio`. None
-        expects nothing.
-    threshold (Optional[float]): Probability below which an entity is left out, 0 to 1. None
-        takes the entities of the most probable tag sequence, whatever their own probability.
-    entity_scores (bool): Whether to work out each entity's probability, `span._.confidence`.
-    spans_key (Optional[str]): Key in `doc.spans` for the entities with their probabilities.
-        None takes the component's name.
-    candidates_threshold (Optional[float]): Least probability of a candidate, 0 to 1. None
-        looks for no candidates.
-    candidates_key (str): Key in `doc.spans` for all spans that are so probable.
-    candidates_max_length (int): Tokens that a candidate has at most.
-    scorer (Optional[Callable]): The scoring method.
+    Args:
+        model: Potentials of the tag sequences of each doc.
+        incorrect_spans_key: Key in the annotation's `doc.spans` of spans that are known to be no
+            entities.
+        entity_ratio: How many tokens to expect in entities where annotation is missing: `rate`,
+            `margin` and `weight`, see `losses.EntityRatio`. None expects nothing.
+        threshold: Probability below which an entity is left out, 0 to 1. None takes the entities of
+            the most probable tag sequence, whatever their own probability.
+        entity_scores: Whether to work out each entity's probability, `span._.confidence`.
+        spans_key: Key in `doc.spans` for the entities with their probabilities. None takes the
+            component's name.
+        candidates_threshold: Least probability of a candidate, 0 to 1. None looks for no
+            candidates.
+        candidates_key: Key in `doc.spans` for all spans that are so probable.
+        candidates_max_length: Tokens that a candidate has at most.
+        scorer: The scoring method.
     """
     return BiLSTMCRFEntityRecognizer(
         nlp.vocab,

@@ -12,7 +12,8 @@ from ..potentials import Potentials
 def check_finite(potentials: Potentials, component: str) -> None:
     """Fail before NaN reaches the CRF, where the cause is harder to see.
 
-    RAISES (ValueError): If a score is NaN or infinite.
+    Raises:
+        ValueError: If a score is NaN or infinite.
     """
     xp = get_array_module(potentials.transitions)
     parts = [*potentials.emissions, potentials.transitions]

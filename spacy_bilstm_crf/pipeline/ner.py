@@ -59,12 +59,15 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     ):
         """Initialize a named entity recognizer.
 
-        vocab (Vocab): The shared vocabulary.
-        model (Model[List[Doc], Potentials]): Potentials of the tag sequences of each doc.
-        name (str): The component's name, used to add entries to the losses.
-        The rest are the settings of the factory: see `factory.make_bilstm_crf_ner`.
-        RAISES (ValueError): If the model is of another architecture or a setting makes no
-            sense.
+        The settings that are not named here are those of `factory.make_bilstm_crf_ner`.
+
+        Args:
+            vocab: The shared vocabulary.
+            model: Potentials of the tag sequences of each doc.
+            name: The component's name, used to add entries to the losses.
+
+        Raises:
+            ValueError: If the model is of another architecture or a setting makes no sense.
         """
         if "resize_output" not in model.attrs or not model.has_ref("output_layer"):
             raise ValueError(
@@ -134,9 +137,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         which the sum of (probability - threshold) is largest: each at least as probable as
         the threshold, and where candidates overlap the better ones.
 
-        docs (Iterable[Doc]): The docs to predict.
-        RETURNS (List[Prediction]): Of each doc its entities and candidates, those that are
-            in the doc already included.
+        Args:
+            docs: The docs to predict.
+
+        Returns:
+            Of each doc its entities and candidates, those that are in the doc already included.
         """
         docs = list(docs)
         if not any(len(doc) for doc in docs):
@@ -148,8 +153,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def set_annotations(self, docs: Iterable[Doc], found: List[Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
 
-        docs (Iterable[Doc]): The docs to change.
-        found (List[Prediction]): What `predict` returned.
+        Args:
+            docs: The docs to change.
+            found: What `predict` returned.
         """
         for doc, (entities, candidates) in zip(docs, found):
             preset = list(doc.ents)
@@ -183,11 +189,14 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     ) -> Dict[str, float]:
         """Learn from a batch of annotated docs.
 
-        examples (Iterable[Example]): A batch of Example objects.
-        drop (float): The dropout rate.
-        sgd (Optional[Optimizer]): The optimizer; None or False only adds up gradients.
-        losses (Optional[Dict[str, float]]): Losses by component name, added to.
-        RETURNS (Dict[str, float]): The losses.
+        Args:
+            examples: A batch of Example objects.
+            drop: The dropout rate.
+            sgd: The optimizer; None or False only adds up gradients.
+            losses: Losses by component name, added to.
+
+        Returns:
+            The losses.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -210,10 +219,15 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Annotation that is missing or misaligned is summed over; see
         `crf.negative_log_likelihood`.
 
-        examples (Iterable[Example]): The batch of examples.
-        scores (Potentials): What the model says about their predicted docs.
-        RETURNS (Tuple[float, Potentials]): The loss, in nats, and its gradient.
-        RAISES (ValueError): If the loss is NaN or an entity's label is not known.
+        Args:
+            examples: The batch of examples.
+            scores: What the model says about their predicted docs.
+
+        Returns:
+            The loss, in nats, and its gradient.
+
+        Raises:
+            ValueError: If the loss is NaN or an entity's label is not known.
         """
         examples = list(examples)  # a generator can be read once, and validation reads it
         validate_examples(examples, "BiLSTMCRFEntityRecognizer.get_loss")
@@ -238,11 +252,14 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         The loss is the divergence of the tag sequences' probabilities, over the labels that the
         model had then: labels added later are left free.
 
-        examples (Iterable[Example]): A batch of Example objects; annotation is not used.
-        drop (float): The dropout rate.
-        sgd (Optional[Optimizer]): The optimizer.
-        losses (Optional[Dict[str, float]]): Losses by component name, added to.
-        RETURNS (Dict[str, float]): The losses.
+        Args:
+            examples: A batch of Example objects; annotation is not used.
+            drop: The dropout rate.
+            sgd: The optimizer.
+            losses: Losses by component name, added to.
+
+        Returns:
+            The losses.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
@@ -271,11 +288,14 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     ) -> None:
         """Initialize for training, with a representative sample of examples.
 
-        get_examples (Callable[[], Iterable[Example]]): Returns the examples.
-        nlp (Optional[Language]): The nlp object that the component is part of.
-        labels (Optional[Union[List[str], Dict]]): The entity labels, as `label_data` gives
-            them here or in spaCy's `ner`. None takes them from the examples.
-        RAISES (ValueError): If there are no labels (spaCy's E143).
+        Args:
+            get_examples: Returns the examples.
+            nlp: The nlp object that the component is part of.
+            labels: The entity labels, as `label_data` gives them here or in spaCy's `ner`. None
+                takes them from the examples.
+
+        Raises:
+            ValueError: If there are no labels (spaCy's E143).
         """
         validate_get_examples(get_examples, "BiLSTMCRFEntityRecognizer.initialize")
         util.check_lexeme_norms(self.vocab, "bilstm_crf_ner")
@@ -297,10 +317,15 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def add_label(self, label: str) -> int:
         """Add an entity label. A trained model keeps what it has learned.
 
-        label (str): The label.
-        RETURNS (int): 0 if it is there already, otherwise 1.
-        RAISES (ValueError): If it is not a string (spaCy's E187), is empty, or starts with
-            the "!" that used to mark negated labels (E869).
+        Args:
+            label: The label.
+
+        Returns:
+            0 if it is there already, otherwise 1.
+
+        Raises:
+            ValueError: If it is not a string (spaCy's E187), is empty, or starts with the "!" that
+                used to mark negated labels (E869).
         """
         if not isinstance(label, str):
             raise ValueError(f"{Errors.E187} Not a string: {label!r}.")
@@ -319,9 +344,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """Emission scores, before the CRF weighs one tag against the next.
 
-        docs (Iterable[Doc]): The docs.
-        RETURNS (List[np.ndarray]): Unnormalised scores of each doc, float32 [tokens, tags];
-            the columns are `tags`.
+        Args:
+            docs: The docs.
+
+        Returns:
+            Unnormalised scores of each doc, float32 [tokens, tags]; the columns are `tags`.
         """
         docs = list(docs)
         if not any(len(doc) for doc in docs):
@@ -332,11 +359,16 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def k_best(self, doc: Doc, k: int) -> List[Tuple[List[Span], float]]:
         """The k most probable tag sequences of a doc, which is not changed.
 
-        doc (Doc): The doc. Entities that it has from elsewhere are part of every tag sequence.
-        k (int): Number of tag sequences, at least 1.
-        RETURNS (List[Tuple[List[Span], float]]): The entities and the exact probability of
-            each tag sequence, the most probable first; fewer where there are no more.
-        RAISES (ValueError): If k is less than 1.
+        Args:
+            doc: The doc. Entities that it has from elsewhere are part of every tag sequence.
+            k: Number of tag sequences, at least 1.
+
+        Returns:
+            The entities and the exact probability of each tag sequence, the most probable first;
+            fewer where there are no more.
+
+        Raises:
+            ValueError: If k is less than 1.
         """
         if k < 1:
             raise ValueError(f"k_best was asked for the {k} best: ask for at least 1.")
@@ -353,9 +385,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def token_probabilities(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """The exact probability of each tag at each token of docs, which are not changed.
 
-        docs (Iterable[Doc]): The docs.
-        RETURNS (List[np.ndarray]): Of each doc float32 [tokens, tags]; the columns are
-            `tags`, and rows sum to 1.
+        Args:
+            docs: The docs.
+
+        Returns:
+            Of each doc float32 [tokens, tags]; the columns are `tags`, and rows sum to 1.
         """
         return distribution.token_probabilities(self._distribution(list(docs)))
 
@@ -364,8 +398,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
 
         For active learning: the doc with the largest is the one to annotate next.
 
-        docs (Iterable[Doc]): The docs.
-        RETURNS (List[float]): Nats, from 0; it grows with a doc's length.
+        Args:
+            docs: The docs.
+
+        Returns:
+            Nats, from 0; it grows with a doc's length.
         """
         return distribution.entropies(self._distribution(list(docs)))
 
@@ -376,12 +413,16 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         change which entities are found too: there are about as many of each label as in the
         annotation. A model that is trained further has to be calibrated again.
 
-        examples (Iterable[Example]): Held-out examples.
-        batch_size (int): Number of docs that the network sees at once.
-        RETURNS (Calibration): The temperature that scores are divided by, and what is added to
-            the score of a tag sequence for each entity of each label; they are saved with the
-            component.
-        RAISES (ValueError): If no example is annotated.
+        Args:
+            examples: Held-out examples.
+            batch_size: Number of docs that the network sees at once.
+
+        Returns:
+            The temperature that scores are divided by, and what is added to the score of a tag
+            sequence for each entity of each label; they are saved with the component.
+
+        Raises:
+            ValueError: If no example is annotated.
         """
         examples = [
             eg for eg in examples if len(eg.predicted) and eg.reference.has_annotation("ENT_IOB")
@@ -405,7 +446,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
-        """Load the component from a bytestring. RAISES (ValueError): If it does not fit."""
+        """Load the component from a bytestring.
+
+        Raises:
+            ValueError: If it does not fit.
+        """
         with explained_errors("the bytes that were given"):
             super().from_bytes(bytes_data, exclude=exclude)
             check_tags(self.model, len(self.tags))
@@ -414,7 +459,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def from_disk(
         self, path: Union[str, Path], *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
-        """Load the component from a folder. RAISES (ValueError): If it does not fit."""
+        """Load the component from a folder.
+
+        Raises:
+            ValueError: If it does not fit.
+        """
         with explained_errors(f"the folder {path}"):
             super().from_disk(path, exclude=exclude)
             check_tags(self.model, len(self.tags))

@@ -29,7 +29,8 @@ def setting(name: str, meaning: str) -> Any:
 def check_settings(cfg: Dict[str, Any], component: str) -> None:
     """Check a component's settings, wherever they come from.
 
-    RAISES (ValueError): Naming the one that makes no sense.
+    Raises:
+        ValueError: Naming the one that makes no sense.
     """
     decoding_settings(cfg).check(component)
     EntityRatio.from_setting(cfg["entity_ratio"], component)

@@ -18,9 +18,10 @@ KIND = "entity probability"
 def set_scored_spans(doc: Doc, key: str, spans: Iterable[Tuple[Span, float]]) -> None:
     """Keep spans with their probabilities in `doc.spans`, instead of what is there.
 
-    doc (Doc): The doc.
-    key (str): The key in `doc.spans`.
-    spans (Iterable[Tuple[Span, float]]): Spans and their probabilities, in any order.
+    Args:
+        doc: The doc.
+        key: The key in `doc.spans`.
+        spans: Spans and their probabilities, in any order.
     """
     ordered = sorted(spans, key=lambda scored: (scored[0].start, scored[0].end))
     attrs = {"kind": KIND, "scores": np.array([score for _, score in ordered], dtype=np.float32)}
@@ -30,8 +31,9 @@ def set_scored_spans(doc: Doc, key: str, spans: Iterable[Tuple[Span, float]]) ->
 def scored_entities(doc: Doc, key: str) -> Dict[Tuple[int, int, str], float]:
     """Start, end and label of a doc's entities that were found with a probability, and that.
 
-    doc (Doc): The doc.
-    key (str): The key in `doc.spans`.
+    Args:
+        doc: The doc.
+        key: The key in `doc.spans`.
     """
     if key not in doc.spans or not _has_probabilities(doc.spans[key]):
         return {}

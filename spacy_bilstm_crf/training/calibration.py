@@ -49,10 +49,11 @@ def fit_calibration(
     logarithm keeps them finite where nothing else does: if no entity is annotated, or all are
     found.
 
-    device (torch.device): Where the CRF is worked out.
-    potentials (Potentials): What the model says about the docs.
-    annotation (Annotation): What is known of them.
-    n_labels (int): Number of labels.
+    Args:
+        device: Where the CRF is worked out.
+        potentials: What the model says about the docs.
+        annotation: What is known of them.
+        n_labels: Number of labels.
     """
     # The logarithm of 1 / temperature, and the biases
     point = torch.zeros(1 + n_labels, dtype=torch.float64)

@@ -29,7 +29,11 @@ class EntityRatio(NamedTuple):
 
     @classmethod
     def from_setting(cls, setting: Optional[dict], component: str) -> Optional["EntityRatio"]:
-        """Read the component's setting. RAISES (ValueError): Naming what is wrong with it."""
+        """Read the component's setting.
+
+        Raises:
+            ValueError: Naming what is wrong with it.
+        """
         if setting is None:
             return None
         unknown = set(setting) - set(cls._fields)
@@ -78,7 +82,8 @@ def annotation_of(
 ) -> Annotation:
     """Read the annotation of examples.
 
-    RAISES (ValueError): If an entity's label is not known.
+    Raises:
+        ValueError: If an entity's label is not known.
     """
     allowed = [allowed_by_doc(eg.predicted, labels, presets=False) for eg in examples]
     gold = [allowed_by_gold(eg, labels, mask) for eg, mask in zip(examples, allowed)]

@@ -16,11 +16,12 @@ def SGDMomentum(
 ) -> Optimizer:
     """Stochastic gradient descent with momentum (Polyak 1964).
 
-    learn_rate (Union[float, Generator]): The step size, or a schedule of it.
-    momentum (float): Share of the last step that is taken again, from 0 up to 1.
-    grad_clip (float): Largest L2 norm of a parameter's gradient; 0 for no limit.
-    L2 (float): Weight decay: the share of a weight, times the step size, that a step removes.
-    use_averages (bool): Whether to keep moving averages of the parameters for evaluation.
+    Args:
+        learn_rate: The step size, or a schedule of it.
+        momentum: Share of the last step that is taken again, from 0 up to 1.
+        grad_clip: Largest L2 norm of a parameter's gradient; 0 for no limit.
+        L2: Weight decay: the share of a weight, times the step size, that a step removes.
+        use_averages: Whether to keep moving averages of the parameters for evaluation.
     """
     if not 0.0 <= momentum < 1.0:
         raise ValueError(f"SGD needs a momentum from 0 up to (not including) 1, not {momentum}.")

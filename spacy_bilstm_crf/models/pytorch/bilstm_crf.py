@@ -27,10 +27,11 @@ class BiLSTMCRFNetwork(nn.Module):
     Emission layer and transitions start at zero, as spaCy's output layers do: before
     training, all legal tag sequences are equally probable.
 
-    n_inputs (int): Width of a token's vector.
-    hidden_width (int): Units of each LSTM, per direction.
-    depth (int): Number of bidirectional layers.
-    n_tags (int): Number of tags.
+    Args:
+        n_inputs: Width of a token's vector.
+        hidden_width: Units of each LSTM, per direction.
+        depth: Number of bidirectional layers.
+        n_tags: Number of tags.
     """
 
     def __init__(self, n_inputs: int, hidden_width: int, depth: int, n_tags: int):
@@ -70,13 +71,16 @@ class BiLSTMCRFNetwork(nn.Module):
     ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """Potentials of a batch of documents laid end to end.
 
-        tokens (Tensor): Token vectors, [sum of lengths, n_inputs].
-        lengths (Tensor): Number of tokens of each document, int64 on the CPU; 0 is allowed.
-        dropout (float): Rate at which features are dropped in training, 0 to 1.
-        locked (bool): Drop a feature from all tokens of a document or from none of them
-            (Gal and Ghahramani 2016), instead of from each token on its own.
-        RETURNS (Tuple[Tensor, ...]): Float32 emissions [sum of lengths, n_tags], transitions
-            [n_tags, n_tags], start and end scores [n_tags].
+        Args:
+            tokens: Token vectors, [sum of lengths, n_inputs].
+            lengths: Number of tokens of each document, int64 on the CPU; 0 is allowed.
+            dropout: Rate at which features are dropped in training, 0 to 1.
+            locked: Drop a feature from all tokens of a document or from none of them (Gal and
+                Ghahramani 2016), instead of from each token on its own.
+
+        Returns:
+            Float32 emissions [sum of lengths, n_tags], transitions [n_tags, n_tags], start and end
+            scores [n_tags].
         """
         if not len(tokens):
             return tokens.new_zeros(0, self.n_tags), self.transitions, self.start, self.end

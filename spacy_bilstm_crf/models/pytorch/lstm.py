@@ -23,11 +23,13 @@ def bilstm(lstm: nn.LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
     A sequence's result does not depend on what else is in the batch, and one long sequence
     costs the others no padding.
 
-    lstm (nn.LSTM): The layer; its parameters get the gradients.
-    tokens (Tensor): Its input, [sum of lengths, n_inputs], at least one token.
-    lengths (Tensor): Number of tokens of each sequence, int64 on the CPU; 0 is allowed.
-    RETURNS (Tensor): Both directions' hidden states side by side,
-        [sum of lengths, 2 * units].
+    Args:
+        lstm: The layer; its parameters get the gradients.
+        tokens: Its input, [sum of lengths, n_inputs], at least one token.
+        lengths: Number of tokens of each sequence, int64 on the CPU; 0 is allowed.
+
+    Returns:
+        Both directions' hidden states side by side, [sum of lengths, 2 * units].
     """
     way = _padded if tokens.device.type == "cpu" else _packed
     return way(lstm, tokens, lengths)
@@ -86,7 +88,8 @@ def _one_way(inputs: Tensor, weights: List[Tensor]) -> Tensor:
 def _groups(lengths: List[int], step_cost: float) -> Iterator[Tuple[int, int]]:
     """Where groups of sequences, longest first, start and end: little is to be padded.
 
-    step_cost (float): What another step costs, in tokens of padding.
+    Args:
+        step_cost: What another step costs, in tokens of padding.
     """
     start = padding = 0
     for i, length in enumerate(lengths):
@@ -104,9 +107,12 @@ def packing_order(lengths: Tensor) -> Tuple[Tensor, Tensor]:
 
     Worked out from indices, it needs no padded copy of the vectors.
 
-    lengths (Tensor): Number of tokens of each sequence, int64 on the CPU.
-    RETURNS (Tuple[Tensor, Tensor]): For each place in the packed order the token that comes
-        there [sum of lengths], and the number of sequences that have a token at each step.
+    Args:
+        lengths: Number of tokens of each sequence, int64 on the CPU.
+
+    Returns:
+        For each place in the packed order the token that comes there [sum of lengths], and the
+        number of sequences that have a token at each step.
     """
     longest_first = torch.argsort(lengths, descending=True, stable=True)
     rank = torch.empty_like(longest_first)

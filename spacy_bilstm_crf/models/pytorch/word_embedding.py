@@ -29,9 +29,10 @@ class Words(NamedTuple):
 class CharCNN(nn.Module):
     """Convolution over a word's characters, the maximum over places (Ma and Hovy 2016).
 
-    width (int): Width of a character's vector.
-    n_outputs (int): Number of filters.
-    window (int): Number of characters that a filter sees.
+    Args:
+        width: Width of a character's vector.
+        n_outputs: Number of filters.
+        window: Number of characters that a filter sees.
     """
 
     def __init__(self, width: int, n_outputs: int, window: int):
@@ -66,8 +67,9 @@ class CharCNN(nn.Module):
 class CharBiLSTM(nn.Module):
     """Last states of an LSTM over a word's characters, both ways (Lample et al. 2016).
 
-    width (int): Width of a character's vector.
-    n_outputs (int): Units of both directions together; an even number.
+    Args:
+        width: Width of a character's vector.
+        n_outputs: Units of both directions together; an even number.
     """
 
     def __init__(self, width: int, n_outputs: int):
@@ -90,11 +92,12 @@ class WordEmbedding(nn.Module):
     Words of the training data have a row in a table that starts from their pretrained
     vectors; others keep their pretrained vector; words without either share one.
 
-    word_width (int): Width of a word's vector.
-    characters (nn.Module): The character encoder.
-    attribute_rows (List[int]): Rows of each token attribute's table.
-    attribute_width (int): Width of an attribute's vector.
-    n_blocks (int): Blocks that the table of words has.
+    Args:
+        word_width: Width of a word's vector.
+        characters: The character encoder.
+        attribute_rows: Rows of each token attribute's table.
+        attribute_width: Width of an attribute's vector.
+        n_blocks: Blocks that the table of words has.
     """
 
     def __init__(
