@@ -1,7 +1,7 @@
-"""Forward-backward over a sequence of any length, in memory that does not grow with it.
+"""Forward-backward over a sequence of any length, in memory that hardly grows with it.
 
 What the rest of a sequence says about a segment of it is a vector at each of its ends: the
-masses of all paths up to there. A first run along the sequence keeps these vectors alone, a
+messages that arrive there. A first run along the sequence keeps these vectors alone, a
 second one works out segment by segment what forward-backward knows.
 """
 
@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from .chain import Legality, LinearChain, Scores
-from .forward_backward import (
+from .forward_backward import Posterior, forward_backward
+from .messages import (
     SMALL_STEP,
-    Posterior,
     both_ways,
     emission_factors,
-    forward_backward,
     is_ample,
     scaled_recursion,
     shared_factors,
@@ -74,7 +73,7 @@ def _segment(i: int, n_steps: int, overlap: int) -> Segment:
 
 
 def _messages(chain: LinearChain) -> Optional[Tuple[Tensor, Tensor]]:
-    """Masses of the paths that arrive at each segment's first step, and, from the sequence's
+    """Messages of the paths that arrive at each segment's first step, and, from the sequence's
     end, at each SEGMENT-th of its last ones: their own emissions are not included.
 
     Returns:
@@ -96,11 +95,11 @@ def _messages(chain: LinearChain) -> Optional[Tuple[Tensor, Tensor]]:
         from_end = slice(n_steps - (i + 1) * SEGMENT, n_steps - i * SEGMENT)
         emissions = _from_both_ends(scores.emissions, places, from_end)
         usable = None if allowed is None else _from_both_ends(allowed, places, from_end)
-        mass = emission_factors(emissions, usable, peak)[:, :, None]
-        _, scale = scaled_recursion(mass, steps, arriving, scale_every)
-        if not (is_ample(mass, scale_every) and (scale > 0).all()):
+        message = emission_factors(emissions, usable, peak)[:, :, None]
+        _, scale = scaled_recursion(message, steps, arriving, scale_every)
+        if not (is_ample(message, scale_every) and (scale > 0).all()):
             return None
-        arriving = torch.bmm(mass[-1], steps)
+        arriving = torch.bmm(message[-1], steps)
         arriving /= arriving.sum(-1, keepdim=True)
         found.append(arriving)
     into, back_into = torch.stack(found)[:, :, 0].unbind(1)
@@ -115,7 +114,7 @@ def _from_both_ends(of_sequence: Tensor, places: slice, from_end: slice) -> Tens
 def _of_segments(
     chain: LinearChain, segments: List[Segment], before: Tensor, after: Tensor
 ) -> Posterior:
-    """Forward-backward of segments, with the masses that arrive at their ends, each [S, K]."""
+    """Forward-backward of segments, with the messages that arrive at their ends, each [S, K]."""
     scores, _, legal, allowed = chain
     device = before.device
     lengths = torch.tensor([part.end - part.start for part in segments], device=device)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf import crf
-from spacy_bilstm_crf.crf.forward_backward import MOST_STEPS, SCALE_EVERY
 from spacy_bilstm_crf.crf.log_space import log_space_forward_backward
+from spacy_bilstm_crf.crf.messages import MOST_STEPS, SCALE_EVERY
 from tests.oracle import Oracle
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
