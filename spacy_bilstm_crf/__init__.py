@@ -2,17 +2,13 @@
 
 from importlib.metadata import version
 
-from .decoding.decode import Prediction
-from .decoding.entities import Entity
+from .decoding import Entity, Prediction
 from .models import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed
-from .pipeline import BiLSTMCRFEntityRecognizer, span_scores
+from .pipeline import BiLSTMCRFEntityRecognizer, register_confidence
 from .potentials import Potentials
-from .training.calibration import Calibration
-from .training.optimizers import SGDMomentum
+from .training import Calibration, SGDMomentum
 
 __version__ = version("spacy-bilstm-crf")
-
-span_scores.register()
 
 __all__ = [
     "BiLSTMCRF",
@@ -24,4 +20,5 @@ __all__ = [
     "Potentials",
     "Prediction",
     "SGDMomentum",
+    "register_confidence",
 ]

@@ -15,7 +15,7 @@ from torch import Tensor
 from . import crf
 from .constraints import Mask
 from .potentials import Potentials
-from .tags import LegalTags
+from .tags import OUTSIDE, count_labels, legal_transitions
 
 # A bucket is closed when padding would make it this much larger than its own tokens, but not
 # while it is small: then a step costs the same for one doc as for ten
@@ -47,21 +47,26 @@ class Distribution:
 
     Attributes:
         potentials: What the model says about the docs.
-        legal: What the tag scheme allows.
         allowed: What each doc, or its annotation, allows.
         device: Where it is worked out.
     """
 
     potentials: Potentials
-    legal: LegalTags
     allowed: Sequence[Mask]
     device: torch.device
 
     def batches(self) -> Iterator["Batch"]:
         """All docs that have tokens, in batches of similar length."""
-        legal = crf.Legality(*(torch.from_numpy(part).to(self.device) for part in self.legal))
+        legal = legality(self.potentials.n_tags, self.device)
         for docs in buckets([len(doc) for doc in self.potentials.emissions]):
             yield Batch(self, docs, legal)
+
+
+def legality(n_tags: int, device: torch.device) -> crf.Legality:
+    """Which tags may start a doc, follow one another and end it."""
+    pairs = torch.from_numpy(legal_transitions(count_labels(n_tags))).to(device)
+    # A doc starts and ends as if an outside token were before it and after it
+    return crf.Legality(pairs, start=pairs[OUTSIDE], end=pairs[:, OUTSIDE])
 
 
 class Batch:

@@ -1,6 +1,6 @@
 """What a document or its annotation says about tags: masks, before any model is asked."""
 
-from typing import Collection, List, Optional, Sequence, Tuple
+from typing import Iterable, List, Optional, Sequence
 
 import numpy as np
 from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE, ORTH, SENT_START
@@ -31,7 +31,7 @@ def allowed_by_doc(
     labels: Sequence[str],
     *,
     presets: bool = True,
-    ignore: Collection[Tuple[int, int, str]] = (),
+    ignore: Iterable[Span] = (),
 ) -> Optional[np.ndarray]:
     """Tags that a document leaves possible, before any model is asked.
 
@@ -46,7 +46,7 @@ def allowed_by_doc(
         labels: Labels of the model.
         presets: Whether entities and blocks that are there already count. They do not in training,
             as in spaCy's `ner`: it is the annotation that one learns from.
-        ignore: Start, end and label of entities of the doc that do not count.
+        ignore: Entities of the doc that do not count.
 
     Returns:
         bool [len(doc), n_tags], None where all is possible.
@@ -54,8 +54,8 @@ def allowed_by_doc(
     attrs = doc.to_array([ENT_IOB, SENT_START, IS_SPACE])
     iob, sent_start, is_space = attrs.reshape(len(doc), 3).T
     preset = ((iob == IOB_BEGIN) | (iob == IOB_IN)) & presets
-    for start, end, _ in ignore:
-        preset[start:end] = False
+    for ent in ignore:
+        preset[ent.start : ent.end] = False
     starts_sentence = sent_start == 1
     starts_sentence[:1] = False  # nothing crosses the start of the document
     if not (preset.any() or starts_sentence.any() or is_space.any()):

@@ -1,7 +1,7 @@
 """What the model says about docs."""
 
-from dataclasses import dataclass
-from typing import List
+from dataclasses import dataclass, replace
+from typing import Iterable, List
 
 from thinc.api import get_array_module
 from thinc.types import Floats1d, Floats2d
@@ -22,6 +22,13 @@ class Potentials:
     transitions: Floats2d
     start: Floats1d
     end: Floats1d
+
+    @classmethod
+    def of_batches(cls, batches: Iterable["Potentials"]) -> "Potentials":
+        """Those of several batches of docs, all by the same model, together."""
+        first, *others = batches
+        emissions = [doc for batch in [first, *others] for doc in batch.emissions]
+        return replace(first, emissions=emissions)
 
     @property
     def n_tags(self) -> int:

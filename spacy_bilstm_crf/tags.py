@@ -5,7 +5,7 @@ turn, so that adding a label appends four tags and leaves the others where they 
 """
 
 from functools import lru_cache
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import numpy as np
 
@@ -15,14 +15,6 @@ MOVES = "BILU"
 BEGIN, IN, LAST, UNIT = range(4)
 
 LabelledSpan = Tuple[int, int, int]  # first token, token after the last, index of the label
-
-
-class LegalTags(NamedTuple):
-    """Which tags may start a document, follow one another and end it, as bool arrays."""
-
-    transitions: np.ndarray  # [n_tags, n_tags], from row to column
-    start: np.ndarray  # [n_tags]
-    end: np.ndarray  # [n_tags]
 
 
 def count_tags(n_labels: int) -> int:
@@ -52,20 +44,14 @@ def can_follow(tag: str, following: str) -> bool:
     return following[0] in "OBU"
 
 
-def legal_tags(labels: Sequence[str]) -> LegalTags:
-    """Legality of every tag and of every pair of tags. Not to be written to: it is kept."""
-    return _legal_tags(tuple(labels))
-
-
 @lru_cache(maxsize=32)
-def _legal_tags(labels: Tuple[str, ...]) -> LegalTags:
-    tags = biluo_tags(labels)
-    return LegalTags(
-        transitions=np.array([[can_follow(tag, after) for after in tags] for tag in tags]),
-        # A document starts and ends as if an outside token were before it and after it
-        start=np.array([can_follow("O", tag) for tag in tags]),
-        end=np.array([can_follow(tag, "O") for tag in tags]),
-    )
+def legal_transitions(n_labels: int) -> np.ndarray:
+    """Which tag may come directly after which: bool [n_tags, n_tags], from row to column.
+
+    Not to be written to: it is kept.
+    """
+    tags = biluo_tags([str(label) for label in range(n_labels)])
+    return np.array([[can_follow(tag, after) for after in tags] for tag in tags])
 
 
 def tags_of_span(span: LabelledSpan) -> List[int]:

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import spacy
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_bilstm_crf import constraints, tags
+from spacy_bilstm_crf.batching import legality
 
 LABELS = ["ORG", "JOB-NAME"]
 N_TAGS = tags.count_tags(len(LABELS))
@@ -42,11 +44,11 @@ def test_legal_pairs_as_an_explicit_set():
         for before in "BI":
             for after in "IL":
                 expected.add((f"{before}-{label}", f"{after}-{label}"))
-    legal = tags.legal_tags(LABELS)
-    pairs = {(NAMES[a], NAMES[b]) for a, b in zip(*np.nonzero(legal.transitions))}
+    legal = legality(len(NAMES), torch.device("cpu"))
+    pairs = {(NAMES[a], NAMES[b]) for a, b in zip(*np.nonzero(legal.transitions.numpy()))}
     assert pairs == expected
-    assert {NAMES[i] for i in np.flatnonzero(legal.start)} == set(fresh)
-    assert {NAMES[i] for i in np.flatnonzero(legal.end)} == set(closed)
+    assert {NAMES[i] for i in np.flatnonzero(legal.start.numpy())} == set(fresh)
+    assert {NAMES[i] for i in np.flatnonzero(legal.end.numpy())} == set(closed)
     assert pairs == {(a, b) for a in NAMES for b in NAMES if tags.can_follow(a, b)}
 
 
@@ -67,8 +69,7 @@ def test_spans_to_tags_and_back(example):
     for span in found:
         ids[span[0] : span[1]] = tags.tags_of_span(span)
     assert tags.spans_of_tags(ids) == found
-    legal = tags.legal_tags(["A", "B", "C"])
-    assert legal.transitions[ids[:-1], ids[1:]].all()
+    assert tags.legal_transitions(3)[ids[:-1], ids[1:]].all()
 
 
 def test_mask_of_span_picks_out_just_that_entity():

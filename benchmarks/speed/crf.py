@@ -16,7 +16,8 @@ import torch_struct
 import torchcrf
 from timing import compared, in_turns, machine, write
 
-from spacy_bilstm_crf import crf, tags
+from spacy_bilstm_crf import crf
+from spacy_bilstm_crf.batching import legality
 
 SHAPES = [
     (batch, steps, n_tags) for batch in (32, 128) for steps in (40, 500) for n_tags in (17, 73, 265)
@@ -38,8 +39,7 @@ class Problem(NamedTuple):
 def problem(batch: int, steps: int, n_tags: int, device: str) -> Problem:
     """A random one, the gold tags legal."""
     torch.manual_seed(0)
-    labels = [f"label {i}" for i in range(tags.count_labels(n_tags))]
-    legal = crf.Legality(*(torch.from_numpy(part).to(device) for part in tags.legal_tags(labels)))
+    legal = legality(n_tags, torch.device(device))
     shapes = [(batch, steps, n_tags), (n_tags, n_tags), (n_tags,), (n_tags,)]
     scores = crf.Scores(*(torch.randn(shape).to(device) for shape in shapes))
     lengths = torch.randint(steps // 2, steps + 1, (batch,))

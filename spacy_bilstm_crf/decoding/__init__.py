@@ -1,1 +1,19 @@
 """Potentials and constraints -> entities and their probabilities."""
+
+from ..batching import Distribution
+from .decode import Prediction, decode
+from .distribution import distribution_of, entropies, k_best_sequences, token_probabilities
+from .entities import Entity
+from .settings import DecodingSettings
+
+__all__ = [
+    "DecodingSettings",
+    "Distribution",
+    "Entity",
+    "Prediction",
+    "decode",
+    "distribution_of",
+    "entropies",
+    "k_best_sequences",
+    "token_probabilities",
+]

@@ -1,11 +1,35 @@
-"""What the distribution over a doc's tag sequences says, beyond its entities."""
+"""The distribution over a doc's tag sequences, and what it says beyond the doc's entities."""
 
-from typing import List, Tuple
+from typing import Iterable, List, Sequence, Tuple
 
 import numpy as np
+import torch
+from spacy.tokens import Doc, Span
 
 from .. import crf, tags
 from ..batching import Distribution
+from ..constraints import allowed_by_doc
+from ..potentials import Potentials
+
+
+def distribution_of(
+    docs: Sequence[Doc],
+    potentials: Potentials,
+    labels: Sequence[str],
+    ignore: Iterable[Iterable[Span]],
+    device: torch.device,
+) -> Distribution:
+    """The distribution over the tag sequences that docs leave possible.
+
+    Args:
+        docs: The docs.
+        potentials: What the model says about them.
+        labels: Labels of the model.
+        ignore: Entities of each doc that don't count as being there.
+        device: Where it is worked out.
+    """
+    allowed = [allowed_by_doc(doc, labels, ignore=of_doc) for doc, of_doc in zip(docs, ignore)]
+    return Distribution(potentials, allowed, device)
 
 
 def token_probabilities(distribution: Distribution) -> List[np.ndarray]:

@@ -110,6 +110,20 @@ def resize_output(model: Model, n_tags: int) -> Model:
     return model
 
 
+def check_architecture(model: Model, component: str) -> None:
+    """Check that a component's model is of this architecture.
+
+    Raises:
+        ValueError: Naming the model and the architecture.
+    """
+    if "resize_output" not in model.attrs or not model.has_ref("output_layer"):
+        raise ValueError(
+            f"The model of '{component}' is a '{model.name}', which gives no emissions and "
+            f"transitions. Its architecture must be 'spacy-bilstm-crf.BiLSTMCRF.v1'; other "
+            f"layers go into the tok2vec of that."
+        )
+
+
 def check_tags(model: Model, n_tags: int) -> None:
     """Check that a network is the one that the component's labels describe.
 

@@ -16,7 +16,7 @@ from thinc.types import Floats2d
 from .pytorch.word_embedding import Words
 from .token_attributes import CASING, check_names, check_tables
 from .torch_layer import load_state, rows_of_docs, shim_of, torch_layer
-from .word_features import CharWordEmbedding, UninitializedEmbedding, words_of_docs
+from .word_features import CharWordEmbedding, UninitializedEmbedding, WordCounts, words_of_docs
 
 
 def CharCNNEmbed(
@@ -113,7 +113,7 @@ def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2
         deserialize=_deserialize,
     )
     model.init = _init
-    model.attrs["counts"] = {}  # words of the table, in the order of its rows
+    _forget_words(model)
     model.attrs["vectors_width"] = 0  # of the pipeline that the layer was initialized in
     return model
 
@@ -122,13 +122,18 @@ def _init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[List[Floats2d
     settings = shim_of(model)._model.settings
     vectors_width = X[0].vocab.vectors_length if X else 0
     model.attrs["vectors_width"] = vectors_width
-    model.attrs["counts"] = {}
+    _forget_words(model)
     network = CharWordEmbedding(settings, vectors_width or settings["width"], 0).to(
         get_torch_default_device()
     )
     shim_of(model)._model = network
     model.set_dim("nO", network.n_outputs, force=True)
     return model
+
+
+def _forget_words(model: Model) -> None:
+    # Apart, as Thinc saves attributes that are lists and dicts
+    model.attrs["counts"], model.attrs["counted_docs"] = WordCounts({}, [])
 
 
 def _convert_inputs(
@@ -140,7 +145,8 @@ def _convert_inputs(
             f"The layer '{model.name}' is not initialized. Call nlp.initialize before it is used."
         )
     _check_vocab(model, X)
-    words = words_of_docs(network, model.attrs["counts"], X, is_train)
+    counts = WordCounts(model.attrs["counts"], model.attrs["counted_docs"])
+    words = words_of_docs(network, counts, X, is_train)
     device = shim_of(model).device
     moved = Words(*(part.to(device) for part in words))._replace(lengths=words.lengths)
     return ArgsKwargs(args=(moved,), kwargs={}), _no_gradient

@@ -9,6 +9,8 @@ from thinc.api import Model, Optimizer, PyTorchGradScaler, PyTorchShim, torch2xp
 from thinc.layers.pytorchwrapper import forward
 from thinc.types import Floats2d, FloatsXd
 
+from .processes import use_one_thread_in_children
+
 
 class InPlaceShim(PyTorchShim):
     """Thinc's shim, with updates in place and with weights that averages can stand in for.
@@ -20,6 +22,15 @@ class InPlaceShim(PyTorchShim):
     """
 
     learn_rate_factor = 1.0  # of this network's steps
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        use_one_thread_in_children()
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        """Restore from a pickle, as a worker that was spawned does."""
+        self.__dict__.update(state)
+        use_one_thread_in_children()
 
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update the parameters with their gradients, and forget those."""

@@ -1,8 +1,9 @@
 """Docs -> the distinct words of a batch, as the arrays that a word network takes."""
 
 import re
+from hashlib import blake2b
 from itertools import chain
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 import numpy as np
 import torch
@@ -36,19 +37,26 @@ class CharWordEmbedding(WordEmbedding):
         rows = [n_rows(attr) for attr in settings["attrs"]]
         super().__init__(word_width, characters, rows, settings["attr_width"], n_blocks)
         self.settings = settings
-        self.row_of: Dict[str, int] = {}  # made from the model's `counts`, when those grow
-        self.seen_docs: Set[int] = set()  # whose words have been counted
+        # Made from the model's `WordCounts`, when those grow
+        self.row_of: Dict[str, int] = {}
+        self.counted_docs: Set[int] = set()
+
+
+class WordCounts(NamedTuple):
+    """What a layer has learned of words, beside its weights; saved with it."""
+
+    words: Dict[str, int]  # how often each was seen, in the order of the table's rows
+    docs: List[int]  # hashes of the docs that were counted
 
 
 def words_of_docs(
-    network: CharWordEmbedding, counts: Dict[str, int], docs: List[Doc], is_train: bool
+    network: CharWordEmbedding, counts: WordCounts, docs: List[Doc], is_train: bool
 ) -> Words:
     """The distinct words of the docs, each to be embedded once.
 
     Args:
         network: The network; in training its table grows by the words that are new.
-        counts: Words that have a row in the table, in the order of the rows, with how often they
-            were seen; added to in training.
+        counts: Words that have a row in the table; added to in training.
         docs: The docs.
         is_train: Whether words are learned, and rare ones may be treated as unseen.
     """
@@ -60,12 +68,12 @@ def words_of_docs(
     forms = [form_of(text, settings["lower"], settings["zero_digits"]) for text in texts]
     if is_train:
         _learn_words(network, counts, vocab, docs, texts, forms, of_token)
-    row_of = _rows(network, counts)
+    row_of = _rows(network, counts.words)
     rows: List[int] = []
     static: List[np.ndarray] = []
     for text, form in zip(texts, forms):
         row = row_of.get(form, -1)
-        if is_train and row >= 0 and counts[form] == 1 and torch.rand(()) < SINGLETON_DROPOUT:
+        if is_train and row >= 0 and counts.words[form] == 1 and torch.rand(()) < SINGLETON_DROPOUT:
             row = -1  # as if it were not in the training data
         if row < 0:
             vector = pretrained_vector(vocab, text, form)
@@ -86,7 +94,7 @@ def words_of_docs(
 
 def _learn_words(
     network: CharWordEmbedding,
-    counts: Dict[str, int],
+    counts: WordCounts,
     vocab: Vocab,
     docs: List[Doc],
     texts: List[str],
@@ -95,19 +103,29 @@ def _learn_words(
 ) -> None:
     """Give words that are new in training a row, and count words, each doc once."""
     for text, form in zip(texts, forms):
-        if form not in counts:
+        if form not in counts.words:
             vector = pretrained_vector(vocab, text, form)
-            network.set_row(len(counts), None if vector is None else torch.from_numpy(vector))
-            counts[form] = 0
+            row = len(counts.words)
+            network.set_row(row, None if vector is None else torch.from_numpy(vector))
+            counts.words[form] = 0
+    if len(network.counted_docs) != len(counts.docs):
+        network.counted_docs = set(counts.docs)
     start = 0
     for doc in docs:
         words = of_token[start : start + len(doc)].tolist()
         start += len(doc)
-        key = hash(doc.to_array("ORTH").tobytes())
-        if key not in network.seen_docs:
-            network.seen_docs.add(key)
+        key = _hash(doc)
+        if key not in network.counted_docs:
+            network.counted_docs.add(key)
+            counts.docs.append(key)
             for word in words:
-                counts[forms[word]] += 1
+                counts.words[forms[word]] += 1
+
+
+def _hash(doc: Doc) -> int:
+    """Of a doc's words; the same in every process, unlike Python's own."""
+    words = doc.to_array("ORTH").tobytes()
+    return int.from_bytes(blake2b(words, digest_size=8).digest(), "big")
 
 
 def _rows(network: CharWordEmbedding, counts: Dict[str, int]) -> Dict[str, int]:

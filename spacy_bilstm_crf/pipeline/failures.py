@@ -1,12 +1,40 @@
-"""Errors that say what to do: of files that do not fit, and of scores that are no numbers."""
+"""Errors that say what to do: of labels, examples, scores that are no numbers, files."""
 
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Iterable, Iterator, List
 
 import torch
+from spacy.errors import Errors
+from spacy.training import Example, validate_examples
 from thinc.api import get_array_module
 
 from ..potentials import Potentials
+
+
+def check_label(label: str) -> None:
+    """Check that a string can be an entity label.
+
+    Raises:
+        ValueError: If it is not a string (spaCy's E187), is empty, or starts with the "!" that
+            used to mark negated labels (E869).
+    """
+    if not isinstance(label, str):
+        raise ValueError(f"{Errors.E187} Not a string: {label!r}.")
+    if not label.strip():
+        raise ValueError(f"Can't add the label {label!r}: an entity label can't be empty.")
+    if label.startswith("!"):
+        raise ValueError(Errors.E869.format(label=label))
+
+
+def checked_examples(examples: Iterable[Example], method: str) -> List[Example]:
+    """The examples of a batch, if they are any.
+
+    Raises:
+        TypeError: If they are something else (spaCy's E978).
+    """
+    examples = list(examples)  # a generator can be read once, and validation reads it
+    validate_examples(examples, f"BiLSTMCRFEntityRecognizer.{method}")
+    return examples
 
 
 def check_finite(potentials: Potentials, component: str) -> None:
@@ -26,14 +54,21 @@ def check_finite(potentials: Potentials, component: str) -> None:
         )
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether there was not enough memory, of the processor or of the GPU."""
+    # On a CPU torch says so in an error of no kind of its own
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or "DefaultCPUAllocator" in str(error)
+
+
 @contextmanager
 def explained_errors(source: str) -> Iterator[None]:
     """Say which component, and from where, can't be loaded, and what may help."""
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError):
-        raise  # says nothing about the files
     except Exception as error:
+        if is_out_of_memory(error):
+            raise  # says nothing about the files
         raise ValueError(
             f"Can't load a bilstm_crf_ner component from {source}: {error!r}. If files are "
             f"missing or cut short, copy or unpack the pipeline again; if the config or the "

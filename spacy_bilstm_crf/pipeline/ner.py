@@ -1,10 +1,8 @@
 """The component that finds entities."""
 
-import math
-from dataclasses import replace
-from itertools import islice, repeat
+from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Collection, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 import numpy as np
 import torch
@@ -14,24 +12,18 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
-from spacy.training import Example, validate_examples, validate_get_examples
+from spacy.training import Example, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, NumpyOps, Optimizer, set_dropout_rate
 
-from ..batching import Distribution
-from ..constraints import allowed_by_doc, blocked_spans
-from ..decoding import distribution
-from ..decoding.decode import Prediction, decode
-from ..decoding.entities import Entity
-from ..models.bilstm_crf import check_tags, torch_device
-from ..potentials import Potentials
-from ..tags import biluo_tags, legal_tags
-from ..training.calibration import Calibration, fit_calibration
-from ..training.losses import EntityRatio, annotation_loss, annotation_of, rehearsal_loss
-from .failures import check_finite, explained_errors
-from .settings import check_settings, decoding_settings, setting
-from .span_scores import scored_entities, set_scored_spans
-from .workers import use_one_thread_in_workers
+from .. import decoding, models, training
+from ..decoding import Distribution, Prediction
+from ..models import Potentials
+from ..tags import biluo_tags
+from ..training import Calibration
+from . import span_scores
+from .failures import check_finite, check_label, checked_examples, explained_errors
+from .settings import Setting, check_settings, decoding_settings
 
 
 class BiLSTMCRFEntityRecognizer(TrainablePipe):
@@ -69,12 +61,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Raises:
             ValueError: If the model is of another architecture or a setting makes no sense.
         """
-        if "resize_output" not in model.attrs or not model.has_ref("output_layer"):
-            raise ValueError(
-                f"The model of '{name}' is a '{model.name}', which gives no emissions and "
-                f"transitions. Its architecture must be 'spacy-bilstm-crf.BiLSTMCRF.v1'; other "
-                f"layers go into the tok2vec of that."
-            )
+        models.check_architecture(model, name)
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -93,27 +80,17 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         }
         check_settings(self.cfg, name)
         self.scorer = scorer
+        span_scores.register_confidence()
 
-    incorrect_spans_key = setting(
-        "incorrect_spans_key",
-        "Key in the annotation's `doc.spans` of spans that are known to be no entities.",
-    )
-    entity_ratio = setting(
-        "entity_ratio", "How many tokens to expect in entities where annotation is missing."
-    )
-    threshold = setting(
-        "threshold", "Probability below which an entity is left out; None where it plays no part."
-    )
-    entity_scores = setting("entity_scores", "Whether to work out each entity's probability.")
-    spans_key = setting(
-        "spans_key",
-        "Key in `doc.spans` for the entities with their probabilities; None is the name.",
-    )
-    candidates_threshold = setting(
-        "candidates_threshold", "Least probability of a candidate; None looks for none."
-    )
-    candidates_key = setting("candidates_key", "Key in `doc.spans` for the candidates.")
-    candidates_max_length = setting("candidates_max_length", "Tokens of a candidate at most.")
+    # What they mean is said at the factory
+    incorrect_spans_key = Setting()
+    entity_ratio = Setting()
+    threshold = Setting()
+    entity_scores = Setting()
+    spans_key = Setting()
+    candidates_threshold = Setting()
+    candidates_key = Setting()
+    candidates_max_length = Setting()
 
     @property
     def labels(self) -> Tuple[str, ...]:
@@ -146,9 +123,8 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         docs = list(docs)
         if not any(len(doc) for doc in docs):
             return [Prediction([], []) for _ in docs]
-        use_one_thread_in_workers()
-        settings = decoding_settings(self.cfg)
-        return decode(self._distribution_given(docs, repeat(())), settings)
+        distribution = self._distribution(docs, ignore=[[] for _ in docs])
+        return decoding.decode(distribution, decoding_settings(self.cfg))
 
     def set_annotations(self, docs: Iterable[Doc], found: List[Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
@@ -158,26 +134,15 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             found: What `predict` returned.
         """
         for doc, (entities, candidates) in zip(docs, found):
-            preset = list(doc.ents)
-            taken = {token for ent in preset for token in range(ent.start, ent.end)}
-            new, likely = (
-                [entity for entity in part if entity.start not in taken]
-                for part in (entities, candidates)
-            )
-            spans = self._spans(doc, new)
-            # The default overwrites blocked tokens unless they are named
-            doc.set_ents([*preset, *spans], blocked=blocked_spans(doc), default="outside")
+            new = span_scores.new_spans(doc, entities, self.labels)
+            likely = span_scores.new_spans(doc, candidates, self.labels)
+            # Those that this component found before keep their probability
+            before = span_scores.scored_entities(doc, self._scored_key)
+            span_scores.add_entities(doc, [span for span, _ in new])
             if self.cfg["entity_scores"]:
-                # An entity that was found by this component before keeps its probability
-                before = scored_entities(doc, self._scored_key)
-                keys = [(ent.start, ent.end, ent.label_) for ent in preset]
-                scored = [(ent, before[key]) for ent, key in zip(preset, keys) if key in before]
-                scored += [(span, ent.probability) for span, ent in zip(spans, new)]
-                set_scored_spans(doc, self._scored_key, scored)
+                span_scores.set_scored_spans(doc, self._scored_key, [*before, *new])
             if self.cfg["candidates_threshold"] is not None:
-                probabilities = [entity.probability for entity in likely]
-                scored = list(zip(self._spans(doc, likely), probabilities))
-                set_scored_spans(doc, self.cfg["candidates_key"], scored)
+                span_scores.set_scored_spans(doc, self.cfg["candidates_key"], likely)
 
     def update(
         self,
@@ -200,17 +165,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
-        examples = list(examples)  # a generator can be read once, and validation reads it
-        validate_examples(examples, "BiLSTMCRFEntityRecognizer.update")
-        if not any(len(eg.predicted) and self._says_something(eg) for eg in examples):
-            return losses
-        set_dropout_rate(self.model, drop)
-        potentials, backprop = self.model.begin_update([eg.predicted for eg in examples])
-        loss, d_potentials = self.get_loss(examples, potentials)
-        backprop(d_potentials)
-        if sgd not in (None, False):
-            self.finish_update(sgd)
-        losses[self.name] += loss
+        examples = checked_examples(examples, "update")
+        if any(len(eg.predicted) and self._says_something(eg) for eg in examples):
+            losses[self.name] += self._learn(examples, drop, sgd, self.get_loss)
         return losses
 
     def get_loss(self, examples: Iterable[Example], scores: Potentials) -> Tuple[float, Potentials]:
@@ -229,15 +186,11 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Raises:
             ValueError: If the loss is NaN or an entity's label is not known.
         """
-        examples = list(examples)  # a generator can be read once, and validation reads it
-        validate_examples(examples, "BiLSTMCRFEntityRecognizer.get_loss")
+        examples = checked_examples(examples, "get_loss")
         self._check_potentials(scores)
-        return annotation_loss(
-            self._device,
-            scores,
-            annotation_of(examples, self.labels, self.incorrect_spans_key),
-            EntityRatio.from_setting(self.cfg["entity_ratio"], self.name),
-        )
+        annotation = training.annotation_of(examples, self.labels, self.incorrect_spans_key)
+        ratio = training.EntityRatio.from_setting(self.cfg["entity_ratio"], self.name)
+        return training.annotation_loss(self._device, scores, annotation, ratio)
 
     def rehearse(
         self,
@@ -263,20 +216,17 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
-        examples = list(examples)  # a generator can be read once, and validation reads it
-        validate_examples(examples, "BiLSTMCRFEntityRecognizer.rehearse")
+        examples = checked_examples(examples, "rehearse")
         docs = [eg.predicted for eg in examples]
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
-        set_dropout_rate(self.model, drop)
         tutor = self._rehearsal_model.predict(docs)
-        potentials, backprop = self.model.begin_update(docs)
-        self._check_potentials(potentials)
-        loss, gradient = rehearsal_loss(self._device, potentials, tutor, examples, self.labels)
-        backprop(gradient)
-        if sgd not in (None, False):
-            self.finish_update(sgd)
-        losses[self.name] += loss
+
+        def loss_of(examples: List[Example], potentials: Potentials) -> Tuple[float, Potentials]:
+            self._check_potentials(potentials)
+            return training.rehearsal_loss(self._device, potentials, tutor, examples, self.labels)
+
+        losses[self.name] += self._learn(examples, drop, sgd, loss_of)
         return losses
 
     def initialize(
@@ -327,12 +277,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             ValueError: If it is not a string (spaCy's E187), is empty, or starts with the "!" that
                 used to mark negated labels (E869).
         """
-        if not isinstance(label, str):
-            raise ValueError(f"{Errors.E187} Not a string: {label!r}.")
-        if not label.strip():
-            raise ValueError(f"Can't add the label {label!r}: an entity label can't be empty.")
-        if label.startswith("!"):
-            raise ValueError(Errors.E869.format(label=label))
+        check_label(label)
         if label in self.labels:
             return 0
         self.cfg["labels"].append(label)
@@ -343,9 +288,6 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
 
     def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """Emission scores, before the CRF weighs one tag against the next.
-
-        Args:
-            docs: The docs.
 
         Returns:
             Unnormalised scores of each doc, float32 [tokens, tags]; the columns are `tags`.
@@ -374,37 +316,32 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             raise ValueError(f"k_best was asked for the {k} best: ask for at least 1.")
         if not len(doc):
             return [([], 1.0)]
-        found = distribution.k_best_sequences(self._distribution([doc]), k)
+        found = decoding.k_best_sequences(self._distribution([doc]), k)
         unknown = [ent for ent in doc.ents if ent.label_ not in self.labels]
         sequences = []
         for spans, probability in found:
-            entities = [*self._spans(doc, [Entity(*span, math.nan) for span in spans]), *unknown]
-            sequences.append((sorted(entities, key=lambda span: span.start), probability))
+            known = [Span(doc, start, end, self.labels[label]) for start, end, label in spans]
+            entities = sorted([*known, *unknown], key=lambda span: span.start)
+            sequences.append((entities, probability))
         return sequences
 
     def token_probabilities(self, docs: Iterable[Doc]) -> List[np.ndarray]:
         """The exact probability of each tag at each token of docs, which are not changed.
 
-        Args:
-            docs: The docs.
-
         Returns:
             Of each doc float32 [tokens, tags]; the columns are `tags`, and rows sum to 1.
         """
-        return distribution.token_probabilities(self._distribution(list(docs)))
+        return decoding.token_probabilities(self._distribution(list(docs)))
 
     def entropy(self, docs: Iterable[Doc]) -> List[float]:
         """How unsure the model is of docs: the entropy of all their tag sequences.
 
         For active learning: the doc with the largest is the one to annotate next.
 
-        Args:
-            docs: The docs.
-
         Returns:
             Nats, from 0; it grows with a doc's length.
         """
-        return distribution.entropies(self._distribution(list(docs)))
+        return decoding.entropies(self._distribution(list(docs)))
 
     def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
         """Fit the temperature and the labels' biases, on annotation not used in training.
@@ -424,81 +361,76 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Raises:
             ValueError: If no example is annotated.
         """
-        examples = [
-            eg for eg in examples if len(eg.predicted) and eg.reference.has_annotation("ENT_IOB")
-        ]
+        examples = [eg for eg in examples if len(eg.predicted) and training.is_annotated(eg)]
         if not examples:
             raise ValueError(
                 f"Can't calibrate '{self.name}': none of the examples has entities annotated."
             )
-
-        parts = [
-            self._predict_potentials([eg.predicted for eg in batch])
-            for batch in util.minibatch(examples, batch_size)
-        ]
-        emissions = [doc for part in parts for doc in part.emissions]
-        potentials = replace(parts[0], emissions=emissions)
-        annotation = annotation_of(examples, self.labels)
-        found = fit_calibration(self._device, potentials, annotation, len(self.labels))
+        batches = util.minibatch((eg.predicted for eg in examples), batch_size)
+        potentials = Potentials.of_batches(self._predict_potentials(batch) for batch in batches)
+        annotation = training.annotation_of(examples, self.labels)
+        found = training.fit_calibration(self._device, potentials, annotation, len(self.labels))
         self.cfg.update(found._asdict())
         return found
 
     def from_bytes(
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
-        """Load the component from a bytestring.
-
-        Raises:
-            ValueError: If it does not fit.
-        """
+        """Load the component from a bytestring, with a ValueError if it does not fit."""
         with explained_errors("the bytes that were given"):
             super().from_bytes(bytes_data, exclude=exclude)
-            check_tags(self.model, len(self.tags))
+            models.check_tags(self.model, len(self.tags))
         return self
 
     def from_disk(
         self, path: Union[str, Path], *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
-        """Load the component from a folder.
-
-        Raises:
-            ValueError: If it does not fit.
-        """
+        """Load the component from a folder, with a ValueError if it does not fit."""
         with explained_errors(f"the folder {path}"):
             super().from_disk(path, exclude=exclude)
-            check_tags(self.model, len(self.tags))
+            models.check_tags(self.model, len(self.tags))
         return self
 
     @property
     def _device(self) -> torch.device:
-        return torch_device(self.model)
+        return models.torch_device(self.model)
 
     @property
     def _scored_key(self) -> str:
         return self.cfg["spans_key"] or self.name
 
-    def _distribution(self, docs: List[Doc]) -> Distribution:
+    def _distribution(
+        self, docs: List[Doc], ignore: Optional[List[List[Span]]] = None
+    ) -> Distribution:
         """All that decides how probable a tag sequence of docs is.
 
-        Entities that the component found itself, as their probabilities show, don't count as
-        being there already.
+        Args:
+            docs: The docs.
+            ignore: Entities of each that don't count as being there already; None for those that
+                the component found itself, as their probabilities show.
         """
-        found = [scored_entities(doc, self._scored_key) for doc in docs]
-        return self._distribution_given(docs, found)
-
-    def _distribution_given(
-        self, docs: List[Doc], ignore: Iterable[Collection[Tuple[int, int, str]]]
-    ) -> Distribution:
-        """The same, with the entities of each doc that don't count."""
-        labels = self.labels
+        if ignore is None:
+            found = [span_scores.scored_entities(doc, self._scored_key) for doc in docs]
+            ignore = [[entity for entity, _ in of_doc] for of_doc in found]
         calibration = Calibration(*(self.cfg[name] for name in Calibration._fields))
         potentials = calibration.applied(self._predict_potentials(docs))
-        allowed = [allowed_by_doc(doc, labels, ignore=of_doc) for doc, of_doc in zip(docs, ignore)]
-        return Distribution(potentials, legal_tags(labels), allowed, self._device)
+        return decoding.distribution_of(docs, potentials, self.labels, ignore, self._device)
 
-    def _spans(self, doc: Doc, entities: Iterable[Entity]) -> List[Span]:
-        labels = self.labels
-        return [Span(doc, ent.start, ent.end, label=labels[ent.label]) for ent in entities]
+    def _learn(
+        self,
+        examples: List[Example],
+        drop: float,
+        sgd: Optional[Optimizer],
+        loss_of: Callable[[List[Example], Potentials], Tuple[float, Potentials]],
+    ) -> float:
+        """One step of training; returns the loss."""
+        set_dropout_rate(self.model, drop)
+        potentials, backprop = self.model.begin_update([eg.predicted for eg in examples])
+        loss, d_potentials = loss_of(examples, potentials)
+        backprop(d_potentials)
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        return loss
 
     def _predict_potentials(self, docs: List[Doc]) -> Potentials:
         potentials = self.model.predict(docs)
@@ -507,13 +439,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
 
     def _check_potentials(self, potentials: Potentials) -> None:
         """Fail before wrong sizes or NaN reach the CRF, where the cause is harder to see."""
-        check_tags(self.model, len(self.tags))
+        models.check_tags(self.model, len(self.tags))
         check_finite(potentials, self.name)
 
     def _says_something(self, example: Example) -> bool:
-        key = self.incorrect_spans_key
-        return (
-            self.cfg["entity_ratio"] is not None
-            or example.reference.has_annotation("ENT_IOB")
-            or bool(key is not None and len(example.reference.spans.get(key, [])))
-        )
+        expects_entities = self.cfg["entity_ratio"] is not None
+        return expects_entities or training.is_annotated(example, self.cfg["incorrect_spans_key"])

@@ -1,9 +1,9 @@
 """The component's settings: one place checks them, wherever they come from."""
 
-from typing import Any, Dict, Protocol
+from typing import Any, Dict, Optional, Protocol
 
-from ..decoding.settings import DecodingSettings
-from ..training.losses import EntityRatio
+from ..decoding import DecodingSettings
+from ..training import EntityRatio
 
 
 class HasSettings(Protocol):
@@ -13,17 +13,18 @@ class HasSettings(Protocol):
     cfg: Dict[str, Any]
 
 
-def setting(name: str, meaning: str) -> Any:
+class Setting:
     """A property of the component that is kept in its `cfg`, and checked when it is set."""
 
-    def get(ner: HasSettings) -> Any:
-        return ner.cfg[name]
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
 
-    def set_checked(ner: HasSettings, value: Any) -> None:
-        check_settings({**ner.cfg, name: value}, ner.name)
-        ner.cfg[name] = value
+    def __get__(self, ner: Optional[HasSettings], owner: type) -> Any:
+        return self if ner is None else ner.cfg[self.name]
 
-    return property(get, set_checked, doc=meaning)
+    def __set__(self, ner: HasSettings, value: Any) -> None:
+        check_settings({**ner.cfg, self.name: value}, ner.name)
+        ner.cfg[self.name] = value
 
 
 def check_settings(cfg: Dict[str, Any], component: str) -> None:

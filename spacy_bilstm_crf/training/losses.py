@@ -61,20 +61,27 @@ class Wrong(NamedTuple):
 class Annotation(NamedTuple):
     """What examples say about the tag sequences of their docs, one mask for each doc."""
 
-    legal: tags.LegalTags
     allowed: List[Mask]  # by the predicted doc
     gold: List[Mask]  # by the annotation; None where there is none
     wrong: List[Wrong]
 
     def distribution(self, potentials: Potentials, device: torch.device) -> Distribution:
         """All tag sequences that the predicted docs allow, annotated or not."""
-        return Distribution(potentials, self.legal, self.allowed, device)
+        return Distribution(potentials, self.allowed, device)
 
     @property
     def n_annotated(self) -> int:
         """Number of docs of which anything is known."""
         known = {i for i, mask in enumerate(self.gold) if mask is not None}
         return len(known | {entity.doc for entity in self.wrong})
+
+
+def is_annotated(example: Example, incorrect_spans_key: Optional[str] = None) -> bool:
+    """Whether an example says anything about its entities."""
+    reference = example.reference
+    return reference.has_annotation("ENT_IOB") or bool(
+        incorrect_spans_key is not None and len(reference.spans.get(incorrect_spans_key, []))
+    )
 
 
 def annotation_of(
@@ -93,7 +100,7 @@ def annotation_of(
             # An entity that the doc rules out has no probability to lose
             if mask is None or (tags.mask_of_span(span, *mask.shape) & mask).any(1).all():
                 wrong.append(Wrong(i, span))
-    return Annotation(tags.legal_tags(labels), allowed, gold, wrong)
+    return Annotation(allowed, gold, wrong)
 
 
 def annotation_loss(
@@ -159,8 +166,7 @@ def rehearsal_loss(
     docs = [eg.predicted for eg in examples]
     allowed = [allowed_by_doc(doc, labels, presets=False) for doc in docs]
     known = scores.first_tags(tutor.n_tags)
-    legal = tags.legal_tags(labels)
-    loss, gradient = divergence(Distribution(known, legal, allowed, device), tutor)
+    loss, gradient = divergence(Distribution(known, allowed, device), tutor)
     gradient = gradient.padded(scores.n_tags)
     return loss / len(docs), gradient.scaled(1 / len(docs))
 

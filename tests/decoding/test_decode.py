@@ -1,6 +1,7 @@
 """What is found in docs: together as one by one, long ones as short ones."""
 
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -9,11 +10,9 @@ import torch
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import Distribution
 from spacy_bilstm_crf.crf import long_sequences
-from spacy_bilstm_crf.decoding import decode as module
-from spacy_bilstm_crf.decoding.decode import decode
-from spacy_bilstm_crf.decoding.settings import DecodingSettings
-from spacy_bilstm_crf.tags import legal_tags, tags_of_spans
-from tests.helpers import LENGTHS, TWO_LABELS, part, random_masks, random_potentials
+from spacy_bilstm_crf.decoding import DecodingSettings, decode
+from spacy_bilstm_crf.tags import tags_of_spans
+from tests.helpers import LENGTHS, part, random_masks, random_potentials
 
 CPU = torch.device("cpu")
 
@@ -39,11 +38,10 @@ def probabilities(entities):
 def test_together_as_one_by_one(wanted):
     potentials = random_potentials(LENGTHS)
     masks = random_masks(potentials, 0.5)
-    legal = legal_tags(TWO_LABELS)
-    together = decode(Distribution(potentials, legal, masks, CPU), wanted)
+    together = decode(Distribution(potentials, masks, CPU), wanted)
     assert sum(len(found.entities) for found in together) > 100
     for i, found in enumerate(together):
-        (alone,) = decode(Distribution(part(potentials, i), legal, [masks[i]], CPU), wanted)
+        (alone,) = decode(Distribution(part(potentials, i), [masks[i]], CPU), wanted)
         for ours, theirs in zip(found, alone, strict=True):
             assert spans(ours) == spans(theirs)
             np.testing.assert_allclose(probabilities(ours), probabilities(theirs), atol=1e-9)
@@ -56,10 +54,11 @@ def test_together_as_one_by_one(wanted):
 def test_long_docs_as_short_ones(wanted, monkeypatch):
     potentials = random_potentials([700, 3, 699, 2500])
     masks = random_masks(potentials, 0.8)
-    arguments = (Distribution(potentials, legal_tags(TWO_LABELS), masks, CPU), wanted)
+    arguments = (Distribution(potentials, masks, CPU), wanted)
     whole = decode(*arguments)
     monkeypatch.setattr(long_sequences, "SEGMENT", 64)
-    monkeypatch.setattr(module, "LONG_DOC", 100)
+    # The module, not the function that has its name
+    monkeypatch.setattr(import_module("spacy_bilstm_crf.decoding.decode"), "LONG_DOC", 100)
     calls = []
     cut = long_sequences.posteriors
     monkeypatch.setattr(crf, "posteriors", lambda *a: (calls.append(a), cut(*a))[1])
@@ -73,7 +72,7 @@ def test_long_docs_as_short_ones(wanted, monkeypatch):
 
 def test_what_was_not_asked_for_is_not_there():
     potentials = random_potentials([50])
-    distribution = Distribution(potentials, legal_tags(TWO_LABELS), [None], CPU)
+    distribution = Distribution(potentials, [None], CPU)
     ((entities, candidates),) = decode(distribution, WANTED[0])
     assert all(math.isnan(entity.probability) for entity in entities)
     assert entities

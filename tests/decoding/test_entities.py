@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf import crf
+from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.decoding.entities import Entity, best_entities, likely_entities, probabilities
-from spacy_bilstm_crf.tags import count_tags, legal_tags, spans_of_tags, tags_of_spans
+from spacy_bilstm_crf.tags import count_tags, spans_of_tags, tags_of_spans
 from tests.oracle import Oracle
 
 LABELS = ["A", "B"]
+CPU = torch.device("cpu")
 
 
 class Batch:
@@ -36,7 +38,7 @@ class Batch:
         )
         self.allowed = torch.tensor(rng.random(self.scores.emissions.shape) < 0.8)
         self.allowed[..., 0] = True
-        self.legal = crf.Legality(*map(torch.tensor, legal_tags(LABELS[:n_labels])))
+        self.legal = legality(n_tags, CPU)
 
     @property
     def chain(self):
@@ -121,7 +123,7 @@ def test_an_entity_as_long_as_the_doc():
     scores = crf.Scores(
         emissions, torch.zeros(n_tags, n_tags), torch.zeros(n_tags), torch.zeros(n_tags)
     )
-    legal = crf.Legality(*map(torch.tensor, legal_tags(["A"])))
+    legal = legality(count_tags(1), CPU)
     allowed = torch.ones_like(emissions, dtype=torch.bool)
     posterior = crf.forward_backward(
         crf.LinearChain(scores, torch.tensor([n_tokens]), legal, allowed)

@@ -1,5 +1,8 @@
 """The registered embedding layers."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import spacy
@@ -9,8 +12,8 @@ from hypothesis import strategies as st
 from spacy import registry
 from spacy.tokens import Doc
 
-from spacy_bilstm_crf.models.word_features import characters_of, words_of_docs
-from tests.helpers import entities, examples_for, train, trained_nlp, weights
+from spacy_bilstm_crf.models.word_features import WordCounts, characters_of, words_of_docs
+from tests.helpers import ROOT, entities, examples_for, train, trained_nlp, weights
 
 KINDS = ["CharCNNEmbed", "CharBiLSTMEmbed"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -123,11 +126,28 @@ def test_words_are_counted_once_for_each_doc():
     assert counts["london"] == 3
 
 
+def test_words_are_not_counted_again_after_loading(tmp_path):
+    nlp = nlp_with_vectors()
+    train(nlp, examples_for(nlp), steps=2)
+    nlp.to_disk(tmp_path)
+    script = f"""
+import spacy
+from tests.helpers import examples_for, train
+nlp = spacy.load({str(tmp_path)!r})
+train(nlp, examples_for(nlp), steps=2, optimizer=nlp.resume_training())
+print(nlp.get_pipe("ner").model.get_ref("tok2vec").attrs["counts"]["london"])
+"""
+    # In another process, as Python's own hashes differ from one to the next
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert found.stdout == "1\n", found.stderr
+
+
 def test_singletons_are_half_of_the_time_treated_as_unseen():
     nlp = nlp_with_vectors()
     text = "London Qwghlm Berlin Berlin"
     train(nlp, examples_for(nlp, [(text, {"entities": []})]), steps=1)
-    counts = nlp.get_pipe("ner").model.get_ref("tok2vec").attrs["counts"]
+    attrs = nlp.get_pipe("ner").model.get_ref("tok2vec").attrs
+    counts = WordCounts(attrs["counts"], attrs["counted_docs"])
 
     def rows(is_train):
         words = words_of_docs(network_of(nlp), counts, [nlp.make_doc(text)], is_train)

@@ -359,3 +359,12 @@ def test_frozen_and_annotating(factory):
 def test_several_processes(factory, method):
     command = [sys.executable, "-m", "tests.several_processes", factory, method]
     subprocess.run(command, check=True, cwd=Path(__file__).parents[2], timeout=200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["os.fork", "multiprocessing"])
+@pytest.mark.parametrize("parent", ["predicted", "loaded"])
+def test_a_pipeline_in_a_forked_process(factory, parent, start, tmp_path):
+    trained_nlp(factory).to_disk(tmp_path)
+    command = [sys.executable, "-m", "tests.forks", factory, str(tmp_path), parent, start]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], timeout=100)

@@ -1,6 +1,8 @@
 """Probabilities of the component against enumeration of a doc's taggings."""
 
 import math
+import subprocess
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -11,8 +13,9 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import fix_random_seed
 
+from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.models.torch_layer import shim_of
-from spacy_bilstm_crf.tags import legal_tags, spans_of_tags
+from spacy_bilstm_crf.tags import spans_of_tags
 from spacy_bilstm_crf.training.calibration import Calibration
 from tests.helpers import examples_for, make_nlp, train
 from tests.oracle import Oracle
@@ -79,7 +82,7 @@ def distribution(nlp, doc, calibration=(1.0, ())):
         (potentials.transitions / temperature).tolist(),
         (potentials.start / temperature).tolist(),
         (potentials.end / temperature).tolist(),
-        *(part.tolist() for part in legal_tags(ner.labels)),
+        *(part.tolist() for part in legality(len(ner.tags), torch.device("cpu"))),
         np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
     )
     oracle.scores = {
@@ -291,16 +294,35 @@ def test_keys_and_switches():
 
 
 def test_an_extension_of_the_users_is_left_alone():
-    import spacy_bilstm_crf.pipeline.span_scores as module
-
     ours = Span.get_extension("confidence")
     try:
         Span.set_extension("confidence", default="theirs", force=True)
-        module.register()
-        doc = make_nlp()("Who is Khan")
+        with pytest.warns(UserWarning, match=r"span\._\.confidence is taken .* attrs\['scores'\]"):
+            doc = make_nlp()("Who is Khan")
         assert doc[0:1]._.confidence == "theirs"
     finally:
         Span.set_extension("confidence", getter=ours[2], force=True)
+
+
+def test_the_extension_comes_with_the_component_or_by_hand():
+    script = """
+import spacy
+from spacy.tokens import Span
+import spacy_bilstm_crf
+
+nlp = spacy.blank("en")  # imports all factories
+assert not Span.has_extension("confidence")
+Span.set_extension("confidence", default="another package's")
+Span.remove_extension("confidence")
+spacy_bilstm_crf.register_confidence()
+spacy_bilstm_crf.register_confidence()
+assert nlp("London")[0:1]._.confidence is None
+Span.remove_extension("confidence")
+nlp.add_pipe("bilstm_crf_ner")
+assert Span.has_extension("confidence")
+"""
+    found = subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", script], stderr=-1)
+    assert found.returncode == 0, found.stderr.decode()
 
 
 # Calibration

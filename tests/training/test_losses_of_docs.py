@@ -5,14 +5,13 @@ import pytest
 import torch
 
 from spacy_bilstm_crf.batching import Distribution
-from spacy_bilstm_crf.tags import legal_tags
 from spacy_bilstm_crf.training.losses import (
     Annotation,
     Wrong,
     divergence,
     negative_log_likelihood,
 )
-from tests.helpers import LENGTHS, TWO_LABELS, part, random_masks, random_potentials
+from tests.helpers import LENGTHS, part, random_masks, random_potentials
 
 CPU = torch.device("cpu")
 
@@ -27,15 +26,12 @@ def test_losses_and_gradients_add_up():
         Wrong(2, (9, 10, 0)),
     ]
     allowed[0] = allowed[2] = None
-    legal = legal_tags(TWO_LABELS)
-    loss, gradient = negative_log_likelihood(
-        CPU, potentials, Annotation(legal, allowed, gold, wrong)
-    )
+    loss, gradient = negative_log_likelihood(CPU, potentials, Annotation(allowed, gold, wrong))
     total, transitions = 0.0, 0.0
     for i in range(len(LENGTHS)):
         here = [entity._replace(doc=0) for entity in wrong if entity.doc == i]
         alone, d_alone = negative_log_likelihood(
-            CPU, part(potentials, i), Annotation(legal, [allowed[i]], [gold[i]], here)
+            CPU, part(potentials, i), Annotation([allowed[i]], [gold[i]], here)
         )
         total += alone
         transitions = transitions + d_alone.transitions
@@ -47,7 +43,7 @@ def test_losses_and_gradients_add_up():
 def test_divergence_from_itself_and_from_another():
     potentials = random_potentials(LENGTHS)
     masks = [None] * len(LENGTHS)
-    distribution = Distribution(potentials, legal_tags(TWO_LABELS), masks, CPU)
+    distribution = Distribution(potentials, masks, CPU)
     loss, gradient = divergence(distribution, potentials)
     assert loss == pytest.approx(0.0, abs=1e-6)
     assert np.abs(gradient.transitions).max() < 1e-6
