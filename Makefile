@@ -33,9 +33,10 @@ train: install ## Train, evaluate and package on the shipped corpus, and show th
 test: install ## Run the tests
 	$(RUN) python -m pytest $(PYTEST_ARGS)
 
-lint: install ## Lint, check the format, the types and who imports whom
+lint: install ## Lint, check the format, the spelling, the types and who imports whom
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	$(RUN) codespell
 	$(RUN) mypy
 	$(RUN) lint-imports
 

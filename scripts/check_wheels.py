@@ -1,6 +1,6 @@
 """Install this project's wheel and a trained pipeline's into a new environment and use them.
 
-python scripts/check_wheels.py PROJECT_DIST_FOLDER PIPELINE_WHEEL_FOLDER
+python scripts/check_wheels.py PROJECT PIPELINE
 """
 
 import subprocess
@@ -10,6 +10,8 @@ import tempfile
 import venv
 import zipfile
 from pathlib import Path
+
+import typer
 
 ROOT = Path(__file__).parent.parent
 SENTENCE = "Ingrid Halvorsen opened an office in Oslo on 3 March 2025 for $40 million ."
@@ -45,23 +47,24 @@ def check_contents(wheel: Path, sdist: Path) -> None:
         assert any(name.endswith("/setup.cfg") for name in archive.getnames())
 
 
-def main(project: str, pipeline: str) -> None:
-    """Check the contents, install, load, predict."""
-    ours = only(Path(project), "spacy_bilstm_crf-*.whl")
-    check_contents(ours, only(Path(project), "spacy_bilstm_crf-*.tar.gz"))
-    trained = only(Path(pipeline), "en_*.whl")
+def main(
+    project: Path = typer.Argument(..., help="Folder with this project's wheel and sdist"),
+    pipeline: Path = typer.Argument(..., help="Folder with the trained pipeline's wheel"),
+) -> None:
+    """Install this project's wheel and a trained pipeline's into a new environment and use them."""
+    ours = only(project, "spacy_bilstm_crf-*.whl")
+    check_contents(ours, only(project, "spacy_bilstm_crf-*.tar.gz"))
+    trained = only(pipeline, "en_*.whl")
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
-        python = Path(folder) / "bin" / "python"
-        pins = ROOT / "requirements.txt"
+        python = str(Path(folder) / "bin" / "python")
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "--constraint", pins, ours, trained], check=True)
+        pinned = ["--constraint", str(ROOT / "requirements.txt")]
+        subprocess.run([*install, *pinned, str(ours), str(trained)], check=True)
         name = trained.name.split("-")[0]
         subprocess.run([python, "-c", USE, name], check=True, cwd=folder)
     print(f"{ours.name} and {trained.name} install and work together.")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    typer.run(main)

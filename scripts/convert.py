@@ -3,13 +3,14 @@
 Does what `spacy convert --converter conll -n 1` does, and knows the tags `?` and `-`: nothing
 is known of that token, which is not the same as `O`.
 
-    python scripts/convert.py COLUMNS_FOLDER OUT_FOLDER
+    python scripts/convert.py COLUMNS OUT
 """
 
 import sys
 from pathlib import Path
 from typing import List
 
+import typer
 from spacy.tokens import Doc, DocBin
 from spacy.training.converters import conll_ner_to_docs
 
@@ -35,10 +36,19 @@ def convert(columns: str) -> List[Doc]:
     return docs
 
 
-def main(columns: Path, out: Path) -> None:
-    """Convert every file, keeping the folders."""
-    for path in sorted(columns.glob("**/*.conll")):
-        docs = convert(path.read_text(encoding="utf8"))
+def main(
+    columns: Path = typer.Argument(..., help="Folder of .conll files"),
+    out: Path = typer.Argument(..., help="Folder for the .spacy files, with the same folders"),
+) -> None:
+    """Convert CoNLL columns to spaCy's format."""
+    paths = sorted(columns.glob("**/*.conll"))
+    if not paths:
+        sys.exit(f"No .conll files in {columns}. `scripts/prepare.py` makes them.")
+    for path in paths:
+        try:
+            docs = convert(path.read_text(encoding="utf8"))
+        except ValueError as error:
+            sys.exit(f"{path}: {error}")
         target = (out / path.relative_to(columns)).with_suffix(".spacy")
         target.parent.mkdir(parents=True, exist_ok=True)
         DocBin(docs=docs, store_user_data=True).to_disk(target)
@@ -46,6 +56,4 @@ def main(columns: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    typer.run(main)

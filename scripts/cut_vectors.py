@@ -7,6 +7,7 @@ with the numbers of words and columns may be there. The same input gives the sam
 """
 
 import gzip
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import List
@@ -28,11 +29,17 @@ def cut(vectors: Path, n_words: int) -> List[str]:
     return rows[:n_words]
 
 
-def main(vectors: Path, n_words: int, out: Path) -> None:
-    """Write the words that are kept, with a line of the sizes before them."""
+def main(
+    vectors: Path = typer.Argument(..., help="Text file with a line for each word"),
+    n_words: int = typer.Argument(..., help="How many words to keep"),
+    out: Path = typer.Argument(..., help="The .txt.gz file to write"),
+) -> None:
+    """Cut word vectors to their first words and three decimals."""
+    if not vectors.is_file():
+        sys.exit(f"No file {vectors}.")
     rows = cut(vectors, n_words)
     if len(rows) < n_words:
-        raise SystemExit(f"{vectors} has {len(rows):,} words, fewer than {n_words:,}.")
+        sys.exit(f"{vectors} has {len(rows):,} words, fewer than {n_words:,}.")
     sizes = f"{len(rows)} {len(rows[0].split(' ')) - 1}"
     text = "\n".join([sizes, *rows]) + "\n"
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -5,12 +5,14 @@ set to the next is done here: lines of nothing but a TAB become the empty lines 
 documents of thousands of tokens are left as single sentences by dropping their -DOCSTART-
 lines, and a data set without a dev part gets one.
 
-    python scripts/prepare.py DATASET ASSETS_FOLDER OUT_FOLDER
+    python scripts/prepare.py DATASET ASSETS OUT
 """
 
 import sys
 from pathlib import Path
 from typing import Callable, Dict, List
+
+import typer
 
 DOCSTART = "-DOCSTART-"
 
@@ -91,16 +93,21 @@ DATASETS: Dict[str, Callable[[Path, Path], None]] = {
 }
 
 
-def main(dataset: str, assets: str, out: str) -> None:
-    """Prepare one data set."""
+def main(
+    dataset: str = typer.Argument(..., help=f"One of {', '.join(DATASETS)}"),
+    assets: Path = typer.Argument(..., help="Folder with the data set's own files"),
+    out: Path = typer.Argument(..., help="Folder for the .conll files"),
+) -> None:
+    """Bring a data set's files into the form that `convert.py` reads."""
     if dataset not in DATASETS:
         sys.exit(f"Unknown data set '{dataset}'. There are: {', '.join(DATASETS)}.")
-    if not Path(assets).is_dir():
+    if not assets.is_dir():
         sys.exit(f"No folder {assets}. Run `python -m spacy project assets` to download it.")
-    DATASETS[dataset](Path(assets), Path(out))
+    try:
+        DATASETS[dataset](assets, out)
+    except FileNotFoundError as error:
+        sys.exit(f"No file {error.filename}, which {dataset} needs.")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    typer.run(main)

@@ -1,6 +1,6 @@
 """Print a trained pipeline's scores, and test sentences with their entities marked.
 
-    python scripts/show.py DATASET MODEL_FOLDER TEST_CORPUS METRICS_JSON
+    python scripts/show.py DATASET MODEL CORPUS METRICS
 
 Beside the scores stand those of spaCy's own `ner` on the same data, where benchmarks/data_size has
 them. Each entity has its probability behind its label.
@@ -68,8 +68,13 @@ def sentences_of(path: Path, nlp: Language) -> List[str]:
     return [sent.text.strip() for sent in spread([sent for doc in docs for sent in doc.sents])]
 
 
-def main(dataset: str, model: Path, corpus: Path, metrics: Path) -> None:
-    """Print the scores in the JSON file, sentences of each file of the corpus, what to do next."""
+def main(
+    dataset: str = typer.Argument(..., help="Name of the data set"),
+    model: Path = typer.Argument(..., help="Folder of the trained pipeline"),
+    corpus: Path = typer.Argument(..., help="Folder of the test part, some of which is shown"),
+    metrics: Path = typer.Argument(..., help="What `spacy evaluate` wrote of it"),
+) -> None:
+    """Print scores, sentences with their entities marked, and what to do next."""
     print_scores(dataset, srsly.read_json(metrics))
     nlp = spacy.load(model)
     msg.divider("Test sentences: [entity LABEL probability]")

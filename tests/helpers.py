@@ -12,6 +12,7 @@ from spacy_bilstm_crf import Potentials
 from spacy_bilstm_crf.tags import count_tags
 
 ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "configs" / "bilstm_crf.cfg"
 TRAIN_DATA = [
     ("Who is Shaka Khan?", {"entities": [(7, 17, "PERSON")]}),
     ("I like London and Berlin.", {"entities": [(7, 13, "LOC"), (18, 24, "LOC")]}),
@@ -29,6 +30,25 @@ SMALL_MODEL = {
         "include_static_vectors": False,
     },
 }
+
+# Options for `spacy train`: a model of the config that trains in seconds
+SMALL_TRAINING = [
+    "--components.ner.model.hidden_width=32",
+    "--components.ner.model.tok2vec.width=32",
+    "--training.dropout=0.1",
+    "--training.optimizer.learn_rate=0.01",
+    "--training.eval_frequency=10",
+    "--training.logger.progress_bar=null",
+]
+
+
+def char_embed(kind="CharCNNEmbed", **config):
+    return {"@architectures": f"spacy-bilstm-crf.{kind}.v1", **config}
+
+
+def char_embed_model(kind="CharCNNEmbed", **config):
+    """A small network on a layer that reads characters."""
+    return {**SMALL_MODEL, "tok2vec": char_embed(kind, **config)}
 
 
 def examples_for(nlp, data=TRAIN_DATA):

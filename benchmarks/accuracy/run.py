@@ -1,8 +1,8 @@
 """Train one row of the accuracy table with several seeds and write what came out.
 
-    python benchmarks/accuracy/run.py ROW [--seeds 0 1 2] [--jobs 2] [--vectors FOLDER]
+    python -m benchmarks.accuracy.run ROW [--seeds 0 1 2] [--jobs 2] [--vectors FOLDER]
         [--transformer NAME_OR_FOLDER]
-    python benchmarks/tables.py    (puts the results into the README)
+    python -m benchmarks.tables    (puts the results into the README)
 
 Each seed is a `spacy train` of its own with one thread; the model is the one that was best on
 the development part, and the test part is scored once, with it. Scores are exact-match micro F
@@ -17,23 +17,15 @@ settings, are kept and not trained again.
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from threading import Lock
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
-import spacy
-from spacy.training import Corpus
-
+from benchmarks.trainings import ROOT, Results, Run, config_path, scored, summary, train
 from spacy_bilstm_crf.cli.calibrate import calibrate
 
-ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -107,77 +99,19 @@ ROWS: Dict[str, Dict[str, Any]] = {
 }
 
 
-def config_path(row: Dict[str, Any], folder: Path) -> Path:
-    """A shipped config, or the stock `ner` as spaCy's own accuracy config has it."""
-    if row["config"] is not None:
-        return ROOT / "configs" / f"{row['config']}.cfg"
-    path = folder / "stock.cfg"
-    if not path.exists():
-        options = ["--pipeline", "ner", "--optimize", "accuracy", "--force"]
-        command = [sys.executable, "-m", "spacy", "init", "config", str(path), *options]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return path
-
-
-def train(
-    config: Path,
-    data: Path,
-    seed: int,
-    paths: Dict[str, str],
-    overrides: Dict[str, Any],
-    name: Path,
-) -> Path:
-    """Train one model, with one thread; its log goes to NAME.jsonl. Returns the best one."""
-    log = name.with_suffix(".jsonl")
-    settings = {
-        "paths.train": data / "train",
-        "paths.dev": data / "dev",
-        **{f"paths.{path}": value for path, value in paths.items()},
-        "system.seed": seed,
-        "training.logger.@loggers": "spacy.ConsoleLogger.v3",
-        "training.logger.progress_bar": "null",
-        "training.logger.output_file": log,
-        **overrides,
-    }
-    options = [
-        f"--{setting}={value if isinstance(value, (str, Path)) else json.dumps(value)}"
-        for setting, value in settings.items()
-    ]
-    command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(name)]
-    subprocess.run(
-        [*command, *options],
-        check=True,
-        stdout=name.with_suffix(".log").open("w"),
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    return name / "model-best"
-
-
-def scored(model: Path, data: Path, threshold: Optional[float]) -> Dict[str, float]:
-    """Precision, recall and F of a model on each part of the data, in percent.
-
-    threshold (Optional[float]): Takes the place of the threshold it was trained with.
-    """
-    nlp = spacy.load(model)
-    if threshold is not None:
-        nlp.get_pipe("ner").threshold = threshold
-    found = {}
-    for part in ("dev", "test"):
-        scores = nlp.evaluate(list(Corpus(data / part)(nlp)), batch_size=64)
-        for key in ("ents_p", "ents_r", "ents_f"):
-            found[f"{part}_{key[-1]}"] = 100 * scores[key]
-    return found
-
-
-def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path) -> Dict[str, Any]:
+def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path) -> Run:
     """Train and score one seed."""
-    data, name = ROOT / "corpus" / row["dataset"], folder / f"seed{seed}"
-    model = train(config_path(row, folder), data, seed, paths, row.get("overrides", {}), name)
+    data = ROOT / "corpus" / row["dataset"]
+    model, evaluations, _ = train(
+        config_path(row["config"], folder),
+        {"train": data / "train", "dev": data / "dev", **paths},
+        seed,
+        row.get("overrides", {}),
+        folder / f"seed{seed}",
+    )
     threshold = row.get("calibrated_threshold")
     if threshold is not None:
         calibrate(str(model), data / "dev", model)
-    log = name.with_suffix(".jsonl").read_text()
     curve = [
         {
             "step": entry["step"],
@@ -185,24 +119,15 @@ def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path
             "loss": entry["losses"]["ner"],
             "dev_f": 100 * entry["score"],
         }
-        for entry in map(json.loads, log.splitlines())
-        if entry.get("score") is not None
+        for entry in evaluations
     ]
     best = max(curve, key=lambda entry: entry["dev_f"])
     return {
         "seed": seed,
         "best_step": best["step"],
         "best_epoch": best["epoch"],
-        **scored(model, data, threshold),
+        **scored(model, data, threshold=threshold),
         "curve": curve,
-    }
-
-
-def summary(values: List[float]) -> Dict[str, float]:
-    """Mean and standard deviation of the sample."""
-    return {
-        "mean": statistics.mean(values),
-        "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
     }
 
 
@@ -217,7 +142,6 @@ def pretrained(name_or_folder: str) -> str:
 def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str]) -> None:
     """Train the seeds of a row that its JSON file does not have yet, adding each to it."""
     row = ROWS[name]
-    results = RESULTS / f"{name}.json"
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as temporary:
         folder = Path(temporary)
         settings = {
@@ -225,43 +149,25 @@ def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str]) -> No
             **row,
             "pretrained": {kind: pretrained(path) for kind, path in paths.items()},
             "versions": {package: version(package) for package in ("spacy", "thinc", "torch")},
-            "config_text": config_path(row, folder).read_text(),
+            "config_text": config_path(row["config"], folder).read_text(),
         }
-        runs = {run["seed"]: run for run in kept_runs(results, settings)}
-        writing = Lock()
+        results = Results(RESULTS / f"{name}.json", settings, ["seed"], f_of_parts)
+        if results.starts_over():
+            print(f"{results.path} is from other settings: starting over.")
 
         def add(seed: int) -> None:
-            run = run_seed(row, seed, paths, folder)
-            with writing:  # here, so that a seed that fails does not take the others with it
-                runs[seed] = run
-                write(results, settings, [runs[seed] for seed in sorted(runs)])
+            # Written here, so that a seed that fails does not take the others with it
+            result = results.add(run_seed(row, seed, paths, folder))
+            parts = ", ".join(f"{part} {result[f'{part}_f']}" for part in ("dev", "test"))
+            print(f"{name}: {len(result['runs'])} seeds, {parts}")
 
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(add, [seed for seed in seeds if seed not in runs]))
+            list(pool.map(add, [seed for seed in seeds if not results.has(seed)]))
 
 
-def kept_runs(results: Path, settings: Dict[str, Any]) -> List[Dict[str, Any]]:
-    """Runs that were made with these settings before."""
-    if not results.exists():
-        return []
-    found = json.loads(results.read_text())
-    if {key: found.get(key) for key in settings} == settings:
-        return found["runs"]
-    print(f"{results} is from other settings: starting over.")
-    return []
-
-
-def write(results: Path, settings: Dict[str, Any], runs: List[Dict[str, Any]]) -> None:
-    """Write the results of a row, as far as there are any."""
-    result = {
-        **settings,
-        "dev_f": summary([run["dev_f"] for run in runs]),
-        "test_f": summary([run["test_f"] for run in runs]),
-        "runs": runs,
-    }
-    results.parent.mkdir(exist_ok=True)
-    results.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"{settings['row']}: {len(runs)} seeds, dev {result['dev_f']}, test {result['test_f']}")
+def f_of_parts(runs: List[Run]) -> Dict[str, Any]:
+    """F of the development and the test part, over the seeds."""
+    return {key: summary([run[key] for run in runs]) for key in ("dev_f", "test_f")}
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
     pip install -r benchmarks/calibration/requirements.txt
     python -m spacy project run convert . --vars.dataset DATASET
-    python benchmarks/calibration/run.py DATASET [--seeds 0 1 2] [--without-beam]
+    python -m benchmarks.calibration.run DATASET [--seeds 0 1 2] [--without-beam]
         [--vectors FOLDER]
-    python benchmarks/tables.py    (puts the results into the README)
+    python -m benchmarks.tables    (puts the results into the README)
 
 DATASET is wnut17 or ncbi-disease. Models are trained on the training part; the development part
 is cut into two halves, and the calibration of each half is fitted on the other. Per method:
@@ -23,28 +23,22 @@ as JSON, and the diagram as PNG. Seeds that are there already are kept. `--witho
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-import matplotlib
 import numpy as np
 import spacy
+from matplotlib.figure import Figure
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.util import load_config
 
+from benchmarks.accuracy.run import ROWS
+from benchmarks.trainings import ROOT, Results, Run, config_path, summary, train
 from spacy_bilstm_crf.tags import tags_of_span
 from spacy_bilstm_crf.training.calibration import Calibration
-
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks" / "accuracy"))
-from run import ROWS, config_path, summary, train  # noqa: E402
-
-matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 N_BINS = 10
@@ -212,24 +206,24 @@ def run_seed(
 ) -> List[Dict[str, Any]]:
     """Train ours, and the beam if wanted, and measure them."""
     data = ROOT / "corpus" / dataset
+    paths = {"train": str(data / "train"), "dev": str(data / "dev"), **paths}
     row = ROWS[f"{dataset}-glove_char_cnn"]
     overrides = {k: v for k, v in row["overrides"].items() if "threshold" not in k}
-    ours = spacy.load(
-        train(config_path(row, folder), data, seed, paths, overrides, folder / "ours")
-    )
+    config = config_path(row["config"], folder)
+    ours = spacy.load(train(config, paths, seed, overrides, folder / "ours").model)
     results = of_ours(ours, list(Corpus(data / "dev")(ours)))
     if not with_beam:
         return results
-    stock_config = load_config(config_path({"config": None}, folder))
+    stock_config = load_config(config_path(None, folder))
     stock_config["components"]["ner"]["factory"] = "beam_ner"
     stock_config.to_disk(folder / "beam.cfg")
-    stock = spacy.load(train(folder / "beam.cfg", data, seed, paths, {}, folder / "beam"))
+    stock = spacy.load(train(folder / "beam.cfg", paths, seed, {}, folder / "beam").model)
     examples = list(Corpus(data / "dev")(stock))
     found = found_by_beam(stock, [example.predicted for example in examples])
     return [*results, measured("beam_ner", *(judged(part, examples) for part in found))]
 
 
-def by_method(runs: List[Dict[str, Any]]) -> List[List[Dict[str, Any]]]:
+def by_method(runs: List[Run]) -> List[List[Dict[str, Any]]]:
     """Of each method its results, one for each seed that has any."""
     found: Dict[str, List[Dict[str, Any]]] = {}
     for run in runs:
@@ -249,10 +243,15 @@ def means(results: List[Dict[str, Any]]) -> Dict[str, Any]:
     return {"method": results[0]["method"], "n_seeds": len(results), **numbers}
 
 
+def of_methods(runs: List[Run]) -> Dict[str, Any]:
+    """The figures of each method, over the seeds."""
+    return {"methods": [means(of_method) for of_method in by_method(runs)]}
+
+
 def draw(results: List[List[Dict[str, Any]]], path: Path) -> None:
     """The reliability diagram of the entities, every seed's bins as dots."""
-    width = 3 * len(results)
-    figure, axes = pyplot.subplots(1, len(results), figsize=(width, 3.2), sharey=True)
+    figure = Figure(figsize=(3 * len(results), 3.2))
+    axes = figure.subplots(1, len(results), sharey=True)
     for axis, of_method in zip(axes, results):
         axis.plot([0, 1], [0, 1], color="grey", linewidth=1)
         for result in of_method:
@@ -263,7 +262,6 @@ def draw(results: List[List[Dict[str, Any]]], path: Path) -> None:
     axes[0].set_ylabel("share that is right")
     figure.tight_layout()
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)
 
 
 def main() -> None:
@@ -276,21 +274,16 @@ def main() -> None:
     arguments = parser.parse_args()
     with_beam = not arguments.without_beam
     paths = {"vectors": arguments.vectors} if arguments.vectors else {}
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{arguments.dataset}.json"
-    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    settings = {"dataset": arguments.dataset}
+    results = Results(RESULTS / f"{arguments.dataset}.json", settings, ["seed"], of_methods)
     for seed in arguments.seeds:
-        if any(run["seed"] == seed for run in runs):
+        if results.has(seed):
             continue
         with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
             methods = run_seed(arguments.dataset, seed, paths, with_beam, Path(folder))
-        runs.append({"seed": seed, "methods": methods})
-        results = by_method(runs)
-        summaries = [means(of_method) for of_method in results]
-        result = {"dataset": arguments.dataset, "methods": summaries, "runs": runs}
-        path.write_text(json.dumps(result, indent=1) + "\n")
-        draw(results, path.with_suffix(".png"))
-        print(json.dumps(summaries, indent=1))
+        result = results.add({"seed": seed, "methods": methods})
+        draw(by_method(result["runs"]), results.path.with_suffix(".png"))
+        print(json.dumps(result["methods"], indent=1))
 
 
 if __name__ == "__main__":

@@ -10,29 +10,25 @@ benchmarks/data_size/results/SYSTEM.json as they come; those that are there are 
 """
 
 import argparse
-import json
-import os
 import random
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
 from pathlib import Path
-from threading import Lock
-from typing import Any, Callable, Dict, List, Optional, Union
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import spacy
 from spacy.tokens import DocBin
 from spacy.training import Corpus
 
-ROOT = Path(__file__).parent.parent.parent
+from benchmarks import trainings
+from benchmarks.trainings import ROOT, Results, Run, scored, spacy_command
+
 VECTORS = ROOT / "training" / "vectors" / "glove-6b-100d-20k"  # project run vectors
 RESULTS = Path(__file__).parent / "results"
 LANGUAGES = {"german-ler": "de"}
-CELL = ("dataset", "size", "seed")
-WRITING = Lock()
+CELL = ["dataset", "size", "seed"]
 DATASETS = ("four-domains", "wnut17", "ncbi-disease", "sec-filings", "german-ler")
 
 
@@ -55,8 +51,7 @@ def write_part(dataset: str, size: int, seed: int, out: Path) -> int:
 
 def stock_config(optimize: str, dataset: str, train: Path, out: Path) -> Dict[str, Any]:
     """The stock `ner` as spaCy's own efficiency or accuracy config has it."""
-    options = ["--pipeline", "ner", "--optimize", optimize]
-    spacy_command("init", "config", out, "--lang", LANGUAGES.get(dataset, "en"), *options)
+    trainings.stock_config(out, optimize, LANGUAGES.get(dataset, "en"))
     return {} if optimize == "efficiency" else {"paths.vectors": VECTORS}
 
 
@@ -73,12 +68,6 @@ def our_config(steps: Optional[int], dataset: str, train: Path, out: Path) -> Di
     }
 
 
-def spacy_command(*arguments: Union[str, Path]) -> None:
-    """Run a command of spaCy's command line."""
-    command = [sys.executable, "-m", "spacy", *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
 # Each writes a config and returns the overrides that go with it
 SYSTEMS: Dict[str, Callable[[str, Path, Path], Dict[str, Any]]] = {
     "ner": partial(stock_config, "efficiency"),
@@ -88,72 +77,28 @@ SYSTEMS: Dict[str, Callable[[str, Path, Path], Dict[str, Any]]] = {
 }
 
 
-def spacy_train(config: Path, settings: Dict[str, Any], out: Path) -> float:
-    """One training with one thread, its log in OUT.log; returns the seconds of processor time."""
-    options = [
-        f"--{setting}={value if isinstance(value, (str, Path)) else json.dumps(value)}"
-        for setting, value in settings.items()
-    ]
-    command = [sys.executable, "-m", "spacy", "train", str(config), "--output", str(out), *options]
-    process = subprocess.Popen(
-        command,
-        stdout=out.with_suffix(".log").open("w"),
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(out.with_suffix(".log").read_text()[-2000:])
-    return usage.ru_utime + usage.ru_stime
-
-
-def scored(model: Path, dataset: str) -> Dict[str, float]:
-    """Precision, recall and F of a model on dev and test, in percent."""
-    nlp = spacy.load(model)
-    found = {}
-    for part in ("dev", "test"):
-        corpus = Corpus(ROOT / "corpus" / dataset / part)
-        scores = nlp.evaluate(list(corpus(nlp)), batch_size=256)
-        for key in ("ents_p", "ents_r", "ents_f"):
-            found[f"{part}_{key[-1]}"] = 100 * scores[key]
-    return found
-
-
-def run(system: str, dataset: str, size: int, seed: int) -> Dict[str, Any]:
+def run(system: str, dataset: str, size: int, seed: int) -> Run:
     """Train and score one system on one part of one data set."""
     with tempfile.TemporaryDirectory(prefix=f"{system}-{dataset}-{size}-") as temporary:
         folder = Path(temporary)
-        n_sentences = write_part(dataset, size, seed, folder / "train.spacy")
-        config = folder / "config.cfg"
-        overrides = SYSTEMS[system](dataset, folder / "train.spacy", config)
-        settings = {
-            "paths.train": folder / "train.spacy",
-            "paths.dev": ROOT / "corpus" / dataset / "dev",
-            "system.seed": seed,
-            "training.logger.@loggers": "spacy.ConsoleLogger.v3",
-            "training.logger.progress_bar": "null",
-            "training.logger.output_file": folder / "log.jsonl",
-            **overrides,
-        }
-        seconds = spacy_train(config, settings, folder / "out")
-        log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-        scores = [entry for entry in log if entry.get("score") is not None]
+        part = folder / "train.spacy"
+        n_sentences = write_part(dataset, size, seed, part)
+        overrides = SYSTEMS[system](dataset, part, folder / "config.cfg")
+        data = ROOT / "corpus" / dataset
+        paths = {"train": part, "dev": data / "dev"}
+        model, evaluations, cpu_seconds = trainings.train(
+            folder / "config.cfg", paths, seed, overrides, folder / "out"
+        )
         return {
             "dataset": dataset,
             "size": size,
             "seed": seed,
             "sentences": n_sentences,
-            "cpu_seconds": round(seconds, 1),
-            "steps": scores[-1]["step"],
-            "best_step": max(scores, key=lambda entry: entry["score"])["step"],
-            **scored(folder / "out" / "model-best", dataset),
+            "cpu_seconds": round(cpu_seconds, 1),
+            "steps": evaluations[-1]["step"],
+            "best_step": max(evaluations, key=lambda entry: entry["score"])["step"],
+            **scored(model, data, batch_size=256),
         }
-
-
-def load(path: Path) -> List[Dict[str, Any]]:
-    """The runs that are there."""
-    return json.loads(path.read_text())["runs"] if path.exists() else []
 
 
 def main() -> None:
@@ -165,21 +110,18 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
-    path = RESULTS / f"{arguments.system}.json"
+    path, settings = RESULTS / f"{arguments.system}.json", {"system": arguments.system}
+    results = Results(path, settings, CELL)
 
-    def add(cell: Any) -> None:
+    def add(cell: Tuple[str, int, int]) -> None:
         done = run(arguments.system, *cell)
-        with WRITING:
-            runs = sorted([*load(path), done], key=lambda run: [run[key] for key in CELL])
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps({"system": arguments.system, "runs": runs}, indent=1) + "\n")
+        results.add(done)
         print(done, flush=True)
 
-    there = {tuple(run[key] for key in CELL) for run in load(path)}
     cells = [
         (dataset, size, seed)
         for size, seed, dataset in product(arguments.sizes, arguments.seeds, arguments.datasets)
-        if (dataset, size, seed) not in there and not (dataset == "four-domains" and size == 1000)
+        if not (dataset == "four-domains" and size == 1000) and not results.has(dataset, size, seed)
     ]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(add, cells))

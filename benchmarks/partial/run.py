@@ -1,8 +1,8 @@
 """Learn from data in which a share of the entities is not annotated, in several ways.
 
     python -m spacy project run convert . --vars.dataset ncbi-disease
-    python benchmarks/partial/run.py METHOD [--shares 20 50 80] [--seeds 0] [--vectors FOLDER]
-    python benchmarks/tables.py    (puts the results into the README)
+    python -m benchmarks.partial.run METHOD [--shares 20 50 80] [--seeds 0] [--vectors FOLDER]
+    python -m benchmarks.tables    (puts the results into the README)
 
 Each seed deletes other entities of the training part; development and test part stay whole. The
 methods: `outside`, the deleted ones count as no entities, which is what people do; `missing`,
@@ -12,10 +12,9 @@ entities that are left, and `entity_ratio` says how many to expect; `ner-missing
 """
 
 import argparse
-import json
 import random
-import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -23,9 +22,8 @@ import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.util import load_config
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks" / "accuracy"))
-from run import LIKELY, config_path, scored, steps, summary, train  # noqa: E402
+from benchmarks.accuracy.run import LIKELY, steps
+from benchmarks.trainings import ROOT, Results, Run, config_path, scored, summary, train
 
 RESULTS = Path(__file__).parent / "results"
 DATASET = "ncbi-disease"
@@ -60,9 +58,7 @@ def entity_rate(docs: List[Doc]) -> float:
     return sum(len(ent) for doc in docs for ent in doc.ents) / sum(map(len, docs))
 
 
-def run(
-    method: str, percent: int, seed: int, paths: Dict[str, str], folder: Path
-) -> Dict[str, Any]:
+def run(method: str, percent: int, seed: int, paths: Dict[str, str], folder: Path) -> Run:
     """Train and score one model."""
     data, part = ROOT / "corpus" / DATASET, folder / f"{percent}-{seed}"
     docs = docs_of(data / "train")
@@ -72,15 +68,25 @@ def run(
     for name in ("dev", "test"):
         (part / name).symlink_to((data / name).resolve())
     is_stock = method == "ner-missing"
-    config = load_config(config_path({"config": None if is_stock else "glove_char_cnn"}, folder))
+    config = load_config(config_path(None if is_stock else "glove_char_cnn", folder))
     if method == "rate":
         # What is to be expected is known from the development part
         rate = {"rate": entity_rate(docs_of(data / "dev")), "margin": 0.01, "weight": 10.0}
         config["components"]["ner"]["entity_ratio"] = rate
     config.to_disk(part / "config.cfg")
     overrides = {} if is_stock else OVERRIDES
-    model = train(part / "config.cfg", part, seed, paths, overrides, part / "training")
-    return {"percent": percent, "seed": seed, **scored(model, part)}
+    paths = {"train": str(part / "train"), "dev": str(part / "dev"), **paths}
+    trained = train(part / "config.cfg", paths, seed, overrides, part / "training")
+    return {"percent": percent, "seed": seed, **scored(trained.model, part)}
+
+
+def f_by_share(runs: List[Run]) -> Dict[str, Any]:
+    """F of the test part by share, over the seeds."""
+    by_share = {
+        str(share): summary([run["test_f"] for run in runs if run["percent"] == share])
+        for share in sorted({run["percent"] for run in runs})
+    }
+    return {"test_f": by_share}
 
 
 def main() -> None:
@@ -92,23 +98,15 @@ def main() -> None:
     parser.add_argument("--vectors")
     arguments = parser.parse_args()
     paths = {"vectors": arguments.vectors} if arguments.vectors else {}
-    RESULTS.mkdir(exist_ok=True)
+    settings = {"method": arguments.method, "dataset": DATASET}
     path = RESULTS / f"{arguments.method}.json"
-    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    results = Results(path, settings, ["seed", "percent"], f_by_share)
     with tempfile.TemporaryDirectory(prefix=f"partial-{arguments.method}-") as temporary:
-        for seed in arguments.seeds:
-            for percent in arguments.shares:
-                if any((r["percent"], r["seed"]) == (percent, seed) for r in runs):
-                    continue
-                runs.append(run(arguments.method, percent, seed, paths, Path(temporary)))
-                shares = sorted({r["percent"] for r in runs})
-                test_f = {
-                    str(share): summary([r["test_f"] for r in runs if r["percent"] == share])
-                    for share in shares
-                }
-                result = {"method": arguments.method, "dataset": DATASET, "test_f": test_f}
-                path.write_text(json.dumps({**result, "runs": runs}, indent=1) + "\n")
-                print(runs[-1])
+        for seed, percent in product(arguments.seeds, arguments.shares):
+            if not results.has(seed, percent):
+                done = run(arguments.method, percent, seed, paths, Path(temporary))
+                results.add(done)
+                print(done)
 
 
 if __name__ == "__main__":

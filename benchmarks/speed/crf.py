@@ -1,7 +1,7 @@
 """The CRF against pytorch-crf and torch-struct: loss with gradient, Viterbi, marginals.
 
     pip install -r benchmarks/speed/requirements.txt
-    python benchmarks/speed/crf.py [--device cpu]
+    python -m benchmarks.speed.crf [--device cpu]
 
 All run in one process, in turns, with one thread. Sequences are from half as long as the longest
 to as long; scores are random; tags are BILUO tags, whose legality only ours knows. A peer that
@@ -14,8 +14,8 @@ from typing import Any, Callable, Dict, NamedTuple
 import torch
 import torch_struct
 import torchcrf
-from timing import compared, in_turns, machine, write
 
+from benchmarks.speed.timing import compared, in_turns, machine, write
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import legality
 

@@ -1,6 +1,6 @@
 """Flair's SequenceTagger, at work for `tagger.py`: see `worker.py`.
 
-    python flair_worker.py TRAIN DEV WORDS WORD_WIDTH HIDDEN FINE_TUNE DEVICE
+    python -m benchmarks.speed.flair_worker TRAIN DEV WORDS WORD_WIDTH HIDDEN FINE_TUNE DEVICE
 
 TRAIN and DEV are folders of CoNLL columns, the word first and the tag last. WORDS is a file of
 the words that have a vector, a line each. The vectors start at random, which costs no less than
@@ -17,7 +17,8 @@ import torch
 from flair.data import Dictionary, Sentence
 from flair.embeddings import CharacterEmbeddings, StackedEmbeddings, WordEmbeddings
 from flair.models import SequenceTagger
-from worker import DEV_SENTENCES, TRAIN_SENTENCES, serve
+
+from benchmarks.speed.worker import DEV_SENTENCES, TRAIN_SENTENCES, serve
 
 BATCH = 32  # Flair's own default, in training as in prediction
 

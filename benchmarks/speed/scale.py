@@ -1,6 +1,6 @@
 """Time and memory of prediction against the length of a doc, the batch, the number of labels.
 
-    python benchmarks/speed/scale.py
+    python -m benchmarks.speed.scale
 
 Each case has a process of its own, with one thread. Words are drawn from 20,000 by Zipf's law and
 have random vectors; the network has the sizes of configs/glove_char_cnn.cfg and random weights, so
@@ -24,9 +24,10 @@ import torch
 from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.util import load_config
-from timing import machine, write
 
-ROOT = Path(__file__).parent.parent.parent
+from benchmarks.speed.timing import machine, write
+from benchmarks.trainings import ROOT
+
 N_WORDS = 20_000
 DOC_LENGTHS = [1_000, 10_000, 100_000, 1_000_000]
 BATCHES = [1, 32, 256, 2048]  # docs of 25 tokens
@@ -40,9 +41,10 @@ def pipeline(n_labels: int) -> spacy.Language:
     nlp = spacy.blank("en")
     rng = np.random.default_rng(0)
     words = [f"word{i}" for i in range(N_WORDS)]
-    nlp.vocab.reset_vectors(shape=(N_WORDS, 100))
+    vocab: Any = nlp.vocab  # whose stubs take less than it does
+    vocab.reset_vectors(shape=(N_WORDS, 100))
     for word in words:
-        nlp.vocab.set_vector(word, rng.normal(size=100).astype("float32"))
+        vocab.set_vector(word, rng.normal(size=100).astype("float32"))
     model = config["components"]["ner"]["model"]
     ner: Any = nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": model})
     for i in range(n_labels):
@@ -94,12 +96,12 @@ def measure(n_labels: int, lengths: List[int]) -> Dict[str, float]:
 
 def case(n_labels: int, lengths: List[int]) -> Dict[str, Any]:
     """Medians over processes."""
-    command = [sys.executable, __file__, json.dumps([n_labels, lengths])]
+    command = [sys.executable, "-m", "benchmarks.speed.scale", json.dumps([n_labels, lengths])]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     found = []
     for _ in range(ROUNDS):
         printed = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+            command, check=True, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
         ).stdout
         found.append(json.loads(printed.splitlines()[-1]))
     median = {key: statistics.median(each[key] for each in found) for key in found[0]}

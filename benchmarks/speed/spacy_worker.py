@@ -1,6 +1,6 @@
 """Ours or spaCy's own entity recogniser, at work for `tagger.py`: see `worker.py`.
 
-python spacy_worker.py CONFIG TRAIN DEV VECTORS DEVICE
+python -m benchmarks.speed.spacy_worker CONFIG TRAIN DEV VECTORS DEVICE
 """
 
 import itertools
@@ -16,7 +16,8 @@ from spacy.tokens import Doc
 from spacy.training import Corpus, Example
 from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
-from worker import DEV_SENTENCES, TRAIN_SENTENCES, serve
+
+from benchmarks.speed.worker import DEV_SENTENCES, TRAIN_SENTENCES, serve
 
 WARM_UP_BATCHES = 30
 

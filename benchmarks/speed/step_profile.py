@@ -1,26 +1,27 @@
 """Where the time of a training step and of a prediction goes, as a table.
 
-    python benchmarks/speed/step_profile.py --vectors FOLDER [--dataset ncbi-disease]
+    python -m benchmarks.speed.step_profile --vectors FOLDER [--dataset ncbi-disease]
 
 One thread. Every part's time is its own: what a part calls that is listed too counts there alone.
 """
 
 import argparse
+import sys
 import time
-from collections import Counter
-from pathlib import Path
-from typing import Any, Callable, Dict, List
+from collections import defaultdict
+from typing import Any, Callable, DefaultDict, Dict, List
 
 import torch
-from spacy_worker import Tagger
 from thinc.api import Model
-from timing import machine, spread, write
 
-from spacy_bilstm_crf import tags
-from spacy_bilstm_crf.pipeline import ner as component
-from spacy_bilstm_crf.training import losses
+from benchmarks.speed.spacy_worker import Tagger
+from benchmarks.speed.timing import machine, spread, write
+from benchmarks.trainings import ROOT
+from spacy_bilstm_crf.constraints import allowed_by_doc, allowed_by_gold
+from spacy_bilstm_crf.decoding.decode import decode
+from spacy_bilstm_crf.tags import spans_of_tags
+from spacy_bilstm_crf.training.losses import negative_log_likelihood
 
-ROOT = Path(__file__).parent.parent.parent
 ROUNDS = 7
 PREDICTED = 256  # documents
 REST = "spaCy: examples, documents, the rest"
@@ -30,7 +31,7 @@ class Watch:
     """Adds up the time that is spent in functions, each part's own."""
 
     def __init__(self) -> None:
-        self.seconds: Counter = Counter()
+        self.seconds: DefaultDict[str, float] = defaultdict(float)
         self.running: List[str] = []
         self.since = time.perf_counter()
 
@@ -56,8 +57,16 @@ class Watch:
         return call
 
     def watch(self, owner: Any, name: str, part: str) -> None:
-        """Count the time of an object's or module's function from now on."""
+        """Count the time of an object's function from now on."""
         setattr(owner, name, self.timed(part, getattr(owner, name)))
+
+    def watch_function(self, function: Callable, part: str) -> None:
+        """Count the time of a function of the package from now on, wherever it is imported."""
+        timed, name = self.timed(part, function), function.__name__
+        ours = [sys.modules[each] for each in sys.modules if each.startswith("spacy_bilstm_crf")]
+        for module in ours:
+            if getattr(module, name, None) is function:
+                setattr(module, name, timed)
 
     def watch_layer(self, layer: Model, part: str) -> None:
         """Count the time of a layer's forward pass, backward pass and update."""
@@ -94,10 +103,10 @@ def main() -> None:
     ner: Any = tagger.nlp.get_pipe("ner")
 
     watch = Watch()
-    watch.watch(losses, "negative_log_likelihood", "CRF")
-    watch.watch(component, "decode", "CRF")
-    for name in ("allowed_by_doc", "allowed_by_gold", "spans_of_tags"):
-        watch.watch(tags, name, "entities <-> tags")
+    watch.watch_function(negative_log_likelihood, "CRF")
+    watch.watch_function(decode, "CRF")
+    for conversion in (allowed_by_doc, allowed_by_gold, spans_of_tags):
+        watch.watch_function(conversion, "entities <-> tags")
     watch.watch(ner, "set_annotations", "entities <-> tags")
     watch.watch_layer(ner.model.get_ref("tok2vec"), "word and character embedding")
     watch.watch_layer(ner.model.get_ref("output_layer"), "BiLSTM")

@@ -1,7 +1,7 @@
 """Words a second, in training and prediction: ours, spaCy's own `ner`, Flair's SequenceTagger.
 
     python -m spacy project run convert . --vars.dataset ncbi-disease
-    python benchmarks/speed/tagger.py --vectors FOLDER [--flair PYTHON] [--device cpu]
+    python -m benchmarks.speed.tagger --vectors FOLDER [--flair PYTHON] [--device cpu]
         [--dataset ncbi-disease]
 
 `--vectors` is a folder that `spacy init vectors` made. `--flair` is the Python of an environment
@@ -24,25 +24,26 @@ from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import spacy
-from timing import machine, spread, write
-from worker import ANSWER
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+from benchmarks.speed.timing import machine, spread, write
+from benchmarks.speed.worker import ANSWER
+from benchmarks.trainings import ROOT, stock_config
+
 ROUNDS = 5
 HIDDEN = 200  # units of configs/glove_char_cnn.cfg
 
 
 class Worker:
-    """A tagger in another process."""
+    """A tagger in another process: a module of this folder, by the Python that it needs."""
 
-    def __init__(self, *command: Any):
+    def __init__(self, python: Path, module: str, *arguments: Any):
+        self.module = module
         self.process = subprocess.Popen(
-            list(map(str, command)),
+            [str(python), "-m", f"benchmarks.speed.{module}", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=HERE,
+            cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
         )
         self.about = self.answer()
@@ -52,7 +53,7 @@ class Worker:
         for line in self.process.stdout or ():
             if line.startswith(ANSWER):
                 return json.loads(line[len(ANSWER) :])
-        raise RuntimeError(f"{self.process.args} ended: see what it printed above.")
+        raise RuntimeError(f"{self.module} ended: see what it printed above.")
 
     def words_a_second(self, command: str) -> float:
         """Let it do something once."""
@@ -60,15 +61,6 @@ class Worker:
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
         return self.about["words"]["train" if command == "train" else "predict"] / self.answer()
-
-
-def stock_config(folder: Path, optimize: str) -> Path:
-    """spaCy's own `ner`, as `spacy init config` writes it."""
-    path = folder / f"{optimize}.cfg"
-    options = ["--pipeline", "ner", "--optimize", optimize, "--force"]
-    command = [sys.executable, "-m", "spacy", "init", "config", str(path), *options]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return path
 
 
 def words_of_vectors(vectors: str, folder: Path) -> Tuple[Path, int]:
@@ -92,13 +84,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         configs = {
             "ours, glove_char_cnn": ROOT / "configs" / "glove_char_cnn.cfg",
-            "ner, accuracy": stock_config(Path(temporary), "accuracy"),
-            "ner, efficiency": stock_config(Path(temporary), "efficiency"),
+            "ner, accuracy": stock_config(Path(temporary) / "accuracy.cfg", "accuracy"),
+            "ner, efficiency": stock_config(Path(temporary) / "efficiency.cfg", "efficiency"),
         }
         data = [corpus / "train", corpus / "dev", Path(arguments.vectors).resolve()]
-        worker = HERE / "spacy_worker.py"
         workers = {
-            name: Worker(sys.executable, worker, config, *data, arguments.device)
+            name: Worker(Path(sys.executable), "spacy_worker", config, *data, arguments.device)
             for name, config in configs.items()
         }
         if arguments.flair:
@@ -107,7 +98,7 @@ def main() -> None:
             for name, fine_tune in (("flair", 1), ("flair, frozen vectors", 0)):
                 sizes = [words, width, HIDDEN, fine_tune, arguments.device]
                 flair = Path(arguments.flair).absolute()
-                workers[name] = Worker(flair, HERE / "flair_worker.py", *columns, *sizes)
+                workers[name] = Worker(flair, "flair_worker", *columns, *sizes)
         ours = next(iter(workers))
         rows: List[Dict[str, Any]] = []
         for what in ("predict", "pipe", "train"):

@@ -10,9 +10,6 @@ import pytest
 import spacy
 
 from tests.helpers import spacy_command
-from tests.pipeline.test_spacy_commands import corpus, model, paths
-
-__all__ = ["corpus", "model", "paths"]  # fixtures
 
 
 def calibrate(*arguments, exit_codes=(0,)):

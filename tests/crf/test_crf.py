@@ -11,61 +11,9 @@ from hypothesis import strategies as st
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.crf.log_space import log_space_forward_backward
 from spacy_bilstm_crf.crf.messages import MOST_STEPS, SCALE_EVERY
-from tests.oracle import Oracle
+from tests.crf.problems import Problem
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
-
-
-class Problem:
-    """A random batch, with masks that leave every sequence at least one tagging."""
-
-    def __init__(self, seed, lengths, n_tags, *, dtype=torch.float64, scale=2.0, density=0.7):
-        rng = np.random.default_rng(seed)
-        n_rows, n_steps = len(lengths), max(lengths)
-
-        def scores(*shape):
-            return torch.tensor(rng.normal(0, scale, shape), dtype=dtype)
-
-        self.scores = crf.Scores(
-            scores(n_rows, n_steps, n_tags), scores(n_tags, n_tags), scores(n_tags), scores(n_tags)
-        )
-        self.lengths = torch.tensor(lengths)
-        # A witness that stays legal, allowed and gold in each row
-        witness = rng.integers(0, n_tags, (n_rows, n_steps))
-        legal = [rng.random(shape) < density for shape in ((n_tags, n_tags), n_tags, n_tags)]
-        self.allowed = torch.tensor(rng.random((n_rows, n_steps, n_tags)) < density)
-        self.gold = torch.tensor(rng.random((n_rows, n_steps, n_tags)) < 0.5)
-        for row, length in enumerate(lengths):
-            path = witness[row, :length]
-            legal[0][path[:-1], path[1:]] = True
-            legal[1][path[0]] = True
-            legal[2][path[-1]] = True
-            for mask in (self.allowed, self.gold):
-                mask[row, range(length), path] = True
-        self.legal = crf.Legality(*(torch.tensor(part) for part in legal))
-
-    @property
-    def chain(self):
-        return crf.LinearChain(self.scores, self.lengths, self.legal, self.allowed)
-
-    def oracle(self, row, *masks, scores=None):
-        scores = scores or self.scores
-        n = int(self.lengths[row])
-        allowed = self.allowed[row]
-        for mask in masks:
-            allowed = allowed & mask
-        return Oracle(
-            scores.emissions[row, :n].double().tolist(),
-            *(part.double().tolist() for part in scores[1:]),
-            *(part.tolist() for part in self.legal),
-            allowed[:n].tolist(),
-        )
-
-    def posterior(self):
-        return crf.forward_backward(self.chain)
-
-    def nll(self, **wrong):
-        return crf.negative_log_likelihood(self.chain, self.gold, **wrong)
 
 
 def assert_close(actual, expected, dtype=torch.float64):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf import crf
-from tests.crf.test_crf import Problem
+from tests.crf.problems import Problem
 
 
 @settings(max_examples=60, deadline=None)

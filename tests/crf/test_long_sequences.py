@@ -5,7 +5,7 @@ import torch
 
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.crf import long_sequences
-from tests.decoding.test_entities import Batch
+from tests.crf.problems import Batch
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 import itertools
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,55 +12,9 @@ from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.decoding.entities import Entity, best_entities, likely_entities, probabilities
 from spacy_bilstm_crf.tags import count_tags, spans_of_tags, tags_of_spans
-from tests.oracle import Oracle
+from tests.crf.problems import Batch
 
-LABELS = ["A", "B"]
 CPU = torch.device("cpu")
-
-
-class Batch:
-    """Random scores of BILUO tags, with masks that leave at least the outside tag."""
-
-    def __init__(self, seed, lengths, n_labels, scale):
-        rng = np.random.default_rng(seed)
-        n_tags = count_tags(n_labels)
-
-        def scores(*shape):
-            return torch.tensor(rng.normal(0, scale, shape), dtype=torch.float32)
-
-        self.lengths = lengths
-        self.scores = crf.Scores(
-            scores(len(lengths), max(lengths), n_tags),
-            scores(n_tags, n_tags),
-            scores(n_tags),
-            scores(n_tags),
-        )
-        self.allowed = torch.tensor(rng.random(self.scores.emissions.shape) < 0.8)
-        self.allowed[..., 0] = True
-        self.legal = legality(n_tags, CPU)
-
-    @property
-    def chain(self):
-        lengths = torch.tensor(self.lengths)
-        return crf.LinearChain(self.scores, lengths, self.legal, self.allowed)
-
-    def posterior(self):
-        return crf.forward_backward(self.chain)
-
-    def probabilities(self, row):
-        """Of each entity that some tagging has, by enumeration of the taggings."""
-        n = self.lengths[row]
-        oracle = Oracle(
-            self.scores.emissions[row, :n].double().tolist(),
-            *(part.double().tolist() for part in self.scores[1:]),
-            *(part.tolist() for part in self.legal),
-            self.allowed[row, :n].tolist(),
-        )
-        found = {}
-        for path, p in oracle.probabilities.items():
-            for span in spans_of_tags(np.array(path)):
-                found.setdefault(span, []).append(p)
-        return {span: math.fsum(parts) for span, parts in found.items()}
 
 
 batches = st.builds(

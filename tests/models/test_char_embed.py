@@ -13,24 +13,20 @@ from spacy import registry
 from spacy.tokens import Doc
 
 from spacy_bilstm_crf.models.word_features import WordCounts, characters_of, words_of_docs
-from tests.helpers import ROOT, entities, examples_for, train, trained_nlp, weights
+from tests.helpers import (
+    ROOT,
+    char_embed,
+    char_embed_model,
+    entities,
+    examples_for,
+    train,
+    trained_nlp,
+    weights,
+)
 
 KINDS = ["CharCNNEmbed", "CharBiLSTMEmbed"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 VECTORS = {"london": [1.0, 0.0, 2.0], "paris": [0.0, 1.0, 2.0], "0000": [3.0, 3.0, 3.0]}
-
-
-def tok2vec(kind="CharCNNEmbed", **config):
-    return {"@architectures": f"spacy-bilstm-crf.{kind}.v1", **config}
-
-
-def model_config(kind="CharCNNEmbed", **config):
-    layer = tok2vec(kind, **config)
-    return {
-        "@architectures": "spacy-bilstm-crf.BiLSTMCRF.v1",
-        "hidden_width": 32,
-        "tok2vec": layer,
-    }
 
 
 def nlp_with_vectors(**config):
@@ -38,7 +34,7 @@ def nlp_with_vectors(**config):
     nlp.vocab.vectors.resize((len(VECTORS), 3))
     for word, vector in VECTORS.items():
         nlp.vocab.set_vector(word, np.array(vector, dtype="float32"))
-    ner = nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": model_config(**config)})
+    ner = nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": char_embed_model(**config)})
     for label in ("PERSON", "LOC"):
         ner.add_label(label)
     nlp.initialize()
@@ -56,7 +52,7 @@ def network_of(nlp):
 
 @each_kind
 def test_learns_and_comes_back_from_disk(kind, tmp_path):
-    nlp = trained_nlp(model=model_config(kind, attrs=["SHAPE", "SUFFIX"]))
+    nlp = trained_nlp(model=char_embed_model(kind, attrs=["SHAPE", "SUFFIX"]))
     assert entities(nlp("I like London.")) == [("London", "LOC")]
     nlp.to_disk(tmp_path)
     nlp2 = spacy.load(tmp_path)
@@ -72,7 +68,7 @@ def test_learns_and_comes_back_from_disk(kind, tmp_path):
 
 @each_kind
 def test_a_doc_does_not_depend_on_its_batch(kind):
-    nlp = trained_nlp(model=model_config(kind))
+    nlp = trained_nlp(model=char_embed_model(kind))
     ner = nlp.get_pipe("ner")
     texts = ["I like London.", "", "Supercalifragilisticexpialidocious", "Who is Shaka Khan?"]
     docs = [nlp.make_doc(text) for text in texts]
@@ -174,7 +170,7 @@ def test_the_model_folder_holds_no_copy_of_the_vectors(tmp_path):
     nlp.vocab.vectors.resize((20_000, 50))
     for i in range(20_000):
         nlp.vocab.set_vector(f"w{i}", np.ones(50, dtype="float32"))
-    ner = nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": model_config()})
+    ner = nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": char_embed_model()})
     ner.add_label("LOC")
     nlp.initialize()
     train(nlp, examples_for(nlp, [("w1 w2", {"entities": []})]), steps=2)
@@ -197,7 +193,7 @@ def test_missing_vectors_are_explained(tmp_path):
 def test_any_unicode_works(words):
     words = [word for word in words if word.strip()] or ["x"]
     for kind in KINDS:
-        layer = registry.resolve({"layer": tok2vec(kind, attrs=["SHAPE"])})["layer"]
+        layer = registry.resolve({"layer": char_embed(kind, attrs=["SHAPE"])})["layer"]
         doc = Doc(spacy.blank("en").vocab, words=words)
         layer.initialize(X=[doc])
         for is_train in (False, True):
@@ -216,9 +212,9 @@ def test_long_words_lose_their_middle():
 @each_kind
 def test_in_other_components(kind):
     nlp = spacy.blank("en")
-    nlp.add_pipe("tok2vec", config={"model": tok2vec(kind, width=20)})
+    nlp.add_pipe("tok2vec", config={"model": char_embed(kind, width=20)})
     listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 20}
-    nlp.add_pipe("tagger", config={"model": {"tok2vec": tok2vec(kind)}}).add_label("X")
+    nlp.add_pipe("tagger", config={"model": {"tok2vec": char_embed(kind)}}).add_label("X")
     width = 20 + 50 + 16
     listener["width"] = width
     model = {"@architectures": "spacy-bilstm-crf.BiLSTMCRF.v1", "tok2vec": listener}
@@ -239,11 +235,11 @@ def test_in_other_components(kind):
 )
 def test_bad_settings(kind, setting, message):
     with pytest.raises(ValueError, match=message):
-        registry.resolve({"layer": tok2vec(kind, **setting)})
+        registry.resolve({"layer": char_embed(kind, **setting)})
 
 
 def test_before_initialization():
-    layer = registry.resolve({"layer": tok2vec()})["layer"]
+    layer = registry.resolve({"layer": char_embed()})["layer"]
     layer.from_bytes(layer.to_bytes())
     with pytest.raises(ValueError, match="not initialized"):
         layer.predict([spacy.blank("en")("London")])

@@ -7,8 +7,7 @@ from spacy.lookups import Lookups
 from spacy.tokens import Doc
 
 from spacy_bilstm_crf.models.token_attributes import LEXICAL, casing_of, n_rows, rows_of_tokens
-from tests.helpers import entities, examples_for, train
-from tests.models.test_char_embed import model_config
+from tests.helpers import char_embed_model, entities, examples_for, train
 
 PROBABILITIES = {"london": -14.2, "London": -9.6, "LONDON": -13.1, "the": -3.5, "London.": -90.0}
 CLUSTERS = {"London": 678, "Paris": 678, "the": 11, "rare": 0}
@@ -24,7 +23,7 @@ def lookups(**tables):
 def nlp_with_lookups(attrs, **tables):
     nlp = spacy.blank("en")
     nlp.vocab.lookups = lookups(**tables)
-    nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": model_config(attrs=attrs)})
+    nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": char_embed_model(attrs=attrs)})
     return nlp
 
 

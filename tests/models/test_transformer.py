@@ -7,8 +7,7 @@ import pytest
 import spacy
 import torch
 
-from tests.helpers import TRAIN_DATA, entities, examples_for, spacy_command, weights
-from tests.pipeline.test_spacy_commands import CONFIG, corpus, paths  # noqa: F401 (fixtures)
+from tests.helpers import CONFIG, TRAIN_DATA, entities, examples_for, spacy_command, weights
 
 pytest.importorskip("spacy_transformers", reason="needs the [transformers] extra")
 from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -31,7 +30,7 @@ def tiny_bert(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def model(tiny_bert, paths, tmp_path_factory):  # noqa: F811
+def model(tiny_bert, paths, tmp_path_factory):
     output = tmp_path_factory.mktemp("training")
     small = [
         "--components.ner.model.hidden_width=32",
@@ -41,7 +40,7 @@ def model(tiny_bert, paths, tmp_path_factory):  # noqa: F811
         "--training.max_steps=60",
         "--training.logger.progress_bar=null",
     ]
-    config = CONFIG.parent / "transformer.cfg"
+    config = CONFIG.with_name("transformer.cfg")
     arguments = [*paths, f"--paths.transformer={tiny_bert}", *small]
     spacy_command("train", config, "--output", output, *arguments)
     return output / "model-best"

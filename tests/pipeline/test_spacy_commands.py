@@ -13,39 +13,9 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 
-from tests.helpers import ROOT, entities, examples_for, spacy_command, weights
+from tests.helpers import CONFIG, ROOT, SMALL_TRAINING, entities, spacy_command, weights
 
 README = (ROOT / "README.md").read_text(encoding="utf8")
-CONFIG = ROOT / "configs" / "bilstm_crf.cfg"
-# A model that trains in seconds
-SMALL = [
-    "--components.ner.model.hidden_width=32",
-    "--components.ner.model.tok2vec.width=32",
-    "--training.dropout=0.1",
-    "--training.optimizer.learn_rate=0.01",
-    "--training.eval_frequency=10",
-    "--training.logger.progress_bar=null",
-]
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    path = tmp_path_factory.mktemp("corpus") / "train.spacy"
-    examples = examples_for(spacy.blank("en"))
-    DocBin(docs=[eg.reference for eg in examples] * 4).to_disk(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def paths(corpus):
-    return [f"--paths.train={corpus}", f"--paths.dev={corpus}"]
-
-
-@pytest.fixture(scope="module")
-def model(paths, tmp_path_factory):
-    output = tmp_path_factory.mktemp("training")
-    spacy_command("train", CONFIG, "--output", output, *paths, *SMALL, "--training.max_steps=60")
-    return output / "model-best"
 
 
 @pytest.mark.parametrize("config", sorted(CONFIG.parent.glob("*.cfg")), ids=lambda path: path.stem)
@@ -78,7 +48,7 @@ def test_find_threshold(model, corpus):
 
 def test_training_twice_gives_the_same_model(paths, tmp_path):
     for name in ("one", "two"):
-        arguments = [*paths, *SMALL, "--training.max_steps=12"]
+        arguments = [*paths, *SMALL_TRAINING, "--training.max_steps=12"]
         spacy_command("train", CONFIG, "--output", tmp_path / name, *arguments)
     one, two = (spacy.load(tmp_path / name / "model-last") for name in ("one", "two"))
     assert (weights(one.get_pipe("ner")) == weights(two.get_pipe("ner"))).all()
@@ -89,7 +59,7 @@ def test_resuming_from_a_trained_pipeline(model, paths, tmp_path):
     loaded = spacy.util.load_config(CONFIG)
     loaded["components"]["ner"] = {"source": str(model)}
     loaded.to_disk(config)
-    keep = [argument for argument in SMALL if "components" not in argument]
+    keep = [argument for argument in SMALL_TRAINING if "components" not in argument]
     spacy_command("train", config, "--output", tmp_path, *paths, *keep, "--training.max_steps=5")
     assert json.loads((tmp_path / "model-last/meta.json").read_text())["labels"]["ner"]
 
@@ -197,12 +167,14 @@ def test_pretraining_finds_the_tok2vec(paths, tmp_path):
     weights = sorted((tmp_path / "weights").glob("model*.bin"))
     assert weights
     arguments = [f"--paths.init_tok2vec={weights[0]}", "--training.max_steps=5"]
-    spacy_command("train", config, "--output", tmp_path / "out", *paths, *SMALL[2:], *arguments)
+    spacy_command(
+        "train", config, "--output", tmp_path / "out", *paths, *SMALL_TRAINING[2:], *arguments
+    )
 
 
 @pytest.mark.slow
 def test_an_interrupted_run_leaves_a_model_that_loads(paths, tmp_path):
-    arguments = [*paths, *SMALL, "--training.max_steps=100000", "--training.patience=0"]
+    arguments = [*paths, *SMALL_TRAINING, "--training.max_steps=100000", "--training.patience=0"]
     # Models are written before the first step and not again: no interrupt comes in between
     arguments += ["--training.eval_frequency=100000"]
     command = [sys.executable, "-m", "spacy", "train", CONFIG, "--output", tmp_path, *arguments]

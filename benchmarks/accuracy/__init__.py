@@ -1,0 +1,1 @@
+"""Scores of whole data sets, beside those of spaCy's own recogniser."""

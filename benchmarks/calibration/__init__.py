@@ -1,0 +1,1 @@
+"""How well probabilities of entities hold."""

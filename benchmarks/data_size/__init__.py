@@ -1,0 +1,1 @@
+"""Scores by the amount of training data."""

@@ -1,0 +1,1 @@
+"""Scores of training on data in which entities are not annotated."""

@@ -1,0 +1,1 @@
+"""Time and memory, beside those of other libraries."""
