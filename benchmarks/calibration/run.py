@@ -121,10 +121,7 @@ def found_by_ours(nlp: Language, docs: List[Doc]) -> Tuple[List[Found], List[Fou
 
 
 def emission_scores(nlp: Language, docs: List[Doc], found: List[Found]) -> List[Found]:
-    """The same entities, with their tags' mean probability in a softmax over emissions.
-
-    That is how Flair scores the entities of its CRF.
-    """
+    """The same entities, with their tags' mean probability in a softmax over emissions."""
     ner: Any = nlp.get_pipe("ner")
     scored = []
     for emissions, spans in zip(ner.emissions(docs), found):

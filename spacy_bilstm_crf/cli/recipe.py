@@ -83,7 +83,8 @@ TRAINING: Dict[str, Any] = {
         "output_file": None,
     },
 }
-# Devlin et al. (2019), appendix A.3, has such step sizes; the layers above take larger ones
+# Devlin et al. (2019) fine-tune with 2e-5 to 5e-5 (appendix A.3) and pre-train with 1e-4; the
+# layers above take larger steps
 TRANSFORMER_TRAINING: Dict[str, Any] = {
     **TRAINING,
     "nlp.batch_size": 128,

@@ -7,8 +7,9 @@ A tag sequence y of a sequence of n tokens has the score
 and the probability exp(score) / Z, where Z sums over the tag sequences that are legal (which
 tag may start, follow and end: a property of the tag scheme) and allowed (which tags a
 token may have: a property of the document or of its annotation). Illegal tag sequences have
-probability zero, in the partition function as in the decoder (Lafferty et al. 2001;
-Lample et al. 2016, eq. 1 to 3).
+probability zero, in the partition function as in the decoder. The model is that of Lafferty et
+al. (2001) and of Lample et al. (2016, section 2.2, eq. 1 and 2); the latter sum over ill-formed
+sequences too.
 
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """

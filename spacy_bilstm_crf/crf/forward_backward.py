@@ -149,7 +149,7 @@ class _Lattice:
 def forward_backward(chain: LinearChain) -> Posterior:
     """Log-partition, tag marginals and expected transitions of every sequence.
 
-    The recursions (Rabiner 1989, eq. 19 to 27 with the scaling of section V.A) run in
+    The recursions (Rabiner 1989, with scaling) run in
     float64 on probabilities that are scaled on the way. The backward pass is a forward pass
     over the reversed sequence with transposed transitions, so both take one loop of
     [2, B, K] x [2, K, K] products. Sequences in which a reachable state comes near float64's

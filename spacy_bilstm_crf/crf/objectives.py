@@ -42,7 +42,7 @@ def negative_log_likelihood(
 
     What annotation says is a set of tag sequences, not one: the loss is
     log Z(allowed) - log Z(allowed and gold), the marginal likelihood of Tsuboi et al.
-    (2008, eq. 3), which is the usual loss where gold leaves one tag for each token and
+    (2008), which is the usual loss where gold leaves one tag for each token and
     zero where it says nothing. Its gradient is the difference of the expected counts.
     A set known to be wrong adds -log(1 - P(set)), with gradient
     P / (1 - P) * (counts given the set - counts).
@@ -115,7 +115,7 @@ def entropy(chain: LinearChain) -> Tensor:
     """Entropy of the distribution over each sequence's tag sequences.
 
     It is log Z - E[score], and the expected score is made of the same expected counts as the
-    gradient (Mann and McCallum 2007, eq. 1 and 2).
+    gradient.
 
     Args:
         chain: The sequences.

@@ -132,7 +132,7 @@ def k_best(chain: LinearChain, k: int) -> Tuple[Tensor, Tensor]:
     """The k tag sequences with the highest scores, by the list Viterbi algorithm.
 
     Where Viterbi keeps the best path into each state, this keeps the k best (Seshadri and
-    Sundberg 1994, section II, "parallel" algorithm): in time and memory k times as much.
+    Sundberg 1994, the parallel algorithm): in time and memory k times as much.
 
     Args:
         chain: A single sequence.

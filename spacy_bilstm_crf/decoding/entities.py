@@ -112,10 +112,10 @@ def likely_entities(
 def best_entities(candidates: Sequence[Entity], threshold: float) -> List[Entity]:
     """Out of entities that may overlap, those that stand, none below the threshold.
 
-    They are the ones with the largest sum of (probability - threshold). With a threshold of
-    half the F1 that a model reaches, this is the choice with the best expected F1 (Lipton et
-    al. 2014, theorem 1, for each entity on its own); found by weighted interval scheduling
-    (Kleinberg and Tardos 2006, section 6.1).
+    They are the ones with the largest sum of (probability - threshold). With calibrated
+    probabilities and a threshold of half the best F1 that can be reached, this is the choice with
+    the best expected F1 (Lipton et al. 2014, for each entity on its own); found by weighted
+    interval scheduling (Kleinberg and Tardos 2006).
 
     Args:
         candidates: All entities that are at least as probable as the threshold.

@@ -15,7 +15,7 @@ from .token_attributes import DIGITS, n_rows, rows_of_tokens
 
 PUNCTUATION = re.compile(r"[\W_]+")
 # The share of times that a word seen once in training is treated as if it had not been seen
-# (Lample et al. 2016, section 4.3)
+# (Lample et al. 2016, section 4.1)
 SINGLETON_DROPOUT = 0.5
 
 

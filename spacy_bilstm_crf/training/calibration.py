@@ -43,7 +43,7 @@ def fit_calibration(
     """The calibration with which held-out annotation is most probable.
 
     Temperature scaling with a bias for each class (Guo et al. 2017, section 4.2; Alexandari,
-    Kundaje and Shrikumar 2020, section 3), for a CRF. Of full annotation the loss is convex
+    Kundaje and Shrikumar 2020), for a CRF. Of full annotation the loss is convex
     in 1 / temperature and the biases, and where it is least the expected number of entities of
     each label is that of the annotation. A normal prior of the biases and of the temperature's
     logarithm keeps them finite where nothing else does: if no entity is annotated, or all are

@@ -20,7 +20,7 @@ Loss = Tuple[float, Potentials]
 class EntityRatio(NamedTuple):
     """How many tokens are expected to be in entities where annotation is incomplete.
 
-    The prior of the expected entity ratio loss (Effland and Collins 2021, section 3.2).
+    The prior of the expected entity ratio loss (Effland and Collins 2021).
     """
 
     rate: float  # share of the tokens
@@ -131,7 +131,7 @@ def _rate_loss(
 ) -> Loss:
     """Distance of the expected share of tokens in entities from the prior's, beyond its margin.
 
-    Over the docs with missing annotation, all together (Effland and Collins 2021, eq. 6).
+    Over the docs with missing annotation, all together (Effland and Collins 2021).
     """
     scores = distribution.potentials
     docs = [doc if use else doc[:0] for doc, use in zip(scores.emissions, incomplete)]

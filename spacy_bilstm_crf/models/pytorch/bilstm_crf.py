@@ -131,7 +131,7 @@ class BiLSTMCRFNetwork(nn.Module):
 def _init_lstm(lstm: nn.LSTM) -> None:
     """Xavier input weights, orthogonal recurrent ones, and forget gates that start open.
 
-    Saxe et al. 2014; Jozefowicz et al. 2015, section 2.3. Each gate's matrix is initialised
+    Saxe et al. 2014; Jozefowicz et al. 2015. Each gate's matrix is initialised
     on its own; torch orders the gates input, forget, cell, output.
     """
     size = lstm.hidden_size

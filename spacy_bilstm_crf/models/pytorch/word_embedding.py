@@ -145,7 +145,7 @@ class WordEmbedding(nn.Module):
 
 
 def random_vectors(n_rows: int, width: int) -> Tensor:
-    """Uniform with the variance of pretrained vectors (Ma and Hovy 2016, section 3.1)."""
+    """Uniform in +-sqrt(3 / width), of variance 1 / width (Ma and Hovy 2016, section 3.1)."""
     bound = (3.0 / width) ** 0.5
     return torch.empty(n_rows, width).uniform_(-bound, bound)
 
