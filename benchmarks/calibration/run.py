@@ -4,7 +4,7 @@
     python -m spacy project run convert . --vars.dataset DATASET
     python benchmarks/calibration/run.py DATASET [--seeds 0 1 2] [--without-beam]
         [--vectors FOLDER]
-    python benchmarks/tables.py    (puts the results into the README)
+    python benchmarks/tables.py    (puts the results into README and docs)
 
 DATASET is wnut17 or ncbi-disease. Models are trained on the training part; the development part
 is cut into two halves, and the calibration of each half is fitted on the other. Per method:
@@ -16,8 +16,8 @@ is cut into two halves, and the calibration of each half is fitted on the other.
 - AUROC, how well the score ranks right entities above wrong ones: 0.5 is chance;
 - F1 of the entities.
 
-Results go to benchmarks/calibration/results/: the numbers, with those of the reliability diagram,
-as JSON, and the diagram as PNG. Seeds that are there already are kept. `--without-beam` leaves out
+The numbers, with those of the reliability diagram, go to benchmarks/calibration/results/ as JSON,
+the diagram to docs/assets/ as PNG. Seeds that are there already are kept. `--without-beam` leaves out
 `beam_ner`, which takes several times as long to train as ours.
 """
 
@@ -47,6 +47,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
+DRAWINGS = ROOT / "docs" / "assets"
 N_BINS = 10
 N_DRAWS = 200
 LEAST = 0.01  # probability of a candidate
@@ -127,10 +128,7 @@ def found_by_ours(nlp: Language, docs: List[Doc]) -> Tuple[List[Found], List[Fou
 
 
 def emission_scores(nlp: Language, docs: List[Doc], found: List[Found]) -> List[Found]:
-    """The same entities, with their tags' mean probability in a softmax over emissions.
-
-    That is how Flair scores the entities of its CRF.
-    """
+    """The same entities, with their tags' mean probability in a softmax over emissions."""
     ner: Any = nlp.get_pipe("ner")
     scored = []
     for emissions, spans in zip(ner.emissions(docs), found):
@@ -289,7 +287,7 @@ def main() -> None:
         summaries = [means(of_method) for of_method in results]
         result = {"dataset": arguments.dataset, "methods": summaries, "runs": runs}
         path.write_text(json.dumps(result, indent=1) + "\n")
-        draw(results, path.with_suffix(".png"))
+        draw(results, DRAWINGS / f"reliability-{arguments.dataset}.png")
         print(json.dumps(summaries, indent=1))
 
 
