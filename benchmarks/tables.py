@@ -1,18 +1,21 @@
-"""Put the benchmarks' results into the README, as tables.
+"""Put the benchmarks' results into the README and the documentation, as tables.
 
-    python benchmarks/tables.py
+    python -m benchmarks.tables
 
-Each table stands between two markers; results are the JSON files that the benchmarks wrote.
+Each table stands between two markers, with a line below it that says what it was measured on.
+Results are the JSON files that the benchmarks wrote.
 """
 
 import json
 import re
 import statistics
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+ROOT = HERE.parent
+# What a config names where a layer of it reads the pipeline's vectors
+READERS_OF_VECTORS = ("spacy-bilstm-crf.Char", "include_static_vectors = true", "StaticVectors")
 
 
 def markdown(*rows: Sequence[str]) -> str:
@@ -21,23 +24,66 @@ def markdown(*rows: Sequence[str]) -> str:
     return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
 
 
+def measured(results: Iterable[Dict[str, Any]], *more: str) -> str:
+    """The line below a table: what its results were measured on, and what else is to be said.
+
+    Benchmarks that don't write down their threads have one for each training.
+    """
+    processors = sorted({result.get("processor", "not recorded") for result in results})
+    threads = sorted({str(result.get("threads", 1)) for result in results})
+    lines = [f"Processor: {', '.join(processors)}.", f"Torch threads: {', '.join(threads)}.", *more]
+    return f"\n\n*{' '.join(lines)}*"
+
+
 def read(path: str) -> Dict[str, Any]:
     """A result, by its path below this folder."""
     return json.loads((HERE / path).read_text())
 
 
+def accuracy_results() -> List[Dict[str, Any]]:
+    """Results of the accuracy benchmark, row by row."""
+    paths = sorted((HERE / "accuracy" / "results").glob("*.json"))
+    return [json.loads(path.read_text()) for path in paths]
+
+
 def accuracy() -> str:
     """F of each row of the accuracy benchmark."""
     rows: List[List[str]] = [["data", "config", "seeds", "dev F", "test F"]]
-    for path in sorted((HERE / "accuracy" / "results").glob("*.json")):
-        result = json.loads(path.read_text())
-        config = result["config"] or "spaCy's `ner`, accuracy config"
-        looked_up = "initialize.lookups" in result.get("overrides", {})
-        besides = ["lookups"] * looked_up + ["calibrated"] * ("calibrated_threshold" in result)
-        config = ", ".join([config, *result["pretrained"].values(), *besides])
+    once = []
+    results = accuracy_results()
+    for result in results:
         n_runs = len(result["runs"])
         scores = [mean(result[key], n_runs) for key in ("dev_f", "test_f")]
-        rows.append([result["dataset"], config, str(n_runs), *scores])
+        rows.append([result["dataset"], trained_with(result), str(n_runs), *scores])
+        name = result["config"] or "spaCy's `ner`"
+        once += [f"{name} on {result['dataset']}"] * (n_runs == 1)
+    note = f"One seed, so without a deviation: {', '.join(once)}." if once else ""
+    return markdown(*rows) + measured(results, *filter(None, [note]))
+
+
+def trained_with(result: Dict[str, Any]) -> str:
+    """The config of a row, with what it was trained on beside the data."""
+    pretrained = dict(result["pretrained"])
+    if not any(name in result["config_text"] for name in READERS_OF_VECTORS):
+        pretrained.pop("vectors", None)  # they were given, but no layer reads them
+    looked_up = "initialize.lookups" in result.get("overrides", {})
+    besides = ["lookups"] * looked_up + ["calibrated"] * ("calibrated_threshold" in result)
+    config = result["config"] or "spaCy's `ner`, accuracy config"
+    return ", ".join([config, *pretrained.values(), *besides])
+
+
+def settings() -> str:
+    """Which settings of a row of the accuracy benchmark are not those of its config."""
+    rows = [["data", "config", "settings that differ"]]
+    for result in accuracy_results():
+        changed = [
+            f"`{path} = {'...' if isinstance(value, dict) else json.dumps(value)}`"
+            for path, value in result.get("overrides", {}).items()
+        ]
+        if "calibrated_threshold" in result:
+            changed.append(f"after calibration `threshold = {result['calibrated_threshold']}`")
+        if result["config"]:
+            rows.append([result["dataset"], result["config"], "<br>".join(changed)])
     return markdown(*rows)
 
 
@@ -87,7 +133,7 @@ def data_size() -> str:
                 spread(runs, key) for key in ("dev_f", "test_f") for runs in (stock[cell], ours)
             ]
             rows.append([*sized(cell, ours), *scores, share_of_time(ours, stock[cell])])
-    return markdown(*rows)
+    return markdown(*rows) + measured([{}])
 
 
 def length() -> str:
@@ -100,7 +146,7 @@ def length() -> str:
         scores = [spread(runs, "dev_f"), spread(longer, "dev_f")]
         steps = f"{runs[0]['steps']:,}"
         rows.append([*sized(cell, runs), steps, *scores, share_of_time(runs, longer)])
-    return markdown(*rows)
+    return markdown(*rows) + measured([{}])
 
 
 def order(item: Tuple[Tuple[str, int], Any]) -> Tuple[str, float]:
@@ -130,7 +176,7 @@ def calibration() -> str:
                 for key in columns
             ]
             rows.append([result["dataset"], of_method["method"], *numbers])
-    return markdown(*rows)
+    return markdown(*rows) + measured([{}], "Without a deviation: one seed.")
 
 
 def partial() -> str:
@@ -156,27 +202,30 @@ def partial() -> str:
                 for share in shares
             ]
             rows.append([words, *numbers])
-    return markdown(*rows)
+    return markdown(*rows) + measured([{}], "Without a deviation: one seed.")
 
 
 def times(spread: Dict[str, float]) -> str:
-    """How many times as fast, with its spread."""
+    """How many times as fast, with its spread; a single round has none."""
     digits = 1 if spread["median"] < 20 else 0
     numbers = [f"{spread[key]:,.{digits}f}" for key in ("median", "min", "max")]
+    if spread["min"] == spread["max"]:
+        return f"{numbers[0]} x (1 round)"
     return f"{numbers[0]} x ({numbers[1]} to {numbers[2]})"
 
 
 def crf() -> str:
     """How many times as long other libraries' CRFs take as ours."""
     rows = [["sequences, steps, tags", "what", "pytorch-crf", "torch-struct"]]
-    for row in read("speed/results/crf.json")["rows"]:
+    result = read("speed/results/crf.json")
+    for row in result["rows"]:
         shape = ", ".join(f"{row[key]:,}" for key in ("batch", "steps", "tags"))
         peers = row["times_as_long"]
         if not peers:
             continue
         cells = [times(peers[name]) if name in peers else "-" for name in rows[0][2:]]
         rows.append([shape, row["what"], *cells])
-    return markdown(*rows)
+    return markdown(*rows) + measured([result])
 
 
 def tagger() -> str:
@@ -187,8 +236,11 @@ def tagger() -> str:
         "train": "training",
     }
     rows: List[List[str]] = []
-    for path in sorted((HERE / "speed" / "results").glob("tagger-*.json")):
-        result = json.loads(path.read_text())
+    results = [
+        json.loads(path.read_text())
+        for path in sorted((HERE / "speed" / "results").glob("tagger-*.json"))
+    ]
+    for result in results:
         data = result["dataset"] + (" on a GPU" if result["device"] != "cpu" else "")
         for row in result["rows"]:
             peers = list(row["times_as_fast"])
@@ -199,7 +251,8 @@ def tagger() -> str:
             ours = next(iter(row["words_a_second"].values()))
             cells = [times(row["times_as_fast"][name]) for name in peers]
             rows.append([data, names[row["what"]], f"{round(ours, -2):,.0f}", *cells])
-    return markdown(*rows)
+    flair = ", ".join(sorted({result["flair"] for result in results}))
+    return markdown(*rows) + measured(results, f"Flair {flair}.")
 
 
 def scale() -> str:
@@ -211,22 +264,33 @@ def scale() -> str:
             numbers = [row[key] for key in ("docs", "tokens", "labels")]
             numbers += [round(row["words_a_second"], -2), row["peak_mb"]]
             rows.append([f"{number:,.0f}" for number in numbers])
-    return markdown(*rows)
+    return markdown(*rows) + measured([result], growth(result))
+
+
+def growth(result: Dict[str, Any]) -> str:
+    """What each further token of a long document costs, from the last two lengths measured."""
+    shorter, longest = result["by_doc_length"][-2:]
+    megabytes = longest["peak_mb"] - shorter["peak_mb"]
+    a_token = 1e6 * megabytes / (longest["tokens"] - shorter["tokens"])
+    lengths = f"From {shorter['tokens']:,} to {longest['tokens']:,} tokens"
+    return f"{lengths} of one document, each further token takes {a_token:.0f} bytes."
 
 
 def profile() -> str:
     """Where the time goes, in percent."""
-    percent = read("speed/results/profile.json")["percent"]
+    result = read("speed/results/profile.json")
+    percent = result["percent"]
     training, prediction = (percent[what] for what in ("training", "prediction"))
     rows = [["part", "training, %", "prediction, %"]]
     for part in {**training, **prediction}:
         shares = [part_of.get(part, {"median": 0.0}) for part_of in (training, prediction)]
         rows.append([part, *(f"{share['median']:.1f}" for share in shares)])
-    return markdown(*rows)
+    return markdown(*rows) + measured([result], f"Data: {result['dataset']}.")
 
 
 TABLES = {
     "accuracy": accuracy,
+    "settings": settings,
     "data_size": data_size,
     "length": length,
     "calibration": calibration,
@@ -238,15 +302,21 @@ TABLES = {
 }
 
 
-def with_tables(readme: str) -> str:
-    """The README with each table that it has markers for made anew."""
+def pages() -> List[Path]:
+    """The README and the pages of the documentation."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def with_tables(page: str) -> str:
+    """A page with each table that it has markers for made anew."""
 
     def replaced(found: "re.Match[str]") -> str:
         return f"{found['begin']}\n{TABLES[found['name']]()}\n{found['end']}"
 
     pattern = r"(?P<begin><!-- table: (?P<name>\w+) .*?-->).*?(?P<end><!-- end -->)"
-    return re.sub(pattern, replaced, readme, flags=re.DOTALL)
+    return re.sub(pattern, replaced, page, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text(encoding="utf8")), encoding="utf8")
+    for path in pages():
+        path.write_text(with_tables(path.read_text(encoding="utf8")), encoding="utf8")

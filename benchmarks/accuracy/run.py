@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy.run ROW [--seeds 0 1 2] [--jobs 2] [--vectors FOLDER]
         [--transformer NAME_OR_FOLDER]
-    python -m benchmarks.tables    (puts the results into the README)
+    python -m benchmarks.tables    (puts the results into README and docs)
 
 Each seed is a `spacy train` of its own with one thread; the model is the one that was best on
 the development part, and the test part is scored once, with it. Scores are exact-match micro F
@@ -34,7 +34,7 @@ def steps(number: int) -> Dict[str, int]:
     return {"training.max_steps": number, "training.optimizer.learn_rate.total_steps": number}
 
 
-# Best for F1 where that is about 0.9; half of what F1 is to be expected (README)
+# Best for F1 where that is about 0.9; half of what F1 is to be expected (docs/probabilities.md)
 LIKELY = {"components.ner.threshold": 0.5}
 # For WNUT-17, where F1 is about 0.5 on the development part
 UNLIKELY_TOO = {"components.ner.threshold": 0.1}

@@ -4,7 +4,7 @@
     python -m spacy project run convert . --vars.dataset DATASET
     python -m benchmarks.calibration.run DATASET [--seeds 0 1 2] [--without-beam]
         [--vectors FOLDER]
-    python -m benchmarks.tables    (puts the results into the README)
+    python -m benchmarks.tables    (puts the results into README and docs)
 
 DATASET is wnut17 or ncbi-disease. Models are trained on the training part; the development part
 is cut into two halves, and the calibration of each half is fitted on the other. Per method:
@@ -16,9 +16,9 @@ is cut into two halves, and the calibration of each half is fitted on the other.
 - AUROC, how well the score ranks right entities above wrong ones: 0.5 is chance;
 - F1 of the entities.
 
-Results go to benchmarks/calibration/results/: the numbers, with those of the reliability diagram,
-as JSON, and the diagram as PNG. Seeds that are there already are kept. `--without-beam` leaves out
-`beam_ner`, which takes several times as long to train as ours.
+The numbers, with those of the reliability diagram, go to benchmarks/calibration/results/ as JSON,
+the diagram to docs/assets/ as PNG. Seeds that are there already are kept. `--without-beam` leaves
+out `beam_ner`, which takes several times as long to train as ours.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from spacy_bilstm_crf.tags import tags_of_span
 from spacy_bilstm_crf.training.calibration import Calibration
 
 RESULTS = Path(__file__).parent / "results"
+DRAWINGS = ROOT / "docs" / "assets"
 N_BINS = 10
 N_DRAWS = 200
 LEAST = 0.01  # probability of a candidate
@@ -279,7 +280,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
             methods = run_seed(arguments.dataset, seed, paths, with_beam, Path(folder))
         result = results.add({"seed": seed, "methods": methods})
-        draw(by_method(result["runs"]), results.path.with_suffix(".png"))
+        draw(by_method(result["runs"]), DRAWINGS / f"reliability-{arguments.dataset}.png")
         print(json.dumps(result["methods"], indent=1))
 
 

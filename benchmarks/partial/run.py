@@ -2,7 +2,7 @@
 
     python -m spacy project run convert . --vars.dataset ncbi-disease
     python -m benchmarks.partial.run METHOD [--shares 20 50 80] [--seeds 0] [--vectors FOLDER]
-    python -m benchmarks.tables    (puts the results into the README)
+    python -m benchmarks.tables    (puts the results into README and docs)
 
 Each seed deletes other entities of the training part; development and test part stay whole. The
 methods: `outside`, the deleted ones count as no entities, which is what people do; `missing`,

@@ -37,20 +37,22 @@ def BiLSTMCRF(
     """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
 
     Args:
-        tok2vec: Embeds the tokens.
+        tok2vec: Embeds the tokens: any layer that gives a vector for each token of a doc.
         hidden_width: Units of each LSTM, per direction.
         depth: Number of bidirectional layers.
-        dropout: Rate of dropout before and after each LSTM layer. None follows the training's
-            `dropout`, which is what you want unless the tok2vec needs another rate.
+        dropout: Rate of dropout before and after each LSTM layer. None follows `[training]
+            dropout`, which is what you want unless the tok2vec needs another rate.
         locked_dropout: Drop a feature from all tokens of a doc or from none of them (Gal and
-            Ghahramani 2016). False draws for each token on its own, which learns in fewer epochs.
+            Ghahramani 2016). False draws for each token on its own, which learns in fewer epochs;
+            the component's default config and the shipped ones without a transformer have that.
         mixed_precision: Run the LSTM in half precision where that is safe. Needs a GPU.
-        learn_rate_factor: What the optimizer's step size is multiplied with for this network, the
-            tok2vec not included. More than 1 where the tok2vec is trained already.
+        learn_rate_factor: What the optimizer's step size is multiplied with for the BiLSTM and the
+            CRF, the tok2vec not included. More than 1 above a transformer, which is trained
+            already and takes small steps.
         window: In prediction a doc with more tokens is run through the network in windows of so
-            many, and decoded whole. None never cuts a doc.
-        overlap: Tokens at each side of a window that are read, but whose scores come from the
-            windows beside it.
+            many, and decoded whole. None never cuts a doc. Training reads whole docs.
+        overlap: Tokens at each side of a window that are read, so that no token lacks its
+            surroundings, but whose scores come from the windows beside it.
     """
     if hidden_width < 1 or depth < 1:
         raise ValueError(

@@ -47,7 +47,7 @@ def CharCNNEmbed(
             and Brown cluster, or with LOWER_, TITLE_ or UPPER_ before it those of the word in that
             case.
         attr_width: Width of the vector of each attribute and of the casing.
-        max_chars: Characters of a longer word are left out in its middle.
+        max_chars: Most characters of a word; a longer one loses its middle.
     """
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
     settings["encoder"] = {"kind": "cnn", "width": char_width, "n_outputs": filters}
@@ -68,10 +68,20 @@ def CharBiLSTMEmbed(
 ) -> Model[List[Doc], List[Floats2d]]:
     """Word vector and character BiLSTM (Lample et al. 2016).
 
-    The other settings are those of `CharCNNEmbed`.
-
     Args:
+        width: Width of the word vectors, where the pipeline has none of its own.
+        char_width: Width of a character's vector.
         char_hidden: Units of the character LSTM, both directions together; even.
+        lower: Look words up in lower case.
+        zero_digits: Let all digits count as 0: 1987 and 2031 are one word. It starts from the
+            vector of the first that is met in training, or of the form with zeros.
+        casing: Embed how a word is capitalised.
+        attrs: Token attributes to embed as well: spaCy's, such as SHAPE, SUFFIX or POS, and what
+            the tables of spacy-lookups-data say about a word: PROB and CLUSTER, its log-probability
+            and Brown cluster, or with LOWER_, TITLE_ or UPPER_ before it those of the word in that
+            case.
+        attr_width: Width of the vector of each attribute and of the casing.
+        max_chars: Most characters of a word; a longer one loses its middle.
     """
     if char_hidden % 2:
         raise ValueError(

@@ -71,11 +71,15 @@ def make_bilstm_crf_ner(
     """Create a named entity recognizer that decodes a BiLSTM-CRF.
 
     Args:
-        model: Potentials of the tag sequences of each doc.
+        nlp: The pipeline that the component is part of; spaCy passes it.
+        name: The component's name; spaCy passes it.
+        model: Gives the potentials of the tag sequences of each doc: a
+            `spacy-bilstm-crf.BiLSTMCRF.v1`.
         incorrect_spans_key: Key in the annotation's `doc.spans` of spans that are known to be no
-            entities.
-        entity_ratio: How many tokens to expect in entities where annotation is missing: `rate`,
-            `margin` and `weight`, see `losses.EntityRatio`. None expects nothing.
+            entities of their label. None reads no such spans.
+        entity_ratio: How many tokens to expect in entities where annotation is missing: a block
+            with `rate`, the share of tokens that are in entities, `margin` (0.05), how far from
+            it costs nothing, and `weight` (10), how much the rest costs. None expects nothing.
         threshold: Probability below which an entity is left out, 0 to 1. None takes the entities of
             the most probable tag sequence, whatever their own probability.
         entity_scores: Whether to work out each entity's probability, `span._.confidence`.
@@ -83,7 +87,8 @@ def make_bilstm_crf_ner(
             component's name.
         candidates_threshold: Least probability of a candidate, 0 to 1. None looks for no
             candidates.
-        candidates_key: Key in `doc.spans` for all spans that are so probable.
+        candidates_key: Key in `doc.spans` for the candidates: all spans that are so probable,
+            overlapping ones too.
         candidates_max_length: Tokens that a candidate has at most.
         scorer: The scoring method.
     """
