@@ -1,6 +1,6 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint dist wheels clean
+.PHONY: help install train test lint docs dist wheels clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -40,6 +40,9 @@ lint: install ## Lint, check the format, the spelling, the types and who imports
 	$(RUN) mypy
 	$(RUN) lint-imports
 
+docs: install ## Build the documentation into site/, strictly
+	$(RUN) mkdocs build --strict
+
 dist: install ## Build the sdist and the wheel of this project
 	rm -rf dist
 	$(RUN) python -m build --outdir dist .
@@ -48,4 +51,4 @@ wheels: dist ## Install that wheel and a trained pipeline's in a new environment
 	$(RUN) python scripts/check_wheels.py dist packages/$(DATASET)
 
 clean: ## Remove all that was made
-	rm -rf $(VENV) build dist corpus training packages metrics *.egg-info
+	rm -rf $(VENV) build dist site corpus training packages metrics *.egg-info

@@ -1,0 +1,232 @@
+"""README and the pages of the docs: snippets run, tables and names are those of the code."""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+import spacy
+from spacy.cli._util import app
+from spacy.tokens import DocBin
+from spacy.util import load_config, load_model_from_config
+from thinc.api import Config
+from typer.main import get_command
+
+from benchmarks.tables import with_tables
+from spacy_bilstm_crf.cli import bilstm_crf_cli
+from tests.helpers import ROOT, entities, spacy_command
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf8") for path in PAGES}
+each_page = pytest.mark.parametrize("page", TEXTS)
+SHIPPED = ROOT / "configs" / "bilstm_crf.cfg"
+DEFAULTS = spacy.blank("en").get_factory_meta("bilstm_crf_ner").default_config
+
+
+def snippets(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXTS[page], re.DOTALL)
+
+
+def pages_with(language):
+    return [page for page in TEXTS if snippets(page, language)]
+
+
+def run_snippets(page, folder):
+    """Run the Python snippets of a page one after the other; returns the lines they print."""
+    names, printed = {}, io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        for snippet in snippets(page, "python"):
+            exec(compile(snippet, page, "exec"), names)
+    return printed.getvalue().splitlines()
+
+
+@pytest.fixture(scope="module")
+def readme_run(tmp_path_factory):
+    """The folder in which README's snippets made a pipeline, and what they printed."""
+    folder = tmp_path_factory.mktemp("readme")
+    return folder, run_snippets("README.md", folder)
+
+
+def split_probabilities(lines):
+    """Spans out of lines that end in their probability."""
+    parts = [line.rsplit(" ", 1) for line in lines]
+    assert all(0.0 < float(probability) <= 1.0 for _, probability in parts)
+    return [span for span, _ in parts]
+
+
+def test_readme_finds_what_it_was_trained_on(readme_run):
+    assert split_probabilities(readme_run[1]) == ["London PLACE", "1833 DATE"]
+
+
+@pytest.mark.parametrize("page", [page for page in pages_with("python") if page != "README.md"])
+def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
+    # The pipelines that a page may load: README's
+    for name in ("my_pipeline", "training/model-best"):
+        shutil.copytree(readme_run[0] / "my_pipeline", tmp_path / name)
+    printed = run_snippets(page, tmp_path)
+    if page == "docs/getting-started.md":
+        assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
+        assert split_probabilities(printed[1:3]) == ["London PLACE", "1833 DATE"]
+        assert printed[3:] == ["(7, 13)", "U-PLACE"]
+    if page == "docs/probabilities.md":
+        spans = split_probabilities(printed[:-1])
+        assert spans[:2] == ["London PLACE", "1833 DATE"]
+        assert "Charles Babbage PERSON" in spans[2:-3]  # candidates
+        assert all(span.startswith("[") for span in spans[-3:])  # tag sequences
+        assert printed[-1] == "(7, 13)"
+
+
+def parsed(block):
+    """A block of a config, which may lack the sections that it is in."""
+    headers = re.findall(r"^\[(.+)\]", block, re.MULTILINE)
+    parents = {name[: dot.start()] for name in headers for dot in re.finditer(r"\.", name)}
+    missing = sorted(parents - set(headers))
+    return Config().from_str("".join(f"[{name}]\n" for name in missing) + block)
+
+
+@pytest.mark.parametrize("page", pages_with("ini"))
+def test_config_blocks_are_those_of_a_config(page):
+    for block in snippets(page, "ini"):
+        given = parsed(block)
+        known = load_config(SHIPPED)
+        known["components"]["ner"]["entity_ratio"] = {"rate": 0, "margin": 0, "weight": 0}
+        unknown = [path for path in paths_of(given) if not has(known, path)]
+        assert not unknown, f"{unknown} in {page}"
+        merged = load_config(SHIPPED).merge(given)
+        load_model_from_config(merged, auto_fill=True, validate=True)
+
+
+def paths_of(config, before=()):
+    for key, value in config.items():
+        yield (*before, key)
+        if isinstance(value, dict):
+            yield from paths_of(value, (*before, key))
+
+
+def has(config, path):
+    for key in path:
+        if not isinstance(config, dict) or key not in config:
+            return False
+        config = config[key]
+    return True
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/training.md"])
+def test_the_model_block_is_the_shipped_one_and_the_default(page):
+    pasted = parsed(snippets(page, "ini")[0])["components"]["ner"]
+    shipped = load_config(SHIPPED)["components"]["ner"]
+    assert pasted["model"] == shipped["model"] == DEFAULTS["model"]
+    assert set(shipped) == {*DEFAULTS, "factory"}
+
+
+def test_the_factory_page_has_all_defaults():
+    (block,) = snippets("docs/api/factory.md", "ini")
+    pasted = parsed(block)["components"]["ner"]
+    expected = {name: value for name, value in DEFAULTS.items() if name != "model"}
+    assert pasted == {"factory": "bilstm_crf_ner", **expected}
+
+
+def commands_of(page):
+    """The words of each command of a page's shell snippets."""
+    for snippet in snippets(page, "bash"):
+        for line in snippet.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            if words:
+                yield words
+
+
+@pytest.mark.parametrize("page", pages_with("bash"))
+def test_shell_commands_are_there(page):
+    for words in commands_of(page):
+        if words[:3] == ["python", "-m", "spacy"]:
+            check_spacy_command(words[3:])
+        elif words[0] == "make":
+            assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
+        elif words[:2] == ["pip", "install"]:
+            for extra in re.findall(r"\[(\w+)\]", words[2]):
+                assert extra in metadata("spacy-bilstm-crf").get_all("Provides-Extra")
+        else:
+            raise AssertionError(f"Not checked: {words} in {page}")
+
+
+def check_spacy_command(words):
+    spacy.util.registry.cli.get_all()
+    if words[0] == "bilstm-crf":
+        command = get_command(bilstm_crf_cli).commands[words[1]]
+        command.make_context(words[1], words[2:])  # fails for unknown options
+        return
+    group = get_command(app)
+    found = group.commands[words[0]]
+    if hasattr(found, "commands"):
+        found = found.commands[words[1]]
+    known = {option for parameter in found.params for option in parameter.opts}
+    for option in (word.split("=")[0] for word in words if word.startswith("--")):
+        section = option.strip("-").split(".")[0]
+        # Overrides of a config's section, or of the project's variables
+        is_override = "." in option and section in {*load_config(SHIPPED), "vars"}
+        assert option in known or is_override, option
+
+
+@pytest.mark.slow
+def test_the_three_commands_of_readme_train_a_pipeline(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    nlp = spacy.blank("en")
+    for part, place in (("train", "London"), ("dev", "Paris")):
+        doc = nlp(f"They met in {place} in 1833 .")
+        doc.ents = [doc.char_span(12, 12 + len(place), label="PLACE")]
+        DocBin(docs=[doc] * 20).to_disk(f"{part}.spacy")
+    init_vectors, init_config, train = (
+        command[3:] for command in commands_of("README.md") if command[:2] == ["python", "-m"]
+    )
+    for command in (init_vectors, init_config):
+        spacy_command(*command)
+    spacy_command(*train, "--training.max_steps", "30", "--training.eval_frequency", "10")
+    found = spacy.load("training/model-best")("They met in London .")
+    assert entities(found) == [("London", "PLACE")]
+
+
+@each_page
+def test_the_tables_are_made_from_the_results(page):
+    text = TEXTS[page]
+    assert with_tables(text) == text
+    assert text.count("<!-- table: ") == text.count("<!-- end -->")
+
+
+def test_the_readme_has_tables():
+    assert TEXTS["README.md"].count("<!-- table: ") > 0
+    assert len(TEXTS["README.md"].splitlines()) <= 170
+
+
+@each_page
+def test_what_is_named_is_there(page):
+    text = TEXTS[page]
+    project = (ROOT / "project.yml").read_text()
+    for name in re.findall(r"--vars\.(\w+)", text):
+        assert f"\n  {name}: " in project
+    for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):
+        assert f"\n{target}:" in (ROOT / "Makefile").read_text()
+    for module in re.findall(r"python -m (benchmarks[\w.]*)", text):
+        assert Path(ROOT, *module.split(".")).with_suffix(".py").exists(), module
+    for script in re.findall(r"(?:scripts|configs)/[\w]+\.\w+", text):
+        assert (ROOT / script).exists(), script
+    for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text):
+        assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_every_module_is_in_the_reference():
+    reference = "\n".join(text for page, text in TEXTS.items() if page.startswith("docs/api/"))
+    described = set(re.findall(r"^::: ([\w.]+)", reference, re.MULTILINE))
+    for path in (ROOT / "spacy_bilstm_crf").rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if path.name != "__init__.py":
+            assert any(f"{each}.".startswith(f"{name}.") for each in described), name
+
+
+def test_every_command_has_its_options_in_the_docs():
+    for name in get_command(bilstm_crf_cli).commands:
+        assert f"<!-- options: {name} -->" in TEXTS["docs/commands.md"]
