@@ -16,8 +16,9 @@ import typer
 from spacy.tokens import Doc, Span
 
 SENTENCES = (
-    "Callum Tehana, 31, and his sister Ruth had eaten nothing but raisins since Friday.",
-    "The National Institute of Geophysics in Rabat put the epicentre under a lake.",
+    # Short, so that they can be read on a telephone
+    "Ruth Tehana left Lisbon with Meridian Copper.",
+    "Meridian Copper sold Tres Cerros on Friday.",
 )
 OUTPUT = Path(__file__).parent.parent / "docs" / "assets" / "example.svg"
 LEAST = 0.1  # probability of a candidate that is listed
@@ -80,16 +81,19 @@ def drawing(docs: List[Doc]) -> str:
     """The whole picture."""
     parts: List[str] = []
     colour_of: Dict[str, str] = {}
-    top = MARGIN + 18.0
+    top, widest = MARGIN + 18.0, 0.0
     for doc in docs:
         parts += sentence(doc, top, colour_of)
         top += LINE + 22
+        widest = max(widest, CHARACTER * len(doc.text))
         listed = ", ".join(f"{span.text} {span.label_} {p:.2f}" for span, p in others(doc))
         if listed:
-            parts.append(text_at(MARGIN, top, f"might also be: {listed}", "note", NOTE))
+            note = f"might also be: {listed}"
+            parts.append(text_at(MARGIN, top, note, "note", NOTE))
+            widest = max(widest, NOTE * len(note))
             top += LINE
         top += 14
-    width = 2 * MARGIN + CHARACTER * max(len(doc.text) for doc in docs)
+    width = 2 * MARGIN + widest
     height = top - 14
     alt = "; ".join(f"{ent.text}: {ent.label_}" for doc in docs for ent in doc.ents)
     return "\n".join(

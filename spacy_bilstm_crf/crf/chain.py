@@ -12,20 +12,33 @@ BLOCK = 256
 
 
 class Scores(NamedTuple):
-    """The potentials of a batch of sequences, or a gradient with respect to them."""
+    """The potentials of a batch of sequences, or a gradient with respect to them.
 
-    emissions: Tensor  # [B, T, K]
-    transitions: Tensor  # [K, K], from row to column
-    start: Tensor  # [K]
-    end: Tensor  # [K]
+    Attributes:
+        emissions: Of each tag at each step, [B, T, K].
+        transitions: From row to column, [K, K].
+        start: Of each tag at the first step, [K].
+        end: Of each tag at the last step, [K].
+    """
+
+    emissions: Tensor
+    transitions: Tensor
+    start: Tensor
+    end: Tensor
 
 
 class Legality(NamedTuple):
-    """Which tags may start a sequence, follow one another and end it."""
+    """Which tags may start a sequence, follow one another and end it.
 
-    transitions: Tensor  # bool [K, K], from row to column
-    start: Tensor  # bool [K]
-    end: Tensor  # bool [K]
+    Attributes:
+        transitions: From row to column, bool [K, K].
+        start: bool [K].
+        end: bool [K].
+    """
+
+    transitions: Tensor
+    start: Tensor
+    end: Tensor
 
 
 class LinearChain(NamedTuple):

@@ -30,11 +30,17 @@ SEGMENTS_AT_ONCE = 8
 
 
 class Segment(NamedTuple):
-    """A part of a sequence, and the part of it that no other segment answers for."""
+    """A part of a sequence, and the part of it that no other segment answers for.
+
+    Attributes:
+        start: Its first step.
+        answers_to: The next segment's start.
+        end: Beyond that, by the overlap at least, where the sequence is as long.
+    """
 
     start: int
-    answers_to: int  # the next segment's start
-    end: int  # beyond it, by the overlap at least, where the sequence is as long
+    answers_to: int
+    end: int
 
 
 def posteriors(chain: LinearChain, overlap: int) -> Iterator[Tuple[List[Segment], Posterior]]:

@@ -16,10 +16,15 @@ LONGEST_OF_LONG_DOC = 1000
 
 
 class Prediction(NamedTuple):
-    """What was found in a doc, in the order of the tokens."""
+    """What was found in a doc, in the order of the tokens.
+
+    Attributes:
+        entities: Those for `doc.ents`.
+        candidates: Any that is probable enough, overlapping ones too.
+    """
 
     entities: List[Entity]
-    candidates: List[Entity]  # any that is probable enough, overlapping ones too
+    candidates: List[Entity]
 
 
 def decode(distribution: Distribution, settings: DecodingSettings) -> List[Prediction]:

@@ -15,12 +15,19 @@ from ..crf import Posterior
 
 
 class Entity(NamedTuple):
-    """An entity that a doc may have, and the probability that it does."""
+    """An entity that a doc may have, and the probability that it does.
+
+    Attributes:
+        start: Its first token.
+        end: The token after its last.
+        label: Index of its label among the component's `labels`.
+        probability: From 0 to 1; NaN where it was not asked for.
+    """
 
     start: int
-    end: int  # the token after the last
+    end: int
     label: int
-    probability: float  # NaN where it was not asked for
+    probability: float
 
     @property
     def span(self) -> tags.LabelledSpan:

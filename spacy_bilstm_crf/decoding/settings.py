@@ -7,12 +7,19 @@ LEAST_PROBABILITY = 0.001
 
 
 class DecodingSettings(NamedTuple):
-    """The settings that decide which entities are found, and what is worked out of them."""
+    """The settings that decide which entities are found, and what is worked out of them.
 
-    threshold: Optional[float]  # None takes the entities of the most probable tag sequence
-    entity_scores: bool  # whether entities are to have probabilities
-    candidates_threshold: Optional[float]  # None looks for no candidates
-    candidates_max_length: int  # tokens
+    Attributes:
+        threshold: None takes the entities of the most probable tag sequence.
+        entity_scores: Whether entities are to have probabilities.
+        candidates_threshold: None looks for no candidates.
+        candidates_max_length: Tokens.
+    """
+
+    threshold: Optional[float]
+    entity_scores: bool
+    candidates_threshold: Optional[float]
+    candidates_max_length: int
 
     def check(self, component: str) -> None:
         """Check the values.

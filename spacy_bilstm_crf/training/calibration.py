@@ -16,11 +16,15 @@ STARTS_OF_ENTITIES = [slice(tag_id(move, 0), None, 4) for move in (BEGIN, UNIT)]
 
 
 class Calibration(NamedTuple):
-    """How scores are changed."""
+    """How scores are changed.
 
-    temperature: float = 1.0  # they are divided by it
-    # and these are added to the score of a tag sequence, for each entity that of its label; labels
-    # that have been added since have none
+    Attributes:
+        temperature: They are divided by it.
+        label_biases: For each entity, that of its label is added to the score of a tag sequence;
+            labels that have been added since have none.
+    """
+
+    temperature: float = 1.0
     label_biases: Tuple[float, ...] = ()
 
     def applied(self, potentials: Potentials) -> Potentials:

@@ -21,10 +21,15 @@ class EntityRatio(NamedTuple):
     """How many tokens are expected to be in entities where annotation is incomplete.
 
     The prior of the expected entity ratio loss (Effland and Collins 2021).
+
+    Attributes:
+        rate: Share of the tokens.
+        margin: So far from the rate costs nothing.
+        weight: What more than that costs.
     """
 
-    rate: float  # share of the tokens
-    margin: float = 0.05  # so far from it costs nothing
+    rate: float
+    margin: float = 0.05
     weight: float = 10.0
 
     @classmethod
@@ -59,10 +64,16 @@ class Wrong(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """What examples say about the tag sequences of their docs, one mask for each doc."""
+    """What examples say about the tag sequences of their docs, one mask for each doc.
 
-    allowed: List[Mask]  # by the predicted doc
-    gold: List[Mask]  # by the annotation; None where there is none
+    Attributes:
+        allowed: By the predicted doc.
+        gold: By the annotation; None where there is none.
+        wrong: Entities that are known to be none.
+    """
+
+    allowed: List[Mask]
+    gold: List[Mask]
     wrong: List[Wrong]
 
     def distribution(self, potentials: Potentials, device: torch.device) -> Distribution:
