@@ -27,9 +27,12 @@ def markdown(*rows: Sequence[str]) -> str:
 def measured(results: Iterable[Dict[str, Any]], *more: str) -> str:
     """The line below a table: what its results were measured on, and what else is to be said.
 
-    Benchmarks that don't write down their threads have one for each training.
+    The processor is that of a result, or of each of its runs. Benchmarks that don't write down
+    their threads have one for each training.
     """
-    processors = sorted({result.get("processor", "not recorded") for result in results})
+    results = list(results)
+    runs = [run for result in results for run in result.get("runs", [result])]
+    processors = sorted({run.get("processor", "not recorded") for run in runs})
     threads = sorted({str(result.get("threads", 1)) for result in results})
     lines = [f"Processor: {', '.join(processors)}.", f"Torch threads: {', '.join(threads)}.", *more]
     return f"\n\n*{' '.join(lines)}*"
@@ -126,27 +129,29 @@ def data_size() -> str:
     """What init-config writes against the stock ner, without vectors, by the amount of data."""
     rows = [["data", "sentences", "`ner`, dev F", "ours, dev F", "`ner`, test F", "ours, test F"]]
     rows[0].append("time, of `ner`'s")
-    stock = by_cell("ner")
+    stock, shown = by_cell("ner"), []
     for cell, ours in sorted(by_cell("init-config").items(), key=order):
         if cell in stock:
             scores = [
                 spread(runs, key) for key in ("dev_f", "test_f") for runs in (stock[cell], ours)
             ]
             rows.append([*sized(cell, ours), *scores, share_of_time(ours, stock[cell])])
-    return markdown(*rows) + measured([{}])
+            shown += [*ours, *stock[cell]]
+    return markdown(*rows) + measured(shown)
 
 
 def length() -> str:
     """What init-config's number of steps costs against 21,000, by the amount of data."""
     rows = [["data", "sentences", "steps", "dev F", "dev F, 21,000 steps", "time, of theirs"]]
-    ours = by_cell("init-config")
+    ours, shown = by_cell("init-config"), []
     for cell, longer in sorted(by_cell("steps-21000").items(), key=order):
         seeds = {run["seed"] for run in longer}
         runs = [run for run in ours[cell] if run["seed"] in seeds]
         scores = [spread(runs, "dev_f"), spread(longer, "dev_f")]
         steps = f"{runs[0]['steps']:,}"
         rows.append([*sized(cell, runs), steps, *scores, share_of_time(runs, longer)])
-    return markdown(*rows) + measured([{}])
+        shown += [*runs, *longer]
+    return markdown(*rows) + measured(shown)
 
 
 def order(item: Tuple[Tuple[str, int], Any]) -> Tuple[str, float]:
@@ -166,8 +171,10 @@ def calibration() -> str:
         "ece_candidates_by_chance": "by chance",
     }
     rows = [["data", "score", *columns.values()]]
+    results = []
     for path in sorted((HERE / "calibration" / "results").glob("*.json")):
         result = json.loads(path.read_text())
+        results.append(result)
         for of_method in result["methods"]:
             numbers = [
                 mean(of_method[key], of_method["n_seeds"], 1 if key == "f" else 3)
@@ -176,7 +183,7 @@ def calibration() -> str:
                 for key in columns
             ]
             rows.append([result["dataset"], of_method["method"], *numbers])
-    return markdown(*rows) + measured([{}], "Without a deviation: one seed.")
+    return markdown(*rows) + measured(results, "Without a deviation: one seed.")
 
 
 def partial() -> str:
@@ -189,10 +196,12 @@ def partial() -> str:
         "rate": "all tokens but those of known entities are missing, `entity_ratio`",
         "ner-missing": "stock `ner`, their tokens are missing",
     }
+    results = []
     for name, words in methods.items():
         path = HERE / "partial" / "results" / f"{name}.json"
         if path.exists():
             result = json.loads(path.read_text())
+            results.append(result)
             numbers = [
                 mean(
                     result["test_f"][share], sum(str(r["percent"]) == share for r in result["runs"])
@@ -202,7 +211,7 @@ def partial() -> str:
                 for share in shares
             ]
             rows.append([words, *numbers])
-    return markdown(*rows) + measured([{}], "Without a deviation: one seed.")
+    return markdown(*rows) + measured(results, "Without a deviation: one seed.")
 
 
 def times(spread: Dict[str, float]) -> str:

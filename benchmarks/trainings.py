@@ -17,6 +17,8 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 import spacy
 from spacy.training import Corpus
 
+from benchmarks.speed.timing import machine
+
 ROOT = Path(__file__).parent.parent
 
 Run = Dict[str, Any]
@@ -130,6 +132,11 @@ def summary(values: List[float]) -> Dict[str, float]:
         "mean": statistics.mean(values),
         "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
     }
+
+
+def processor() -> str:
+    """What trainings run on, for a result to say."""
+    return str(machine()["processor"])
 
 
 class Results:

@@ -23,7 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Dict, List
 
-from benchmarks.trainings import ROOT, Results, Run, config_path, scored, summary, train
+from benchmarks.trainings import ROOT, Results, Run, config_path, processor, scored, summary, train
 from spacy_bilstm_crf.cli.calibrate import calibrate
 
 RESULTS = Path(__file__).parent / "results"
@@ -124,6 +124,7 @@ def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path
     best = max(curve, key=lambda entry: entry["dev_f"])
     return {
         "seed": seed,
+        "processor": processor(),
         "best_step": best["step"],
         "best_epoch": best["epoch"],
         **scored(model, data, threshold=threshold),

@@ -36,7 +36,7 @@ from spacy.training import Corpus, Example
 from spacy.util import load_config
 
 from benchmarks.accuracy.run import ROWS
-from benchmarks.trainings import ROOT, Results, Run, config_path, summary, train
+from benchmarks.trainings import ROOT, Results, Run, config_path, processor, summary, train
 from spacy_bilstm_crf.tags import tags_of_span
 from spacy_bilstm_crf.training.calibration import Calibration
 
@@ -279,7 +279,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
             methods = run_seed(arguments.dataset, seed, paths, with_beam, Path(folder))
-        result = results.add({"seed": seed, "methods": methods})
+        result = results.add({"seed": seed, "processor": processor(), "methods": methods})
         draw(by_method(result["runs"]), DRAWINGS / f"reliability-{arguments.dataset}.png")
         print(json.dumps(result["methods"], indent=1))
 

@@ -23,7 +23,7 @@ from spacy.tokens import DocBin
 from spacy.training import Corpus
 
 from benchmarks import trainings
-from benchmarks.trainings import ROOT, Results, Run, scored, spacy_command
+from benchmarks.trainings import ROOT, Results, Run, processor, scored, spacy_command
 
 VECTORS = ROOT / "training" / "vectors" / "glove-6b-100d-20k"  # project run vectors
 RESULTS = Path(__file__).parent / "results"
@@ -93,6 +93,7 @@ def run(system: str, dataset: str, size: int, seed: int) -> Run:
             "dataset": dataset,
             "size": size,
             "seed": seed,
+            "processor": processor(),
             "sentences": n_sentences,
             "cpu_seconds": round(cpu_seconds, 1),
             "steps": evaluations[-1]["step"],

@@ -23,7 +23,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.util import load_config
 
 from benchmarks.accuracy.run import LIKELY, steps
-from benchmarks.trainings import ROOT, Results, Run, config_path, scored, summary, train
+from benchmarks.trainings import ROOT, Results, Run, config_path, processor, scored, summary, train
 
 RESULTS = Path(__file__).parent / "results"
 DATASET = "ncbi-disease"
@@ -77,7 +77,12 @@ def run(method: str, percent: int, seed: int, paths: Dict[str, str], folder: Pat
     overrides = {} if is_stock else OVERRIDES
     paths = {"train": str(part / "train"), "dev": str(part / "dev"), **paths}
     trained = train(part / "config.cfg", paths, seed, overrides, part / "training")
-    return {"percent": percent, "seed": seed, **scored(trained.model, part)}
+    return {
+        "percent": percent,
+        "seed": seed,
+        "processor": processor(),
+        **scored(trained.model, part),
+    }
 
 
 def f_by_share(runs: List[Run]) -> Dict[str, Any]:
