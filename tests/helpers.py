@@ -131,11 +131,11 @@ LENGTHS = [3, 0, 700, 1, 699, 12, 0, 2500]
 
 
 def random_masks(potentials, share):
-    """Masks that leave the best taggings in place, for some docs."""
+    """Masks that leave the best tag sequences in place, for some docs."""
     rng = np.random.default_rng(1)
     masks = []
     for doc in potentials.emissions:
         mask = rng.random(doc.shape) < share
-        mask[:, 0] = True  # all outside is always a legal tagging
+        mask[:, 0] = True  # all outside is always a legal tag sequence
         masks.append(mask if rng.random() < 0.7 else None)
     return masks

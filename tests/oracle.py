@@ -1,4 +1,4 @@
-"""The CRF by enumeration of all taggings, in plain Python: slow, and hard to get wrong.
+"""The CRF by enumeration of all tag sequences, in plain Python: slow, and hard to get wrong.
 
 Nothing here is shared with the package. Everything is lists of floats.
 """
@@ -8,7 +8,7 @@ import math
 
 
 class Oracle:
-    """All legal and allowed taggings of one sequence with their scores.
+    """All legal and allowed tag sequences of one sequence with their scores.
 
     emissions: [T][K]; transitions: [K][K]; start, end: [K]; legal_*: the same shapes of bools;
     allowed: [T][K] of bools.
@@ -65,7 +65,7 @@ class Oracle:
         return -math.fsum(p * math.log(p) for p in self.probabilities.values() if p)
 
     def probability(self, condition):
-        """Probability of the taggings for which the condition holds."""
+        """Probability of the tag sequences for which the condition holds."""
         return math.fsum(p for path, p in self.probabilities.items() if condition(path))
 
     def divergence_from(self, tutor):

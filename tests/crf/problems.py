@@ -12,7 +12,7 @@ from tests.oracle import Oracle
 
 
 class Problem:
-    """A random batch, with masks that leave every sequence at least one tagging."""
+    """A random batch, with masks that leave every sequence at least one tag sequence."""
 
     def __init__(self, seed, lengths, n_tags, *, dtype=torch.float64, scale=2.0, density=0.7):
         rng = np.random.default_rng(seed)
@@ -93,7 +93,7 @@ class Batch:
         return crf.forward_backward(self.chain)
 
     def probabilities(self, row):
-        """Of each entity that some tagging has, by enumeration of the taggings."""
+        """Of each entity that some tag sequence has, by enumeration of the tag sequences."""
         n = self.lengths[row]
         oracle = Oracle(
             self.scores.emissions[row, :n].double().tolist(),

@@ -1,4 +1,4 @@
-"""Every quantity of the CRF against enumeration of all taggings."""
+"""Every quantity of the CRF against enumeration of all tag sequences."""
 
 import math
 
@@ -164,7 +164,7 @@ def test_sets_known_to_be_wrong(problem, seed):
     rng = np.random.default_rng(seed)
     dtype = problem.scores.emissions.dtype
     rows = torch.tensor(rng.integers(0, len(problem.lengths), 2))
-    wrong = problem.gold[rows].clone()  # has at least one tagging
+    wrong = problem.gold[rows].clone()  # has at least one tag sequence
     loss, gradient = problem.nll(wrong_rows=rows, wrong=wrong)
     base, base_gradient = problem.nll()
     expected = base.clone()

@@ -1,4 +1,4 @@
-"""The list Viterbi algorithm against enumeration of all taggings."""
+"""The list Viterbi algorithm against enumeration of all tag sequences."""
 
 import math
 

@@ -83,7 +83,7 @@ def test_an_entity_as_long_as_the_doc():
     )
     ((longest,),) = likely_entities(posterior, 0.5)
     assert longest.span == (0, n_tokens, 0)
-    # Of the taggings that have other entities, the nearest are behind by several nats
+    # Of the tag sequences that have other entities, the nearest are behind by several nats
     assert 0.9 < longest.probability < 1.0
 
 

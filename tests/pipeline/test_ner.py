@@ -1,6 +1,5 @@
 """The component: what is ours alone. What it shares with `ner` is in test_parity.py."""
 
-import io
 import json
 import math
 import subprocess
@@ -11,7 +10,6 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 import spacy
-import srsly
 import torch
 from spacy.tokens import Doc, Span
 from spacy.training import Example
@@ -22,14 +20,8 @@ from spacy_bilstm_crf import BiLSTMCRFEntityRecognizer
 from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.tags import spans_of_tags, tags_of_spans
-from tests.helpers import SMALL_MODEL, entities, examples_for, make_nlp, train, trained_nlp, weights
+from tests.helpers import SMALL_MODEL, entities, examples_for, make_nlp, train, weights
 from tests.oracle import Oracle
-
-
-@pytest.fixture(scope="module")
-def trained():
-    fix_random_seed(0)
-    return trained_nlp()
 
 
 def test_importing_the_package_loads_nothing_that_spacy_has_not_loaded():
@@ -229,15 +221,15 @@ def test_a_threshold_takes_entities_by_their_probability(unsure, threshold):
             *(part.tolist() for part in legality(len(ner.tags), torch.device("cpu"))),
             np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
         )
-        taggings = {path: spans_of_tags(np.array(path)) for path in oracle.scores}
+        sequences = {path: spans_of_tags(np.array(path)) for path in oracle.scores}
         probability = Counter()
         for path, p in oracle.probabilities.items():
-            probability.update(dict.fromkeys(taggings[path], p))
+            probability.update(dict.fromkeys(sequences[path], p))
         gains = {
             path: sum(probability[span] - threshold for span in spans)
-            for path, spans in taggings.items()
+            for path, spans in sequences.items()
         }
-        assert all(probability[span] >= threshold for span in taggings[chosen])
+        assert all(probability[span] >= threshold for span in sequences[chosen])
         # Where the threshold is 0, what is less probable than one in a thousand is left out
         assert gains[chosen] == pytest.approx(max(gains.values()), abs=0.005)
 
@@ -315,171 +307,6 @@ def test_error_handler_gets_failing_docs(trained, monkeypatch):
 # Training
 
 
-def test_gradients_add_up_until_finish_update():
-    nlp = make_nlp()
-    ner = nlp.get_pipe("ner")
-    before = weights(ner)
-    losses = {}
-    for sgd in (None, False):
-        ner.update(examples_for(nlp), sgd=sgd, losses=losses)
-        np.testing.assert_array_equal(weights(ner), before)
-    network = ner.model.get_ref("output_layer").shims[0]._model
-    twice = network.emissions.bias.grad.clone()
-    ner.finish_update(nlp.create_optimizer())
-    assert np.abs(weights(ner) - before).max() > 0
-    assert network.emissions.bias.grad is None
-    nlp2 = make_nlp()
-    nlp2.get_pipe("ner").update(examples_for(nlp2))
-    once = nlp2.get_pipe("ner").model.get_ref("output_layer").shims[0]._model.emissions.bias.grad
-    torch.testing.assert_close(twice, 2 * once)
-
-
-def test_loss_is_the_mean_over_annotated_docs():
-    nlp = make_nlp()
-    train(nlp, examples_for(nlp), steps=5)
-    ner = nlp.get_pipe("ner")
-
-    def loss(examples):
-        return ner.get_loss(examples, ner.model.predict([eg.predicted for eg in examples]))[0]
-
-    examples = examples_for(nlp)
-    unannotated = examples_for(nlp, [("Nothing known", {})])
-    mean = sum(loss([eg]) for eg in examples) / 2
-    assert loss(examples) == pytest.approx(mean, rel=1e-5)
-    assert loss(examples + unannotated) == pytest.approx(mean, rel=1e-5)
-
-
-def test_docs_with_nothing_but_incorrect_spans_count():
-    nlp = make_nlp(incorrect_spans_key="wrong")
-    train(nlp, examples_for(nlp), steps=5)
-    ner = nlp.get_pipe("ner")
-    example = Example.from_dict(nlp.make_doc("I like London"), {})
-    example.reference.spans["wrong"] = [Span(example.reference, 2, 3, "LOC")]
-    potentials = ner.model.predict([example.predicted])
-    once, _ = ner.get_loss([example], potentials)
-    potentials.emissions *= 2  # the same doc, again
-    twice, _ = ner.get_loss([example, example], potentials)
-    assert once > 0
-    assert twice == pytest.approx(once)
-
-
-def test_gradient_agrees_with_finite_differences():
-    nlp = make_nlp()
-    train(nlp, examples_for(nlp), steps=2)
-    ner = nlp.get_pipe("ner")
-    examples = examples_for(nlp)
-    potentials = ner.model.predict([eg.predicted for eg in examples])
-    _, gradient = ner.get_loss(examples, potentials)
-    for array, d_array in [
-        (potentials.emissions[1], gradient.emissions[1]),
-        (potentials.transitions, gradient.transitions),
-        (potentials.start, gradient.start),
-    ]:
-        place = np.unravel_index(np.abs(d_array).argmax(), d_array.shape)
-        old = array[place]
-        array[place] = old + 0.01
-        up, _ = ner.get_loss(examples, potentials)
-        array[place] = old - 0.01
-        down, _ = ner.get_loss(examples, potentials)
-        array[place] = old
-        assert (up - down) / 0.02 == pytest.approx(d_array[place], rel=1e-2)
-
-
-def test_partial_annotation_trains_and_leaves_the_rest_free():
-    nlp = make_nlp()
-    # Only "London" is known; nothing is said about the other tokens
-    example = Example.from_dict(
-        nlp.make_doc("I like London and Berlin."), {"entities": ["-", "-", "U-LOC", "-", "-", "-"]}
-    )
-    train(nlp, [example])
-    assert ("London", "LOC") in entities(nlp("I like London and Berlin."))
-    _, gradient = nlp.get_pipe("ner").get_loss(
-        [example], nlp.get_pipe("ner").model.predict([example.predicted])
-    )
-    assert np.isfinite(gradient.emissions[0]).all()
-
-
-def test_dropout_of_training_reaches_the_network():
-    nlp = make_nlp()
-    train(nlp, examples_for(nlp), steps=2)
-    ner = nlp.get_pipe("ner")
-
-    def losses(drop):
-        fix_random_seed(1)
-        return [ner.update(examples_for(nlp), drop=drop)["ner"] for _ in range(2)]
-
-    steady, noisy = losses(0.0), losses(0.5)
-    assert steady[0] == steady[1]
-    assert noisy[0] != noisy[1]
-    ner.model.get_ref("tok2vec").attrs.pop("dropout_rate", None)
-    assert ner.model.get_ref("output_layer").attrs["dropout_rate"] == 0.5
-
-
-def test_dropout_of_the_architecture_overrides_it():
-    nlp = make_nlp(model={**SMALL_MODEL, "dropout": 0.25})
-    nlp.update(examples_for(nlp), drop=0.5)
-    bilstm = nlp.get_pipe("ner").model.get_ref("output_layer")
-    assert bilstm.attrs["fixed_dropout_rate"] == 0.25
-    assert "dropout_rate" not in bilstm.attrs
-
-
-def test_nan_stops_training_and_prediction():
-    nlp = make_nlp()
-    network = nlp.get_pipe("ner").model.get_ref("output_layer").shims[0]._model
-    network.emissions.bias.data[0] = float("nan")
-    for act in (lambda: nlp("London"), lambda: nlp.update(examples_for(nlp))):
-        with pytest.raises(ValueError, match=r"'ner' are NaN.*learn_rate"):
-            act()
-
-
-def test_averages_are_used_and_put_back():
-    nlp = make_nlp()
-    optimizer = nlp.create_optimizer()
-    optimizer.averages = {}
-    train(nlp, examples_for(nlp), steps=5, optimizer=optimizer)
-    ner = nlp.get_pipe("ner")
-    last = weights(ner)
-    shim = ner.model.get_ref("output_layer").shims[0]
-    average = optimizer.averages[(shim.id, "emissions.weight")]
-    with nlp.use_params(optimizer.averages):
-        torch.testing.assert_close(shim._model.emissions.weight.data, torch.tensor(average))
-        averaged = weights(ner)
-    assert np.abs(averaged - last).max() > 0
-    np.testing.assert_array_equal(weights(ner), last)
-
-
-def test_rehearsal_moves_towards_the_old_model(trained, tmp_path):
-    trained.to_disk(tmp_path)
-    nlp = spacy.load(tmp_path)
-    ner = nlp.get_pipe("ner")
-    optimizer = nlp.resume_training()
-    ner.add_label("DRINK")  # the tutor does not know it, and has no say about it
-    optimizer.learn_rate = 0.01
-    for parameter in ner.model.get_ref("output_layer").shims[0]._model.emissions.parameters():
-        parameter.data += torch.randn_like(parameter)
-    raw = examples_for(nlp, [("I like London and Berlin.", {}), ("Who is Shaka Khan?", {})])
-    history = [nlp.rehearse(raw, sgd=optimizer)["ner"] for _ in range(40)]
-    assert history[0] > 0.05
-    assert history[-1] < history[0] / 10
-    assert min(history) > -1e-6
-
-
-def test_rehearsal_without_a_tutor_does_nothing(trained):
-    before = weights(trained.get_pipe("ner"))
-    assert trained.rehearse(examples_for(trained)) == {"ner": 0.0}
-    np.testing.assert_array_equal(weights(trained.get_pipe("ner")), before)
-
-
-def test_same_seed_same_weights():
-    found = []
-    for _ in range(2):
-        fix_random_seed(3)
-        nlp = make_nlp()
-        train(nlp, examples_for(nlp), steps=10, drop=0.3)
-        found.append(weights(nlp.get_pipe("ner")))
-    np.testing.assert_array_equal(*found)
-
-
 # Sharing a tok2vec
 
 
@@ -518,62 +345,6 @@ def test_listening_to_a_shared_tok2vec(tmp_path):
 
 
 # Saving and loading
-
-
-def test_an_uninitialized_component_can_be_saved(tmp_path):
-    nlp = spacy.blank("en")
-    nlp.add_pipe("bilstm_crf_ner", name="ner").add_label("LOC")
-    nlp.to_disk(tmp_path)
-    nlp2 = spacy.load(tmp_path)
-    assert nlp2.get_pipe("ner").labels == ("LOC",)
-    nlp2.initialize()
-    assert entities(nlp2("London")) == []
-
-
-def test_saved_weights_are_plain_tensors(trained):
-    state = trained.get_pipe("ner").model.get_ref("output_layer").shims[0].to_bytes()
-    loaded = torch.load(io.BytesIO(srsly.msgpack_loads(state)["state"]), weights_only=True)
-    assert all(isinstance(value, torch.Tensor) for value in loaded.values())
-
-
-@pytest.mark.parametrize("file", ["cfg", "model"])
-@pytest.mark.parametrize("harm", ["missing", "truncated"])
-def test_damaged_folders_are_explained(trained, tmp_path, file, harm):
-    trained.to_disk(tmp_path)
-    path = tmp_path / "ner" / file
-    content = path.read_bytes()
-    if harm == "missing":
-        path.unlink()
-    else:
-        path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"Can't load a bilstm_crf_ner component from.*ner"):
-        spacy.load(tmp_path)
-
-
-def test_a_model_for_other_labels_is_explained(trained, tmp_path):
-    trained.to_disk(tmp_path)
-    path = tmp_path / "ner" / "cfg"
-    cfg = json.loads(path.read_text())
-    cfg["labels"].append("MORE")
-    path.write_text(json.dumps(cfg))
-    with pytest.raises(ValueError, match=r"tags = 9.*tags = 13"):
-        spacy.load(tmp_path)
-
-
-@pytest.mark.parametrize("name, value", [("hidden_width", 48), ("depth", 2)])
-def test_a_model_of_other_sizes_is_explained(trained, tmp_path, name, value):
-    trained.to_disk(tmp_path)
-    config = spacy.util.load_config(tmp_path / "config.cfg")
-    config["components"]["ner"]["model"][name] = value
-    config.to_disk(tmp_path / "config.cfg")
-    with pytest.raises(ValueError, match=rf"{name} = .*{name} = {value}"):
-        spacy.load(tmp_path)
-
-
-def test_bytes_of_another_component(trained):
-    nlp = make_nlp(labels=["ONE"])
-    with pytest.raises(ValueError, match="Can't load"):
-        nlp.get_pipe("ner").from_bytes(trained.get_pipe("ner").to_bytes()[:100])
 
 
 @pytest.mark.parametrize(
@@ -631,34 +402,6 @@ def test_settings_are_properties_with_the_checks_of_the_config(name, right, wron
     assert getattr(ner, name) == right
     with pytest.raises(ValueError, match=name):
         make_nlp(**{"candidates_threshold": 0.5, name: wrong})
-
-
-def test_a_generator_of_examples_is_learned_from():
-    nlp = make_nlp()
-    before = weights(nlp.get_pipe("ner"))
-    examples = examples_for(nlp)
-    ner = nlp.get_pipe("ner")
-    losses = ner.update((eg for eg in examples), sgd=nlp.create_optimizer())
-    assert losses["ner"] > 0.0
-    assert (weights(ner) != before).any()
-
-
-def run_out_of_memory(*args, **kwargs):
-    torch.empty(2**60)  # more than there is anywhere
-
-
-def fail_to_allocate(*args, **kwargs):
-    raise MemoryError("can't allocate memory")
-
-
-@pytest.mark.parametrize("fail", [run_out_of_memory, fail_to_allocate])
-def test_a_lack_of_memory_is_not_blamed_on_the_files(monkeypatch, tmp_path, fail):
-    nlp = make_nlp()
-    nlp.to_disk(tmp_path)
-    monkeypatch.setattr(torch, "load", fail)
-    with pytest.raises((MemoryError, RuntimeError), match="can't allocate memory") as found:
-        spacy.load(tmp_path)
-    assert "cut short" not in str(found.value)
 
 
 def test_the_version_is_that_of_the_package():

@@ -1,4 +1,4 @@
-"""Probabilities of the component against enumeration of a doc's taggings."""
+"""Probabilities of the component against enumeration of a doc's tag sequences."""
 
 import math
 import subprocess
@@ -72,7 +72,7 @@ def bias_of_tags(ner, biases):
 
 
 def distribution(nlp, doc, calibration=(1.0, ())):
-    """Probabilities of the taggings, as tags, that the doc's own annotation leaves possible."""
+    """Probabilities of the tag sequences that the doc's own annotation leaves possible."""
     ner = nlp.get_pipe("ner")
     temperature, biases = calibration
     potentials = ner.model.predict([doc])
@@ -198,14 +198,14 @@ def test_k_best(unsure, make, calibration):
         for path, p in distribution(unsure, doc, calibration).probabilities.items()
     }
     found = ner.k_best(doc, 20)
-    taggings = [tuple((s.start, s.end, s.label_) for s in spans) for spans, _ in found]
-    assert len(set(taggings)) == len(taggings) == min(20, len(expected))
-    for tagging, (_, p) in zip(taggings, found, strict=True):
-        assert p == pytest.approx(expected[tagging], abs=1e-5)
+    sequences = [tuple((s.start, s.end, s.label_) for s in spans) for spans, _ in found]
+    assert len(set(sequences)) == len(sequences) == min(20, len(expected))
+    for sequence, (_, p) in zip(sequences, found, strict=True):
+        assert p == pytest.approx(expected[sequence], abs=1e-5)
     best = sorted(expected.values(), reverse=True)[:20]
     assert [p for _, p in found] == pytest.approx(best, abs=1e-5)
     doc = ner(doc)
-    assert taggings[0] == tuple((ent.start, ent.end, ent.label_) for ent in doc.ents)
+    assert sequences[0] == tuple((ent.start, ent.end, ent.label_) for ent in doc.ents)
 
 
 def test_k_best_of_nothing(unsure):

@@ -1,0 +1,85 @@
+"""The component on disk and in bytes, and what is said of files that do not fit."""
+
+import io
+import json
+
+import pytest
+import spacy
+import srsly
+import torch
+
+from tests.helpers import entities, make_nlp
+
+
+def test_an_uninitialized_component_can_be_saved(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("bilstm_crf_ner", name="ner").add_label("LOC")
+    nlp.to_disk(tmp_path)
+    nlp2 = spacy.load(tmp_path)
+    assert nlp2.get_pipe("ner").labels == ("LOC",)
+    nlp2.initialize()
+    assert entities(nlp2("London")) == []
+
+
+def test_saved_weights_are_plain_tensors(trained):
+    state = trained.get_pipe("ner").model.get_ref("output_layer").shims[0].to_bytes()
+    loaded = torch.load(io.BytesIO(srsly.msgpack_loads(state)["state"]), weights_only=True)
+    assert all(isinstance(value, torch.Tensor) for value in loaded.values())
+
+
+@pytest.mark.parametrize("file", ["cfg", "model"])
+@pytest.mark.parametrize("harm", ["missing", "truncated"])
+def test_damaged_folders_are_explained(trained, tmp_path, file, harm):
+    trained.to_disk(tmp_path)
+    path = tmp_path / "ner" / file
+    content = path.read_bytes()
+    if harm == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"Can't load a bilstm_crf_ner component from.*ner"):
+        spacy.load(tmp_path)
+
+
+def test_a_model_for_other_labels_is_explained(trained, tmp_path):
+    trained.to_disk(tmp_path)
+    path = tmp_path / "ner" / "cfg"
+    cfg = json.loads(path.read_text())
+    cfg["labels"].append("MORE")
+    path.write_text(json.dumps(cfg))
+    with pytest.raises(ValueError, match=r"tags = 9.*tags = 13"):
+        spacy.load(tmp_path)
+
+
+@pytest.mark.parametrize("name, value", [("hidden_width", 48), ("depth", 2)])
+def test_a_model_of_other_sizes_is_explained(trained, tmp_path, name, value):
+    trained.to_disk(tmp_path)
+    config = spacy.util.load_config(tmp_path / "config.cfg")
+    config["components"]["ner"]["model"][name] = value
+    config.to_disk(tmp_path / "config.cfg")
+    with pytest.raises(ValueError, match=rf"{name} = .*{name} = {value}"):
+        spacy.load(tmp_path)
+
+
+def test_bytes_of_another_component(trained):
+    nlp = make_nlp(labels=["ONE"])
+    with pytest.raises(ValueError, match="Can't load"):
+        nlp.get_pipe("ner").from_bytes(trained.get_pipe("ner").to_bytes()[:100])
+
+
+def run_out_of_memory(*args, **kwargs):
+    torch.empty(2**60)  # more than there is anywhere
+
+
+def fail_to_allocate(*args, **kwargs):
+    raise MemoryError("can't allocate memory")
+
+
+@pytest.mark.parametrize("fail", [run_out_of_memory, fail_to_allocate])
+def test_a_lack_of_memory_is_not_blamed_on_the_files(monkeypatch, tmp_path, fail):
+    nlp = make_nlp()
+    nlp.to_disk(tmp_path)
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises((MemoryError, RuntimeError), match="can't allocate memory") as found:
+        spacy.load(tmp_path)
+    assert "cut short" not in str(found.value)
