@@ -166,7 +166,8 @@ def _convert_inputs(
     nothing = model.ops.alloc2f(0, model.get_dim("nI"))
     flat = model.ops.xp.concatenate([nothing, *(x for x in X if len(x))])  # [tokens, n_inputs]
     lengths = [len(x) for x in X]
-    rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
+    training_rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
+    rate = training_rate if is_train else 0.0
     tokens = xp2torch(flat, requires_grad=is_train, device=shim_of(model).device)
 
     def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:

@@ -74,7 +74,8 @@ class BiLSTMCRFNetwork(nn.Module):
         Args:
             tokens: Token vectors, [sum of lengths, n_inputs].
             lengths: Number of tokens of each document, int64 on the CPU; 0 is allowed.
-            dropout: Rate at which features are dropped in training, 0 to 1.
+            dropout: Rate at which features are dropped, 0 to 1; 0 in prediction. The call says
+                it, not the module's mode, which threads share and switch.
             locked: Drop a feature from all tokens of a document or from none of them (Gal and
                 Ghahramani 2016), instead of from each token on its own.
 
@@ -85,7 +86,7 @@ class BiLSTMCRFNetwork(nn.Module):
         if not len(tokens):
             return tokens.new_zeros(0, self.n_tags), self.transitions, self.start, self.end
         doc_of_token = None
-        if locked and self.training:
+        if locked and dropout > 0.0:
             of_token = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
             doc_of_token = of_token.to(tokens.device)
         hidden = tokens
@@ -116,7 +117,7 @@ class BiLSTMCRFNetwork(nn.Module):
         self, features: Tensor, rate: float, doc_of_token: Optional[Tensor], n_docs: int
     ) -> Tensor:
         """Dropout with one mask for all tokens of a document, or one for each token."""
-        if not self.training or rate <= 0.0:
+        if rate <= 0.0:
             return features
         if doc_of_token is None:
             if features.device.type != "cpu" or rate >= 1.0:

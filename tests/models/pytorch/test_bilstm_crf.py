@@ -15,12 +15,11 @@ def net():
 
 
 def test_a_doc_does_not_depend_on_its_batch(net):
-    net.eval()
     lengths = torch.tensor([4, 0, 9, 1, 30])
     tokens = torch.randn(44, 6)
-    together = net(tokens, lengths, 0.5)[0]
+    together = net(tokens, lengths, 0.0)[0]
     for doc, part in zip(tokens.split(lengths.tolist()), together.split(lengths.tolist())):
-        alone = net(doc, torch.tensor([len(doc)]), 0.5)[0]
+        alone = net(doc, torch.tensor([len(doc)]), 0.0)[0]
         torch.testing.assert_close(alone, part, atol=1e-6, rtol=1e-6)
 
 
@@ -35,23 +34,29 @@ def test_initial_weights():
         torch.testing.assert_close(gate @ gate.T, torch.eye(4))
 
 
-def test_dropout_is_locked_within_a_doc_and_only_in_training(net):
+def test_dropout_is_locked_within_a_doc(net):
     lengths = torch.tensor([50, 50])
     tokens = torch.ones(100, 6)
     doc_of_token = torch.repeat_interleave(torch.arange(2), lengths)
-    net.train()
     dropped = net._dropout(tokens, 0.5, doc_of_token, 2)
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert (dropped[:50] == dropped[0]).all()
     assert (dropped[50:] == dropped[50]).all()
     assert not torch.equal(net(tokens, lengths, 0.5)[0], net(tokens, lengths, 0.5)[0])
-    net.eval()
-    assert torch.equal(net(tokens, lengths, 0.5)[0], net(tokens, lengths, 0.0)[0])
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_the_call_says_what_is_dropped_and_not_the_mode(net, locked):
+    tokens, lengths = torch.ones(100, 6), torch.tensor([50, 50])
+    expected = net(tokens, lengths, 0.0, locked)[0]
+    for mode in (net.train, net.eval):
+        mode()
+        assert torch.equal(net(tokens, lengths, 0.0, locked)[0], expected)
+        assert not torch.equal(net(tokens, lengths, 0.5, locked)[0], expected)
 
 
 def test_dropout_that_is_not_locked_differs_between_tokens(net):
-    tokens, lengths = torch.ones(100, 6), torch.tensor([100])
-    net.train()
+    tokens = torch.ones(100, 6)
     dropped = net._dropout(tokens, 0.5, None, 1)
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert not (dropped == dropped[0]).all()
@@ -59,8 +64,6 @@ def test_dropout_that_is_not_locked_differs_between_tokens(net):
     assert dropped.unique().tolist() == [0.0, 1.25]
     assert (dropped == 0.0).float().mean() == pytest.approx(0.2, abs=0.02)
     assert not net._dropout(tokens, 1.0, None, 1).any()
-    net.eval()
-    assert torch.equal(net(tokens, lengths, 0.5, False)[0], net(tokens, lengths, 0.0, False)[0])
 
 
 def test_state_holds_all_sizes(net):
