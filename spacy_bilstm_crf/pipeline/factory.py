@@ -83,8 +83,8 @@ def make_bilstm_crf_ner(
         threshold: Probability below which an entity is left out, 0 to 1. None takes the entities of
             the most probable tag sequence, whatever their own probability.
         entity_scores: Whether to work out each entity's probability, `span._.confidence`.
-        spans_key: Key in `doc.spans` for the entities with their probabilities. None takes the
-            component's name.
+        spans_key: Key in `doc.spans` for the entities with their probabilities, as `spancat` keeps
+            them. None leaves `doc.spans` alone; `span._.confidence` is there all the same.
         candidates_threshold: Least probability of a candidate, 0 to 1. None looks for no
             candidates.
         candidates_key: Key in `doc.spans` for the candidates: all spans that are so probable,

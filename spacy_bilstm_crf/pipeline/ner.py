@@ -137,10 +137,12 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             new = span_scores.new_spans(doc, entities, self.labels)
             likely = span_scores.new_spans(doc, candidates, self.labels)
             # Those that this component found before keep their probability
-            before = span_scores.scored_entities(doc, self._scored_key)
+            before = span_scores.scored_entities(doc, self.name)
             span_scores.add_entities(doc, [span for span, _ in new])
             if self.cfg["entity_scores"]:
-                span_scores.set_scored_spans(doc, self._scored_key, [*before, *new])
+                span_scores.keep_confidence(doc, [*before, *new], self.name)
+                if self.cfg["spans_key"] is not None:
+                    span_scores.set_scored_spans(doc, self.cfg["spans_key"], [*before, *new])
             if self.cfg["candidates_threshold"] is not None:
                 span_scores.set_scored_spans(doc, self.cfg["candidates_key"], likely)
 
@@ -395,10 +397,6 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def _device(self) -> torch.device:
         return models.torch_device(self.model)
 
-    @property
-    def _scored_key(self) -> str:
-        return self.cfg["spans_key"] or self.name
-
     def _distribution(
         self, docs: List[Doc], ignore: Optional[List[List[Span]]] = None
     ) -> Distribution:
@@ -410,7 +408,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
                 the component found itself, as their probabilities show.
         """
         if ignore is None:
-            found = [span_scores.scored_entities(doc, self._scored_key) for doc in docs]
+            found = [span_scores.scored_entities(doc, self.name) for doc in docs]
             ignore = [[entity for entity, _ in of_doc] for of_doc in found]
         calibration = Calibration(*(self.cfg[name] for name in Calibration._fields))
         potentials = calibration.applied(self._predict_potentials(docs))

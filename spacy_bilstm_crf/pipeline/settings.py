@@ -36,9 +36,7 @@ def check_settings(cfg: Dict[str, Any], component: str) -> None:
     decoding_settings(cfg).check(component)
     EntityRatio.from_setting(cfg["entity_ratio"], component)
     candidates_key = cfg["candidates_key"]
-    if cfg["candidates_threshold"] is not None and candidates_key == (
-        cfg["spans_key"] or component
-    ):
+    if cfg["candidates_threshold"] is not None and candidates_key == cfg["spans_key"]:
         raise ValueError(
             f"The spans_key and the candidates_key of '{component}' are both '{candidates_key}': "
             f"one would overwrite the other. Change one of them."

@@ -1,12 +1,15 @@
 """Entities and their probabilities, as they are kept in a doc.
 
-Probabilities are in `doc.spans`, in the way of spaCy's `spancat`: a group's `attrs["scores"]` has a
-number for each of its spans. `span._.confidence` looks them up there, so that it can't
-contradict them and lives wherever `doc.spans` does.
+An entity's probability is in `doc.user_data`, under a key of the kind that spaCy has for extensions
+of spans: by characters, so that it stays right when tokens are merged or split, and goes where the
+user data go. It belongs to the label too: an entity that is given another has none.
+
+Where a key in `doc.spans` is asked for, spans are there too, in the way of spaCy's `spancat`: a
+group's `attrs["scores"]` has a number for each of its spans.
 """
 
 import warnings
-from typing import Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, cast
 
 import numpy as np
 from spacy.tokens import Doc, Span, SpanGroup
@@ -16,6 +19,7 @@ from ..decoding import Entity
 
 ScoredSpan = Tuple[Span, float]
 EXTENSION = "confidence"
+STORED = "bilstm_crf_ner_confidence"
 # Other components keep scores in `doc.spans` too, which are no probabilities of an entity
 KIND = "entity probability"
 
@@ -45,41 +49,75 @@ def set_scored_spans(doc: Doc, key: str, spans: Iterable[ScoredSpan]) -> None:
         spans: Spans and their probabilities, in any order.
     """
     ordered = sorted(spans, key=lambda scored: (scored[0].start, scored[0].end))
-    attrs = {"kind": KIND, "scores": np.array([score for _, score in ordered], dtype=np.float32)}
+    scores = np.array([score for _, score in ordered], dtype=np.float32)
+    attrs = {"kind": KIND, "scores": scores, "n_tokens": len(doc)}
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in ordered])
 
 
-def scored_entities(doc: Doc, key: str) -> List[ScoredSpan]:
-    """A doc's entities that were found with a probability, and that.
+def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) -> None:
+    """Keep entities' probabilities in a doc, instead of what the component has kept there.
 
     Args:
         doc: The doc.
-        key: The key in `doc.spans`.
+        entities: Entities of the doc and their probabilities.
+        component: The name of the component that found them.
     """
-    if key not in doc.spans or not _has_probabilities(doc.spans[key]):
-        return []
-    group = doc.spans[key]
-    entities = {(ent.start, ent.end, ent.label) for ent in doc.ents}
+    kept = _user_data(doc)
+    for key in [key for key, value in kept.items() if _is_kept(key) and value[2] == component]:
+        del kept[key]
+    for span, probability in entities:
+        kept[_key(span)] = [span.label_, float(probability), component]
+
+
+def scored_entities(doc: Doc, component: str) -> List[ScoredSpan]:
+    """A doc's entities that a component found with a probability, and that.
+
+    Args:
+        doc: The doc.
+        component: The component's name.
+    """
+    kept = ((ent, _user_data(doc).get(_key(ent))) for ent in doc.ents)
     return [
-        (span, float(probability))
-        for span, probability in zip(group, group.attrs["scores"])
-        if (span.start, span.end, span.label) in entities
+        (ent, value[1])
+        for ent, value in kept
+        if value is not None and (value[0], value[2]) == (ent.label_, component)
     ]
 
 
 def confidence(span: Span) -> Optional[float]:
     """The probability that a span is an entity of its label; None where it is not known."""
+    kept = _user_data(span.doc).get(_key(span))
+    if kept is not None and kept[0] == span.label_:
+        return float(kept[1])
     for group in span.doc.spans.values():
-        if _has_probabilities(group):
+        if _has_probabilities(group, len(span.doc)):
             place = _place(group, span)
             if place is not None:
                 return float(group.attrs["scores"][place])
     return None
 
 
-def _has_probabilities(group: SpanGroup) -> bool:
-    """Whether a group has a probability for each of its spans; a user may have added some."""
-    return group.attrs.get("kind") == KIND and len(group.attrs.get("scores", ())) == len(group)
+def _user_data(doc: Doc) -> Dict[Any, Any]:
+    return cast(Dict[Any, Any], doc.user_data)  # its keys are not all strings
+
+
+def _key(span: Span) -> Tuple[str, str, int, int]:
+    """Where spaCy keeps the value of an extension of a span: by characters."""
+    return "._.", STORED, span.start_char, span.end_char
+
+
+def _is_kept(key: Any) -> bool:
+    return isinstance(key, tuple) and key[:2] == ("._.", STORED)
+
+
+def _has_probabilities(group: SpanGroup, n_tokens: int) -> bool:
+    """Whether a group has a probability for each of its spans.
+
+    A user may have added some, and spaCy leaves groups as they are when tokens are merged.
+    """
+    attrs = group.attrs
+    is_ours = attrs.get("kind") == KIND and attrs.get("n_tokens") == n_tokens
+    return is_ours and len(attrs.get("scores", ())) == len(group)
 
 
 def _place(group: SpanGroup, span: Span) -> Optional[int]:
@@ -102,14 +140,14 @@ def register_confidence() -> None:
     """Let spans have `span._.confidence`, the probability that a component found them with.
 
     A component sees to it when it is made. To read docs that were saved, such as those of a
-    DocBin, without the pipeline that made them, call this.
+    DocBin with `store_user_data=True`, without the pipeline that made them, call this.
     """
     if not Span.has_extension(EXTENSION):
         Span.set_extension(EXTENSION, getter=confidence)
     elif Span.get_extension(EXTENSION)[2] is not confidence:
         warnings.warn(
-            f"span._.{EXTENSION} is taken by another extension, and stays as it is. The "
-            f"probabilities of bilstm_crf_ner are in doc.spans, in attrs['scores'] of the group "
-            f"that has the component's name (or its spans_key).",
+            f"span._.{EXTENSION} is taken by another extension, and stays as it is. To have the "
+            f"probabilities of bilstm_crf_ner, set its spans_key: they are in attrs['scores'] of "
+            f"that group of doc.spans then.",
             stacklevel=3,
         )

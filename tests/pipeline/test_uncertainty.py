@@ -148,10 +148,8 @@ def test_confidence_and_candidates(unsure, make, calibration):
             assert ent._.confidence is None
         else:
             assert ent._.confidence == pytest.approx(expected[span], abs=1e-5)
-    scored, candidates = doc.spans["ner"], doc.spans["candidates"]
-    assert {(s.start, s.end, s.label_) for s in scored} == {
-        (ent.start, ent.end, ent.label_) for ent in doc.ents
-    } - presets
+    assert list(doc.spans) == ["candidates"]
+    candidates = doc.spans["candidates"]
     found = [(span.start, span.end, span.label_) for span in candidates]
     assert len(set(found)) == len(found)
     for span, score in zip(found, candidates.attrs["scores"], strict=True):
@@ -247,7 +245,7 @@ def expected(unsure):
 
 def test_probabilities_survive_serialization(unsure, expected, tmp_path):
     docs = list(unsure.pipe(TEXTS))
-    DocBin(docs=docs).to_disk(tmp_path / "docs.spacy")
+    DocBin(docs=docs, store_user_data=True).to_disk(tmp_path / "docs.spacy")
     found = DocBin().from_disk(tmp_path / "docs.spacy").get_docs(unsure.vocab)
     assert [confidences(doc) for doc in found] == expected
     for doc, of_doc in zip(docs, expected, strict=True):
@@ -272,16 +270,30 @@ def test_other_spans_have_no_confidence(unsure):
     other.spans["sc"] = [Span(other, 0, 2, label="LOC")]
     other.spans["sc"].attrs["scores"] = np.array([0.75])
     assert other.spans["sc"][0]._.confidence is None
-    # nor are spans that somebody has added to ours
-    doc.spans["ner"].append(doc[0:1])
+    # nor have spans that somebody has added to ours
+    doc.spans["candidates"].append(doc[0:1])
     assert doc.spans["candidates"].attrs["scores"][0] > 0
-    del doc.spans["candidates"]
-    assert ent._.confidence is None
+    assert doc[0:1]._.confidence is None
+    # A component that gives an entity another label says nothing of how probable that is
+    doc.ents = [Span(doc, ent.start, ent.end, label="EVENT")]
+    assert doc.ents[0]._.confidence is None
 
 
-def test_keys_and_switches():
-    nlp = make_nlp(spans_key="sure", entity_scores=True)
-    assert list(nlp("Who is Khan").spans) == ["sure"]
+def test_keys_and_switches(unsure):
+    ner = unsure.get_pipe("ner")
+    ner.spans_key = "sure"
+    doc = unsure("Who is London Khan?")
+    ner.spans_key = None
+    group = doc.spans["sure"]
+    assert [(s.start, s.end, s.label) for s in group] == [
+        (ent.start, ent.end, ent.label) for ent in doc.ents
+    ]
+    assert group.attrs["scores"].tolist() == pytest.approx(confidences(doc))
+    assert len(group) > 0
+    nlp = make_nlp()
+    doc = nlp.make_doc("Who is Khan")
+    doc.spans["ner"] = [doc[0:1]]
+    assert [span.text for span in nlp(doc).spans["ner"]] == ["Who"]  # the user's own
     nlp = make_nlp(entity_scores=False)
     doc = nlp("Who is Khan")
     assert list(doc.spans) == []
@@ -297,7 +309,7 @@ def test_an_extension_of_the_users_is_left_alone():
     ours = Span.get_extension("confidence")
     try:
         Span.set_extension("confidence", default="theirs", force=True)
-        with pytest.warns(UserWarning, match=r"span\._\.confidence is taken .* attrs\['scores'\]"):
+        with pytest.warns(UserWarning, match=r"span\._\.confidence is taken .* spans_key"):
             doc = make_nlp()("Who is Khan")
         assert doc[0:1]._.confidence == "theirs"
     finally:
