@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 import spacy
 from spacy.cli._util import app
-from spacy.tokens import DocBin
 from spacy.util import load_config, load_model_from_config
 from thinc.api import Config
 from typer.main import get_command
 
 from benchmarks.tables import with_tables
 from spacy_bilstm_crf.cli import bilstm_crf_cli
-from tests.helpers import ROOT, entities, spacy_command
+from tests.helpers import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf8") for path in PAGES}
@@ -38,7 +37,8 @@ def pages_with(language):
 def run_snippets(page, folder):
     """Run the Python snippets of a page one after the other; returns the lines they print."""
     names, printed = {}, io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.chdir(folder)
         for snippet in snippets(page, "python"):
             exec(compile(snippet, page, "exec"), names)
     return printed.getvalue().splitlines()
@@ -169,25 +169,6 @@ def check_spacy_command(words):
         # Overrides of a config's section, or of the project's variables
         is_override = "." in option and section in {*load_config(SHIPPED), "vars"}
         assert option in known or is_override, option
-
-
-@pytest.mark.slow
-def test_the_three_commands_of_readme_train_a_pipeline(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "assets").symlink_to(ROOT / "assets")
-    nlp = spacy.blank("en")
-    for part, place in (("train", "London"), ("dev", "Paris")):
-        doc = nlp(f"They met in {place} in 1833 .")
-        doc.ents = [doc.char_span(12, 12 + len(place), label="PLACE")]
-        DocBin(docs=[doc] * 20).to_disk(f"{part}.spacy")
-    init_vectors, init_config, train = (
-        command[3:] for command in commands_of("README.md") if command[:2] == ["python", "-m"]
-    )
-    for command in (init_vectors, init_config):
-        spacy_command(*command)
-    spacy_command(*train, "--training.max_steps", "30", "--training.eval_frequency", "10")
-    found = spacy.load("training/model-best")("They met in London .")
-    assert entities(found) == [("London", "PLACE")]
 
 
 @each_page

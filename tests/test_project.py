@@ -130,12 +130,12 @@ def test_mistakes_are_explained(arguments, message):
     assert message in done.stderr
 
 
-def test_the_readme_names_every_data_set_and_variable():
-    readme = (ROOT / "README.md").read_text(encoding="utf8")
+def test_the_docs_name_every_data_set_and_variable():
+    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf8")
     datasets = {Path(asset["dest"]).parent.parts[1] for asset in PROJECT["assets"]}
     for name in datasets:
-        assert f"`{name}`" in readme or f"dataset {name}" in readme
-    assert f"`{PROJECT['vars']['dataset']}` (the default)" in readme
+        assert f"`{name}`" in page or f"dataset {name}" in page
+    assert f"`{PROJECT['vars']['dataset']}` (the default)" in page
     assert set(PROJECT["workflows"]["all"]) <= {command["name"] for command in PROJECT["commands"]}
 
 

@@ -21,9 +21,8 @@ from ..decoding import Distribution, Prediction
 from ..models import Potentials
 from ..tags import biluo_tags
 from ..training import Calibration
-from . import span_scores
+from . import settings, span_scores
 from .failures import check_finite, check_label, checked_examples, explained_errors
-from .settings import Setting, check_settings, decoding_settings
 
 
 class BiLSTMCRFEntityRecognizer(TrainablePipe):
@@ -66,8 +65,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         self.model = model
         self.name = name
         self._rehearsal_model: Optional[Model[List[Doc], Potentials]] = None
-        self.cfg: Dict[str, Any] = {
-            "labels": [],
+        configured = {
             "incorrect_spans_key": incorrect_spans_key,
             "entity_ratio": entity_ratio,
             "threshold": threshold,
@@ -76,21 +74,24 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             "candidates_threshold": candidates_threshold,
             "candidates_key": candidates_key,
             "candidates_max_length": candidates_max_length,
-            **Calibration()._asdict(),
         }
-        check_settings(self.cfg, name)
+        self.cfg: Dict[str, Any] = {
+            **{"labels": [], **configured, **Calibration()._asdict()},
+            settings.CONFIGURED: configured,
+        }
+        settings.check_settings(self.cfg, name)
         self.scorer = scorer
         span_scores.register_confidence()
 
     # What they mean is said at the factory
-    incorrect_spans_key = Setting()
-    entity_ratio = Setting()
-    threshold = Setting()
-    entity_scores = Setting()
-    spans_key = Setting()
-    candidates_threshold = Setting()
-    candidates_key = Setting()
-    candidates_max_length = Setting()
+    incorrect_spans_key = settings.Setting()
+    entity_ratio = settings.Setting()
+    threshold = settings.Setting()
+    entity_scores = settings.Setting()
+    spans_key = settings.Setting()
+    candidates_threshold = settings.Setting()
+    candidates_key = settings.Setting()
+    candidates_max_length = settings.Setting()
 
     @property
     def labels(self) -> Tuple[str, ...]:
@@ -124,7 +125,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         if not any(len(doc) for doc in docs):
             return [Prediction([], []) for _ in docs]
         distribution = self._distribution(docs, ignore=[[] for _ in docs])
-        return decoding.decode(distribution, decoding_settings(self.cfg))
+        return decoding.decode(distribution, settings.decoding_settings(self.cfg))
 
     def set_annotations(self, docs: Iterable[Doc], found: List[Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
@@ -380,7 +381,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     ) -> "BiLSTMCRFEntityRecognizer":
         """Load the component from a bytestring, with a ValueError if it does not fit."""
         with explained_errors("the bytes that were given"):
+            given = dict(self.cfg)
             super().from_bytes(bytes_data, exclude=exclude)
+            self.cfg = settings.loaded(self.cfg, given, self.name)
             models.check_tags(self.model, len(self.tags))
         return self
 
@@ -389,7 +392,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     ) -> "BiLSTMCRFEntityRecognizer":
         """Load the component from a folder, with a ValueError if it does not fit."""
         with explained_errors(f"the folder {path}"):
+            given = dict(self.cfg)
             super().from_disk(path, exclude=exclude)
+            self.cfg = settings.loaded(self.cfg, given, self.name)
             models.check_tags(self.model, len(self.tags))
         return self
 
@@ -410,8 +415,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         if ignore is None:
             found = [span_scores.scored_entities(doc, self.name) for doc in docs]
             ignore = [[entity for entity, _ in of_doc] for of_doc in found]
-        calibration = Calibration(*(self.cfg[name] for name in Calibration._fields))
-        potentials = calibration.applied(self._predict_potentials(docs))
+        potentials = settings.calibration_of(self.cfg).applied(self._predict_potentials(docs))
         return decoding.distribution_of(docs, potentials, self.labels, ignore, self._device)
 
     def _learn(

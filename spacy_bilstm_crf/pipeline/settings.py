@@ -3,7 +3,10 @@
 from typing import Any, Dict, Optional, Protocol
 
 from ..decoding import DecodingSettings
-from ..training import EntityRatio
+from ..training import Calibration, EntityRatio
+
+# What the config said when the component was made, beside the settings as they are now
+CONFIGURED = "configured"
 
 
 class HasSettings(Protocol):
@@ -33,6 +36,8 @@ def check_settings(cfg: Dict[str, Any], component: str) -> None:
     Raises:
         ValueError: Naming the one that makes no sense.
     """
+    _check_labels(cfg["labels"], component)
+    calibration_of(cfg).check(len(cfg["labels"]), component)
     decoding_settings(cfg).check(component)
     EntityRatio.from_setting(cfg["entity_ratio"], component)
     candidates_key = cfg["candidates_key"]
@@ -41,6 +46,41 @@ def check_settings(cfg: Dict[str, Any], component: str) -> None:
             f"The spans_key and the candidates_key of '{component}' are both '{candidates_key}': "
             f"one would overwrite the other. Change one of them."
         )
+
+
+def _check_labels(labels: Any, component: str) -> None:
+    is_list = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    if not is_list or len(set(labels)) != len(labels) or not all(labels):
+        raise ValueError(
+            f"The labels of '{component}' are {labels!r}, but they must be a list of strings, none "
+            f"of them empty or twice."
+        )
+
+
+def loaded(saved: Dict[str, Any], given: Dict[str, Any], component: str) -> Dict[str, Any]:
+    """The settings of a component that was loaded.
+
+    A setting is as it was saved, unless the config says another thing than it did then: somebody
+    has changed it there, or in what is given to `spacy.load`.
+
+    Args:
+        saved: What was saved.
+        given: The settings of the component as the config has made it.
+        component: Its name.
+
+    Raises:
+        ValueError: Naming the setting that makes no sense.
+    """
+    then, now = saved.get(CONFIGURED, {}), given[CONFIGURED]
+    changed = {name: value for name, value in now.items() if then.get(name, value) != value}
+    found = {**saved, **changed, CONFIGURED: now}
+    check_settings(found, component)
+    return found
+
+
+def calibration_of(cfg: Dict[str, Any]) -> Calibration:
+    """The calibration among the settings."""
+    return Calibration(*(cfg[name] for name in Calibration._fields))
 
 
 def decoding_settings(cfg: Dict[str, Any]) -> DecodingSettings:

@@ -27,6 +27,24 @@ class Calibration(NamedTuple):
     temperature: float = 1.0
     label_biases: Tuple[float, ...] = ()
 
+    def check(self, n_labels: int, component: str) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: Naming the one that makes no sense.
+        """
+        if not (_is_finite(self.temperature) and self.temperature > 0.0):
+            raise ValueError(
+                f"The temperature of '{component}' is {self.temperature}, but scores are divided "
+                f"by it: it must be above 0. Calibrate it again."
+            )
+        finite = all(_is_finite(bias) for bias in self.label_biases)
+        if len(self.label_biases) > n_labels or not finite:
+            raise ValueError(
+                f"The label_biases of '{component}' are {list(self.label_biases)}, but there must "
+                f"be a number for each of its {n_labels} labels at most. Calibrate it again."
+            )
+
     def applied(self, potentials: Potentials) -> Potentials:
         """The potentials of the calibrated distribution."""
         if self.temperature != 1.0:
@@ -39,6 +57,10 @@ class Calibration(NamedTuple):
             emissions = [doc + bias for doc in potentials.emissions]
             potentials = replace(potentials, emissions=emissions)
         return potentials
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def fit_calibration(

@@ -389,19 +389,20 @@ def test_on_a_gpu(mixed_precision):
         ("candidates_threshold", 0.01, -0.1),
         ("candidates_max_length", 3, 0),
         ("entity_ratio", {"rate": 0.1}, {"rate": 7}),
-        ("candidates_key", "maybe", "ner"),
+        ("candidates_key", "maybe", "scored"),
         ("spans_key", "sure", "candidates"),
     ],
 )
 def test_settings_are_properties_with_the_checks_of_the_config(name, right, wrong):
-    ner = make_nlp(candidates_threshold=0.5).get_pipe("ner")
+    given = {"candidates_threshold": 0.5, "spans_key": "scored"}
+    ner = make_nlp(**given).get_pipe("ner")
     setattr(ner, name, right)
     assert getattr(ner, name) == ner.cfg[name] == right
     with pytest.raises(ValueError, match=name):
         setattr(ner, name, wrong)
     assert getattr(ner, name) == right
     with pytest.raises(ValueError, match=name):
-        make_nlp(**{"candidates_threshold": 0.5, name: wrong})
+        make_nlp(**{**given, name: wrong})
 
 
 def test_the_version_is_that_of_the_package():

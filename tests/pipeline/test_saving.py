@@ -83,3 +83,53 @@ def test_a_lack_of_memory_is_not_blamed_on_the_files(monkeypatch, tmp_path, fail
     with pytest.raises((MemoryError, RuntimeError), match="can't allocate memory") as found:
         spacy.load(tmp_path)
     assert "cut short" not in str(found.value)
+
+
+# Settings: the config, the property and the file
+
+
+def test_settings_given_to_load_win_and_those_that_were_set_come_back(tmp_path):
+    nlp = make_nlp(threshold=0.1)
+    nlp.get_pipe("ner").threshold = 0.2
+    nlp.to_disk(tmp_path)
+    assert spacy.load(tmp_path).get_pipe("ner").threshold == 0.2
+    given = {"components": {"ner": {"threshold": 0.3, "candidates_threshold": 0.01}}}
+    loaded = spacy.load(tmp_path, config=given)
+    ner = loaded.get_pipe("ner")
+    assert (ner.threshold, ner.candidates_threshold) == (0.3, 0.01)
+    # and once more: what was given is saved
+    loaded.to_disk(tmp_path / "again")
+    again = spacy.load(tmp_path / "again").get_pipe("ner")
+    assert (again.threshold, again.candidates_threshold) == (0.3, 0.01)
+    again.threshold = 0.4
+    assert spacy.load(tmp_path / "again", config=given).get_pipe("ner").threshold == 0.3
+
+
+def test_a_setting_that_is_changed_in_a_saved_config_counts(tmp_path):
+    make_nlp().to_disk(tmp_path)
+    config = spacy.util.load_config(tmp_path / "config.cfg")
+    config["components"]["ner"]["spans_key"] = "sure"
+    config.to_disk(tmp_path / "config.cfg")
+    nlp = spacy.load(tmp_path)
+    assert nlp.get_pipe("ner").spans_key == "sure"
+    assert list(nlp("Who is Khan").spans) == ["sure"]
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("threshold", 2, "threshold of 'ner' is 2"),
+        ("temperature", -1, "temperature of 'ner' is -1"),
+        ("temperature", None, "temperature of 'ner' is None"),
+        ("label_biases", [0.0] * 9, "label_biases of 'ner'"),
+        ("labels", "PERSON", "labels of 'ner' are 'PERSON'"),
+        ("labels", ["LOC", "LOC"], "labels of 'ner'"),
+        ("entity_ratio", {"rat": 0.1}, "entity_ratio of 'ner'"),
+    ],
+)
+def test_settings_of_a_file_are_checked(tmp_path, name, value, message):
+    make_nlp().to_disk(tmp_path)
+    path = tmp_path / "ner" / "cfg"
+    srsly.write_json(path, {**srsly.read_json(path), name: value})
+    with pytest.raises(ValueError, match=message):
+        spacy.load(tmp_path)

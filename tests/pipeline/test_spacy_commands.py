@@ -77,9 +77,10 @@ def test_init_labels_and_using_them(paths, tmp_path):
     assert spacy.load(nlp_folder).get_pipe("ner").labels == ("LOC", "PERSON")
 
 
-def test_lookups_as_the_readme_has_them(paths, tmp_path):
+def test_lookups_as_the_docs_have_them(paths, tmp_path):
     pytest.importorskip("spacy_lookups_data", reason="needs the [lookups] extra")
-    commands = re.findall(r"^python -m spacy ((?:.*\\\n)*.*)", README, re.MULTILINE)
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf8")
+    commands = re.findall(r"^python -m spacy ((?:.*\\\n)*.*)", page, re.MULTILINE)
     (command,) = (command for command in commands if "initialize.lookups" in command)
     arguments = shlex.split(command.replace("\\\n", ""))
     options = arguments[arguments.index("--initialize.lookups") :]
@@ -123,7 +124,7 @@ def test_debug_model(paths):
 
 
 def test_debug_data_shows_no_section_for_our_factory(paths, tmp_path):
-    # The README says so, with a way around it: if this changes, change it there. So small a
+    # docs/limits.md says so, with a way around it: if this changes, change it there. So small a
     # corpus is an error by itself, hence exit code 1.
     section = "Named Entity Recognition"
     assert section not in spacy_command("debug", "data", CONFIG, *paths, exit_codes=(1,))
@@ -133,7 +134,7 @@ def test_debug_data_shows_no_section_for_our_factory(paths, tmp_path):
 
 
 def test_evaluate_writes_no_entities_for_displacy(model, corpus, tmp_path):
-    # As above: the README says so
+    # As above: docs/limits.md says so
     spacy_command("evaluate", model, corpus, "--displacy-path", tmp_path)
     assert "London" not in "".join(path.read_text() for path in tmp_path.glob("ent*.html"))
 
