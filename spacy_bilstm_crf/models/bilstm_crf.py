@@ -19,7 +19,7 @@ from thinc.types import Floats2d
 
 from ..potentials import Potentials
 from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
-from .torch_layer import load_state, rows_of_docs, shim_of, torch_layer
+from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
 from .with_windows import with_windows
 
 
@@ -54,11 +54,12 @@ def BiLSTMCRF(
         overlap: Tokens at each side of a window that are read, so that no token lacks its
             surroundings, but whose scores come from the windows beside it.
     """
-    if hidden_width < 1 or depth < 1:
+    if "resize_output" in tok2vec.attrs:
         raise ValueError(
-            f"BiLSTMCRF needs a hidden_width and a depth of at least 1, but the config has "
-            f"hidden_width = {hidden_width} and depth = {depth}."
+            "The tok2vec of BiLSTMCRF is another BiLSTMCRF, but it must be a layer that gives a "
+            "vector for each token, such as spacy-bilstm-crf.CharCNNEmbed.v1."
         )
+    check_positive("BiLSTMCRF", hidden_width=hidden_width, depth=depth)
     if dropout is not None and not 0.0 <= dropout < 1.0:
         raise ValueError(
             f"BiLSTMCRF needs a dropout from 0 up to (not including) 1, or null, but the config "

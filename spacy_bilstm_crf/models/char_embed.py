@@ -15,7 +15,7 @@ from thinc.types import Floats2d
 
 from .pytorch.word_embedding import Words
 from .token_attributes import CASING, check_names, check_tables
-from .torch_layer import load_state, rows_of_docs, shim_of, torch_layer
+from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
 from .word_features import CharWordEmbedding, UninitializedEmbedding, WordCounts, words_of_docs
 
 
@@ -49,6 +49,7 @@ def CharCNNEmbed(
         attr_width: Width of the vector of each attribute and of the casing.
         max_chars: Most characters of a word; a longer one loses its middle.
     """
+    check_positive("CharCNNEmbed", char_width=char_width, filters=filters, window=window)
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
     settings["encoder"] = {"kind": "cnn", "width": char_width, "n_outputs": filters}
     settings["encoder"]["window"] = window
@@ -83,6 +84,7 @@ def CharBiLSTMEmbed(
         attr_width: Width of the vector of each attribute and of the casing.
         max_chars: Most characters of a word; a longer one loses its middle.
     """
+    check_positive("CharBiLSTMEmbed", char_width=char_width, char_hidden=char_hidden)
     if char_hidden % 2:
         raise ValueError(
             f"char_hidden is for two directions: it can't be odd, as {char_hidden} is."
@@ -101,6 +103,7 @@ def _settings(
     attr_width: int,
     max_chars: int,
 ) -> Dict[str, Any]:
+    check_positive("The embedding", width=width, attr_width=attr_width)
     if max_chars < 2:
         raise ValueError(f"max_chars must be at least 2, but is {max_chars}.")
     check_names(attrs)

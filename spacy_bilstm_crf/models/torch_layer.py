@@ -1,7 +1,9 @@
 """How the layers of this package wrap a torch network for Thinc."""
 
 import io
+import zipfile
 from contextlib import contextmanager
+from pickle import UnpicklingError
 from typing import Any, Callable, Dict, Iterator, List, cast
 
 import torch
@@ -74,6 +76,20 @@ class InPlaceShim(PyTorchShim):
                 parameter.data = data
 
 
+def check_positive(layer: str, **sizes: int) -> None:
+    """Check a layer's sizes, by the names that they have in the config.
+
+    Raises:
+        ValueError: Naming those that are below 1.
+    """
+    wrong = {name: size for name, size in sizes.items() if size < 1}
+    if wrong:
+        given = ", ".join(f"{name} = {size}" for name, size in wrong.items())
+        raise ValueError(
+            f"{layer} needs {' and '.join(wrong)} of at least 1, but the config has {given}."
+        )
+
+
 def torch_layer(
     name: str,
     network: torch.nn.Module,
@@ -114,8 +130,24 @@ def dump_state(network: torch.nn.Module) -> bytes:
 
 
 def load_state(state: bytes, device: torch.device) -> Dict[str, torch.Tensor]:
-    """Parameters from bytes; tensors alone, nothing that could run code."""
-    return torch.load(io.BytesIO(state), map_location=device, weights_only=True)
+    """Parameters from bytes; tensors alone, nothing that could run code.
+
+    Raises:
+        ValueError: If the bytes are damaged, or hold anything but tensors.
+    """
+    # torch writes checksums, but does not look at them
+    with zipfile.ZipFile(io.BytesIO(state)) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"The weights are damaged: the checksum of {damaged} is wrong.")
+    try:
+        return torch.load(io.BytesIO(state), map_location=device, weights_only=True)
+    except UnpicklingError:
+        # Its own message advises to allow everything
+        raise ValueError(
+            "The weights hold something that is no tensor, which is never loaded: it could run "
+            "code. A pipeline that this package has saved holds nothing of the kind."
+        ) from None
 
 
 def rows_of_docs(flat: Floats2d, lengths: List[int]) -> List[Floats2d]:

@@ -41,15 +41,16 @@ def check_finite(potentials: Potentials, component: str) -> None:
     """Fail before NaN reaches the CRF, where the cause is harder to see.
 
     Raises:
-        ValueError: If a score is NaN or infinite.
+        ValueError: If a score is NaN, infinite or so large that its square is: then nothing would
+            be impossible any more beside it.
     """
     xp = get_array_module(potentials.transitions)
-    parts = [*potentials.emissions, potentials.transitions]
-    # A sum is finite only if every part of it is
-    if not xp.isfinite(sum(xp.sum(part) for part in parts)):
+    shared = [potentials.transitions, potentials.start, potentials.end]
+    # A sum of squares is finite only if every part of it is
+    if not xp.isfinite(sum(xp.vdot(part, part) for part in [*potentials.emissions, *shared])):
         raise ValueError(
-            f"The scores of the component '{component}' are NaN or infinite. If this is in "
-            f"training, lower the optimizer's learn_rate or its grad_clip, and look for NaN "
+            f"The scores of the component '{component}' are NaN, infinite or beyond 1e19. If this "
+            f"is in training, lower the optimizer's learn_rate or its grad_clip, and look for NaN "
             f"in the word vectors; a model that is saved so has to be trained again."
         )
 

@@ -231,6 +231,11 @@ def test_in_other_components(kind):
         ("CharBiLSTMEmbed", {"char_hidden": 7}, "odd, as 7"),
         ("CharCNNEmbed", {"attrs": ["SHAPY"]}, "SHAPY.*SHAPE.*TITLE_PROB"),
         ("CharCNNEmbed", {"max_chars": 1}, "at least 2"),
+        ("CharCNNEmbed", {"filters": 0}, "filters = 0"),
+        ("CharCNNEmbed", {"window": -1}, "window = -1"),
+        ("CharCNNEmbed", {"width": 0, "attr_width": -3}, "width = 0, attr_width = -3"),
+        ("CharBiLSTMEmbed", {"char_hidden": -2}, "char_hidden = -2"),
+        ("CharBiLSTMEmbed", {"char_width": 0}, "char_width = 0"),
     ],
 )
 def test_bad_settings(kind, setting, message):

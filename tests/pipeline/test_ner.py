@@ -353,6 +353,7 @@ def test_listening_to_a_shared_tok2vec(tmp_path):
         ({"hidden_width": 0}, "hidden_width = 0"),
         ({"depth": 0}, "depth = 0"),
         ({"dropout": 1.5}, "1.5"),
+        ({"tok2vec": SMALL_MODEL}, "tok2vec of BiLSTMCRF is .*CharCNNEmbed"),
     ],
 )
 def test_bad_settings_of_the_architecture(setting, message):

@@ -2,12 +2,14 @@
 
 import io
 import json
+import zipfile
 
 import pytest
 import spacy
 import srsly
 import torch
 
+from spacy_bilstm_crf.models.torch_layer import shim_of
 from tests.helpers import entities, make_nlp
 
 
@@ -133,3 +135,63 @@ def test_settings_of_a_file_are_checked(tmp_path, name, value, message):
     srsly.write_json(path, {**srsly.read_json(path), name: value})
     with pytest.raises(ValueError, match=message):
         spacy.load(tmp_path)
+
+
+# Damaged and foreign weights
+
+
+def weights_of(folder):
+    """The model file's content, and a function that writes it with other weights of the BiLSTM."""
+    path = folder / "ner" / "model"
+    content = srsly.msgpack_loads(path.read_bytes())
+    place = max(i for i, shims in enumerate(content["shims"]) if shims)
+    shim = srsly.msgpack_loads(content["shims"][place][0])
+
+    def write(state):
+        content["shims"][place][0] = srsly.msgpack_dumps({**shim, "state": state})
+        path.write_bytes(srsly.msgpack_dumps(content))
+
+    return shim["state"], write
+
+
+def test_flipped_bits_are_found(tmp_path):
+    make_nlp().to_disk(tmp_path)
+    state, write = weights_of(tmp_path)
+    with zipfile.ZipFile(io.BytesIO(state)) as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        inside = state.index(archive.read(largest))
+    for offset in range(0, largest.file_size, largest.file_size // 5):
+        flipped = bytearray(state)
+        flipped[inside + offset] ^= 0x10
+        write(bytes(flipped))
+        with pytest.raises(ValueError, match=r"weights are damaged: the checksum of .*/data/"):
+            spacy.load(tmp_path)
+    write(state)
+    spacy.load(tmp_path)
+
+
+class RunsCode:
+    def __reduce__(self):
+        return (print, ("code was run",))
+
+
+def test_weights_that_could_run_code_are_refused(tmp_path, capsys):
+    make_nlp().to_disk(tmp_path)
+    _, write = weights_of(tmp_path)
+    buffer = io.BytesIO()
+    torch.save({"emissions.weight": RunsCode()}, buffer)
+    write(buffer.getvalue())
+    with pytest.raises(ValueError, match="no tensor, which is never loaded") as found:
+        spacy.load(tmp_path)
+    assert "weights_only" not in str(found.value)
+    assert "code was run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e26, -1e31])
+def test_scores_beyond_all_measure_are_refused(value):
+    nlp = make_nlp()
+    network = shim_of(nlp.get_pipe("ner").model.get_ref("output_layer"))._model
+    with torch.no_grad():
+        network.start[0] = value
+    with pytest.raises(ValueError, match="NaN, infinite or beyond 1e19"):
+        nlp("Who is Khan")

@@ -36,6 +36,8 @@ def test_clipping_schedule_decay_and_averages():
     assert (1, "W") in ours.averages
 
 
-def test_bad_momentum():
-    with pytest.raises(ValueError, match=r"momentum.*1\.5"):
-        make(learn_rate=0.1, momentum=1.5)
+@pytest.mark.parametrize("setting", [{"momentum": 1.5}, {"learn_rate": -0.1}, {"L2": -1.0}])
+def test_bad_settings(setting):
+    ((name, value),) = setting.items()
+    with pytest.raises(ValueError, match=f"{name}.*{value}"):
+        make(**{"learn_rate": 0.1, **setting})
