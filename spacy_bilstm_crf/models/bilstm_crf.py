@@ -175,7 +175,8 @@ def _convert_inputs(
         return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
 
     locked = bool(model.attrs["locked_dropout"])
-    arguments = ArgsKwargs(args=(tokens, torch.tensor(lengths), float(rate), locked), kwargs={})
+    of_docs = torch.tensor(lengths, dtype=torch.long, device="cpu")
+    arguments = ArgsKwargs(args=(tokens, of_docs, float(rate), locked), kwargs={})
     return arguments, from_torch
 
 

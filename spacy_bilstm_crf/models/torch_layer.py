@@ -34,6 +34,11 @@ class InPlaceShim(PyTorchShim):
         self.__dict__.update(state)
         use_one_thread_in_children()
 
+    def begin_update(self, inputs: Any) -> Any:
+        """Run the network for training, also where gradients are switched off around it."""
+        with torch.enable_grad():
+            return super().begin_update(inputs)
+
     def finish_update(self, optimizer: Optimizer) -> None:
         """Update the parameters with their gradients, and forget those."""
         is_optimizer = isinstance(optimizer, Optimizer)
@@ -102,13 +107,14 @@ def torch_layer(
 ) -> Model:
     """A Thinc layer around a torch network. The arguments are `PyTorchWrapper_v3`'s, and what
     the optimizer's step size is multiplied with."""
-    shim = InPlaceShim(
-        network,
-        mixed_precision=mixed_precision,
-        grad_scaler=PyTorchGradScaler(mixed_precision),
-        serialize_model=dump_state,
-        deserialize_model=deserialize,
-    )
+    with torch.device("cpu"):  # where the scaler is made, whatever torch's default
+        shim = InPlaceShim(
+            network,
+            mixed_precision=mixed_precision,
+            grad_scaler=PyTorchGradScaler(mixed_precision),
+            serialize_model=dump_state,
+            deserialize_model=deserialize,
+        )
     shim.learn_rate_factor = learn_rate_factor
     attrs = {"convert_inputs": convert_inputs, "convert_outputs": convert_outputs}
     return Model(name, forward, attrs=attrs, shims=[shim], dims={"nI": None, "nO": None})

@@ -73,7 +73,7 @@ def words_of_docs(
     static: List[np.ndarray] = []
     for text, form in zip(texts, forms):
         row = row_of.get(form, -1)
-        if is_train and row >= 0 and counts.words[form] == 1 and torch.rand(()) < SINGLETON_DROPOUT:
+        if is_train and row >= 0 and counts.words[form] == 1 and _draw() < SINGLETON_DROPOUT:
             row = -1  # as if it were not in the training data
         if row < 0:
             vector = pretrained_vector(vocab, text, form)
@@ -83,13 +83,19 @@ def words_of_docs(
         rows.append(row)
     characters = [characters_of(text, settings["max_chars"]) for text in texts]
     return Words(
-        rows=torch.tensor(rows, dtype=torch.long),
+        rows=torch.tensor(rows, dtype=torch.long, device="cpu"),
         static=torch.from_numpy(np.array(static, dtype=np.float32).reshape(-1, network.word_width)),
-        characters=torch.tensor(list(chain.from_iterable(characters)), dtype=torch.long),
-        lengths=torch.tensor([len(word) for word in characters], dtype=torch.long),
+        characters=torch.tensor(
+            list(chain.from_iterable(characters)), dtype=torch.long, device="cpu"
+        ),
+        lengths=torch.tensor([len(word) for word in characters], dtype=torch.long, device="cpu"),
         of_token=torch.from_numpy(of_token.astype(np.int64)),
         attributes=torch.from_numpy(rows_of_tokens(settings["attrs"], docs, texts, of_token)),
     )
+
+
+def _draw() -> float:
+    return float(torch.rand((), dtype=torch.float32, device="cpu"))
 
 
 def _learn_words(

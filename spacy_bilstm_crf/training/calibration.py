@@ -82,7 +82,7 @@ def fit_calibration(
         n_labels: Number of labels.
     """
     # The logarithm of 1 / temperature, and the biases
-    point = torch.zeros(1 + n_labels, dtype=torch.float64)
+    point = torch.zeros(1 + n_labels, dtype=torch.float64, device="cpu")
 
     def calibration() -> Calibration:
         logarithm, *biases = point.tolist()
@@ -94,7 +94,8 @@ def fit_calibration(
         by_logarithm = gradient.dot(potentials) / now.temperature
         by_tag: Any = sum(doc.sum(axis=0) for doc in gradient.emissions)
         by_bias = sum(by_tag[columns] for columns in STARTS_OF_ENTITIES)
-        point.grad = torch.tensor([by_logarithm, *by_bias.tolist()], dtype=torch.float64) + point
+        slopes = [by_logarithm, *by_bias.tolist()]
+        point.grad = point.new_tensor(slopes) + point
         return loss + float(point @ point) / 2
 
     optimizer = torch.optim.LBFGS(

@@ -195,7 +195,7 @@ def negative_log_likelihood(
         here = [entity for entity in annotation.wrong if entity.doc in row_of]
         rows = [row_of[entity.doc] for entity in here]
         _, n_steps, n_tags = batch.shape
-        sets = torch.ones(len(here), n_steps, n_tags, dtype=torch.bool)
+        sets = torch.ones(len(here), n_steps, n_tags, dtype=torch.bool, device="cpu")
         for mask, entity, row in zip(sets, here, rows):
             of_span = tags.mask_of_span(entity.span, batch.sizes[row], n_tags)
             mask[: batch.sizes[row]] = torch.from_numpy(of_span)

@@ -5,6 +5,7 @@ from typing import Dict, Optional, Tuple, cast
 import torch
 from torch import Tensor, nn
 
+from .defaults import FLOATS
 from .lstm import bilstm
 
 # Emission of a tag that is added to a network which may be trained already. Low, so that
@@ -37,17 +38,17 @@ class BiLSTMCRFNetwork(nn.Module):
     def __init__(self, n_inputs: int, hidden_width: int, depth: int, n_tags: int):
         super().__init__()
         widths = [n_inputs] + [2 * hidden_width] * (depth - 1)
-        lstms = [nn.LSTM(width, hidden_width, bidirectional=True) for width in widths]
+        lstms = [nn.LSTM(width, hidden_width, bidirectional=True, **FLOATS) for width in widths]
         for lstm in lstms:
             _init_lstm(lstm)
         self.lstms = nn.ModuleList(lstms)
         self.n_inputs = n_inputs
         self.hidden_width = hidden_width
         self.depth = depth
-        self.emissions = nn.Linear(2 * hidden_width, n_tags)
-        self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags))
-        self.start = nn.Parameter(torch.zeros(n_tags))
-        self.end = nn.Parameter(torch.zeros(n_tags))
+        self.emissions = nn.Linear(2 * hidden_width, n_tags, **FLOATS)
+        self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags, **FLOATS))
+        self.start = nn.Parameter(torch.zeros(n_tags, **FLOATS))
+        self.end = nn.Parameter(torch.zeros(n_tags, **FLOATS))
         nn.init.zeros_(self.emissions.weight)
         nn.init.zeros_(self.emissions.bias)
 
@@ -87,7 +88,7 @@ class BiLSTMCRFNetwork(nn.Module):
             return tokens.new_zeros(0, self.n_tags), self.transitions, self.start, self.end
         doc_of_token = None
         if locked and dropout > 0.0:
-            of_token = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+            of_token = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
             doc_of_token = of_token.to(tokens.device)
         hidden = tokens
         for lstm in self.lstms:
@@ -103,7 +104,9 @@ class BiLSTMCRFNetwork(nn.Module):
         if n_tags < old:
             raise ValueError(f"Can't shrink from {old} to {n_tags} tags: labels can't be removed.")
         device = self.transitions.device
-        emissions = nn.Linear(self.emissions.in_features, n_tags, device=device)
+        emissions = nn.Linear(
+            self.emissions.in_features, n_tags, device=device, dtype=torch.float32
+        )
         with torch.no_grad():
             emissions.weight.zero_()[:old] = self.emissions.weight
             emissions.bias.fill_(NEW_TAG_EMISSION)[:old] = self.emissions.bias

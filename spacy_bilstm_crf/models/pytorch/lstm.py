@@ -60,17 +60,17 @@ def _padded(lstm: nn.LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
         group = longest_first[start:end]
         n_steps, n_sequences = int(lengths[group[0]]), end - start
         apart[group] = n_sequences
-        steps = torch.arange(n_steps)[:, None]
+        steps = torch.arange(n_steps, device="cpu")[:, None]
         forth = starts[group] + torch.minimum(steps, last[group])
         back = starts[group] + (last[group] - steps).clamp_min(0)
         for direction, place in enumerate((forth, back)):
             inputs = tokens.index_select(0, place.flatten()).unflatten(0, place.shape)
             weights = parameters[4 * direction : 4 * direction + 4]
             hidden.append(_one_way(inputs, weights).flatten(0, 1))
-            first[group, direction] = n_before + torch.arange(n_sequences)
+            first[group, direction] = n_before + torch.arange(n_sequences, device="cpu")
             n_before += n_steps * n_sequences
-    sequence = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    step = torch.arange(len(tokens)) - starts[sequence]
+    sequence = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
+    step = torch.arange(len(tokens), device="cpu") - starts[sequence]
     steps = torch.stack([step, last[sequence] - step], 1)
     place = first[sequence] + steps * apart[sequence, None]  # [sum of lengths, 2]
     return torch.cat(hidden).index_select(0, place.flatten()).view(len(tokens), -1)
@@ -116,9 +116,9 @@ def packing_order(lengths: Tensor) -> Tuple[Tensor, Tensor]:
     """
     longest_first = torch.argsort(lengths, descending=True, stable=True)
     rank = torch.empty_like(longest_first)
-    rank[longest_first] = torch.arange(len(lengths))
+    rank[longest_first] = torch.arange(len(lengths), device="cpu")
     starts = torch.cumsum(lengths, 0) - lengths
-    step = torch.arange(int(lengths.sum())) - torch.repeat_interleave(starts, lengths)
+    step = torch.arange(int(lengths.sum()), device="cpu") - torch.repeat_interleave(starts, lengths)
     by_rank = torch.argsort(torch.repeat_interleave(rank, lengths), stable=True)
     by_step = torch.argsort(step[by_rank], stable=True)
     return by_rank[by_step], torch.bincount(step)

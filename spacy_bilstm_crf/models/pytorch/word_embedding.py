@@ -5,6 +5,7 @@ from typing import List, NamedTuple, Optional, Union, cast
 import torch
 from torch import Tensor, nn
 
+from .defaults import FLOATS
 from .lstm import bilstm
 
 # Rows that the table of word vectors grows by. Each block is a parameter of its own, so
@@ -39,7 +40,7 @@ class CharCNN(nn.Module):
         super().__init__()
         self.n_outputs = n_outputs
         self.embedding = _character_table(width)
-        self.convolution = nn.Conv1d(width, n_outputs, window, padding=window // 2)
+        self.convolution = nn.Conv1d(width, n_outputs, window, padding=window // 2, **FLOATS)
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
         """Vectors of words, [n_words, n_outputs].
@@ -51,8 +52,8 @@ class CharCNN(nn.Module):
         before = window // 2
         # Zeros around the words, and between them, so that no window sees two. An even
         # window has more of its places before a character.
-        word = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-        start = (torch.arange(len(word)) + before * word).to(characters.device)
+        word = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
+        start = (torch.arange(len(word), device="cpu") + before * word).to(characters.device)
         spaced = characters.new_zeros(len(word) + before * len(lengths) + window)
         spaced[start + before] = characters
         distinct, rows = torch.unique(spaced, return_inverse=True)
@@ -76,7 +77,7 @@ class CharBiLSTM(nn.Module):
         super().__init__()
         self.n_outputs = n_outputs
         self.embedding = _character_table(width)
-        self.lstm = nn.LSTM(width, n_outputs // 2, bidirectional=True)
+        self.lstm = nn.LSTM(width, n_outputs // 2, bidirectional=True, **FLOATS)
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
         """Vectors of words, [n_words, n_outputs]."""
@@ -111,12 +112,14 @@ class WordEmbedding(nn.Module):
         super().__init__()
         self.word_width = word_width
         self.characters = characters
-        tables = [nn.Embedding(rows, attribute_width) for rows in attribute_rows]
+        tables = [nn.Embedding(rows, attribute_width, **FLOATS) for rows in attribute_rows]
         for table in tables:
             nn.init.uniform_(table.weight, -0.1, 0.1)
         self.attributes = nn.ModuleList(tables)
         self.unknown = nn.Parameter(random_vectors(1, word_width))
-        self.blocks = nn.ParameterList(torch.zeros(BLOCK_ROWS, word_width) for _ in range(n_blocks))
+        self.blocks = nn.ParameterList(
+            torch.zeros(BLOCK_ROWS, word_width, **FLOATS) for _ in range(n_blocks)
+        )
         self.n_outputs: int = (
             word_width + characters.n_outputs + attribute_width * len(attribute_rows)
         )
@@ -126,7 +129,9 @@ class WordEmbedding(nn.Module):
         device = self.unknown.device
         while row >= BLOCK_ROWS * len(self.blocks):
             self.blocks.append(
-                nn.Parameter(torch.zeros(BLOCK_ROWS, self.word_width, device=device))
+                nn.Parameter(
+                    torch.zeros(BLOCK_ROWS, self.word_width, device=device, dtype=torch.float32)
+                )
             )
         if vector is None:
             vector = random_vectors(1, self.word_width)[0]
@@ -147,11 +152,11 @@ class WordEmbedding(nn.Module):
 def random_vectors(n_rows: int, width: int) -> Tensor:
     """Uniform in +-sqrt(3 / width), of variance 1 / width (Ma and Hovy 2016, section 3.1)."""
     bound = (3.0 / width) ** 0.5
-    return torch.empty(n_rows, width).uniform_(-bound, bound)
+    return torch.empty(n_rows, width, **FLOATS).uniform_(-bound, bound)
 
 
 def _character_table(width: int) -> nn.Embedding:
-    table = nn.Embedding(N_CHARACTER_ROWS, width, padding_idx=0)
+    table = nn.Embedding(N_CHARACTER_ROWS, width, padding_idx=0, **FLOATS)
     with torch.no_grad():
         table.weight[1:] = random_vectors(N_CHARACTER_ROWS - 1, width)
     return table
