@@ -12,6 +12,8 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
+from benchmarks.trainings import summary
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 # What a config names where a layer of it reads the pipeline's vectors
@@ -90,10 +92,10 @@ def settings() -> str:
     return markdown(*rows)
 
 
-def mean(summary: Dict[str, float], n_runs: int, digits: int = 1) -> str:
+def mean(found: Dict[str, float], n_runs: int, digits: int = 1) -> str:
     """A mean with its standard deviation, where there is one."""
-    deviation = f" ± {summary['sd']:.{digits}f}" if n_runs > 1 else ""
-    return f"{summary['mean']:.{digits}f}{deviation}"
+    deviation = f" ± {found['sd']:.{digits}f}" if n_runs > 1 else ""
+    return f"{found['mean']:.{digits}f}{deviation}"
 
 
 def by_cell(system: str) -> Dict[Tuple[str, int], List[Dict[str, Any]]]:
@@ -113,10 +115,8 @@ def sized(cell: Tuple[str, int], runs: List[Dict[str, Any]]) -> List[str]:
 def spread(runs: List[Dict[str, Any]], key: str) -> str:
     """Mean and deviation of a score, and how many seeds there are if not three."""
     values = [run[key] for run in runs]
-    deviation = statistics.stdev(values) if len(values) > 1 else 0.0
-    summary = {"mean": statistics.mean(values), "sd": deviation}
     seeds = "" if len(values) == 3 else f" ({len(values)} seed{'s' * (len(values) > 1)})"
-    return mean(summary, len(values)) + seeds
+    return mean(summary(values), len(values)) + seeds
 
 
 def share_of_time(runs: List[Dict[str, Any]], others: List[Dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Prediction in pieces: memory that does not grow with a batch or with a doc."""
+"""Prediction in pieces: what the network needs does not grow with a batch or with a doc."""
 
 from dataclasses import replace
 from itertools import islice

@@ -134,9 +134,10 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             docs: The docs to change.
             found: What `predict` returned.
         """
+        labels = self.labels
         for doc, (entities, candidates) in zip(docs, found):
-            new = span_scores.new_spans(doc, entities, self.labels)
-            likely = span_scores.new_spans(doc, candidates, self.labels)
+            new = span_scores.new_spans(doc, entities, labels)
+            likely = span_scores.new_spans(doc, candidates, labels)
             # Those that this component found before keep their probability
             before = span_scores.scored_entities(doc, self.name)
             span_scores.add_entities(doc, [span for span, _ in new])
