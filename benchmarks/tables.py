@@ -276,6 +276,17 @@ def scale() -> str:
     return markdown(*rows) + measured([result], growth(result))
 
 
+def many_labels() -> str:
+    """The same beside the stock `ner`."""
+    result = read("speed/results/scale.json")
+    rows = [["labels", "docs", "memory, MB", "the stock `ner`'s", "the stock `ner` takes"]]
+    for row in result["many_labels"]:
+        numbers = [row[key] for key in ("labels", "docs", "peak_mb", "stock_peak_mb")]
+        ratio = times(row["stock_takes_times_as_long"])
+        rows.append([*(f"{number:,.0f}" for number in numbers), ratio])
+    return markdown(*rows) + measured([result])
+
+
 def growth(result: Dict[str, Any]) -> str:
     """What each further token of a long document costs, from the last two lengths measured."""
     shorter, longest = result["by_doc_length"][-2:]
@@ -307,6 +318,7 @@ TABLES = {
     "crf": crf,
     "tagger": tagger,
     "scale": scale,
+    "many_labels": many_labels,
     "profile": profile,
 }
 

@@ -5,6 +5,7 @@ batches of docs of similar length, handed to `crf`, and what comes back is cut u
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Iterator, List, Optional, Sequence
 
 import numpy as np
@@ -21,10 +22,18 @@ from .tags import OUTSIDE, count_labels, legal_transitions
 # while it is small: then a step costs the same for one doc as for ten
 MAX_PADDING = 0.25
 SMALL_BUCKET = 2048  # tokens, with padding
+# Scores of the tokens of a bucket, with padding, unless that would be too few tokens to be quick.
+# The CRF needs some 80 bytes for each
+LARGEST_BUCKET = 1 << 21
+LEAST_LARGEST = 512  # tokens
 
 
-def buckets(lengths: Sequence[int]) -> Iterator[np.ndarray]:
-    """Indices of the docs that have tokens, in groups of similar length, shortest first."""
+def buckets(lengths: Sequence[int], n_tags: int) -> Iterator[np.ndarray]:
+    """Indices of the docs that have tokens, in groups of similar length, shortest first.
+
+    With many tags a group is smaller, so that the memory it needs has a bound. A doc is not cut.
+    """
+    most = max(LARGEST_BUCKET // n_tags, LEAST_LARGEST)
     order = np.argsort(lengths, kind="stable")
     group: List[int] = []
     n_tokens = 0
@@ -32,7 +41,8 @@ def buckets(lengths: Sequence[int]) -> Iterator[np.ndarray]:
         if lengths[i] == 0:
             continue
         padded = lengths[i] * (len(group) + 1)
-        if group and padded > max(SMALL_BUCKET, (1 + MAX_PADDING) * (n_tokens + lengths[i])):
+        limit = max(SMALL_BUCKET, (1 + MAX_PADDING) * (n_tokens + lengths[i]))
+        if group and padded > min(limit, most):
             yield np.array(group)
             group, n_tokens = [], 0
         group.append(int(i))
@@ -58,15 +68,25 @@ class Distribution:
     def batches(self) -> Iterator["Batch"]:
         """All docs that have tokens, in batches of similar length."""
         legal = legality(self.potentials.n_tags, self.device)
-        for docs in buckets([len(doc) for doc in self.potentials.emissions]):
+        lengths = [len(doc) for doc in self.potentials.emissions]
+        for docs in buckets(lengths, self.potentials.n_tags):
             yield Batch(self, docs, legal)
 
 
+@lru_cache(maxsize=8)
 def legality(n_tags: int, device: torch.device) -> crf.Legality:
-    """Which tags may start a doc, follow one another and end it."""
-    pairs = torch.from_numpy(legal_transitions(count_labels(n_tags))).to(device)
+    """Which tags may start a doc, follow one another and end it.
+
+    Not to be written to: it is kept.
+    """
+    legal = legal_transitions(count_labels(n_tags))
+    pairs = np.zeros((n_tags, n_tags), dtype=bool)
+    pairs[legal.ended[:, None], legal.fresh] = True
+    pairs[legal.going_on[:, :, None], legal.inside[:, None, :]] = True
     # A doc starts and ends as if an outside token were before it and after it
-    return crf.Legality(pairs, start=pairs[OUTSIDE], end=pairs[:, OUTSIDE])
+    transitions = torch.from_numpy(pairs).to(device)
+    blocks = crf.Blocks(*(torch.from_numpy(part).to(device) for part in legal))
+    return crf.Legality(transitions, transitions[OUTSIDE], transitions[:, OUTSIDE], blocks)
 
 
 class Batch:

@@ -4,8 +4,7 @@ With K labels there are 4 K + 1 tags: "O", then "B-X", "I-X", "L-X", "U-X" for e
 turn, so that adding a label appends four tags and leaves the others where they are.
 """
 
-from functools import lru_cache
-from typing import List, Sequence, Tuple
+from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -37,21 +36,33 @@ def tag_id(move: int, label: int) -> int:
     return 1 + 4 * label + move
 
 
-def can_follow(tag: str, following: str) -> bool:
-    """Whether one tag may come directly after another, both as strings."""
-    if tag[0] in "BI":
-        return following[0] in "IL" and following[2:] == tag[2:]
-    return following[0] in "OBU"
+class LegalTransitions(NamedTuple):
+    """Which tag may come directly after which, as pairs of two kinds.
 
-
-@lru_cache(maxsize=32)
-def legal_transitions(n_labels: int) -> np.ndarray:
-    """Which tag may come directly after which: bool [n_tags, n_tags], from row to column.
-
-    Not to be written to: it is kept.
+    Attributes:
+        ended: Tags at which no entity goes on, [2 * n_labels + 1].
+        fresh: Tags that may follow each of those, [2 * n_labels + 1].
+        going_on: Tags at which each label's entity goes on, [n_labels, 2].
+        inside: Tags that may follow each of those of the same label, [n_labels, 2].
     """
-    tags = biluo_tags([str(label) for label in range(n_labels)])
-    return np.array([[can_follow(tag, after) for after in tags] for tag in tags])
+
+    ended: np.ndarray
+    fresh: np.ndarray
+    going_on: np.ndarray
+    inside: np.ndarray
+
+
+def legal_transitions(n_labels: int) -> LegalTransitions:
+    """Which tag may come directly after which, of the tags for a number of labels."""
+    first = tag_id(0, 0) + 4 * np.arange(n_labels)[:, None]
+
+    def of_labels(*moves: int) -> np.ndarray:
+        return first + np.array(moves)
+
+    ended, fresh = (
+        np.append(OUTSIDE, of_labels(*moves).ravel()) for moves in ((LAST, UNIT), (BEGIN, UNIT))
+    )
+    return LegalTransitions(ended, fresh, of_labels(BEGIN, IN), of_labels(IN, LAST))
 
 
 def tags_of_span(span: LabelledSpan) -> List[int]:

@@ -49,7 +49,26 @@ def test_legal_pairs_as_an_explicit_set():
     assert pairs == expected
     assert {NAMES[i] for i in np.flatnonzero(legal.start.numpy())} == set(fresh)
     assert {NAMES[i] for i in np.flatnonzero(legal.end.numpy())} == set(closed)
-    assert pairs == {(a, b) for a in NAMES for b in NAMES if tags.can_follow(a, b)}
+
+
+@pytest.mark.parametrize("n_labels", [0, 1, 2, 5])
+def test_blocks_are_the_legal_pairs_again(n_labels):
+    legal = legality(tags.count_tags(n_labels), torch.device("cpu"))
+    names = tags.biluo_tags([str(label) for label in range(n_labels)])
+    by_definition = [[can_follow(tag, after) for after in names] for tag in names]
+    assert legal.transitions.tolist() == by_definition
+    of_blocks = torch.zeros_like(legal.transitions)
+    blocks = legal.blocks
+    of_blocks[blocks.wide_from[:, None], blocks.wide_to] = True
+    of_blocks[blocks.narrow_from[:, :, None], blocks.narrow_to[:, None, :]] = True
+    assert of_blocks.equal(legal.transitions)
+    assert blocks.n_tags == len(names)
+
+
+def can_follow(tag, following):
+    if tag[0] in "BI":
+        return following[0] in "IL" and following[2:] == tag[2:]
+    return following[0] in "OBU"
 
 
 @st.composite
@@ -69,7 +88,8 @@ def test_spans_to_tags_and_back(example):
     for span in found:
         ids[span[0] : span[1]] = tags.tags_of_span(span)
     assert tags.spans_of_tags(ids) == found
-    assert tags.legal_transitions(3)[ids[:-1], ids[1:]].all()
+    legal = legality(tags.count_tags(3), torch.device("cpu"))
+    assert legal.transitions.numpy()[ids[:-1], ids[1:]].all()
 
 
 def test_mask_of_span_picks_out_just_that_entity():

@@ -14,14 +14,14 @@ sequences too.
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
 
-from .chain import Legality, LinearChain, Scores
+from .chain import Blocks, Legality, LinearChain, Scores
 from .forward_backward import Posterior, forward_backward
-from .long_sequences import SEGMENT, Segment, posteriors
+from .long_sequences import Segment, posteriors, steps_of_segment
 from .objectives import divergence, entropy, expected_count, negative_log_likelihood, path_score
 from .viterbi import k_best, viterbi
 
 __all__ = [
-    "SEGMENT",
+    "Blocks",
     "Legality",
     "LinearChain",
     "Posterior",
@@ -35,5 +35,6 @@ __all__ = [
     "negative_log_likelihood",
     "path_score",
     "posteriors",
+    "steps_of_segment",
     "viterbi",
 ]

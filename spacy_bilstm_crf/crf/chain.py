@@ -27,6 +27,35 @@ class Scores(NamedTuple):
     end: Tensor
 
 
+class Blocks(NamedTuple):
+    """Legal transitions where they form blocks: each tag of one side before each of the other.
+
+    One wide block of many tags, and G narrow ones of few, all of the same size. Each tag is in one
+    block as the tag before and in one as the tag after. So it is with BILUO tags: within an entity
+    only its own label goes on, and any other entity follows one that has ended.
+
+    Attributes:
+        wide_from: Tags before, int64 [F].
+        wide_to: Tags after, int64 [M].
+        narrow_from: Tags before, int64 [G, R].
+        narrow_to: Tags after, int64 [G, C].
+    """
+
+    wide_from: Tensor
+    wide_to: Tensor
+    narrow_from: Tensor
+    narrow_to: Tensor
+
+    @property
+    def n_tags(self) -> int:
+        """Number of tags, K."""
+        return self.wide_from.numel() + self.narrow_from.numel()
+
+    def reversed(self) -> "Blocks":
+        """The same transitions on the way back."""
+        return Blocks(self.wide_to, self.wide_from, self.narrow_to, self.narrow_from)
+
+
 class Legality(NamedTuple):
     """Which tags may start a sequence, follow one another and end it.
 
@@ -34,11 +63,14 @@ class Legality(NamedTuple):
         transitions: From row to column, bool [K, K].
         start: bool [K].
         end: bool [K].
+        blocks: The transitions once more, where they form blocks: with many tags that takes a
+            quarter of the time, and less memory.
     """
 
     transitions: Tensor
     start: Tensor
     end: Tensor
+    blocks: Optional[Blocks] = None
 
 
 class LinearChain(NamedTuple):

@@ -9,12 +9,11 @@ from typing import Optional, Tuple
 import torch
 from torch import Tensor
 
-from .chain import LinearChain, Scores
+from .chain import Legality, LinearChain, Scores
 from .log_space import LogSpacePosterior, log_space_forward_backward
 from .messages import (
     SMALL_STEP,
     UNDERFLOW,
-    both_ways,
     emission_factors,
     is_ample,
     scaled_recursion,
@@ -25,6 +24,7 @@ from .messages import (
     with_peaks,
 )
 from .paths import Paths
+from .transitions import BothWays, Pairs
 
 
 @dataclass
@@ -53,26 +53,32 @@ class Posterior:
         Returns:
             Shape [K, K], from row to column.
         """
-        n_tags = self.marginals.shape[-1]
         left, right = self._pair_messages(weights)
-        pairs = self._lattice.step * (left.reshape(-1, n_tags).T @ right.reshape(-1, n_tags))
+        taken = self._lattice.step.counts(left.flatten(0, 1), right.flatten(0, 1)).table()
         if self._log_space is not None:
-            pairs = pairs + torch.einsum(
-                "r,rjk->jk", weights[self._log_space_rows], self._log_space.pairs
-            )
-        return pairs
+            weights = weights[self._log_space_rows].double()
+            for rows, pairs in self._log_space.pairs():
+                taken += pairs.weighted(weights[rows]).table()
+        return taken
 
-    def transitions_of_each(self) -> Tensor:
-        """Expected number of times that each transition is taken in each sequence.
+    def expected_scores(self, transitions: Tensor) -> Tensor:
+        """Expected sum of scores of the transitions that each sequence takes.
+
+        Args:
+            transitions: The scores from row to column, [K, K].
 
         Returns:
-            Shape [B, K, K], from row to column.
+            Shape [B].
         """
         left, right = self._pair_messages(torch.ones_like(self.log_partition))
-        pairs = self._lattice.step * (left.permute(1, 2, 0) @ right.transpose(0, 1))
+        step = self._lattice.step
+        scores = Pairs.of(transitions.double(), self._lattice.legal, 0.0)
+        arriving = step.times(scores).sums(left.flatten(0, 1)).view_as(left)
+        expected = (arriving * right).sum((0, 2))
         if self._log_space is not None:
-            pairs[self._log_space_rows] = self._log_space.pairs
-        return pairs
+            for rows, pairs in self._log_space.pairs():
+                expected[self._log_space_rows[rows]] = pairs.times(scores).totals()
+        return expected
 
     def _pair_messages(self, weights: Tensor) -> Tuple[Tensor, Tensor]:
         """Factors of weighted pair marginals, left and right of each transition: [T - 1, B, K].
@@ -98,17 +104,22 @@ class Posterior:
         Returns:
             Shape [N].
         """
-        log_right = self._lattice.right[steps + 1, rows].log()
+        lattice = self._lattice
+        log_step = lattice.transitions[tags, after].double()
+        log_step = log_step.masked_fill(~lattice.legal.transitions[tags, after], -torch.inf)
+        # What arrives at a state on the way back is the sum over all tags that may follow
+        log_right = lattice.right[steps + 1, rows, after].log()
+        log_all = lattice.after[lattice.mirror[steps, rows], rows, tags].log() + lattice.peak
         if self._log_space is not None:
             place = torch.full_like(self.lengths, -1)
             place[self._log_space_rows] = torch.arange(
                 len(self._log_space_rows), device=place.device
             )
             redone = (place[rows] >= 0).nonzero()[:, 0]
-            log_right[redone] = self._log_space.right[place[rows[redone]], steps[redone] + 1]
-        log_step = self._lattice.transitions[tags].double()  # [N, K]
-        onward = log_step.masked_fill(~self._lattice.legal[tags], -torch.inf) + log_right
-        return onward.gather(1, after[:, None])[:, 0] - onward.logsumexp(1)
+            row, step = place[rows[redone]], steps[redone]
+            log_right[redone] = self._log_space.right[row, step + 1, after[redone]]
+            log_all[redone] = self._log_space.after[row, step, tags[redone]]
+        return log_step + log_right - log_all
 
     def gradient(self, weights: Tensor, taken: Optional[Paths] = None) -> Scores:
         """Gradient of the weighted sum of the log-partitions: the expected counts.
@@ -140,9 +151,12 @@ class _Lattice:
     alpha: Tensor  # [T, B, K]: of the paths into a state, its own emission included
     right: Tensor  # [T, B, K]: of a state and all that can follow it
     norm: Tensor  # [T, B, 1]: sum over states of what arrives times `right`
-    step: Tensor  # [K, K]: factors of the transitions
+    after: Tensor  # [T, B, K]: of all that can follow a state, at the mirrored step
+    mirror: Tensor  # [T, B]: the steps of the sequences from their ends
+    step: Pairs  # factors of the transitions
+    peak: Tensor  # the transition score whose factor is 1
     transitions: Tensor  # [K, K]: their scores
-    legal: Tensor  # bool [K, K]: which of them are
+    legal: Legality
 
 
 @torch.inference_mode()
@@ -187,7 +201,7 @@ def forward_backward(chain: LinearChain) -> Posterior:
     places = torch.stack([steps.expand_as(mirror), mirror], 1) + n_steps * rows  # [T, 2, B]
     message = factors.index_select(0, places.flatten()).view(n_steps, 2, n_rows, n_tags)
     step, ends, shared_peak = shared_factors(scores, legal)
-    arriving, scale = scaled_recursion(message, both_ways(step), ends[:, None], scale_every)
+    arriving, scale = scaled_recursion(message, BothWays(step), ends[:, None], scale_every)
 
     least_scale = scale.amin()
     if not least_scale > 0:  # a path without an end: beyond a sequence's end, or to be redone
@@ -221,5 +235,15 @@ def forward_backward(chain: LinearChain) -> Posterior:
     if len(redo):
         redone = log_space_forward_backward(chain.rows(redo))
         log_partition[redo], marginals[redo] = redone.log_partition, redone.marginals
-    lattice = _Lattice(message[:, 0], right, norm, step, scores.transitions, legal.transitions)
+    lattice = _Lattice(
+        message[:, 0],
+        right,
+        norm,
+        arriving[:, 1],
+        mirror,
+        step,
+        shared_peak,
+        scores.transitions,
+        legal,
+    )
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)

@@ -1,20 +1,43 @@
 """The forward-backward recursions in log space, for sequences that need it."""
 
-from typing import NamedTuple
+from typing import Iterator, NamedTuple, Tuple
 
 import torch
 from torch import Tensor
 
 from .chain import LinearChain, Scores
+from .transitions import Pairs
 
 
 class LogSpacePosterior(NamedTuple):
-    """What forward-backward in log space knows about each sequence."""
+    """What forward-backward in log space knows about each sequence. Everything is float64."""
 
     log_partition: Tensor  # [B]
     marginals: Tensor  # [B, T, K]
-    pairs: Tensor  # [B, K, K]: expected transitions of each sequence
-    right: Tensor  # [B, T, K]: log-score of a state with all that can follow it
+    left: Tensor  # [B, T, K]: log-score of all that can come before a state, and the state
+    right: Tensor  # [B, T, K]: log-score of a state and all that can follow it
+    after: Tensor  # [B, T, K]: log-score of all that can follow a state
+    step: Pairs  # scores of the transitions
+    lengths: Tensor  # [B]
+
+    def pairs(self) -> Iterator[Tuple[Tensor, Pairs]]:
+        """Expected number of times that each transition is taken in each sequence.
+
+        Yields:
+            Some of the sequences, int64 [R], and their numbers, with the sequences as the first
+            axis.
+        """
+        rows = torch.arange(len(self.lengths), device=self.lengths.device)
+        for some in rows.split(self.step.rows_at_once):
+            left = self.left[some] - self.log_partition[some, None, None]
+            right = self.right[some]
+            goes_on = self.lengths[some] - 1
+            total = self.step.joint(left[:, 0], right[:, 0]).map(torch.zeros_like)
+            for t in range(left.shape[1] - 1):
+                known = (goes_on > t).nonzero()[:, 0]
+                joint = self.step.joint(left[known, t], right[known, t + 1])
+                total.add_rows(known, joint)
+            yield some, total
 
 
 def log_space_forward_backward(chain: LinearChain) -> LogSpacePosterior:
@@ -31,29 +54,25 @@ def log_space_forward_backward(chain: LinearChain) -> LogSpacePosterior:
     emissions = scores.emissions
     if allowed is not None:
         emissions = emissions.masked_fill(~allowed, -torch.inf)
-    transitions = scores.transitions.masked_fill(~legal.transitions, -torch.inf)
+    step = Pairs.of(scores.transitions, legal, -torch.inf)
+    way_back = step.reversed()
     end = scores.end.masked_fill(~legal.end, -torch.inf)
-    n_rows, n_steps, n_tags = emissions.shape
-    alpha = torch.full_like(emissions, -torch.inf)
-    beta = torch.full_like(emissions, -torch.inf)
-    alpha[:, 0] = emissions[:, 0] + scores.start.masked_fill(~legal.start, -torch.inf)
+    n_steps = emissions.shape[1]
+    left = torch.full_like(emissions, -torch.inf)
+    after = torch.full_like(emissions, -torch.inf)
+    left[:, 0] = emissions[:, 0] + scores.start.masked_fill(~legal.start, -torch.inf)
     for t in range(1, n_steps):
-        alpha[:, t] = emissions[:, t] + torch.logsumexp(alpha[:, t - 1, :, None] + transitions, 1)
+        left[:, t] = emissions[:, t] + step.log_sums(left[:, t - 1])
     for t in range(n_steps - 1, -1, -1):
         if t < n_steps - 1:
-            onward = (emissions[:, t + 1] + beta[:, t + 1])[:, None, :]
-            beta[:, t] = torch.logsumexp(transitions + onward, 2)
-        beta[:, t] = torch.where((lengths - 1 == t)[:, None], end, beta[:, t])
-    rows = torch.arange(n_rows, device=lengths.device)
-    log_partition = torch.logsumexp(alpha[rows, lengths - 1] + end, -1)
+            after[:, t] = way_back.log_sums(emissions[:, t + 1] + after[:, t + 1])
+        after[:, t] = torch.where((lengths - 1 == t)[:, None], end, after[:, t])
+    rows = torch.arange(len(lengths), device=lengths.device)
+    log_partition = torch.logsumexp(left[rows, lengths - 1] + end, -1)
     if torch.isinf(log_partition).any():
         raise ValueError("There is no legal tag sequence: the allowed tags contradict one another.")
     inside = torch.arange(n_steps, device=lengths.device) < lengths[:, None]
-    marginals = (alpha + beta - log_partition[:, None, None]).exp()
+    marginals = (left + after - log_partition[:, None, None]).exp()
     marginals = marginals.masked_fill(~inside[..., None], 0.0)
-    pairs = emissions.new_zeros(n_rows, n_tags, n_tags)
-    for t in range(n_steps - 1):
-        onward = (emissions[:, t + 1] + beta[:, t + 1])[:, None, :]
-        pair = alpha[:, t, :, None] + transitions + onward - log_partition[:, None, None]
-        pairs += pair.exp() * (lengths - 1 > t)[:, None, None]
-    return LogSpacePosterior(log_partition, marginals, pairs, emissions + beta)
+    right = emissions + after
+    return LogSpacePosterior(log_partition, marginals, left, right, after, step, lengths)

@@ -14,7 +14,6 @@ from .chain import Legality, LinearChain, Scores
 from .forward_backward import Posterior, forward_backward
 from .messages import (
     SMALL_STEP,
-    both_ways,
     emission_factors,
     is_ample,
     scaled_recursion,
@@ -22,11 +21,20 @@ from .messages import (
     shrinks_by,
     steps_between_scalings,
 )
+from .transitions import BothWays
 
 # Steps from one segment's start to the next. What is kept of the first run grows with the
-# number of segments, what the second needs with their size.
+# number of segments, what the second needs with their size: with many tags they are shorter.
 SEGMENT = 4096
+SHORTEST_SEGMENT = 1024
+SCORES_OF_SEGMENT = 1 << 19
 SEGMENTS_AT_ONCE = 8
+SCORES_AT_ONCE = 1 << 21
+
+
+def steps_of_segment(n_tags: int) -> int:
+    """Steps from one segment's start to the next."""
+    return min(SEGMENT, max(SHORTEST_SEGMENT, SCORES_OF_SEGMENT // n_tags))
 
 
 class Segment(NamedTuple):
@@ -57,30 +65,32 @@ def posteriors(chain: LinearChain, overlap: int) -> Iterator[Tuple[List[Segment]
         Segments, and the posterior that has one row for each. Marginals and `log_next` are those of
         the sequence; log-partitions are not.
     """
-    n_steps = chain.scores.emissions.shape[1]
-    messages = _messages(chain)
+    _, n_steps, n_tags = chain.scores.emissions.shape
+    size = steps_of_segment(n_tags)
+    messages = _messages(chain, size)
     if messages is None:
         yield [Segment(0, n_steps, n_steps)], forward_backward(chain)
         return
     into, back_into = messages
-    segments = [_segment(i, n_steps, overlap) for i in range(len(into))]
-    for first in range(0, len(segments), SEGMENTS_AT_ONCE):
-        some = segments[first : first + SEGMENTS_AT_ONCE]
-        before = into[first : first + SEGMENTS_AT_ONCE]
-        after = torch.stack([back_into[(n_steps - part.end) // SEGMENT] for part in some])
+    segments = [_segment(i, n_steps, size, overlap) for i in range(len(into))]
+    at_once = min(SEGMENTS_AT_ONCE, max(1, SCORES_AT_ONCE // (n_tags * (size + overlap))))
+    for first in range(0, len(segments), at_once):
+        some = segments[first : first + at_once]
+        before = into[first : first + at_once]
+        after = torch.stack([back_into[(n_steps - part.end) // size] for part in some])
         yield some, _of_segments(chain, some, before, after)
 
 
-def _segment(i: int, n_steps: int, overlap: int) -> Segment:
+def _segment(i: int, n_steps: int, size: int, overlap: int) -> Segment:
     """The segment of a place in the order. Its end is a whole number of steps from the last."""
-    start, answers_to = i * SEGMENT, min((i + 1) * SEGMENT, n_steps)
-    end = n_steps - max(0, (n_steps - answers_to - overlap) // SEGMENT) * SEGMENT
+    start, answers_to = i * size, min((i + 1) * size, n_steps)
+    end = n_steps - max(0, (n_steps - answers_to - overlap) // size) * size
     return Segment(start, answers_to, end)
 
 
-def _messages(chain: LinearChain) -> Optional[Tuple[Tensor, Tensor]]:
-    """Messages of the paths that arrive at each segment's first step, and, from the sequence's
-    end, at each SEGMENT-th of its last ones: their own emissions are not included.
+def _messages(chain: LinearChain, size: int) -> Optional[Tuple[Tensor, Tensor]]:
+    """Messages of the paths that arrive at each segment's first step, and at each step that is a
+    whole number of segments from the sequence's end: their own emissions are not included.
 
     Returns:
         Two tensors [number of segments, K], each row scaled at will; None where digits may have
@@ -92,20 +102,21 @@ def _messages(chain: LinearChain) -> Optional[Tuple[Tensor, Tensor]]:
         return None
     n_steps = scores.emissions.shape[1]
     scale_every = steps_between_scalings(nats)
-    step, ends, _ = shared_factors(scores, legal)
-    steps = both_ways(step)
+    factors, ends, _ = shared_factors(scores, legal)
+    step = BothWays(factors)
     arriving = ends[:, None]  # [2, 1, K]
     found = [arriving]
-    for i in range((n_steps - 1) // SEGMENT):
-        places = slice(i * SEGMENT, (i + 1) * SEGMENT)
-        from_end = slice(n_steps - (i + 1) * SEGMENT, n_steps - i * SEGMENT)
+    for i in range((n_steps - 1) // size):
+        places = slice(i * size, (i + 1) * size)
+        from_end = slice(n_steps - (i + 1) * size, n_steps - i * size)
         emissions = _from_both_ends(scores.emissions, places, from_end)
         usable = None if allowed is None else _from_both_ends(allowed, places, from_end)
         message = emission_factors(emissions, usable, peak)[:, :, None]
-        _, scale = scaled_recursion(message, steps, arriving, scale_every)
+        _, scale = scaled_recursion(message, step, arriving, scale_every)
         if not (is_ample(message, scale_every) and (scale > 0).all()):
             return None
-        arriving = torch.bmm(message[-1], steps)
+        arriving = torch.empty_like(arriving)
+        step(message[-1], arriving)
         arriving /= arriving.sum(-1, keepdim=True)
         found.append(arriving)
     into, back_into = torch.stack(found)[:, :, 0].unbind(1)
@@ -144,7 +155,7 @@ def _of_segments(
         LinearChain(
             Scores(emissions, scores.transitions.double(), nothing, nothing),
             lengths,
-            Legality(legal.transitions, all_tags, all_tags),
+            Legality(legal.transitions, all_tags, all_tags, legal.blocks),
             usable,
         )
     )

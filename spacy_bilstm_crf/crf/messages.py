@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .chain import Legality, Scores, by_step
+from .transitions import BothWays, Pairs
 
 # Messages are scaled to sum to one after some steps: at least SCALE_EVERY, and as many as make
 # none smaller by more than FREE_RANGE. Where a single step can make one smaller by more than
@@ -28,25 +29,17 @@ AMPLE = 1e-75
 UNDERFLOW = 1e-250
 
 
-def shared_factors(scores: Scores, legal: Legality) -> Tuple[Tensor, Tensor, Tensor]:
+def shared_factors(scores: Scores, legal: Legality) -> Tuple[Pairs, Tensor, Tensor]:
     """Transition, start and end scores as factors in [0, 1], zero where illegal.
 
     Returns:
-        Transitions [K, K], start and end together [2, K], and the score that became 1.
+        Transitions, start and end together [2, K], and the score that became 1.
     """
-    n_tags = len(scores.start)
-    usable = torch.cat([scores.transitions.flatten(), scores.start, scores.end]).double()
-    is_legal = torch.cat([legal.transitions.flatten(), legal.start, legal.end])
-    usable.masked_fill_(~is_legal, -torch.inf)
-    peak = usable.amax()
-    step, ends = usable.sub_(peak).exp_().split([n_tags * n_tags, 2 * n_tags])
-    return step.view(n_tags, n_tags), ends.view(2, n_tags), peak
-
-
-def both_ways(step: Tensor) -> Tensor:
-    """Transition factors of the sequences and of their reversals, [2, K, K]."""
-    # A product with a transposed matrix is a little quicker
-    return torch.stack([step.T, step]).transpose(1, 2)
+    step = Pairs.of(scores.transitions, legal, -torch.inf)
+    ends = torch.stack([scores.start, scores.end])
+    ends = ends.masked_fill(~torch.stack([legal.start, legal.end]), -torch.inf)
+    peak = torch.maximum(step.peak(), ends.amax()).double()
+    return step.map(lambda part: (part.double() - peak).exp_()), (ends.double() - peak).exp_(), peak
 
 
 def shrinks_by(scores: Scores) -> Tuple[Tensor, Tensor]:
@@ -56,8 +49,9 @@ def shrinks_by(scores: Scores) -> Tuple[Tensor, Tensor]:
         That, and the highest emission score in float64.
     """
     least, most = scores.emissions.aminmax()
-    shared = torch.cat([scores.transitions.flatten(), scores.start, scores.end])
-    least_shared, most_shared = shared.aminmax()
+    shared = [part.aminmax() for part in (scores.transitions, scores.start, scores.end)]
+    least_shared = torch.stack([part.min for part in shared]).amin()
+    most_shared = torch.stack([part.max for part in shared]).amax()
     return most - least + most_shared - least_shared, most.double()
 
 
@@ -89,13 +83,13 @@ def emission_factors(emissions: Tensor, usable: Optional[Tensor], peak: Tensor) 
 
 
 def scaled_recursion(
-    message: Tensor, step: Tensor, first: Tensor, scale_every: int
+    message: Tensor, step: BothWays, first: Tensor, scale_every: int
 ) -> Tuple[Tensor, Tensor]:
     """The messages into each state, scaled to sum to one at every so many steps.
 
     Args:
         message: Emission factors of both directions, [T, 2, B, K], which the messages replace.
-        step: Transition factors, both directions, [2, K, K].
+        step: A step of the recursion.
         first: Start factors, both directions, [2, 1, K].
         scale_every: Number of steps from one scaling to the next; the first step is scaled.
 
@@ -111,7 +105,7 @@ def scaled_recursion(
     totals = by_step(scale)
     for t, (into, now) in enumerate(by_step(arriving, message)):
         if t:
-            torch.bmm(before, step, out=into)
+            step(before, into)
             now.mul_(into)
         if t % scale_every == 0:
             (total,) = next(totals)
@@ -157,6 +151,9 @@ def underflowed(
     suspect = torch.zeros_like(faint)
     suspect[0] = faint[0] & torch.stack([legal.start, legal.end])[:, None]
     if faint[1:].any():
-        ways = torch.stack([legal.transitions, legal.transitions.T]).float()
-        suspect[1:] = faint[1:] & (alive[:-1].float() @ ways > 0)
+        steps = Pairs.of(legal.transitions.float(), legal, 0.0)
+        for direction, way in enumerate((steps, steps.reversed())):
+            sources = alive[:-1, direction].float().flatten(0, 1)
+            n_ways = way.sums(sources).view(alive[1:, direction].shape)
+            suspect[1:, direction] = faint[1:, direction] & (n_ways > 0)
     return suspect.any(-1).any(1).any(0)

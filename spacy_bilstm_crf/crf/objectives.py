@@ -130,7 +130,7 @@ def entropy(chain: LinearChain) -> Tensor:
     rows = torch.arange(len(lengths), device=lengths.device)
     expected = (
         (marginals * emissions).sum((1, 2))
-        + (posterior.transitions_of_each() * transitions).sum((1, 2))
+        + posterior.expected_scores(transitions)
         + marginals[:, 0] @ start
         + marginals[rows, lengths - 1] @ end
     )

@@ -1,11 +1,12 @@
 """The most probable tag sequence of a sequence, and the k most probable."""
 
-from typing import Tuple
+from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
 
-from .chain import BLOCK, LinearChain, by_step
+from .chain import BLOCK, Legality, LinearChain, by_step
+from .transitions import BothWaysMax, Pairs
 
 # Scores an impossible step when decoding. Finite, so that no NaN can arise from it, and
 # far below what any sum of real scores reaches.
@@ -36,7 +37,8 @@ def viterbi(chain: LinearChain) -> Tensor:
     emissions, transitions, start, end = (part.detach() for part in scores)
     if allowed is not None:
         emissions = emissions.masked_fill(~allowed, IMPOSSIBLE)
-    transitions = transitions.masked_fill(~legal.transitions, IMPOSSIBLE)
+    step = Pairs.of(transitions, legal, IMPOSSIBLE)
+    into = _Predecessors(transitions, legal, keep_table=step.blocks is None)
     start = start.masked_fill(~legal.start, IMPOSSIBLE)
     end = end.masked_fill(~legal.end, IMPOSSIBLE)
     n_rows, n_steps, n_tags = emissions.shape
@@ -51,69 +53,86 @@ def viterbi(chain: LinearChain) -> Tensor:
     place = torch.cat([inward + rows * n_steps, from_end + rows * n_steps], 1)
     halves = emissions.reshape(-1, n_tags).index_select(0, place.flatten())
     halves = halves.view(len(inward), 2, n_rows, n_tags)
-    onward = torch.stack([transitions, transitions.T])  # [2, K, K], from row to column
-    best = _best_scores(halves, onward, torch.stack([start, end])[:, None])
+    best = _best_scores(halves, step, torch.stack([start, end])[:, None])
     best = best.view(len(inward), 2 * n_rows, n_tags)
 
     # Where the halves meet. A sequence of one token has no second half
     at_end = best[(half_lengths - 1).clamp_min(0), torch.arange(2 * n_rows, device=device)]
     first, second = at_end.view(2, n_rows, n_tags)
-    meeting = (first[:, :, None] + transitions + second[:, None, :]).flatten(1).argmax(1)
+    after = (step.maxima(first, torch.empty_like(first)) + second).argmax(1)
+    before = (into.of_forward(after) + first).argmax(1)
     alone = (first + end).argmax(1)
-    middle = torch.cat([torch.where(lengths == 1, alone, meeting // n_tags), meeting % n_tags])
+    middle = torch.cat([torch.where(lengths == 1, alone, before), after])
 
-    paths = _followed_back(best, onward.transpose(1, 2), middle, half_lengths - 1)
+    paths = _followed_back(best, into, middle, half_lengths - 1)
     inverse = torch.where(steps < half_lengths[:n_rows], steps, lengths - 1 - steps)
     inverse = inverse.clamp(0, len(inward) - 1) * (2 * n_rows) + rows
     inverse += (steps >= half_lengths[:n_rows]) * n_rows
     return paths.flatten()[inverse].T
 
 
-def _best_scores(emissions: Tensor, onward: Tensor, first: Tensor) -> Tensor:
+class _Predecessors:
+    """Scores of the transitions into some tags, from all tags, in sequences and reversed."""
+
+    def __init__(self, transitions: Tensor, legal: Legality, keep_table: bool):
+        self.transitions, self.legal = transitions, legal.transitions
+        self.n_tags = len(transitions)
+        self.table: Optional[Tensor] = None
+        if keep_table:  # which is soon made with few tags, and looked up in a single call
+            table = transitions.masked_fill(~legal.transitions, IMPOSSIBLE)
+            self.table = torch.cat([table.T, table])
+
+    def of_forward(self, tags: Tensor) -> Tensor:
+        """Of tags of sequences, int64 [N]: [N, K]."""
+        if self.table is not None:
+            return self.table.index_select(0, tags)
+        scores, legal = (part.index_select(1, tags).T for part in (self.transitions, self.legal))
+        return scores.masked_fill(~legal, IMPOSSIBLE)
+
+    def of_halves(self, tags: Tensor) -> Tensor:
+        """Of tags of sequences and of as many reversed ones, int64 [2 * B]: [2 * B, K]."""
+        forward, back = tags.chunk(2)
+        if self.table is not None:
+            return self.table.index_select(0, torch.cat([forward, back + self.n_tags]))
+        scores, legal = (part.index_select(0, back) for part in (self.transitions, self.legal))
+        return torch.cat([self.of_forward(forward), scores.masked_fill(~legal, IMPOSSIBLE)])
+
+
+def _best_scores(emissions: Tensor, step: Pairs, first: Tensor) -> Tensor:
     """Score of the best path into each state, up to a constant of the step and the sequence.
 
     Args:
         emissions: Both halves, [T, 2, B, K].
-        onward: Transitions of both halves from row to column, [2, K, K].
+        step: Transitions.
         first: Scores for the first step of both halves, [2, 1, K].
 
     Returns:
         Shape [T, 2, B, K].
     """
-    n_tags = onward.shape[-1]
     best = torch.empty_like(emissions)
     torch.add(emissions[0], first, out=best[0])
-    # The maximum is over the first axis, [K, 2, B, K]: many times quicker than over the last
-    reach = emissions.new_empty(n_tags, *best.shape[1:])
-    step = onward.transpose(0, 1).contiguous()[:, :, None]  # [K, 2, 1, K]
-    before = best.permute(0, 3, 1, 2)[..., None]  # [T, K, 2, B, 1]
-    of_steps = by_step(before[:-1], best[1:], emissions[1:])
-    for t, (source, score, emission) in enumerate(of_steps):
-        torch.add(source, step, out=reach)
-        torch.amax(reach, 0, out=score)
+    onward = BothWaysMax(step, emissions.shape[2])
+    for t, (source, score, emission) in enumerate(by_step(best[:-1], best[1:], emissions[1:])):
+        onward(source, score)
         score += emission
         if t % RECENTRE_EVERY == RECENTRE_EVERY - 1:
             score -= score.amax(-1, keepdim=True)
     return best
 
 
-def _followed_back(best: Tensor, into: Tensor, final: Tensor, last: Tensor) -> Tensor:
+def _followed_back(best: Tensor, into: _Predecessors, final: Tensor, last: Tensor) -> Tensor:
     """The tags along the best paths.
 
     Args:
         best: What `_best_scores` returns for both halves, [T, 2 * B, K].
-        into: Transitions of both halves to row from column, [2, K, K].
+        into: Transitions into a tag.
         final: Each half's last tag, int64 [2 * B].
         last: Step of the last tag, [2 * B]; -1 for none.
 
     Returns:
         int64 [T, 2 * B]; meaningless beyond a half's end.
     """
-    n_steps, n_halves, n_tags = best.shape
-    into = into.reshape(2 * n_tags, n_tags)
-    # A tag's row of `into`: the second half's come after all of the first's
-    offset = torch.arange(2, device=best.device).repeat_interleave(n_halves // 2) * n_tags
-    final = final + offset
+    n_steps, n_halves, _ = best.shape
     ends = set(last.tolist())
     tags = final.new_empty(n_steps, n_halves)
     tag = final
@@ -121,11 +140,10 @@ def _followed_back(best: Tensor, into: Tensor, final: Tensor, last: Tensor) -> T
         steps = list(by_step(best[start : start + BLOCK], tags[start : start + BLOCK]))
         for t, (score, place) in reversed(list(enumerate(steps, start))):
             if t < n_steps - 1:
-                arriving = into.index_select(0, tag).add_(score)
-                tag = torch.argmax(arriving, -1, out=place).add_(offset)
+                tag = torch.argmax(into.of_halves(tag).add_(score), -1, out=place)
             if t in ends:
                 tag = place.copy_(torch.where(last == t, final, tag))
-    return tags - offset
+    return tags
 
 
 def k_best(chain: LinearChain, k: int) -> Tuple[Tensor, Tensor]:
@@ -149,15 +167,14 @@ def k_best(chain: LinearChain, k: int) -> Tuple[Tensor, Tensor]:
         emissions = emissions.masked_fill(~allowed, -torch.inf)
     emissions = emissions[0]
     n_steps, n_tags = emissions.shape
-    step = transitions.masked_fill(~legal.transitions, -torch.inf)
+    step = Pairs.of(transitions, legal, -torch.inf)
     end = end.masked_fill(~legal.end, -torch.inf)
     # Scores of the k best paths into each state, and where each came from: tag * k + rank
     best = emissions.new_full((n_tags, k), -torch.inf)
     best[:, 0] = emissions[0] + start.masked_fill(~legal.start, -torch.inf)
     came_from = torch.zeros(n_steps, n_tags, k, dtype=torch.long, device=emissions.device)
     for emission, origin in by_step(emissions[1:], came_from[1:]):
-        reach = best.flatten()[None] + step.T.repeat_interleave(k, 1)  # [K to, K from * k]
-        best, origin[:] = reach.topk(k)
+        step.k_maxima(best, best := torch.empty_like(best), origin)
         best += emission[:, None]
     final, place = (best + end[:, None]).flatten().topk(k)
     found = final > -torch.inf

@@ -9,8 +9,8 @@ from ..batching import Batch, Distribution
 from .entities import Entity, best_entities, likely_entities, probabilities
 from .settings import LEAST_PROBABILITY, DecodingSettings
 
-# A doc with more tokens is worked through in segments
-LONG_DOC = 4 * crf.SEGMENT
+# A doc of more segments than these is worked through segment by segment
+SHORT_DOC = 4
 # Longer entities have no probability in such a doc if they are not of the best tag sequence
 LONGEST_OF_LONG_DOC = 1000
 
@@ -52,7 +52,7 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> List[Prediction]:
     if minimum is None and not (settings.entity_scores and any(best)):
         return [Prediction(entities, []) for entities in best]
 
-    is_long = batch.sizes[-1] > LONG_DOC
+    is_long = batch.sizes[-1] > SHORT_DOC * crf.steps_of_segment(batch.shape[-1])
     max_length = settings.candidates_max_length if settings.threshold is None else None
     if is_long:
         max_length = min(max_length or LONGEST_OF_LONG_DOC, LONGEST_OF_LONG_DOC)

@@ -14,7 +14,17 @@ from tests.oracle import Oracle
 class Problem:
     """A random batch, with masks that leave every sequence at least one tag sequence."""
 
-    def __init__(self, seed, lengths, n_tags, *, dtype=torch.float64, scale=2.0, density=0.7):
+    def __init__(
+        self,
+        seed,
+        lengths,
+        n_tags,
+        *,
+        dtype=torch.float64,
+        scale=2.0,
+        density=0.7,
+        in_blocks=False,
+    ):
         rng = np.random.default_rng(seed)
         n_rows, n_steps = len(lengths), max(lengths)
 
@@ -28,6 +38,11 @@ class Problem:
         # A witness that stays legal, allowed and gold in each row
         witness = rng.integers(0, n_tags, (n_rows, n_steps))
         legal = [rng.random(shape) < density for shape in ((n_tags, n_tags), n_tags, n_tags)]
+        blocks = None
+        if in_blocks:
+            blocks, legal[0] = random_blocks(rng, n_tags)
+            for t in range(1, n_steps):
+                witness[:, t] = [rng.choice(np.flatnonzero(legal[0][i])) for i in witness[:, t - 1]]
         self.allowed = torch.tensor(rng.random((n_rows, n_steps, n_tags)) < density)
         self.gold = torch.tensor(rng.random((n_rows, n_steps, n_tags)) < 0.5)
         for row, length in enumerate(lengths):
@@ -37,7 +52,7 @@ class Problem:
             legal[2][path[-1]] = True
             for mask in (self.allowed, self.gold):
                 mask[row, range(length), path] = True
-        self.legal = crf.Legality(*(torch.tensor(part) for part in legal))
+        self.legal = crf.Legality(*(torch.tensor(part) for part in legal), blocks)
 
     @property
     def chain(self):
@@ -52,7 +67,7 @@ class Problem:
         return Oracle(
             scores.emissions[row, :n].double().tolist(),
             *(part.double().tolist() for part in scores[1:]),
-            *(part.tolist() for part in self.legal),
+            *(part.tolist() for part in self.legal[:3]),
             allowed[:n].tolist(),
         )
 
@@ -61,6 +76,22 @@ class Problem:
 
     def nll(self, **wrong):
         return crf.negative_log_likelihood(self.chain, self.gold, **wrong)
+
+
+def random_blocks(rng, n_tags):
+    """Legal transitions in blocks, once as blocks and once as a table."""
+    height, width = rng.integers(1, 3, 2)
+    n_blocks = rng.integers(0, (n_tags - 1) // max(height, width) + 1)
+    sources, targets = rng.permutation(n_tags), rng.permutation(n_tags)
+    narrow = [
+        sources[: n_blocks * height].reshape(n_blocks, height),
+        targets[: n_blocks * width].reshape(n_blocks, width),
+    ]
+    wide = [sources[n_blocks * height :], targets[n_blocks * width :]]
+    table = np.zeros((n_tags, n_tags), dtype=bool)
+    for before, after in [wide, *zip(*narrow)]:
+        table[np.ix_(before, after)] = True
+    return crf.Blocks(*(torch.tensor(part) for part in [*wide, *narrow])), table
 
 
 class Batch:
@@ -98,7 +129,7 @@ class Batch:
         oracle = Oracle(
             self.scores.emissions[row, :n].double().tolist(),
             *(part.double().tolist() for part in self.scores[1:]),
-            *(part.tolist() for part in self.legal),
+            *(part.tolist() for part in self.legal[:3]),
             self.allowed[row, :n].tolist(),
         )
         found = {}

@@ -10,7 +10,8 @@ from tests.crf.problems import Batch
 
 @pytest.fixture(autouse=True)
 def short_segments(monkeypatch):
-    monkeypatch.setattr(long_sequences, "SEGMENT", 16)
+    monkeypatch.setattr(long_sequences, "SHORTEST_SEGMENT", 16)
+    monkeypatch.setattr(long_sequences, "SCORES_OF_SEGMENT", 0)
 
 
 def problem(n_steps, scale, seed=0):
@@ -79,7 +80,7 @@ def test_only_whole_numbers_of_steps_from_the_ends():
     for n_steps in range(1, 200):
         for overlap in (0, 7, 16, 40):
             for i in range((n_steps - 1) // 16 + 1):
-                part = long_sequences._segment(i, n_steps, overlap)
+                part = long_sequences._segment(i, n_steps, 16, overlap)
                 assert (n_steps - part.end) % 16 == 0
                 assert part.start < part.answers_to <= part.end <= n_steps
                 assert part.end < part.answers_to + overlap + 16 or part.end == n_steps

@@ -58,7 +58,7 @@ def test_long_docs_as_short_ones(wanted, monkeypatch):
     whole = decode(*arguments)
     monkeypatch.setattr(long_sequences, "SEGMENT", 64)
     # The module, not the function that has its name
-    monkeypatch.setattr(import_module("spacy_bilstm_crf.decoding.decode"), "LONG_DOC", 100)
+    monkeypatch.setattr(import_module("spacy_bilstm_crf.decoding.decode"), "SHORT_DOC", 2)
     calls = []
     cut = long_sequences.posteriors
     monkeypatch.setattr(crf, "posteriors", lambda *a: (calls.append(a), cut(*a))[1])

@@ -184,7 +184,7 @@ def test_prediction_is_the_best_legal_tagging(trained):
         potentials.transitions.tolist(),
         potentials.start.tolist(),
         potentials.end.tolist(),
-        *(part.tolist() for part in legal),
+        *(part.tolist() for part in legal[:3]),
         np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
     )
     assert oracle.scores[tuple(ids.tolist())] == pytest.approx(oracle.best_score)
@@ -218,7 +218,7 @@ def test_a_threshold_takes_entities_by_their_probability(unsure, threshold):
             potentials.transitions.tolist(),
             potentials.start.tolist(),
             potentials.end.tolist(),
-            *(part.tolist() for part in legality(len(ner.tags), torch.device("cpu"))),
+            *(part.tolist() for part in legality(len(ner.tags), torch.device("cpu"))[:3]),
             np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
         )
         sequences = {path: spans_of_tags(np.array(path)) for path in oracle.scores}

@@ -82,7 +82,7 @@ def distribution(nlp, doc, calibration=(1.0, ())):
         (potentials.transitions / temperature).tolist(),
         (potentials.start / temperature).tolist(),
         (potentials.end / temperature).tolist(),
-        *(part.tolist() for part in legality(len(ner.tags), torch.device("cpu"))),
+        *(part.tolist() for part in legality(len(ner.tags), torch.device("cpu"))[:3]),
         np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
     )
     oracle.scores = {
