@@ -9,6 +9,7 @@ from typer import Argument, Option
 from wasabi import msg
 
 from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
     from ..training.calibration import Calibration
@@ -62,19 +63,13 @@ def calibrate(
         InputError: If there is no such pipeline, component or data.
     """
     # Late, so that spaCy's other commands start as quickly as without this package
-    from spacy import util
     from spacy.tokens import Doc
     from spacy.training import Corpus
 
     from ..pipeline import BiLSTMCRFEntityRecognizer
     from .survey import read_annotated
 
-    try:
-        nlp = util.load_model(pipeline)
-    except OSError as error:  # spaCy's E050, E053
-        raise InputError(
-            f"There is no pipeline {pipeline}: name the folder model-best of a training."
-        ) from error
+    nlp = load_pipeline(pipeline)
     if component not in nlp.pipe_names:
         raise InputError(
             f"{pipeline} has no component '{component}', but {', '.join(nlp.pipe_names) or 'none'}."

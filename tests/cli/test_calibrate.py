@@ -52,14 +52,26 @@ def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_pa
     nlp = spacy.blank("en")
     nlp.add_pipe("sentencizer", name="ner")
     nlp.to_disk(tmp_path / "other")
+    unknown = shutil.copytree(model, tmp_path / "unknown")
+    config = (unknown / "config.cfg").read_text()
+    (unknown / "config.cfg").write_text(config.replace("\nthreshold = ", "\nthreshhold = "))
+    damaged = shutil.copytree(model, tmp_path / "damaged")
+    (damaged / "ner" / "model").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "no.spacy").write_text("LOC")
     out = tmp_path / "out"
     for arguments, said in (
         ([tmp_path / "other", corpus], "'Sentencizer'"),
         ([tmp_path / "nowhere", corpus], "no pipeline"),
+        ([unknown, corpus], "threshhold unexpected argument"),
+        ([damaged, corpus], "damaged can't be loaded: "),
         ([model, tmp_path / "nowhere"], "no file or folder"),
+        ([model, tmp_path / "empty"], "empty holds no .spacy file"),
+        ([model, tmp_path / "no.spacy"], "no.spacy is damaged or no .spacy file"),
         ([model, corpus, "--component", "tagger"], "no component 'tagger', but ner"),
     ):
         printed = calibrate(*arguments, "--output", out, exit_codes=(1,))
         assert said in printed
-        assert len([line for line in printed.splitlines() if line.startswith("Error: ")]) == 1
+        (error,) = [line for line in printed.splitlines() if line.startswith("Error: ")]
+        assert "Traceback" not in printed and len(error) < 600
         assert not out.exists()
