@@ -31,7 +31,10 @@ class Length(NamedTuple):
 # benchmarks/data_size has what this costs against 21,000 steps for any data
 BILSTM_LENGTH = Length(4000, least_steps=1000, most_steps=21000, sentences_a_batch=20)
 TRANSFORMER_LENGTH = Length(1000, least_steps=500, most_steps=20000, sentences_a_batch=32)
-# Up to so many sentences, the threshold
+# From this share of entities on that recur, F1 is near 1 and the best tag sequence is best: on dev
+# F 92.5 against 91.9 (sec-filings, a share of 0.8). The other sets have shares up to 0.54.
+RECURRING = 2 / 3
+# Otherwise, up to so many sentences, the threshold
 THRESHOLDS = ((2000, 0.3), (10000, 0.4), (float("inf"), 0.5))
 
 
@@ -173,13 +176,18 @@ def _length(found: Survey, sources: Sources) -> Iterator[Choice]:
 
 
 def _decoding(found: Survey) -> Iterator[Choice]:
-    threshold = next(value for most, value in THRESHOLDS if found.n_sentences <= most)
-    yield Choice(
-        "components.ner.threshold",
-        threshold,
-        "F1 is best at about half of what it comes to, which is less with less data. After the "
-        "training, `python -m spacy find-threshold` finds the best on your development data.",
-    )
+    recurring = found.n_recurring / found.n_entities
+    if recurring >= RECURRING:
+        threshold = None
+        why = (
+            f"{recurring:.0%} of the entities of either half of the docs are in the other too. So "
+            f"most will be found, and the most probable tag sequence is the best choice."
+        )
+    else:
+        threshold = next(value for most, value in THRESHOLDS if found.n_sentences <= most)
+        why = "F1 is best at about half of what it comes to, which is less with less data."
+    why += " After the training, `python -m spacy find-threshold` finds the best on your dev data."
+    yield Choice("components.ner.threshold", threshold, why)
     if found.n_missing and not found.n_outside:
         yield Choice(
             "components.ner.entity_ratio",

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Dict, Iterable, List, NamedTuple, Optional
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import spacy.lang
 from spacy import util
@@ -32,6 +32,7 @@ class Survey(NamedTuple):
     n_outside: int  # tokens known to be in none
     n_missing: int  # tokens of which nothing is known
     n_repeated: int  # docs whose words are those of an earlier doc
+    n_recurring: int  # entities that are in the other half of the docs too, with the same label
 
     @property
     def n_entities(self) -> int:
@@ -88,12 +89,14 @@ def survey(docs: Iterable[Doc]) -> Survey:
     labels: Counter = Counter()
     of_iob: Counter = Counter()
     seen = set()
+    entities = []  # of each doc
     for doc in docs:
         n_docs += 1
         n_sentences += sum(1 for _ in doc.sents) if doc.has_annotation("SENT_START") else 1
         n_tokens += len(doc)
         n_longest = max(n_longest, len(doc))
         labels.update(ent.label_ for ent in doc.ents)
+        entities.append([(ent.text.lower(), ent.label_) for ent in doc.ents])
         of_iob.update(doc.to_array(ENT_IOB).tolist())
         words = words_of(doc)
         n_repeated += words in seen
@@ -108,7 +111,15 @@ def survey(docs: Iterable[Doc]) -> Survey:
         of_iob[OUTSIDE],
         of_iob[MISSING],
         n_repeated,
+        _n_recurring(entities[: n_docs // 2], entities[n_docs // 2 :]),
     )
+
+
+def _n_recurring(*halves: List[List[Tuple[str, str]]]) -> int:
+    """How many entities of each half, doc by doc, the other has too."""
+    first, second = ([entity for doc in half for entity in doc] for half in halves)
+    in_first, in_second = set(first), set(second)
+    return sum(one in in_second for one in first) + sum(one in in_first for one in second)
 
 
 def words_of(doc: Doc) -> str:

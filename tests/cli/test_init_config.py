@@ -142,6 +142,18 @@ def test_length_and_threshold_grow_with_the_data(tmp_path):
         assert size == 10 * BILSTM_LENGTH.sentences_a_batch
 
 
+def test_entities_that_recur_are_best_found_without_a_threshold(tmp_path):
+    recurring = [annotated(["in", "London", "now"]) for _ in range(4)]
+    found = survey(recurring)
+    assert (found.n_recurring, found.n_entities) == (4, 4)
+    fresh = [annotated([word, "is", "far"]) for word in ("London", "london", "Paris", "Berlin")]
+    assert survey(fresh).n_recurring == 0
+    for docs, threshold in ((recurring, None), (fresh, THRESHOLDS[0][1])):
+        out = tmp_path / "config.cfg"
+        init_config(out, "--force", "--train", write(tmp_path / "train.spacy", docs))
+        assert Config().from_disk(out)["components"]["ner"]["threshold"] == threshold
+
+
 def test_every_choice_has_its_reason_above_it(train_path, tmp_path):
     out = tmp_path / "config.cfg"
     init_config(out, "--train", train_path)
