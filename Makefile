@@ -1,6 +1,6 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint docs dist wheels clean
+.PHONY: help install train test fuzz lint docs dist wheels clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -32,6 +32,13 @@ train: install ## Train, evaluate and package on the shipped corpus, and show th
 
 test: install ## Run the tests
 	$(RUN) python -m pytest $(PYTEST_ARGS)
+
+# How long to look; `make test` looks at a few cases only, always the same
+FUZZ_SECONDS ?= 3600
+
+fuzz: export OMP_NUM_THREADS ?= 1
+fuzz: install ## Look for inputs that break what is promised, for FUZZ_SECONDS
+	$(RUN) FUZZ_SECONDS=$(FUZZ_SECONDS) python -m pytest tests/fuzz $(PYTEST_ARGS)
 
 lint: install ## Lint, check the format, the spelling, the types and who imports whom
 	$(RUN) ruff check .

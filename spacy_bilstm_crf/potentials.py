@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Iterable, List
 
-from thinc.api import get_array_module
+from thinc.api import Ops, get_array_module
 from thinc.types import Floats1d, Floats2d
 
 
@@ -29,6 +29,12 @@ class Potentials:
         first, *others = batches
         emissions = [doc for batch in [first, *others] for doc in batch.emissions]
         return replace(first, emissions=emissions)
+
+    @classmethod
+    def of_no_tokens(cls, ops: Ops, n_docs: int, n_tags: int) -> "Potentials":
+        """Those of docs without tokens, where no score counts."""
+        emissions = [ops.alloc2f(0, n_tags) for _ in range(n_docs)]
+        return cls(emissions, ops.alloc2f(n_tags, n_tags), ops.alloc1f(n_tags), ops.alloc1f(n_tags))
 
     @property
     def n_tags(self) -> int:

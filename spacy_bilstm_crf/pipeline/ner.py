@@ -1,5 +1,6 @@
 """The component that finds entities."""
 
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
@@ -20,7 +21,7 @@ from .. import decoding, models, training
 from ..decoding import Distribution, Prediction
 from ..models import Potentials
 from ..tags import biluo_tags
-from ..training import Calibration
+from ..training import Calibration, Loss
 from . import settings, span_scores
 from .failures import check_finite, check_label, checked_examples, explained_errors
 
@@ -122,8 +123,6 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             Of each doc its entities and candidates, those that are in the doc already included.
         """
         docs = list(docs)
-        if not any(len(doc) for doc in docs):
-            return [Prediction([], []) for _ in docs]
         distribution = self._distribution(docs, ignore=[[] for _ in docs])
         return decoding.decode(distribution, settings.decoding_settings(self.cfg))
 
@@ -166,15 +165,19 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
 
         Returns:
             The losses.
+
+        Raises:
+            ValueError: If the annotation can't be used. Nothing is learned then.
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         examples = checked_examples(examples, "update")
         if any(len(eg.predicted) and self._says_something(eg) for eg in examples):
-            losses[self.name] += self._learn(examples, drop, sgd, self.get_loss)
+            docs = [eg.predicted for eg in examples]
+            losses[self.name] += self._learn(docs, drop, sgd, self._loss_of(examples))
         return losses
 
-    def get_loss(self, examples: Iterable[Example], scores: Potentials) -> Tuple[float, Potentials]:
+    def get_loss(self, examples: Iterable[Example], scores: Potentials) -> Loss:
         """Loss and its gradient: -log P(annotation), the mean over the annotated docs.
 
         Annotation that is missing or misaligned is summed over; see
@@ -190,11 +193,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Raises:
             ValueError: If the loss is NaN or an entity's label is not known.
         """
-        examples = checked_examples(examples, "get_loss")
-        self._check_potentials(scores)
-        annotation = training.annotation_of(examples, self.labels, self.incorrect_spans_key)
-        ratio = training.EntityRatio.from_setting(self.cfg["entity_ratio"], self.name)
-        return training.annotation_loss(self._device, scores, annotation, ratio)
+        return self._loss_of(checked_examples(examples, "get_loss"))(self._checked(scores))
 
     def rehearse(
         self,
@@ -220,17 +219,12 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
-        examples = checked_examples(examples, "rehearse")
-        docs = [eg.predicted for eg in examples]
+        docs = [eg.predicted for eg in checked_examples(examples, "rehearse")]
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
-        tutor = self._rehearsal_model.predict(docs)
-
-        def loss_of(examples: List[Example], potentials: Potentials) -> Tuple[float, Potentials]:
-            self._check_potentials(potentials)
-            return training.rehearsal_loss(self._device, potentials, tutor, examples, self.labels)
-
-        losses[self.name] += self._learn(examples, drop, sgd, loss_of)
+        tutor, device = self._rehearsal_model.predict(docs), self._device
+        loss_of = partial(training.rehearsal_loss, device, tutor, docs, self.labels)
+        losses[self.name] += self._learn(docs, drop, sgd, loss_of)
         return losses
 
     def initialize(
@@ -296,11 +290,8 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Returns:
             Unnormalised scores of each doc, float32 [tokens, tags]; the columns are `tags`.
         """
-        docs = list(docs)
-        if not any(len(doc) for doc in docs):
-            return [np.zeros((0, len(self.tags)), dtype=np.float32) for _ in docs]
         to_numpy = NumpyOps().to_numpy
-        return [to_numpy(doc) for doc in self._predict_potentials(docs).emissions]
+        return [to_numpy(doc) for doc in self._predict_potentials(list(docs)).emissions]
 
     def k_best(self, doc: Doc, k: int) -> List[Tuple[List[Span], float]]:
         """The k most probable tag sequences of a doc, which is not changed.
@@ -419,32 +410,38 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         potentials = settings.calibration_of(self.cfg).applied(self._predict_potentials(docs))
         return decoding.distribution_of(docs, potentials, self.labels, ignore, self._device)
 
+    def _loss_of(self, examples: List[Example]) -> Callable[[Potentials], Loss]:
+        """The loss of annotation. It is read first: what is wrong with it shows in time."""
+        annotation = training.annotation_of(examples, self.labels, self.incorrect_spans_key)
+        ratio = training.EntityRatio.from_setting(self.cfg["entity_ratio"], self.name)
+        return partial(training.annotation_loss, self._device, annotation, ratio)
+
     def _learn(
         self,
-        examples: List[Example],
+        docs: List[Doc],
         drop: float,
         sgd: Optional[Optimizer],
-        loss_of: Callable[[List[Example], Potentials], Tuple[float, Potentials]],
+        loss_of: Callable[[Potentials], Loss],
     ) -> float:
         """One step of training; returns the loss."""
         set_dropout_rate(self.model, drop)
-        potentials, backprop = self.model.begin_update([eg.predicted for eg in examples])
-        loss, d_potentials = loss_of(examples, potentials)
+        potentials, backprop = self.model.begin_update(docs)
+        loss, d_potentials = loss_of(self._checked(potentials))
         backprop(d_potentials)
         if sgd not in (None, False):
             self.finish_update(sgd)
         return loss
 
     def _predict_potentials(self, docs: List[Doc]) -> Potentials:
-        potentials = self.model.predict(docs)
-        self._check_potentials(potentials)
-        return potentials
+        if not any(len(doc) for doc in docs):  # which not every layer can take
+            return Potentials.of_no_tokens(self.model.ops, len(docs), len(self.tags))
+        return self._checked(self.model.predict(docs))
 
-    def _check_potentials(self, potentials: Potentials) -> None:
+    def _checked(self, potentials: Potentials) -> Potentials:
         """Fail before wrong sizes or NaN reach the CRF, where the cause is harder to see."""
         models.check_tags(self.model, len(self.tags))
         check_finite(potentials, self.name)
+        return potentials
 
-    def _says_something(self, example: Example) -> bool:
-        expects_entities = self.cfg["entity_ratio"] is not None
-        return expects_entities or training.is_annotated(example, self.cfg["incorrect_spans_key"])
+    def _says_something(self, eg: Example) -> bool:
+        return self.entity_ratio is not None or training.is_annotated(eg, self.incorrect_spans_key)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import torch
+from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.api import get_array_module, torch2xp
 from thinc.types import Floats2d
@@ -116,9 +117,9 @@ def annotation_of(
 
 def annotation_loss(
     device: torch.device,
-    scores: Potentials,
     annotation: Annotation,
-    entity_ratio: Optional[EntityRatio] = None,
+    entity_ratio: Optional[EntityRatio],
+    scores: Potentials,
 ) -> Loss:
     """-log P(annotation), the mean over the annotated docs, and what the prior adds.
 
@@ -164,17 +165,16 @@ def _rate_loss(
 
 def rehearsal_loss(
     device: torch.device,
-    scores: Potentials,
     tutor: Potentials,
-    examples: Sequence[Example],
+    docs: Sequence[Doc],
     labels: Sequence[str],
+    scores: Potentials,
 ) -> Loss:
     """Divergence of the tag sequences' probabilities from a tutor's, the mean over the docs.
 
     Over the labels that the tutor knows: labels added since are left free.
     """
     labels = labels[: tags.count_labels(tutor.n_tags)]
-    docs = [eg.predicted for eg in examples]
     allowed = [allowed_by_doc(doc, labels, presets=False) for doc in docs]
     known = scores.first_tags(tutor.n_tags)
     loss, gradient = divergence(Distribution(known, allowed, device), tutor)

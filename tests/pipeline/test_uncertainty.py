@@ -17,7 +17,7 @@ from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.tags import spans_of_tags
 from spacy_bilstm_crf.training.calibration import Calibration
-from tests.helpers import examples_for, make_nlp, train
+from tests.helpers import char_embed_model, examples_for, make_nlp, train
 from tests.oracle import Oracle
 
 
@@ -132,6 +132,15 @@ def calibration(unsure, request):
     ner.cfg.update(Calibration(*request.param)._asdict())
     yield request.param
     ner.cfg.update(Calibration()._asdict())
+
+
+@pytest.mark.parametrize("kind", ["CharCNNEmbed", "CharBiLSTMEmbed"])
+def test_no_tokens_are_no_doubt(kind):
+    nlp = make_nlp(model=char_embed_model(kind))
+    ner, nothing = nlp.get_pipe("ner"), [Doc(nlp.vocab), Doc(nlp.vocab)]
+    assert ner.entropy([]) == ner.token_probabilities([]) == []
+    assert ner.entropy(nothing) == [0.0, 0.0]
+    assert [found.shape for found in ner.token_probabilities(nothing)] == [(0, 9), (0, 9)]
 
 
 @pytest.mark.parametrize("make", DOCS)
