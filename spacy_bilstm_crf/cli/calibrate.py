@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Callable, Iterable, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, Tuple
 
 from spacy.cli._util import import_code, setup_gpu
 from typer import Argument, Option
@@ -12,6 +12,11 @@ from .app import InputError, bilstm_crf_cli, fails_in_one_line
 from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.training import Example
+
+    from ..evaluation.guarantee import Guarantee
+    from ..pipeline import BiLSTMCRFEntityRecognizer
     from ..training.calibration import Calibration
 
 
@@ -26,20 +31,43 @@ def calibrate_cli(
     code_path: Optional[Path] = Option(
         None, "--code", help="Python file with registered functions that the pipeline needs"
     ),
+    recall: Optional[float] = Option(
+        None,
+        "--recall",
+        help="Leave the calibration, and set candidates_threshold so that of a document's entities "
+        "this share is among the candidates at least, on average. The data must not have been used "
+        "for anything else",
+    ),
+    per_label: bool = Option(False, "--per-label", help="Promise the recall of each label"),
     use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
     force_overwrite: bool = Option(False, "--force", "-F", help="Replace the output folder"),
 ) -> None:
     """Calibrate the probabilities of a trained pipeline.
 
     Fits a temperature and a bias for each label on annotation that was not trained on, best the
-    development data, and saves the pipeline with them in a new folder.
+    development data, and saves the pipeline with them in a new folder. With --recall it finds the
+    threshold of a promise instead: that the candidates miss at most so many entities.
     """
     with fails_in_one_line():
         if output.exists() and not force_overwrite:
             raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
         import_code(code_path)
         setup_gpu(use_gpu, silent=False)
-        found, labels = calibrate(pipeline, data_path, output, component)
+        if per_label and recall is None:
+            raise InputError("--per-label goes with --recall: say how much is to be promised.")
+        if recall is not None:
+            promises = promise_recall(pipeline, data_path, output, recall, component, per_label)
+        else:
+            found, labels = calibrate(pipeline, data_path, output, component)
+    if recall is not None:
+        msg.good(f"Saved '{component}' with its candidates_threshold in {output}")
+        for label, promise in promises.items():
+            print(
+                f"{label or 'all labels'}: candidates from a probability of "
+                f"{promise.threshold:.4f} on; {promise.found:.1%} found of the entities of a doc "
+                f"(mean of {promise.n_docs:,} with entities)"
+            )
+        return
     biases = ", ".join(f"{label} {bias:.3f}" for label, bias in zip(labels, found.label_biases))
     msg.good(f"Saved '{component}' with its calibration in {output}")
     print(f"temperature {found.temperature:.3f}; biases: {biases}")
@@ -62,6 +90,42 @@ def calibrate(
     Raises:
         InputError: If there is no such pipeline, component or data.
     """
+    nlp, ner, examples = _prepared(pipeline, data_path, component)
+    found = ner.calibrate(examples)
+    _save(nlp.to_disk, output)
+    return found, ner.labels
+
+
+def promise_recall(
+    pipeline: str,
+    data_path: Path,
+    output: Path,
+    recall: float,
+    component: str = "ner",
+    per_label: bool = False,
+) -> Dict[str, "Guarantee"]:
+    """Set the threshold of candidates so that they miss few enough entities, and save the pipeline.
+
+    See `evaluation.guarantee`, which says what is promised.
+
+    Raises:
+        InputError: If there is no such pipeline, component or data, or it is too little.
+    """
+    from ..evaluation.guarantee import guarantee_recall
+
+    nlp, _, examples = _prepared(pipeline, data_path, component)
+    try:
+        found = guarantee_recall(nlp, examples, recall, component, per_label)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    _save(nlp.to_disk, output)
+    return found
+
+
+def _prepared(
+    pipeline: str, data_path: Path, component: str
+) -> Tuple["Language", "BiLSTMCRFEntityRecognizer", List["Example"]]:
+    """The pipeline, its component, and examples that have been through what comes before that."""
     # Late, so that spaCy's other commands start as quickly as without this package
     from spacy.tokens import Doc
     from spacy.training import Corpus
@@ -79,7 +143,7 @@ def calibrate(
     if not isinstance(ner, BiLSTMCRFEntityRecognizer):
         raise InputError(
             f"The component '{component}' of {pipeline} is a '{type(ner).__name__}', which has no "
-            f"temperature. Name the one whose factory is bilstm_crf_ner: --component NAME"
+            f"probabilities. Name the one whose factory is bilstm_crf_ner: --component NAME"
         )
     read_annotated(data_path, nlp.vocab)  # says what is wrong with it
     examples = list(Corpus(data_path)(nlp))
@@ -89,9 +153,7 @@ def calibrate(
         docs = pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)
     for example, doc in zip(examples, list(docs)):
         example.predicted = doc
-    found = ner.calibrate(examples)
-    _save(nlp.to_disk, output)
-    return found, ner.labels
+    return nlp, ner, examples
 
 
 def _save(to_disk: Callable[[Path], None], output: Path) -> None:

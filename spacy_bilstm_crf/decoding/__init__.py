@@ -4,9 +4,10 @@ from ..batching import Distribution
 from .decode import Prediction, decode
 from .distribution import distribution_of, entropies, k_best_sequences, token_probabilities
 from .entities import Entity
-from .settings import DecodingSettings
+from .settings import LEAST_PROBABILITY, DecodingSettings
 
 __all__ = [
+    "LEAST_PROBABILITY",
     "DecodingSettings",
     "Distribution",
     "Entity",

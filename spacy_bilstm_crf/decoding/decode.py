@@ -110,11 +110,10 @@ def _prediction(
     if settings.threshold is not None:
         entities = best_entities(likely, max(settings.threshold, LEAST_PROBABILITY))
     if settings.candidates_threshold is not None:
-        minimum = max(settings.candidates_threshold, LEAST_PROBABILITY)
         candidates = [
             entity
             for entity in likely
-            if entity.probability >= minimum
+            if entity.probability >= settings.least_of_candidates(entity.label)
             and entity.end - entity.start <= settings.candidates_max_length
         ]
     return Prediction(entities, candidates)

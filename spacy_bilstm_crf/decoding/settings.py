@@ -1,6 +1,7 @@
 """What a component is to find in docs."""
 
-from typing import NamedTuple, Optional
+import math
+from typing import Dict, NamedTuple, Optional, Sequence, Union
 
 # The least probability that is made a difference of: there is no end of entities below it
 LEAST_PROBABILITY = 0.001
@@ -12,14 +13,17 @@ class DecodingSettings(NamedTuple):
     Attributes:
         threshold: None takes the entities of the most probable tag sequence.
         entity_scores: Whether entities are to have probabilities.
-        candidates_threshold: None looks for no candidates.
+        candidates_threshold: None looks for no candidates. With one for each label by its name,
+            there are none of other labels.
         candidates_max_length: Tokens.
+        labels: Names of the labels.
     """
 
     threshold: Optional[float]
     entity_scores: bool
-    candidates_threshold: Optional[float]
+    candidates_threshold: Union[float, Dict[str, float], None]
     candidates_max_length: int
+    labels: Sequence[str] = ()
 
     def check(self, component: str) -> None:
         """Check the values.
@@ -27,8 +31,9 @@ class DecodingSettings(NamedTuple):
         Raises:
             ValueError: Naming the setting of the component that makes no sense.
         """
-        for setting in ("threshold", "candidates_threshold"):
-            value = getattr(self, setting)
+        values = [("threshold", self.threshold)]
+        values += [("candidates_threshold", value) for value in self._thresholds_of_candidates]
+        for setting, value in values:
             if value is not None and not 0.0 <= value <= 1.0:
                 raise ValueError(
                     f"The {setting} of '{component}' is {value}, but it is a probability: it must "
@@ -43,5 +48,18 @@ class DecodingSettings(NamedTuple):
     @property
     def minimum(self) -> Optional[float]:
         """The least probability that makes an entity of any tag sequence of interest."""
-        given = [p for p in (self.threshold, self.candidates_threshold) if p is not None]
+        thresholds = [self.threshold, *self._thresholds_of_candidates]
+        given = [p for p in thresholds if p is not None]
         return max(min(given), LEAST_PROBABILITY) if given else None
+
+    @property
+    def _thresholds_of_candidates(self) -> Sequence[Optional[float]]:
+        given = self.candidates_threshold
+        return list(given.values()) if isinstance(given, dict) else [given]
+
+    def least_of_candidates(self, label: int) -> float:
+        """The least probability of a candidate of a label; infinite if there are to be none."""
+        given = self.candidates_threshold
+        if isinstance(given, dict):
+            given = given.get(self.labels[label])
+        return math.inf if given is None else max(given, LEAST_PROBABILITY)

@@ -1,6 +1,6 @@
 """The factory `bilstm_crf_ner` and its default settings."""
 
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Union
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -63,7 +63,7 @@ def make_bilstm_crf_ner(
     threshold: Optional[float],
     entity_scores: bool,
     spans_key: Optional[str],
-    candidates_threshold: Optional[float],
+    candidates_threshold: Union[float, Dict[str, float], None],
     candidates_key: str,
     candidates_max_length: int,
     scorer: Optional[Callable],
@@ -85,8 +85,8 @@ def make_bilstm_crf_ner(
         entity_scores: Whether to work out each entity's probability, `span._.confidence`.
         spans_key: Key in `doc.spans` for the entities with their probabilities, as `spancat` keeps
             them. None leaves `doc.spans` alone; `span._.confidence` is there all the same.
-        candidates_threshold: Least probability of a candidate, 0 to 1. None looks for no
-            candidates.
+        candidates_threshold: Least probability of a candidate, 0 to 1, or a block with one for each
+            label: there are no candidates of other labels then. None looks for none at all.
         candidates_key: Key in `doc.spans` for the candidates: all spans that are so probable,
             overlapping ones too.
         candidates_max_length: Tokens that a candidate has at most.

@@ -44,7 +44,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         threshold: Optional[float] = None,
         entity_scores: bool = True,
         spans_key: Optional[str] = None,
-        candidates_threshold: Optional[float] = None,
+        candidates_threshold: Union[float, Dict[str, float], None] = None,
         candidates_key: str = "candidates",
         candidates_max_length: int = 20,
         scorer: Optional[Callable] = get_ner_prf,
