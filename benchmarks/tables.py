@@ -276,6 +276,27 @@ def scale() -> str:
     return markdown(*rows) + measured([result], growth(result))
 
 
+def guarantee() -> str:
+    """What is promised of candidates, what is missed, and what it costs."""
+    rows = [
+        ["data", "documents with entities", "promised: missed at most", "missed", "candidates each"]
+    ]
+    paths = sorted((HERE / "guarantee" / "results").glob("*.json"))
+    results = [json.loads(path.read_text()) for path in paths]
+    for result in results:
+        for part in ("dev", "test"):
+            for row in result[part]["rows"]:
+                n_docs = f"{result[part]['docs_with_entities']:,}"
+                cells = [f"{result['dataset']}, {part}", n_docs, f"{100 * (1 - row['recall']):.0f} %"]
+                if "refused" in row:
+                    rows.append([*cells, "refused", "-"])
+                    continue
+                missed, each = row["missed"], row["candidates"]
+                cells.append(f"{100 * missed['mean']:.1f} % +- {100 * missed['stdev']:.1f}")
+                rows.append([*cells, f"{each['mean']:.1f} +- {each['stdev']:.1f}"])
+    return markdown(*rows) + measured(results, "Mean and standard deviation of 200 cuts.")
+
+
 def many_labels() -> str:
     """The same beside the stock `ner`."""
     result = read("speed/results/scale.json")
@@ -319,6 +340,7 @@ TABLES = {
     "tagger": tagger,
     "scale": scale,
     "many_labels": many_labels,
+    "guarantee": guarantee,
     "profile": profile,
 }
 

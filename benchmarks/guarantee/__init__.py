@@ -1,0 +1,1 @@
+"""Candidates that miss at most so many entities."""
