@@ -287,7 +287,11 @@ def guarantee() -> str:
         for part in ("dev", "test"):
             for row in result[part]["rows"]:
                 n_docs = f"{result[part]['docs_with_entities']:,}"
-                cells = [f"{result['dataset']}, {part}", n_docs, f"{100 * (1 - row['recall']):.0f} %"]
+                cells = [
+                    f"{result['dataset']}, {part}",
+                    n_docs,
+                    f"{100 * (1 - row['recall']):.0f} %",
+                ]
                 if "refused" in row:
                     rows.append([*cells, "refused", "-"])
                     continue

@@ -11,6 +11,7 @@ from spacy.attrs import ENT_IOB
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
+from ..evaluation.corpora import words_of
 from .app import InputError
 
 MISSING, INSIDE, OUTSIDE, BEGIN = range(4)  # values of ENT_IOB
@@ -120,11 +121,6 @@ def _n_recurring(*halves: List[List[Tuple[str, str]]]) -> int:
     first, second = ([entity for doc in half for entity in doc] for half in halves)
     in_first, in_second = set(first), set(second)
     return sum(one in in_second for one in first) + sum(one in in_first for one in second)
-
-
-def words_of(doc: Doc) -> str:
-    """A doc's words, for comparing docs whatever their annotation and white space."""
-    return " ".join(token.text for token in doc if not token.is_space)
 
 
 def n_shared(docs: Iterable[Doc], others: Iterable[Doc]) -> int:

@@ -2,7 +2,13 @@
 
 from ..batching import Distribution
 from .decode import Prediction, decode
-from .distribution import distribution_of, entropies, k_best_sequences, token_probabilities
+from .distribution import (
+    distribution_of,
+    entropies,
+    k_best_sequences,
+    span_probabilities,
+    token_probabilities,
+)
 from .entities import Entity
 from .settings import LEAST_PROBABILITY, DecodingSettings
 
@@ -16,5 +22,6 @@ __all__ = [
     "distribution_of",
     "entropies",
     "k_best_sequences",
+    "span_probabilities",
     "token_probabilities",
 ]

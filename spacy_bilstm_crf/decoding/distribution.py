@@ -1,5 +1,6 @@
 """The distribution over a doc's tag sequences, and what it says beyond the doc's entities."""
 
+import math
 from typing import Iterable, List, Sequence, Tuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from .. import crf, tags
 from ..batching import Distribution
 from ..constraints import allowed_by_doc
 from ..potentials import Potentials
+from .entities import probabilities
 
 
 def distribution_of(
@@ -43,6 +45,28 @@ def token_probabilities(distribution: Distribution) -> List[np.ndarray]:
     return found
 
 
+def span_probabilities(
+    distribution: Distribution, spans: Sequence[Sequence[tags.LabelledSpan]]
+) -> List[List[float]]:
+    """The probability that each of some spans is an entity of its label.
+
+    Args:
+        distribution: The distribution over the docs' tag sequences.
+        spans: Of each doc: first token, token after the last, index of the label.
+
+    Returns:
+        In the order of the spans; 0 for one that the doc rules out.
+    """
+    found: List[List[float]] = [[] for _ in spans]
+    for batch in distribution.batches():
+        posterior = crf.forward_backward(batch.chain)
+        of_docs = probabilities(posterior, [spans[doc] for doc in batch.docs])
+        for doc, of_doc in zip(batch.docs, of_docs):
+            # What can't follow what can't be there is no number
+            found[doc] = [0.0 if math.isnan(p) else p for p in of_doc]
+    return found
+
+
 def entropies(distribution: Distribution) -> List[float]:
     """Entropy of the distribution over each doc's tag sequences, in nats."""
     found = [0.0] * len(distribution.potentials.emissions)
@@ -61,7 +85,7 @@ def k_best_sequences(
     for batch in distribution.batches():
         posterior = crf.forward_backward(batch.chain)
         sequences, scores = crf.k_best(batch.chain, k)
-        probabilities = (scores - posterior.log_partition).exp().tolist()
-        for tag_ids, probability in zip(sequences.cpu().numpy(), probabilities):
+        of_sequences = (scores - posterior.log_partition).exp().tolist()
+        for tag_ids, probability in zip(sequences.cpu().numpy(), of_sequences):
             found.append((tags.spans_of_tags(tag_ids), probability))
     return found

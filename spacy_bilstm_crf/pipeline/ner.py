@@ -123,7 +123,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             Of each doc its entities and candidates, those that are in the doc already included.
         """
         docs = list(docs)
-        distribution = self._distribution(docs, ignore=[[] for _ in docs])
+        distribution = self.distribution(docs, ignore=[[] for _ in docs])
         return decoding.decode(distribution, settings.decoding_settings(self.cfg))
 
     def set_annotations(self, docs: Iterable[Doc], found: List[Prediction]) -> None:
@@ -311,7 +311,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             raise ValueError(f"k_best was asked for the {k} best: ask for at least 1.")
         if not len(doc):
             return [([], 1.0)]
-        found = decoding.k_best_sequences(self._distribution([doc]), k)
+        found = decoding.k_best_sequences(self.distribution([doc]), k)
         unknown = [ent for ent in doc.ents if ent.label_ not in self.labels]
         sequences = []
         for spans, probability in found:
@@ -326,7 +326,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Returns:
             Of each doc float32 [tokens, tags]; the columns are `tags`, and rows sum to 1.
         """
-        return decoding.token_probabilities(self._distribution(list(docs)))
+        return decoding.token_probabilities(self.distribution(list(docs)))
 
     def entropy(self, docs: Iterable[Doc]) -> List[float]:
         """How unsure the model is of docs: the entropy of all their tag sequences.
@@ -336,7 +336,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Returns:
             Nats, from 0; it grows with a doc's length.
         """
-        return decoding.entropies(self._distribution(list(docs)))
+        return decoding.entropies(self.distribution(list(docs)))
 
     def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
         """Fit the temperature and the labels' biases, on annotation not used in training.
@@ -394,7 +394,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def _device(self) -> torch.device:
         return models.torch_device(self.model)
 
-    def _distribution(
+    def distribution(
         self, docs: List[Doc], ignore: Optional[List[List[Span]]] = None
     ) -> Distribution:
         """All that decides how probable a tag sequence of docs is.

@@ -1,0 +1,1 @@
+"""Whether an audit finds annotation that was changed."""

@@ -1,0 +1,166 @@
+"""`audit`: find annotation that is wrong."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
+
+from spacy.cli._util import import_code, parse_config_overrides, setup_gpu
+from typer import Argument, Context, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, fails_in_one_line
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.training import Example
+
+    from ..evaluation.audit import Suspect
+
+
+@bilstm_crf_cli.command(
+    "audit", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def audit_cli(
+    ctx: Context,
+    config: Path = Argument(..., help="Training config, as `init-config` writes it"),
+    data_path: Path = Argument(..., help="The annotation: a .spacy file, or a folder of them"),
+    output: Path = Option(..., "--output", "-o", help="Folder for the page and the lists"),
+    folds: int = Option(
+        5, "--folds", "-k", help="Train so many models, each on all but one part. 0 trains none"
+    ),
+    dev_path: Optional[Path] = Option(None, "--dev", help="Development data, to compare with"),
+    test_path: Optional[Path] = Option(None, "--test", help="Test data, to compare with"),
+    least: float = Option(
+        0.5, "--least", help="Least probability that the annotation is wrong, for a suspect"
+    ),
+    component: str = Option("ner", "--component", "-c", help="The component that finds entities"),
+    code_path: Optional[Path] = Option(
+        None, "--code", help="Python file with registered functions that the config needs"
+    ),
+    use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace the lists that are there"),
+) -> None:
+    """Find annotation that is wrong, or probably is.
+
+    First without a model: entities that are no whole tokens, the same text annotated in two ways,
+    the same document in two parts of the data, rare labels. Then models are trained on parts of
+    the data, and each judges the part that it has not seen. Settings of the config can be replaced
+    as for `spacy train`: --training.max_steps 500.
+    """
+    with fails_in_one_line():
+        if (output / "suspects.jsonl").exists() and not force_overwrite:
+            raise InputError(f"{output} holds an audit. Replace it with --force, or name another.")
+        if folds < 0 or folds == 1:
+            raise InputError(f"--folds {folds} can't be: take 2 or more, or 0 for no training.")
+        if not 0.0 <= least <= 1.0:
+            raise InputError(f"--least {least} is a probability: it must be from 0 to 1.")
+        overrides = parse_config_overrides(ctx.args)
+        import_code(code_path)
+        setup_gpu(use_gpu, silent=False)
+        audit(
+            *(config, data_path, output, folds),
+            compared={"dev": dev_path, "test": test_path},
+            least=least,
+            component=component,
+            overrides=overrides,
+            use_gpu=use_gpu,
+        )
+
+
+def audit(
+    config: Path,
+    data_path: Path,
+    output: Path,
+    n_folds: int = 5,
+    *,
+    compared: Optional[Dict[str, Optional[Path]]] = None,
+    least: float = 0.5,
+    component: str = "ner",
+    overrides: Optional[Dict[str, Any]] = None,
+    use_gpu: int = -1,
+) -> List["Suspect"]:
+    """Audit annotation, and write `problems.jsonl`, `suspects.jsonl` and `audit.html`.
+
+    Args:
+        config: Training config.
+        data_path: The annotation.
+        output: Folder for the results.
+        n_folds: Number of folds; 0 trains no model.
+        compared: Other parts of the data by their names.
+        least: Least suspicion of a suspect.
+        component: The component that finds entities.
+        overrides: Settings of the config to replace.
+        use_gpu: ID of the GPU, or -1.
+
+    Returns:
+        The suspects, the most suspect first.
+
+    Raises:
+        InputError: If the config or the data can't be used.
+    """
+    # Late, so that spaCy's other commands start as quickly as without this package
+    from ..evaluation.audit import as_prodigy, audit_by_folds, problems
+    from ..evaluation.audit.page import page_of
+    from ..evaluation.audit.suspects import ranked
+
+    nlp = _pipeline_of(config, overrides or {}, component)
+    paths = {"train": data_path, **{k: v for k, v in (compared or {}).items() if v is not None}}
+    parts = {name: _examples(path, nlp) for name, path in paths.items()}
+    examples = parts["train"]
+    found = problems(parts)
+    msg.info(f"{len(found):,} problems that show without a model")
+    suspects: List["Suspect"] = []
+    docs = [example.reference for example in examples]
+    try:
+        of_folds = audit_by_folds(config, overrides or {}, docs, n_folds, component, use_gpu)
+        for number, of_fold in enumerate(of_folds if n_folds else ()):
+            suspects += of_fold
+            msg.info(f"Fold {number + 1} of {n_folds} is trained and judged")
+    except ValueError as error:
+        raise InputError(" ".join(str(error).split())) from error
+    suspects = ranked(suspects, least)
+    output.mkdir(parents=True, exist_ok=True)
+    _write_lines(output / "problems.jsonl", (problem._asdict() for problem in found))
+    _write_lines(output / "suspects.jsonl", (as_prodigy(one, examples) for one in suspects))
+    page = page_of(data_path.name, examples, found, suspects if n_folds else None)
+    (output / "audit.html").write_text(page, encoding="utf8")
+    msg.good(f"{len(suspects):,} suspects: see {output / 'audit.html'}")
+    return suspects
+
+
+def _pipeline_of(config: Path, overrides: Dict[str, Any], component: str) -> "Language":
+    """The untrained pipeline of a config."""
+    from spacy.util import load_config, load_model_from_config
+
+    if not config.is_file():
+        raise InputError(
+            f"There is no file {config}. Write a config with: "
+            f"python -m spacy bilstm-crf init-config {config} --train train.spacy"
+        )
+    try:
+        loaded = load_config(config, overrides={**overrides, "paths.train": "", "paths.dev": ""})
+        nlp = load_model_from_config(loaded, auto_fill=True)
+    except ValueError as error:
+        why = " ".join(str(error).split())[:300]
+        raise InputError(f"The config {config} can't be used: {why}") from error
+    if component not in nlp.pipe_names:
+        raise InputError(
+            f"The pipeline of {config} has no component '{component}', but "
+            f"{', '.join(nlp.pipe_names) or 'none'}. Name the one that finds entities: --component"
+        )
+    return nlp
+
+
+def _examples(path: Path, nlp: "Language") -> List["Example"]:
+    """Annotated docs beside docs with the pipeline's own tokens."""
+    from spacy.training import Example
+
+    from .survey import read_annotated
+
+    return [Example(nlp.make_doc(doc.text), doc) for doc in read_annotated(path, nlp.vocab)]
+
+
+def _write_lines(path: Path, rows: Iterable[Dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
