@@ -278,27 +278,41 @@ def scale() -> str:
 
 def guarantee() -> str:
     """What is promised of candidates, what is missed, and what it costs."""
-    rows = [
-        ["data", "documents with entities", "promised: missed at most", "missed", "candidates each"]
-    ]
+    head = ["documents with entities", "promised: missed at most", "missed", "candidates each"]
+    rows = [["data", *head, "refused"]]
     paths = sorted((HERE / "guarantee" / "results").glob("*.json"))
     results = [json.loads(path.read_text()) for path in paths]
     for result in results:
         for part in ("dev", "test"):
+            n_docs = f"{result[part]['docs_with_entities']:,}"
             for row in result[part]["rows"]:
-                n_docs = f"{result[part]['docs_with_entities']:,}"
-                cells = [
-                    f"{result['dataset']}, {part}",
-                    n_docs,
-                    f"{100 * (1 - row['recall']):.0f} %",
+                promised = f"{100 * (1 - row['recall']):.0f} %"
+                missed, each = "-", "-"
+                if "missed" in row:
+                    missed = f"{100 * row['missed']['mean']:.1f} %"
+                    each = f"{row['candidates']['mean']:.1f} ± {row['candidates']['stdev']:.1f}"
+                cells = [f"{result['dataset']}, {part}", n_docs, promised, missed, each]
+                rows.append([*cells, f"{row['refused'] / 2:.0f} %"])
+    return markdown(*rows) + measured(results, "Means of 200 cuts.")
+
+
+def audit() -> str:
+    """How well suspicion ranks what was changed."""
+    rows = [["data", "seeds", "ranked by", "precision, %", "AUROC"]]
+    paths = sorted((HERE / "audit" / "results").glob("*.json"))
+    results = [json.loads(path.read_text()) for path in paths]
+    for result in results:
+        n_runs = len(result["runs"])
+        for system, name in (("ours", "`audit`"), ("cleanlab", "cleanlab")):
+            precision, auroc = (result[system][key] for key in ("precision", "auroc"))
+            rows.append(
+                [
+                    *(result["dataset"], str(n_runs), name),
+                    mean({key: 100 * value for key, value in precision.items()}, n_runs),
+                    f"{auroc['mean']:.3f}",
                 ]
-                if "refused" in row:
-                    rows.append([*cells, "refused", "-"])
-                    continue
-                missed, each = row["missed"], row["candidates"]
-                cells.append(f"{100 * missed['mean']:.1f} % +- {100 * missed['stdev']:.1f}")
-                rows.append([*cells, f"{each['mean']:.1f} +- {each['stdev']:.1f}"])
-    return markdown(*rows) + measured(results, "Mean and standard deviation of 200 cuts.")
+            )
+    return markdown(*rows) + measured(results)
 
 
 def many_labels() -> str:
@@ -345,6 +359,7 @@ TABLES = {
     "scale": scale,
     "many_labels": many_labels,
     "guarantee": guarantee,
+    "audit": audit,
     "profile": profile,
 }
 

@@ -130,7 +130,8 @@ def audit(
 
 def _pipeline_of(config: Path, overrides: Dict[str, Any], component: str) -> "Language":
     """The untrained pipeline of a config."""
-    from spacy.util import load_config, load_model_from_config
+    from spacy.schemas import ConfigSchemaTraining
+    from spacy.util import load_config, load_model_from_config, registry
 
     if not config.is_file():
         raise InputError(
@@ -140,6 +141,7 @@ def _pipeline_of(config: Path, overrides: Dict[str, Any], component: str) -> "La
     try:
         loaded = load_config(config, overrides={**overrides, "paths.train": "", "paths.dev": ""})
         nlp = load_model_from_config(loaded, auto_fill=True)
+        registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
     except ValueError as error:
         why = " ".join(str(error).split())[:300]
         raise InputError(f"The config {config} can't be used: {why}") from error
