@@ -1,6 +1,6 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install train test fuzz lint docs dist wheels clean
+.PHONY: help install train test fuzz test-lowest lint docs dist wheels clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -13,7 +13,7 @@ PROJECT_VARS := --vars.dataset $(DATASET) --vars.max_steps $(MAX_STEPS)
 RUN := PATH="$(BIN):$$PATH"
 
 help: ## Show what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(VENV)/installed: requirements.txt requirements-dev.txt setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -40,6 +40,13 @@ fuzz: export OMP_NUM_THREADS ?= 1
 fuzz: install ## Look for inputs that break what is promised, for FUZZ_SECONDS
 	$(RUN) FUZZ_SECONDS=$(FUZZ_SECONDS) python -m pytest tests/fuzz $(PYTEST_ARGS)
 
+# An environment of its own, and not in CI: there torch comes with gigabytes for GPUs
+test-lowest: ## Run the tests with the lowest versions that setup.cfg allows, in .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check -r requirements-lowest.txt
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	PATH="$(abspath .venv-lowest)/bin:$$PATH" python -m pytest $(PYTEST_ARGS)
+
 lint: install ## Lint, check the format, the spelling, the types and who imports whom
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
@@ -58,4 +65,4 @@ wheels: dist ## Install that wheel and a trained pipeline's in a new environment
 	$(RUN) python scripts/check_wheels.py dist packages/$(DATASET)
 
 clean: ## Remove all that was made
-	rm -rf $(VENV) build dist site corpus training packages metrics *.egg-info
+	rm -rf $(VENV) .venv-lowest build dist site corpus training packages metrics *.egg-info

@@ -1,7 +1,9 @@
 """The project: its data sets, their conversion, and what project.yml says of them."""
 
+import configparser
 import gzip
 import hashlib
+import re
 import runpy
 import shutil
 import subprocess
@@ -283,3 +285,23 @@ def test_assets_that_are_in_place_are_not_downloaded(tmp_path):
     shutil.copy(ROOT / "project.yml", tmp_path)
     printed = spacy_command("project", "assets", tmp_path)
     assert printed.count("Skipping download") == sum("url" in asset for asset in PROJECT["assets"])
+
+
+def pinned(path):
+    lines = (ROOT / path).read_text(encoding="utf8").splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+def test_the_lowest_versions_are_those_of_setup_cfg():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf8")
+    extras = config["options.extras_require"].values()
+    required = "".join([config["options"]["install_requires"], *extras])
+    lowest = dict(re.findall(r"^([\w-]+)>=([\d.]+)", required, flags=re.MULTILINE))
+    assert len(lowest) == 6
+    in_file = pinned("requirements-lowest.txt")
+    assert {name: in_file.pop(name) for name in lowest} == lowest
+    # The rest are the tests' own
+    assert (
+        in_file.items() <= {**pinned("requirements.txt"), **pinned("requirements-dev.txt")}.items()
+    )

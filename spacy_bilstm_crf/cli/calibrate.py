@@ -1,5 +1,8 @@
 """`calibrate`: make the probabilities of a trained pipeline fit held-out annotation."""
 
+import ctypes
+import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, Tuple
@@ -88,7 +91,7 @@ def calibrate(
         The temperature and the biases, and the labels that these are of.
 
     Raises:
-        InputError: If there is no such pipeline, component or data.
+        InputError: If there is no such pipeline, component or data, or it can't be saved.
     """
     nlp, ner, examples = _prepared(pipeline, data_path, component)
     found = ner.calibrate(examples)
@@ -159,10 +162,32 @@ def _prepared(
 def _save(to_disk: Callable[[Path], None], output: Path) -> None:
     """Save beside the output, then rename: whatever happens, no pipeline is lost half-way."""
     output = output.resolve()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        to_disk(new)
-        if output.exists():
-            output.rename(old)
-        new.rename(output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
+            new, old = Path(temporary) / "new", Path(temporary) / "old"
+            to_disk(new)
+            if not output.exists():
+                new.rename(output)
+            elif not _exchange(new, output):
+                output.rename(old)
+                new.rename(output)
+    except OSError as error:
+        raise InputError(
+            f"Can't save to {output}: {error.strerror or error}. What was there is unchanged. Make "
+            f"room there, or name another folder with --output."
+        ) from error
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, so that a kill can't come between. Linux alone can.
+
+    Returns:
+        Whether they are exchanged.
+    """
+    if sys.platform != "linux":
+        return False
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # not in every C library
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    paths = os.fsencode(one), os.fsencode(other)
+    return renameat2 is not None and not renameat2(here, paths[0], here, paths[1], exchange)

@@ -1,14 +1,21 @@
 """Errors that say what to do: of labels, examples, scores that are no numbers, files."""
 
 from contextlib import contextmanager
-from typing import Iterable, Iterator, List
+from hashlib import sha256
+from pathlib import Path
+from typing import Iterable, Iterator, List, Union
 
+import srsly
 import torch
 from spacy.errors import Errors
 from spacy.training import Example, validate_examples
 from thinc.api import get_array_module
 
 from ..potentials import Potentials
+
+# The file of a component's folder that holds the checksums of these others
+CHECKSUMS = "checksums"
+SAVED_FILES = ("cfg", "model")
 
 
 def check_label(label: str) -> None:
@@ -75,3 +82,38 @@ def explained_errors(source: str) -> Iterator[None]:
             f"missing or cut short, copy or unpack the pipeline again; if the config or the "
             f"labels were changed since it was saved, put them back."
         ) from error
+
+
+def write_checksums(folder: Union[str, Path]) -> None:
+    """Keep the checksums of a component's files beside them.
+
+    A bit that flips in a weight or in a label, or a file of another model, would otherwise change
+    the entities without a word.
+    """
+    files = [Path(folder) / name for name in SAVED_FILES]
+    checksums = {path.name: _checksum(path) for path in files if path.exists()}
+    srsly.write_json(Path(folder) / CHECKSUMS, checksums)
+
+
+def check_checksums(folder: Union[str, Path], exclude: Iterable[str]) -> None:
+    """Compare a component's files with the checksums beside them, if there are any.
+
+    Raises:
+        ValueError: If a file is another than was saved.
+    """
+    path = Path(folder) / CHECKSUMS
+    saved = srsly.read_json(path) if path.exists() else {}
+    for name in set(SAVED_FILES).intersection(saved).difference(exclude):
+        if saved[name] != _checksum(path.with_name(name)):
+            raise ValueError(
+                f"The file {path.with_name(name)} is another than was saved: its checksum in the "
+                f"file {CHECKSUMS} beside it is wrong. If you changed it on purpose, remove that "
+                f"file"
+            )
+
+
+def _checksum(path: Path) -> str:
+    content = path.read_bytes()
+    if path.name == "cfg":  # text, in which other line endings are no damage
+        content = srsly.json_dumps(srsly.read_json(path), sort_keys=True).encode("utf8")
+    return sha256(content).hexdigest()

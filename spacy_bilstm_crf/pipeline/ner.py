@@ -22,8 +22,7 @@ from ..decoding import Distribution, Prediction
 from ..models import Potentials
 from ..tags import biluo_tags
 from ..training import Calibration, Loss
-from . import settings, span_scores
-from .failures import check_finite, check_label, checked_examples, explained_errors
+from . import failures, settings, span_scores
 
 
 class BiLSTMCRFEntityRecognizer(TrainablePipe):
@@ -171,7 +170,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
-        examples = checked_examples(examples, "update")
+        examples = failures.checked_examples(examples, "update")
         if any(len(eg.predicted) and self._says_something(eg) for eg in examples):
             docs = [eg.predicted for eg in examples]
             losses[self.name] += self._learn(docs, drop, sgd, self._loss_of(examples))
@@ -193,7 +192,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         Raises:
             ValueError: If the loss is NaN or an entity's label is not known.
         """
-        return self._loss_of(checked_examples(examples, "get_loss"))(self._checked(scores))
+        return self._loss_of(failures.checked_examples(examples, "get_loss"))(self._checked(scores))
 
     def rehearse(
         self,
@@ -219,7 +218,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
-        docs = [eg.predicted for eg in checked_examples(examples, "rehearse")]
+        docs = [eg.predicted for eg in failures.checked_examples(examples, "rehearse")]
         if self._rehearsal_model is None or not any(len(doc) for doc in docs):
             return losses
         tutor, device = self._rehearsal_model.predict(docs), self._device
@@ -247,12 +246,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """
         validate_get_examples(get_examples, "BiLSTMCRFEntityRecognizer.initialize")
         util.check_lexeme_norms(self.vocab, "bilstm_crf_ner")
-        if labels is None:
-            references = (eg.reference for eg in get_examples())
-            labels = sorted({ent.label_ for doc in references for ent in doc.ents})
-        elif isinstance(labels, dict):  # the stock ner's: counts of labels, by action
-            labels = sorted({label for counts in labels.values() for label in counts if label})
-        for label in labels:
+        for label in settings.labels_to_add(labels, get_examples):
             self.add_label(label)
         self._require_labels()
         docs = [eg.predicted for eg in islice(get_examples(), 10)]
@@ -275,7 +269,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             ValueError: If it is not a string (spaCy's E187), is empty, or starts with the "!" that
                 used to mark negated labels (E869).
         """
-        check_label(label)
+        failures.check_label(label)
         if label in self.labels:
             return 0
         self.cfg["labels"].append(label)
@@ -372,7 +366,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         self, bytes_data: bytes, *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
         """Load the component from a bytestring, with a ValueError if it does not fit."""
-        with explained_errors("the bytes that were given"):
+        with failures.explained_errors("the bytes that were given"):
             given = dict(self.cfg)
             super().from_bytes(bytes_data, exclude=exclude)
             self.cfg = settings.loaded(self.cfg, given, self.name)
@@ -383,12 +377,18 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         self, path: Union[str, Path], *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
         """Load the component from a folder, with a ValueError if it does not fit."""
-        with explained_errors(f"the folder {path}"):
+        with failures.explained_errors(f"the folder {path}"):
             given = dict(self.cfg)
             super().from_disk(path, exclude=exclude)
             self.cfg = settings.loaded(self.cfg, given, self.name)
             models.check_tags(self.model, len(self.tags))
+            failures.check_checksums(path, exclude)
         return self
+
+    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+        """Save the component to a folder, with checksums that `from_disk` compares."""
+        super().to_disk(path, exclude=exclude)
+        failures.write_checksums(path)
 
     @property
     def _device(self) -> torch.device:
@@ -440,7 +440,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def _checked(self, potentials: Potentials) -> Potentials:
         """Fail before wrong sizes or NaN reach the CRF, where the cause is harder to see."""
         models.check_tags(self.model, len(self.tags))
-        check_finite(potentials, self.name)
+        failures.check_finite(potentials, self.name)
         return potentials
 
     def _says_something(self, eg: Example) -> bool:

@@ -1,6 +1,8 @@
 """The component's settings: one place checks them, wherever they come from."""
 
-from typing import Any, Dict, Optional, Protocol
+from typing import Any, Callable, Dict, Iterable, List, Optional, Protocol, Union
+
+from spacy.training import Example
 
 from ..decoding import DecodingSettings
 from ..training import Calibration, EntityRatio
@@ -55,6 +57,25 @@ def _check_labels(labels: Any, component: str) -> None:
             f"The labels of '{component}' are {labels!r}, but they must be a list of strings, none "
             f"of them empty or twice."
         )
+
+
+def labels_to_add(
+    given: Optional[Union[List[str], Dict[Any, Dict[str, int]]]],
+    get_examples: Callable[[], Iterable[Example]],
+) -> List[str]:
+    """The entity labels that `initialize` is to add.
+
+    Args:
+        given: Labels, or the stock ner's `label_data`: counts of labels, by action. None takes
+            those of the examples.
+        get_examples: Returns the examples.
+    """
+    if given is None:
+        references = (eg.reference for eg in get_examples())
+        return sorted({ent.label_ for doc in references for ent in doc.ents})
+    if isinstance(given, dict):
+        return sorted({label for counts in given.values() for label in counts if label})
+    return list(given)
 
 
 def loaded(saved: Dict[str, Any], given: Dict[str, Any], component: str) -> Dict[str, Any]:

@@ -1,12 +1,7 @@
 """`calibrate`: fits held-out annotation, and never costs a pipeline."""
 
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
-import pytest
 import spacy
 
 from tests.helpers import spacy_command
@@ -34,18 +29,6 @@ def test_a_folder_that_exists_is_replaced_only_by_force(model, corpus, tmp_path)
     calibrate(kept, corpus, "--output", kept, "--force")
     assert spacy.load(kept).get_pipe("ner").cfg["temperature"] != 1.0
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
-
-
-@pytest.mark.slow
-def test_a_pipeline_outlives_a_killed_calibration_of_itself(model, corpus, tmp_path):
-    kept = shutil.copytree(model, tmp_path / "kept")
-    command = [sys.executable, "-m", "spacy", "bilstm-crf", "calibrate", kept, corpus]
-    for seconds in (1.0, 2.0, 2.5, 3.0, 3.5, 4.0):
-        process = subprocess.Popen([*command, "--output", kept, "--force"])
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert spacy.load(kept)("I like London.").has_annotation("ENT_IOB")
 
 
 def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_path):

@@ -8,25 +8,15 @@ import spacy
 import torch
 
 from tests.helpers import CONFIG, TRAIN_DATA, entities, examples_for, spacy_command, weights
+from tests.tiny_bert import make_tiny_bert
 
 pytest.importorskip("spacy_transformers", reason="needs the [transformers] extra")
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import BertModel
 
 
 @pytest.fixture(scope="module")
 def tiny_bert(tmp_path_factory):
-    """A folder with a BERT of random weights, and word pieces of single characters."""
-    folder = tmp_path_factory.mktemp("bert")
-    characters = sorted({char for text, _ in TRAIN_DATA for char in text.lower() if char != " "})
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    pieces += characters + [f"##{char}" for char in characters]
-    (folder / "vocab.txt").write_text("\n".join(pieces))
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    sizes = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
-    config = BertConfig(vocab_size=len(pieces), num_hidden_layers=1, **sizes)
-    torch.manual_seed(0)
-    BertModel(config).save_pretrained(folder)
-    return folder
+    return make_tiny_bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="module")

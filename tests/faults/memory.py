@@ -1,0 +1,58 @@
+"""Run by test_memory.py: how much memory grows while many docs are piped.
+
+    python -m tests.faults.memory FACTORY DOCS
+
+prints kilobytes: what the process has more at the end than after a fifth of the docs. All docs have
+words that no other has.
+"""
+
+import sys
+from itertools import islice
+
+import torch
+
+from tests.helpers import char_embed_model, make_nlp
+
+STOCK_MODEL = {
+    "@architectures": "spacy.TransitionBasedParser.v2",
+    "state_type": "ner",
+    "extra_state_tokens": False,
+    "hidden_width": 16,
+    "maxout_pieces": 2,
+    "use_upper": True,
+    "tok2vec": {
+        "@architectures": "spacy.HashEmbedCNN.v2",
+        "width": 16,
+        "depth": 1,
+        "embed_size": 500,
+        "window_size": 1,
+        "maxout_pieces": 2,
+        "subword_features": True,
+        "pretrained_vectors": None,
+    },
+}
+AT_ONCE = 1000  # docs of a memory zone: spaCy lets go of words at its end, and never without one
+
+
+def resident():
+    with open("/proc/self/status") as status:
+        (line,) = [line for line in status if line.startswith("VmRSS")]
+    return int(line.split()[1])
+
+
+def main(factory, n_docs):
+    torch.set_num_threads(1)
+    nlp = make_nlp(factory, model=char_embed_model(width=16) if factory != "ner" else STOCK_MODEL)
+    texts = (f"Who is Khan{i} of Berlin{i}?" for i in range(n_docs))
+    seen, after_a_fifth = 0, None
+    while part := list(islice(texts, AT_ONCE)):
+        with nlp.memory_zone():
+            seen += sum(1 for doc in nlp.pipe(part) if doc.has_annotation("ENT_IOB"))
+        if after_a_fifth is None and seen >= n_docs / 5:
+            after_a_fifth = resident()
+    assert seen == n_docs
+    print(resident() - after_a_fifth)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
