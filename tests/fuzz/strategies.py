@@ -67,6 +67,17 @@ def pipeline(kind, saved=False):
     return nlp
 
 
+@lru_cache(maxsize=None)
+def stock():
+    """spaCy's own `ner`, with the first pipeline's vocabulary and labels."""
+    nlp = spacy.blank("en", vocab=pipeline("hash").vocab)
+    ner = nlp.add_pipe("ner")
+    for label in LABELS:
+        ner.add_label(label)
+    nlp.initialize()
+    return ner
+
+
 thresholds = st.none() | st.floats(0.05, 0.95)
 settings_of_prediction = st.fixed_dictionaries(
     {
@@ -75,6 +86,8 @@ settings_of_prediction = st.fixed_dictionaries(
         "spans_key": st.sampled_from([None, "sure"]),
         "candidates_threshold": thresholds,
         "candidates_max_length": st.integers(1, 20),
+        "temperature": st.just(1.0) | st.floats(0.5, 4.0),
+        "label_biases": st.lists(st.floats(-3.0, 3.0), max_size=len(LABELS)).map(tuple),
     }
 )
 
@@ -116,8 +129,9 @@ def annotate(draw, doc, labels):
         kind: [doc[i : i + 1] for i, one in enumerate(kinds) if one == kind and i not in taken]
         for kind in "obm"
     }
+    ids = draw(st.sampled_from([("", ""), ("Q84", "first")]))
     doc.set_ents(
-        as_spans(doc, entities),
+        [Span(doc, *entity, kb_id=ids[0], span_id=ids[1]) for entity in entities],
         outside=of_kind["o"],
         blocked=of_kind["b"],
         missing=of_kind["m"],
@@ -126,10 +140,11 @@ def annotate(draw, doc, labels):
 
 
 @st.composite
-def documents(draw, vocab):
+def documents(draw, nlp):
     """A doc with or without entities and sentence starts."""
+    vocab = nlp.vocab
     if draw(st.booleans()):
-        doc = spacy.blank("en", vocab=vocab).make_doc(draw(any_text))
+        doc = nlp.make_doc(draw(any_text))
     else:
         found, spaces = draw(token_lists())
         doc = Doc(vocab, words=found, spaces=spaces)
@@ -153,8 +168,8 @@ def described(doc):
 def documents_of_kinds(draw, min_docs=1, max_docs=6):
     """A kind of pipeline, and docs with its vocabulary."""
     kind = draw(st.sampled_from(sorted(KINDS)))
-    vocab = pipeline(kind).vocab
-    return kind, draw(st.lists(documents(vocab), min_size=min_docs, max_size=max_docs))
+    of_docs = documents(pipeline(kind))
+    return kind, draw(st.lists(of_docs, min_size=min_docs, max_size=max_docs))
 
 
 def weights(nlp):

@@ -1,24 +1,43 @@
 """What prediction promises, of docs of all sorts."""
 
+import math
+
+import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
 from spacy_bilstm_crf.constraints import blocked_spans
+from spacy_bilstm_crf.training import Calibration
 from tests.fuzz.running import counts, fuzzed
-from tests.fuzz.strategies import KINDS, documents_of_kinds, pipeline, settings_of_prediction
+from tests.fuzz.strategies import (
+    documents,
+    documents_of_kinds,
+    pipeline,
+    settings_of_prediction,
+    stock,
+)
 
 # Two choices whose sums of probabilities differ by less are a tie that rounding may settle
 TIE = 1e-4
+NO_CALIBRATION = Calibration()._asdict()
 
 
-def prepared(kind, settings, saved=False):
-    nlp = pipeline(kind, saved)
-    ner = nlp.get_pipe("ner")
+def prepared(kind, settings):
+    ner = pipeline(kind).get_pipe("ner")
     ner.spans_key = None  # which the candidates' key must differ from while others change
+    calibration = {name: settings.get(name, value) for name, value in NO_CALIBRATION.items()}
+    ner.cfg.update(calibration)
     for name, value in settings.items():
-        setattr(ner, name, value)
+        if name not in calibration:
+            setattr(ner, name, value)
     return ner
+
+
+def reloaded(ner, kind):
+    """The saved pipeline's component, with all that this one keeps."""
+    saved = pipeline(kind, saved=True).get_pipe("ner")
+    return saved.from_bytes(ner.to_bytes(exclude=["vocab"]), exclude=["vocab"])
 
 
 def found_in(doc):
@@ -42,6 +61,8 @@ def check_annotations(before, doc, settings, labels):
     """What is in a doc now, beside what was."""
     presets = found_in(before)
     assert set(presets) <= set(found_in(doc))
+    ids = {(ent.start, ent.end): (ent.kb_id_, ent.id_) for ent in doc.ents}
+    assert all(ids[ent.start, ent.end] == (ent.kb_id_, ent.id_) for ent in before.ents)
     blocked = {span.start for span in blocked_spans(before)}
     assert blocked == {span.start for span in blocked_spans(doc)}
     for ent in doc.ents:
@@ -143,8 +164,9 @@ def worth(ner, doc, found):
 def test_a_pipeline_out_of_its_bytes_finds_the_same(drawn, settings):
     kind, docs = drawn
     counts["docs predicted"] += 2 * len(docs)
-    ours = prepared(kind, settings).predict(copies(docs))
-    theirs = prepared(kind, settings, saved=True).predict(copies(docs))
+    ner = prepared(kind, settings)
+    ours = ner.predict(copies(docs))
+    theirs = reloaded(ner, kind).predict(copies(docs))
     for found, of_saved in zip(ours, theirs, strict=True):
         for entities, others in zip(found, of_saved, strict=True):
             assert [e.span for e in entities] == [e.span for e in others]
@@ -166,6 +188,10 @@ def test_probabilities_add_up(drawn, k):
         probabilities = [probability for _, probability in found]
         assert 1 <= len(found) <= k
         assert probabilities == sorted(probabilities, reverse=True)
+        # No distribution has less entropy than its most probable outcome has surprise
+        assert entropy >= -math.log(max(probabilities[0], 1e-30)) - 1e-3
+        if len(found) < k:
+            assert sum(probabilities) > 1.0 - 1e-4
         assert probabilities[-1] >= 0.0 and sum(probabilities) <= 1.0 + 1e-6
         assert len({tuple(found_in_sequence) for found_in_sequence, _ in spans_of(found)}) == len(
             found
@@ -177,10 +203,33 @@ def spans_of(sequences):
         yield [(e.start, e.end, e.label_) for e in entities], probability
 
 
-def test_what_is_fuzzed_has_entities():
-    text = "Ada saw London in 1984 . The NASA flew to Paris"
-    for kind in KINDS:
-        for threshold in (None, 0.3):
-            ner = prepared(kind, {"threshold": threshold, "candidates_threshold": None})
-            docs = list(ner.pipe(pipeline(kind).make_doc(text) for _ in range(3)))
-            assert any(doc.ents for doc in docs)
+def annotated(doc):
+    """Entities with their ids, and what is blocked."""
+    entities = [(ent.start, ent.end, ent.label_, ent.kb_id_, ent.id_) for ent in doc.ents]
+    return set(entities), {span.start for span in blocked_spans(doc)}
+
+
+@fuzzed(examples=40, docs=st.lists(documents(pipeline("hash")), min_size=1, max_size=4))
+def test_what_a_doc_has_stays_as_with_the_stock_ner(docs):
+    ner = prepared("hash", {"threshold": None, "candidates_threshold": None})
+    counts["docs predicted"] += len(docs)
+    for before, ours, theirs in zip(docs, ner.pipe(copies(docs)), stock().pipe(copies(docs))):
+        presets, _ = annotated(before)
+        (entities, blocked), (stock_entities, stock_blocked) = annotated(ours), annotated(theirs)
+        assert presets & entities == presets & stock_entities
+        assert blocked == stock_blocked
+
+
+def test_docs_that_are_fuzzed_have_entities():
+    found = []
+
+    @hypothesis.settings(max_examples=100, derandomize=True, deadline=None)
+    @hypothesis.given(documents_of_kinds())
+    def predict(drawn):
+        kind, docs = drawn
+        ner = prepared(kind, {"threshold": None, "candidates_threshold": None})
+        pairs = zip(docs, ner.pipe(copies(docs)))
+        found.extend(len(doc.ents) > len(before.ents) for before, doc in pairs if len(doc))
+
+    predict()
+    assert sum(found) > 0.5 * len(found) > 25

@@ -3,12 +3,12 @@
 from functools import lru_cache
 
 import numpy as np
-import spacy
 from hypothesis import note
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 from spacy.training import Example
 
+from spacy_bilstm_crf.training import annotation_of
 from tests.fuzz.running import counts, fuzzed
 from tests.fuzz.strategies import (
     LABELS,
@@ -51,15 +51,16 @@ def segmentations(draw, text, vocab):
 
 
 @st.composite
-def examples_of(draw, vocab, labels):
+def examples_of(draw, nlp, labels):
     """An example whose two docs have the same text, and maybe other tokens."""
+    vocab = nlp.vocab
     text = draw(any_text)
     kind = draw(st.sampled_from(["same words", "tokenizer", "cut anywhere"]))
     if kind == "same words":
         found, spaces = draw(token_lists())
         predicted, reference = (Doc(vocab, words=found, spaces=spaces) for _ in range(2))
     elif kind == "tokenizer":
-        predicted = spacy.blank("en", vocab=vocab).make_doc(text)
+        predicted = nlp.make_doc(text)
         reference = draw(segmentations(text, vocab))
     else:
         predicted, reference = (draw(segmentations(text, vocab)) for _ in range(2))
@@ -78,8 +79,8 @@ def examples_of(draw, vocab, labels):
 def batches(draw, labels=LABELS):
     """A kind of pipeline and examples with its vocabulary."""
     kind = draw(st.sampled_from(["hash", "cnn", "bilstm", "many labels"]))
-    vocab = pipeline(kind).vocab
-    return kind, draw(st.lists(examples_of(vocab, labels), min_size=1, max_size=4))
+    of_examples = examples_of(pipeline(kind), labels)
+    return kind, draw(st.lists(of_examples, min_size=1, max_size=4))
 
 
 ratios = st.none() | st.fixed_dictionaries(
@@ -139,3 +140,28 @@ def test_rehearsal_scores_and_calibration_are_finite(batch, drop):
         return
     assert np.isfinite([found.temperature, *found.label_biases]).all() and found.temperature > 0.0
     ner(examples[0].reference.copy())
+
+
+@fuzzed(examples=30, batch=batches(), key=st.sampled_from([None, WRONG]))
+def test_the_loss_of_a_batch_is_the_mean_of_its_docs(batch, key):
+    kind, examples = batch
+    ner = fresh(kind, None, key).get_pipe("ner")
+    # A network is never asked about no tokens at all
+    examples = [example for example in examples if len(example.predicted)]
+    if not examples:
+        return
+    counts["examples trained on"] += len(examples)
+    potentials = ner.model.predict([example.predicted for example in examples])
+    try:
+        loss, gradient = ner.get_loss(examples, potentials)
+        singles = [
+            ner.get_loss([example], ner.model.predict([example.predicted]))[0]
+            for example in examples
+        ]
+        known = annotation_of(examples, ner.labels, key).n_annotated
+    except ValueError as error:
+        assert str(error)
+        return
+    np.testing.assert_allclose(loss * max(known, 1), sum(singles), rtol=1e-3, atol=1e-3)
+    for part in (*gradient.emissions, gradient.transitions, gradient.start, gradient.end):
+        assert np.isfinite(part).all()

@@ -223,6 +223,7 @@ def test_in_other_components(kind):
     nlp.initialize()
     train(nlp, examples_for(nlp))
     assert entities(nlp("I like London.")) == [("London", "LOC")]
+    nlp.update(examples_for(nlp, [("", {"entities": []})]))  # of no tokens at all
 
 
 @pytest.mark.parametrize(

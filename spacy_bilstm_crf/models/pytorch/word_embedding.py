@@ -143,8 +143,11 @@ class WordEmbedding(nn.Module):
         # One table: the unknown vector, then pretrained ones, then the rows
         table = torch.cat([self.unknown, words.static, *self.blocks])
         place = torch.where(words.rows >= 0, 1 + len(words.static) + words.rows, -1 - words.rows)
-        vectors = [table[place], self.characters(words.characters, words.lengths)]
-        tokens = [torch.cat(vectors, -1)[words.of_token]]
+        characters = table.new_zeros(0, self.characters.n_outputs)
+        # A shared tok2vec is trained on docs without tokens too
+        if len(words.lengths):
+            characters = self.characters(words.characters, words.lengths)
+        tokens = [torch.cat([table[place], characters], -1)[words.of_token]]
         tokens += [attribute(rows) for attribute, rows in zip(self.attributes, words.attributes.T)]
         return torch.cat(tokens, -1)
 
