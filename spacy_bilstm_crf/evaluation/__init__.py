@@ -1,0 +1,1 @@
+"""What is done around a recognizer: search for settings, metrics, reports."""
