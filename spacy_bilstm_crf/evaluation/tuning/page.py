@@ -27,6 +27,7 @@ svg text { font-family: system-ui, sans-serif !important; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; }
+.trials td:last-child { min-width: 24rem; }
 th { border-bottom: 1px solid var(--grid); } tbody tr:nth-child(even) { background: var(--row); }
 td.number, th.number { text-align: right; } tr.best td { font-weight: 600; color: var(--accent); }
 @media (max-width: 40rem) { .wide { display: none; } .narrow { display: block; } }
@@ -37,7 +38,7 @@ def page_of(
     study: "Study",
     results: Sequence[Result],
     best: Result,
-    names: Sequence[str],
+    names: Mapping[str, bool],
     of_config: Mapping[str, Any],
 ) -> str:
     """The HTML of a search. It needs nothing from elsewhere.
@@ -46,7 +47,7 @@ def page_of(
         study: The search, for the importance of its parameters.
         results: The finished trials.
         best: The best of them.
-        names: The parameters' names.
+        names: The parameters' names, and whether each is on a log scale.
         of_config: The parameters of the config as it was given.
     """
     pictures = pictures_of(results, importances_of(study), names)
@@ -104,13 +105,13 @@ def _figure(picture: Picture) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[str], numbers: Sequence[str]) -> str:
+def _table(kind: str, head: Sequence[str], rows: Sequence[str], numbers: Sequence[str]) -> str:
     cells = "".join(
         f'<th class="number">{name}</th>' if name in numbers else f"<th>{name}</th>"
         for name in head
     )
     return (
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{cells}</tr></thead>'
+        f'<div class="scroll {kind}" tabindex="0"><table><thead><tr>{cells}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -121,7 +122,7 @@ def _best_table(best: Result, of_config: Mapping[str, Any]) -> str:
         f"<td>{escape(written(of_config[name])) if name in of_config else ''}</td></tr>"
         for name, value in best.params.items()
     ]
-    return _table(["parameter", "best", "config as given"], rows, [])
+    return _table("parameters", ["parameter", "best", "config as given"], rows, [])
 
 
 def _trials_table(results: Sequence[Result], best: Result, of_config: Mapping[str, Any]) -> str:
@@ -138,4 +139,4 @@ def _trials_table(results: Sequence[Result], best: Result, of_config: Mapping[st
             f'<td class="number">{seconds}</td><td>{escape(rest)}</td></tr>'
         )
     numbers = ["trial", "score", "seconds"]
-    return _table([*numbers, "parameters that differ from the config"], rows, numbers)
+    return _table("trials", [*numbers, "parameters that differ from the config"], rows, numbers)

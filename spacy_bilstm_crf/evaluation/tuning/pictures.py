@@ -5,17 +5,29 @@ colours are names of the page's, so that it is light or dark with it.
 """
 
 import io
+import math
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from .display import written
 from .results import Result, best_of
 
 WIDTHS = {"wide": 7.5, "narrow": 3.7}  # inches; a phone of 390 pixels has 3.7 of them for it
-INK, GRID, ACCENT, FAINT = "#010101", "#020202", "#030303", "#040404"
-VARIABLES = {INK: "--ink", GRID: "--grid", ACCENT: "--accent", FAINT: "--faint"}
+INK, GRID, ACCENT, FAINT, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505"
+VARIABLES = {
+    INK: "--ink",
+    GRID: "--grid",
+    ACCENT: "--accent",
+    FAINT: "--faint",
+    PAPER: "--paper",
+}
 FONT_SIZE = 9
 MOST_NAME = 24
+# Writing that lines run behind
+_ON_LINES: Dict[str, Any] = {
+    "bbox": {"facecolor": PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.8},
+    "zorder": 4,
+}
 
 
 class Picture(NamedTuple):
@@ -27,14 +39,14 @@ class Picture(NamedTuple):
 
 
 def pictures_of(
-    results: Sequence[Result], importances: Dict[str, float], names: Sequence[str]
+    results: Sequence[Result], importances: Dict[str, float], names: Mapping[str, bool]
 ) -> List[Picture]:
     """All pictures of a search.
 
     Args:
         results: The finished trials, at least one of them complete.
         importances: The share of each parameter, the largest first. May be empty.
-        names: The parameters' names.
+        names: The parameters' names, and whether each is on a log scale.
     """
     drawn = [_drawn("History", _history_text(results), lambda plot: _history(plot, results))]
     if importances:
@@ -179,21 +191,27 @@ def _importance_text(importances: Dict[str, float]) -> str:
     return f"How much of what separates good trials from others is due to each parameter: {shares}."
 
 
-def _parallel(plot: _Plot, complete: Sequence[Result], names: Sequence[str]) -> None:
+def _parallel(plot: _Plot, complete: Sequence[Result], names: Mapping[str, bool]) -> None:
     """An axis for each parameter, one below the other, and a line through them for each trial."""
     axes = plot.axes
     there = [name for name in names if any(name in result.params for result in complete)]
-    plot.figure.set_size_inches(plot.width, 0.9 + 0.5 * (len(there) + 1))
+    plot.figure.set_size_inches(plot.width, 0.6 + 0.62 * (len(there) + 1))
+    is_wide = plot.width == WIDTHS["wide"]
     rows = [*there, None]
-    scales = [_Scale(complete, name) for name in rows]
+    scales = [_Scale(complete, name, names.get(name or "", False)) for name in rows]
     best = best_of(complete)
     for row, (name, scale) in enumerate(zip(rows, scales)):
         axes.plot([0, 1], [row, row], color=GRID, linewidth=1, zorder=1)
         for place, label in scale.labels:
             side = {0: "left", 1: "right"}.get(place, "center")
-            axes.text(place, row + 0.12, label, ha=side, va="top", fontsize=FONT_SIZE - 1.5)
+            axes.text(
+                *(place, row + 0.1, label), ha=side, va="top", fontsize=FONT_SIZE - 1, **_ON_LINES
+            )
         title = "score on dev" if name is None else _short(name)
-        axes.text(0, row - 0.12, title, ha="left", va="bottom", fontweight="bold")
+        if is_wide:
+            axes.text(-0.03, row, title, ha="right", va="center", fontweight="bold")
+        else:
+            axes.text(0, row - 0.1, title, ha="left", va="bottom", fontweight="bold", **_ON_LINES)
     for result in sorted(complete, key=lambda result: result.value or 0.0):
         is_best = best is not None and result.number == best.number
         points = [(scale.place(result), row) for row, scale in enumerate(scales)]
@@ -201,11 +219,13 @@ def _parallel(plot: _Plot, complete: Sequence[Result], names: Sequence[str]) -> 
         axes.plot(
             *zip(*shown),
             color=ACCENT if is_best else FAINT,
+            marker="o",
+            markersize=4 if is_best else 2.5,
             linewidth=2 if is_best else 0.8,
             alpha=1 if is_best else 0.6,
             zorder=3 if is_best else 2,
         )
-    axes.set_ylim(len(rows) - 0.4, -0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
     axes.set_axis_off()
 
@@ -213,8 +233,8 @@ def _parallel(plot: _Plot, complete: Sequence[Result], names: Sequence[str]) -> 
 class _Scale:
     """Where the values of a parameter, or without a name of the trials, are on their axis."""
 
-    def __init__(self, complete: Sequence[Result], name: Optional[str]) -> None:
-        self._name = name
+    def __init__(self, complete: Sequence[Result], name: Optional[str], log: bool) -> None:
+        self._name, self._log = name, log
         values = [self._value(result) for result in complete]
         found = [value for value in values if value is not None]
         self._places: Dict[Any, float] = {}
@@ -242,7 +262,10 @@ class _Scale:
             return self._places[value]
         if self._high == self._low:
             return 0.0
-        return float((value - self._low) / (self._high - self._low))
+        low, high = self._low, self._high
+        if self._log:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        return float((value - low) / (high - low))
 
 
 def _number(value: float, name: Optional[str]) -> str:

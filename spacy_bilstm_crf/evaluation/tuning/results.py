@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import IO, TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, cast
 
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
@@ -129,13 +129,30 @@ def train_best(output: Path, config: Config, best: Result, use_gpu: int) -> bool
         return False
     with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
         nlp = init_nlp(config, use_gpu=use_gpu)
-        train(nlp, Path(temporary), use_gpu=use_gpu, stdout=sys.stdout, stderr=sys.stderr)
+        stdout = cast(IO, _Without(temporary))
+        train(nlp, Path(temporary), use_gpu=use_gpu, stdout=stdout, stderr=sys.stderr)
         new = Path(temporary) / "model-best"
         (new / MADE_FROM).write_text(json.dumps(made_from) + "\n", encoding="utf8")
         if target.exists():
             shutil.move(str(target), str(Path(temporary) / "old"))
         shutil.move(str(new), str(target))
     return True
+
+
+class _Without:
+    """Standard output without the lines that name a folder which will be gone."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def write(self, text: str) -> None:
+        """Print the text."""
+        if self._folder not in text:
+            sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Print it at once."""
+        sys.stdout.flush()
 
 
 def score_of_model(output: Path, config: Config) -> float:

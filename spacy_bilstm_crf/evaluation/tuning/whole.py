@@ -72,7 +72,8 @@ def searched(job: Job, jobs: int) -> files.Result:
         found = _results(opened)
         files.write_trials(job.output, found)
         best = files.checked_best(found)
-        page = page_of(opened.study, found, best, list(space.parameters), of_config)
+        names = {parameter.name: parameter.log for parameter in space.parameters.values()}
+        page = page_of(opened.study, found, best, names, of_config)
         write_whole(job.output / files.PAGE, page)
         best_config = files.write_best_config(job.output, space, config, best)
         print(f"Trial {best.number} is trained again, for {files.BEST_MODEL}.")
