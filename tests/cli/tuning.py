@@ -14,6 +14,9 @@ seed = 1
 [search.sampler]
 name = "RandomSampler"
 
+[search.pruner]
+name = "NopPruner"
+
 [parameters]
 
 [parameters.hidden_width]

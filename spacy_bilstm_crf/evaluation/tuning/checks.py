@@ -143,7 +143,8 @@ def check_data(config: Config) -> None:
     with _refused("spaCy refuses the config"):
         nlp = load(config)
         plain = nlp.config.interpolate()
-        names = [plain["training"]["train_corpus"], plain["training"]["dev_corpus"]]
+    names = [plain["training"]["train_corpus"], plain["training"]["dev_corpus"]]
+    with _refused("The data can't be read (--paths.train, --paths.dev)"):
         corpora = resolve_dot_names(plain, names)
     of_entities = any(nlp.get_pipe_meta(name).factory in RECOGNIZERS for name in nlp.pipe_names)
     for part, corpus in zip(("training", "development"), corpora):

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 Params = Mapping[str, Any]
+NOT_THERE = object()  # None may be a choice
+TOLERANCE = 1e-9  # of a number of steps
 
 
 class Parameter(NamedTuple):
@@ -43,18 +45,20 @@ class Parameter(NamedTuple):
         """What goes into the config for what was chosen."""
         return self.choices[chosen] if self.type == "categorical" else chosen
 
-    def chosen(self, value: Any) -> Optional[Any]:
-        """What has to be chosen for a value of the config; None if it is not in the range."""
+    def chosen(self, value: Any) -> Any:
+        """What has to be chosen for a value of the config; `NOT_THERE` if it is not in the range."""
         if self.type == "categorical":
             found = [key for key, each in self.choices.items() if _is_part(each, value)]
-            return found[0] if found else None
+            return found[0] if found else NOT_THERE
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not self.low <= value <= self.high:
-            return None
+            return NOT_THERE
         if self.type == "int" and value != int(value):
-            return None
-        if self.step is not None and abs((value - self.low) / self.step % 1) > 1e-9:
-            return None
+            return NOT_THERE
+        if self.step is not None:
+            steps = (value - self.low) / self.step
+            if abs(steps - round(steps)) > TOLERANCE:
+                return NOT_THERE
         return value
 
 
@@ -94,16 +98,25 @@ class Space(NamedTuple):
 
     def of_config(self, config: Config) -> Optional[Dict[str, Any]]:
         """The parameters that give the config as it is. None if it is not in the space."""
+        return None if self.missing_values(config) else self._given(config)
+
+    def missing_values(self, config: Config) -> List[str]:
+        """The parameters whose value in the config is not among theirs."""
+        return [name for name, value in self._given(config).items() if value is NOT_THERE]
+
+    def values_in(self, config: Config) -> Dict[str, Any]:
+        """The config's own values of the parameters, as far as these have them."""
+        given = self._given(config).items()
+        return {name: value for name, value in given if value is not NOT_THERE}
+
+    def _given(self, config: Config) -> Dict[str, Any]:
         params: Dict[str, Any] = {}
         plain = config.interpolate()
         for parameter in self.parameters.values():
-            if not is_active(parameter, params):
-                continue
-            values = [get(plain, path) for path in parameter.paths]
-            chosen = parameter.chosen(values[0])
-            if chosen is None or any(value != values[0] for value in values):
-                return None
-            params[parameter.name] = chosen
+            if is_active(parameter, params):
+                values = [get(plain, path) for path in parameter.paths]
+                alike = all(value == values[0] for value in values)
+                params[parameter.name] = parameter.chosen(values[0]) if alike else NOT_THERE
         return params
 
     def _paths(self, params: Params) -> List[Tuple[str, str]]:

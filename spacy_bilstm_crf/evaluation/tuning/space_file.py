@@ -46,7 +46,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 from thinc.api import Config
 
 from .errors import TuningError, one_line
-from .space import Parameter, Space
+from .space import NOT_THERE, TOLERANCE, Parameter, Space
 
 TYPES = ("int", "float", "categorical")
 KEYS = ("path", "type", "low", "high", "log", "step", "choices", "blocks", "when")
@@ -188,7 +188,7 @@ def _check_range(section: Dict[str, Any], kind: str, where: str) -> None:
         raise TuningError(f"{where} low is {low}, but on a log scale it must be more than 0.")
     if step is not None and step <= 0:
         raise TuningError(f"{where} step is {step}, but it must be more than 0.")
-    if step is not None and abs((high - low) / step - round((high - low) / step)) > 1e-9:
+    if step is not None and abs((high - low) / step - round((high - low) / step)) > TOLERANCE:
         raise TuningError(f"{where} high is {high}, which no number of steps of {step} leads to.")
 
 
@@ -216,7 +216,7 @@ def _sorted(parameters: Dict[str, Parameter]) -> Dict[str, Parameter]:
 def _is_possible(parameter: Parameter, value: Any) -> bool:
     if parameter.type == "categorical":
         return isinstance(value, SCALARS) and value in parameter.choices
-    return parameter.chosen(value) is not None
+    return parameter.chosen(value) is not NOT_THERE
 
 
 def _check_paths(space: Space) -> None:

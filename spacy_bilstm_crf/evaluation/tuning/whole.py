@@ -59,10 +59,13 @@ def searched(job: Job, jobs: int) -> files.Result:
     opened = job.open()
     space = parse_space(job.search.space)
     config = Config().from_str(job.search.config, interpolate=False)
-    of_config = space.of_config(config) or {}
+    of_config = space.values_in(config)
     before = _results(opened)
     if before:
         print(f"{len(before)} trials are finished. The search goes on.")
+    outside = space.missing_values(config)
+    if outside:
+        print(f"The config itself is not tried: the space lacks its {', '.join(outside)}.")
     display = Display(job.n_trials, before, of_config)
     try:
         run_search(job, opened, jobs, lambda: display.show(_results(opened)))
