@@ -12,7 +12,7 @@ SECONDS_TO_START = 30
 
 
 def binaries():
-    """The folder of the server's programs, which Debian keeps off the PATH. None if there is none."""
+    """The folder of the server's programs, off the PATH on Debian. None if there is none."""
     found = [path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))]
     on_path = shutil.which("initdb")
     return Path(on_path).resolve().parent if on_path else (found[-1] if found else None)

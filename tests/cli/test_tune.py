@@ -132,7 +132,7 @@ FLOAT = f'{PARAMETER}type = "float"\nlow = 0.1\nhigh = 0.5\n'
         (f"{FLOAT}\n[training]\n", "the file has 'training'"),
         (f"{FLOAT}hgih = 1\n", "[parameters.x] has 'hgih'"),
         (PARAMETER, "[parameters.x] type is None"),
-        (FLOAT.replace("dropout", "droput"), "training.droput, which is not in the config"),
+        (FLOAT.replace("dropout", "drop"), "training.drop, which is not in the config"),
         (FLOAT.replace("0.1", "0.6"), "[parameters.x] is empty: low is 0.6, and high is 0.5"),
         (FLOAT.replace("0.1", '"a"'), "[parameters.x] low is 'a'"),
         (f"{FLOAT}log = true\nstep = 0.1\n", "both log and step"),
@@ -148,7 +148,7 @@ FLOAT = f'{PARAMETER}type = "float"\nlow = 0.1\nhigh = 0.5\n'
             'type = "int"\nlow = -1\nhigh = 8\n',
             "[parameters.w] can't be -1: the config refuses that",
         ),
-        (f'{FLOAT}\n[parameters.x.when]\ny = 1\n', "names 'y', which is no parameter"),
+        (f"{FLOAT}\n[parameters.x.when]\ny = 1\n", "names 'y', which is no parameter"),
         (f"{FLOAT}\n[parameters.x.when]\nx = 0.2\n", "x depend on one another in a circle"),
         (
             f"{FLOAT}\n{FLOAT.replace('.x', '.y').replace('[parameters]', '')}",

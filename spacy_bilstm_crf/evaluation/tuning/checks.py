@@ -52,7 +52,7 @@ def load(config: Config) -> Language:
     with contextlib.redirect_stdout(io.StringIO()):
         nlp = load_model_from_config(config, auto_fill=True)
         plain = nlp.config.interpolate()
-        registry.resolve(plain["training"], schema=ConfigSchemaTraining)  # type: ignore[arg-type]
+        registry.resolve(plain["training"], schema=ConfigSchemaTraining)
     return nlp
 
 
@@ -87,7 +87,9 @@ def _applied(space: Space, config: Config, params: Params, parameter: Parameter)
     before = {name: value for name, value in params.items() if name != parameter.name}
     surroundings = config
     if before:
-        with _refused(f"[parameters.{parameter.name}] can't be checked: the config refuses {before}"):
+        with _refused(
+            f"[parameters.{parameter.name}] can't be checked: the config refuses {before}"
+        ):
             surroundings = filled(space.applied(config, before))
     for path in parameter.paths:
         if not has(surroundings, path):

@@ -152,7 +152,7 @@ class Claims:
             self._give_up(self._storage.trial_id(number), SURPLUS)
 
     def _next(self, trials: Sequence["FrozenTrial"]) -> Any:
-        """What to claim: an interrupted trial, the config's own values, or what the sampler says."""
+        """What to claim: an interrupted trial, the config's own values, or a new one."""
         repeated = {trial.user_attrs.get(REPEATS) for trial in counted_or_interrupted(trials)}
         mine: Dict[str, Any] = {WORKER: list(Worker.this())}
         for trial in trials:

@@ -70,7 +70,7 @@ def page_of(
 
 
 def importances_of(study: "Study") -> Dict[str, float]:
-    """The share of each parameter, by PED-ANOVA (Watanabe et al. 2023). Empty for too few trials."""
+    """The share of each parameter, by PED-ANOVA (Watanabe et al. 2023). Empty if too few."""
     import optuna
 
     with warnings.catch_warnings():

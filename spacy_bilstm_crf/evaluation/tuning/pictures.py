@@ -95,7 +95,7 @@ class _Plot:
 def _drawn(title: str, words: str, draw: Any) -> Picture:
     import matplotlib
 
-    settings = {
+    settings: Dict[str, Any] = {
         "font.size": FONT_SIZE,
         "svg.fonttype": "none",  # writing stays writing, in the page's own font
         "text.color": INK,
@@ -109,7 +109,8 @@ def _drawn(title: str, words: str, draw: Any) -> Picture:
     svgs = {}
     for name, width in WIDTHS.items():
         # Ids in one page must differ
-        with matplotlib.rc_context({**settings, "svg.hashsalt": f"{title} {name}"}):
+        salted: Any = {**settings, "svg.hashsalt": f"{title} {name}"}
+        with matplotlib.rc_context(salted):
             plot = _Plot(width)
             draw(plot)
             svgs[name] = _with_own_ids(plot.svg(), f"{title[:2].lower()}-{name}-")
@@ -158,8 +159,13 @@ def _history(plot: _Plot, results: Sequence[Result]) -> None:
     axes.set_ylabel("score on dev, percent")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y", color=GRID, linewidth=0.5)
-    axes.legend(frameon=False, fontsize=FONT_SIZE - 1, loc="upper center", ncols=2,
-                bbox_to_anchor=(0.5, 1.25))
+    axes.legend(
+        frameon=False,
+        fontsize=FONT_SIZE - 1,
+        loc="upper center",
+        ncols=2,
+        bbox_to_anchor=(0.5, 1.25),
+    )
 
 
 def _history_text(results: Sequence[Result]) -> str:
@@ -203,7 +209,7 @@ def _parallel(plot: _Plot, complete: Sequence[Result], names: Mapping[str, bool]
     for row, (name, scale) in enumerate(zip(rows, scales)):
         axes.plot([0, 1], [row, row], color=GRID, linewidth=1, zorder=1)
         for place, label in scale.labels:
-            side = {0: "left", 1: "right"}.get(place, "center")
+            side = "left" if place == 0 else "right" if place == 1 else "center"
             axes.text(
                 *(place, row + 0.1, label), ha=side, va="top", fontsize=FONT_SIZE - 1, **_ON_LINES
             )

@@ -46,7 +46,7 @@ class Parameter(NamedTuple):
         return self.choices[chosen] if self.type == "categorical" else chosen
 
     def chosen(self, value: Any) -> Any:
-        """What has to be chosen for a value of the config; `NOT_THERE` if it is not in the range."""
+        """What has to be chosen for a value of the config; `NOT_THERE` outside of the range."""
         if self.type == "categorical":
             found = [key for key, each in self.choices.items() if _is_part(each, value)]
             return found[0] if found else NOT_THERE
@@ -127,9 +127,7 @@ class Space(NamedTuple):
 
 def is_active(parameter: Parameter, params: Params) -> bool:
     """Whether a parameter is there, those before it having these values."""
-    return all(
-        name in params and params[name] in values for name, values in parameter.when.items()
-    )
+    return all(name in params and params[name] in values for name, values in parameter.when.items())
 
 
 def _find(config: Config, path: str) -> Tuple[bool, Dict[str, Any], str]:

@@ -18,9 +18,7 @@ from .storage import Search, begin, write_whole
 SAME_SCORE = 1e-6
 
 
-def prepared(
-    config_path: Path, space_path: Path, overrides: Dict[str, Any], seeds: int
-) -> Search:
+def prepared(config_path: Path, space_path: Path, overrides: Dict[str, Any], seeds: int) -> Search:
     """Read a config and a search space, and check them against one another and the data.
 
     Args:

@@ -37,7 +37,7 @@ def dead_worker():
 
 
 def add(storage, worker, params):
-    return storage.add_trial({"worker": worker}, params, {name: X for name in params})
+    return storage.add_trial({"worker": worker}, params, dict.fromkeys(params, X))
 
 
 def tell(study, number, value=0.5):
@@ -108,15 +108,13 @@ def test_a_process_elsewhere_is_alive_as_long_as_its_beat_changes(opened):
     now = 0.0
     watch = Watch(clock=lambda: now)
     number = add(storage, ["elsewhere", 1, "1"], {})
-    beat = 0
 
     def is_dead():
         return watch.is_dead(study.trials[number])
 
     assert not is_dead()
-    for _ in range(3):
+    for beat in range(3):
         now += SECONDS_OF_SILENCE - 1
-        beat += 1
         storage.backend.set_trial_user_attr(storage.trial_id(number), "beat", beat)
         assert not is_dead()
     now += SECONDS_OF_SILENCE - 1
@@ -153,11 +151,11 @@ def test_the_heart_beats_while_a_trial_runs(opened, monkeypatch):
 
 
 def test_a_line_that_was_not_written_to_its_end_is_cut_off(opened, tmp_path):
-    study, storage = opened
+    _, storage = opened
     add(storage, list(Worker.this()), {"x": 0.5})
     with (tmp_path / "journal.log").open("a") as journal:
         journal.write('{"op_code":8,"worker')
-    study, storage = open_study(tmp_path, None, SEARCH, None)
+    _, storage = open_study(tmp_path, None, SEARCH, None)
     add(storage, list(Worker.this()), {"x": 0.25})
     again, _ = open_study(tmp_path, None, SEARCH, None)
     assert [trial.params["x"] for trial in again.trials] == [0.5, 0.25]

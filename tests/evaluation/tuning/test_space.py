@@ -101,7 +101,7 @@ def test_two_may_set_the_same_path_at_different_times():
         '[parameters.depth_of_one.when]\nkind = "{}"\n'
     )
     assert "depth_of_one" in parse_space(text.format("one")).parameters
-    with pytest.raises(TuningError, match="both set a.layer.depth"):
+    with pytest.raises(TuningError, match=r"both set a\.layer\.depth"):
         parse_space(text.format("two"))
     with pytest.raises(TuningError, match="kind is 'three', a value that it never has"):
         parse_space(text.format("three"))
