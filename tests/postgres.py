@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -48,7 +49,7 @@ def server(folder):
         _wait(programs, port, running)
         yield f"postgresql+psycopg://tuner@127.0.0.1:{port}/postgres"
     finally:
-        running.terminate()
+        running.send_signal(signal.SIGINT)  # doesn't wait for connections that are open
         running.wait()
         log.close()
 

@@ -7,6 +7,7 @@ import spacy
 from spacy.util import load_config
 
 from spacy_bilstm_crf.evaluation.tuning import search as searching
+from spacy_bilstm_crf.evaluation.tuning import trials
 from spacy_bilstm_crf.evaluation.tuning.checks import check_space, read_config
 from spacy_bilstm_crf.evaluation.tuning.space_file import read_space
 from tests.cli.tuning import SPACE, trials_in, tune_arguments
@@ -32,12 +33,12 @@ def searched(space, paths, tmp_path_factory):
 
 def test_a_search_leaves_all_its_files(searched):
     output, printed = searched
-    trials = trials_in(output)
-    assert [trial["number"] for trial in trials] == [0, 1, 2, 3]
-    assert all(trial["state"] == "complete" for trial in trials)
-    best = max(trials, key=lambda trial: trial["value"])
+    found = trials_in(output)
+    assert [trial["number"] for trial in found] == [0, 1, 2, 3]
+    assert all(trial["state"] == "complete" for trial in found)
+    best = max(found, key=lambda trial: trial["value"])
     assert f"{100 * best['value']:.2f} on dev" in printed
-    for trial in trials:
+    for trial in found:
         (line,) = (line for line in printed.splitlines() if line.startswith(f"{trial['number']:5}"))
         assert f"{100 * trial['value']:.2f}" in line
         assert list(trial["evaluations"]) == ["0", "10", "20"]
@@ -237,9 +238,9 @@ def outcomes(monkeypatch, *found):
             raise one
         if report is not None:
             report(0, one)
-        return searching.run_trial.__globals__["Best"](one, 0, {})
+        return trials.Best(one, 0, {})
 
-    monkeypatch.setitem(searching.run_trial.__globals__, "best_of_training", training)
+    monkeypatch.setattr(trials, "best_of_training", training)
 
 
 def test_out_of_memory_is_a_failed_trial_and_a_mean_is_over_the_seeds(
@@ -248,11 +249,11 @@ def test_out_of_memory_is_a_failed_trial_and_a_mean_is_over_the_seeds(
     outcomes(monkeypatch, MemoryError("too large"), 0.25, 0.75, 0.5, MemoryError(), 0.25, 0.5)
     more = ["--n-trials=4", "--seeds=2"]
     spacy_command(*tune_arguments(space, tmp_path, paths, *more))
-    trials = trials_in(tmp_path)
-    assert [trial["state"] for trial in trials] == ["failed", "complete", "failed", "complete"]
-    assert trials[0]["reason"] == "MemoryError: too large"
-    assert [trial["value"] for trial in trials] == [None, 0.5, None, 0.375]
-    assert trials[1]["scores_of_seeds"] == [0.25, 0.75]
+    found = trials_in(tmp_path)
+    assert [trial["state"] for trial in found] == ["failed", "complete", "failed", "complete"]
+    assert found[0]["reason"] == "MemoryError: too large"
+    assert [trial["value"] for trial in found] == [None, 0.5, None, 0.375]
+    assert found[1]["scores_of_seeds"] == [0.25, 0.75]
 
 
 def test_a_search_in_which_every_trial_fails_ends_early(space, paths, tmp_path, monkeypatch):
@@ -269,17 +270,20 @@ def test_the_pruner_sees_every_evaluation(paths, tmp_path):
     arguments = tune_arguments(space, tmp_path / "out", paths, "--n-trials=2")
     printed = spacy_command(*arguments, exit_codes=(1,))
     assert "None of 2 trials came to an end" in printed
-    trials = trials_in(tmp_path / "out")
-    assert [trial["state"] for trial in trials] == ["pruned", "pruned"]
-    assert [list(trial["evaluations"]) for trial in trials] == [["0", "10"]] * 2
+    found = trials_in(tmp_path / "out")
+    assert [trial["state"] for trial in found] == ["pruned", "pruned"]
+    assert [list(trial["evaluations"]) for trial in found] == [["0", "10"]] * 2
 
 
 def test_no_trial_starts_when_the_time_is_over(space, paths, tmp_path, monkeypatch):
     outcomes(monkeypatch, *[0.5] * 9)
-    now = iter(range(0, 1000, 4))
-    monkeypatch.setattr(searching.time, "time", lambda: next(now))
-    spacy_command(*tune_arguments(space, tmp_path, paths, "--timeout=10"))
-    assert 1 <= len(trials_in(tmp_path)) <= 2
+    arguments = tune_arguments(space, tmp_path, paths)
+    printed = spacy_command(*arguments, "--timeout=0", exit_codes=(1,))
+    assert "No trial was run: the time was over before" in printed
+    late = iter([False, False, True])
+    monkeypatch.setattr(searching.Job, "is_late", lambda job: next(late, True))
+    spacy_command(*arguments, "--timeout=3600")
+    assert len(trials_in(tmp_path)) == 2
 
 
 def test_the_shipped_space_fits_the_shipped_config_and_what_init_config_writes(corpus, tmp_path):

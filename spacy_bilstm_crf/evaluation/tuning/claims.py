@@ -157,10 +157,13 @@ class Claims:
         mine: Dict[str, Any] = {WORKER: list(Worker.this())}
         for trial in trials:
             if trial.user_attrs.get(INTERRUPTED) and trial.number not in repeated:
-                return {**mine, REPEATS: trial.number}, trial.params, trial.distributions
+                # A sampler's own notes, such as a point of its grid, go with the parameters
+                repeated_one = (trial.params, trial.distributions, trial.system_attrs)
+                return {**mine, REPEATS: trial.number}, *repeated_one
         if self._first is not None and OF_CONFIG not in repeated:
-            return {**mine, REPEATS: OF_CONFIG}, self._first, None
-        return mine, {}, None
+            # What `Study.enqueue_trial` writes
+            return {**mine, REPEATS: OF_CONFIG}, {}, {}, {"fixed_params": self._first}
+        return mine, {}, {}, {}
 
     def _stands(self, number: int) -> bool:
         trials = self._all()

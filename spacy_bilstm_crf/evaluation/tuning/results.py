@@ -99,6 +99,8 @@ def checked_best(results: Sequence[Result]) -> Result:
         TuningError: If no trial is complete. Says why the first one failed.
     """
     best = best_of(results)
+    if not results:
+        raise TuningError("No trial was run: the time was over before. Give it a longer --timeout.")
     if best is None:
         reasons = [result.reason for result in results if result.reason]
         why = f" The first one to fail: {reasons[0]}" if reasons else ""

@@ -41,7 +41,10 @@ class Job(NamedTuple):
         space = parse_space(self.search.space)
         study, storage = open_study(self.output, self.url, self.search, make_pruner(space))
         config = Config().from_str(self.search.config, interpolate=False)
-        claims = Claims(study, storage, self.n_trials, space.of_config(config))
+        # These try each point once, and no other
+        is_grid = space.sampler["name"] in ("GridSampler", "BruteForceSampler")
+        first = None if is_grid else space.of_config(config)
+        claims = Claims(study, storage, self.n_trials, first)
         return Opened(study, storage, claims)
 
     def is_late(self) -> bool:

@@ -46,28 +46,28 @@ class Storage(NamedTuple):
         self,
         user_attrs: Dict[str, Any],
         params: Dict[str, Any],
-        distributions: Optional[Dict[str, Any]],
+        distributions: Dict[str, Any],
+        system_attrs: Dict[str, Any],
     ) -> int:
         """Add a trial that is running.
 
         Args:
             user_attrs: What it says of itself.
             params: Values that are chosen already.
-            distributions: Theirs. None lets them be looked up when they are asked for.
+            distributions: Theirs.
+            system_attrs: Optuna's own notes.
 
         Returns:
             Its number.
         """
         from optuna.trial import TrialState, create_trial
 
-        # `fixed_params` is what `Study.enqueue_trial` writes
-        queued = {"fixed_params": params} if distributions is None and params else {}
         trial = create_trial(
             state=TrialState.RUNNING,
-            params=params if distributions else None,
-            distributions=distributions or None,
+            params=params,
+            distributions=distributions,
             user_attrs=user_attrs,
-            system_attrs=queued,
+            system_attrs=system_attrs,
         )
         return self.backend.get_trial(
             self.backend.create_new_trial(self.study_id, template_trial=trial)

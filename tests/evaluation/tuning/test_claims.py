@@ -37,7 +37,7 @@ def dead_worker():
 
 
 def add(storage, worker, params):
-    return storage.add_trial({"worker": worker}, params, dict.fromkeys(params, X))
+    return storage.add_trial({"worker": worker}, params, dict.fromkeys(params, X), {})
 
 
 def tell(study, number, value=0.5):
