@@ -4,10 +4,10 @@
         [--jobs 2] [--steps 4000] [--vectors FOLDER]
 
 The search starts from configs/bilstm_crf.cfg, in the space of configs/tuning.cfg, and sees the
-development part alone. It is in training/tune/DATASET: run the same command again to go on with it.
-The test part is scored once for each seed and config, with the model that is best on dev. One thread
-a training. Results go to benchmarks/tune/results/tune.json as they come; those that are there are not
-run again.
+development part alone. It is in training/tune/DATASET: run the same command again to go on with
+it. The test part is scored once for each seed and config, with the model that is best on dev. One
+thread a training. Results go to benchmarks/tune/results/tune.json as they come; those that are
+there are not run again.
 """
 
 import argparse
