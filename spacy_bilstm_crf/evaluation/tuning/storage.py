@@ -80,7 +80,10 @@ def begin(output: Path, search: Search) -> None:
     Raises:
         TuningError: If the folder has another search. Says what differs.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TuningError(f"{output} can't be made a folder: {one_line(error)}") from error
     path = output / SEARCH
     if path.exists():
         try:

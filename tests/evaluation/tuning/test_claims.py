@@ -166,6 +166,8 @@ def test_a_folder_says_what_its_search_is(tmp_path):
     begin(tmp_path, SEARCH)
     with pytest.raises(TuningError, match=r"another config \(where training.seed is different\)"):
         begin(tmp_path, SEARCH._replace(config="[training]\nseed = 1\n"))
+    with pytest.raises(TuningError, match="can't be made a folder"):
+        begin(tmp_path / "search.json", SEARCH)
     (tmp_path / "search.json").write_text("{")
     with pytest.raises(TuningError, match="damaged"):
         begin(tmp_path, SEARCH)
