@@ -114,9 +114,10 @@ def tune(
     start = time.time()
     _check_extra()
     # Late, so that spaCy's other commands start as quickly as without this package
+    from ..evaluation.tuning.checks import prepared
     from ..evaluation.tuning.errors import TuningError
     from ..evaluation.tuning.search import Job
-    from ..evaluation.tuning.whole import prepared, searched
+    from ..evaluation.tuning.whole import searched
 
     try:
         search = prepared(config_path, space_path, overrides, seeds)

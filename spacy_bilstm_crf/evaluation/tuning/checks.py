@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import warnings
 from itertools import islice
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
@@ -13,10 +14,34 @@ from thinc.api import Config
 
 from .errors import TuningError, one_line
 from .space import Parameter, Params, Space, get, has, is_active
+from .space_file import read_space
+from .storage import Search
 
 # A corpus may be a stream without an end
 MOST_DOCS_READ = 10_000
 RECOGNIZERS = ("ner", "bilstm_crf_ner", "beam_ner")
+
+
+def prepared(config_path: Path, space_path: Path, overrides: Dict[str, Any], seeds: int) -> Search:
+    """Read a config and a search space, and check them against one another and the data.
+
+    Args:
+        config_path: The config.
+        space_path: The search space.
+        overrides: Values that take the place of the config's, by their paths.
+        seeds: Trainings of each trial.
+
+    Raises:
+        TuningError: If something is wrong. Says what.
+    """
+    space = read_space(space_path)
+    _quiet_optuna()
+    make_sampler(space, space.seed)
+    make_pruner(space)
+    config = read_config(config_path, overrides)
+    check_space(space, config)
+    check_data(config)
+    return Search(config.to_str(), space_path.read_text(encoding="utf8"), seeds)
 
 
 def read_config(path: Path, overrides: Dict[str, Any]) -> Config:
@@ -200,6 +225,13 @@ def _made(kind: str, module: Any, name: str, known: List[str], arguments: Dict[s
         return getattr(module, name)(**arguments)
     except Exception as error:  # each has its own
         raise TuningError(f"[search.{kind}] {name} can't be used: {one_line(error)}") from error
+
+
+def _quiet_optuna() -> None:
+    from optuna.exceptions import ExperimentalWarning
+
+    # Samplers' arguments that may change one day, which the space's file asks for
+    warnings.simplefilter("ignore", ExperimentalWarning)
 
 
 @contextlib.contextmanager

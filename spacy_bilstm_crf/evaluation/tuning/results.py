@@ -1,6 +1,5 @@
 """What a search leaves in its folder: the trials, the best config, its model, a page."""
 
-import contextlib
 import json
 import shutil
 import sys
@@ -11,7 +10,6 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Dict,
-    Iterator,
     List,
     NamedTuple,
     Optional,
@@ -177,17 +175,3 @@ def score_of_model(output: Path, config: Config) -> float:
         for name, weight in weights.items()
         if weight
     )
-
-
-@contextlib.contextmanager
-def alone(output: Path) -> Iterator[None]:
-    """Keep other processes from writing results into the same folder. Waits for them."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: two at once may both train the best model
-        yield
-        return
-    lock: IO[str]
-    with (output / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed, or the process ends
-        yield

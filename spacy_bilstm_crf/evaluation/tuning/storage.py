@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from .errors import TuningError, one_line
+from .locks import held, journal_lock
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -190,7 +191,7 @@ def _backend(output: Path, url: Optional[str]) -> "BaseStorage":
     if url is None:
         path = output / JOURNAL
         _cut_torn_line(path)
-        return JournalStorage(JournalFileBackend(str(path)))
+        return JournalStorage(JournalFileBackend(str(path), journal_lock(path)))
     if url.startswith("redis"):
         return JournalStorage(JournalRedisBackend(url))
     # A server may close a connection that is idle for the length of a training
@@ -202,17 +203,10 @@ def _cut_torn_line(path: Path) -> None:
 
     Optuna could read nothing that is written after it.
     """
-    from optuna.storages.journal import JournalFileSymlinkLock
-
     if not path.exists():
         return
-    lock = JournalFileSymlinkLock(str(path))  # the one that the storage writes with
-    lock.acquire()
-    try:
-        with path.open("rb+") as journal:
-            content = journal.read()
-            end = content.rfind(b"\n") + 1
-            if end < len(content):
-                journal.truncate(end)
-    finally:
-        lock.release()
+    with held(journal_lock(path)), path.open("rb+") as journal:
+        content = journal.read()
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
+            journal.truncate(end)

@@ -1,43 +1,19 @@
 """A search from its beginning to its results."""
 
-import warnings
-from pathlib import Path
-from typing import Any, Dict, List
+from typing import List
 
 from thinc.api import Config
 
 from . import results as files
-from .checks import check_data, check_space, make_pruner, make_sampler, read_config
 from .display import Display
+from .locks import FileLock, held
 from .page import page_of
 from .search import Job, Opened, run_search
-from .space_file import parse_space, read_space
-from .storage import Search, begin, write_whole
+from .space_file import parse_space
+from .storage import begin, write_whole
 
 # What a training on other hardware or by another version may come to without anything being wrong
 SAME_SCORE = 1e-6
-
-
-def prepared(config_path: Path, space_path: Path, overrides: Dict[str, Any], seeds: int) -> Search:
-    """Read a config and a search space, and check them against one another and the data.
-
-    Args:
-        config_path: The config.
-        space_path: The search space.
-        overrides: Values that take the place of the config's, by their paths.
-        seeds: Trainings of each trial.
-
-    Raises:
-        TuningError: If something is wrong. Says what.
-    """
-    space = read_space(space_path)
-    _quiet_optuna()
-    make_sampler(space, space.seed)
-    make_pruner(space)
-    config = read_config(config_path, overrides)
-    check_space(space, config)
-    check_data(config)
-    return Search(config.to_str(), space_path.read_text(encoding="utf8"), seeds)
 
 
 def searched(job: Job, jobs: int) -> files.Result:
@@ -69,7 +45,8 @@ def searched(job: Job, jobs: int) -> files.Result:
         run_search(job, opened, jobs, lambda: display.show(_results(opened)))
     finally:
         display.close()
-    with files.alone(job.output):
+    # Processes with the same folder write one after the other
+    with held(FileLock(job.output / ".lock")):
         found = _results(opened)
         files.write_trials(job.output, found)
         best = files.checked_best(found)
@@ -95,10 +72,3 @@ def _compare(job: Job, best: files.Result, config: Config) -> None:
 
 def _results(opened: Opened) -> List[files.Result]:
     return files.results_of(opened.study.get_trials(deepcopy=False))
-
-
-def _quiet_optuna() -> None:
-    from optuna.exceptions import ExperimentalWarning
-
-    # Samplers' arguments that may change one day, which the space's file asks for
-    warnings.simplefilter("ignore", ExperimentalWarning)
