@@ -214,6 +214,7 @@ choices = [0.01, 1e30]
 """
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow is the point of it
 def test_a_trial_that_ends_in_nan_is_recorded_and_the_search_goes_on(paths, tmp_path):
     space = tmp_path / "space.cfg"
     space.write_text(RATES)

@@ -11,6 +11,7 @@ from .results import Result
 if TYPE_CHECKING:
     from optuna import Study
 
+LEAST_TRIALS = 10  # fewer say nothing of the importance of a parameter
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --grid: #c9d1d9;
   --accent: #00796b; --faint: #6e7781; --row: #f3f5f7; }
@@ -50,7 +51,9 @@ def page_of(
         names: The parameters' names, and whether each is on a log scale.
         of_config: The parameters of the config as it was given.
     """
-    pictures = pictures_of(results, importances_of(study), names)
+    n_complete = sum(result.value is not None for result in results)
+    importances = importances_of(study) if n_complete >= LEAST_TRIALS else {}
+    pictures = pictures_of(results, importances, names)
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8">',

@@ -175,9 +175,9 @@ def _history_text(results: Sequence[Result]) -> str:
         return ""
     first = next(result for result in results if result.value is not None)
     return (
-        f"The score of each trial on the development data, and the best so far: from "
-        f"{100 * (first.value or 0.0):.2f} in trial {first.number} to "
-        f"{100 * (best.value or 0.0):.2f} in trial {best.number}, of {len(results)} trials. "
+        f"The score of each of {len(results)} trials on the development data, and the best so far. "
+        f"Trial {first.number} has {100 * (first.value or 0.0):.2f}, and the best, trial "
+        f"{best.number}, {100 * (best.value or 0.0):.2f}. "
         f"{n_of['pruned']} were pruned, {n_of['failed']} failed."
     )
 

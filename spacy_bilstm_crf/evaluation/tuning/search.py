@@ -73,30 +73,20 @@ def run_search(job: Job, opened: Opened, jobs: int, look: Look) -> None:
         look: Called when something may have been finished.
 
     Raises:
-        TuningError: If trial after trial fails for the same reason, or a process ended.
-    """
-    if jobs == 1:
-        work(job, opened, look)
-    else:
-        _with_processes(job, jobs, look)
-    wait_for_others(job, opened, jobs, look)
-
-
-def wait_for_others(job: Job, opened: Opened, jobs: int, look: Look) -> None:
-    """Wait until trials of other processes are finished; those that nobody runs any more are run.
-
-    Raises:
-        TuningError: As `run_search`.
+        TuningError: If trial after trial fails for the same reason, or all processes ended.
     """
     from optuna.trial import TrialState
 
-    while not job.is_late():
-        trials = opened.claims.trials()
+    if jobs > 1:
+        _with_processes(job, jobs, look)
+    while True:
+        # Also what is left of processes that ended before their trial did
+        work(job, opened, look)
         look()
-        if not any(trial.state == TrialState.RUNNING for trial in trials):
+        trials = opened.claims.trials()
+        if job.is_late() or not any(trial.state == TrialState.RUNNING for trial in trials):
             return
         time.sleep(SECONDS_BETWEEN_LOOKS)
-        work(job, opened, look)  # if a process ended before its trial did
 
 
 def work(job: Job, opened: Opened, look: Look) -> None:
@@ -177,10 +167,9 @@ def _with_processes(job: Job, jobs: int, look: Look) -> None:
             process.join()
     if not queue.empty():
         raise TuningError(queue.get())
-    codes = [process.exitcode for process in processes if process.exitcode]
-    if codes:
+    if all(process.exitcode for process in processes):
         raise TuningError(
-            f"{len(codes)} of {jobs} processes ended with the exit code {codes[0]}: run the same "
+            f"All {jobs} processes ended with the exit code {processes[0].exitcode}: run the same "
             f"command again to go on, with fewer --jobs if there was not enough memory."
         )
 
