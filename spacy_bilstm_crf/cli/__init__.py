@@ -7,5 +7,6 @@ imports more than typer before a command of ours is called.
 from .app import bilstm_crf_cli
 from .calibrate import calibrate_cli
 from .init_config import init_config_cli
+from .report import report_cli
 
-__all__ = ["bilstm_crf_cli", "calibrate_cli", "init_config_cli"]
+__all__ = ["bilstm_crf_cli", "calibrate_cli", "init_config_cli", "report_cli"]
