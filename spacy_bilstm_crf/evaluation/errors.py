@@ -19,7 +19,7 @@ KINDS = (
     *("missed", "spurious", "wrong label", "wrong boundary", "wrong boundary and label"),
     *("split", "merged"),
 )
-NONE = "none"  # in the confusion matrix, beside the labels
+NONE = ""  # in the confusion matrix, beside the labels
 
 
 class Failure(NamedTuple):
@@ -87,7 +87,7 @@ def kind_of(pair: Pair) -> str:
 
 
 def confusion(matchings: Sequence[Matching]) -> Dict[Tuple[str, str], int]:
-    """How often a gold label is matched with a predicted one; "none" is no match.
+    """How often a gold label is matched with a predicted one; "" is no match.
 
     Args:
         matchings: Of each doc.

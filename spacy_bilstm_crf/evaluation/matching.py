@@ -61,8 +61,10 @@ def matched(doc: Compared) -> Matching:
     """An optimal matching of a doc's entities."""
     found = Matching([], [], [])
     for cluster in clusters(doc):
-        for all_of_doc, of_cluster in zip(found, match(cluster.gold, cluster.predicted)):
-            all_of_doc.extend(of_cluster)  # type: ignore[arg-type]
+        pairs, missed, spurious = match(cluster.gold, cluster.predicted)
+        found.pairs.extend(pairs)
+        found.missed.extend(missed)
+        found.spurious.extend(spurious)
     return found
 
 

@@ -76,8 +76,8 @@ def semeval(matchings: Sequence[Matching]) -> Dict[str, SchemeCounts]:
     found = {}
     for scheme in SCHEMES:
         categories = [category(scheme, pair) for pair in pairs]
-        counts = (categories.count(name) for name in ("COR", "INC", "PAR"))
-        found[scheme] = SchemeCounts(*counts, n_missed, n_spurious)
+        correct, incorrect, partial = map(categories.count, ("COR", "INC", "PAR"))
+        found[scheme] = SchemeCounts(correct, incorrect, partial, n_missed, n_spurious)
     return found
 
 

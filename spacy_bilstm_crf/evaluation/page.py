@@ -91,15 +91,15 @@ def confusion_rows(report: Dict[str, Any]) -> Dict[str, Any]:
     shown = report["labels"][:MOST_LABELS]
     rest = [OTHER] if len(report["labels"]) > MOST_LABELS else []
     names = [*shown, *rest, "none"]
-    counts: Dict[Tuple[str, str], int] = {}
+    places: Dict[Optional[str], int] = {None: len(names) - 1}  # a label may be called "none"
+    places.update((label, min(at, len(shown))) for at, label in enumerate(report["labels"]))
+    counts = [[0] * len(names) for _ in names]
     for each in report["confusion"]:
-        cell = tuple(each[side] if each[side] in names else OTHER for side in ("gold", "predicted"))
-        counts[cell] = counts.get(cell, 0) + each["n"]  # type: ignore[index,arg-type]
-    rows = []
-    for gold in names:
-        numbers = [counts.get((gold, predicted), 0) for predicted in names]
-        total = sum(numbers) or 1
-        rows.append((gold, [(number, number / total) for number in numbers]))
+        counts[places[each["gold"]]][places[each["predicted"]]] += each["n"]
+    rows = [
+        (name, [(number, number / (sum(numbers) or 1)) for number in numbers])
+        for name, numbers in zip(names, counts)
+    ]
     return {"names": names, "rows": rows}
 
 

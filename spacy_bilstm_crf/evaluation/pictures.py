@@ -2,12 +2,12 @@
 
 import re
 from html import escape
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 INK, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
 # matplotlib knows no variables of CSS, so it draws with colours that are replaced in the text
 COLORS = {INK: "currentColor", GRID: "var(--line)", FIRST: "var(--first)", SECOND: "var(--second)"}
-STYLE = {
+STYLE: Dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud and found
     "font.size": 9,
     "axes.edgecolor": INK,
@@ -195,9 +195,9 @@ def svg(name: str, title: str, draw: Any, height: float) -> str:
         text = text.replace(color, variable)
     head, body = text.split(">", 1)
     (view_box,) = re.findall(r'viewBox="[^"]*"', head)
-    inside: List[str] = [
+    inside = [
         f'<svg {view_box} role="img" aria-labelledby="{name}-title"',
-        f' class="picture" xmlns:xlink="http://www.w3.org/1999/xlink">',
+        ' class="picture" xmlns:xlink="http://www.w3.org/1999/xlink">',
         f'<title id="{name}-title">{escape(title)}</title>{body}',
     ]
     return "".join(inside)

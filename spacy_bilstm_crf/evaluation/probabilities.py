@@ -1,8 +1,8 @@
 """Whether probabilities of entities hold, and what a threshold would do.
 
-The expected calibration error (ECE) is that of Guo et al. 2017, eq. 3: over bins of equal width, the
-mean distance between the mean probability and the share that is right. Few entities never come out
-even, so beside it stands the error that is to be expected if each were right with exactly its
+The expected calibration error (ECE) is that of Guo et al. 2017, eq. 3: over bins of equal width,
+the mean distance between the mean probability and the share that is right. Few entities never come
+out even, so beside it stands the error that is to be expected if each were right with exactly its
 probability: below that nothing can be told apart.
 """
 

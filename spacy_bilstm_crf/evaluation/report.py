@@ -1,6 +1,6 @@
 """All numbers of the report, in one dictionary: the JSON file, and what the page shows."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def report(
         **_of_pipeline(ours, labels),
         "errors": {kind: _failures(each) for kind, each in failures(docs).items()},
         "confusion": [
-            {"gold": gold, "predicted": predicted, "n": n}
+            {"gold": gold or None, "predicted": predicted or None, "n": n}
             for (gold, predicted), n in sorted(confusion(ours.matchings).items())
         ],
         "slices": _slices(ours),

@@ -5,7 +5,7 @@ asked for by name take their values from `doc.user_data` or from an extension of
 """
 
 from collections import Counter
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple, cast
 
 import numpy as np
 from spacy.tokens import Doc, Span
@@ -139,7 +139,7 @@ class NamedSlices:
     """Values of entities by the names that a user gave.
 
     A name is looked up in `doc.user_data`, among extensions of docs and among those of spans. Docs
-    that were saved keep the values of extensions in their user data, so these needn't be registered.
+    keep the values of extensions in their user data, so these need not be registered.
 
     Args:
         names: The names.
@@ -161,7 +161,7 @@ class NamedSlices:
 
     @staticmethod
     def _value(name: str, ent: Span, doc: Doc) -> Any:
-        user_data: Dict[Any, Any] = doc.user_data  # type: ignore[assignment]
+        user_data = cast(Dict[Any, Any], doc.user_data)  # its keys are not all strings
         of_span = ("._.", name, ent.start_char, ent.end_char)
         for key in (name, of_span, ("._.", name, None, None)):
             if user_data.get(key) is not None:
