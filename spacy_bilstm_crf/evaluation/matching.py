@@ -1,22 +1,25 @@
 """Which gold entity belongs to which predicted one: an optimal one-to-one matching.
 
-Only entities that share a token can be matched. Of all such matchings one is taken that earns the
-most credit. A pair's credit is the sum of what the four schemes of SemEval-2013 task 9 give it:
-strict, exact and type 1 or 0, partial 1 for the same boundaries and 1/2 otherwise. Between
-matchings of equal credit the one that shares more tokens is taken.
+Only entities that share a token can be matched. Each scheme of SemEval-2013 task 9 gives a pair its
+credit: strict, exact and type 1 or 0, partial 1 for the same boundaries and 1/2 otherwise. A scheme
+is scored with a matching that earns the most credit under it. For what needs one matching for all
+(kinds of errors, confusion), the credits of the four are added up. Between matchings of equal
+credit, one with more pairs is taken, then one whose pairs share more tokens.
 
 On each side entities don't overlap, so matched pairs can't cross: of two gold entities the first is
 never matched to the later of two predicted ones. That is why a table of prefixes, as in an edit
 distance, finds the optimum.
 """
 
-from typing import Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Sequence, Tuple
 
 from .mentions import Compared, Mention
 
 Pair = Tuple[Mention, Mention]  # gold, predicted
-# Shared tokens decide between equal credits only: no entity has as many tokens
-CREDIT = 1 << 40
+# So that a pair more counts before shared tokens, and credit before both
+PAIR = 1 << 30
+CREDIT = 1 << 60
+SCHEMES = ("strict", "exact", "partial", "type")
 
 
 class Cluster(NamedTuple):
@@ -68,17 +71,20 @@ def matched(doc: Compared) -> Matching:
     return found
 
 
-def match(gold: Sequence[Mention], predicted: Sequence[Mention]) -> Matching:
+def match(
+    gold: Sequence[Mention], predicted: Sequence[Mention], schemes: Sequence[str] = SCHEMES
+) -> Matching:
     """An optimal matching of entities, each side in order and without overlaps.
 
     Args:
         gold: Entities of the annotation.
         predicted: Entities of the pipeline.
+        schemes: Those whose credit is added up.
 
     Returns:
         The pairs, and what is left of either side.
     """
-    best = _best_of_prefixes(gold, predicted)
+    best = _best_of_prefixes(gold, predicted, lambda *pair: value_of(pair, schemes))
     pairs, missed, spurious = [], [], []
     i, j = len(gold), len(predicted)
     while i or j:
@@ -94,23 +100,37 @@ def match(gold: Sequence[Mention], predicted: Sequence[Mention]) -> Matching:
     return Matching(pairs[::-1], missed[::-1], spurious[::-1])
 
 
-def _best_of_prefixes(gold: Sequence[Mention], predicted: Sequence[Mention]) -> List[List[int]]:
+def _best_of_prefixes(
+    gold: Sequence[Mention],
+    predicted: Sequence[Mention],
+    value: Callable[[Mention, Mention], int],
+) -> List[List[int]]:
     """The best value of a matching of the first i gold and the first j predicted entities."""
     best = [[0] * (len(predicted) + 1) for _ in range(len(gold) + 1)]
     for i, one in enumerate(gold, 1):
         for j, other in enumerate(predicted, 1):
-            value = value_of(one, other)
-            with_pair = best[i - 1][j - 1] + value if value else 0
+            # A pair that shares nothing is worth 0, which is as good as none
+            with_pair = best[i - 1][j - 1] + value(one, other)
             best[i][j] = max(best[i - 1][j], best[i][j - 1], with_pair)
     return best
 
 
-def value_of(gold: Mention, predicted: Mention) -> int:
-    """What a pair is worth: its credit, in halves, then the tokens that it shares."""
-    shared = overlap(gold, predicted)
+def value_of(pair: Pair, schemes: Sequence[str]) -> int:
+    """What a pair is worth in a matching: 0 if it shares no token."""
+    shared = overlap(*pair)
     if not shared:
         return 0
+    halves = {"COR": 2, "PAR": 1, "INC": 0}
+    credit = sum(halves[category(scheme, pair)] for scheme in schemes)
+    return credit * CREDIT + PAIR + shared
+
+
+def category(scheme: str, pair: Pair) -> str:
+    """What a matched pair is under a scheme: correct (COR), incorrect (INC), partly so (PAR)."""
+    gold, predicted = pair
     same_span = gold.key[:2] == predicted.key[:2]
     same_label = gold.label == predicted.label
-    halves = 2 * (same_span and same_label) + 2 * same_span + 2 * same_label + 1 + same_span
-    return halves * CREDIT + shared
+    if scheme == "partial":
+        return "COR" if same_span else "PAR"
+    agree = {"strict": same_span and same_label, "exact": same_span, "type": same_label}[scheme]
+    return "COR" if agree else "INC"

@@ -12,7 +12,7 @@ from spacy.training import Alignment
 
 from ..pipeline.span_scores import EXTENSION
 
-Values = Dict[str, str]  # of each slice that was asked for
+Values = Tuple[Tuple[str, str], ...]  # the slices that were asked for, and the value of each
 ValuesOf = Callable[[Span, Doc], Values]  # of an entity; the doc is the annotated one
 Place = Tuple[int, int, str]  # first character, end, label
 
@@ -38,7 +38,7 @@ class Mention(NamedTuple):
     start_char: int
     end_char: int
     probability: Optional[float] = None
-    values: Values = {}  # noqa: RUF012
+    values: Values = ()
 
     @property
     def key(self) -> Tuple[int, int, str]:

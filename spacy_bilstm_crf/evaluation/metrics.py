@@ -10,17 +10,19 @@ predicted one spurious (SPU). The schemes are those of SemEval-2013 task 9.1 (Se
 - partial: boundaries, a mere overlap counts half;
 - type: the label, whatever the overlap.
 
-Precision is (COR + PAR / 2) / (COR + INC + PAR + SPU), recall (COR + PAR / 2) /
+A scheme is scored with the matching that earns the most credit under it (`matching`). Precision is
+(COR + PAR / 2) / (COR + INC + PAR + SPU), recall (COR + PAR / 2) /
 (COR + INC + PAR + MIS).
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from collections import Counter
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from .matching import Matching, Pair
+from .matching import SCHEMES, category, clusters, match
+from .mentions import Compared
 
-SCHEMES = ("strict", "exact", "partial", "type")
 N_RESAMPLES = 1000
 SEED = 0
 LEVEL = 0.95
@@ -64,32 +66,24 @@ def ratio(part: float, whole: float) -> Optional[float]:
     return part / whole if whole else None
 
 
-def semeval(matchings: Sequence[Matching]) -> Dict[str, SchemeCounts]:
+def semeval(docs: Iterable[Compared]) -> Dict[str, SchemeCounts]:
     """The counts of each scheme, over all docs.
 
     Args:
-        matchings: Of each doc.
+        docs: Gold and predicted entities of each.
     """
-    n_missed = sum(len(each.missed) for each in matchings)
-    n_spurious = sum(len(each.spurious) for each in matchings)
-    pairs = [pair for each in matchings for pair in each.pairs]
-    found = {}
-    for scheme in SCHEMES:
-        categories = [category(scheme, pair) for pair in pairs]
-        correct, incorrect, partial = map(categories.count, ("COR", "INC", "PAR"))
-        found[scheme] = SchemeCounts(correct, incorrect, partial, n_missed, n_spurious)
-    return found
-
-
-def category(scheme: str, pair: Pair) -> str:
-    """COR, INC or PAR: what a matched pair is under a scheme."""
-    gold, predicted = pair
-    same_span = gold.key[:2] == predicted.key[:2]
-    same_label = gold.label == predicted.label
-    if scheme == "partial":
-        return "COR" if same_span else "PAR"
-    agree = {"strict": same_span and same_label, "exact": same_span, "type": same_label}[scheme]
-    return "COR" if agree else "INC"
+    counts: Dict[str, Counter] = {scheme: Counter() for scheme in SCHEMES}
+    for doc in docs:
+        for cluster in clusters(doc):
+            for scheme, of_scheme in counts.items():
+                matching = match(*cluster, schemes=[scheme])
+                of_scheme.update(category(scheme, pair) for pair in matching.pairs)
+                of_scheme.update(MIS=len(matching.missed), SPU=len(matching.spurious))
+    names = ("COR", "INC", "PAR", "MIS", "SPU")
+    return {
+        scheme: SchemeCounts(*(of_scheme[name] for name in names))
+        for scheme, of_scheme in counts.items()
+    }
 
 
 def weights(n_docs: int) -> List[np.ndarray]:

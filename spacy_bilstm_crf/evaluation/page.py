@@ -11,7 +11,7 @@ TEMPLATE = "report.html.jinja"
 MARK = '<mark class="l{color}{hit}">{text}<b>{label}</b></mark>'
 CONTEXT = 100  # characters before and after an error
 MOST_CHARACTERS = 700  # of a doc that is shown
-N_COLORS = 8
+N_COLORS = 10
 MOST_LABELS = 20  # of the confusion matrix; the rest is put together
 OTHER = "(other)"
 

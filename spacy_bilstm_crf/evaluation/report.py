@@ -17,6 +17,7 @@ MOST_ERRORS = 50  # of each kind that are shown
 class Measured(NamedTuple):
     """What a pipeline's entities come to."""
 
+    docs: Sequence[Compared]
     matchings: List[Matching]
     groups: List[Group]
     counts: Counts
@@ -35,7 +36,7 @@ def measured(
     """
     groups, counts = counted(docs, seen)
     of_groups = scores(counts, resampled(counts, drawn))
-    return Measured([matched(doc) for doc in docs], groups, counts, of_groups)
+    return Measured(docs, [matched(doc) for doc in docs], groups, counts, of_groups)
 
 
 def report(
@@ -82,7 +83,7 @@ def report(
 def _of_pipeline(of: Measured, labels: Sequence[str]) -> Dict[str, Any]:
     by_group = dict(zip(of.groups, of.scores))
     n_predicted = by_group[ALL]["predicted"]
-    schemes = semeval(of.matchings)
+    schemes = semeval(of.docs)
     return {
         "overall": by_group[ALL],
         "semeval": {

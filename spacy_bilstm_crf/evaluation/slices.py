@@ -51,7 +51,7 @@ def groups_of(mention: Mention, doc: Compared, seen: Optional[Seen]) -> List[Gro
         found.append(("in the training data", _novelty(mention, seen)))
     if doc.source:
         found.append(("source", doc.source))
-    return [*found, *mention.values.items()]
+    return [*found, *mention.values]
 
 
 def case_of(text: str) -> str:
@@ -157,7 +157,7 @@ class NamedSlices:
             if value is not None:
                 self.met.add(name)
             found[name] = NO_VALUE if value is None else str(value)[:MOST_CHARACTERS]
-        return found
+        return tuple(found.items())
 
     @staticmethod
     def _value(name: str, ent: Span, doc: Doc) -> Any:
