@@ -65,13 +65,17 @@ def test_nothing_has_no_scores():
     assert SchemeCounts(0, 0, 0, 3, 0).f == 0.0
 
 
-def by_nervaluate(doc, end=-1):
-    """Its dictionaries have the last token of an entity, not the one behind it."""
+def evaluator(doc, end=-1):
+    """nervaluate's. Its dictionaries have the last token of an entity, not the one behind it."""
     sides = [
         [[{"label": m.label, "start": m.start, "end": m.end + end} for m in side]]
         for side in (doc.gold, doc.predicted)
     ]
-    found = Evaluator(*sides, tags=LABELS, loader="dict").evaluate()["overall"]
+    return Evaluator(*sides, tags=LABELS, loader="dict")
+
+
+def by_nervaluate(doc, end=-1):
+    found = evaluator(doc, end).evaluate()["overall"]
     return {
         ours: tuple(
             getattr(found[theirs], name)
@@ -113,6 +117,13 @@ def test_nervaluate_takes_ends_as_inclusive():
     neighbours = doc_of([(0, 2, "A")], [(2, 3, "A")])
     assert schemes(neighbours)["partial"] == by_nervaluate(neighbours)["partial"]
     assert by_nervaluate(neighbours, end=0)["partial"] == (0, 0, 1, 0, 0)  # share nothing
+
+
+def test_nervaluate_counts_a_wrong_label_twice_by_label():
+    doc = doc_of([(0, 2, "A")], [(0, 2, "B")])
+    assert by_nervaluate(doc)["exact"] == (1, 0, 0, 0, 0)
+    by_label = evaluator(doc).evaluate()["entities"]
+    assert (by_label["A"]["exact"].missed, by_label["B"]["exact"].spurious) == (1, 1)
 
 
 def test_nervaluate_leaves_small_overlaps_of_long_entities_out():
