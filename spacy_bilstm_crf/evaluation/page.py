@@ -71,9 +71,9 @@ def interval(score: Dict[str, Any]) -> str:
 
 
 def _pictures(report: Dict[str, Any]) -> Dict[str, str]:
-    parts = [(report["pipeline"], report)]
+    parts = [("pipeline", report)]
     if report["baseline"]:
-        parts.append((f"baseline: {report['baseline']['pipeline']}", report["baseline"]))
+        parts.append(("baseline", report["baseline"]))
     found = {"labels": labels_picture(report["labels"], parts)}
     if report["probabilities"]:
         sure = [(name, part["probabilities"]) for name, part in parts if part["probabilities"]]
