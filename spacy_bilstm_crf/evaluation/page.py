@@ -11,6 +11,7 @@ TEMPLATE = "report.html.jinja"
 MARK = '<mark class="l{color}{hit}">{text}<b>{label}</b></mark>'
 CONTEXT = 100  # characters before and after an error
 MOST_CHARACTERS = 700  # of a doc that is shown
+LONG_WORD = 40
 N_COLORS = 10
 MOST_LABELS = 20  # of the confusion matrix; the rest is put together
 OTHER = "(other)"
@@ -167,8 +168,8 @@ class Renderer:
         first, last = window
         ents = [
             {
-                "start": mention.start_char - first,
-                "end": mention.end_char - first,
+                "start": max(mention.start_char, first) - first,
+                "end": min(mention.end_char, last) - first,
                 # displaCy escapes texts, but not labels
                 "label": escape(_with_probability(mention)),
                 "params": {
@@ -177,7 +178,7 @@ class Renderer:
                 },
             }
             for mention in mentions
-            if first <= mention.start_char and mention.end_char <= last
+            if mention.start_char < last and first < mention.end_char
         ]
         shown = [{"text": text[first:last], "ents": ents}]
         html = displacy.render(
@@ -202,9 +203,10 @@ def _window(text: str, places: Iterable[Tuple[int, int]]) -> Tuple[int, int]:
     """The part of a text that is shown: whole words around some places."""
     starts, ends = zip(*places)
     first = max(0, min(starts) - CONTEXT)
-    last = min(len(text), max(*ends, first) + CONTEXT, max(first, min(starts)) + MOST_CHARACTERS)
-    if first:
-        first = text.rfind(" ", 0, first) + 1 if " " in text[max(0, first - 40) : first] else first
-    if last < len(text) and " " in text[last : last + 40]:
-        last = text.index(" ", last)
-    return first, last
+    last = min(len(text), max(ends) + CONTEXT, min(starts) + MOST_CHARACTERS)
+    # Words that are too long are cut all the same
+    blank = text.rfind(" ", max(0, first - LONG_WORD), first)
+    if first and blank >= 0:
+        first = blank + 1
+    blank = text.find(" ", last, last + LONG_WORD)
+    return first, blank if blank >= 0 else last

@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import random
 import subprocess
 import sys
+import time
 
 import pytest
 import spacy
@@ -224,6 +226,28 @@ print([name for name in ("jinja2", "matplotlib", "optuna") if name in sys.module
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_ten_thousand_docs_take_less_than_two_minutes(tmp_path):
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": f"L{i % 40}", "pattern": f"w{i}"} for i in range(0, 500, 2)])
+    nlp.to_disk(tmp_path / "model")
+    rng = random.Random(0)
+    docs = DocBin()
+    for _ in range(10_000):
+        doc = Doc(nlp.vocab, words=[f"w{rng.randrange(1000)}" for _ in range(60)])
+        places = [i for i, token in enumerate(doc) if int(token.text[1:]) < 400]
+        doc.ents = [Span(doc, i, i + 1, label=f"L{rng.randrange(40)}") for i in places]
+        docs.add(doc)
+    docs.to_disk(tmp_path / "data.spacy")
+    start = time.perf_counter()
+    arguments = ["--baseline", tmp_path / "model", "--train", tmp_path / "data.spacy"]
+    report(tmp_path / "model", tmp_path / "data.spacy", *arguments, "--output", tmp_path)
+    assert time.perf_counter() - start < 120
+    assert numbers_of(tmp_path)["n_docs"] == 10_000
+    assert (tmp_path / "report.html").stat().st_size < 10e6
 
 
 class TestInChromium:

@@ -193,6 +193,20 @@ def test_many_errors_and_long_docs_keep_the_page_small():
     assert len(confusion_rows(numbers)["names"]) == MOST_LABELS + 2
 
 
+def test_a_window_of_a_long_text_has_whole_words_and_what_is_marked():
+    text = "word " * 1000
+    docs = [doc_of([(1000, 1002, "A")], [(1001, 1600, "A")], text=text)]
+    html = page({**ABOUT, **report(docs)}, docs)
+    gold, predicted = re.findall(r'<div class="text" dir="auto">(.*?)</div>', html, re.DOTALL)
+    for shown in (gold, predicted):
+        assert shown.startswith("… word ") and shown.endswith(" word …") or "<b>A</b>" in shown
+        assert shown.count("hit") == 1
+        words = re.sub(r"<b>.*?</b>|<[^>]*>", "", shown).strip("… ").split()
+        assert 100 < sum(len(word) + 1 for word in words) < 900
+    _, html = made([[(0, 2, "B")]], text="y" * 5000)
+    assert re.findall(r"y{50,}", html) and not re.findall(r"y{200,}", html)
+
+
 def test_rare_labels_are_put_together_in_the_matrix():
     labels = [f"L{place:02}" for place in range(MOST_LABELS + 3)] + ["none"]
     confusion = [{"gold": label, "predicted": None, "n": 1} for label in labels]
