@@ -199,7 +199,7 @@ def test_a_window_of_a_long_text_has_whole_words_and_what_is_marked():
     html = page({**ABOUT, **report(docs)}, docs)
     gold, predicted = re.findall(r'<div class="text" dir="auto">(.*?)</div>', html, re.DOTALL)
     for shown in (gold, predicted):
-        assert shown.startswith("… word ") and shown.endswith(" word …") or "<b>A</b>" in shown
+        assert (shown.startswith("… word ") and shown.endswith(" word …")) or "<b>A</b>" in shown
         assert shown.count("hit") == 1
         words = re.sub(r"<b>.*?</b>|<[^>]*>", "", shown).strip("… ").split()
         assert 100 < sum(len(word) + 1 for word in words) < 900
