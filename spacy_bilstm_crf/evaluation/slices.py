@@ -19,7 +19,8 @@ OTHER = "(other)"
 NO_VALUE = "(none)"
 LONG = 5  # tokens, and more
 ALL = ("", "")  # the group of all entities
-LABEL = "label"
+LABEL, LENGTH, CASE, SOURCE = "label", "length in tokens", "case", "source"
+NOVELTY = "in the training data"
 Group = Tuple[str, str]  # a slice's name, a value
 
 Seen = Dict[str, Set[str]]  # the labels of a text in the training data
@@ -44,14 +45,17 @@ def groups_of(mention: Mention, doc: Compared, seen: Optional[Seen]) -> List[Gro
     found = [
         ALL,
         (LABEL, mention.label),
-        ("length in tokens", str(n_tokens) if n_tokens < LONG else f"{LONG} or more"),
-        ("case", case_of(mention.text)),
+        (LENGTH, str(n_tokens) if n_tokens < LONG else f"{LONG} or more"),
+        (CASE, case_of(mention.text)),
     ]
     if seen is not None:
-        found.append(("in the training data", _novelty(mention, seen)))
+        found.append((NOVELTY, _novelty(mention, seen)))
     if doc.source:
-        found.append(("source", doc.source))
-    return [*found, *mention.values]
+        found.append((SOURCE, doc.source))
+    # A name may be one of ours, such as "source"
+    taken = (LABEL, LENGTH, CASE, NOVELTY, SOURCE)
+    asked = [(f"{name} (--slice)" if name in taken else name, v) for name, v in mention.values]
+    return [*found, *asked]
 
 
 def case_of(text: str) -> str:
@@ -129,7 +133,7 @@ def _order(sizes: Dict[Group, int]) -> Any:
 
     def key(group: Group) -> tuple:
         name, value = group
-        size = 0 if name.startswith("length") else -sizes.get(group, 0)
+        size = 0 if name == LENGTH else -sizes.get(group, 0)
         return name, value == OTHER, size, value
 
     return key

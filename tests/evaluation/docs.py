@@ -7,12 +7,10 @@ from spacy_bilstm_crf.evaluation.mentions import Compared, Mention
 LABELS = ["A", "B"]
 
 
-def mention(start, end, label="A", probability=None, text=None, **values):
+def mention(start, end, label="A", probability=None, text=None, values=()):
     """Each token is a character long, with a blank behind it."""
     text = " ".join("x" * (end - start)) if text is None else text
-    return Mention(
-        start, end, label, text, 2 * start, 2 * end - 1, probability, tuple(values.items())
-    )
+    return Mention(start, end, label, text, 2 * start, 2 * end - 1, probability, values)
 
 
 def doc_of(gold, predicted, number=0, source="", text=None):

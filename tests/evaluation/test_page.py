@@ -247,7 +247,7 @@ class TestInChromium:
             form.elements[name].value = value;
           form.elements.text.dispatchEvent(new Event("input", {bubbles: true}));
           const shown = all("article.error").filter(each => each.checkVisibility());
-          const said = parseInt(document.getElementById("matches").textContent);
+          const said = parseInt(document.getElementById("count").textContent);
           const groups = all(".kind").filter(each => !each.hidden).map(each => each.dataset.kind);
           note(JSON.stringify([shown.length, said, groups]));
         };

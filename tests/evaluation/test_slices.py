@@ -97,6 +97,15 @@ def extensions():
     Span.remove_extension("sure")
 
 
+def test_names_that_are_ours():
+    doc = doc_of([], [], source="file")
+    values = (("source", "here"), ("label", "X"))
+    doc = doc._replace(gold=(mention(0, 1, "A", values=values),))
+    assert of_slice("source", [doc]) == {"file": (1, 0, 0, 0)}
+    assert of_slice("source (--slice)", [doc]) == {"here": (1, 0, 0, 0)}
+    assert of_slice("label", [doc]) == {"A": (1, 0, 0, 0)}
+
+
 def test_named_slices(extensions):
     doc = NLP("Rome and Oslo")
     doc.ents = [Span(doc, 0, 1, label="A"), Span(doc, 2, 3, label="A")]
