@@ -249,7 +249,9 @@ class TestInChromium:
           const shown = all("article.error").filter(each => each.checkVisibility());
           const said = parseInt(document.getElementById("count").textContent);
           const groups = all(".kind").filter(each => !each.hidden).map(each => each.dataset.kind);
+          const sum = all(".kind summary span").reduce((n, each) => n + Number(each.textContent), 0);
           note(JSON.stringify([shown.length, said, groups]));
+          if (sum !== shown.length) note(`${sum} in the summaries`);
         };
         note(form.hidden);
         show("missed", "", ""); show("", "B", ""); show("split", "A", ""); show("split", "B", "");
