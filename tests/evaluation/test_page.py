@@ -249,7 +249,8 @@ class TestInChromium:
           const shown = all("article.error").filter(each => each.checkVisibility());
           const said = parseInt(document.getElementById("count").textContent);
           const groups = all(".kind").filter(each => !each.hidden).map(each => each.dataset.kind);
-          const sum = all(".kind summary span").reduce((n, each) => n + Number(each.textContent), 0);
+          const counts = all(".kind summary span").map(each => Number(each.textContent));
+          const sum = counts.reduce((one, other) => one + other, 0);
           note(JSON.stringify([shown.length, said, groups]));
           if (sum !== shown.length) note(`${sum} in the summaries`);
         };
