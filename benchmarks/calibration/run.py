@@ -25,7 +25,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import spacy
@@ -37,25 +37,21 @@ from spacy.util import load_config
 
 from benchmarks.accuracy.run import ROWS
 from benchmarks.trainings import ROOT, Results, Run, config_path, processor, summary, train
+from spacy_bilstm_crf.evaluation.probabilities import (
+    Scored,
+    calibration_error,
+    error_of_chance,
+    reliability,
+)
 from spacy_bilstm_crf.tags import tags_of_span
 from spacy_bilstm_crf.training.calibration import Calibration
 
 RESULTS = Path(__file__).parent / "results"
 DRAWINGS = ROOT / "docs" / "assets"
-N_BINS = 10
-N_DRAWS = 200
 LEAST = 0.01  # probability of a candidate
 BEAM_WIDTH = 16
 
 Found = Dict[Tuple[int, int, str], float]  # scores of spans
-
-
-class Scored(NamedTuple):
-    """Scores of spans, and whether each is an entity of the annotation."""
-
-    scores: np.ndarray
-    right: np.ndarray
-    n_gold: int  # entities of the annotation
 
 
 def judged(found: List[Found], examples: List[Example]) -> Scored:
@@ -76,32 +72,6 @@ def together(parts: Sequence[Scored]) -> Scored:
     """What was found in several parts of the data."""
     scores, right, n_gold = zip(*parts)
     return Scored(np.concatenate(scores), np.concatenate(right), sum(n_gold))
-
-
-def reliability(scored: Scored) -> List[Dict[str, float]]:
-    """Of each bin of equal width: how many spans, their mean score, the share that is right."""
-    place = np.minimum((scored.scores * N_BINS).astype(int), N_BINS - 1)
-    return [
-        {
-            "n": int((place == i).sum()),
-            "score": float(scored.scores[place == i].mean()),
-            "right": float(scored.right[place == i].mean()),
-        }
-        for i in range(N_BINS)
-        if (place == i).any()
-    ]
-
-
-def calibration_error(scored: Scored) -> float:
-    """The distance between mean score and share of right ones, over the bins."""
-    bins = reliability(scored)
-    return sum(b["n"] * abs(b["score"] - b["right"]) for b in bins) / len(scored.scores)
-
-
-def error_of_chance(scored: Scored) -> float:
-    """The mean calibration error of spans that are right with exactly their score."""
-    draws = np.random.default_rng(0).random((N_DRAWS, len(scored.scores))) < scored.scores
-    return float(np.mean([calibration_error(scored._replace(right=draw)) for draw in draws]))
 
 
 def auroc(scored: Scored) -> float:

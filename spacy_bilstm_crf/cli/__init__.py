@@ -8,6 +8,14 @@ from .app import bilstm_crf_cli
 from .audit import audit_cli
 from .calibrate import calibrate_cli
 from .init_config import init_config_cli
+from .report import report_cli
 from .tune import tune_cli
 
-__all__ = ["audit_cli", "bilstm_crf_cli", "calibrate_cli", "init_config_cli", "tune_cli"]
+__all__ = [
+    "audit_cli",
+    "bilstm_crf_cli",
+    "calibrate_cli",
+    "init_config_cli",
+    "report_cli",
+    "tune_cli",
+]

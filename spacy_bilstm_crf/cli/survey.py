@@ -41,8 +41,11 @@ class Survey(NamedTuple):
         return sum(self.n_of_label.values())
 
 
-def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
-    """All docs of a `.spacy` file, or of such files in a folder and in its folders.
+def read_files(path: Path, vocab: Vocab) -> List[Tuple[str, List[Doc]]]:
+    """The docs of a `.spacy` file, or of each such file in a folder and in its folders.
+
+    Returns:
+        The name of each file, in a folder without the ending, and its docs.
 
     Raises:
         InputError: If there is no such path, no such file in it, or if one is damaged.
@@ -57,16 +60,27 @@ def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
             f"{path} holds no .spacy file. Convert the data first, as in: "
             f"python -m spacy convert data.conll . --converter conll"
         )
-    docs: List[Doc] = []
+    found = []
     for file in files:
         try:
-            docs += DocBin().from_disk(file).get_docs(vocab)
+            docs = list(DocBin().from_disk(file).get_docs(vocab))
         except Exception as error:  # zlib, msgpack and spaCy each have their own
             raise InputError(
                 f"{file} is damaged or no .spacy file ({type(error).__name__}): convert the data "
                 f"again with `spacy convert`."
             ) from error
-    return docs
+        name = file.relative_to(path).with_suffix("") if path.is_dir() else file
+        found.append((str(name), docs))
+    return found
+
+
+def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
+    """All docs of a `.spacy` file, or of such files in a folder and in its folders.
+
+    Raises:
+        InputError: If there is no such path, no such file in it, or if one is damaged.
+    """
+    return [doc for _, docs in read_files(path, vocab) for doc in docs]
 
 
 def read_annotated(path: Path, vocab: Vocab) -> List[Doc]:
@@ -76,12 +90,21 @@ def read_annotated(path: Path, vocab: Vocab) -> List[Doc]:
         InputError: If none has.
     """
     docs = read_docs(path, vocab)
+    check_annotated(docs, path)
+    return docs
+
+
+def check_annotated(docs: List[Doc], path: Path) -> None:
+    """See to it that some doc has an entity.
+
+    Raises:
+        InputError: If none has, naming the path that they came from.
+    """
     if not any(doc.ents for doc in docs):
         raise InputError(
             f"{path} has {len(docs):,} docs, but no entity in any of them: annotate them "
             f"(doc.ents), or convert the data again with its entity tags."
         )
-    return docs
 
 
 def survey(docs: Iterable[Doc]) -> Survey:

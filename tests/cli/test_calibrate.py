@@ -37,7 +37,7 @@ def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_pa
     nlp.to_disk(tmp_path / "other")
     unknown = shutil.copytree(model, tmp_path / "unknown")
     config = (unknown / "config.cfg").read_text()
-    (unknown / "config.cfg").write_text(config.replace("\nthreshold = ", "\nthreshhold = "))
+    (unknown / "config.cfg").write_text(config.replace("\nthreshold = ", "\nleast = "))
     damaged = shutil.copytree(model, tmp_path / "damaged")
     (damaged / "ner" / "model").write_bytes(b"")
     (tmp_path / "empty").mkdir()
@@ -46,7 +46,7 @@ def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_pa
     for arguments, said in (
         ([tmp_path / "other", corpus], "'Sentencizer'"),
         ([tmp_path / "nowhere", corpus], "no pipeline"),
-        ([unknown, corpus], "threshhold unexpected argument"),
+        ([unknown, corpus], "least unexpected argument"),
         ([damaged, corpus], "damaged can't be loaded: "),
         ([model, tmp_path / "nowhere"], "no file or folder"),
         ([model, tmp_path / "empty"], "empty holds no .spacy file"),
