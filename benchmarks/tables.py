@@ -12,6 +12,7 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
+from benchmarks.guarantee.run import N_CUTS
 from benchmarks.trainings import summary
 
 HERE = Path(__file__).parent
@@ -292,8 +293,8 @@ def guarantee() -> str:
                     missed = f"{100 * row['missed']['mean']:.1f} %"
                     each = f"{row['candidates']['mean']:.1f} ± {row['candidates']['stdev']:.1f}"
                 cells = [f"{result['dataset']}, {part}", n_docs, promised, missed, each]
-                rows.append([*cells, f"{row['refused'] / 2:.0f} %"])
-    return markdown(*rows) + measured(results, "Means of 200 cuts.")
+                rows.append([*cells, f"{100 * row['refused'] / N_CUTS:.0f} %"])
+    return markdown(*rows) + measured(results, f"Means of {N_CUTS} cuts.")
 
 
 def audit() -> str:

@@ -1,6 +1,7 @@
 """The group of commands, and how a command fails."""
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Iterator
 
 from spacy.cli._util import app
@@ -14,6 +15,16 @@ app.add_typer(bilstm_crf_cli)
 
 class InputError(ValueError):
     """Something the user gave can't be used. The message is one line and says what to do."""
+
+
+def check_folder(output: Path) -> None:
+    """See to it that results can go to a folder, before any work is done for them.
+
+    Raises:
+        InputError: If there is a file in its place.
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file. Name a folder: --output DIR")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from spacy.cli._util import import_code, parse_config_overrides, setup_gpu
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_folder, fails_in_one_line
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -48,6 +48,7 @@ def audit_cli(
     as for `spacy train`: --training.max_steps 500.
     """
     with fails_in_one_line():
+        check_folder(output)
         if (output / "suspects.jsonl").exists() and not force_overwrite:
             raise InputError(f"{output} holds an audit. Replace it with --force, or name another.")
         if folds < 0 or folds == 1:
@@ -99,9 +100,10 @@ def audit(
         InputError: If the config or the data can't be used.
     """
     # Late, so that spaCy's other commands start as quickly as without this package
-    from ..evaluation.audit import as_prodigy, audit_by_folds, problems
+    from ..evaluation.audit import as_prodigy, problems, suspects_in, trained_folds
     from ..evaluation.audit.page import page_of
     from ..evaluation.audit.suspects import ranked
+    from ..pipeline.failures import one_line
 
     nlp = _pipeline_of(config, overrides or {}, component)
     paths = {"train": data_path, **{k: v for k, v in (compared or {}).items() if v is not None}}
@@ -112,12 +114,12 @@ def audit(
     suspects: List["Suspect"] = []
     docs = [example.reference for example in examples]
     try:
-        of_folds = audit_by_folds(config, overrides or {}, docs, n_folds, component, use_gpu)
-        for number, of_fold in enumerate(of_folds if n_folds else ()):
-            suspects += of_fold
+        trained = trained_folds(config, overrides or {}, docs, n_folds, use_gpu)
+        for number, fold in enumerate(trained if n_folds else ()):
+            suspects += suspects_in(fold, docs, component)
             msg.info(f"Fold {number + 1} of {n_folds} is trained and judged")
     except ValueError as error:
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(one_line(error)) from error
     suspects = ranked(suspects, least)
     output.mkdir(parents=True, exist_ok=True)
     _write_lines(output / "problems.jsonl", (problem._asdict() for problem in found))
@@ -133,6 +135,8 @@ def _pipeline_of(config: Path, overrides: Dict[str, Any], component: str) -> "La
     from spacy.schemas import ConfigSchemaTraining
     from spacy.util import load_config, load_model_from_config, registry
 
+    from ..pipeline.failures import one_line
+
     if not config.is_file():
         raise InputError(
             f"There is no file {config}. Write a config with: "
@@ -143,8 +147,7 @@ def _pipeline_of(config: Path, overrides: Dict[str, Any], component: str) -> "La
         nlp = load_model_from_config(loaded, auto_fill=True)
         registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
     except ValueError as error:
-        why = " ".join(str(error).split())[:300]
-        raise InputError(f"The config {config} can't be used: {why}") from error
+        raise InputError(f"The config {config} can't be used: {one_line(error)}") from error
     if component not in nlp.pipe_names:
         raise InputError(
             f"The pipeline of {config} has no component '{component}', but "

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
 
 from spacy.cli._util import import_code, setup_gpu
 from typer import Argument, Option
@@ -130,9 +130,9 @@ def _prepared(
 ) -> Tuple["Language", "BiLSTMCRFEntityRecognizer", List["Example"]]:
     """The pipeline, its component, and examples that have been through what comes before that."""
     # Late, so that spaCy's other commands start as quickly as without this package
-    from spacy.tokens import Doc
     from spacy.training import Corpus
 
+    from ..evaluation.corpora import before_component
     from ..pipeline import BiLSTMCRFEntityRecognizer
     from .survey import read_annotated
 
@@ -150,11 +150,8 @@ def _prepared(
         )
     read_annotated(data_path, nlp.vocab)  # says what is wrong with it
     examples = list(Corpus(data_path)(nlp))
-    docs: Iterable[Doc] = [example.predicted for example in examples]
-    # A tok2vec or transformer that the component listens to comes before it
-    for _, pipe in nlp.pipeline[: nlp.pipe_names.index(component)]:
-        docs = pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)
-    for example, doc in zip(examples, list(docs)):
+    docs = before_component(nlp, [example.predicted for example in examples], component)
+    for example, doc in zip(examples, docs):
         example.predicted = doc
     return nlp, ner, examples
 

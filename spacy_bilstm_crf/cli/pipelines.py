@@ -7,9 +7,6 @@ from .app import InputError
 if TYPE_CHECKING:
     from spacy.language import Language
 
-# Enough of an error to see what is wrong: spaCy's own about a config prints the whole of it
-MOST_CHARACTERS = 300
-
 
 def load_pipeline(name: str) -> "Language":
     """A trained pipeline.
@@ -22,6 +19,8 @@ def load_pipeline(name: str) -> "Language":
     """
     from spacy import util
 
+    from ..pipeline.failures import one_line
+
     try:
         return util.load_model(name)
     except OSError as error:  # spaCy's E050, E053
@@ -29,6 +28,4 @@ def load_pipeline(name: str) -> "Language":
             f"There is no pipeline {name}: name the folder model-best of a training."
         ) from error
     except ValueError as error:
-        why = " ".join(str(error).split())
-        why = why if len(why) <= MOST_CHARACTERS else why[:MOST_CHARACTERS] + " ..."
-        raise InputError(f"The pipeline {name} can't be loaded: {why}") from error
+        raise InputError(f"The pipeline {name} can't be loaded: {one_line(error)}") from error

@@ -8,7 +8,7 @@ from spacy.cli._util import import_code, setup_gpu
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_folder, fails_in_one_line
 from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def report_cli(
     """
     with fails_in_one_line():
         _check_installed()
-        if output.exists() and not output.is_dir():
-            raise InputError(f"{output} is a file. Name a folder: --output DIR")
+        check_folder(output)
         import_code(code_path)
         setup_gpu(use_gpu, silent=False)
         numbers, page = report(pipeline, data_path, baseline, train_path, slices)

@@ -1,7 +1,7 @@
 """Potentials and constraints -> entities and their probabilities."""
 
 from ..batching import Distribution
-from .decode import Prediction, decode
+from .decode import Prediction, candidates_of, decode
 from .distribution import (
     distribution_of,
     entropies,
@@ -18,6 +18,7 @@ __all__ = [
     "Distribution",
     "Entity",
     "Prediction",
+    "candidates_of",
     "decode",
     "distribution_of",
     "entropies",

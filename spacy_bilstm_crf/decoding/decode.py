@@ -40,6 +40,18 @@ def decode(distribution: Distribution, settings: DecodingSettings) -> List[Predi
     return found
 
 
+def candidates_of(distribution: Distribution, least: float, max_length: int) -> List[List[Entity]]:
+    """Of each doc all entities that are so probable at least, overlapping ones too.
+
+    Args:
+        distribution: The distribution over the docs' tag sequences.
+        least: The least probability.
+        max_length: Tokens that an entity has at most.
+    """
+    settings = DecodingSettings(None, False, least, max_length)
+    return [prediction.candidates for prediction in decode(distribution, settings)]
+
+
 def _of_batch(batch: Batch, settings: DecodingSettings) -> List[Prediction]:
     best: List[List[Entity]] = [[] for _ in batch.docs]
     if settings.threshold is None:

@@ -17,7 +17,7 @@ from spacy.language import Language
 from spacy.training import Example
 from spacy.util import minibatch
 
-from ..decoding import LEAST_PROBABILITY
+from ..decoding import LEAST_PROBABILITY, candidates_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
 
 # For sums of shares that would be equal but for rounding
@@ -139,19 +139,15 @@ def scored_gold(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> 
 
     The probability is 0 where it can be no candidate, whatever the threshold.
     """
-    before = ner.candidates_threshold
-    ner.candidates_threshold = LEAST_PROBABILITY
-    try:
-        return [one for batch in minibatch(examples, BATCH) for one in _scored(ner, batch)]
-    finally:
-        ner.candidates_threshold = before
+    return [one for batch in minibatch(examples, BATCH) for one in _scored(ner, batch)]
 
 
 def _scored(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> Iterator[ScoredGold]:
-    found = ner.predict([example.predicted for example in examples])
-    for example, prediction in zip(examples, found):
+    distribution = ner.distribution([example.predicted for example in examples])
+    found = candidates_of(distribution, LEAST_PROBABILITY, ner.candidates_max_length)
+    for example, candidates in zip(examples, found):
         probability = {}
-        for start, end, label, p in prediction.candidates:
+        for start, end, label, p in candidates:
             span = example.predicted[start:end]
             probability[span.start_char, span.end_char, ner.labels[label]] = p
         gold = [(ent.start_char, ent.end_char, ent.label_) for ent in example.reference.ents]

@@ -16,6 +16,14 @@ from ..potentials import Potentials
 # The file of a component's folder that holds the checksums of these others
 CHECKSUMS = "checksums"
 SAVED_FILES = ("cfg", "model")
+# Enough of an error to see what is wrong: spaCy's own about a config prints the whole of it
+MOST_CHARACTERS = 300
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line and not at any length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
 
 
 def check_label(label: str) -> None:

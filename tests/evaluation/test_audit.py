@@ -201,5 +201,9 @@ def test_bad_input_ends_in_one_line(corpus, tmp_path):
         assert said in printed
         assert len([line for line in printed.splitlines() if line.startswith("Error: ")]) == 1
         assert not output.exists()
+    printed = spacy_command(
+        *("bilstm-crf", "audit", CONFIG, corpus, "--output", empty), exit_codes=(1,)
+    )
+    assert "is a file. Name a folder" in printed
     spacy_command("bilstm-crf", "audit", CONFIG, corpus, "--folds", "0", "--output", output)
     assert (output / "problems.jsonl").exists()

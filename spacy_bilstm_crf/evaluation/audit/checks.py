@@ -46,8 +46,9 @@ def problems(parts: Mapping[str, Sequence[Example]]) -> List[Problem]:
         for i, example in enumerate(examples):
             found += _off_tokens(part, i, example)
             found += _spans_twice(part, i, example.reference)
-    found += _annotated_differently(parts)
-    found += _in_several_parts(parts)
+    copies = _by_words(parts)
+    found += _annotated_differently(parts, copies)
+    found += _in_several_parts(copies)
     found += _rare_labels(parts["train"])
     return found
 
@@ -85,13 +86,13 @@ def _spans_twice(part: str, i: int, doc: Doc) -> Iterator[Problem]:
             )
 
 
-def _by_words(parts: Mapping[str, Sequence[Example]]) -> Dict[str, List[Place]]:
+def _by_words(parts: Mapping[str, Sequence[Example]]) -> List[List[Place]]:
     """Where there are docs of the same words."""
     places: Dict[str, List[Place]] = {}
     for part, examples in parts.items():
         for i, example in enumerate(examples):
             places.setdefault(words_of(example.reference), []).append((part, i))
-    return {words: where for words, where in places.items() if words and len(where) > 1}
+    return [where for words, where in places.items() if words and len(where) > 1]
 
 
 def _entities_by_words(doc: Doc) -> Dict[Tuple[int, int], str]:
@@ -102,8 +103,10 @@ def _entities_by_words(doc: Doc) -> Dict[Tuple[int, int], str]:
     return {(place[ent.start], place[ent.end]): ent.label_ for ent in doc.ents}
 
 
-def _annotated_differently(parts: Mapping[str, Sequence[Example]]) -> Iterator[Problem]:
-    for places in _by_words(parts).values():
+def _annotated_differently(
+    parts: Mapping[str, Sequence[Example]], copies: Sequence[List[Place]]
+) -> Iterator[Problem]:
+    for places in copies:
         (first_part, first), *others = places
         reference = parts[first_part][first].reference
         expected = _entities_by_words(reference)
@@ -123,8 +126,8 @@ def _annotated_differently(parts: Mapping[str, Sequence[Example]]) -> Iterator[P
                 )
 
 
-def _in_several_parts(parts: Mapping[str, Sequence[Example]]) -> Iterator[Problem]:
-    for places in _by_words(parts).values():
+def _in_several_parts(copies: Sequence[List[Place]]) -> Iterator[Problem]:
+    for places in copies:
         (first_part, first), *others = places
         for part, i in others:
             if part != first_part:

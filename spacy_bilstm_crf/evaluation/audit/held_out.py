@@ -20,9 +20,9 @@ from spacy.training.loop import train
 from spacy.util import load_config, minibatch
 from thinc.api import Config
 
-from ...decoding import span_probabilities
+from ...decoding import candidates_of, span_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
-from ..corpora import words_of
+from ..corpora import before_component, words_of
 from .suspects import Scored, Suspect, suspects_of
 
 # Of the docs that a fold's model is trained on, those that the best of its states is chosen by
@@ -39,36 +39,6 @@ class Fold(NamedTuple):
     nlp: Language
 
 
-def audit_by_folds(
-    config: Path,
-    overrides: Dict[str, Any],
-    docs: Sequence[Doc],
-    n_folds: int,
-    component: str = "ner",
-    use_gpu: int = -1,
-    seed: int = 0,
-) -> Iterator[List[Suspect]]:
-    """Train on folds, and judge each doc's annotation by the model that never saw it.
-
-    Args:
-        config: A training config. Its paths.train and paths.dev are replaced.
-        overrides: Other settings of it.
-        docs: The annotated docs.
-        n_folds: Number of folds, at least 2.
-        component: The component that finds entities.
-        use_gpu: ID of the GPU, or -1.
-        seed: Of the cut into folds.
-
-    Yields:
-        Fold by fold, what is suspect in its docs.
-    """
-    for fold in trained_folds(config, overrides, docs, n_folds, use_gpu, seed):
-        suspects = []
-        for i, gold, found in judged(fold, docs, component):
-            suspects += suspects_of(i, gold, found)
-        yield suspects
-
-
 def trained_folds(
     config: Path,
     overrides: Dict[str, Any],
@@ -80,6 +50,14 @@ def trained_folds(
     """Folds of the docs, each with a model that was trained on the others.
 
     Docs of the same words are in one fold: a model would have seen its copy.
+
+    Args:
+        config: A training config. Its paths.train and paths.dev are replaced.
+        overrides: Other settings of it.
+        docs: The annotated docs.
+        n_folds: Number of folds, at least 2.
+        use_gpu: ID of the GPU, or -1.
+        seed: Of the cut into folds.
     """
     place = folds(docs, n_folds, seed)
     for fold in range(n_folds):
@@ -135,6 +113,17 @@ def _train(
     return spacy.load(best if best.exists() else folder / "model" / "model-last")
 
 
+def suspects_in(fold: Fold, docs: Sequence[Doc], component: str = "ner") -> List[Suspect]:
+    """What is suspect in the docs that a fold's model never saw.
+
+    Args:
+        fold: The fold.
+        docs: All annotated docs.
+        component: The component that finds entities.
+    """
+    return [one for each in judged(fold, docs, component) for one in suspects_of(*each)]
+
+
 def judged(
     fold: Fold, docs: Sequence[Doc], component: str
 ) -> Iterator[Tuple[int, List[Scored], List[Scored]]]:
@@ -146,11 +135,9 @@ def judged(
         and what overlaps tokens of which nothing is annotated.
     """
     pipe = fold.nlp.get_pipe(component)
-    before = fold.nlp.pipeline[: fold.nlp.pipe_names.index(component)]
     for batch in minibatch(fold.held_out, BATCH):
-        predicted = [fold.nlp.make_doc(docs[i].text) for i in batch]
-        for _, earlier in before:
-            predicted = [earlier(doc) for doc in predicted]
+        made = [fold.nlp.make_doc(docs[i].text) for i in batch]
+        predicted = before_component(fold.nlp, made, component)
         examples = [Example(doc, docs[i]) for doc, i in zip(predicted, batch)]
         if isinstance(pipe, BiLSTMCRFEntityRecognizer):
             scored = _with_probabilities(pipe, examples)
@@ -172,9 +159,10 @@ def _with_probabilities(
         [(span.start, span.end, labels[span.label_]) for span in spans if span.label_ in labels]
         for spans in gold
     ]
-    of_gold = span_probabilities(ner.distribution(docs), known)
-    ner.candidates_threshold = LEAST_CANDIDATE
-    for doc, spans, probabilities, (_, candidates) in zip(docs, gold, of_gold, ner.predict(docs)):
+    distribution = ner.distribution(docs)
+    of_gold = span_probabilities(distribution, known)
+    possible = candidates_of(distribution, LEAST_CANDIDATE, ner.candidates_max_length)
+    for doc, spans, probabilities, candidates in zip(docs, gold, of_gold, possible):
         left = iter(probabilities)
         annotated = [
             Scored(

@@ -12,7 +12,8 @@ from spacy.schemas import ConfigSchemaTraining
 from spacy.util import load_config, load_model_from_config, registry, resolve_dot_names
 from thinc.api import Config
 
-from .errors import TuningError, one_line
+from ...pipeline.failures import one_line
+from .errors import TuningError
 from .space import Parameter, Params, Space, get, has, is_active
 from .space_file import read_space
 from .storage import Search

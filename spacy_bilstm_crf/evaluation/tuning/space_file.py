@@ -45,7 +45,8 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from thinc.api import Config
 
-from .errors import TuningError, one_line
+from ...pipeline.failures import one_line
+from .errors import TuningError
 from .space import NOT_THERE, TOLERANCE, Parameter, Space
 
 TYPES = ("int", "float", "categorical")

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
-from .errors import TuningError, one_line
+from ...pipeline.failures import one_line
+from .errors import TuningError
 from .locks import held, journal_lock
 
 if TYPE_CHECKING:

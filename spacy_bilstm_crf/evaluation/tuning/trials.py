@@ -12,8 +12,7 @@ from spacy.training.loop import train
 from spacy.util import registry
 from thinc.api import Config
 
-from ...pipeline.failures import is_out_of_memory
-from .errors import one_line
+from ...pipeline.failures import is_out_of_memory, one_line
 from .space import Space
 
 if TYPE_CHECKING:
