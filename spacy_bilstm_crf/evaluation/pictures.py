@@ -4,8 +4,9 @@ import re
 from html import escape
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from .svg import as_svg
+
 INK, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
-# matplotlib knows no variables of CSS, so it draws with colours that are replaced in the text
 COLORS = {INK: "currentColor", GRID: "var(--line)", FIRST: "var(--first)", SECOND: "var(--second)"}
 STYLE: Dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud and found
@@ -176,23 +177,15 @@ def svg(name: str, title: str, draw: Any, height: float) -> str:
     Returns:
         The `<svg>` element.
     """
-    from io import StringIO
-
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    written = StringIO()
     # With a salt, the ids are the same each time, and different in each picture
     with rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    text = written.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = as_svg(figure, COLORS)
     text = re.sub(r'<g id="[^"]*">', "<g>", text)
-    for color, variable in COLORS.items():
-        text = text.replace(color, variable)
     head, body = text.split(">", 1)
     (view_box,) = re.findall(r'viewBox="[^"]*"', head)
     inside = [

@@ -4,22 +4,22 @@ Each is drawn twice, for a wide page and for a phone, so that the writing is as 
 colours are names of the page's, so that it is light or dark with it.
 """
 
-import io
 import math
 import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
+from ..svg import as_svg
 from .display import written
 from .results import Result, best_of
 
 WIDTHS = {"wide": 7.5, "narrow": 3.7}  # inches; a phone of 390 pixels has 3.7 of them for it
 INK, GRID, ACCENT, FAINT, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505"
-VARIABLES = {
-    INK: "--ink",
-    GRID: "--grid",
-    ACCENT: "--accent",
-    FAINT: "--faint",
-    PAPER: "--paper",
+COLORS = {
+    INK: "var(--ink)",
+    GRID: "var(--grid)",
+    ACCENT: "var(--accent)",
+    FAINT: "var(--faint)",
+    PAPER: "var(--paper)",
 }
 FONT_SIZE = 9
 MOST_NAME = 24
@@ -80,16 +80,9 @@ class _Plot:
 
     def svg(self) -> str:
         """It as text to put into HTML."""
-        out = io.StringIO()
-        self.figure.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
-        text = out.getvalue()
-        text = text[text.index("<svg") :]
-        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = as_svg(self.figure, COLORS)
         text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-        text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
-        for colour, variable in VARIABLES.items():
-            text = text.replace(colour, f"var({variable})")
-        return text
+        return re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
 
 
 def _drawn(title: str, words: str, draw: Any) -> Picture:
