@@ -4,7 +4,7 @@ import math
 from typing import Dict, NamedTuple, Optional, Sequence, Union
 
 # The least probability that is made a difference of: there is no end of entities below it
-LEAST_PROBABILITY = 0.001
+LEAST_PROBABILITY = 1e-6
 
 
 class DecodingSettings(NamedTuple):

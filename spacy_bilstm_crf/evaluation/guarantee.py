@@ -22,7 +22,7 @@ from ..pipeline import BiLSTMCRFEntityRecognizer
 
 # For sums of shares that would be equal but for rounding
 TOLERANCE = 1e-9
-DIGITS = 10**6
+DIGITS = 10**9
 BATCH = 128  # docs
 
 ScoredGold = List[Tuple[str, float]]  # of each entity its label and its probability
@@ -83,7 +83,7 @@ def guarantee_of(probabilities: Sequence[Sequence[float]], recall: float) -> Gua
         lost = sum(share for p, share in entities if p < LEAST_PROBABILITY)
         raise ValueError(
             f"A recall of {recall} can't be promised: of a document's entities {lost:.1%} have a "
-            f"probability below {LEAST_PROBABILITY} or can be no candidates, as they are longer "
+            f"probability below {LEAST_PROBABILITY:f} or can be no candidates, as they are longer "
             f"than candidates_max_length or not made of whole tokens. Train on more data, raise "
             f"candidates_max_length, or ask for less."
         )

@@ -54,7 +54,7 @@ def test_a_recall_is_a_share(recall):
 
 def test_what_can_be_no_candidate_can_not_be_promised():
     docs = [SURE] * 90 + [[0.0]] * 10
-    with pytest.raises(ValueError, match=r"10\.0% have a probability below 0.001"):
+    with pytest.raises(ValueError, match=r"10\.0% have a probability below 0.000001"):
         guarantee_of(docs, recall=0.95)
     assert guarantee_of(docs, recall=0.85).found == pytest.approx(0.9)
 

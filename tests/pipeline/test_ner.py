@@ -230,7 +230,7 @@ def test_a_threshold_takes_entities_by_their_probability(unsure, threshold):
             for path, spans in sequences.items()
         }
         assert all(probability[span] >= threshold for span in sequences[chosen])
-        # Where the threshold is 0, what is less probable than one in a thousand is left out
+        # Where the threshold is 0, what has next to no probability is left out
         assert gains[chosen] == pytest.approx(max(gains.values()), abs=0.005)
 
 
