@@ -1,4 +1,4 @@
-"""Bring a data set's files into the form that `convert.py` reads.
+"""Bring a data set's files into the form that `bilstm-crf convert` reads.
 
 That does the conversion itself: IOB1 and IOB2, any number of columns. What differs from one data
 set to the next is done here: lines of nothing but a TAB become the empty lines that separate texts,
@@ -98,7 +98,7 @@ def main(
     assets: Path = typer.Argument(..., help="Folder with the data set's own files"),
     out: Path = typer.Argument(..., help="Folder for the .conll files"),
 ) -> None:
-    """Bring a data set's files into the form that `convert.py` reads."""
+    """Bring a data set's files into the form that `bilstm-crf convert` reads."""
     if dataset not in DATASETS:
         sys.exit(f"Unknown data set '{dataset}'. There are: {', '.join(DATASETS)}.")
     if not assets.is_dir():

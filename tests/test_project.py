@@ -4,7 +4,6 @@ import configparser
 import gzip
 import hashlib
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -28,8 +27,9 @@ def convert(dataset, assets, out):
     """What the project's `convert` command does; returns the docs of each split."""
     command = [sys.executable, "scripts/prepare.py", dataset, str(assets), str(out / "columns")]
     subprocess.run(command, check=True, cwd=ROOT)
-    command = [sys.executable, "scripts/convert.py", str(out / "columns"), str(out)]
-    subprocess.run(command, check=True, cwd=ROOT)
+    (command,) = [command for command in PROJECT["commands"] if command["name"] == "convert"]
+    options = command["script"][1].partition("corpus/${vars.dataset}/columns")[2].split()[1:]
+    spacy_command("bilstm-crf", "convert", out / "columns", out, *options)
     vocab = spacy.blank("en").vocab
     return {
         split: [
@@ -91,91 +91,6 @@ def test_the_shipped_corpus_keeps_its_documents_and_domains(tmp_path):
         )
         assert len(docs[split]) == text.count("-DOCSTART-")
         assert sum(len(doc.ents) for doc in docs[split]) == text.count(" B-")
-
-
-def convert_columns(tmp_path, text):
-    write(tmp_path / "in", **{"train/data.conll": text})
-    command = [sys.executable, "scripts/convert.py", str(tmp_path / "in"), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    vocab = spacy.blank("en").vocab
-    path = tmp_path / "out" / "train" / "data.spacy"
-    return list(DocBin().from_disk(path).get_docs(vocab)) if path.exists() else done.stderr
-
-
-def converted(text):
-    """What the script makes of a file's text, in this process."""
-    script = runpy.run_path(str(ROOT / "scripts" / "convert.py"))
-    return [script["doc_of"](sentences) for sentences in script["read"](text)]
-
-
-def ents_and_iob(docs):
-    """Entities of each doc, and its tokens: B, I, O, or a dot where nothing is known."""
-    iob = ["".join(token.ent_iob_ or "." for token in doc) for doc in docs]
-    return found(docs), iob
-
-
-@pytest.mark.parametrize(
-    "tags, entities, iob",
-    [
-        ("B-LOC I-LOC O", ["a b"], "BIO"),  # IOB2
-        ("I-LOC I-LOC B-LOC", ["a b", "c"], "BIB"),  # IOB1
-        ("B-LOC L-LOC U-LOC", ["a b", "c"], "BIB"),
-        ("B-LOC E-LOC S-LOC", ["a b", "c"], "BIB"),
-        ("U-LOC ? O", ["a"], "B.O"),
-        ("B-LOC L-LOC -", ["a b"], "BI."),
-        ("? B-LOC O", ["b"], ".BO"),
-        # What may go on in a token that is not known, or have begun there, is not known either
-        ("B-LOC ? I-LOC", [], "..."),
-        ("B-LOC I-LOC ?", [], "..."),
-        ("? I-LOC O", [], "..O"),
-        ("? L-LOC U-LOC", ["c"], "..B"),
-    ],
-)
-def test_tags_of_all_schemes(tags, entities, iob):
-    lines = [f"{word} {tag}" for word, tag in zip("abc", tags.split(), strict=True)]
-    docs = converted("\n".join(lines) + "\n")
-    assert ents_and_iob(docs) == ([[(text, "LOC") for text in entities]], [iob])
-
-
-def test_sentences_and_docs(tmp_path):
-    text = "\ufeff-DOCSTART- -X- -X- O\r\n\r\nAda NN ?\r\nmet VB O\r\n\r\nBob\x85by NN S-PER\r\n"
-    (doc,) = convert_columns(tmp_path, text + "-DOCSTART- -X- O O\n\n")
-    assert [sent.text for sent in doc.sents] == ["Ada met", "Bob\x85by"]
-    assert [token.tag_ for token in doc] == ["NN", "VB", "NN"]
-    assert ents_and_iob([doc]) == ([[("Bob\x85by", "PER")]], [".OB"])
-    assert len(converted("Ada U-PER\n\n\nHe O\n")) == 2
-
-
-@pytest.mark.parametrize(
-    "text, message",
-    [
-        ("Ada B-PER\nmet\n\nBob O\n", "line 2 is 'met'"),
-        ("Ada b-per\n", "line 1 is 'Ada b-per'"),
-        ("Ada O NN\nmet O VB\n", "line 1 is 'Ada O NN'"),
-        ("Oslo PLACE\n", "line 1 is 'Oslo PLACE'"),
-    ],
-)
-def test_what_is_no_tag_is_refused(text, message):
-    with pytest.raises(ValueError, match=message):
-        converted(text)
-
-
-def test_a_folder_without_columns_and_a_file_that_is_no_text_are_refused(tmp_path):
-    def message(folder):
-        command = [sys.executable, "scripts/convert.py", str(folder), str(tmp_path / "out")]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-        assert done.returncode == 1
-        return done.stderr
-
-    (tmp_path / "data.txt").write_text("Ada U-PER\n")
-    for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "data.txt"):
-        assert f"No .conll files in {folder}" in message(folder)
-    (tmp_path / "data.conll").write_text("Ada O NN\n")
-    assert "data.conll: line 1 is 'Ada O NN', but it must be" in message(tmp_path)
-    (tmp_path / "data.conll").write_text("\n\n")
-    assert "data.conll holds no words" in message(tmp_path)
-    (tmp_path / "data.conll").write_bytes("Zoë U-PER\n".encode("latin1"))
-    assert "data.conll: 'utf-8' codec can't decode" in message(tmp_path)
 
 
 @pytest.mark.parametrize(

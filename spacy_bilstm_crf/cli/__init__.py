@@ -7,6 +7,7 @@ imports more than typer before a command of ours is called.
 from .app import bilstm_crf_cli
 from .audit import audit_cli
 from .calibrate import calibrate_cli
+from .convert import convert_cli
 from .init_config import init_config_cli
 from .report import report_cli
 from .tune import tune_cli
@@ -15,6 +16,7 @@ __all__ = [
     "audit_cli",
     "bilstm_crf_cli",
     "calibrate_cli",
+    "convert_cli",
     "init_config_cli",
     "report_cli",
     "tune_cli",

@@ -2,8 +2,9 @@
 
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
-from spacy.tokens import Doc
 from spacy.training import Example
+
+from ...formats.prodigy import tokens_of
 
 ANNOTATED, NOT_ANNOTATED = "annotated", "not annotated"
 
@@ -109,22 +110,9 @@ def as_prodigy(suspect: Suspect, examples: Sequence[Example]) -> Dict[str, Any]:
     of_tokens = doc.char_span(start, end)
     if of_tokens is not None:
         span.update(token_start=of_tokens.start, token_end=of_tokens.end - 1)
-    return {"text": text, "tokens": _tokens(doc), "spans": [span], "label": label, "meta": meta}
+    return {"text": text, "tokens": tokens_of(doc), "spans": [span], "label": label, "meta": meta}
 
 
 def _span(entity: Scored, text: str) -> Dict[str, Any]:
     start, end, label, _ = entity
     return {"start": start, "end": end, "label": label, "text": text[start:end]}
-
-
-def _tokens(doc: Doc) -> List[Dict[str, Any]]:
-    return [
-        {
-            "text": token.text,
-            "start": token.idx,
-            "end": token.idx + len(token),
-            "id": token.i,
-            "ws": bool(token.whitespace_),
-        }
-        for token in doc
-    ]

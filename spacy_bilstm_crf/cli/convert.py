@@ -1,0 +1,144 @@
+"""`convert`: files of annotation tools to those of others."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Optional
+
+from typer import Argument, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, fails_in_one_line
+
+if TYPE_CHECKING:
+    from ..formats import Findings, Settings
+
+# Written out, so that spaCy's other commands need not import the formats; a test compares them
+FORMATS = "spacy, prodigy, doccano, doccano-relations, label-studio, brat, conll"
+
+
+@bilstm_crf_cli.command("convert")
+def convert_cli(
+    path: Path = Argument(..., help="File to convert, or a folder of them", metavar="IN"),
+    output: Path = Argument(..., help="File to write, or a folder for those of a folder"),
+    source: str = Option(..., "--from", "-f", help=f"Its format: {FORMATS}"),
+    target: str = Option("spacy", "--to", "-t", help="The format to write, one of the same"),
+    lang: str = Option(
+        "xx", "--lang", "-l", help="Language whose tokeniser cuts texts that come without tokens"
+    ),
+    on_problem: str = Option(
+        "error",
+        "--on-problem",
+        help="What to do with a document that spaCy can't hold as it is annotated. error: write "
+        "nothing. skip: leave it out. missing: take what the problem touches as not annotated",
+    ),
+    problems: Optional[Path] = Option(
+        None,
+        "--problems",
+        help="File to list the problems in, as JSON lines. Otherwise OUTPUT.problems.jsonl",
+    ),
+    unannotated: str = Option(
+        "outside",
+        "--unannotated",
+        help="What is not annotated is no entity (outside), or it may be one (missing)",
+    ),
+    incorrect_spans_key: str = Option(
+        "incorrect_spans", "--incorrect-spans-key", help="Key in doc.spans of rejected spans"
+    ),
+    text_key: str = Option("text", "--text-key", help="Key of the text in JSON"),
+    scheme: str = Option(
+        "auto", "--scheme", help="Tags of conll: iob1, iob2, biluo, bioes, or auto to see by itself"
+    ),
+    separator: Optional[str] = Option(
+        None,
+        "--separator",
+        help=r"Between the columns of conll, such as '\t'. Else any blanks",
+    ),
+    word_column: int = Option(0, "--word-column", help="Column of the word; the first is 0"),
+    tag_column: int = Option(-1, "--tag-column", help="Column of the tag; -1 is the last"),
+    pos_column: Optional[int] = Option(
+        None, "--pos-column", help="Column of the part of speech, to keep it as token.tag_"
+    ),
+    comment: Optional[str] = Option(
+        None, "--comment", help="What the comment lines of conll start with, such as '#'"
+    ),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace what is there"),
+) -> None:
+    """Convert annotated data between spaCy, Prodigy, doccano, Label Studio, brat and CoNLL.
+
+    Nothing is lost in silence: what a spaCy doc can't hold is counted and listed in a file, and
+    what the other format can't hold is counted.
+    """
+    with fails_in_one_line():
+        from ..formats import DocSettings, Findings, Settings
+        from ..formats.columns import SCHEMES, ColumnSettings
+        from ..formats.docs import ON_PROBLEM
+        from ..formats.files import FORMATS as known
+
+        for option, value, allowed in (
+            ("--from", source, known),
+            ("--to", target, known),
+            ("--on-problem", on_problem, ON_PROBLEM),
+            ("--unannotated", unannotated, ("outside", "missing")),
+            ("--scheme", scheme, SCHEMES),
+        ):
+            if value not in allowed:
+                raise InputError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
+        if separator is not None:
+            separator = separator.replace("\\t", "\t")
+        settings = Settings(
+            lang,
+            text_key,
+            DocSettings(on_problem, unannotated, incorrect_spans_key),
+            ColumnSettings(scheme, separator, word_column, tag_column, pos_column, comment),
+        )
+        findings = Findings()
+        listed = problems or output.with_name(f"{output.name}.problems.jsonl")
+        _convert(path, output, (source, target), settings, findings, listed, force_overwrite)
+
+
+def _convert(
+    path: Path,
+    output: Path,
+    formats: "tuple[str, str]",
+    settings: "Settings",
+    findings: "Findings",
+    listed: Path,
+    force_overwrite: bool,
+) -> None:
+    import srsly
+
+    from ..formats import FormatError, convert, files_of
+
+    try:
+        files = files_of(path, formats[0], output, formats[1])
+        existing = [target for _, target in files if target.exists()]
+        if existing and not force_overwrite:
+            raise InputError(f"{existing[0]} exists. Replace it with --force, or name another.")
+        done = convert(files, *formats, settings, findings)
+    except FormatError as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"{error.filename or output}: {error.strerror}.") from error
+    finally:
+        listed.unlink(missing_ok=True)  # of an earlier run
+        if findings.problems:
+            listed.parent.mkdir(parents=True, exist_ok=True)
+            srsly.write_jsonl(listed, [problem._asdict() for problem in findings.problems])
+    for what, n in sorted(findings.notes.items()):
+        if n:
+            msg.info(f"{n:,} {what}")
+    if not done:
+        first = findings.problems[0]
+        raise InputError(
+            f"{len(findings.problems):,} problems, and nothing was written. The first: "
+            f"{first.place}: {first.kind}. {first.message} All are in {listed}. Mend them, or take "
+            f"what they touch as not annotated: --on-problem missing."
+        )
+    if findings.problems:
+        msg.warn(f"{_counts(findings)}: see {listed}")
+    for converted in done:
+        msg.good(f"{converted.path}: {converted.n_docs:,} docs")
+
+
+def _counts(findings: "Findings") -> str:
+    kinds: List[str] = [problem.kind for problem in findings.problems]
+    return ", ".join(f"{kinds.count(kind):,} {kind}" for kind in sorted(set(kinds)))

@@ -1,0 +1,62 @@
+"""Offsets that were not counted in code points.
+
+A tool that runs in a browser may count UTF-16 units, of which a character beyond the 65,536 first
+(an emoji, say) takes two; and it may count a line end of two characters as one. What a file quotes
+of an entity shows how it was counted.
+"""
+
+from bisect import bisect_left
+from itertools import accumulate
+from typing import List, Optional, Sequence, Tuple
+
+from .records import Mention
+
+# How many units a character takes, after the one before it
+CODE_POINTS = "code points"
+COUNTINGS = ("UTF-16 units", "line ends as one", "UTF-16 units, line ends as one")
+
+
+def recounted(text: str, mentions: Sequence[Mention]) -> Tuple[List[Mention], Optional[str]]:
+    """The same mentions in code points, and how they were counted if it was otherwise.
+
+    They are taken as code points unless some quote contradicts that, and another way of counting
+    fits more of them.
+    """
+    quoted = [mention for mention in mentions if mention.quote is not None]
+    best, how = list(mentions), None
+    most = sum(fits(text, mention) for mention in quoted)
+    if most == len(quoted):
+        return best, None
+    for counting in COUNTINGS:
+        starts = _starts(text, counting)
+        moved = [_moved(mention, starts) for mention in mentions]
+        n_fitting = sum(fits(text, mention) for mention in moved if mention.quote is not None)
+        if n_fitting > most:
+            best, how, most = moved, counting, n_fitting
+    return best, how
+
+
+def fits(text: str, mention: Mention) -> bool:
+    """Whether a mention covers what is quoted, whatever white space is in it."""
+    if mention.quote is None:
+        return True
+    covered = " ".join(text[start:end] for start, end in mention.fragments)
+    return covered.split() == mention.quote.split()
+
+
+def _starts(text: str, counting: str) -> List[int]:
+    """Where each character starts in other units, and where the text ends."""
+    wide = counting.startswith("UTF-16")
+    joined = counting.endswith("as one")
+    widths = (
+        0 if joined and text[i : i + 2] == "\r\n" else 2 if wide and ord(character) > 0xFFFF else 1
+        for i, character in enumerate(text)
+    )
+    return [0, *accumulate(widths)]
+
+
+def _moved(mention: Mention, starts: List[int]) -> Mention:
+    fragments = tuple(
+        (bisect_left(starts, start), bisect_left(starts, end)) for start, end in mention.fragments
+    )
+    return mention._replace(fragments=fragments)

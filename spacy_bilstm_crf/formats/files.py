@@ -1,0 +1,232 @@
+"""The formats by name, and how files of one become files of another."""
+
+from pathlib import Path
+from shutil import rmtree
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
+
+import spacy
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+
+from .brat import read_brat, write_brat
+from .columns import ColumnSettings, read_columns, write_columns
+from .doccano import read_doccano, write_doccano
+from .docs import DocSettings, docs_of
+from .label_studio import read_label_studio, write_label_studio
+from .prodigy import read_prodigy, write_prodigy
+from .records import Findings, FormatError, Record
+
+SPACY, PRODIGY, DOCCANO, RELATIONS = "spacy", "prodigy", "doccano", "doccano-relations"
+LABEL_STUDIO, BRAT, COLUMNS = "label-studio", "brat", "conll"
+# Endings of files, the first for what is written. A brat data set is a folder of files
+SUFFIXES: Dict[str, Tuple[str, ...]] = {
+    SPACY: (".spacy",),
+    PRODIGY: (".jsonl",),
+    DOCCANO: (".jsonl",),
+    RELATIONS: (".jsonl",),
+    LABEL_STUDIO: (".json", ".jsonl"),
+    BRAT: ("",),
+    COLUMNS: (".conll", ".iob", ".bio", ".tsv", ".txt", ".csv"),
+}
+FORMATS = tuple(SUFFIXES)
+
+
+class Settings(NamedTuple):
+    """How files are read and written.
+
+    Attributes:
+        lang: Language whose tokeniser cuts texts that come without tokens.
+        text_key: Key of the text in JSON.
+        docs: How docs are made.
+        columns: Where things are in CoNLL columns.
+    """
+
+    lang: str = "xx"
+    text_key: str = "text"
+    docs: DocSettings = DocSettings()
+    columns: ColumnSettings = ColumnSettings()
+
+
+class Converted(NamedTuple):
+    """A file that was written, and how many docs it has."""
+
+    path: Path
+    n_docs: int
+
+
+def read(path: Path, name: str, settings: Settings, findings: Findings) -> Iterator[Doc]:
+    """The docs of a file, or of a folder of brat's.
+
+    Args:
+        path: The file.
+        name: One of `FORMATS`.
+        settings: How to read it.
+        findings: Gets the problems.
+
+    Raises:
+        FormatError: If it is not of that format.
+    """
+    nlp = blank(settings.lang)
+    if name == SPACY:
+        yield from _of_docbin(path, nlp)
+        return
+    try:
+        yield from docs_of(_records(path, name, settings, findings), nlp, settings.docs, findings)
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path} is no text in UTF-8: {error}") from error
+
+
+def _records(path: Path, name: str, settings: Settings, findings: Findings) -> Iterator[Record]:
+    if name == PRODIGY:
+        return read_prodigy(path, settings.text_key)
+    if name in (DOCCANO, RELATIONS):
+        return read_doccano(path, settings.text_key, findings)
+    if name == LABEL_STUDIO:
+        return read_label_studio(path, settings.text_key, findings)
+    if name == BRAT:
+        return read_brat(path, findings)
+    return read_columns(path, settings.columns, findings)
+
+
+def write(
+    docs: Iterable[Doc], path: Path, name: str, settings: Settings, findings: Findings
+) -> None:
+    """Write docs to a file, or to a folder of brat's.
+
+    Args:
+        docs: What to write.
+        path: Where to; its folder must be there.
+        name: One of `FORMATS`.
+        settings: How to write it.
+        findings: Gets what the format can't hold.
+    """
+    if name == SPACY:
+        DocBin(docs=docs, store_user_data=True).to_disk(path)
+    elif name == PRODIGY:
+        write_prodigy(docs, path, settings.docs, settings.text_key, findings)
+    elif name in (DOCCANO, RELATIONS):
+        relations = name == RELATIONS
+        write_doccano(docs, path, settings.docs, settings.text_key, findings, relations)
+    elif name == LABEL_STUDIO:
+        write_label_studio(docs, path, settings.docs, settings.text_key, findings)
+    elif name == BRAT:
+        write_brat(docs, path, settings.docs, findings)
+    else:
+        write_columns(docs, path, settings.columns, settings.docs, findings)
+
+
+def blank(lang: str) -> Language:
+    """A tokeniser, for texts of any length.
+
+    Raises:
+        FormatError: If there is no such language.
+    """
+    try:
+        nlp = spacy.blank(lang)
+    except ImportError as error:  # spaCy's E048
+        raise FormatError(
+            f"spaCy has no language {lang!r}: --lang en, de, xx and so on."
+        ) from error
+    nlp.max_length = 10**9  # the limit is there for parsers
+    return nlp
+
+
+def _of_docbin(path: Path, nlp: Language) -> Iterator[Doc]:
+    try:
+        yield from DocBin().from_disk(path).get_docs(nlp.vocab)
+    except Exception as error:  # zlib, msgpack and spaCy each have their own
+        raise FormatError(
+            f"{path} is damaged or no .spacy file ({type(error).__name__})."
+        ) from error
+
+
+def files_of(path: Path, source: str, output: Path, target: str) -> List[Tuple[Path, Path]]:
+    """Which files there are to convert, and where each goes.
+
+    Of a folder each file becomes one, in the same folders.
+
+    Raises:
+        FormatError: If there is none.
+    """
+    if not path.exists():
+        raise FormatError(f"There is no file or folder {path}.")
+    if source == BRAT:
+        if not path.is_dir():
+            raise FormatError(f"{path} is a file, but brat has folders of .txt files.")
+        return [(path, output)]
+    if not path.is_dir():
+        return [(path, output)]
+    files = [file for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES[source]]
+    if not files:
+        endings = ", ".join(SUFFIXES[source])
+        raise FormatError(f"{path} holds no file of {source}: none ends in {endings}.")
+    targets = [output / file.relative_to(path).with_suffix(SUFFIXES[target][0]) for file in files]
+    twice = [target for target in targets if targets.count(target) > 1]
+    if twice:
+        raise FormatError(f"Two files of {path} would become {twice[0]}: convert them one by one.")
+    return list(zip(files, targets))
+
+
+def convert(
+    files: Iterable[Tuple[Path, Path]],
+    source: str,
+    target: str,
+    settings: Settings,
+    findings: Findings,
+) -> List[Converted]:
+    """Convert files. With `on_problem="error"` nothing is written once there is a problem.
+
+    What is written is complete: a file appears when it is done.
+
+    Raises:
+        FormatError: If a file is not of its format, or has no docs.
+    """
+    pending: List[Tuple[Path, Path, int]] = []
+    try:
+        for path, output in files:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            partial = output.with_name(f".{output.name}.partial")
+            counted = _Counted(read(path, source, settings, findings))
+            pending.append((partial, output, 0))
+            write(counted, partial, target, settings, findings)
+            pending[-1] = (partial, output, counted.n)
+            if not counted.n:
+                raise FormatError(f"{path} holds no documents{_skipped(findings)}.")
+        if settings.docs.on_problem == "error" and findings.problems:
+            return []
+        return [Converted(_moved(*move), n) for *move, n in pending]
+    finally:
+        for partial, _, _ in pending:
+            _remove(partial)
+
+
+class _Counted:
+    """Docs, and how many there were."""
+
+    def __init__(self, docs: Iterable[Doc]) -> None:
+        self.docs = docs
+        self.n = 0
+
+    def __iter__(self) -> Iterator[Doc]:
+        for doc in self.docs:
+            self.n += 1
+            yield doc
+
+
+def _skipped(findings: Findings) -> str:
+    n = len(findings.problems)
+    return f" without a problem ({n} found)" if n else ""
+
+
+def _moved(partial: Path, output: Path) -> Path:
+    if output.is_dir() or partial.is_dir():
+        _remove(output)
+    partial.replace(output)
+    return output
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

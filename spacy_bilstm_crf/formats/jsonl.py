@@ -1,0 +1,99 @@
+"""Files of JSON: a value on each line, or a list of them; and how a bad one is named."""
+
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
+
+import srsly
+
+from .records import FormatError
+
+
+def read_lines(path: Path) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """The objects of a file of JSON lines, each with its place.
+
+    Raises:
+        FormatError: Naming the line that is no object.
+    """
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield f"{path}:{number}", _object(line, f"{path}:{number}")
+
+
+def read_objects(path: Path) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """The objects of a file that is a list of them, or one on each line.
+
+    Raises:
+        FormatError: If it is neither.
+    """
+    text = path.read_text(encoding="utf-8-sig")
+    if not text.lstrip().startswith("["):
+        yield from read_lines(path)
+        return
+    try:
+        values = srsly.json_loads(text)
+    except ValueError as error:
+        raise FormatError(f"{path} is no JSON: {error}") from error
+    for number, value in enumerate(values, start=1):
+        if not isinstance(value, dict):
+            raise FormatError(f"{path}, number {number}, is no object of JSON: {value!r:.80}")
+        yield f"{path}, number {number}", value
+
+
+def write_lines(path: Path, values: Iterable[Dict[str, Any]]) -> None:
+    """One object on each line."""
+    with path.open("w", encoding="utf8") as file:
+        for value in values:
+            file.write(srsly.json_dumps(value) + "\n")
+
+
+def _object(line: str, place: str) -> Dict[str, Any]:
+    try:
+        value = srsly.json_loads(line)
+    except ValueError as error:
+        raise FormatError(f"{place} is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise FormatError(f"{place} is no object of JSON: {line.strip():.80}")
+    return value
+
+
+def text_of(value: Dict[str, Any], key: str, place: str) -> str:
+    """The text of an object.
+
+    Raises:
+        FormatError: If there is none, naming the keys that there are.
+    """
+    text = value.get(key)
+    if not isinstance(text, str):
+        raise FormatError(
+            f"{place} has no text under {key!r} (--text-key). It has: {', '.join(map(str, value))}."
+        )
+    return text
+
+
+def list_of(value: Dict[str, Any], key: str, place: str) -> Any:
+    """A list of an object, empty where there is none.
+
+    Raises:
+        FormatError: If it is something else.
+    """
+    found = value.get(key) or []
+    if not isinstance(found, list):
+        raise FormatError(f"{place}: {key!r} must be a list, but is {found!r:.80}")
+    return found
+
+
+def as_id(value: Any) -> Optional[str]:
+    """An id as a string; None where there is none."""
+    return None if value is None else str(value)
+
+
+def field(value: Any, key: str, place: str) -> Any:
+    """A part of an object that has to be there.
+
+    Raises:
+        FormatError: If it is not.
+    """
+    if not isinstance(value, dict) or key not in value:
+        raise FormatError(f"{place}: {value!r:.80} has no {key!r}.")
+    return value[key]

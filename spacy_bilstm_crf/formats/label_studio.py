@@ -1,0 +1,170 @@
+"""Label Studio's JSON: its full export, and JSON-MIN.
+
+Of several annotations of a task the one that is marked as ground truth counts. If there is none,
+what they agree about is annotated, and where they differ it is a problem.
+"""
+
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
+
+import srsly
+from spacy.tokens import Doc, Span
+
+from ..pipeline.span_scores import confidence
+from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, DocSettings
+from .jsonl import as_id, field, list_of, read_objects, text_of
+from .losses import note_losses
+from .records import Findings, Mention, Problem, Record
+
+# Names of the parts of a labelling interface, as Label Studio's own template for entities has them
+FROM_NAME, TO_NAME = "label", "text"
+IGNORE = "ignore"  # Prodigy's word for what is skipped
+
+
+def read_label_studio(path: Path, text_key: str, findings: Findings) -> Iterator[Record]:
+    """The tasks of a file."""
+    for place, task in read_objects(path):
+        data = task.get("data")
+        if isinstance(data, dict):
+            yield _of_task(place, task, data, text_key, findings)
+        else:
+            yield _of_min(place, task, text_key)
+
+
+def _of_task(
+    place: str, task: Dict[str, Any], data: Dict[str, Any], text_key: str, findings: Findings
+) -> Record:
+    record = Record(
+        place,
+        text_of(data, text_key, place),
+        id=as_id(task.get("id")),
+        meta={key: value for key, value in data.items() if key != text_key},
+    )
+    every = list_of(task, "annotations", place)
+    done = [one for one in every if not one.get("was_cancelled")]
+    done = [one for one in done if one.get("ground_truth")][:1] or done
+    found = [_mentions(list_of(one, "result", place), place, findings) for one in done]
+    predictions: Tuple[Mention, ...] = ()
+    for one in list_of(task, "predictions", place)[-1:]:  # of the last model
+        predictions = tuple(_mentions(list_of(one, "result", place), place, findings))
+    if len(found) > 1:
+        record = _agreed(record, found)
+    return record._replace(
+        entities=record.entities if len(found) > 1 else tuple(found[0]) if found else (),
+        predictions=predictions,
+        is_annotated=bool(found),
+        annotator=_annotator(done[0]) if len(done) == 1 else None,
+        answer=IGNORE if every and not done else None,
+    )
+
+
+def _mentions(results: Sequence[Any], place: str, findings: Findings) -> List[Mention]:
+    found = []
+    for result in results:
+        value = result.get("value") or {}
+        labels = value.get("labels")
+        if result.get("type") != "labels" or labels is None:
+            findings.notes["regions that are no entities left out"] += 1
+            continue
+        offsets = (field(value, "start", place), field(value, "end", place))
+        quote = value.get("text")
+        score = result.get("score")
+        found += [Mention((offsets,), label, score, quote) for label in labels]
+    return found
+
+
+def _annotator(annotation: Dict[str, Any]) -> Optional[str]:
+    who = annotation.get("completed_by")
+    return as_id(who.get("email", who.get("id")) if isinstance(who, dict) else who)
+
+
+def _agreed(record: Record, found: Sequence[Sequence[Mention]]) -> Record:
+    """What all annotations have, and a problem for each part of which they differ."""
+    by_place = [{(m.fragments, m.label): m for m in mentions} for mentions in found]
+    common = set(by_place[0]).intersection(*by_place[1:])
+    differing = sorted(set().union(*by_place) - common)
+    problems: List[Problem] = []
+    for fragments, label in differing:
+        where = fragments[0]
+        n_with = sum((fragments, label) in of_one for of_one in by_place)
+        message = f"{n_with} of {len(found)} annotations have {label} here."
+        problems.append(record.problem("annotators differ", where, message))
+    return record._replace(
+        entities=tuple(m for key, m in by_place[0].items() if key in common),
+        unknown=tuple(fragments[0] for fragments, _ in differing),
+        problems=tuple(problems),
+    )
+
+
+def _of_min(place: str, task: Dict[str, Any], text_key: str) -> Record:
+    """JSON-MIN has the data and the labels of one annotation side by side."""
+    text = text_of(task, text_key, place)
+    lists = {
+        key: value
+        for key, value in task.items()
+        if isinstance(value, list) and all(isinstance(v, dict) and "labels" in v for v in value)
+    }
+    mentions = [
+        Mention(((field(v, "start", place), field(v, "end", place)),), label, None, v.get("text"))
+        for values in lists.values()
+        for v in values
+        for label in v["labels"]
+    ]
+    known = {text_key, "id", "annotator", *lists}
+    return Record(
+        place,
+        text,
+        id=as_id(task.get("id")),
+        annotator=as_id(task.get("annotator")),
+        meta={key: value for key, value in task.items() if key not in known},
+        entities=tuple(mentions),
+        is_annotated=bool(lists) or "annotation_id" in task,
+    )
+
+
+def write_label_studio(
+    docs: Iterable[Doc], path: Path, settings: DocSettings, text_key: str, findings: Findings
+) -> None:
+    """Write a list of tasks, with annotations, predictions or both."""
+    tasks = [_task(doc, settings, text_key, findings) for doc in docs]
+    path.write_text(srsly.json_dumps(tasks, indent=1) + "\n", encoding="utf8")
+
+
+def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) -> Dict[str, Any]:
+    is_annotated = any(token.ent_iob for token in doc) or not len(doc)
+    predictions = list(doc.spans.get(PREDICTIONS, ()))
+    note_losses(doc, settings, findings, keeps_predictions=True, keeps_scores=True)
+    task: Dict[str, Any] = {
+        "id": doc.user_data.get(ID),
+        "data": {text_key: doc.text, **(doc.user_data.get(META) or {})},
+    }
+    skipped = doc.user_data.get(ANSWER) == IGNORE
+    if is_annotated or skipped:
+        annotation = {
+            "result": [_result(i, ent, confidence(ent)) for i, ent in enumerate(doc.ents)],
+            "was_cancelled": skipped,
+            "completed_by": doc.user_data.get(ANNOTATOR),
+        }
+        task["annotations"] = [{k: v for k, v in annotation.items() if v is not None}]
+    if predictions:
+        scores = doc.spans[PREDICTIONS].attrs.get("scores")
+        of_spans = [None] * len(predictions) if scores is None else [float(p) for p in scores]
+        results = [_result(i, *one) for i, one in enumerate(zip(predictions, of_spans))]
+        task["predictions"] = [{"result": results}]
+    return {key: value for key, value in task.items() if value is not None}
+
+
+def _result(number: int, span: Span, score: Optional[float]) -> Dict[str, Any]:
+    result: Dict[str, Any] = {
+        "id": f"e{number}",
+        "from_name": FROM_NAME,
+        "to_name": TO_NAME,
+        "type": "labels",
+        "value": {
+            "start": span.start_char,
+            "end": span.end_char,
+            "text": span.text,
+            "labels": [span.label_],
+        },
+    }
+    return result if score is None else {**result, "score": score}

@@ -1,0 +1,161 @@
+"""Prodigy's JSON lines.
+
+A task that was accepted is annotated, one that was ignored or not yet answered is not. What was
+rejected is known to be no entity: the span of a binary task, or spans with an answer of their own.
+"""
+
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from spacy.tokens import Doc, Span
+
+from ..pipeline.span_scores import confidence
+from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, DocSettings
+from .jsonl import as_id, field, list_of, read_lines, text_of, write_lines
+from .records import Findings, Mention, Problem, Record
+
+ACCEPT, REJECT = "accept", "reject"
+
+
+def read_prodigy(path: Path, text_key: str) -> Iterator[Record]:
+    """The tasks of a file."""
+    for place, task in read_lines(path):
+        text = text_of(task, text_key, place)
+        words, spaces = _tokens(list_of(task, "tokens", place), text)
+        meta = task.get("meta") or {}
+        record = Record(
+            place,
+            text,
+            words,
+            spaces,
+            id=as_id(task.get("id", meta.get("id") if isinstance(meta, dict) else None)),
+            answer=task.get("answer"),
+            annotator=task.get("_annotator_id") or task.get("_session_id"),
+            meta=meta if isinstance(meta, dict) else {META: meta},
+        )
+        yield _judged(record, list_of(task, "spans", place), _is_binary(task))
+
+
+def _is_binary(task: Dict[str, Any]) -> bool:
+    """Whether only the spans of a task were asked about."""
+    return bool(task.get("_is_binary", task.get("_view_id") == "ner"))
+
+
+def _tokens(tokens: List[Any], text: str) -> Tuple[Optional[List[str]], Optional[List[bool]]]:
+    """The task's own tokens, if they make up its text."""
+    words: List[str] = []
+    spaces: List[bool] = []
+    end = 0
+    for token in tokens:
+        if not isinstance(token, dict) or not {"start", "end"} <= set(token):
+            return None, None
+        start = token["start"]
+        if start == end + 1 and words and text[end:start] == " ":
+            spaces[-1] = True
+        elif start != end:
+            return None, None
+        end = token["end"]
+        words.append(text[start:end])
+        spaces.append(False)
+    if words and text[end:] == " ":
+        spaces[-1], end = True, end + 1
+    return (words, spaces) if words and end == len(text) and all(words) else (None, None)
+
+
+def _judged(record: Record, spans: List[Any], is_binary: bool) -> Record:
+    """Tell what is right, what is wrong and what nobody has judged."""
+    place = record.place
+    mentions = [
+        Mention(
+            ((field(span, "start", place), field(span, "end", place)),),
+            field(span, "label", place),
+            span.get("score"),
+        )
+        for span in spans
+    ]
+    answers = [span.get("answer", record.answer) for span in spans]
+    right = tuple(m for m, answer in zip(mentions, answers) if answer == ACCEPT)
+    wrong = tuple(m for m, answer in zip(mentions, answers) if answer == REJECT)
+    open_ = tuple(m for m, answer in zip(mentions, answers) if answer not in (ACCEPT, REJECT))
+    problems: Tuple[Problem, ...] = ()
+    if record.answer == REJECT and len(wrong) > 1 and not any("answer" in span for span in spans):
+        message = f"{len(wrong)} spans were rejected together: nobody said which are wrong."
+        problems = (record.problem("rejected together", None, message),)
+        wrong, open_ = (), wrong
+    # A binary task asks about its spans alone
+    complete = record.answer == ACCEPT and not is_binary
+    return record._replace(
+        entities=right,
+        incorrect=wrong,
+        predictions=open_,
+        is_annotated=complete,
+        problems=problems,
+    )
+
+
+def write_prodigy(
+    docs: Iterable[Doc], path: Path, settings: DocSettings, text_key: str, findings: Findings
+) -> None:
+    """Write a task for each doc: with an answer if it is annotated, else with the predictions."""
+    write_lines(path, (_task(doc, settings, text_key, findings) for doc in docs))
+
+
+def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) -> Dict[str, Any]:
+    task: Dict[str, Any] = {text_key: doc.text, "tokens": tokens_of(doc)}
+    answer: Optional[str] = doc.user_data.get(ANSWER)
+    incorrect = list(doc.spans.get(settings.incorrect_spans_key, ()))
+    predictions = list(doc.spans.get(PREDICTIONS, ()))
+    known = [token for token in doc if token.ent_iob]
+    is_annotated = bool(known) or not len(doc)
+    spans = [span_of(ent, confidence(ent)) for ent in doc.ents]
+    if answer is None and (is_annotated or incorrect):
+        answer = ACCEPT
+    if answer == REJECT and len(incorrect) == 1 and not doc.ents:
+        spans = [span_of(incorrect[0])]
+    elif incorrect or (doc.ents and answer != ACCEPT):
+        spans = [{**span, "answer": ACCEPT} for span in spans]
+        spans += [{**span_of(span), "answer": REJECT} for span in incorrect]
+    scores = doc.spans[PREDICTIONS].attrs.get("scores") if predictions else None
+    if not spans and not is_annotated:
+        of_spans = [None] * len(predictions) if scores is None else [float(p) for p in scores]
+        spans = [span_of(span, score) for span, score in zip(predictions, of_spans)]
+    elif predictions:
+        findings.notes["predictions beside annotation left out"] += len(predictions)
+    if answer == ACCEPT and len(known) < len(doc):
+        task["_is_binary"] = True  # the rest is not known
+        findings.notes["documents of which tokens outside of the spans are not known"] += 1
+    task["spans"] = spans
+    values = {
+        "answer": answer,
+        ID: doc.user_data.get(ID),
+        META: doc.user_data.get(META),
+        "_annotator_id": doc.user_data.get(ANNOTATOR),
+    }
+    task.update({key: value for key, value in values.items() if value is not None})
+    return task
+
+
+def tokens_of(doc: Doc) -> List[Dict[str, Any]]:
+    """A doc's tokens."""
+    return [
+        {
+            "text": token.text,
+            "start": token.idx,
+            "end": token.idx + len(token),
+            "id": token.i,
+            "ws": bool(token.whitespace_),
+        }
+        for token in doc
+    ]
+
+
+def span_of(span: Span, score: Optional[float] = None) -> Dict[str, Any]:
+    """A span, with its probability where there is one."""
+    found = {
+        "start": span.start_char,
+        "end": span.end_char,
+        "token_start": span.start,
+        "token_end": span.end - 1,
+        "label": span.label_,
+    }
+    return found if score is None else {**found, "score": score}

@@ -1,0 +1,179 @@
+"""`convert`: what it says, what it writes, and that nothing is lost when it fails."""
+
+import json
+
+import pytest
+import spacy
+import srsly
+from spacy.tokens import DocBin
+
+from spacy_bilstm_crf.cli import convert as command
+from spacy_bilstm_crf.formats import FORMATS
+from tests.helpers import spacy_command
+
+GOOD = {"id": 1, "text": "Ada saw Rome", "label": [[0, 3, "PER"]]}
+BAD = {"id": 2, "text": "Ada saw Rome", "label": [[0, 3, "PER"], [9, 12, "LOC"]]}
+
+
+def convert(*arguments, exit_codes=(0,)):
+    return spacy_command("bilstm-crf", "convert", *arguments, exit_codes=exit_codes)
+
+
+def message(*arguments):
+    """The one line that a command fails with."""
+    lines = convert(*arguments, exit_codes=(1,)).strip().split("\n")
+    (line,) = [line for line in lines if line.startswith("Error: ")]
+    return line
+
+
+def write_lines(path, *values):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(map(json.dumps, values)), encoding="utf8")
+    return path
+
+
+def read_docs(path):
+    return list(DocBin().from_disk(path).get_docs(spacy.blank("en").vocab))
+
+
+def test_it_names_all_formats():
+    assert tuple(command.FORMATS.split(", ")) == FORMATS
+
+
+def test_a_file_becomes_another(tmp_path):
+    path = write_lines(tmp_path / "in.jsonl", GOOD)
+    output = tmp_path / "new" / "folder" / "out.spacy"
+    said = convert(path, output, "--from", "doccano", "--lang", "en")
+    assert "out.spacy: 1 docs" in " ".join(said.split())
+    (doc,) = read_docs(output)
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Ada", "PER")]
+    assert sorted(p.name for p in output.parent.iterdir()) == ["out.spacy"]
+    assert "exists. Replace it with --force" in message(path, output, "--from", "doccano")
+    convert(path, output, "--from", "doccano", "--force")
+
+
+def test_a_folder_becomes_another(tmp_path):
+    for name in ("train/a", "dev/a", "dev/b"):
+        write_lines(tmp_path / "in" / f"{name}.jsonl", GOOD)
+    convert(tmp_path / "in", tmp_path / "out", "--from", "doccano", "--to", "conll")
+    found = sorted(p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("*.conll"))
+    assert found == ["dev/a.conll", "dev/b.conll", "train/a.conll"]
+    text = (tmp_path / "out" / "dev" / "b.conll").read_text()
+    assert text == "Ada\tB-PER\nsaw\tO\nRome\tO\n"
+    for name in ("x", "y"):
+        (tmp_path / "clash").mkdir(exist_ok=True)
+        (tmp_path / "clash" / f"data.{'conll' if name == 'x' else 'tsv'}").write_text(text)
+    assert "Two files" in message(tmp_path / "clash", tmp_path / "no", "--from", "conll")
+
+
+def test_with_a_problem_nothing_is_written_unless_it_is_asked_for(tmp_path):
+    folder = tmp_path / "in"
+    write_lines(folder / "a.jsonl", GOOD)
+    write_lines(folder / "b.jsonl", GOOD, BAD, GOOD)
+    output = tmp_path / "out"
+    listed = tmp_path / "out.problems.jsonl"
+    line = message(folder, output, "--from", "doccano")
+    assert line.startswith(f"Error: 2 problems, and nothing was written. The first: {folder}")
+    assert "b.jsonl:2: not on tokens. 'ome' (LOC)" in line
+    assert "--on-problem missing" in line
+    assert not list(output.rglob("*.*"))
+    first, second = srsly.read_jsonl(listed)
+    assert first["place"] == f"{folder / 'b.jsonl'}:2"
+    assert (first["kind"], first["start"], first["end"]) == ("not on tokens", 9, 12)
+    assert (second["kind"], second["id"]) == ("duplicate id", "1")
+
+    text = convert(folder, output, "--from", "doccano", "--on-problem", "missing")
+    assert f"1 duplicate id, 1 not on tokens: see {listed}" in " ".join(text.split())
+    docs = read_docs(output / "b.spacy")
+    assert ["".join(t.ent_iob_ or "." for t in doc) for doc in docs] == ["BOO", "BO.", "BOO"]
+
+    convert(folder, output, "--from", "doccano", "--on-problem", "skip", "--force")
+    assert len(read_docs(output / "b.spacy")) == 1
+    convert(folder / "a.jsonl", output / "a.spacy", "--from", "doccano", "--force")
+    write_lines(folder / "b.jsonl", GOOD)
+    convert(folder, output, "--from", "doccano", "--force", "--problems", listed)
+    assert not listed.exists()  # those of the earlier run are gone
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    path = write_lines(tmp_path / "in.jsonl", GOOD)
+    for name, target in (("out.spacy", "spacy"), ("brat", "brat")):
+        output = tmp_path / name
+        convert(path, output, "--from", "doccano", "--to", target)
+        before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+        bad = write_lines(tmp_path / "bad" / "in.jsonl", GOOD)
+        bad.write_text(bad.read_text() + "\n{")
+        arguments = (bad, output, "--from", "doccano", "--to", target, "--force")
+        assert "in.jsonl:2 is no JSON" in message(*arguments)
+        bad.unlink()
+        assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+        convert(path, output, "--from", "doccano", "--to", target, "--force")
+        assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_what_is_left_out_is_said(tmp_path):
+    value = {"text": "Ada", "relations": [{}, {}], "entities": []}
+    path = write_lines(tmp_path / "in.jsonl", value)
+    assert "2 relations left out" in convert(path, tmp_path / "out.spacy", "--from", "doccano")
+    task = {"text": "Ada saw Rome", "answer": "reject"}
+    task["spans"] = [{"start": 0, "end": 3, "label": "PER"}]
+    path = write_lines(tmp_path / "in.jsonl", task)
+    text = convert(path, tmp_path / "out.conll", "--from", "prodigy", "--to", "conll")
+    assert "1 spans known to be no entity left out" in text
+    assert (tmp_path / "out.conll").read_text() == "Ada\t?\nsaw\t?\nRome\t?\n"
+
+
+def test_options_reach_the_reader_and_the_writer(tmp_path):
+    path = tmp_path / "in.tsv"
+    path.write_text("# one\nB-PER\tAda Bo\tX\nO\tsaw\tY\n")
+    output = tmp_path / "out.jsonl"
+    convert(
+        *(path, output, "--from", "conll", "--to", "prodigy", "--separator", "\\t"),
+        *("--word-column", 1, "--tag-column", 0, "--pos-column", 2, "--comment", "#"),
+        *("--scheme", "iob2", "--unannotated", "missing", "--text-key", "words"),
+    )
+    (task,) = srsly.read_jsonl(output)
+    assert [token["text"] for token in task["tokens"]] == ["Ada Bo", "saw"]
+    assert (task["words"], task["_is_binary"]) == ("Ada Bo saw ", True)
+    (doc,) = [  # the text is under another key now
+        doc
+        for _ in [convert(output, tmp_path / "b.spacy", "--from", "prodigy", "--text-key", "words")]
+        for doc in read_docs(tmp_path / "b.spacy")
+    ]
+    assert doc.text == "Ada Bo saw "
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (("nowhere.jsonl", "--from", "doccano"), "There is no file or folder"),
+        (("in.jsonl", "--from", "docano"), "--from docano: it must be one of spacy, prodigy"),
+        (("in.jsonl", "--from", "doccano", "--to", "x"), "--to x: it must be one of"),
+        (("in.jsonl", "--from", "doccano", "--on-problem", "x"), "one of error, skip, missing"),
+        (("in.jsonl", "--from", "doccano", "--unannotated", "x"), "one of outside, missing"),
+        (("in.jsonl", "--from", "doccano", "--scheme", "x"), "one of auto, iob1, iob2"),
+        (("in.jsonl", "--from", "doccano", "--lang", "qq"), "no language 'qq'"),
+        (("in.jsonl", "--from", "doccano", "--text-key", "x"), "no text under 'x'"),
+        (("in.jsonl", "--from", "brat"), "is a file, but brat has folders"),
+        (("in.jsonl", "--from", "spacy"), "is damaged or no .spacy file"),
+        (("empty.jsonl", "--from", "doccano"), "holds no documents"),
+        (("empty.jsonl", "--from", "conll"), "holds no documents"),
+        (("folder", "--from", "conll"), "holds no file of conll: none ends in .conll"),
+        (("latin.jsonl", "--from", "label-studio"), "is no text in UTF-8"),
+    ],
+)
+def test_mistakes_end_in_one_line(arguments, expected, tmp_path):
+    write_lines(tmp_path / "in.jsonl", GOOD)
+    (tmp_path / "empty.jsonl").write_text("\n")
+    (tmp_path / "latin.jsonl").write_bytes('{"text": "Zoë"}'.encode("latin1"))
+    (tmp_path / "folder").mkdir()
+    path, *options = arguments
+    assert expected in message(tmp_path / path, tmp_path / "out.spacy", *options)
+    assert not (tmp_path / "out.spacy").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_all_documents_with_problems_are_skipped(tmp_path):
+    path = write_lines(tmp_path / "in.jsonl", BAD)
+    arguments = (path, tmp_path / "out.spacy", "--from", "doccano", "--on-problem", "skip")
+    assert "holds no documents without a problem (1 found)" in message(*arguments)
