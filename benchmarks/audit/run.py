@@ -7,7 +7,7 @@
 
 DATASET is wnut17 or ncbi-disease. In its training part one of twenty entities is deleted, moved by
 a token or given another label, and as many are added where there are none. Models are trained on
-five folds, as `init-config` says. `audit` ranks by the probabilities of entities, cleanlab
+five folds, as `init-config` says. `audit` ranks by what the CRF knows of whole entities, cleanlab
 (`token_classification.rank`, Northcutt et al. 2021) by the probabilities that the same models give
 each token's tag.
 

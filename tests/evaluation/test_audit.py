@@ -88,6 +88,8 @@ def test_suspects_by_hand():
         Scored(20, 25, "A", 0.6),
         Scored(30, 35, "B", 0.7),
         Scored(30, 32, "B", 0.2),
+        Scored(40, 45, "A", 0.3, inside=0.9),
+        Scored(43, 47, "A", 0.25, inside=0.95),
     ]
     suspects = suspects_of(7, gold, found)
     assert [(s.kind, s.entity, s.prefers, round(s.suspicion, 9)) for s in suspects] == [
@@ -95,8 +97,11 @@ def test_suspects_by_hand():
         (ANNOTATED, gold[1], found[1], 0.9),
         (ANNOTATED, gold[2], found[3], 0.7),
         (NOT_ANNOTATED, found[4], found[4], 0.7),
+        (NOT_ANNOTATED, found[6], found[6], 0.9),
     ]
-    assert [s.entity for s in ranked(suspects, least=0.5)] == [gold[1], gold[2], found[4]]
+    assert [s.entity for s in ranked(suspects, least=0.5)] == [
+        *(gold[1], found[6], gold[2], found[4])
+    ]
 
 
 def test_suspects_without_probabilities():

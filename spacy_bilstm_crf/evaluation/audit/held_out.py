@@ -20,14 +20,15 @@ from spacy.training.loop import train
 from spacy.util import load_config, minibatch
 from thinc.api import Config
 
-from ...decoding import candidates_of, span_probabilities
+from ...decoding import candidates_of, span_probabilities, token_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
+from ...tags import OUTSIDE
 from ..corpora import before_component, words_of
 from .suspects import Scored, Suspect, suspects_of
 
 # Of the docs that a fold's model is trained on, those that the best of its states is chosen by
 SHARE_OF_DEV = 0.1
-LEAST_CANDIDATE = 0.02
+LEAST_CANDIDATE = 1e-4
 BATCH = 64  # docs
 QUIET = {"@loggers": "spacy.ConsoleLogger.v1", "progress_bar": False}
 
@@ -162,7 +163,10 @@ def _with_probabilities(
     distribution = ner.distribution(docs)
     of_gold = span_probabilities(distribution, known)
     possible = candidates_of(distribution, LEAST_CANDIDATE, ner.candidates_max_length)
-    for doc, spans, probabilities, candidates in zip(docs, gold, of_gold, possible):
+    inside = [1.0 - of_doc[:, OUTSIDE] for of_doc in token_probabilities(distribution)]
+    for doc, spans, probabilities, candidates, of_tokens in zip(
+        docs, gold, of_gold, possible, inside
+    ):
         left = iter(probabilities)
         annotated = [
             Scored(
@@ -176,7 +180,12 @@ def _with_probabilities(
         found = []
         for start, end, label, probability in candidates:
             span = doc[start:end]
-            found.append(Scored(span.start_char, span.end_char, ner.labels[label], probability))
+            found.append(
+                Scored(
+                    *(span.start_char, span.end_char, ner.labels[label], probability),
+                    inside=float(of_tokens[start:end].max()),
+                )
+            )
         yield annotated, found
 
 

@@ -52,7 +52,7 @@ def page_of(
 
 def _shown(suspect: Suspect, examples: Sequence[Example]) -> Dict[str, Any]:
     text = examples[suspect.doc].reference.text
-    start, end, label, _ = suspect.entity
+    start, end, label = suspect.entity[:3]
     before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
     prefers = "no entity"
     if suspect.prefers is not None and suspect.kind == ANNOTATED:

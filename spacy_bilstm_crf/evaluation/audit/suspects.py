@@ -17,12 +17,14 @@ class Scored(NamedTuple):
         end: Character after the last.
         label: Its label.
         probability: That it is an entity; None where the model knows no probabilities.
+        inside: The probability that one of its tokens is in some entity; None if not asked for.
     """
 
     start: int
     end: int
     label: str
     probability: Optional[float]
+    inside: Optional[float] = None
 
     def overlaps(self, other: "Scored") -> bool:
         """Whether they share a character."""
@@ -54,8 +56,9 @@ class Suspect(NamedTuple):
 def suspects_of(doc: int, gold: Sequence[Scored], found: Sequence[Scored]) -> List[Suspect]:
     """What is suspect in a doc.
 
-    An annotated entity is as suspect as it is improbable, an entity that is not annotated as
-    suspect as it is probable. Found entities that overlap an annotated one are what the model
+    An annotated entity is as suspect as it is improbable. A place where none is annotated is as
+    suspect as it is probable that something is there: the model may be sure of that and not of
+    where it begins or what it is. Found entities that overlap an annotated one are what the model
     prefers to it, and no suspects of their own.
 
     Args:
@@ -76,7 +79,8 @@ def suspects_of(doc: int, gold: Sequence[Scored], found: Sequence[Scored]) -> Li
     taken = list(gold)
     for entity in ranked:
         if not any(entity.overlaps(other) for other in taken):
-            suspicion = 1.0 if entity.probability is None else entity.probability
+            somewhere = entity.probability if entity.inside is None else entity.inside
+            suspicion = 1.0 if somewhere is None else somewhere
             suspects.append(Suspect(doc, NOT_ANNOTATED, entity, entity, suspicion))
             taken.append(entity)
     return suspects
@@ -91,7 +95,7 @@ def ranked(suspects: Iterable[Suspect], least: float = 0.0) -> List[Suspect]:
 def as_prodigy(suspect: Suspect, examples: Sequence[Example]) -> Dict[str, Any]:
     """A suspect as a task of Prodigy: a line of its JSONL."""
     text = examples[suspect.doc].reference.text
-    start, end, label, probability = suspect.entity
+    start, end, label, probability, _ = suspect.entity
     prefers = suspect.prefers
     meta = {
         "doc": suspect.doc,
@@ -114,5 +118,5 @@ def as_prodigy(suspect: Suspect, examples: Sequence[Example]) -> Dict[str, Any]:
 
 
 def _span(entity: Scored, text: str) -> Dict[str, Any]:
-    start, end, label, _ = entity
+    start, end, label = entity[:3]
     return {"start": start, "end": end, "label": label, "text": text[start:end]}
