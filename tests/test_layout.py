@@ -28,4 +28,5 @@ def imported(path):
 def test_modules_are_small_and_know_few_others(path):
     n_lines = len(path.read_text(encoding="utf8").splitlines())
     assert n_lines <= (450 if path == COMPONENT else 350)
-    assert len(imported(path)) <= 7, imported(path)
+    if path.name != "__init__.py":  # which hands on names
+        assert len(imported(path)) <= 7, imported(path)

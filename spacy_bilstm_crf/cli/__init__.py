@@ -10,6 +10,7 @@ from .calibrate import calibrate_cli
 from .convert import convert_cli
 from .init_config import init_config_cli
 from .report import report_cli
+from .select import select_cli
 from .tune import tune_cli
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "convert_cli",
     "init_config_cli",
     "report_cli",
+    "select_cli",
     "tune_cli",
 ]

@@ -6,6 +6,7 @@ from .distribution import (
     distribution_of,
     entropies,
     k_best_sequences,
+    margins,
     span_probabilities,
     token_probabilities,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "distribution_of",
     "entropies",
     "k_best_sequences",
+    "margins",
     "span_probabilities",
     "token_probabilities",
 ]

@@ -77,6 +77,18 @@ def entropies(distribution: Distribution) -> List[float]:
     return found
 
 
+def margins(distribution: Distribution) -> List[float]:
+    """By how much the best tag sequence of each doc is more probable than the second best."""
+    found = [1.0] * len(distribution.potentials.emissions)
+    for batch in distribution.batches():
+        log_partitions = crf.forward_backward(batch.chain).log_partition
+        for row, (doc, size) in enumerate(zip(batch.docs, batch.sizes)):
+            _, scores = crf.k_best(batch.chain.sequence(row, size), 2)
+            best, *second = (scores - log_partitions[row]).exp().tolist()
+            found[doc] = best - sum(second)
+    return found
+
+
 def k_best_sequences(
     distribution: Distribution, k: int
 ) -> List[Tuple[List[tags.LabelledSpan], float]]:

@@ -22,6 +22,9 @@ OTHER_TEXT = "other text than quoted"
 ON_PROBLEM = ("error", "skip", "missing")
 
 
+ScoredSpan = Tuple[Span, Optional[float]]
+
+
 class DocSettings(NamedTuple):
     """How docs are made of records.
 
@@ -78,7 +81,7 @@ def _doc_of(
     for start, end in record.unknown:
         unknown.update(_covering(doc, start, end))
 
-    spans: List[Tuple[Span, Optional[float]]] = []
+    spans: List[ScoredSpan] = []
     for mention in recounted_mentions[:first]:
         span, problem = _span(doc, mention, record)
         if problem is not None:
@@ -186,15 +189,15 @@ def _is_inside(part: Any, length: int) -> bool:
 
 
 def _without_overlap(
-    spans: Sequence[Tuple[Span, Optional[float]]], record: Record
-) -> Tuple[List[Tuple[Span, Optional[float]]], List[Problem]]:
+    spans: Sequence[ScoredSpan], record: Record
+) -> Tuple[List[ScoredSpan], List[Problem]]:
     """Spans that share no token with another, and what is wrong with the rest.
 
     One that is there twice stays once.
     """
     ordered = sorted(spans, key=lambda scored: (scored[0].start, scored[0].end))
     problems: List[Problem] = []
-    groups: List[List[Tuple[Span, Optional[float]]]] = []
+    groups: List[List[ScoredSpan]] = []
     end = -1
     for span, score in ordered:
         if span.start < end:
@@ -219,21 +222,25 @@ def _without_overlap(
 def _keep_spans(
     doc: Doc, key: str, mentions: Sequence[Mention], record: Record
 ) -> Iterator[Problem]:
-    """Put spans into `doc.spans`, with their scores where all have one."""
-    found: List[Tuple[Span, Optional[float]]] = []
+    found: List[ScoredSpan] = []
     for mention in mentions:
         span, problem = _span(doc, mention, record)
         if problem is not None:
             yield problem
         else:
             found.append((span, mention.score))
-    if not mentions:
+    keep_predictions(doc, key, found)
+
+
+def keep_predictions(doc: Doc, key: str, scored: Sequence[ScoredSpan]) -> None:
+    """Put spans, if there are any, into `doc.spans`, with their scores where all have one."""
+    if not scored:
         return
-    scores = [score for _, score in found if score is not None]
+    scores = [score for _, score in scored if score is not None]
     attrs: Dict[str, Any] = {}
-    if scores and len(scores) == len(found):
+    if len(scores) == len(scored):
         attrs["scores"] = np.array(scores, dtype=np.float32)
-    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in found])
+    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in scored])
 
 
 def _keep_data(doc: Doc, record: Record) -> None:

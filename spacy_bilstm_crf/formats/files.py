@@ -68,7 +68,7 @@ def read(path: Path, name: str, settings: Settings, findings: Findings) -> Itera
     """
     nlp = blank(settings.lang)
     if name == SPACY:
-        yield from _of_docbin(path, nlp)
+        yield from read_docbin(path, nlp)
         return
     try:
         yield from docs_of(_records(path, name, settings, findings), nlp, settings.docs, findings)
@@ -131,7 +131,12 @@ def blank(lang: str) -> Language:
     return nlp
 
 
-def _of_docbin(path: Path, nlp: Language) -> Iterator[Doc]:
+def read_docbin(path: Path, nlp: Language) -> Iterator[Doc]:
+    """The docs of a .spacy file.
+
+    Raises:
+        FormatError: If it is none.
+    """
     try:
         yield from DocBin().from_disk(path).get_docs(nlp.vocab)
     except Exception as error:  # zlib, msgpack and spaCy each have their own

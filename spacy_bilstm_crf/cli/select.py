@@ -1,0 +1,107 @@
+"""`select`: which documents to annotate next."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Optional
+
+from spacy.cli._util import import_code, setup_gpu
+from typer import Argument, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .pipelines import load_pipeline
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+    from ..evaluation.selection import Selected
+    from ..formats import Text
+
+
+@bilstm_crf_cli.command("select")
+def select_cli(
+    pipeline: str = Argument(..., help="Trained pipeline: a folder or an installed package"),
+    texts_path: Path = Argument(
+        ...,
+        help="Texts: a .txt file with one on each line, a .jsonl or .spacy file, or a folder",
+    ),
+    output: Path = Option(..., "--output", "-o", help="File to write the chosen documents to"),
+    n: int = Option(100, "--n", "-n", help="How many to choose"),
+    strategy: str = Option(
+        "diverse",
+        "--strategy",
+        "-s",
+        help="entropy: those the model is most unsure of. margin: those whose second best reading "
+        "comes closest to the best. diverse: those with the most doubtful entities, where the same "
+        "words count less each time",
+    ),
+    target: str = Option("prodigy", "--to", "-t", help="The format to write, as for `convert`"),
+    exclude: Optional[Path] = Option(
+        None, "--exclude", "-x", help="Docs that are annotated already: a .spacy file or a folder"
+    ),
+    text_key: str = Option("text", "--text-key", help="Key of the text in JSON"),
+    component: str = Option("ner", "--component", "-c", help="Name of the component"),
+    code_path: Optional[Path] = Option(
+        None, "--code", help="Python file with registered functions that the pipeline needs"
+    ),
+    use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace what is there"),
+) -> None:
+    """Choose the documents to annotate next: those from which the model would learn most.
+
+    They come with what the model takes for entities, as suggestions to correct.
+    """
+    with fails_in_one_line():
+        from ..evaluation.selection import STRATEGIES, suggestions
+        from ..formats import FORMATS, Findings, FormatError, Settings, read_texts, write
+
+        for option, value, allowed in (
+            ("--strategy", strategy, STRATEGIES),
+            ("--to", target, FORMATS),
+        ):
+            if value not in allowed:
+                raise InputError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
+        if n < 1:
+            raise InputError(f"--n {n}: ask for at least 1 document.")
+        if output.exists() and not force_overwrite:
+            raise InputError(f"{output} exists. Replace it with --force, or name another file.")
+        import_code(code_path)
+        setup_gpu(use_gpu, silent=False)
+        nlp = load_pipeline(pipeline)
+        try:
+            texts = list(read_texts(texts_path, text_key))
+            if not texts:
+                raise InputError(f"{texts_path} holds no text.")
+            chosen = selected(nlp, texts, n, strategy, component, exclude)
+            output.parent.mkdir(parents=True, exist_ok=True)
+            docs = suggestions(nlp, texts, chosen)
+            write(docs, output, target, Settings(text_key=text_key), Findings())
+        except FormatError as error:
+            raise InputError(str(error)) from error
+    msg.good(f"{len(chosen):,} of {len(texts):,} documents: {output}")
+
+
+def selected(
+    nlp: "Language",
+    texts: List["Text"],
+    n: int,
+    strategy: str,
+    component: str,
+    exclude: Optional[Path],
+) -> List["Selected"]:
+    """The documents that were chosen, the most valuable first.
+
+    Raises:
+        InputError: If the pipeline knows no probabilities.
+    """
+    from ..evaluation.selection import select
+    from ..pipeline import BiLSTMCRFEntityRecognizer
+    from .survey import read_docs
+
+    pipe = nlp.get_pipe(component) if component in nlp.pipe_names else None
+    if not isinstance(pipe, BiLSTMCRFEntityRecognizer):
+        raise InputError(
+            f"The pipeline has no bilstm_crf_ner component named {component!r}, and others know no "
+            f"probabilities. It has: {', '.join(nlp.pipe_names) or 'nothing'}."
+        )
+    known = read_docs(exclude, nlp.vocab) if exclude else []
+    return select(nlp, (text.text for text in texts), n, strategy, component, known)

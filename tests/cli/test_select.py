@@ -1,0 +1,108 @@
+"""`select`: texts of any file, suggestions as tasks, and what it refuses."""
+
+import json
+
+import pytest
+import spacy
+import srsly
+from spacy.tokens import DocBin
+
+from tests.helpers import spacy_command, trained_nlp
+
+TEXTS = ["I like London.", "Who is Shaka Khan?", "Ada saw Rome and Berlin", "stones"]
+
+
+def select(*arguments, exit_codes=(0,)):
+    return spacy_command("bilstm-crf", "select", *arguments, exit_codes=exit_codes)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pipeline") / "model"
+    trained_nlp().to_disk(path)
+    return path
+
+
+@pytest.fixture
+def texts(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    lines = [{"text": text, "id": i, "meta": {"source": "x"}} for i, text in enumerate(TEXTS)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
+
+
+@pytest.mark.parametrize("strategy", ["entropy", "margin", "diverse"])
+def test_tasks_have_what_the_model_takes_for_entities(strategy, pipeline, texts, tmp_path):
+    output = tmp_path / "new" / "tasks.jsonl"
+    said = select(pipeline, texts, "--output", output, "--n", 3, "--strategy", strategy)
+    assert "3 of 4 documents" in said
+    tasks = list(srsly.read_jsonl(output))
+    scores = [task["meta"].pop("score") for task in tasks]
+    assert len(tasks) == 3 and scores == sorted(scores, reverse=True)
+    nlp = spacy.load(pipeline)
+    for task in tasks:
+        assert "answer" not in task
+        assert (task["text"], task["meta"]) == (TEXTS[int(task["id"])], {"source": "x"})
+        ents = nlp(task["text"]).ents
+        assert [(s["start"], s["end"], s["label"]) for s in task["spans"]] == [
+            (ent.start_char, ent.end_char, ent.label_) for ent in ents
+        ]
+        assert [s["score"] for s in task["spans"]] == pytest.approx([e._.confidence for e in ents])
+
+
+def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.txt").write_text("\ufeffI like London.\n\n  \nstones\u2028and\n", encoding="utf8")
+    (folder / "b.jsonl").write_text('{"words": "Ada"}\n')
+    nlp = spacy.blank("en")
+    DocBin(docs=[nlp.make_doc("Who is Shaka Khan?")]).to_disk(folder / "c.spacy")
+    (folder / "d.pdf").write_text("no text")
+    output = tmp_path / "tasks.json"
+    arguments = ("--text-key", "words", "--to", "label-studio", "--output", output)
+    select(pipeline, folder, *arguments)
+    tasks = srsly.read_json(output)
+    found = {task["data"]["words"] for task in tasks}
+    assert found == {"I like London.", "stones\u2028and", "Ada", "Who is Shaka Khan?"}
+    assert all("predictions" in task or "annotations" not in task for task in tasks)
+
+    DocBin(docs=[nlp.make_doc("Who is Shaka Khan?")]).to_disk(tmp_path / "known.spacy")
+    select(pipeline, folder, *arguments, "--exclude", tmp_path / "known.spacy", "--force")
+    assert len(srsly.read_json(output)) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (("model", "nowhere.txt"), "There is no file or folder"),
+        (("model", "empty.txt"), "holds no text"),
+        (("model", "texts.pdf"), "has no texts: name a .txt, .jsonl or .spacy file"),
+        (("model", "latin.txt"), "is no text in UTF-8"),
+        (("model", "texts.jsonl", "--text-key", "x"), "texts.jsonl:1 has no text under 'x'"),
+        (("model", "texts.jsonl", "--strategy", "x"), "one of entropy, margin, diverse"),
+        (("model", "texts.jsonl", "--to", "x"), "one of spacy, prodigy"),
+        (("model", "texts.jsonl", "--n", "0"), "ask for at least 1"),
+        (("model", "texts.jsonl", "--component", "x"), "no bilstm_crf_ner component named 'x'"),
+        (("model", "texts.jsonl", "--exclude", "x.spacy"), "There is no file or folder x.spacy"),
+        (("nowhere", "texts.jsonl"), "There is no pipeline nowhere"),
+    ],
+)
+def test_mistakes_end_in_one_line(arguments, expected, pipeline, texts, tmp_path):
+    (tmp_path / "empty.txt").write_text("\n")
+    (tmp_path / "latin.txt").write_bytes("Zoë".encode("latin1"))
+    (tmp_path / "texts.pdf").write_text("x")
+    model, path, *options = arguments
+    model = pipeline if model == "model" else model
+    output = tmp_path / "out.jsonl"
+    said = select(model, tmp_path / path, *options, "--output", output, exit_codes=(1,))
+    (line,) = [line for line in said.strip().split("\n") if line.startswith("Error: ")]
+    assert expected in line
+    assert not output.exists()
+
+
+def test_nothing_is_replaced_unless_it_is_asked_for(pipeline, texts, tmp_path):
+    output = tmp_path / "out.jsonl"
+    output.write_text("mine")
+    said = select(pipeline, texts, "--output", output, exit_codes=(1,))
+    assert "exists. Replace it with --force" in said
+    assert output.read_text() == "mine"
