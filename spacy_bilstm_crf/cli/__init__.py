@@ -4,6 +4,7 @@ spaCy imports it, by the entry point group `spacy_cli`, for each command of its 
 imports more than typer before a command of ours is called.
 """
 
+from .annotate import annotate_cli
 from .app import bilstm_crf_cli
 from .audit import audit_cli
 from .calibrate import calibrate_cli
@@ -14,6 +15,7 @@ from .select import select_cli
 from .tune import tune_cli
 
 __all__ = [
+    "annotate_cli",
     "audit_cli",
     "bilstm_crf_cli",
     "calibrate_cli",

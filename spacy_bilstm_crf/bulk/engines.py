@@ -1,0 +1,130 @@
+"""What brings parts to workers: processes of this machine, Ray Data, or Spark.
+
+All call the same function for each part, and the worker reads and writes the files by itself. So on
+a cluster input, pipeline and output have to be where all machines see them.
+"""
+
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Dict, Iterator, List, Sequence
+
+from .inputs import Part
+from .run import Engine, RunError, Work, part_path
+
+POLL = 0.5  # seconds
+
+
+def local(work: Work, parts: Sequence[Part], jobs: int) -> Iterator[int]:
+    """Processes of this machine; with one job this process."""
+    if jobs == 1 or len(parts) < 2:
+        yield from map(work.do, parts)
+        return
+    # A forked process would inherit locks that nobody opens
+    context = multiprocessing.get_context("spawn")
+    workers = min(jobs, len(parts))
+    with ProcessPoolExecutor(workers, context, _end_with, (os.getpid(),)) as pool:
+        futures: List["Future[int]"] = [pool.submit(work.do, part) for part in parts]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                "A worker was killed, maybe for want of memory. Run the same command again to go "
+                "on, with fewer --jobs or a smaller --batch-size."
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with(parent: int) -> None:
+    """Let a worker end when the process that started it is killed: nobody else would end it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class RayWorker:
+    """An actor of Ray, which annotates a part for each row that it gets."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def __call__(self, batch: Dict[str, Any]) -> Dict[str, Any]:
+        """Annotate the parts of a batch."""
+        return {"number": [self.work.do(_part(value)) for value in batch["part"]]}
+
+
+def ray(work: Work, parts: Sequence[Part], jobs: int) -> Iterator[int]:
+    """Ray Data: on the cluster of RAY_ADDRESS, or on this machine."""
+    import ray as ray_
+
+    if not ray_.is_initialized():
+        # One more than the actors hold, for the task that hands them the parts
+        cores = None if os.environ.get("RAY_ADDRESS") else jobs + 1
+        ray_.init(num_cpus=cores, include_dashboard=False, log_to_driver=False)
+    ray_.data.DataContext.get_current().enable_progress_bars = False
+    rows = [{"part": _text(part)} for part in parts]
+    annotated = ray_.data.from_items(rows, override_num_blocks=len(parts)).map_batches(
+        RayWorker,
+        fn_constructor_args=(work,),
+        compute=ray_.data.ActorPoolStrategy(size=jobs),
+        batch_size=1,
+    )
+    for row in annotated.iter_rows():
+        yield int(row["number"])
+
+
+def spark(work: Work, parts: Sequence[Part], jobs: int) -> Iterator[int]:
+    """Spark: the session of `spark-submit`, or one on this machine."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName("spacy-bilstm-crf annotate")
+    if "SPARK_ENV_LOADED" not in os.environ:  # spark-submit names the cluster itself
+        builder = builder.master(f"local[{jobs}]").config("spark.ui.enabled", "false")
+    session = builder.getOrCreate()
+
+    def annotated(batches: Iterator[Any]) -> Iterator[Any]:
+        import pyarrow as pa
+
+        for batch in batches:
+            numbers = [work.do(_part(value)) for value in batch.column(0).to_pylist()]
+            yield pa.record_batch({"number": pa.array(numbers, pa.int64())})
+
+    context = session.sparkContext
+    context.setLogLevel("ERROR")
+    rows = context.parallelize([(_text(part),) for part in parts], len(parts))
+    frame = session.createDataFrame(rows, "part string").mapInArrow(annotated, "number long")
+    # Spark gives what it has when all is done: the files tell what is there before
+    left = {part.number for part in parts}
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(frame.collect)
+        while not job.done():
+            time.sleep(POLL)
+            new = {number for number in left if part_path(work.output, number).exists()}
+            left -= new
+            yield from sorted(new)
+        job.result()
+    yield from sorted(left)
+
+
+ENGINES: Dict[str, Engine] = {"local": local, "ray": ray, "spark": spark}
+
+
+def _text(part: Part) -> str:
+    return json.dumps(part._asdict())
+
+
+def _part(text: str) -> Part:
+    values = json.loads(text)
+    return Part(**{**values, "paths": tuple(values["paths"])})

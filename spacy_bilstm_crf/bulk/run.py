@@ -1,0 +1,151 @@
+"""Annotate all parts of the input, and go on where an earlier run stopped.
+
+Each part becomes a Parquet file, which appears when it is complete. So a run that was killed at any
+moment leaves whole parts, and the next one does the others. A manifest says what they were made of,
+and a run with anything else is refused.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence
+
+import pyarrow.parquet as pq
+from spacy.util import get_package_version
+
+from .inputs import InputSettings, Part, read_part
+from .table import Annotator, AnnotatorSettings, folder_of
+
+# Readers of Parquet folders leave out what begins with an underscore
+MANIFEST = "_manifest.json"
+
+
+class RunError(ValueError):
+    """A run that can't be started or finished. The message is one line and says what to do."""
+
+
+class Work(NamedTuple):
+    """All that a worker has to know.
+
+    Attributes:
+        output: The folder.
+        inputs: Where texts are in the files.
+        annotator: What they are annotated with.
+    """
+
+    output: str
+    inputs: InputSettings
+    annotator: AnnotatorSettings
+
+    def do(self, part: Part) -> int:
+        """Annotate a part and write it; returns its number."""
+        table = Annotator(self.annotator)(read_part(part, self.inputs))
+        counts = {
+            "n_tokens": sum(table.column("n_tokens").to_pylist()),
+            "n_errors": len(table) - table.column("error").null_count,
+        }
+        table = table.replace_schema_metadata({key: str(n) for key, n in counts.items()})
+        path = part_path(self.output, part.number)
+        partial = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}")
+        pq.write_table(table, partial)
+        partial.replace(path)
+        return part.number
+
+
+class Done(NamedTuple):
+    """What is in a part that was written."""
+
+    number: int
+    n_rows: int
+    n_tokens: int
+    n_errors: int
+
+
+Engine = Callable[[Work, Sequence[Part], int], Iterator[int]]
+
+
+def part_path(output: str, number: int) -> Path:
+    """Where a part is written to."""
+    return Path(output) / f"part-{number:06}.parquet"
+
+
+def done(output: str, number: int) -> Done:
+    """What is in a part, by its file."""
+    metadata = pq.read_metadata(part_path(output, number))
+    kept = metadata.metadata
+    return Done(number, metadata.num_rows, int(kept[b"n_tokens"]), int(kept[b"n_errors"]))
+
+
+def fingerprint(pipeline: str) -> str:
+    """Of all files of a pipeline, whatever the folder's name.
+
+    Raises:
+        OSError: If there is no such pipeline.
+    """
+    folder = folder_of(pipeline)
+    sha = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            sha.update(path.relative_to(folder).as_posix().encode("utf8") + b"\0")
+            with path.open("rb") as file:
+                for block in iter(lambda: file.read(1 << 20), b""):
+                    sha.update(block)
+    return sha.hexdigest()
+
+
+def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> Dict[str, Any]:
+    """What the output is made of."""
+    return {
+        "version": get_package_version("spacy-bilstm-crf"),
+        "pipeline": fingerprint(work.annotator.pipeline),
+        "inputs": [{"path": str(path.resolve()), "size": path.stat().st_size} for path in files],
+        "settings": {
+            **work.inputs._asdict(),
+            "candidates": work.annotator.candidates,
+            "max_length": work.annotator.max_length,
+        },
+        "parts": len(parts),
+        "rows": sum(part.n_rows for part in parts),
+    }
+
+
+def pending(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> List[Part]:
+    """The parts that are not there yet, in a folder that may hold an earlier run.
+
+    Raises:
+        RunError: If what it holds is none, or one of another pipeline, other files or settings.
+    """
+    folder = Path(work.output)
+    now = manifest(work, files, parts)
+    path = folder / MANIFEST
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf8"))
+        names = {
+            "pipeline": "with another pipeline",
+            "inputs": "of other files",
+            "settings": "with other settings",
+            "version": "by another version of this package",
+            "parts": "of other files",
+        }
+        for key, how in names.items():
+            if before.get(key) != now[key]:
+                raise RunError(
+                    f"{folder} holds texts that were annotated {how}. Name another folder, or "
+                    f"begin anew with --force."
+                )
+    elif folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty, and holds no annotation. Name another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob(".part-*"):  # of a worker that was killed
+        stale.unlink()
+    partial = folder / f".{MANIFEST}"
+    partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf8")
+    partial.replace(path)
+    return [part for part in parts if not part_path(work.output, part.number).exists()]
+
+
+def run(work: Work, parts: Sequence[Part], engine: Engine, jobs: int) -> Iterator[Done]:
+    """Annotate parts by an engine; yields each when it is written."""
+    for number in engine(work, parts, jobs):
+        yield done(work.output, number)

@@ -1,0 +1,165 @@
+"""`annotate`: the entities of many documents, as Parquet."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Optional
+
+from typer import Argument, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, check_folder, fails_in_one_line
+
+if TYPE_CHECKING:
+    from ..bulk import AnnotatorSettings, Part, Work
+    from ..bulk.run import Engine
+
+# Of each engine what it needs, and the extra that brings it
+NEEDS = {
+    "local": [("pyarrow", "bulk")],
+    "ray": [("pyarrow", "bulk"), ("ray", "ray")],
+    "spark": [("pyarrow", "bulk"), ("pyspark", "spark")],
+}
+
+
+@bilstm_crf_cli.command("annotate")
+def annotate_cli(
+    pipeline: str = Argument(..., help="Trained pipeline: a folder or an installed package"),
+    inputs: str = Argument(
+        ...,
+        metavar="IN",
+        help="Texts: a .parquet, .jsonl, .csv, .tsv or .txt file, a folder of them, or a glob",
+    ),
+    output: Path = Argument(..., help="Folder for Parquet files"),
+    engine: str = Option("local", "--engine", "-e", help="local, ray or spark"),
+    jobs: int = Option(1, "--jobs", "-j", help="Workers. Each loads the pipeline"),
+    id_column: str = Option(
+        "id", "--id-column", help="Column or key of the ids. Without one, file and row are the id"
+    ),
+    text_column: str = Option("text", "--text-column", help="Column or key of the texts"),
+    lines: bool = Option(
+        False, "--lines", help="Each line of a .txt file is a text, instead of the file"
+    ),
+    batch_size: int = Option(128, "--batch-size", "-n", help="Texts in the pipeline at once"),
+    candidates: Optional[float] = Option(
+        None, "--candidates", help="Keep entities that are so probable at least, overlapping or not"
+    ),
+    max_length: Optional[int] = Option(
+        None, "--max-length", help="Characters of the longest text; otherwise the pipeline's own"
+    ),
+    rows: int = Option(2000, "--rows", help="Rows of a file that is written, at most"),
+    code_path: Optional[Path] = Option(
+        None, "--code", help="Python file with registered functions that the pipeline needs"
+    ),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Begin anew"),
+) -> None:
+    """Find the entities of many documents, with any spaCy pipeline, and write them as Parquet.
+
+    A run that was stopped or killed goes on with the same command. A text that can't be annotated
+    keeps its row, with the reason in the column "error".
+    """
+    with fails_in_one_line():
+        _check_engine(engine)
+        check_folder(output)
+        for option, value in (("--jobs", jobs), ("--batch-size", batch_size), ("--rows", rows)):
+            if value < 1:
+                raise InputError(f"{option} {value}: it must be at least 1.")
+        if candidates is not None and not 0.0 <= candidates <= 1.0:
+            raise InputError(f"--candidates {candidates} is a probability: it must be 0 to 1.")
+        from ..bulk import AnnotatorSettings, InputSettings, Work
+
+        work = Work(
+            str(output.resolve()),
+            InputSettings(id_column, text_column, lines, rows),
+            AnnotatorSettings(
+                _absolute(pipeline),
+                candidates,
+                batch_size,
+                max_length,
+                None if code_path is None else str(code_path.resolve()),
+            ),
+        )
+        annotate(work, inputs, engine, jobs, force_overwrite)
+
+
+def _absolute(pipeline: str) -> str:
+    """Workers may be in other folders."""
+    return str(Path(pipeline).resolve()) if Path(pipeline).is_dir() else pipeline
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in NEEDS:
+        raise InputError(f"--engine {engine}: it must be one of {', '.join(NEEDS)}.")
+    for name, extra in NEEDS[engine]:
+        if find_spec(name) is None:
+            raise InputError(
+                f"This needs {name}, which is not installed: "
+                f'pip install "spacy-bilstm-crf[{extra}]"'
+            )
+    if engine == "spark" and shutil.which("java") is None:
+        raise InputError("Spark needs Java, which is not on the PATH: install Java 17 or later.")
+
+
+def annotate(work: "Work", inputs: str, engine: str, jobs: int, force_overwrite: bool) -> None:
+    """Annotate what is not annotated yet, and show how far it is.
+
+    Raises:
+        InputError: If it can't be started or finished, saying what to do.
+    """
+    from ..bulk import (
+        ENGINES,
+        MANIFEST,
+        InputFileError,
+        RunError,
+        files_of,
+        parts_of,
+        pending,
+    )
+
+    try:
+        files = files_of(inputs)
+        parts = list(parts_of(files, work.inputs))
+        if not parts:
+            raise InputError(f"{inputs} holds no texts.")
+        if force_overwrite and (Path(work.output) / MANIFEST).exists():
+            shutil.rmtree(work.output)
+        left = pending(work, files, parts)
+        _check_loads(work.annotator)
+        _progress(work, parts, left, ENGINES[engine], jobs)
+    except (InputFileError, RunError, OSError) as error:
+        raise InputError(str(error)) from error
+
+
+def _check_loads(settings: "AnnotatorSettings") -> None:
+    """Load the pipeline here first: a worker would say what is wrong with it in a traceback."""
+    from ..bulk import loaded
+
+    try:
+        loaded(settings)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _progress(
+    work: "Work", parts: List["Part"], left: List["Part"], engine: "Engine", jobs: int
+) -> None:
+    from tqdm import tqdm
+
+    from ..bulk import done, run
+
+    total = sum(part.n_rows for part in parts)
+    before = total - sum(part.n_rows for part in left)
+    if before:
+        msg.info(f"{before:,} of {total:,} rows are there from an earlier run")
+    n_words = 0
+    with tqdm(total=total, initial=before, unit=" rows", smoothing=0.1) as bar:
+        for each in run(work, left, engine, jobs) if left else ():
+            n_words += each.n_tokens
+            bar.update(each.n_rows)
+            seconds = bar.format_dict["elapsed"]
+            bar.set_postfix_str(f"{n_words / max(seconds, 1e-9):,.0f} words/s")
+    every = [done(work.output, part.number) for part in parts]
+    n_errors = sum(each.n_errors for each in every)
+    if n_errors:
+        msg.warn(f"{n_errors:,} rows could not be annotated: see their column 'error'")
+    msg.good(f"{total:,} rows in {len(parts):,} files: {work.output}")

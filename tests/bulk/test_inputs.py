@@ -1,0 +1,141 @@
+"""Files of all kinds, cut into parts anywhere: every row is read once, and as it is."""
+
+import csv
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spacy_bilstm_crf.bulk import InputFileError, InputSettings, files_of, parts_of, read_part
+
+TEXTS = [
+    "Ada",
+    'say "hi", Bob',
+    "two\nlines",
+    "cr\r\nlf",
+    "\U0001f600 e\u0301",
+    " ",
+    "x\u2028y\x85z",
+]
+
+
+def rows_of(path, **options):
+    """All rows, part by part, and how many rows the parts have."""
+    given_settings = InputSettings(**options)
+    parts = list(parts_of(files_of(str(path)), given_settings))
+    assert [part.number for part in parts] == list(range(len(parts)))
+    tables = [read_part(part, given_settings) for part in parts]
+    assert [len(table) for table in tables] == [part.n_rows for part in parts]
+    assert all(len(table) <= given_settings.rows for table in tables)
+    return [row for table in tables for row in table.to_pylist()]
+
+
+def write(folder, kind, texts, ids=None):
+    ids = ids or [f"id-{i}" for i in range(len(texts))]
+    path = folder / f"data.{kind}"
+    if kind == "parquet":
+        table = pa.table({"id": ids, "text": texts, "other": [1.0] * len(ids)})
+        pq.write_table(table, path, row_group_size=3)
+    elif kind == "jsonl":
+        lines = [json.dumps({"id": i, "text": t}, ensure_ascii=False) for i, t in zip(ids, texts)]
+        path.write_bytes("\n".join(lines).encode("utf8"))
+    else:
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file, delimiter="\t" if kind == "tsv" else ",")
+            writer.writerow(["other", "text", "id"])
+            writer.writerows([["1", text, i] for text, i in zip(texts, ids)])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv", "tsv"])
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12), st.integers(1, 5))
+def test_every_row_is_read_once_and_as_it_is(kind, tmp_path_factory, texts, rows):
+    path = write(tmp_path_factory.mktemp("data"), kind, texts)
+    found = rows_of(path, rows=rows)
+    assert [row["text"] for row in found] == texts
+    assert [row["id"] for row in found] == [f"id-{i}" for i in range(len(texts))]
+    assert not any(row["error"] for row in found)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv", "tsv"])
+def test_file_and_row_are_the_id_where_there_is_none(kind, tmp_path):
+    path = write(tmp_path, kind, ["a", "b", "c"])
+    found = rows_of(path, rows=2, id_column="nowhere")
+    assert [row["id"] for row in found] == [f"data.{kind}:{i}" for i in (1, 2, 3)]
+
+
+def test_lines_that_are_no_rows(tmp_path):
+    path = tmp_path / "data.jsonl"
+    lines = [
+        b'\xef\xbb\xbf{"text": "a"}',
+        b"",
+        b'{"text": ',
+        b'["a"]',
+        b'{"text": 7, "id": 3}',
+        b'{"text": null, "id": 4}',
+        b'{"id": 5}',
+        b'{"text": "\xff"}',
+        b"  ",
+        b'{"text": "b", "id": "b"}\r',
+    ]
+    path.write_bytes(b"\n".join(lines))
+    found = rows_of(path, rows=3)
+    assert [row["text"] for row in found] == ["a", *[None] * 6, "b"]
+    assert [row["id"] for row in found] == [
+        *("data.jsonl:1", "data.jsonl:2", "data.jsonl:3", "3", "4", "5", "data.jsonl:7", "b")
+    ]
+    errors = [row["error"] for row in found]
+    starts = [None, "No JSON", "No object of JSON", "The text is no string, but int.", None, None]
+    starts += ["No text in UTF-8", None]
+    assert all(
+        error is start is None or error.startswith(start) for error, start in zip(errors, starts)
+    )
+
+
+def test_texts_that_are_files_or_lines(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.txt").write_bytes("\ufeffone\r\ntwo\n\nthree".encode())
+    (tmp_path / "deep" / "b.txt").write_bytes(b"\xff")
+    (tmp_path / "c.pdf").write_text("no text")
+    found = rows_of(tmp_path, rows=1)
+    assert [row["text"] for row in found] == ["one\r\ntwo\n\nthree", None]
+    assert [row["id"] for row in found] == [
+        str(tmp_path / "a.txt"),
+        str(tmp_path / "deep" / "b.txt"),
+    ]
+    assert found[1]["error"].startswith("No text in UTF-8")
+    found = rows_of(tmp_path / "*.txt", lines=True, rows=2)
+    assert [(row["id"], row["text"]) for row in found] == [
+        ("a.txt:1", "one"),
+        ("a.txt:2", "two"),
+        ("a.txt:3", "three"),
+    ]
+
+
+def test_a_folder_of_several_kinds(tmp_path):
+    for kind in ("parquet", "jsonl", "csv"):
+        write(tmp_path, kind, [kind])
+    (tmp_path / "a.txt").write_text("text")
+    assert [row["text"] for row in rows_of(tmp_path)] == ["text", "csv", "jsonl", "parquet"]
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("data.csv", b"a,b\n1,2\n", "data.csv has no 'text', but a, b. Name the texts: --text"),
+        ("data.csv", b"", "data.csv has no 'text', but nothing"),
+        ("data.jsonl", b'\n{"txt": "a"}\n', "data.jsonl has no 'text', but txt"),
+        ("data.parquet", b"no parquet", "data.parquet is no Parquet file"),
+        ("data.pdf", b"", "data.pdf is of no kind that can be read"),
+    ],
+)
+def test_files_that_can_not_be_read(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputFileError, match=message):
+        rows_of(tmp_path / name)
+    with pytest.raises(InputFileError, match="There is no file"):
+        rows_of(tmp_path / "nowhere*")

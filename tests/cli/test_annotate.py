@@ -1,0 +1,256 @@
+"""`annotate`: three engines, runs that are killed, and what is refused."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from tests.bulk import data
+from tests.bulk.data import ruler_pipeline, text_of, write_rows
+from tests.helpers import ROOT, spacy_command, trained_nlp
+
+CODE = Path(data.__file__)
+
+
+def annotate(*arguments, exit_codes=(0,)):
+    return spacy_command("bilstm-crf", "annotate", *arguments, exit_codes=exit_codes)
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "spacy", "bilstm-crf", "annotate", *map(str, arguments)]
+
+
+def rows_of(folder):
+    return pq.read_table(folder).to_pylist()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pipeline") / "model"
+    trained_nlp().to_disk(path)
+    return path
+
+
+def test_it_goes_on_and_says_what_there_is(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    path, output = write_rows(tmp_path / "in.jsonl", 25), tmp_path / "out"
+    said = annotate(pipeline, path, output, "--rows", 10)
+    assert "25 rows in 3 files" in " ".join(said.split())
+    rows = rows_of(output)
+    assert [row["id"] for row in rows] == [f"row-{i}" for i in range(25)]
+    assert [row["entities"][0]["text"] for row in rows[:3]] == data.CITIES
+    files = sorted(output.glob("part-*"))
+    before = [file.stat().st_mtime_ns for file in files]
+    files[1].unlink()
+    said = annotate(pipeline, path, output, "--rows", 10)
+    assert "15 of 25 rows are there from an earlier run" in said
+    after = [file.stat().st_mtime_ns for file in files]
+    assert (before[0], before[2]) == (after[0], after[2]) and before[1] != after[1]
+    assert rows_of(output) == rows
+
+
+def test_rows_that_fail_are_counted(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model", "test_stumbles")
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": "in Rome"}\n{"text": "stumble"}\n{\n')
+    said = annotate(pipeline, path, tmp_path / "out", "--code", CODE)
+    assert "2 rows could not be annotated" in said
+    assert [row["error"] is None for row in rows_of(tmp_path / "out")] == [True, False, False]
+
+
+def test_candidates_and_columns(model, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("nr,body\n7,I like London and Berlin.\n")
+    options = ("--id-column", "nr", "--text-column", "body", "--candidates", 0.000001)
+    annotate(model, path, tmp_path / "out", *options)
+    (row,) = rows_of(tmp_path / "out")
+    assert row["id"] == "7"
+    found = {(e["start"], e["end"], e["label"]) for e in row["entities"]}
+    assert found <= {(e["start"], e["end"], e["label"]) for e in row["candidates"]}
+    assert len(row["candidates"]) > len(found)
+
+
+@pytest.mark.slow  # each engine starts processes that load the pipeline
+@pytest.mark.parametrize("engine", ["local", "ray", "spark"])
+def test_all_engines_give_the_same_rows(engine, model, tmp_path):
+    path = write_rows(tmp_path / "in.jsonl", 60)
+    with path.open("a") as file:
+        file.write('{"text": null}\n{\n')
+    expected = tmp_path / "expected"
+    annotate(model, path, expected, "--rows", 10)
+    output = tmp_path / "out"
+    arguments = command(model, path, output, "--rows", 10, "--engine", engine, "--jobs", 2)
+    subprocess.run(arguments, check=True, timeout=500, cwd=ROOT)
+    assert rows_of(output) == rows_of(expected)
+    assert not list(output.glob(".*"))
+
+
+def parts(output):
+    return sorted(output.glob("part-*.parquet"))
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.slow  # ten runs that are killed
+@pytest.mark.parametrize("who", ["worker", "driver"])
+def test_killed_at_five_moments_every_id_is_there_once(who, tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model", "test_dawdles")
+    n = 600
+    path, output = write_rows(tmp_path / "in.jsonl", n), tmp_path / "out"
+    arguments = command(pipeline, path, output, "--rows", 5, "--jobs", 2, "--code", CODE)
+    log = tmp_path / "log"
+    for moment in range(5):
+        with log.open("w") as file:
+            driver = subprocess.Popen(arguments, stderr=file, stdout=file, cwd=ROOT)
+        process = psutil.Process(driver.pid)
+        # Before the first part, and then after some more each time, in the middle of others
+        wanted = len(parts(output)) + (moment > 0) * 2
+        wait_for(lambda p=process, n=wanted: workers(p) and len(parts(output)) >= n)
+        children = workers(process)
+        if who == "driver":
+            os.kill(driver.pid, signal.SIGKILL)
+        else:
+            os.kill(children[moment % len(children)].pid, signal.SIGKILL)
+        code = driver.wait(timeout=120)
+        assert code == (-signal.SIGKILL if who == "driver" else 1)
+        if who == "worker":
+            lines = log.read_text().replace("\r", "\n").strip().split("\n")
+            assert lines[-1].startswith("Error: A worker was killed"), lines[-1]
+        # Nobody is left to write into the folder
+        wait_for(lambda children=children: not any(map(is_running, children)), seconds=30)
+        for part in parts(output):
+            pq.read_table(part)  # each is whole
+    assert len(parts(output)) < n // 5
+    subprocess.run(arguments, check=True, timeout=300, cwd=ROOT)
+    rows = rows_of(output)
+    assert [row["id"] for row in rows] == [f"row-{i}" for i in range(n)]
+    assert all(row["entities"][0]["text"] in text_of(i) for i, row in enumerate(rows))
+    assert not list(output.glob(".*"))
+
+
+def workers(process):
+    """The processes that annotate, without the one that cleans up after them."""
+    found = process.children()
+    return [child for child in found if "resource_tracker" not in " ".join(child.cmdline())]
+
+
+def is_running(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.slow  # 200,000 texts
+def test_memory_is_flat_over_200_000_texts_and_one_of_20_mb(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    path = write_rows(tmp_path / "in.jsonl", 200_000)
+    with path.open("a") as file:
+        file.write('{"id": "long", "text": "' + "Rome was " * 2_300_000 + '"}\n')
+    code = (
+        "import resource; from spacy.cli._util import setup_cli;\n"
+        "try: setup_cli()\n"
+        "finally: print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    peaks = []
+    few = write_rows(tmp_path / "few.jsonl", 10_000)
+    for name in (few, path):
+        arguments = [*command(pipeline, name, tmp_path / f"out-{name.stem}")][3:]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        peaks.append(int(done.stdout.split()[-1]))
+    rows = pq.read_table(tmp_path / "out-in", columns=["id", "error"])
+    assert rows.num_rows == 200_001
+    assert rows.slice(200_000).to_pylist()[0]["error"].startswith("The text has 20700000 char")
+    assert rows.column("error").null_count == 200_000
+    # The text itself is in memory a few times; the other 190,000 are not
+    assert peaks[1] - peaks[0] < 300
+
+
+@pytest.mark.parametrize("change", ["pipeline", "inputs", "settings", "not ours"])
+def test_a_folder_of_another_run_is_refused(change, tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    path, output = write_rows(tmp_path / "in.jsonl", 5), tmp_path / "out"
+    options = []
+    if change == "not ours":
+        output.mkdir()
+        (output / "mine.txt").write_text("mine")
+        expected = "is not empty, and holds no annotation"
+    else:
+        annotate(pipeline, path, output)
+        expected = "holds texts that were annotated"
+    if change == "pipeline":
+        shutil.rmtree(pipeline)
+        ruler_pipeline(pipeline, "sentencizer")
+    elif change == "inputs":
+        write_rows(path, 6)
+    elif change == "settings":
+        options = ["--id-column", "x"]
+    before = {p: p.read_bytes() for p in output.iterdir()}
+    said = annotate(pipeline, path, output, *options, exit_codes=(1,))
+    assert expected in said
+    assert {p: p.read_bytes() for p in output.iterdir()} == before
+    said = annotate(pipeline, path, output, *options, "--force", exit_codes=(0, 1))
+    assert ("holds no annotation" in said) == (change == "not ours")
+
+
+def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    path = write_rows(tmp_path / "in.jsonl", 5)
+    annotate(pipeline, path, tmp_path / "out")
+    shutil.move(pipeline, tmp_path / "moved")
+    assert "5 of 5 rows are there" in annotate(tmp_path / "moved", path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (("nowhere", "in.jsonl"), "There is no pipeline"),
+        (("model", "nowhere.jsonl"), "There is no file"),
+        (("model", "in.jsonl", "--text-column", "x"), "has no 'x', but id, text"),
+        (("model", "in.jsonl", "--engine", "dask"), "one of local, ray, spark"),
+        (("model", "in.jsonl", "--jobs", "0"), "--jobs 0: it must be at least 1"),
+        (("model", "in.jsonl", "--candidates", "2"), "is a probability"),
+        (("model", "in.jsonl", "--candidates", "0.5"), "no bilstm_crf_ner component"),
+        (("model", "empty.jsonl"), "holds no texts"),
+        (("damaged", "in.jsonl"), "can't be loaded"),
+    ],
+)
+def test_mistakes_end_in_one_line(arguments, expected, tmp_path):
+    ruler_pipeline(tmp_path / "model")
+    shutil.copytree(tmp_path / "model", tmp_path / "damaged")
+    (tmp_path / "damaged" / "config.cfg").write_text("[nlp]\n")
+    write_rows(tmp_path / "in.jsonl", 3)
+    (tmp_path / "empty.jsonl").write_text("\n")
+    pipeline, path, *options = arguments
+    said = annotate(
+        tmp_path / pipeline, tmp_path / path, tmp_path / "out", *options, exit_codes=(1,)
+    )
+    (line,) = [line for line in said.strip().split("\n") if line.startswith("Error: ")]
+    assert expected in line
+    assert not list(tmp_path.glob("out/part*"))
+
+
+def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
+    from spacy_bilstm_crf.cli import annotate as module
+
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "ray" else object())
+    said = annotate("model", "in.jsonl", tmp_path / "out", "--engine", "ray", exit_codes=(1,))
+    assert 'This needs ray, which is not installed: pip install "spacy-bilstm-crf[ray]"' in said
+    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    said = annotate("model", "in.jsonl", tmp_path / "out", "--engine", "spark", exit_codes=(1,))
+    assert "Spark needs Java" in said
