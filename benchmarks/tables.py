@@ -318,6 +318,23 @@ def audit() -> str:
     return markdown(*rows) + measured(results)
 
 
+def tune() -> str:
+    """The shipped config beside the one that a search found, and how long the search took."""
+    result = read("tune/results/tune.json")
+    rows = [["data", "config", "dev F", "test F", "search, hours", "training, hours"]]
+    for cell, found in result["summary"].items():
+        dataset, system = cell.split()
+        runs = [
+            run for run in result["runs"] if (run["dataset"], run["system"]) == (dataset, system)
+        ]
+        scores = [mean(found[part], len(runs)) for part in ("dev", "test")]
+        hours = statistics.mean(run["cpu_hours"] for run in runs)
+        searched = f"{runs[0]['search_hours']:.1f}" if system == "tuned" else "-"
+        rows.append([dataset, system, *scores, searched, f"{hours:.2f}"])
+    note = f"{result['n_trials']} trials of {result['steps']:,} steps at most, one after the other."
+    return markdown(*rows) + measured(result["runs"], note)
+
+
 def many_labels() -> str:
     """The same beside the stock `ner`."""
     result = read("speed/results/scale.json")
@@ -363,6 +380,7 @@ TABLES = {
     "many_labels": many_labels,
     "guarantee": guarantee,
     "audit": audit,
+    "tune": tune,
     "profile": profile,
 }
 

@@ -139,7 +139,7 @@ def units_of(fold: Fold, changes: Changed) -> List[Unit]:
             units.append(
                 Unit(
                     (start, end) in wrong.get(i, ()),
-                    suspect.suspicion,
+                    suspect.rank,
                     1.0 - min(quality[t] for t in tokens),
                 )
             )
@@ -148,7 +148,7 @@ def units_of(fold: Fold, changes: Changed) -> List[Unit]:
         for token in doc:
             if token.is_space or _covers(covered, token):
                 continue
-            ours = [s.suspicion for s in others if _covers([s.entity[:2]], token)]
+            ours = [s.rank for s in others if _covers([s.entity[:2]], token)]
             units.append(
                 Unit(
                     _covers(lost.get(i, ()), token),

@@ -104,6 +104,15 @@ def test_suspects_by_hand():
     ]
 
 
+def test_long_entities_are_not_suspect_for_their_length():
+    long, short = Scored(0, 20, "A", 0.25, n_tokens=4), Scored(30, 33, "A", 0.3)
+    found = Scored(40, 43, "A", 0.6, inside=0.6)
+    first, second, third = ranked(suspects_of(0, [long, short], [found]))
+    assert [one.entity for one in (first, second, third)] == [short, found, long]
+    assert [round(one.suspicion, 9) for one in (first, second, third)] == [0.7, 0.6, 0.75]
+    assert [round(one.rank, 9) for one in (first, second, third)] == [0.7, 0.6, 0.5]
+
+
 def test_suspects_without_probabilities():
     gold = [Scored(0, 5, "A", None), Scored(10, 15, "A", None)]
     found = [Scored(0, 5, "A", None), Scored(10, 15, "B", None), Scored(20, 25, "B", None)]

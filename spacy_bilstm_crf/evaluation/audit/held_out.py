@@ -28,7 +28,7 @@ from .suspects import Scored, Suspect, suspects_of
 
 # Of the docs that a fold's model is trained on, those that the best of its states is chosen by
 SHARE_OF_DEV = 0.1
-LEAST_CANDIDATE = 1e-4
+LEAST_CANDIDATE = 1e-5
 BATCH = 64  # docs
 QUIET = {"@loggers": "spacy.ConsoleLogger.v1", "progress_bar": False}
 
@@ -174,6 +174,7 @@ def _with_probabilities(
                 span.end_char,
                 span.label_,
                 next(left) if span.label_ in labels else 0.0,
+                n_tokens=len(span),
             )
             for span in spans
         ]
