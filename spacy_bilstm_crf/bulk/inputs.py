@@ -19,6 +19,8 @@ KINDS = {
     ".tsv": CSV,
     ".txt": TEXT,
 }
+# Python's own limit of 131,072 characters is for files that are no CSV at all
+MOST_OF_FIELD = 1 << 30
 
 
 class InputSettings(NamedTuple):
@@ -142,6 +144,7 @@ def _check_first_line(path: Path, settings: InputSettings) -> None:
 
 def _of_csv(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, int, int]]:
     """A quoted field may have line ends: only reading tells where a row ends."""
+    csv.field_size_limit(MOST_OF_FIELD)
     sizes: List[int] = [0]
 
     def lines() -> Iterator[str]:
@@ -203,12 +206,25 @@ def read_part(part: Part, settings: InputSettings) -> pa.Table:
     columns: Dict[str, List[Optional[str]]] = {"id": [], "text": [], "error": []}
     for number, (id_, text, error) in enumerate(rows, start=part.first_row + 1):
         place = f"{Path(part.paths[0]).name}:{number}"
-        columns["id"].append(place if id_ is None else str(id_))
-        if error is None and text is not None and not isinstance(text, str):
-            error, text = f"The text is no string, but {type(text).__name__}.", None
+        id_ = place if id_ is None else str(id_)
+        columns["id"].append(id_.encode("utf8", errors="replace").decode("utf8"))
+        if error is None and text is not None:
+            error = _why_not(text)
+        if error is not None:
+            text = None
         columns["text"].append(text)
         columns["error"].append(error)
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+
+def _why_not(text: Any) -> Optional[str]:
+    if not isinstance(text, str):
+        return f"The text is no string, but {type(text).__name__}."
+    try:
+        text.encode("utf8")
+    except UnicodeEncodeError:
+        return "The text has half a character (U+D800 to U+DFFF)."
+    return None
 
 
 Row = Tuple[Any, Any, Optional[str]]  # id, text, error
@@ -269,6 +285,7 @@ def _rows_of_json(part: Part, settings: InputSettings) -> Iterator[Row]:
 
 
 def _rows_of_csv(part: Part, settings: InputSettings) -> Iterator[Row]:
+    csv.field_size_limit(MOST_OF_FIELD)
     path = Path(part.paths[0])
     with path.open("r", encoding="utf-8-sig", errors="replace", newline="") as file:
         header = next(csv.reader(file, delimiter=_delimiter(path)))

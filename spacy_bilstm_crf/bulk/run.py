@@ -99,7 +99,14 @@ def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> Dict[s
     return {
         "version": get_package_version("spacy-bilstm-crf"),
         "pipeline": fingerprint(work.annotator.pipeline),
-        "inputs": [{"path": str(path.resolve()), "size": path.stat().st_size} for path in files],
+        "inputs": [
+            {
+                "path": str(path.resolve()),
+                "size": path.stat().st_size,
+                "modified": path.stat().st_mtime_ns,
+            }
+            for path in files
+        ],
         "settings": {
             **work.inputs._asdict(),
             "candidates": work.annotator.candidates,

@@ -22,6 +22,8 @@ def recounted(text: str, mentions: Sequence[Mention]) -> Tuple[List[Mention], Op
     They are taken as code points unless some quote contradicts that, and another way of counting
     fits more of them.
     """
+    if not all(map(is_whole, mentions)):
+        return list(mentions), None  # a damaged file, in which each is a problem of its own
     quoted = [mention for mention in mentions if mention.quote is not None]
     best, how = list(mentions), None
     most = sum(fits(text, mention) for mention in quoted)
@@ -36,9 +38,18 @@ def recounted(text: str, mentions: Sequence[Mention]) -> Tuple[List[Mention], Op
     return best, how
 
 
+def is_whole(mention: Mention) -> bool:
+    """Whether all offsets are whole numbers."""
+    return all(
+        isinstance(offset, int) and not isinstance(offset, bool)
+        for fragment in mention.fragments
+        for offset in fragment
+    )
+
+
 def fits(text: str, mention: Mention) -> bool:
     """Whether a mention covers what is quoted, whatever white space is in it."""
-    if mention.quote is None:
+    if not isinstance(mention.quote, str):
         return True
     covered = " ".join(text[start:end] for start, end in mention.fragments)
     return covered.split() == mention.quote.split()

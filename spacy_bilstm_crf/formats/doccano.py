@@ -32,7 +32,7 @@ def read_doccano(path: Path, text_key: str, findings: Findings) -> Iterator[Reco
             if key in value:
                 entities = tuple(_of_object(x, place) for x in list_of(value, key, place))
         for key in OTHERS:
-            findings.notes[f"{key.lower()} left out"] += len(value.get(key) or [])
+            findings.notes[f"{key.lower()} left out"] += len(list_of(value, key, place))
         meta = value.get(META) or {}
         known = {text_key, ID, META, *TRIPLES, *OBJECTS, *OTHERS}
         yield Record(
@@ -75,8 +75,8 @@ def write_doccano(
         for doc in docs:
             note_losses(doc, settings, findings)
             ents = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
-            line: Dict[str, Any] = {"id": doc.user_data.get(ID), text_key: doc.text}
-            line.update(doc.user_data.get(META) or {})
+            line: Dict[str, Any] = dict(doc.user_data.get(META) or {})
+            line.update({"id": doc.user_data.get(ID), text_key: doc.text})
             if with_relations:
                 keys = ("id", "start_offset", "end_offset", "label")
                 line["entities"] = [

@@ -7,7 +7,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
 from ..pipeline.span_scores import keep_confidence
-from .counting import fits, recounted
+from .counting import fits, is_whole, recounted
 from .records import Findings, Mention, Offsets, Problem, Record
 
 PREDICTIONS = "predictions"  # key in doc.spans
@@ -109,7 +109,9 @@ def _doc_of(
         default="outside" if is_complete else "missing",
     )
     scored = [(span, score) for span, score in kept if score is not None]
-    keep_confidence(doc, scored, SOURCE)
+    probable = [(span, float(score)) for span, score in scored if _is_probability(score)]
+    findings.notes["scores that are no probabilities left out"] += len(scored) - len(probable)
+    keep_confidence(doc, probable, SOURCE)
 
     for key, mentions in (
         (settings.incorrect_spans_key, recounted_mentions[first:second]),
@@ -142,18 +144,19 @@ def _span(doc: Doc, mention: Mention, record: Record) -> Tuple[Any, Optional[Pro
     """The tokens that a mention covers, or why there are none."""
 
     def problem(kind: str, message: str) -> Tuple[None, Problem]:
-        where = (mention.start, mention.end) if mention.fragments else None
+        where = (mention.start, mention.end) if is_whole(mention) else None
         return None, record.problem(kind, where, message)
 
     text = record.text
-    if not isinstance(mention.label, str) or not mention.label.strip():
-        return problem("no label", f"The label is {mention.label!r}, but it must be a name.")
-    if not mention.fragments or not all(_is_inside(part, len(text)) for part in mention.fragments):
+    length = len(text)
+    if not is_whole(mention) or not all(0 <= a < b <= length for a, b in mention.fragments):
         return problem(
             OUTSIDE_THE_TEXT,
             f"The offsets of {mention.label} are {list(mention.fragments)}, but they must be two "
-            f"numbers from 0 to {len(text)}, the second one larger.",
+            f"numbers from 0 to {length}, the second one larger.",
         )
+    if not isinstance(mention.label, str) or not mention.label.strip():
+        return problem("no label", f"The label is {mention.label!r}, but it must be a name.")
     start, end = mention.start, mention.end
     covered = text[start:end]
     if not fits(text, mention):
@@ -181,11 +184,6 @@ def _span(doc: Doc, mention: Mention, record: Record) -> Tuple[Any, Optional[Pro
 
 def _pairs(fragments: Sequence[Offsets]) -> Iterator[Tuple[Offsets, Offsets]]:
     return zip(fragments, fragments[1:])
-
-
-def _is_inside(part: Any, length: int) -> bool:
-    whole = all(isinstance(offset, int) and not isinstance(offset, bool) for offset in part)
-    return len(part) == 2 and whole and 0 <= part[0] < part[1] <= length
 
 
 def _without_overlap(
@@ -232,11 +230,15 @@ def _keep_spans(
     keep_predictions(doc, key, found)
 
 
+def _is_probability(score: Any) -> bool:
+    return isinstance(score, (int, float)) and 0.0 <= score <= 1.0
+
+
 def keep_predictions(doc: Doc, key: str, scored: Sequence[ScoredSpan]) -> None:
     """Put spans, if there are any, into `doc.spans`, with their scores where all have one."""
     if not scored:
         return
-    scores = [score for _, score in scored if score is not None]
+    scores = [score for _, score in scored if _is_probability(score)]
     attrs: Dict[str, Any] = {}
     if len(scores) == len(scored):
         attrs["scores"] = np.array(scores, dtype=np.float32)

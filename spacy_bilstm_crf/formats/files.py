@@ -191,6 +191,7 @@ def convert(
         for path, output in files:
             output.parent.mkdir(parents=True, exist_ok=True)
             partial = output.with_name(f".{output.name}.partial")
+            _remove(partial)  # of a run that was killed
             counted = _Counted(read(path, source, settings, findings))
             pending.append((partial, output, 0))
             write(counted, partial, target, settings, findings)

@@ -1,11 +1,14 @@
 """Files of JSON: a value on each line, or a list of them; and how a bad one is named."""
 
+import json
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 import srsly
 
 from .records import FormatError
+
+SURROGATE = "\\ud"
 
 
 def read_lines(path: Path) -> Iterator[Tuple[str, Dict[str, Any]]]:
@@ -30,10 +33,7 @@ def read_objects(path: Path) -> Iterator[Tuple[str, Dict[str, Any]]]:
     if not text.lstrip().startswith("["):
         yield from read_lines(path)
         return
-    try:
-        values = srsly.json_loads(text)
-    except ValueError as error:
-        raise FormatError(f"{path} is no JSON: {error}") from error
+    values = _parsed(text, str(path))
     for number, value in enumerate(values, start=1):
         if not isinstance(value, dict):
             raise FormatError(f"{path}, number {number}, is no object of JSON: {value!r:.80}")
@@ -47,11 +47,21 @@ def write_lines(path: Path, values: Iterable[Dict[str, Any]]) -> None:
             file.write(srsly.json_dumps(value) + "\n")
 
 
-def _object(line: str, place: str) -> Dict[str, Any]:
+def _parsed(text: str, place: str) -> Any:
     try:
-        value = srsly.json_loads(line)
+        value = srsly.json_loads(text)
+        # An escape may be half a character, which no string of spaCy can hold
+        if SURROGATE in text.lower():
+            json.dumps(value, ensure_ascii=False).encode("utf8")
+    except UnicodeEncodeError as error:
+        raise FormatError(f"{place} has half a character ({SURROGATE}...).") from error
     except ValueError as error:
         raise FormatError(f"{place} is no JSON: {error}") from error
+    return value
+
+
+def _object(line: str, place: str) -> Dict[str, Any]:
+    value = _parsed(line, place)
     if not isinstance(value, dict):
         raise FormatError(f"{place} is no object of JSON: {line.strip():.80}")
     return value
@@ -80,6 +90,19 @@ def list_of(value: Dict[str, Any], key: str, place: str) -> Any:
     found = value.get(key) or []
     if not isinstance(found, list):
         raise FormatError(f"{place}: {key!r} must be a list, but is {found!r:.80}")
+    return found
+
+
+def objects_of(value: Dict[str, Any], key: str, place: str) -> Any:
+    """A list of objects, empty where there is none.
+
+    Raises:
+        FormatError: If it is something else.
+    """
+    found = list_of(value, key, place)
+    for one in found:
+        if not isinstance(one, dict):
+            raise FormatError(f"{place}: {key!r} must be a list of objects, but has {one!r:.80}")
     return found
 
 

@@ -12,7 +12,7 @@ from spacy.tokens import Doc, Span
 
 from ..pipeline.span_scores import confidence
 from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, DocSettings
-from .jsonl import as_id, field, list_of, read_objects, text_of
+from .jsonl import as_id, field, objects_of, read_objects, text_of
 from .losses import note_losses
 from .records import Findings, Mention, Problem, Record
 
@@ -40,13 +40,13 @@ def _of_task(
         id=as_id(task.get("id")),
         meta={key: value for key, value in data.items() if key != text_key},
     )
-    every = list_of(task, "annotations", place)
+    every = objects_of(task, "annotations", place)
     done = [one for one in every if not one.get("was_cancelled")]
     done = [one for one in done if one.get("ground_truth")][:1] or done
-    found = [_mentions(list_of(one, "result", place), place, findings) for one in done]
+    found = [_mentions(objects_of(one, "result", place), place, findings) for one in done]
     predictions: Tuple[Mention, ...] = ()
-    for one in list_of(task, "predictions", place)[-1:]:  # of the last model
-        predictions = tuple(_mentions(list_of(one, "result", place), place, findings))
+    for one in objects_of(task, "predictions", place)[-1:]:  # of the last model
+        predictions = tuple(_mentions(objects_of(one, "result", place), place, findings))
     if len(found) > 1:
         record = _agreed(record, found)
     return record._replace(
@@ -61,9 +61,9 @@ def _of_task(
 def _mentions(results: Sequence[Any], place: str, findings: Findings) -> List[Mention]:
     found = []
     for result in results:
-        value = result.get("value") or {}
-        labels = value.get("labels")
-        if result.get("type") != "labels" or labels is None:
+        value = result.get("value")
+        labels = value.get("labels") if isinstance(value, dict) else None
+        if result.get("type") != "labels" or not isinstance(labels, list):
             findings.notes["regions that are no entities left out"] += 1
             continue
         offsets = (field(value, "start", place), field(value, "end", place))
@@ -80,18 +80,19 @@ def _annotator(annotation: Dict[str, Any]) -> Optional[str]:
 
 def _agreed(record: Record, found: Sequence[Sequence[Mention]]) -> Record:
     """What all annotations have, and a problem for each part of which they differ."""
-    by_place = [{(m.fragments, m.label): m for m in mentions} for mentions in found]
-    common = set(by_place[0]).intersection(*by_place[1:])
-    differing = sorted(set().union(*by_place) - common)
+    # By what they look like: a damaged file may have anything in their place
+    by_looks = [{repr(m[:2]): m for m in mentions} for mentions in found]
+    every = {looks: m for of_one in by_looks for looks, m in of_one.items()}
+    n_with = {looks: sum(looks in of_one for of_one in by_looks) for looks in every}
+    differing = [m for looks, m in every.items() if n_with[looks] < len(found)]
     problems: List[Problem] = []
-    for fragments, label in differing:
-        where = fragments[0]
-        n_with = sum((fragments, label) in of_one for of_one in by_place)
-        message = f"{n_with} of {len(found)} annotations have {label} here."
-        problems.append(record.problem("annotators differ", where, message))
+    for mention in differing:
+        n = n_with[repr(mention[:2])]
+        message = f"{n} of {len(found)} annotations have {mention.label} here."
+        problems.append(record.problem("annotators differ", mention.fragments[0], message))
     return record._replace(
-        entities=tuple(m for key, m in by_place[0].items() if key in common),
-        unknown=tuple(fragments[0] for fragments, _ in differing),
+        entities=tuple(m for looks, m in every.items() if n_with[looks] == len(found)),
+        unknown=tuple(mention.fragments[0] for mention in differing),
         problems=tuple(problems),
     )
 
@@ -102,7 +103,8 @@ def _of_min(place: str, task: Dict[str, Any], text_key: str) -> Record:
     lists = {
         key: value
         for key, value in task.items()
-        if isinstance(value, list) and all(isinstance(v, dict) and "labels" in v for v in value)
+        if isinstance(value, list)
+        and all(isinstance(v, dict) and isinstance(v.get("labels"), list) for v in value)
     }
     mentions = [
         Mention(((field(v, "start", place), field(v, "end", place)),), label, None, v.get("text"))
@@ -136,7 +138,7 @@ def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) ->
     note_losses(doc, settings, findings, keeps_predictions=True, keeps_scores=True)
     task: Dict[str, Any] = {
         "id": doc.user_data.get(ID),
-        "data": {text_key: doc.text, **(doc.user_data.get(META) or {})},
+        "data": {**(doc.user_data.get(META) or {}), text_key: doc.text},
     }
     skipped = doc.user_data.get(ANSWER) == IGNORE
     if is_annotated or skipped:

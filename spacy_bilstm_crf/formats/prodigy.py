@@ -11,7 +11,7 @@ from spacy.tokens import Doc, Span
 
 from ..pipeline.span_scores import confidence
 from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, DocSettings
-from .jsonl import as_id, field, list_of, read_lines, text_of, write_lines
+from .jsonl import as_id, field, list_of, objects_of, read_lines, text_of, write_lines
 from .records import Findings, Mention, Problem, Record
 
 ACCEPT, REJECT = "accept", "reject"
@@ -33,7 +33,7 @@ def read_prodigy(path: Path, text_key: str) -> Iterator[Record]:
             annotator=task.get("_annotator_id") or task.get("_session_id"),
             meta=meta if isinstance(meta, dict) else {META: meta},
         )
-        yield _judged(record, list_of(task, "spans", place), _is_binary(task))
+        yield _judged(record, objects_of(task, "spans", place), _is_binary(task))
 
 
 def _is_binary(task: Dict[str, Any]) -> bool:
@@ -47,14 +47,16 @@ def _tokens(tokens: List[Any], text: str) -> Tuple[Optional[List[str]], Optional
     spaces: List[bool] = []
     end = 0
     for token in tokens:
-        if not isinstance(token, dict) or not {"start", "end"} <= set(token):
+        start, end_of_token = (
+            (token.get("start"), token.get("end")) if isinstance(token, dict) else (None, None)
+        )
+        if not isinstance(start, int) or not isinstance(end_of_token, int):
             return None, None
-        start = token["start"]
         if start == end + 1 and words and text[end:start] == " ":
             spaces[-1] = True
         elif start != end:
             return None, None
-        end = token["end"]
+        end = end_of_token
         words.append(text[start:end])
         spaces.append(False)
     if words and text[end:] == " ":

@@ -79,18 +79,19 @@ def test_lines_that_are_no_rows(tmp_path):
         b'{"text": null, "id": 4}',
         b'{"id": 5}',
         b'{"text": "\xff"}',
+        b'{"text": "\\ud800", "id": "\\ud800"}',
         b"  ",
         b'{"text": "b", "id": "b"}\r',
     ]
     path.write_bytes(b"\n".join(lines))
     found = rows_of(path, rows=3)
-    assert [row["text"] for row in found] == ["a", *[None] * 6, "b"]
+    assert [row["text"] for row in found] == ["a", *[None] * 7, "b"]
     assert [row["id"] for row in found] == [
-        *("data.jsonl:1", "data.jsonl:2", "data.jsonl:3", "3", "4", "5", "data.jsonl:7", "b")
+        *("data.jsonl:1", "data.jsonl:2", "data.jsonl:3", "3", "4", "5", "data.jsonl:7", "?", "b")
     ]
     errors = [row["error"] for row in found]
     starts = [None, "No JSON", "No object of JSON", "The text is no string, but int.", None, None]
-    starts += ["No text in UTF-8", None]
+    starts += ["No text in UTF-8", "The text has half a character", None]
     assert all(
         error is start is None or error.startswith(start) for error, start in zip(errors, starts)
     )
@@ -114,6 +115,11 @@ def test_texts_that_are_files_or_lines(tmp_path):
         ("a.txt:2", "two"),
         ("a.txt:3", "three"),
     ]
+
+
+def test_fields_of_csv_may_be_long(tmp_path):
+    text = "long " * 100_000
+    assert rows_of(write(tmp_path, "csv", [text]))[0]["text"] == text
 
 
 def test_a_folder_of_several_kinds(tmp_path):

@@ -378,7 +378,11 @@ def test_ids_that_can_be_no_path_get_numbers(tmp_path):
         ("prodigy", '{"text": null}', r"data.jsonl:1 has no text"),
         ("prodigy", '{"text": "Ada", "spans": 5}', r"data.jsonl:1: 'spans' must be a list"),
         ("prodigy", '{"text": "Ada", "spans": [{"start": 0}]}', r"data.jsonl:1: .* has no 'end'"),
-        ("prodigy", '{"text": "Ada", "spans": [7]}', r"data.jsonl:1: 7 has no 'start'"),
+        (
+            "prodigy",
+            '{"text": "Ada", "spans": [7]}',
+            r"must be a list of objects, but has 7",
+        ),
         ("doccano", '{"text": "Ada", "label": [[0, 3]]}', r"is no \[start, end, label\]"),
         ("doccano", '{"text": "Ada", "entities": [{"label": "X"}]}', r"has no 'start_offset'"),
         ("label-studio", "[1]", r"data.jsonl, number 1, is no object of JSON"),
