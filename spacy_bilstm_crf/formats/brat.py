@@ -14,7 +14,7 @@ from .docs import ID, DocSettings
 from .losses import note_losses
 from .records import Findings, FormatError, Mention, Offsets, Record
 
-ENTITY = re.compile(r"(T\S*)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
+ENTITY = re.compile(r"(T\S*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)(?:\t(.*))?")
 OTHERS = {
     "R": "relations left out",
     "*": "relations left out",
@@ -36,6 +36,8 @@ def read_brat(folder: Path, findings: Findings) -> Iterator[Record]:
     paths = sorted(folder.rglob("*.txt"))
     if not paths:
         raise FormatError(f"{folder} holds no .txt file. Each text has one, beside its .ann file.")
+    orphans = [path for path in folder.rglob("*.ann") if not path.with_suffix(".txt").exists()]
+    findings.notes[".ann files without a text left out"] += len(orphans)
     for path in paths:
         with path.open(encoding="utf8", newline="") as file:  # line ends count as they are
             text = file.read()
@@ -70,7 +72,7 @@ def _mentions(path: Path, findings: Findings) -> Iterator[Mention]:
             )
         _, label, offsets, quote = found.groups()
         parts = [part.split() for part in offsets.split(";")]
-        yield Mention(tuple((int(a), int(b)) for a, b in parts), label, None, quote)
+        yield Mention(tuple(sorted((int(a), int(b)) for a, b in parts)), label, None, quote)
 
 
 def _moved(mention: Mention, by: int) -> Mention:

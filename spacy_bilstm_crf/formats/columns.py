@@ -112,7 +112,7 @@ def _token(
     except IndexError:
         word, tag, pos = "", "", NO_POS
     if len(columns) < 2 or not word or not TAG.fullmatch(tag):
-        hint = " If it is a comment, say so: --comment '#'." if line.startswith("#") else ""
+        hint = " If it is a comment, say so: --comment '# '." if line.startswith("#") else ""
         raise FormatError(
             f"{path}:{number} is {line.strip()!r}, but it must be a word and its tag (column "
             f"{settings.tag}): O, B-X, I-X, L-X, U-X, E-X, S-X, or ? for one that is not "
@@ -231,6 +231,7 @@ def write_columns(
     for doc in docs:
         note_losses(doc, doc_settings, findings, keeps_missing=True)
         written.append(list(_tagged_sentences(doc, separator, findings)))
+        findings.notes["documents without words left out"] += not written[-1]
     scheme = settings.scheme
     if scheme == "auto":
         known = all(tag not in MISSING for doc in written for tagged in doc for _, tag in tagged)
@@ -238,7 +239,7 @@ def write_columns(
     of_sentences = all(len(sentences) <= 1 for sentences in written)
     blocks: List[str] = []
     for sentences in written:
-        if not of_sentences:
+        if sentences and not of_sentences:
             blocks.append(DOCSTART + separator + "O")
         for tagged in sentences:
             tags = in_scheme([tag for _, tag in tagged], scheme, findings)
@@ -251,7 +252,7 @@ def _tagged_sentences(
     doc: Doc, separator: str, findings: Findings
 ) -> Iterator[List[Tuple[str, str]]]:
     """The words and tags of BILUO of each sentence."""
-    tags = _biluo_tags(doc)
+    tags = _biluo_tags(doc, findings)
     unsafe = re.compile(f"[ \\t\\r\\n]+|{re.escape(separator)}")
     sentences = doc.sents if doc.has_annotation("SENT_START") else [doc[:]]
     for sentence in sentences:
@@ -264,11 +265,13 @@ def _tagged_sentences(
             yield [(word, tags[token.i]) for word, token in zip(words, tokens)]
 
 
-def _biluo_tags(doc: Doc) -> List[str]:
+def _biluo_tags(doc: Doc, findings: Findings) -> List[str]:
     tags = ["O" if token.ent_iob else MISSING[0] for token in doc]
     for ent in doc.ents:
         letters = "U" if len(ent) == 1 else "B" + "I" * (len(ent) - 2) + "L"
-        tags[ent.start : ent.end] = [f"{letter}-{ent.label_}" for letter in letters]
+        label = "_".join(ent.label_.split())
+        findings.notes["labels with blanks written with _"] += label != ent.label_
+        tags[ent.start : ent.end] = [f"{letter}-{label}" for letter in letters]
     return tags
 
 

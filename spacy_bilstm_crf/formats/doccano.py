@@ -6,7 +6,7 @@ wrote `labels`, or `annotations` with a `label_name`. What else is there belongs
 """
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List
 
 from spacy.tokens import Doc
 
@@ -24,13 +24,11 @@ def read_doccano(path: Path, text_key: str, findings: Findings) -> Iterator[Reco
     """The documents of a file. One without any of the keys is not annotated."""
     for place, value in read_lines(path):
         text = text_of(value, text_key, place)
-        entities: Optional[Tuple[Mention, ...]] = None
+        entities: List[Mention] = []
         for key in TRIPLES:
-            if key in value:
-                entities = tuple(_of_triple(x, place) for x in list_of(value, key, place))
+            entities += [_of_triple(x, place) for x in list_of(value, key, place)]
         for key in OBJECTS:
-            if key in value:
-                entities = tuple(_of_object(x, place) for x in list_of(value, key, place))
+            entities += [_of_object(x, place) for x in list_of(value, key, place)]
         for key in OTHERS:
             findings.notes[f"{key.lower()} left out"] += len(list_of(value, key, place))
         meta = value.get(META) or {}
@@ -43,8 +41,8 @@ def read_doccano(path: Path, text_key: str, findings: Findings) -> Iterator[Reco
                 **(meta if isinstance(meta, dict) else {META: meta}),
                 **{key: found for key, found in value.items() if key not in known},
             },
-            entities=entities or (),
-            is_annotated=entities is not None,
+            entities=tuple(entities),
+            is_annotated=any(key in value for key in (*TRIPLES, *OBJECTS)),
         )
 
 
@@ -77,7 +75,9 @@ def write_doccano(
             ents = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
             line: Dict[str, Any] = dict(doc.user_data.get(META) or {})
             line.update({"id": doc.user_data.get(ID), text_key: doc.text})
-            if with_relations:
+            if len(doc) and not any(token.ent_iob for token in doc):
+                pass  # without the key it is not annotated
+            elif with_relations:
                 keys = ("id", "start_offset", "end_offset", "label")
                 line["entities"] = [
                     dict(zip(keys, (first + i, *ent))) for i, ent in enumerate(ents)

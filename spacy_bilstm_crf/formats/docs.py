@@ -1,5 +1,6 @@
 """Records -> docs. What does not fit is counted and listed, and never guessed."""
 
+from itertools import islice
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
@@ -18,6 +19,7 @@ SOURCE = "annotation"
 # Kinds of problems
 OVERLAPPING = "overlapping"
 OUTSIDE_THE_TEXT = "outside the text"
+DISPUTED = "annotators differ"
 OTHER_TEXT = "other text than quoted"
 ON_PROBLEM = ("error", "skip", "missing")
 
@@ -69,28 +71,27 @@ def docs_of(
 def _doc_of(
     record: Record, nlp: Language, settings: DocSettings, findings: Findings
 ) -> Tuple[Doc, List[Problem]]:
-    counts = [len(record.entities), len(record.incorrect), len(record.predictions)]
-    every = [*record.entities, *record.incorrect, *record.predictions]
-    recounted_mentions, how = recounted(record.text, every)
+    record, how = _recounted(record)
     if how:
         findings.notes[f"documents with offsets in {how}, converted to code points"] += 1
-    first, second = counts[0], counts[0] + counts[1]
     doc = _tokens(record, nlp)
     problems = list(record.problems)
     unknown: Set[int] = set()
     for start, end in record.unknown:
         unknown.update(_covering(doc, start, end))
+    for mention, who in record.disputed:
+        _, problem = _span(doc, mention, record)
+        where = (mention.start, mention.end) if is_whole(mention) else None
+        message = f"{who} {mention.label} here."
+        problems.append(problem or record.problem(DISPUTED, where, message))
+        unknown.update(_touched(doc, mention, problem))
 
     spans: List[ScoredSpan] = []
-    for mention in recounted_mentions[:first]:
+    for mention in record.entities:
         span, problem = _span(doc, mention, record)
         if problem is not None:
             problems.append(problem)
-            nowhere = problem.kind in (OUTSIDE_THE_TEXT, OTHER_TEXT)
-            # Where it really is nobody knows, so that no token is known to be outside
-            unknown.update(
-                range(len(doc)) if nowhere else _covering(doc, mention.start, mention.end)
-            )
+            unknown.update(_touched(doc, mention, problem))
         else:
             spans.append((span, mention.score))
     spans, overlapping = _without_overlap(spans, record)
@@ -102,6 +103,7 @@ def _doc_of(
     kept = [scored for scored, is_touched in zip(spans, touched) if not is_touched]
     for (span, _), is_touched in zip(spans, touched):
         unknown.update(range(span.start, span.end) if is_touched else ())
+    findings.n_annotated += record.is_annotated or bool(kept or record.incorrect)
     is_complete = record.is_annotated and settings.unannotated == "outside"
     doc.set_ents(
         [span for span, _ in kept],
@@ -114,12 +116,39 @@ def _doc_of(
     keep_confidence(doc, probable, SOURCE)
 
     for key, mentions in (
-        (settings.incorrect_spans_key, recounted_mentions[first:second]),
-        (PREDICTIONS, recounted_mentions[second:]),
+        (settings.incorrect_spans_key, record.incorrect),
+        (PREDICTIONS, record.predictions),
     ):
         problems += _keep_spans(doc, key, mentions, record)
     _keep_data(doc, record)
     return doc, problems
+
+
+def _recounted(record: Record) -> Tuple[Record, Optional[str]]:
+    """The same record with offsets in code points, and how they were counted if otherwise."""
+    groups = [record.entities, record.incorrect, record.predictions]
+    disputed = [mention for mention, _ in record.disputed]
+    every = [mention for group in [*groups, disputed] for mention in group]
+    found, how = recounted(record.text, every)
+    left = iter(found)
+    entities, incorrect, predictions = (tuple(islice(left, len(group))) for group in groups)
+    return (
+        record._replace(
+            entities=entities,
+            incorrect=incorrect,
+            predictions=predictions,
+            disputed=tuple((mention, who) for mention, (_, who) in zip(left, record.disputed)),
+        ),
+        how,
+    )
+
+
+def _touched(doc: Doc, mention: Mention, problem: Optional[Problem]) -> range:
+    """The tokens of which nothing is known, as there is something wrong with a mention."""
+    if problem is not None and problem.kind in (OUTSIDE_THE_TEXT, OTHER_TEXT):
+        # Where it really is nobody knows, so that no token is known to be outside
+        return range(len(doc))
+    return _covering(doc, mention.start, mention.end)
 
 
 def _tokens(record: Record, nlp: Language) -> Doc:

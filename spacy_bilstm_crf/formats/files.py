@@ -26,7 +26,7 @@ SUFFIXES: Dict[str, Tuple[str, ...]] = {
     RELATIONS: (".jsonl",),
     LABEL_STUDIO: (".json", ".jsonl"),
     BRAT: ("",),
-    COLUMNS: (".conll", ".iob", ".bio", ".tsv", ".txt", ".csv"),
+    COLUMNS: (".conll", ".iob", ".bio", ".tsv", ".txt"),
 }
 FORMATS = tuple(SUFFIXES)
 
@@ -78,7 +78,7 @@ def read(path: Path, name: str, settings: Settings, findings: Findings) -> Itera
 
 def _records(path: Path, name: str, settings: Settings, findings: Findings) -> Iterator[Record]:
     if name == PRODIGY:
-        return read_prodigy(path, settings.text_key)
+        return read_prodigy(path, settings.text_key, findings)
     if name in (DOCCANO, RELATIONS):
         return read_doccano(path, settings.text_key, findings)
     if name == LABEL_STUDIO:
@@ -123,10 +123,9 @@ def blank(lang: str) -> Language:
     """
     try:
         nlp = spacy.blank(lang)
-    except ImportError as error:  # spaCy's E048
-        raise FormatError(
-            f"spaCy has no language {lang!r}: --lang en, de, xx and so on."
-        ) from error
+    except ImportError as error:  # spaCy's E048, or a package that the tokeniser needs
+        reason = str(error).splitlines()[0]
+        raise FormatError(f"--lang {lang} can't be used: {reason:.150}") from error
     nlp.max_length = 10**9  # the limit is there for parsers
     return nlp
 

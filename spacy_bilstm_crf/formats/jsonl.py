@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Tuple, Union
 
 import srsly
 
 from .records import FormatError
 
+MOST_DIGITS = 18
 SURROGATE = "\\ud"
 
 
@@ -24,16 +25,20 @@ def read_lines(path: Path) -> Iterator[Tuple[str, Dict[str, Any]]]:
 
 
 def read_objects(path: Path) -> Iterator[Tuple[str, Dict[str, Any]]]:
-    """The objects of a file that is a list of them, or one on each line.
+    """The objects of a file that is a list of them, a single one, or one on each line.
 
     Raises:
         FormatError: If it is neither.
     """
     text = path.read_text(encoding="utf-8-sig")
-    if not text.lstrip().startswith("["):
-        yield from read_lines(path)
-        return
-    values = _parsed(text, str(path))
+    if text.lstrip().startswith("["):
+        values = _parsed(text, str(path))
+    else:
+        lines = text.strip().split("\n")
+        if len(lines) == 1 or lines[0].strip() != "{":
+            yield from read_lines(path)
+            return
+        values = [_parsed(text, str(path))]  # over several lines
     for number, value in enumerate(values, start=1):
         if not isinstance(value, dict):
             raise FormatError(f"{path}, number {number}, is no object of JSON: {value!r:.80}")
@@ -49,15 +54,20 @@ def write_lines(path: Path, values: Iterable[Dict[str, Any]]) -> None:
 
 def _parsed(text: str, place: str) -> Any:
     try:
-        value = srsly.json_loads(text)
+        value = json.loads(text, parse_int=_whole)
         # An escape may be half a character, which no string of spaCy can hold
         if SURROGATE in text.lower():
             json.dumps(value, ensure_ascii=False).encode("utf8")
     except UnicodeEncodeError as error:
         raise FormatError(f"{place} has half a character ({SURROGATE}...).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{place} is no JSON: {error}") from error
     return value
+
+
+def _whole(digits: str) -> Union[int, str]:
+    """A whole number; one that no file of spaCy can hold, and no offset is, stays a string."""
+    return int(digits) if len(digits) <= MOST_DIGITS else digits
 
 
 def _object(line: str, place: str) -> Dict[str, Any]:

@@ -14,7 +14,7 @@ from ..pipeline.span_scores import confidence
 from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, DocSettings
 from .jsonl import as_id, field, objects_of, read_objects, text_of
 from .losses import note_losses
-from .records import Findings, Mention, Problem, Record
+from .records import Findings, Mention, Record
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
@@ -43,10 +43,10 @@ def _of_task(
     every = objects_of(task, "annotations", place)
     done = [one for one in every if not one.get("was_cancelled")]
     done = [one for one in done if one.get("ground_truth")][:1] or done
-    found = [_mentions(objects_of(one, "result", place), place, findings) for one in done]
+    found = [_mentions(objects_of(one, "result", place), place, text_key, findings) for one in done]
     predictions: Tuple[Mention, ...] = ()
     for one in objects_of(task, "predictions", place)[-1:]:  # of the last model
-        predictions = tuple(_mentions(objects_of(one, "result", place), place, findings))
+        predictions = tuple(_mentions(objects_of(one, "result", place), place, text_key, findings))
     if len(found) > 1:
         record = _agreed(record, found)
     return record._replace(
@@ -58,19 +58,28 @@ def _of_task(
     )
 
 
-def _mentions(results: Sequence[Any], place: str, findings: Findings) -> List[Mention]:
+def _mentions(
+    results: Sequence[Any], place: str, text_key: str, findings: Findings
+) -> List[Mention]:
     found = []
+    names = {result.get("to_name") for result in results}
     for result in results:
         value = result.get("value")
-        labels = value.get("labels") if isinstance(value, dict) else None
-        if result.get("type") != "labels" or not isinstance(labels, list):
-            findings.notes["regions that are no entities left out"] += 1
-            continue
-        offsets = (field(value, "start", place), field(value, "end", place))
-        quote = value.get("text")
-        score = result.get("score")
-        found += [Mention((offsets,), label, score, quote) for label in labels]
+        if result.get("type") != "labels" or not isinstance(value, dict):
+            findings.notes[f"regions of type {result.get('type')!r:.40} left out"] += 1
+        elif text_key in names and result.get("to_name") != text_key:
+            findings.notes["regions of another text left out"] += 1
+        else:
+            found += _of_region(value, place, result.get("score"))
     return found
+
+
+def _of_region(value: Dict[str, Any], place: str, score: Any = None) -> List[Mention]:
+    """An entity for each label of a region; one without a label where it has none."""
+    offsets = (field(value, "start", place), field(value, "end", place))
+    labels = value.get("labels")
+    every: List[Any] = (labels if isinstance(labels, list) else [labels]) or [None]
+    return [Mention((offsets,), label, score, value.get("text")) for label in every]
 
 
 def _annotator(annotation: Dict[str, Any]) -> Optional[str]:
@@ -79,39 +88,26 @@ def _annotator(annotation: Dict[str, Any]) -> Optional[str]:
 
 
 def _agreed(record: Record, found: Sequence[Sequence[Mention]]) -> Record:
-    """What all annotations have, and a problem for each part of which they differ."""
+    """What all annotations have, and apart from it what only some have."""
     # By what they look like: a damaged file may have anything in their place
     by_looks = [{repr(m[:2]): m for m in mentions} for mentions in found]
     every = {looks: m for of_one in by_looks for looks, m in of_one.items()}
     n_with = {looks: sum(looks in of_one for of_one in by_looks) for looks in every}
-    differing = [m for looks, m in every.items() if n_with[looks] < len(found)]
-    problems: List[Problem] = []
-    for mention in differing:
-        n = n_with[repr(mention[:2])]
-        message = f"{n} of {len(found)} annotations have {mention.label} here."
-        problems.append(record.problem("annotators differ", mention.fragments[0], message))
     return record._replace(
         entities=tuple(m for looks, m in every.items() if n_with[looks] == len(found)),
-        unknown=tuple(mention.fragments[0] for mention in differing),
-        problems=tuple(problems),
+        disputed=tuple(
+            (m, f"{n_with[looks]} of {len(found)} annotations have")
+            for looks, m in every.items()
+            if n_with[looks] < len(found)
+        ),
     )
 
 
 def _of_min(place: str, task: Dict[str, Any], text_key: str) -> Record:
     """JSON-MIN has the data and the labels of one annotation side by side."""
     text = text_of(task, text_key, place)
-    lists = {
-        key: value
-        for key, value in task.items()
-        if isinstance(value, list)
-        and all(isinstance(v, dict) and isinstance(v.get("labels"), list) for v in value)
-    }
-    mentions = [
-        Mention(((field(v, "start", place), field(v, "end", place)),), label, None, v.get("text"))
-        for values in lists.values()
-        for v in values
-        for label in v["labels"]
-    ]
+    lists = {key: value for key, value in task.items() if _are_regions(value)}
+    mentions = [m for values in lists.values() for v in values for m in _of_region(v, place)]
     known = {text_key, "id", "annotator", *lists}
     return Record(
         place,
@@ -122,6 +118,11 @@ def _of_min(place: str, task: Dict[str, Any], text_key: str) -> Record:
         entities=tuple(mentions),
         is_annotated=bool(lists) or "annotation_id" in task,
     )
+
+
+def _are_regions(value: Any) -> bool:
+    is_list = isinstance(value, list) and bool(value)
+    return is_list and all(isinstance(v, dict) and {"start", "end"} <= set(v) for v in value)
 
 
 def write_label_studio(

@@ -5,35 +5,55 @@ rejected is known to be no entity: the span of a binary task, or spans with an a
 """
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, cast
 
 from spacy.tokens import Doc, Span
 
 from ..pipeline.span_scores import confidence
+from .counting import is_whole
 from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, DocSettings
 from .jsonl import as_id, field, list_of, objects_of, read_lines, text_of, write_lines
-from .records import Findings, Mention, Problem, Record
+from .records import Findings, FormatError, Mention, Problem, Record
 
-ACCEPT, REJECT = "accept", "reject"
+ACCEPT, REJECT, IGNORE = "accept", "reject", "ignore"
+MANUAL = ("ner_manual", "spans_manual")  # views
 
 
-def read_prodigy(path: Path, text_key: str) -> Iterator[Record]:
+def read_prodigy(path: Path, text_key: str, findings: Findings) -> Iterator[Record]:
     """The tasks of a file."""
     for place, task in read_lines(path):
         text = text_of(task, text_key, place)
         words, spaces = _tokens(list_of(task, "tokens", place), text)
         meta = task.get("meta") or {}
+        findings.notes["relations left out"] += len(list_of(task, "relations", place))
         record = Record(
             place,
             text,
             words,
             spaces,
             id=as_id(task.get("id", meta.get("id") if isinstance(meta, dict) else None)),
-            answer=task.get("answer"),
+            answer=_answer(task, place),
             annotator=task.get("_annotator_id") or task.get("_session_id"),
             meta=meta if isinstance(meta, dict) else {META: meta},
         )
-        yield _judged(record, objects_of(task, "spans", place), _is_binary(task))
+        yield _judged(record, objects_of(task, "spans", place), _is_binary(task), _is_manual(task))
+
+
+def _answer(value: Dict[str, Any], place: str) -> Optional[str]:
+    """What an annotator said of a task or a span; None if nothing.
+
+    Raises:
+        FormatError: If it is no answer of Prodigy.
+    """
+    answer = value.get("answer")
+    if answer not in (ACCEPT, REJECT, IGNORE, None):
+        raise FormatError(f"{place}: the answer is {answer!r:.80}, not accept, reject or ignore.")
+    return cast(Optional[str], answer)
+
+
+def _is_manual(task: Dict[str, Any]) -> bool:
+    """Whether a whole task was judged, in which spans were drawn by hand."""
+    return task.get("_is_binary") is False or task.get("_view_id") in MANUAL
 
 
 def _is_binary(task: Dict[str, Any]) -> bool:
@@ -64,7 +84,7 @@ def _tokens(tokens: List[Any], text: str) -> Tuple[Optional[List[str]], Optional
     return (words, spaces) if words and end == len(text) and all(words) else (None, None)
 
 
-def _judged(record: Record, spans: List[Any], is_binary: bool) -> Record:
+def _judged(record: Record, spans: List[Any], is_binary: bool, is_manual: bool) -> Record:
     """Tell what is right, what is wrong and what nobody has judged."""
     place = record.place
     mentions = [
@@ -75,13 +95,16 @@ def _judged(record: Record, spans: List[Any], is_binary: bool) -> Record:
         )
         for span in spans
     ]
-    answers = [span.get("answer", record.answer) for span in spans]
+    answers = [_answer(span, place) if "answer" in span else record.answer for span in spans]
+    if record.answer == IGNORE:
+        answers = [IGNORE] * len(spans)
     right = tuple(m for m, answer in zip(mentions, answers) if answer == ACCEPT)
     wrong = tuple(m for m, answer in zip(mentions, answers) if answer == REJECT)
     open_ = tuple(m for m, answer in zip(mentions, answers) if answer not in (ACCEPT, REJECT))
     problems: Tuple[Problem, ...] = ()
-    if record.answer == REJECT and len(wrong) > 1 and not any("answer" in span for span in spans):
-        message = f"{len(wrong)} spans were rejected together: nobody said which are wrong."
+    together = len(wrong) > 1 or (is_manual and len(wrong) > 0)
+    if record.answer == REJECT and together and not any("answer" in span for span in spans):
+        message = f"Rejected as a whole, with {len(wrong)} spans: nobody said what is wrong."
         problems = (record.problem("rejected together", None, message),)
         wrong, open_ = (), wrong
     # A binary task asks about its spans alone
@@ -92,6 +115,8 @@ def _judged(record: Record, spans: List[Any], is_binary: bool) -> Record:
         predictions=open_,
         is_annotated=complete,
         problems=problems,
+        # Of what nobody has judged in a judged task, nothing is known
+        unknown=tuple(m.fragments[0] for m in open_ if record.answer == ACCEPT and is_whole(m)),
     )
 
 

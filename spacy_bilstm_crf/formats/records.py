@@ -74,6 +74,7 @@ class Record(NamedTuple):
         incorrect: What is known to be no entity.
         predictions: What a model suggests and nobody has judged.
         unknown: Parts of the text of which nothing is known.
+        disputed: What only some annotators have, and who has it.
         is_annotated: Whether the rest is known to be no entity.
         problems: What the reader could not make sense of, apart from offsets.
     """
@@ -92,6 +93,7 @@ class Record(NamedTuple):
     incorrect: Tuple[Mention, ...] = ()
     predictions: Tuple[Mention, ...] = ()
     unknown: Tuple[Offsets, ...] = ()
+    disputed: Tuple[Tuple[Mention, str], ...] = ()
     is_annotated: bool = True
     problems: Tuple[Problem, ...] = ()
 
@@ -107,8 +109,10 @@ class Findings:
     Attributes:
         problems: What a doc can't hold.
         notes: How often something was left out or mended that is no problem, by what it is.
+        n_annotated: Documents of which something is known.
     """
 
     def __init__(self) -> None:
         self.problems: List[Problem] = []
         self.notes: Counter = Counter()
+        self.n_annotated = 0

@@ -152,7 +152,7 @@ def test_options_reach_the_reader_and_the_writer(tmp_path):
         (("in.jsonl", "--from", "doccano", "--on-problem", "x"), "one of error, skip, missing"),
         (("in.jsonl", "--from", "doccano", "--unannotated", "x"), "one of outside, missing"),
         (("in.jsonl", "--from", "doccano", "--scheme", "x"), "one of auto, iob1, iob2"),
-        (("in.jsonl", "--from", "doccano", "--lang", "qq"), "no language 'qq'"),
+        (("in.jsonl", "--from", "doccano", "--lang", "qq"), "--lang qq can't be used"),
         (("in.jsonl", "--from", "doccano", "--text-key", "x"), "no text under 'x'"),
         (("in.jsonl", "--from", "brat"), "is a file, but brat has folders"),
         (("in.jsonl", "--from", "spacy"), "is damaged or no .spacy file"),

@@ -102,7 +102,7 @@ def test_any_columns_with_any_separator_and_comments(tmp_path):
     assert found([doc]) == [[("New York", "LOC")]]
     (doc,) = converted(tmp_path, "O,Ada\nB-LOC,Rome\n", separator=",", word=1, tag=0)
     assert found([doc]) == [[("Rome", "LOC")]]
-    with pytest.raises(FormatError, match=r"conll:1 is '# sent_id = 1'.*--comment '#'"):
+    with pytest.raises(FormatError, match=r"conll:1 is '# sent_id = 1'.*--comment '# '"):
         converted(tmp_path, text, separator="\t", word=1, tag=2)
 
 

@@ -221,7 +221,7 @@ def test_annotations_and_predictions_of_label_studio(tmp_path):
     assert group(doc, "predictions") == [("Rome", "LOC")]
     assert doc.user_data["annotator"] == "ada@home"
     assert doc.user_data["meta"] == {"page": 2}
-    assert findings.notes["regions that are no entities left out"] == 1
+    assert findings.notes["regions of type 'choices' left out"] == 1
     (again,) = srsly.read_json(written(tmp_path, "label-studio", [doc]))
     assert again["data"] == value["data"]
     assert again["annotations"][0]["result"][0]["value"]["text"] == "Ada"
@@ -413,3 +413,105 @@ def test_a_line_of_brat_that_is_no_annotation(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(FormatError, match=r"holds no \.txt file"):
         reading_brat(tmp_path / "none")
+
+
+# What others were seen to get wrong
+
+
+def test_regions_without_a_label_are_problems_and_do_not_take_others_along(tmp_path):
+    ada = {"start": 0, "end": 3, "text": "Ada", "labels": ["PER"]}
+    for odd in ({}, {"labels": None}, {"labels": []}, {"labels": 5}):
+        rome = {"start": 8, "end": 12, "text": "Rome", **odd}
+        minimal = {"text": "Ada saw Rome", "ner": [ada, rome], "annotation_id": 1}
+        full = {"data": {"text": "Ada saw Rome"}}
+        full["annotations"] = [{"result": [{"type": "labels", "value": v} for v in (ada, rome)]}]
+        for value in (minimal, full):
+            findings = Findings()
+            (doc,) = reading(tmp_path, "label-studio", [value], findings, suffix=".json")
+            assert (ents(doc), iob(doc)) == ([("Ada", "PER")], "BO.")
+            assert [problem.kind for problem in findings.problems] == ["no label"]
+
+
+def test_an_empty_list_of_json_min_may_be_anything(tmp_path):
+    value = {"id": 1, "text": "Ada", "tags": []}
+    (doc,) = reading(tmp_path, "label-studio", [value], suffix=".json")
+    assert (iob(doc), doc.user_data["meta"]) == (".", {"tags": []})
+
+
+def test_what_annotators_differ_about_is_converted_too(tmp_path):
+    text = f"{SMILE * 5} Ada met Bob"
+    some = annotation(result(11, 14, "PER", "Ada"))
+    value = {"data": {"text": text}, "annotations": [some, annotation()]}
+    findings = Findings()
+    (doc,) = reading(tmp_path, "label-studio", [value], findings, suffix=".json")
+    unknown = [token.text for token in doc if not token.ent_iob]
+    assert unknown == ["Ada"]
+    (problem,) = findings.problems
+    assert (problem.kind, text[problem.start : problem.end]) == ("annotators differ", "Ada")
+
+
+def test_regions_of_another_text(tmp_path):
+    other = {**result(8, 11, "PER", "Bob"), "to_name": "text2"}
+    value = {"data": {"text": "Ada met Bob", "text2": "Eve met Bob"}}
+    value["annotations"] = [annotation(result(0, 3, "PER", "Ada"), other)]
+    findings = Findings()
+    (doc,) = reading(tmp_path, "label-studio", [value], findings, suffix=".json")
+    assert ents(doc) == [("Ada", "PER")]
+    assert findings.notes["regions of another text left out"] == 1
+
+
+def test_an_object_over_several_lines(tmp_path):
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps({"data": {"text": "Ada"}, "annotations": []}, indent=1))
+    (doc,) = read(path, "label-studio", Settings(), Findings())
+    assert iob(doc) == "."
+
+
+def test_fragments_of_brat_in_any_order(tmp_path):
+    brat(tmp_path, "Ada saw Rome", "T1\tPER 8 12;0 3\tRome Ada\n")
+    findings = Findings()
+    (doc,) = reading_brat(tmp_path, findings)
+    assert findings.problems and iob(doc) == "..."
+
+
+def test_annotation_of_brat_without_a_text_is_counted(tmp_path):
+    brat(tmp_path, "Ada", "")
+    (tmp_path / "b.ann").write_text("")
+    findings = Findings()
+    assert len(reading_brat(tmp_path, findings)) == 1
+    assert findings.notes[".ann files without a text left out"] == 1
+
+
+def test_what_is_not_annotated_stays_so_through_doccano(tmp_path):
+    docs = reading(tmp_path, "prodigy", [task(ADA, answer="ignore"), task(answer="accept")])
+    again = list(srsly.read_jsonl(written(tmp_path, "doccano", docs)))
+    assert [iob(doc) for doc in reading(tmp_path, "doccano", again)] == ["...", "OOO"]
+
+
+def test_both_lists_of_doccano_count(tmp_path):
+    value = {"text": "Ada saw Rome", "label": [[0, 3, "PER"]], "annotations": []}
+    (doc,) = reading(tmp_path, "doccano", [value])
+    assert ents(doc) == [("Ada", "PER")]
+
+
+def test_spans_of_prodigy_that_nobody_judged(tmp_path):
+    value = task(ADA, ROME, answer="accept")
+    value["spans"][1]["answer"] = "ignore"
+    (doc,) = reading(tmp_path, "prodigy", [value])
+    assert (ents(doc), iob(doc)) == ([("Ada", "PER")], "BO.")
+    value = task(ADA, answer="ignore")
+    value["spans"][0]["answer"] = "accept"
+    (doc,) = reading(tmp_path, "prodigy", [value])
+    assert (iob(doc), group(doc, "predictions")) == ("...", [("Ada", "PER")])
+    findings = Findings()
+    value = task(ADA, answer="reject", _view_id="ner_manual")
+    (doc,) = reading(tmp_path, "prodigy", [value], findings)
+    assert (iob(doc), "incorrect_spans" in doc.spans) == ("...", False)
+    assert [problem.kind for problem in findings.problems] == ["rejected together"]
+    with pytest.raises(FormatError, match="the answer is 'Accept', not accept, reject or ignore"):
+        reading(tmp_path, "prodigy", [task(ADA, answer="Accept")])
+
+
+def test_labels_with_blanks_in_columns(tmp_path):
+    (doc,) = reading(tmp_path, "doccano", [{"text": "Ada", "label": [[0, 3, "P X"]]}])
+    assert written(tmp_path, "conll", [doc]).read_text() == "Ada\tB-P_X\n"
