@@ -2,12 +2,11 @@
 
 from .engines import ENGINES
 from .inputs import InputFileError, InputSettings, Part, files_of, parts_of, read_part
-from .run import MANIFEST, Done, RunError, Work, done, part_path, pending, run
-from .table import Annotator, AnnotatorSettings, annotate_table, loaded
+from .run import Done, RunError, Work, done, part_path, pending, run
+from .table import Annotator, AnnotatorSettings, annotate_table, folder_of, loaded
 
 __all__ = [
     "ENGINES",
-    "MANIFEST",
     "Annotator",
     "AnnotatorSettings",
     "Done",
@@ -19,6 +18,7 @@ __all__ = [
     "annotate_table",
     "done",
     "files_of",
+    "folder_of",
     "loaded",
     "part_path",
     "parts_of",

@@ -7,43 +7,49 @@ a cluster input, pipeline and output have to be where all machines see them.
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Generator, Iterator, List, Sequence
 
 from .inputs import Part
 from .run import Engine, RunError, Work, part_path
 
 POLL = 0.5  # seconds
+Numbers = Generator[int, None, None]  # of parts that are written
 
 
-def local(work: Work, parts: Sequence[Part], jobs: int) -> Iterator[int]:
+def local(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     """Processes of this machine; with one job this process."""
     if jobs == 1 or len(parts) < 2:
         yield from map(work.do, parts)
         return
     # A forked process would inherit locks that nobody opens
     context = multiprocessing.get_context("spawn")
-    workers = min(jobs, len(parts))
-    with ProcessPoolExecutor(workers, context, _end_with, (os.getpid(),)) as pool:
+    pool = ProcessPoolExecutor(min(jobs, len(parts)), context, _end_with, (os.getpid(),))
+    try:
         futures: List["Future[int]"] = [pool.submit(work.do, part) for part in parts]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise RunError(
-                "A worker was killed, maybe for want of memory. Run the same command again to go "
-                "on, with fewer --jobs or a smaller --batch-size."
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise RunError(
+            "A worker was killed, maybe for want of memory. Run the same command again to go on, "
+            "with fewer --jobs or a smaller --batch-size."
+        ) from error
+    finally:
+        # Also when who asks for parts has stopped: workers would do all that are left
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
 
 
 def _end_with(parent: int) -> None:
     """Let a worker end when the process that started it is killed: nobody else would end it."""
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -64,7 +70,7 @@ class RayWorker:
         return {"number": [self.work.do(_part(value)) for value in batch["part"]]}
 
 
-def ray(work: Work, parts: Sequence[Part], jobs: int) -> Iterator[int]:
+def ray(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     """Ray Data: on the cluster of RAY_ADDRESS, or on this machine."""
     import ray as ray_
 
@@ -84,7 +90,7 @@ def ray(work: Work, parts: Sequence[Part], jobs: int) -> Iterator[int]:
         yield int(row["number"])
 
 
-def spark(work: Work, parts: Sequence[Part], jobs: int) -> Iterator[int]:
+def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     """Spark: the session of `spark-submit`, or one on this machine."""
     from pyspark.sql import SparkSession
 

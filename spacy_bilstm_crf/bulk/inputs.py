@@ -1,5 +1,6 @@
 """Files of texts, cut into parts that a worker reads by itself."""
 
+import codecs
 import csv
 import glob
 import io
@@ -19,6 +20,7 @@ KINDS = {
     ".tsv": CSV,
     ".txt": TEXT,
 }
+DEFAULT_ID = "id"
 # Python's own limit of 131,072 characters is for files that are no CSV at all
 MOST_OF_FIELD = 1 << 30
 
@@ -33,7 +35,7 @@ class InputSettings(NamedTuple):
         rows: Rows of a part at most.
     """
 
-    id_column: str = "id"
+    id_column: str = DEFAULT_ID
     text_column: str = "text"
     lines: bool = False
     rows: int = 2000
@@ -73,14 +75,19 @@ def files_of(inputs: str) -> List[Path]:
     """
     path = Path(inputs)
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.suffix in KINDS]
+        files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in KINDS]
+        files = [file for file in files if file.is_file()]
     else:
-        files = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(inputs))]
+        files = (
+            [path]
+            if path.exists()
+            else [Path(p) for p in sorted(glob.glob(inputs, recursive=True))]
+        )
         files = [file for file in files if not file.is_dir()]
     if not files:
         raise InputFileError(f"There is no file {inputs}. Name a file, a folder or a glob.")
     for file in files:
-        if file.suffix not in KINDS:
+        if file.suffix.lower() not in KINDS:
             endings = ", ".join(KINDS)
             raise InputFileError(f"{file} is of no kind that can be read: {endings}.")
     return files
@@ -93,7 +100,7 @@ def parts_of(files: Sequence[Path], settings: InputSettings) -> Iterator[Part]:
         InputFileError: If a file can't be read, or has no column of texts.
     """
     number = 0
-    texts = [file for file in files if KINDS[file.suffix] == TEXT and not settings.lines]
+    texts = [file for file in files if KINDS[file.suffix.lower()] == TEXT and not settings.lines]
     for first in range(0, len(texts), settings.rows):
         some = tuple(str(path) for path in texts[first : first + settings.rows])
         yield Part(number, TEXT, some, 0, 0, 0, len(some))
@@ -101,7 +108,7 @@ def parts_of(files: Sequence[Path], settings: InputSettings) -> Iterator[Part]:
     for file in files:
         if file in texts:
             continue
-        kind = KINDS[file.suffix]
+        kind = KINDS[file.suffix.lower()]
         cut = {PARQUET: _of_parquet, CSV: _of_csv}.get(kind, _of_lines)
         for start, end, first_row, n_rows in cut(file, settings):
             yield Part(number, kind, (str(file),), start, end, first_row, n_rows)
@@ -114,8 +121,7 @@ def _of_parquet(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int,
     except (pa.ArrowException, OSError) as error:
         raise InputFileError(f"{path} is no Parquet file: {error}") from error
     names = file.schema_arrow.names
-    if settings.text_column not in names:
-        raise InputFileError(_no_column(path, settings, names))
+    _check_columns(path, settings, names)
     n_rows = file.metadata.num_rows
     for first in range(0, n_rows, settings.rows):
         yield first, 0, first, min(settings.rows, n_rows - first)
@@ -123,9 +129,14 @@ def _of_parquet(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int,
 
 def _of_lines(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, int, int]]:
     with path.open("rb") as file:
-        yield from _by_rows(((len(line), bool(line.strip())) for line in file), 0, settings.rows)
-    if KINDS[path.suffix] == JSON_LINES:
+        sizes = ((len(line), bool(_content(line))) for line in file)
+        yield from _by_rows(sizes, 0, settings.rows)
+    if KINDS[path.suffix.lower()] == JSON_LINES:
         _check_first_line(path, settings)
+
+
+def _content(line: bytes) -> bytes:
+    return line.removeprefix(codecs.BOM_UTF8).strip()
 
 
 def _check_first_line(path: Path, settings: InputSettings) -> None:
@@ -134,11 +145,11 @@ def _check_first_line(path: Path, settings: InputSettings) -> None:
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
-            except ValueError:
+                value = json.loads(line.removeprefix(codecs.BOM_UTF8))
+            except (ValueError, RecursionError):
                 return  # an error of that row
-            if isinstance(value, dict) and settings.text_column not in value:
-                raise InputFileError(_no_column(path, settings, list(value)))
+            if isinstance(value, dict):
+                _check_columns(path, settings, list(value))
             return
 
 
@@ -151,13 +162,15 @@ def _of_csv(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, int
         with path.open("rb") as file:
             for line in file:
                 sizes[-1] += len(line)
-                yield line.decode("utf8", errors="replace")
+                yield _unmarked(line, sizes).decode("utf8", errors="replace")
 
-    reader = csv.reader(lines(), delimiter=_delimiter(path))
-    header = next(reader, None)
-    names = [] if header is None else [name.lstrip("\ufeff") for name in header]
-    if settings.text_column not in names:
-        raise InputFileError(_no_column(path, settings, names))
+    # Strict, or a quote that nobody closes would swallow the rest of the file
+    reader = csv.reader(lines(), delimiter=_delimiter(path), strict=True)
+    try:
+        names = next(reader, [])
+    except csv.Error as error:
+        raise InputFileError(f"{path} is no CSV: {error}.") from error
+    _check_columns(path, settings, names)
     start = sizes[-1]
     sizes.append(0)
 
@@ -170,7 +183,25 @@ def _of_csv(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, int
     try:
         yield from _by_rows(of_rows(), start, settings.rows)
     except csv.Error as error:
-        raise InputFileError(f"{path} is no CSV: {error}") from error
+        raise InputFileError(
+            f"{path} is no CSV, from line {reader.line_num} on or before: {error}. Is there a "
+            f"quote that is never closed?"
+        ) from error
+
+
+def _unmarked(line: bytes, sizes: List[int]) -> bytes:
+    """The first line of a file without its byte-order mark, any other as it is."""
+    is_first = sizes == [len(line)]
+    return line.removeprefix(codecs.BOM_UTF8) if is_first else line
+
+
+def _check_columns(path: Path, settings: InputSettings, names: Sequence[str]) -> None:
+    if names.count(settings.text_column) != 1:
+        if settings.text_column in names:
+            raise InputFileError(f"{path} has {settings.text_column!r} twice: name them apart.")
+        raise InputFileError(_no_column(path, settings, names))
+    if settings.id_column != DEFAULT_ID and settings.id_column not in names:
+        raise InputFileError(f"{path} has no {settings.id_column!r}, but {', '.join(names)}.")
 
 
 def _by_rows(
@@ -196,7 +227,7 @@ def _no_column(path: Path, settings: InputSettings, names: Sequence[str]) -> str
 
 
 def _delimiter(path: Path) -> str:
-    return "\t" if path.suffix == ".tsv" else ","
+    return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
 def read_part(part: Part, settings: InputSettings) -> pa.Table:
@@ -205,7 +236,7 @@ def read_part(part: Part, settings: InputSettings) -> pa.Table:
     rows = list(read.get(part.kind, _rows_of_text)(part, settings))
     columns: Dict[str, List[Optional[str]]] = {"id": [], "text": [], "error": []}
     for number, (id_, text, error) in enumerate(rows, start=part.first_row + 1):
-        place = f"{Path(part.paths[0]).name}:{number}"
+        place = f"{part.paths[0]}:{number}"
         id_ = place if id_ is None else str(id_)
         columns["id"].append(id_.encode("utf8", errors="replace").decode("utf8"))
         if error is None and text is not None:
@@ -260,10 +291,10 @@ def _lines(part: Part) -> Iterator[Tuple[str, Optional[str]]]:
     """The lines of a part, and why one can't be read."""
     content = _bytes(part)
     for line in io.BytesIO(content):
-        if not line.strip():
+        if not _content(line):
             continue
         try:
-            yield line.decode("utf-8-sig" if not part.first_row else "utf8").rstrip("\r\n"), None
+            yield line.decode("utf-8-sig" if not part.start else "utf8").rstrip("\r\n"), None
         except UnicodeDecodeError as error:
             yield "", f"No text in UTF-8: {error}"
 
@@ -275,7 +306,7 @@ def _rows_of_json(part: Part, settings: InputSettings) -> Iterator[Row]:
             continue
         try:
             value = json.loads(line)
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             yield None, None, f"No JSON: {problem}"
             continue
         if not isinstance(value, dict):
@@ -290,7 +321,7 @@ def _rows_of_csv(part: Part, settings: InputSettings) -> Iterator[Row]:
     with path.open("r", encoding="utf-8-sig", errors="replace", newline="") as file:
         header = next(csv.reader(file, delimiter=_delimiter(path)))
     text = io.StringIO(_bytes(part).decode("utf8", errors="replace"), newline="")
-    for values in filter(None, csv.reader(text, delimiter=_delimiter(path))):
+    for values in filter(None, csv.reader(text, delimiter=_delimiter(path), strict=True)):
         row = dict(zip(header, values))
         found = row.get(settings.text_column)
         error = "No text in UTF-8." if found and "\ufffd" in found else None

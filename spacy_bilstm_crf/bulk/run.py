@@ -8,9 +8,11 @@ and a run with anything else is refused.
 import hashlib
 import json
 import os
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Generator, List, NamedTuple, Sequence
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from spacy.util import get_package_version
 
@@ -62,7 +64,7 @@ class Done(NamedTuple):
     n_errors: int
 
 
-Engine = Callable[[Work, Sequence[Part], int], Iterator[int]]
+Engine = Callable[[Work, Sequence[Part], int], Generator[int, None, None]]
 
 
 def part_path(output: str, number: int) -> Path:
@@ -87,10 +89,15 @@ def fingerprint(pipeline: str) -> str:
     sha = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
-            sha.update(path.relative_to(folder).as_posix().encode("utf8") + b"\0")
-            with path.open("rb") as file:
-                for block in iter(lambda: file.read(1 << 20), b""):
-                    sha.update(block)
+            sha.update(f"{path.relative_to(folder).as_posix()} {_checksum(path)}\n".encode())
+    return sha.hexdigest()
+
+
+def _checksum(path: Path) -> str:
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            sha.update(block)
     return sha.hexdigest()
 
 
@@ -109,6 +116,7 @@ def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> Dict[s
         ],
         "settings": {
             **work.inputs._asdict(),
+            "code": None if work.annotator.code is None else _checksum(Path(work.annotator.code)),
             "candidates": work.annotator.candidates,
             "max_length": work.annotator.max_length,
         },
@@ -117,30 +125,31 @@ def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> Dict[s
     }
 
 
-def pending(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> List[Part]:
+def pending(
+    work: Work, files: Sequence[Path], parts: Sequence[Part], anew: bool = False
+) -> List[Part]:
     """The parts that are not there yet, in a folder that may hold an earlier run.
+
+    Args:
+        work: What is to be done.
+        files: The input.
+        parts: Its parts.
+        anew: Remove what an earlier run has written, and nothing else.
 
     Raises:
         RunError: If what it holds is none, or one of another pipeline, other files or settings.
     """
     folder = Path(work.output)
+    for file in files:
+        if folder in file.resolve().parents:
+            raise RunError(f"{folder} holds the input {file}: name another folder.")
     now = manifest(work, files, parts)
     path = folder / MANIFEST
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf8"))
-        names = {
-            "pipeline": "with another pipeline",
-            "inputs": "of other files",
-            "settings": "with other settings",
-            "version": "by another version of this package",
-            "parts": "of other files",
-        }
-        for key, how in names.items():
-            if before.get(key) != now[key]:
-                raise RunError(
-                    f"{folder} holds texts that were annotated {how}. Name another folder, or "
-                    f"begin anew with --force."
-                )
+    if path.exists() and anew:
+        for written in [*folder.glob("part-*.parquet"), path]:
+            written.unlink()
+    elif path.exists():
+        _check_same(folder, now)
     elif folder.exists() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty, and holds no annotation. Name another folder.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,10 +158,41 @@ def pending(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> List[Pa
     partial = folder / f".{MANIFEST}"
     partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf8")
     partial.replace(path)
-    return [part for part in parts if not part_path(work.output, part.number).exists()]
+    return [part for part in parts if not _is_whole(part_path(work.output, part.number))]
 
 
-def run(work: Work, parts: Sequence[Part], engine: Engine, jobs: int) -> Iterator[Done]:
+def _check_same(folder: Path, now: Dict[str, Any]) -> None:
+    names = {
+        "pipeline": "with another pipeline",
+        "inputs": "of other files, or of files that have changed",
+        "settings": "with other settings",
+        "version": "by another version of this package",
+    }
+    try:
+        before = json.loads((folder / MANIFEST).read_text(encoding="utf8"))
+        differing = [how for key, how in names.items() if before[key] != now[key]]
+    except (ValueError, TypeError, KeyError):
+        differing = [f"with a {MANIFEST} that is damaged"]
+    if differing:
+        raise RunError(
+            f"{folder} holds texts that were annotated {differing[0]}. Name another folder, or "
+            f"begin anew with --force."
+        )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a part is there and can be read."""
+    try:
+        kept = pq.read_metadata(path).metadata
+        return {b"n_tokens", b"n_errors"} <= set(kept)
+    except (OSError, pa.ArrowException, TypeError):
+        return False
+
+
+def run(
+    work: Work, parts: Sequence[Part], engine: Engine, jobs: int
+) -> Generator[Done, None, None]:
     """Annotate parts by an engine; yields each when it is written."""
-    for number in engine(work, parts, jobs):
-        yield done(work.output, number)
+    with closing(engine(work, parts, jobs)) as numbers:
+        for number in numbers:
+            yield done(work.output, number)

@@ -78,11 +78,11 @@ def loaded(settings: AnnotatorSettings) -> Language:
         ValueError: If it can't be loaded, or knows no candidates and they are asked for.
     """
     torch.set_num_threads(1)  # workers share the cores
-    if settings.code:
-        util.import_file("python_code", settings.code)
     try:
+        if settings.code:
+            util.import_file("python_code", settings.code)
         nlp = util.load_model(settings.pipeline)
-    except ValueError as error:
+    except Exception as error:  # a package that is no pipeline, or code, may raise anything
         raise ValueError(f"{settings.pipeline} can't be loaded: {one_line(error)}") from error
     if settings.max_length is not None:
         nlp.max_length = settings.max_length

@@ -1,6 +1,7 @@
 """`annotate`: the entities of many documents, as Parquet."""
 
 import shutil
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..bulk import AnnotatorSettings, Part, Work
     from ..bulk.run import Engine
 
+MOST = 1_000_000_000
 # Of each engine what it needs, and the extra that brings it
 NEEDS = {
     "local": [("pyarrow", "bulk")],
@@ -61,9 +63,16 @@ def annotate_cli(
     with fails_in_one_line():
         _check_engine(engine)
         check_folder(output)
-        for option, value in (("--jobs", jobs), ("--batch-size", batch_size), ("--rows", rows)):
-            if value < 1:
-                raise InputError(f"{option} {value}: it must be at least 1.")
+        for option, value in (
+            ("--jobs", jobs),
+            ("--batch-size", batch_size),
+            ("--rows", rows),
+            ("--max-length", max_length),
+        ):
+            if value is not None and not 1 <= value <= MOST:
+                raise InputError(f"{option} {value}: it must be from 1 to {MOST:,}.")
+        if code_path is not None and not code_path.is_file():
+            raise InputError(f"There is no file {code_path}: --code")
         if candidates is not None and not 0.0 <= candidates <= 1.0:
             raise InputError(f"--candidates {candidates} is a probability: it must be 0 to 1.")
         from ..bulk import AnnotatorSettings, InputSettings, Work
@@ -108,7 +117,6 @@ def annotate(work: "Work", inputs: str, engine: str, jobs: int, force_overwrite:
     """
     from ..bulk import (
         ENGINES,
-        MANIFEST,
         InputFileError,
         RunError,
         files_of,
@@ -121,20 +129,21 @@ def annotate(work: "Work", inputs: str, engine: str, jobs: int, force_overwrite:
         parts = list(parts_of(files, work.inputs))
         if not parts:
             raise InputError(f"{inputs} holds no texts.")
-        if force_overwrite and (Path(work.output) / MANIFEST).exists():
-            shutil.rmtree(work.output)
-        left = pending(work, files, parts)
         _check_loads(work.annotator)
+        left = pending(work, files, parts, anew=force_overwrite)
         _progress(work, parts, left, ENGINES[engine], jobs)
     except (InputFileError, RunError, OSError) as error:
         raise InputError(str(error)) from error
+    except KeyboardInterrupt as error:
+        raise InputError("Stopped. Run the same command again to go on.") from error
 
 
 def _check_loads(settings: "AnnotatorSettings") -> None:
     """Load the pipeline here first: a worker would say what is wrong with it in a traceback."""
-    from ..bulk import loaded
+    from ..bulk import folder_of, loaded
 
     try:
+        folder_of(settings.pipeline)
         loaded(settings)
     except ValueError as error:
         raise InputError(str(error)) from error
@@ -152,8 +161,10 @@ def _progress(
     if before:
         msg.info(f"{before:,} of {total:,} rows are there from an earlier run")
     n_words = 0
-    with tqdm(total=total, initial=before, unit=" rows", smoothing=0.1) as bar:
-        for each in run(work, left, engine, jobs) if left else ():
+    bar = tqdm(total=total, initial=before, unit=" rows", smoothing=0.1)
+    # Closed, so that workers end when this does
+    with bar, closing(run(work, left, engine, jobs)) as written:
+        for each in written if left else ():
             n_words += each.n_tokens
             bar.update(each.n_rows)
             seconds = bar.format_dict["elapsed"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
 FORMATS = "spacy, prodigy, doccano, doccano-relations, label-studio, brat, conll"
+LISTED = ".problems.jsonl"  # what the name of a list ends in
 
 
 @bilstm_crf_cli.command("convert")
@@ -68,7 +69,7 @@ def convert_cli(
     what the other format can't hold is counted.
     """
     with fails_in_one_line():
-        from ..formats import DocSettings, Findings, Settings
+        from ..formats import DocSettings, Settings
         from ..formats.columns import SCHEMES, ColumnSettings
         from ..formats.docs import ON_PROBLEM
         from ..formats.files import FORMATS as known
@@ -82,6 +83,8 @@ def convert_cli(
         ):
             if value not in allowed:
                 raise InputError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
+        if separator == "":
+            raise InputError("--separator is empty. Leave it out for any blanks.")
         if separator is not None:
             separator = separator.replace("\\t", "\t")
         settings = Settings(
@@ -90,9 +93,14 @@ def convert_cli(
             DocSettings(on_problem, unannotated, incorrect_spans_key),
             ColumnSettings(scheme, separator, word_column, tag_column, pos_column, comment),
         )
-        findings = Findings()
-        listed = problems or output.with_name(f"{output.name}.problems.jsonl")
-        _convert(path, output, (source, target), settings, findings, listed, force_overwrite)
+        if not output.name:
+            raise InputError(f"The output {output} is no file or folder that could be made.")
+        listed = problems or output.with_name(f"{output.name}{LISTED}")
+        if problems is not None and problems.exists() and not force_overwrite:
+            raise InputError(f"{problems} exists. Replace it with --force, or name another.")
+        if listed.exists() and not listed.is_file():
+            raise InputError(f"{listed} is no file: name another for the list of --problems.")
+        _convert(path, output, (source, target), settings, listed, force_overwrite)
 
 
 def _convert(
@@ -100,29 +108,26 @@ def _convert(
     output: Path,
     formats: "tuple[str, str]",
     settings: "Settings",
-    findings: "Findings",
     listed: Path,
     force_overwrite: bool,
 ) -> None:
-    import srsly
+    from ..formats import Findings, FormatError, check_targets, convert, files_of
 
-    from ..formats import FormatError, convert, files_of
-
+    findings = Findings()
     try:
         files = files_of(path, formats[0], output, formats[1])
+        check_targets(path, files, formats[1])
+        if listed.resolve() in {place.resolve() for pair in files for place in pair}:
+            raise InputError(f"{listed} is to be read or written itself: name another --problems.")
         existing = [target for _, target in files if target.exists()]
         if existing and not force_overwrite:
             raise InputError(f"{existing[0]} exists. Replace it with --force, or name another.")
         done = convert(files, *formats, settings, findings)
+        _list(listed, findings)
     except FormatError as error:
         raise InputError(str(error)) from error
     except OSError as error:
         raise InputError(f"{error.filename or output}: {error.strerror}.") from error
-    finally:
-        listed.unlink(missing_ok=True)  # of an earlier run
-        if findings.problems:
-            listed.parent.mkdir(parents=True, exist_ok=True)
-            srsly.write_jsonl(listed, [problem._asdict() for problem in findings.problems])
     for what, n in sorted(findings.notes.items()):
         if n:
             msg.info(f"{n:,} {what}")
@@ -135,8 +140,21 @@ def _convert(
         )
     if findings.problems:
         msg.warn(f"{_counts(findings)}: see {listed}")
+    if not findings.n_annotated and formats[0] != "spacy":
+        msg.warn(f"None of the documents is annotated. Is {path} really of --from {formats[0]}?")
     for converted in done:
         msg.good(f"{converted.path}: {converted.n_docs:,} docs")
+
+
+def _list(listed: Path, findings: "Findings") -> None:
+    """List the problems, or remove the list of an earlier run."""
+    import srsly
+
+    if findings.problems:
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        srsly.write_jsonl(listed, [problem._asdict() for problem in findings.problems])
+    elif listed.name.endswith(LISTED):
+        listed.unlink(missing_ok=True)
 
 
 def _counts(findings: "Findings") -> str:

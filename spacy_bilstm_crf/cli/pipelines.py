@@ -27,5 +27,5 @@ def load_pipeline(name: str) -> "Language":
         raise InputError(
             f"There is no pipeline {name}: name the folder model-best of a training."
         ) from error
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The pipeline {name} can't be loaded: {one_line(error)}") from error

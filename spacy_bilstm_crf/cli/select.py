@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ..formats import Text
 
 
+# Formats that tell suggestions from annotation
+SUGGESTING = ("prodigy", "label-studio", "spacy")
+
+
 @bilstm_crf_cli.command("select")
 def select_cli(
     pipeline: str = Argument(..., help="Trained pipeline: a folder or an installed package"),
@@ -34,7 +38,9 @@ def select_cli(
         "comes closest to the best. diverse: those with the most doubtful entities, where the same "
         "words count less each time",
     ),
-    target: str = Option("prodigy", "--to", "-t", help="The format to write, as for `convert`"),
+    target: str = Option(
+        "prodigy", "--to", "-t", help=f"The format to write: {', '.join(SUGGESTING)}"
+    ),
     exclude: Optional[Path] = Option(
         None, "--exclude", "-x", help="Docs that are annotated already: a .spacy file or a folder"
     ),
@@ -52,18 +58,19 @@ def select_cli(
     """
     with fails_in_one_line():
         from ..evaluation.selection import STRATEGIES, suggestions
-        from ..formats import FORMATS, Findings, FormatError, Settings, read_texts, write
+        from ..formats import FormatError, Settings, read_texts, write_whole
 
         for option, value, allowed in (
             ("--strategy", strategy, STRATEGIES),
-            ("--to", target, FORMATS),
+            ("--to", target, SUGGESTING),
         ):
             if value not in allowed:
                 raise InputError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
         if n < 1:
             raise InputError(f"--n {n}: ask for at least 1 document.")
-        if output.exists() and not force_overwrite:
-            raise InputError(f"{output} exists. Replace it with --force, or name another file.")
+        if output.exists() and not (force_overwrite and output.is_file()):
+            how = "Replace it with --force, or name" if output.is_file() else "Name"
+            raise InputError(f"{output} exists. {how} another file.")
         import_code(code_path)
         setup_gpu(use_gpu, silent=False)
         nlp = load_pipeline(pipeline)
@@ -72,11 +79,14 @@ def select_cli(
             if not texts:
                 raise InputError(f"{texts_path} holds no text.")
             chosen = selected(nlp, texts, n, strategy, component, exclude)
-            output.parent.mkdir(parents=True, exist_ok=True)
+            if not chosen:
+                raise InputError(f"{texts_path} holds no text that is not known already.")
             docs = suggestions(nlp, texts, chosen)
-            write(docs, output, target, Settings(text_key=text_key), Findings())
+            write_whole(docs, output, target, Settings(text_key=text_key))
         except FormatError as error:
             raise InputError(str(error)) from error
+        except OSError as error:
+            raise InputError(f"{error.filename or output}: {error.strerror}.") from error
     msg.good(f"{len(chosen):,} of {len(texts):,} documents: {output}")
 
 
@@ -103,5 +113,6 @@ def selected(
             f"The pipeline has no bilstm_crf_ner component named {component!r}, and others know no "
             f"probabilities. It has: {', '.join(nlp.pipe_names) or 'nothing'}."
         )
+    nlp.max_length = 10**9  # the limit is there for parsers
     known = read_docs(exclude, nlp.vocab) if exclude else []
     return select(nlp, (text.text for text in texts), n, strategy, component, known)

@@ -23,7 +23,7 @@ from ..formats import Text
 from ..formats.docs import ID, META, PREDICTIONS, keep_predictions
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..pipeline.span_scores import confidence
-from .corpora import before_component, words_of
+from .corpora import before_component
 
 STRATEGIES = ("entropy", "margin", "diverse")
 BATCH = 64  # docs
@@ -57,13 +57,13 @@ def select(
 
     Args:
         nlp: The pipeline.
-        texts: Texts to choose from. Of those with the same words the first counts.
+        texts: Texts to choose from. Of those with the same letters the first counts.
         n: How many to choose; fewer where there are no more.
         strategy: One of `STRATEGIES`.
         component: The name of the `bilstm_crf_ner` component.
-        known: Documents that are annotated already: their words are not chosen again.
+        known: Documents that are annotated already: the same texts are not chosen again.
     """
-    seen = {words_of(doc) for doc in known}
+    seen = {_letters(doc.text) for doc in known}
     if strategy == "diverse":
         return _diverse(_scored(nlp, texts, component, doubtful_words, seen), n)
     score = {"entropy": entropies, "margin": closeness}[strategy]
@@ -96,11 +96,15 @@ def _scored(
 
 def _new_docs(nlp: Language, texts: Iterable[str], seen: Set[str]) -> Iterator[Any]:
     for place, text in enumerate(texts):
-        doc = nlp.make_doc(text)
-        words = words_of(doc)
-        if words and words not in seen:
-            seen.add(words)
-            yield place, doc
+        letters = _letters(text)
+        if letters and letters not in seen:
+            seen.add(letters)
+            yield place, nlp.make_doc(text)
+
+
+def _letters(text: str) -> str:
+    """A text without white space, so that another tokeniser makes no difference."""
+    return "".join(text.split())
 
 
 def doubtful_words(docs: Sequence[Doc], distribution: Distribution) -> List[Dict[str, float]]:

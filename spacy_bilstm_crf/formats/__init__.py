@@ -1,7 +1,16 @@
 """Files of annotation tools <-> docs."""
 
 from .docs import DocSettings
-from .files import FORMATS, Settings, convert, files_of, read, write
+from .files import (
+    FORMATS,
+    Settings,
+    check_targets,
+    convert,
+    files_of,
+    read,
+    write,
+    write_whole,
+)
 from .records import Findings, FormatError, Problem
 from .texts import Text, read_texts
 
@@ -13,9 +22,11 @@ __all__ = [
     "Problem",
     "Settings",
     "Text",
+    "check_targets",
     "convert",
     "files_of",
     "read",
     "read_texts",
     "write",
+    "write_whole",
 ]

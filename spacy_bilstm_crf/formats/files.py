@@ -18,6 +18,7 @@ from .records import Findings, FormatError, Record
 
 SPACY, PRODIGY, DOCCANO, RELATIONS = "spacy", "prodigy", "doccano", "doccano-relations"
 LABEL_STUDIO, BRAT, COLUMNS = "label-studio", "brat", "conll"
+BRAT_FILES = (".txt", ".ann")
 # Endings of files, the first for what is written. A brat data set is a folder of files
 SUFFIXES: Dict[str, Tuple[str, ...]] = {
     SPACY: (".spacy",),
@@ -171,6 +172,27 @@ def files_of(path: Path, source: str, output: Path, target: str) -> List[Tuple[P
     return list(zip(files, targets))
 
 
+def check_targets(path: Path, files: Iterable[Tuple[Path, Path]], target: str) -> None:
+    """See to it that nothing is replaced but what such a command has written.
+
+    Raises:
+        FormatError: If a file would replace a folder or itself, or a folder something else than
+            texts and their annotation.
+    """
+    for source, output in files:
+        here, there = source.resolve(), output.resolve()
+        if here == there or (source.is_dir() and there in here.parents):
+            raise FormatError(f"{output} is or holds what is to be converted: name another output.")
+        if not output.exists():
+            continue
+        if target != BRAT and not output.is_file():
+            raise FormatError(f"{output} is no file: name one to write to.")
+        others = [file for file in output.rglob("*") if file.suffix not in BRAT_FILES]
+        others = [file for file in others if not file.is_dir()]
+        if target == BRAT and (others or not output.is_dir()):
+            raise FormatError(f"{output} holds other files than brat's: name another folder.")
+
+
 def convert(
     files: Iterable[Tuple[Path, Path]],
     source: str,
@@ -185,24 +207,43 @@ def convert(
     Raises:
         FormatError: If a file is not of its format, or has no docs.
     """
-    pending: List[Tuple[Path, Path, int]] = []
+    pending: List[Tuple[Path, Converted]] = []
     try:
         for path, output in files:
             output.parent.mkdir(parents=True, exist_ok=True)
-            partial = output.with_name(f".{output.name}.partial")
-            _remove(partial)  # of a run that was killed
+            partial = _partial(output)
             counted = _Counted(read(path, source, settings, findings))
-            pending.append((partial, output, 0))
+            pending.append((partial, Converted(output, 0)))
             write(counted, partial, target, settings, findings)
-            pending[-1] = (partial, output, counted.n)
+            pending[-1] = (partial, Converted(output, counted.n))
             if not counted.n:
                 raise FormatError(f"{path} holds no documents{_skipped(findings)}.")
         if settings.docs.on_problem == "error" and findings.problems:
             return []
-        return [Converted(_moved(*move), n) for *move, n in pending]
+        for partial, converted in pending:
+            _move(partial, converted.path)
+        return [converted for _, converted in pending]
     finally:
-        for partial, _, _ in pending:
+        for partial, _ in pending:
             _remove(partial)
+
+
+def write_whole(docs: Iterable[Doc], path: Path, name: str, settings: Settings) -> None:
+    """Write docs to a file that appears when it is complete: see `write`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    try:
+        write(docs, partial, name, settings, Findings())
+        _move(partial, path)
+    finally:
+        _remove(partial)
+
+
+def _partial(output: Path) -> Path:
+    """Where to write what is to be renamed, without what a killed run has left there."""
+    partial = output.with_name(f".{output.name}.partial")
+    _remove(partial)
+    return partial
 
 
 class _Counted:
@@ -223,11 +264,10 @@ def _skipped(findings: Findings) -> str:
     return f" without a problem ({n} found)" if n else ""
 
 
-def _moved(partial: Path, output: Path) -> Path:
-    if output.is_dir() or partial.is_dir():
-        _remove(output)
+def _move(partial: Path, output: Path) -> None:
+    if partial.is_dir():
+        _remove(output)  # a folder can't be renamed onto another
     partial.replace(output)
-    return output
 
 
 def _remove(path: Path) -> None:

@@ -64,8 +64,16 @@ def test_every_row_is_read_once_and_as_it_is(kind, tmp_path_factory, texts, rows
 @pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv", "tsv"])
 def test_file_and_row_are_the_id_where_there_is_none(kind, tmp_path):
     path = write(tmp_path, kind, ["a", "b", "c"])
-    found = rows_of(path, rows=2, id_column="nowhere")
-    assert [row["id"] for row in found] == [f"data.{kind}:{i}" for i in (1, 2, 3)]
+    if kind == "parquet":
+        pq.write_table(pq.read_table(path).drop_columns("id"), path)
+    else:
+        old, new = (b'"id"', b'"nr"') if kind == "jsonl" else (b"text\tid", b"text\tnr")
+        old, new = (b"text,id", b"text,nr") if kind == "csv" else (old, new)
+        path.write_bytes(path.read_bytes().replace(old, new))
+    found = rows_of(path, rows=2)
+    assert [row["id"] for row in found] == [f"{path}:{i}" for i in (1, 2, 3)]
+    with pytest.raises(InputFileError, match="has no 'typo', but"):
+        rows_of(path, id_column="typo")
 
 
 def test_lines_that_are_no_rows(tmp_path):
@@ -87,7 +95,7 @@ def test_lines_that_are_no_rows(tmp_path):
     found = rows_of(path, rows=3)
     assert [row["text"] for row in found] == ["a", *[None] * 7, "b"]
     assert [row["id"] for row in found] == [
-        *("data.jsonl:1", "data.jsonl:2", "data.jsonl:3", "3", "4", "5", "data.jsonl:7", "?", "b")
+        *(f"{path}:1", f"{path}:2", f"{path}:3", "3", "4", "5", f"{path}:7", "?", "b")
     ]
     errors = [row["error"] for row in found]
     starts = [None, "No JSON", "No object of JSON", "The text is no string, but int.", None, None]
@@ -111,15 +119,27 @@ def test_texts_that_are_files_or_lines(tmp_path):
     assert found[1]["error"].startswith("No text in UTF-8")
     found = rows_of(tmp_path / "*.txt", lines=True, rows=2)
     assert [(row["id"], row["text"]) for row in found] == [
-        ("a.txt:1", "one"),
-        ("a.txt:2", "two"),
-        ("a.txt:3", "three"),
+        (f"{tmp_path / 'a.txt'}:1", "one"),
+        (f"{tmp_path / 'a.txt'}:2", "two"),
+        (f"{tmp_path / 'a.txt'}:3", "three"),
     ]
 
 
 def test_fields_of_csv_may_be_long(tmp_path):
     text = "long " * 100_000
     assert rows_of(write(tmp_path, "csv", [text]))[0]["text"] == text
+
+
+def test_byte_order_marks_and_endings_in_capitals(tmp_path):
+    path = tmp_path / "DATA.CSV"
+    path.write_bytes(b'\xef\xbb\xbf"text","id"\na,1\n')
+    assert [(row["id"], row["text"]) for row in rows_of(path)] == [("1", "a")]
+    path = tmp_path / "data.JSONL"
+    path.write_bytes(b'\xef\xbb\xbf\n{"text": "b", "id": 2}\n')
+    assert [(row["id"], row["text"]) for row in rows_of(path)] == [("2", "b")]
+    (tmp_path / "folder.jsonl").mkdir()
+    assert [row["text"] for row in rows_of(tmp_path)] == ["a", "b"]
+    assert [row["text"] for row in rows_of(f"{tmp_path}/**/DATA.CSV")] == ["a"]
 
 
 def test_a_folder_of_several_kinds(tmp_path):
@@ -134,6 +154,10 @@ def test_a_folder_of_several_kinds(tmp_path):
     [
         ("data.csv", b"a,b\n1,2\n", "data.csv has no 'text', but a, b. Name the texts: --text"),
         ("data.csv", b"", "data.csv has no 'text', but nothing"),
+        ("data.csv", b'text\n"a\nb\nc\n', "data.csv is no CSV, .* a quote that is never closed"),
+        ("data.tsv", b'id\ttext\n1\t"a\n2\tb\n', "data.tsv is no CSV, .* never closed"),
+        ("data.csv", b"text\ra\rb\r", "data.csv is no CSV"),
+        ("data.csv", b"text,text\na,b\n", "data.csv has 'text' twice"),
         ("data.jsonl", b'\n{"txt": "a"}\n', "data.jsonl has no 'text', but txt"),
         ("data.parquet", b"no parquet", "data.parquet is no Parquet file"),
         ("data.pdf", b"", "data.pdf is of no kind that can be read"),

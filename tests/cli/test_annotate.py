@@ -140,6 +140,50 @@ def test_killed_at_five_moments_every_id_is_there_once(who, tmp_path):
     assert not list(output.glob(".*"))
 
 
+@pytest.mark.slow  # loads the pipeline in three processes
+def test_stopped_by_the_keyboard_all_end_at_once(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model", "test_dawdles")
+    path, output = write_rows(tmp_path / "in.jsonl", 2000), tmp_path / "out"
+    arguments = command(pipeline, path, output, "--rows", 5, "--jobs", 2, "--code", CODE)
+    with (tmp_path / "log").open("w") as log:
+        driver = subprocess.Popen(
+            arguments, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
+        )
+    process = psutil.Process(driver.pid)
+    wait_for(lambda: len(parts(output)) >= 2)
+    children = workers(process)
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait(timeout=30) == 1
+    wait_for(lambda: not any(map(is_running, children)), seconds=10)
+    n_parts = len(parts(output))
+    assert n_parts < 200
+    log = (tmp_path / "log").read_text()
+    assert "Error: Stopped. Run the same command again to go on." in log
+    assert "Traceback" not in log
+
+
+def test_a_damaged_part_is_done_again_and_a_damaged_manifest_is_said(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    path, output = write_rows(tmp_path / "in.jsonl", 20), tmp_path / "out"
+    annotate(pipeline, path, output, "--rows", 10)
+    rows = rows_of(output)
+    first = parts(output)[0]
+    first.write_bytes(first.read_bytes()[:100])
+    assert "10 of 20 rows are there" in annotate(pipeline, path, output, "--rows", 10)
+    assert rows_of(output) == rows
+    (output / "_manifest.json").write_text("[")
+    said = annotate(pipeline, path, output, "--rows", 10, exit_codes=(1,))
+    assert "with a _manifest.json that is damaged" in said
+
+
+def test_output_that_holds_the_input_is_refused(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    (tmp_path / "in").mkdir()
+    path = write_rows(tmp_path / "in" / "in.jsonl", 5)
+    said = annotate(pipeline, path, tmp_path / "in", exit_codes=(1,))
+    assert "holds the input" in said
+
+
 def workers(process):
     """The processes that annotate, without the one that cleans up after them."""
     found = process.children()
@@ -199,13 +243,21 @@ def test_a_folder_of_another_run_is_refused(change, tmp_path):
     elif change == "inputs":
         write_rows(path, 6)
     elif change == "settings":
-        options = ["--id-column", "x"]
+        options = ["--max-length", "99"]
     before = {p: p.read_bytes() for p in output.iterdir()}
     said = annotate(pipeline, path, output, *options, exit_codes=(1,))
     assert expected in said
     assert {p: p.read_bytes() for p in output.iterdir()} == before
+    if change == "settings":
+        options = ["--candidates", "0.5"]
+        refused = annotate(pipeline, path, output, *options, "--force", exit_codes=(1,))
+        assert "no bilstm_crf_ner component" in refused
+        assert {p: p.read_bytes() for p in output.iterdir()} == before
+        options = ["--max-length", "99"]
+    (tmp_path / "out" / "notes.txt").write_text("mine")
     said = annotate(pipeline, path, output, *options, "--force", exit_codes=(0, 1))
     assert ("holds no annotation" in said) == (change == "not ours")
+    assert (output / "notes.txt").read_text() == "mine"
 
 
 def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
@@ -223,11 +275,13 @@ def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
         (("model", "nowhere.jsonl"), "There is no file"),
         (("model", "in.jsonl", "--text-column", "x"), "has no 'x', but id, text"),
         (("model", "in.jsonl", "--engine", "dask"), "one of local, ray, spark"),
-        (("model", "in.jsonl", "--jobs", "0"), "--jobs 0: it must be at least 1"),
+        (("model", "in.jsonl", "--jobs", "0"), "--jobs 0: it must be from 1"),
         (("model", "in.jsonl", "--candidates", "2"), "is a probability"),
         (("model", "in.jsonl", "--candidates", "0.5"), "no bilstm_crf_ner component"),
         (("model", "empty.jsonl"), "holds no texts"),
         (("damaged", "in.jsonl"), "can't be loaded"),
+        (("model", "in.jsonl", "--max-length", "0"), "--max-length 0: it must be from 1"),
+        (("model", "in.jsonl", "--code", "nowhere.py"), "There is no file nowhere.py: --code"),
     ],
 )
 def test_mistakes_end_in_one_line(arguments, expected, tmp_path):

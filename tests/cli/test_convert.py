@@ -177,3 +177,68 @@ def test_all_documents_with_problems_are_skipped(tmp_path):
     path = write_lines(tmp_path / "in.jsonl", BAD)
     arguments = (path, tmp_path / "out.spacy", "--from", "doccano", "--on-problem", "skip")
     assert "holds no documents without a problem (1 found)" in message(*arguments)
+
+
+def test_nothing_is_replaced_that_convert_has_not_written(tmp_path):
+    path = write_lines(tmp_path / "in" / "in.jsonl", GOOD)
+    precious = tmp_path / "folder" / "precious.md"
+    precious.parent.mkdir()
+    precious.write_text("mine")
+    forced = ("--from", "doccano", "--force")
+    assert "is no file: name one" in message(path, precious.parent, *forced)
+    assert "is no file: name one" in message(path, "/dev/null", *forced)
+    brat = (*forced, "--to", "brat")
+    assert "holds other files than brat's" in message(path, precious.parent, *brat)
+    assert "holds other files than brat's" in message(path, precious, *brat)
+    assert "is or holds what is to be converted" in message(path, path, *forced)
+    convert(path, tmp_path / "brat" / "data", *brat)
+    again = (tmp_path / "brat" / "data", tmp_path / "brat", "--from", "brat", "--to", "brat")
+    assert "is or holds what is to be converted" in message(*again, "--force")
+    assert precious.read_text() == "mine" and path.exists()
+    assert list((tmp_path / "brat" / "data").iterdir())
+
+
+def test_a_list_of_problems_takes_no_other_files_place(tmp_path):
+    path = write_lines(tmp_path / "in.jsonl", GOOD)
+    output = tmp_path / "out.spacy"
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    arguments = (path, output, "--from", "doccano", "--problems")
+    assert "mine.txt exists" in message(*arguments, mine)
+    assert "to be read or written itself" in message(*arguments, path, "--force")
+    assert "to be read or written itself" in message(*arguments, output)
+    assert "is no file" in message(*arguments, tmp_path, "--force")
+    convert(*arguments, mine, "--force")
+    assert path.exists() and output.exists() and mine.read_text() == "mine"
+
+
+def test_a_refused_run_leaves_the_list_of_the_one_before(tmp_path):
+    path = write_lines(tmp_path / "in.jsonl", BAD)
+    arguments = (path, tmp_path / "out.spacy", "--from", "doccano", "--on-problem", "missing")
+    convert(*arguments)
+    listed = tmp_path / "out.spacy.problems.jsonl"
+    before = listed.read_text()
+    assert "exists. Replace it" in message(*arguments)
+    assert listed.read_text() == before
+
+
+def test_what_is_of_another_format_is_suspected(tmp_path):
+    task = {"text": "Ada", "spans": [{"start": 0, "end": 3, "label": "X"}], "answer": "accept"}
+    path = write_lines(tmp_path / "in.jsonl", task)
+    said = " ".join(convert(path, tmp_path / "out.spacy", "--from", "doccano").split())
+    assert "None of the documents is annotated." in said and "really of --from doccano?" in said
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (("in.jsonl", "in.jsonl/out.spacy"), "in.jsonl: File exists"),
+        (("in.jsonl", "out.spacy", "--separator", ""), "--separator is empty"),
+        (("in.jsonl", "/"), "is no file or folder that could be made"),
+    ],
+)
+def test_outputs_that_can_not_be(arguments, expected, tmp_path):
+    write_lines(tmp_path / "in.jsonl", GOOD)
+    path, output, *options = arguments
+    output = output if output == "/" else tmp_path / output
+    assert expected in message(tmp_path / path, output, "--from", "doccano", *options)

@@ -9,7 +9,7 @@ from spacy.tokens import DocBin
 
 from tests.helpers import spacy_command, trained_nlp
 
-TEXTS = ["I like London.", "Who is Shaka Khan?", "Ada saw Rome and Berlin", "stones"]
+TEXTS = ["I can't like London.", "Who is Shaka Khan?", "Ada saw Rome and Berlin", "stones"]
 
 
 def select(*arguments, exit_codes=(0,)):
@@ -80,7 +80,8 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
         (("model", "latin.txt"), "is no text in UTF-8"),
         (("model", "texts.jsonl", "--text-key", "x"), "texts.jsonl:1 has no text under 'x'"),
         (("model", "texts.jsonl", "--strategy", "x"), "one of entropy, margin, diverse"),
-        (("model", "texts.jsonl", "--to", "x"), "one of spacy, prodigy"),
+        (("model", "texts.jsonl", "--to", "doccano"), "one of prodigy, label-studio, spacy"),
+        (("model", "texts.jsonl", "--exclude", "known.spacy"), "no text that is not known"),
         (("model", "texts.jsonl", "--n", "0"), "ask for at least 1"),
         (("model", "texts.jsonl", "--component", "x"), "no bilstm_crf_ner component named 'x'"),
         (("model", "texts.jsonl", "--exclude", "x.spacy"), "There is no file or folder x.spacy"),
@@ -91,7 +92,10 @@ def test_mistakes_end_in_one_line(arguments, expected, pipeline, texts, tmp_path
     (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "latin.txt").write_bytes("Zoë".encode("latin1"))
     (tmp_path / "texts.pdf").write_text("x")
-    model, path, *options = arguments
+    xx = spacy.blank("xx")  # whose tokens are others
+    DocBin(docs=[xx.make_doc(text) for text in TEXTS]).to_disk(tmp_path / "known.spacy")
+    options = [tmp_path / "known.spacy" if o == "known.spacy" else o for o in arguments[2:]]
+    model, path = arguments[:2]
     model = pipeline if model == "model" else model
     output = tmp_path / "out.jsonl"
     said = select(model, tmp_path / path, *options, "--output", output, exit_codes=(1,))
@@ -106,3 +110,5 @@ def test_nothing_is_replaced_unless_it_is_asked_for(pipeline, texts, tmp_path):
     said = select(pipeline, texts, "--output", output, exit_codes=(1,))
     assert "exists. Replace it with --force" in said
     assert output.read_text() == "mine"
+    said = select(pipeline, texts, "--output", tmp_path, "--force", exit_codes=(1,))
+    assert "exists. Name another file" in said
