@@ -312,7 +312,7 @@ def audit() -> str:
                 [
                     *(result["dataset"], str(n_runs), name),
                     mean({key: 100 * value for key, value in precision.items()}, n_runs),
-                    f"{auroc['mean']:.3f}",
+                    f"{auroc['mean']:.4f}",
                 ]
             )
     return markdown(*rows) + measured(results)
