@@ -100,19 +100,24 @@ def parts_of(files: Sequence[Path], settings: InputSettings) -> Iterator[Part]:
         InputFileError: If a file can't be read, or has no column of texts.
     """
     number = 0
-    texts = [file for file in files if KINDS[file.suffix.lower()] == TEXT and not settings.lines]
+    texts = [file for file in files if _is_text(file, settings)]
     for first in range(0, len(texts), settings.rows):
         some = tuple(str(path) for path in texts[first : first + settings.rows])
         yield Part(number, TEXT, some, 0, 0, 0, len(some))
         number += 1
     for file in files:
-        if file in texts:
+        if _is_text(file, settings):
             continue
         kind = KINDS[file.suffix.lower()]
         cut = {PARQUET: _of_parquet, CSV: _of_csv}.get(kind, _of_lines)
         for start, end, first_row, n_rows in cut(file, settings):
             yield Part(number, kind, (str(file),), start, end, first_row, n_rows)
             number += 1
+
+
+def _is_text(path: Path, settings: InputSettings) -> bool:
+    """Whether the whole of a file is one text."""
+    return KINDS[path.suffix.lower()] == TEXT and not settings.lines
 
 
 def _of_parquet(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, int, int]]:
@@ -156,13 +161,15 @@ def _check_first_line(path: Path, settings: InputSettings) -> None:
 def _of_csv(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, int, int]]:
     """A quoted field may have line ends: only reading tells where a row ends."""
     csv.field_size_limit(MOST_OF_FIELD)
-    sizes: List[int] = [0]
+    size = 0  # bytes since the last row
 
     def lines() -> Iterator[str]:
+        nonlocal size
         with path.open("rb") as file:
-            for line in file:
-                sizes[-1] += len(line)
-                yield _unmarked(line, sizes).decode("utf8", errors="replace")
+            for number, line in enumerate(file):
+                size += len(line)
+                encoding = "utf8" if number else "utf-8-sig"
+                yield line.decode(encoding, errors="replace")
 
     # Strict, or a quote that nobody closes would swallow the rest of the file
     reader = csv.reader(lines(), delimiter=_delimiter(path), strict=True)
@@ -171,14 +178,13 @@ def _of_csv(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, int
     except csv.Error as error:
         raise InputFileError(f"{path} is no CSV: {error}.") from error
     _check_columns(path, settings, names)
-    start = sizes[-1]
-    sizes.append(0)
+    start, size = size, 0
 
     def of_rows() -> Iterator[Tuple[int, bool]]:
+        nonlocal size
         for values in reader:
-            size = sizes[-1]
-            sizes[:] = [0]
-            yield size, bool(values)
+            of_row, size = size, 0
+            yield of_row, bool(values)
 
     try:
         yield from _by_rows(of_rows(), start, settings.rows)
@@ -187,12 +193,6 @@ def _of_csv(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, int
             f"{path} is no CSV, from line {reader.line_num} on or before: {error}. Is there a "
             f"quote that is never closed?"
         ) from error
-
-
-def _unmarked(line: bytes, sizes: List[int]) -> bytes:
-    """The first line of a file without its byte-order mark, any other as it is."""
-    is_first = sizes == [len(line)]
-    return line.removeprefix(codecs.BOM_UTF8) if is_first else line
 
 
 def _check_columns(path: Path, settings: InputSettings, names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, List, Optional
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_folder, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_choice, check_folder, fails_in_one_line
 
 if TYPE_CHECKING:
     from ..bulk import AnnotatorSettings, Part, Work
@@ -97,8 +97,7 @@ def _absolute(pipeline: str) -> str:
 
 
 def _check_engine(engine: str) -> None:
-    if engine not in NEEDS:
-        raise InputError(f"--engine {engine}: it must be one of {', '.join(NEEDS)}.")
+    check_choice("--engine", engine, NEEDS)
     for name, extra in NEEDS[engine]:
         if find_spec(name) is None:
             raise InputError(

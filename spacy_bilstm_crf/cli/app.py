@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterable, Iterator
 
 from spacy.cli._util import app
 from typer import Exit, Typer, secho
@@ -25,6 +25,17 @@ def check_folder(output: Path) -> None:
     """
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file. Name a folder: --output DIR")
+
+
+def check_choice(option: str, value: str, allowed: Iterable[str]) -> None:
+    """See to it that an option has one of some values.
+
+    Raises:
+        InputError: Naming them.
+    """
+    allowed = list(allowed)
+    if value not in allowed:
+        raise InputError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
 
 
 @contextmanager

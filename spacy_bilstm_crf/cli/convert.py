@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, List, Optional
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_choice, fails_in_one_line
 
 if TYPE_CHECKING:
     from ..formats import Findings, Settings
@@ -81,8 +81,7 @@ def convert_cli(
             ("--unannotated", unannotated, ("outside", "missing")),
             ("--scheme", scheme, SCHEMES),
         ):
-            if value not in allowed:
-                raise InputError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
+            check_choice(option, value, allowed)
         if separator == "":
             raise InputError("--separator is empty. Leave it out for any blanks.")
         if separator is not None:

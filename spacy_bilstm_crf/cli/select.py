@@ -7,7 +7,7 @@ from spacy.cli._util import import_code, setup_gpu
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_choice, fails_in_one_line
 from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
@@ -60,12 +60,8 @@ def select_cli(
         from ..evaluation.selection import STRATEGIES, suggestions
         from ..formats import FormatError, Settings, read_texts, write_whole
 
-        for option, value, allowed in (
-            ("--strategy", strategy, STRATEGIES),
-            ("--to", target, SUGGESTING),
-        ):
-            if value not in allowed:
-                raise InputError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
+        check_choice("--strategy", strategy, STRATEGIES)
+        check_choice("--to", target, SUGGESTING)
         if n < 1:
             raise InputError(f"--n {n}: ask for at least 1 document.")
         if output.exists() and not (force_overwrite and output.is_file()):

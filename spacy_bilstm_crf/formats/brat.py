@@ -10,7 +10,7 @@ from typing import Iterable, Iterator, List, Set, Tuple
 
 from spacy.tokens import Doc
 
-from .docs import ID, DocSettings
+from .docs import ID, DocSettings, is_annotated
 from .losses import note_losses
 from .records import Findings, FormatError, Mention, Offsets, Record
 
@@ -93,7 +93,7 @@ def write_brat(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(doc.text, encoding="utf8", newline="")
         note_losses(doc, settings, findings, keeps_missing=not doc.ents)
-        if any(token.ent_iob for token in doc) or not len(doc):
+        if is_annotated(doc):
             lines = list(_lines(doc, findings))
             path.with_suffix(".ann").write_text("".join(lines), encoding="utf8", newline="")
 

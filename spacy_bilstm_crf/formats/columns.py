@@ -58,7 +58,7 @@ class Token(NamedTuple):
 Sentence = List[Token]
 
 
-def read_columns(path: Path, settings: ColumnSettings, findings: Findings) -> Iterator[Record]:
+def read_columns(path: Path, settings: ColumnSettings) -> Iterator[Record]:
     """The documents of a file.
 
     Raises:

@@ -11,8 +11,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from .records import Mention
 
-# How many units a character takes, after the one before it
-CODE_POINTS = "code points"
+# Other ways of counting than in code points
 COUNTINGS = ("UTF-16 units", "line ends as one", "UTF-16 units, line ends as one")
 
 

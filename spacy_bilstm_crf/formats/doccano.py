@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List
 
 from spacy.tokens import Doc
 
-from .docs import ID, META, DocSettings
+from .docs import ID, META, DocSettings, is_annotated
 from .jsonl import as_id, field, list_of, read_lines, text_of, write_lines
 from .losses import note_losses
 from .records import Findings, FormatError, Mention, Record
@@ -75,7 +75,7 @@ def write_doccano(
             ents = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
             line: Dict[str, Any] = dict(doc.user_data.get(META) or {})
             line.update({"id": doc.user_data.get(ID), text_key: doc.text})
-            if len(doc) and not any(token.ent_iob for token in doc):
+            if not is_annotated(doc):
                 pass  # without the key it is not annotated
             elif with_relations:
                 keys = ("id", "start_offset", "end_offset", "label")

@@ -274,6 +274,20 @@ def keep_predictions(doc: Doc, key: str, scored: Sequence[ScoredSpan]) -> None:
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in scored])
 
 
+def predictions_of(doc: Doc) -> List[ScoredSpan]:
+    """The spans under the key of predictions, with their scores where there are some."""
+    if PREDICTIONS not in doc.spans:
+        return []
+    group = doc.spans[PREDICTIONS]
+    scores = group.attrs.get("scores")
+    return list(zip(group, [None] * len(group) if scores is None else map(float, scores)))
+
+
+def is_annotated(doc: Doc) -> bool:
+    """Whether anything is known of a doc; of one without tokens all is."""
+    return any(token.ent_iob for token in doc) or not len(doc)
+
+
 def _keep_data(doc: Doc, record: Record) -> None:
     values = {
         ID: record.id,

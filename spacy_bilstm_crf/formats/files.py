@@ -1,5 +1,6 @@
 """The formats by name, and how files of one become files of another."""
 
+from collections import Counter
 from pathlib import Path
 from shutil import rmtree
 from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
@@ -86,7 +87,7 @@ def _records(path: Path, name: str, settings: Settings, findings: Findings) -> I
         return read_label_studio(path, settings.text_key, findings)
     if name == BRAT:
         return read_brat(path, findings)
-    return read_columns(path, settings.columns, findings)
+    return read_columns(path, settings.columns)
 
 
 def write(
@@ -166,9 +167,9 @@ def files_of(path: Path, source: str, output: Path, target: str) -> List[Tuple[P
         endings = ", ".join(SUFFIXES[source])
         raise FormatError(f"{path} holds no file of {source}: none ends in {endings}.")
     targets = [output / file.relative_to(path).with_suffix(SUFFIXES[target][0]) for file in files]
-    twice = [target for target in targets if targets.count(target) > 1]
-    if twice:
-        raise FormatError(f"Two files of {path} would become {twice[0]}: convert them one by one.")
+    twice = next((target for target, n in Counter(targets).items() if n > 1), None)
+    if twice is not None:
+        raise FormatError(f"Two files of {path} would become {twice}: convert them one by one.")
     return list(zip(files, targets))
 
 

@@ -11,14 +11,14 @@ import srsly
 from spacy.tokens import Doc, Span
 
 from ..pipeline.span_scores import confidence
-from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, DocSettings
+from .docs import ANNOTATOR, ANSWER, ID, META, DocSettings, is_annotated, predictions_of
 from .jsonl import as_id, field, objects_of, read_objects, text_of
 from .losses import note_losses
+from .prodigy import IGNORE
 from .records import Findings, Mention, Record
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
-IGNORE = "ignore"  # Prodigy's word for what is skipped
 
 
 def read_label_studio(path: Path, text_key: str, findings: Findings) -> Iterator[Record]:
@@ -134,15 +134,14 @@ def write_label_studio(
 
 
 def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) -> Dict[str, Any]:
-    is_annotated = any(token.ent_iob for token in doc) or not len(doc)
-    predictions = list(doc.spans.get(PREDICTIONS, ()))
+    predictions = predictions_of(doc)
     note_losses(doc, settings, findings, keeps_predictions=True, keeps_scores=True)
     task: Dict[str, Any] = {
         "id": doc.user_data.get(ID),
         "data": {**(doc.user_data.get(META) or {}), text_key: doc.text},
     }
     skipped = doc.user_data.get(ANSWER) == IGNORE
-    if is_annotated or skipped:
+    if is_annotated(doc) or skipped:
         annotation = {
             "result": [_result(i, ent, confidence(ent)) for i, ent in enumerate(doc.ents)],
             "was_cancelled": skipped,
@@ -150,9 +149,7 @@ def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) ->
         }
         task["annotations"] = [{k: v for k, v in annotation.items() if v is not None}]
     if predictions:
-        scores = doc.spans[PREDICTIONS].attrs.get("scores")
-        of_spans = [None] * len(predictions) if scores is None else [float(p) for p in scores]
-        results = [_result(i, *one) for i, one in enumerate(zip(predictions, of_spans))]
+        results = [_result(i, *scored) for i, scored in enumerate(predictions)]
         task["predictions"] = [{"result": results}]
     return {key: value for key, value in task.items() if value is not None}
 

@@ -11,7 +11,7 @@ from spacy.tokens import Doc, Span
 
 from ..pipeline.span_scores import confidence
 from .counting import is_whole
-from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, DocSettings
+from .docs import ANNOTATOR, ANSWER, ID, META, DocSettings, is_annotated, predictions_of
 from .jsonl import as_id, field, list_of, objects_of, read_lines, text_of, write_lines
 from .records import Findings, FormatError, Mention, Problem, Record
 
@@ -131,21 +131,18 @@ def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) ->
     task: Dict[str, Any] = {text_key: doc.text, "tokens": tokens_of(doc)}
     answer: Optional[str] = doc.user_data.get(ANSWER)
     incorrect = list(doc.spans.get(settings.incorrect_spans_key, ()))
-    predictions = list(doc.spans.get(PREDICTIONS, ()))
+    predictions = predictions_of(doc)
     known = [token for token in doc if token.ent_iob]
-    is_annotated = bool(known) or not len(doc)
     spans = [span_of(ent, confidence(ent)) for ent in doc.ents]
-    if answer is None and (is_annotated or incorrect):
+    if answer is None and (is_annotated(doc) or incorrect):
         answer = ACCEPT
     if answer == REJECT and len(incorrect) == 1 and not doc.ents:
         spans = [span_of(incorrect[0])]
     elif incorrect or (doc.ents and answer != ACCEPT):
         spans = [{**span, "answer": ACCEPT} for span in spans]
         spans += [{**span_of(span), "answer": REJECT} for span in incorrect]
-    scores = doc.spans[PREDICTIONS].attrs.get("scores") if predictions else None
-    if not spans and not is_annotated:
-        of_spans = [None] * len(predictions) if scores is None else [float(p) for p in scores]
-        spans = [span_of(span, score) for span, score in zip(predictions, of_spans)]
+    if not spans and not is_annotated(doc):
+        spans = [span_of(span, score) for span, score in predictions]
     elif predictions:
         findings.notes["predictions beside annotation left out"] += len(predictions)
     if answer == ACCEPT and len(known) < len(doc):

@@ -7,8 +7,6 @@ from .docs import ID, META
 from .files import FormatError, blank, read_docbin
 from .jsonl import as_id, read_lines, text_of
 
-SUFFIXES = (".txt", ".jsonl", ".spacy")
-
 
 class Text(NamedTuple):
     """A text, and what the file says about it."""
@@ -28,38 +26,40 @@ def read_texts(path: Path, text_key: str = "text") -> Iterator[Text]:
         FormatError: If there is no such file, or naming the line that is no text.
     """
     for file in _files(path):
-        if file.suffix == ".jsonl":
-            for place, value in read_lines(file):
-                meta = value.get(META)
-                yield Text(
-                    text_of(value, text_key, place),
-                    as_id(value.get(ID)),
-                    meta if isinstance(meta, dict) else {},
-                )
-        elif file.suffix == ".spacy":
-            for doc in read_docbin(file, blank("xx")):
-                yield Text(
-                    doc.text, as_id(doc.user_data.get("id")), doc.user_data.get("meta") or {}
-                )
-        else:
-            yield from _lines(file)
+        try:
+            yield from READERS[file.suffix](file, text_key)
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{file} is no text in UTF-8: {error}") from error
 
 
 def _files(path: Path) -> List[Path]:
     if not path.exists():
         raise FormatError(f"There is no file or folder {path}.")
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.suffix in SUFFIXES]
+    files = [file for file in files if file.suffix in READERS]
     if not files:
-        raise FormatError(f"{path} has no texts: name a {', '.join(SUFFIXES[:-1])} or .spacy file.")
+        raise FormatError(f"{path} has no texts: name a .txt, .jsonl or .spacy file.")
     return files
 
 
-def _lines(path: Path) -> Iterator[Text]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for line in file:
-                if line.strip():
-                    yield Text(line.rstrip("\n"))
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path} is no text in UTF-8: {error}") from error
+def _of_objects(path: Path, text_key: str) -> Iterator[Text]:
+    for place, value in read_lines(path):
+        meta = value.get(META)
+        text = text_of(value, text_key, place)
+        yield Text(text, as_id(value.get(ID)), meta if isinstance(meta, dict) else {})
+
+
+def _of_docs(path: Path, text_key: str) -> Iterator[Text]:
+    for doc in read_docbin(path, blank("xx")):
+        data = doc.user_data
+        yield Text(doc.text, as_id(data.get(ID)), data.get(META) or {})
+
+
+def _of_lines(path: Path, text_key: str) -> Iterator[Text]:
+    with path.open(encoding="utf-8-sig") as file:
+        for line in file:
+            if line.strip():
+                yield Text(line.rstrip("\n"))
+
+
+READERS = {".txt": _of_lines, ".jsonl": _of_objects, ".spacy": _of_docs}

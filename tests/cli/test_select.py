@@ -78,6 +78,7 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
         (("model", "empty.txt"), "holds no text"),
         (("model", "texts.pdf"), "has no texts: name a .txt, .jsonl or .spacy file"),
         (("model", "latin.txt"), "is no text in UTF-8"),
+        (("model", "latin.jsonl"), "is no text in UTF-8"),
         (("model", "texts.jsonl", "--text-key", "x"), "texts.jsonl:1 has no text under 'x'"),
         (("model", "texts.jsonl", "--strategy", "x"), "one of entropy, margin, diverse"),
         (("model", "texts.jsonl", "--to", "doccano"), "one of prodigy, label-studio, spacy"),
@@ -91,6 +92,7 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
 def test_mistakes_end_in_one_line(arguments, expected, pipeline, texts, tmp_path):
     (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "latin.txt").write_bytes("Zoë".encode("latin1"))
+    (tmp_path / "latin.jsonl").write_bytes('{"text": "Zoë"}'.encode("latin1"))
     (tmp_path / "texts.pdf").write_text("x")
     xx = spacy.blank("xx")  # whose tokens are others
     DocBin(docs=[xx.make_doc(text) for text in TEXTS]).to_disk(tmp_path / "known.spacy")
