@@ -1,6 +1,6 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install train test fuzz test-lowest lint docs dist wheels clean
+.PHONY: help install train demo test fuzz test-lowest lint docs dist wheels clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -29,6 +29,11 @@ train: export OMP_NUM_THREADS ?= 1
 train: install ## Train, evaluate and package on the shipped corpus, and show the result
 	$(RUN) python -m spacy project run all . $(PROJECT_VARS)
 	$(RUN) python -m spacy project run show . $(PROJECT_VARS) --force
+
+demo: export OMP_NUM_THREADS ?= 1
+demo: install ## Serve what `make train` made, with a page to try it
+	@test -d training/$(DATASET)/model-best || { echo "There is no pipeline yet: run make train first."; exit 1; }
+	$(RUN) python -m spacy bilstm-crf serve training/$(DATASET)/model-best
 
 test: install ## Run the tests
 	$(RUN) python -m pytest $(PYTEST_ARGS)

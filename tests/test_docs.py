@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from benchmarks.tables import with_tables
 from spacy_bilstm_crf.cli import bilstm_crf_cli
+from spacy_bilstm_crf.serving.messages import AnnotateRequest, AnnotateResponse
 from tests.helpers import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -153,8 +154,15 @@ def test_shell_commands_are_there(page):
         elif words[:2] == ["pip", "install"]:
             for extra in re.findall(r"\[(\w+)\]", words[2]):
                 assert extra in metadata("spacy-bilstm-crf").get_all("Provides-Extra")
+        elif words[0] == "curl":
+            AnnotateRequest.model_validate_json(words[words.index("--json") + 1])
         else:
             raise AssertionError(f"Not checked: {words} in {page}")
+
+
+def test_the_answer_of_the_service_is_one():
+    (answer,) = snippets("docs/service.md", "json")
+    AnnotateResponse.model_validate_json(answer)
 
 
 def check_spacy_command(words):

@@ -2,18 +2,17 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import pyarrow as pa
 import torch
 from spacy import util
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from spacy.util import minibatch
 
-from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..pipeline.failures import one_line
-from ..pipeline.span_scores import confidence
+from ..pipeline.found import candidates_of, entities_of, recognizer
 
 ENTITY = pa.struct(
     [
@@ -98,12 +97,6 @@ def loaded(settings: AnnotatorSettings) -> Language:
     return nlp
 
 
-def recognizer(nlp: Language) -> Optional[BiLSTMCRFEntityRecognizer]:
-    """The component of a pipeline that knows probabilities, if there is one."""
-    found = (pipe for _, pipe in nlp.pipeline if isinstance(pipe, BiLSTMCRFEntityRecognizer))
-    return next(found, None)
-
-
 def schema(with_candidates: bool) -> pa.Schema:
     """The columns of what is annotated."""
     return SCHEMA.append(CANDIDATES) if with_candidates else SCHEMA
@@ -170,31 +163,14 @@ def _failed(error: str) -> Dict[str, Any]:
 
 def _row(nlp: Language, doc: Doc, with_candidates: bool) -> Dict[str, Any]:
     row: Dict[str, Any] = {
-        "entities": [_entity(ent, confidence(ent)) for ent in doc.ents],
+        "entities": entities_of(doc),
         "n_tokens": len(doc),
         "error": None,
     }
     if with_candidates:
-        row["candidates"] = list(_candidates(nlp, doc))
+        ner = recognizer(nlp)
+        row["candidates"] = candidates_of(ner, doc) if ner else []
     return row
-
-
-def _candidates(nlp: Language, doc: Doc) -> Iterator[Dict[str, Any]]:
-    ner = recognizer(nlp)
-    if ner is not None and ner.candidates_key in doc.spans:
-        group = doc.spans[ner.candidates_key]
-        for span, score in zip(group, group.attrs["scores"]):
-            yield _entity(span, float(score))
-
-
-def _entity(span: Span, probability: Optional[float]) -> Dict[str, Any]:
-    return {
-        "start": span.start_char,
-        "end": span.end_char,
-        "text": span.text,
-        "label": span.label_,
-        "confidence": probability,
-    }
 
 
 def folder_of(pipeline: str) -> Path:

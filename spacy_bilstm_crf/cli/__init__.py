@@ -12,6 +12,7 @@ from .convert import convert_cli
 from .init_config import init_config_cli
 from .report import report_cli
 from .select import select_cli
+from .serve import serve_cli
 from .tune import tune_cli
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "init_config_cli",
     "report_cli",
     "select_cli",
+    "serve_cli",
     "tune_cli",
 ]

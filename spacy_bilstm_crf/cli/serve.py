@@ -1,0 +1,100 @@
+"""`serve`: the pipeline as an HTTP service, with a page to try it."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from typer import Argument, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .pipelines import load_pipeline
+
+if TYPE_CHECKING:
+    from ..serving import ServerSettings
+
+MOST = 1_000_000_000
+MOST_WORKERS = 1000
+MOST_PORT = 65535
+
+
+@bilstm_crf_cli.command("serve")
+def serve_cli(
+    pipeline: str = Argument(..., help="Trained pipeline: a folder or an installed package"),
+    host: str = Option("127.0.0.1", "--host", "-h", help="Address to listen on; 0.0.0.0 for all"),
+    port: int = Option(8080, "--port", "-p", help="Port to listen on; 0 for any that is free"),
+    threshold: Optional[float] = Option(
+        None, "--threshold", "-t", help="Of requests that name none, in place of the component's"
+    ),
+    workers: int = Option(1, "--workers", "-w", help="Processes. Each loads the pipeline"),
+    batch_size: int = Option(
+        64, "--batch-size", "-n", help="Texts of several requests that are predicted together"
+    ),
+    max_texts: int = Option(256, "--max-texts", help="Texts in a request"),
+    max_characters: int = Option(
+        100_000, "--max-characters", help="Characters of all texts of a request together"
+    ),
+    max_waiting: int = Option(
+        1000, "--max-waiting", help="Requests of a process that wait; more get status 503"
+    ),
+    code_path: Optional[Path] = Option(
+        None, "--code", help="Python file with registered functions that the pipeline needs"
+    ),
+) -> None:
+    """Serve a pipeline over HTTP: a page to try it, and POST /annotate for programs.
+
+    Any spaCy pipeline will do. Probabilities, thresholds and candidates are there where it has a
+    bilstm_crf_ner component. SIGTERM and Ctrl-C end it, after the requests that it has accepted.
+    """
+    with fails_in_one_line():
+        for option, value, least, most in (
+            ("--port", port, 0, MOST_PORT),
+            ("--workers", workers, 1, MOST_WORKERS),
+            ("--batch-size", batch_size, 1, MOST),
+            ("--max-texts", max_texts, 1, MOST),
+            ("--max-characters", max_characters, 1, MOST),
+            ("--max-waiting", max_waiting, 1, MOST),
+        ):
+            if not least <= value <= most:
+                raise InputError(f"{option} {value}: it must be from {least} to {most:,}.")
+        if threshold is not None and not 0.0 <= threshold <= 1.0:
+            raise InputError(f"--threshold {threshold} is a probability: it must be 0 to 1.")
+        if code_path is not None and not code_path.is_file():
+            raise InputError(f"There is no file {code_path}: --code")
+        missing = [n for n in ("fastapi", "uvicorn", "prometheus_client") if find_spec(n) is None]
+        if missing:
+            raise InputError(
+                f"This needs {', '.join(missing)}, not installed here: "
+                f'pip install "spacy-bilstm-crf[serve]"'
+            )
+        from ..serving import Limits, ServerSettings
+
+        limits = Limits(max_texts, max_characters, max_waiting)
+        code = None if code_path is None else str(code_path.resolve())
+        settings = ServerSettings(pipeline, threshold, limits, batch_size, code)
+        _serve(settings, host, port, workers)
+
+
+def _serve(settings: "ServerSettings", host: str, port: int, workers: int) -> None:
+    """Load, listen, and say where.
+
+    Raises:
+        InputError: If the pipeline can't be served, or not there.
+    """
+    from spacy.cli._util import import_code
+
+    from ..serving import app_of, bound, serve
+
+    import_code(settings.code)
+    nlp = load_pipeline(settings.pipeline)
+    try:
+        app = app_of(nlp, settings)
+        listening = bound(host, port)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"Can't listen on {host}, port {port}: {error.strerror}.") from error
+    with listening:
+        address = f"[{host}]" if ":" in host else host
+        msg.good(f"http://{address}:{listening.getsockname()[1]}  (Ctrl-C to end)")
+        serve(app, settings, listening, workers)

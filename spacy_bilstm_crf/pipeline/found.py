@@ -1,0 +1,41 @@
+"""What any pipeline found in a doc, as plain values, for those who write it elsewhere."""
+
+from typing import Any, Dict, List, Optional
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from .ner import BiLSTMCRFEntityRecognizer
+from .span_scores import confidence
+
+Found = Dict[str, Any]
+
+
+def recognizer(nlp: Language) -> Optional[BiLSTMCRFEntityRecognizer]:
+    """The component of a pipeline that knows probabilities, if there is one."""
+    found = (pipe for _, pipe in nlp.pipeline if isinstance(pipe, BiLSTMCRFEntityRecognizer))
+    return next(found, None)
+
+
+def entities_of(doc: Doc) -> List[Found]:
+    """The entities of a doc: see `plain`."""
+    return [plain(ent, confidence(ent)) for ent in doc.ents]
+
+
+def candidates_of(ner: BiLSTMCRFEntityRecognizer, doc: Doc) -> List[Found]:
+    """The candidates that a component has put into a doc: see `plain`."""
+    if ner.candidates_key not in doc.spans:
+        return []
+    group = doc.spans[ner.candidates_key]
+    return [plain(span, float(score)) for span, score in zip(group, group.attrs["scores"])]
+
+
+def plain(span: Span, probability: Optional[float]) -> Found:
+    """A span: its characters, as Python counts them, text, label, and probability if known."""
+    return {
+        "start": span.start_char,
+        "end": span.end_char,
+        "text": span.text,
+        "label": span.label_,
+        "confidence": probability,
+    }

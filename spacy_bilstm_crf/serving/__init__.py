@@ -1,0 +1,7 @@
+"""An HTTP service with a page: texts in, entities out."""
+
+from .app import make_app
+from .body import Limits
+from .server import ServerSettings, app_of, bound, serve
+
+__all__ = ["Limits", "ServerSettings", "app_of", "bound", "make_app", "serve"]

@@ -1,0 +1,143 @@
+"""Requests -> what the pipeline finds in their texts. It knows of no HTTP."""
+
+import traceback
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from ..pipeline.found import candidates_of, entities_of, plain, recognizer
+
+FRAMES = 5  # of a traceback that are kept
+
+
+class Settings(NamedTuple):
+    """What a request asks for.
+
+    Attributes:
+        threshold: See the component; None for the most probable tag sequence.
+        candidates: The least probability of candidates; None for no candidates.
+        k_best: The number of tag sequences; None for none.
+    """
+
+    threshold: Optional[float]
+    candidates: Optional[float] = None
+    k_best: Optional[int] = None
+
+
+class Job(NamedTuple):
+    """The texts of a request, and what it asks for."""
+
+    texts: Tuple[str, ...]
+    settings: Settings
+
+
+class Answer(NamedTuple):
+    """What was found.
+
+    Attributes:
+        results: Of each text, as `messages.Result` says.
+        n_tokens: Of all texts together.
+    """
+
+    results: List[Dict[str, Any]]
+    n_tokens: int
+
+
+class Failed(NamedTuple):
+    """A component failed on a text. What it said may hold the text, so it is not kept.
+
+    Attributes:
+        kind: The type of the exception.
+        place: Where it was raised, innermost last: "file:line, in function".
+    """
+
+    kind: str
+    place: List[str]
+
+    @classmethod
+    def of(cls, error: Exception) -> "Failed":
+        """What may be told of an exception."""
+        frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
+        place = [f"{frame.filename}:{frame.lineno}, in {frame.name}" for frame in frames]
+        return cls(type(error).__name__, place)
+
+
+class Annotator:
+    """Annotates the texts of several requests at once.
+
+    Not for several threads: the component's settings are changed for a request, and back.
+
+    Args:
+        nlp: The pipeline. It may have any components; settings need a `bilstm_crf_ner`.
+    """
+
+    def __init__(self, nlp: Language) -> None:
+        self.nlp = nlp
+        self.ner = recognizer(nlp)
+        if self.ner is not None:
+            self.ner.entity_scores = True
+            if self.ner.candidates_key == self.ner.spans_key:
+                self.ner.candidates_key = f"{self.ner.spans_key}_candidates"
+
+    def __call__(self, jobs: Sequence[Job]) -> List[Union[Answer, Failed]]:
+        """Annotate the texts of jobs, all of those with the same settings together.
+
+        Returns:
+            In the order of the jobs. A text on which a component fails spoils its own job only.
+        """
+        answers: Dict[int, Union[Answer, Failed]] = {}
+        of_settings: Dict[Settings, List[int]] = {}
+        for place, job in enumerate(jobs):
+            of_settings.setdefault(job.settings, []).append(place)
+        for settings, places in of_settings.items():
+            with self._with(settings):
+                answers.update(zip(places, self._annotated([jobs[place] for place in places])))
+        return [answers[place] for place in range(len(jobs))]
+
+    def _annotated(self, jobs: Sequence[Job]) -> List[Union[Answer, Failed]]:
+        """Annotate jobs that have the same settings."""
+        try:
+            # What leaves the zone are plain values: the words of the texts are forgotten
+            with self.nlp.memory_zone():
+                docs = self.nlp.pipe(text for job in jobs for text in job.texts)
+                return [self._answer(job, docs) for job in jobs]
+        except Exception as error:  # a component may raise anything, for one text among many
+            if len(jobs) == 1:
+                return [Failed.of(error)]
+            return [answer for job in jobs for answer in self._annotated([job])]
+
+    def _answer(self, job: Job, docs: Iterator[Doc]) -> Answer:
+        of_job = [next(docs) for _ in job.texts]
+        return Answer([self._result(doc, job.settings) for doc in of_job], sum(map(len, of_job)))
+
+    def _result(self, doc: Doc, settings: Settings) -> Dict[str, Any]:
+        candidates = k_best = None
+        if self.ner is not None and settings.candidates is not None:
+            candidates = candidates_of(self.ner, doc)
+        if self.ner is not None and settings.k_best is not None:
+            k_best = [
+                {
+                    "probability": probability,
+                    "entities": [plain(entity, None) for entity in entities],
+                }
+                for entities, probability in self.ner.k_best(doc, settings.k_best)
+            ]
+        return {"entities": entities_of(doc), "candidates": candidates, "k_best": k_best}
+
+    @contextmanager
+    def _with(self, settings: Settings) -> Iterator[None]:
+        """Give the component what a request asks for, and take it back."""
+        ner = self.ner
+        if ner is None:
+            yield
+            return
+        before = ner.threshold, ner.candidates_threshold
+        try:
+            ner.threshold = settings.threshold
+            if settings.candidates is not None:
+                ner.candidates_threshold = settings.candidates
+            yield
+        finally:
+            ner.threshold, ner.candidates_threshold = before

@@ -1,0 +1,111 @@
+"""The body of a request -> what it asks for, or a clear refusal."""
+
+import asyncio
+from typing import Any, Dict, NamedTuple, Optional
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from .messages import AnnotateRequest
+
+# Of a character in JSON: a pair of \uXXXX
+BYTES_OF_CHARACTER = 12
+BYTES_BESIDE = 1 << 16
+# A body that is too large is read to its end, so that the client reads the answer; not at any size
+MOST_READ = 1 << 28
+MOST_OF_PROBLEM = 500  # characters
+
+
+class Limits(NamedTuple):
+    """What one request may take.
+
+    Attributes:
+        texts: Texts.
+        characters: Characters of all its texts together.
+        waiting: Requests without an answer at any time, this one included.
+        seconds: Time for its body to arrive.
+    """
+
+    texts: int = 256
+    characters: int = 100_000
+    waiting: int = 1000
+    seconds: float = 30.0
+
+    @property
+    def bytes(self) -> int:
+        """Of a body: enough for the characters however they are written."""
+        return BYTES_OF_CHARACTER * self.characters + BYTES_BESIDE
+
+
+class Refused(Exception):
+    """A request that is not answered.
+
+    Args:
+        status: The HTTP status.
+        detail: What is wrong, and what to do.
+        headers: Further headers of the response.
+    """
+
+    def __init__(self, status: int, detail: str, headers: Optional[Dict[str, str]] = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, headers
+
+
+async def asked(request: Request, limits: Limits) -> AnnotateRequest:
+    """What a request asks for.
+
+    Raises:
+        Refused: It is too large or too slow, or no JSON, or does not fit the schema.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    if kind.lower() != "application/json":
+        raise Refused(415, "Send JSON: Content-Type: application/json.")
+    try:
+        body = await asyncio.wait_for(_read(request, limits.bytes), limits.seconds)
+    except asyncio.TimeoutError as error:
+        raise Refused(408, f"The body took longer than {limits.seconds:g} seconds.") from error
+    return _checked(_parsed(body), limits)
+
+
+async def _read(request: Request, most: int) -> bytes:
+    body = bytearray()
+    n_bytes = 0
+    async for chunk in request.stream():
+        n_bytes += len(chunk)
+        if n_bytes <= most:
+            body += chunk
+        elif n_bytes > MOST_READ:
+            break
+    if n_bytes > most:
+        raise Refused(413, f"The body has more than {most:,} bytes. Send fewer texts at a time.")
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> AnnotateRequest:
+    try:
+        return AnnotateRequest.model_validate_json(body)
+    except ValidationError as error:
+        # Without what was sent: it may be anything, and texts are not to come back in errors
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        is_json = problems[0]["type"] != "json_invalid"
+        detail = "; ".join(map(_in_words, problems))[:MOST_OF_PROBLEM]
+        raise Refused(422 if is_json else 400, detail) from error
+
+
+def _in_words(problem: Any) -> str:
+    place = ".".join(map(str, problem["loc"]))
+    return f"{place}: {problem['msg']}" if place else problem["msg"]
+
+
+def _checked(given: AnnotateRequest, limits: Limits) -> AnnotateRequest:
+    n_texts = len(given.texts)
+    if n_texts > limits.texts:
+        raise Refused(422, f"texts: {n_texts:,} of them. Send {limits.texts:,} at most.")
+    n_characters = sum(map(len, given.texts))
+    if n_characters > limits.characters:
+        raise Refused(
+            413,
+            f"The texts have {n_characters:,} characters. Send {limits.characters:,} at a time at "
+            f"most.",
+        )
+    return given

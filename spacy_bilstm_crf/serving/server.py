@@ -1,0 +1,106 @@
+"""The app on a socket, in one process or several, until SIGTERM."""
+
+import json
+import os
+import signal
+import socket
+import tempfile
+from typing import Any, Dict, NamedTuple, Optional
+
+import torch
+import uvicorn
+from fastapi import FastAPI
+from spacy import util
+from spacy.language import Language
+
+from ..pipeline.found import recognizer
+from .app import BATCH_SIZE, make_app
+from .body import Limits
+from .metrics import SHARED_FOLDER
+
+BACKLOG = 2048  # connections that wait to be accepted
+# Where worker processes find what they serve
+SETTINGS = "SPACY_BILSTM_CRF_SERVE"
+
+
+class ServerSettings(NamedTuple):
+    """What a process needs to know to serve.
+
+    Attributes:
+        pipeline: A folder, or the name of an installed package.
+        threshold: In place of the component's own, if given.
+        limits: What one request may take.
+        batch_size: Texts that are predicted together, at most.
+        code: Python file with registered functions that the pipeline needs.
+    """
+
+    pipeline: str
+    threshold: Optional[float] = None
+    limits: Limits = Limits()
+    batch_size: int = BATCH_SIZE
+    code: Optional[str] = None
+
+
+def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
+    """The app for a pipeline that is loaded.
+
+    Raises:
+        ValueError: There is to be a threshold, and the pipeline knows no probabilities.
+    """
+    torch.set_num_threads(1)  # threads that wait for one another are slower than one
+    if settings.threshold is not None:
+        ner = recognizer(nlp)
+        if ner is None:
+            raise ValueError(
+                f"{settings.pipeline} has no bilstm_crf_ner component, and others know no "
+                f"threshold. It has: {', '.join(nlp.pipe_names) or 'nothing'}."
+            )
+        ner.threshold = settings.threshold
+    return make_app(nlp, settings.limits, settings.batch_size)
+
+
+def app_of_worker() -> FastAPI:
+    """The app of a worker process."""
+    given = json.loads(os.environ[SETTINGS])
+    settings = ServerSettings(**{**given, "limits": Limits(*given["limits"])})
+    if settings.code:
+        util.import_file("python_code", settings.code)
+    return app_of(util.load_model(settings.pipeline), settings)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        OSError: The address is taken, or is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    # Connections have it from here. Without it each answer waits 40 ms: its body for the client to
+    # say that the headers have come
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def serve(app: FastAPI, settings: ServerSettings, listening: socket.socket, workers: int) -> None:
+    """Serve until SIGTERM or Ctrl-C. Requests that were accepted are answered before the end.
+
+    Args:
+        app: See `app_of`. Several workers make their own.
+        settings: What the app was made of.
+        listening: See `bound`.
+        workers: Processes.
+    """
+    options: Dict[str, Any] = {"server_header": False, "backlog": BACKLOG}
+    # uvicorn ends at these, and raises them again when it is done
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    if workers == 1:
+        uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
+        return
+    with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        os.environ[SETTINGS] = json.dumps(settings._asdict())
+        worker = f"{__name__}:{app_of_worker.__name__}"
+        fd = listening.fileno()
+        uvicorn.run(worker, factory=True, workers=workers, fd=fd, **options)

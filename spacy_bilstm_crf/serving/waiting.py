@@ -1,0 +1,91 @@
+"""Requests that wait, and are predicted together. Nothing waits for others to come: while some
+are predicted those that arrive gather, so that the batches are as large as the load asks for."""
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, Deque, List, NamedTuple, Optional, Sequence, Union
+
+from .annotator import Answer, Failed, Job
+
+Answers = Sequence[Union[Answer, Failed]]
+
+
+class Waiting(NamedTuple):
+    """A job, and where its answer goes. It is cancelled when nobody waits for it any more."""
+
+    job: Job
+    answer: "asyncio.Future[Union[Answer, Failed]]"
+
+
+class WaitingJobs:
+    """Jobs in the order in which they came, and one thread that works on them.
+
+    Args:
+        annotate: Answers several jobs. Called from one thread alone.
+        batch_size: Texts that are predicted together, of several jobs; a job is never parted.
+        seen: Told of each batch.
+    """
+
+    def __init__(
+        self,
+        annotate: Callable[[Sequence[Job]], Answers],
+        batch_size: int,
+        seen: Callable[[Sequence[Job]], None] = lambda jobs: None,
+    ) -> None:
+        self._annotate = annotate
+        self._batch_size = batch_size
+        self._seen = seen
+        self._jobs: Deque[Waiting] = deque()
+        self._came = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="annotator")
+        self._working: Optional["asyncio.Task[None]"] = None
+
+    async def stop(self) -> None:
+        """Answer what is there, and end."""
+        while self._jobs:
+            await asyncio.sleep(0.01)
+        if self._working is not None:
+            self._working.cancel()
+        self._thread.shutdown()
+
+    def add(self, job: Job) -> "asyncio.Future[Union[Answer, Failed]]":
+        """Let a job wait for its answer. If nobody wants it any more, cancel what this gives."""
+        loop = asyncio.get_running_loop()
+        if self._working is None:  # not before, since an app that is mounted has no start
+            self._working = loop.create_task(self._work())
+        answer: "asyncio.Future[Union[Answer, Failed]]" = loop.create_future()
+        self._jobs.append(Waiting(job, answer))
+        self._came.set()
+        return answer
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._came.wait()
+            batch = self._next()
+            if not batch:
+                self._came.clear()
+                continue
+            jobs = [waiting.job for waiting in batch]
+            self._seen(jobs)
+            try:
+                answers = await loop.run_in_executor(self._thread, self._annotate, jobs)
+            except Exception as error:  # one of ours: the service goes on, and those know
+                answers = [Failed.of(error)] * len(jobs)
+            for waiting, answer in zip(batch, answers):
+                if not waiting.answer.done():  # cancelled meanwhile
+                    waiting.answer.set_result(answer)
+
+    def _next(self) -> List[Waiting]:
+        batch: List[Waiting] = []
+        n_texts = 0
+        while self._jobs:
+            n_more = len(self._jobs[0].job.texts)
+            if batch and n_texts + n_more > self._batch_size:
+                break
+            waiting = self._jobs.popleft()
+            if not waiting.answer.done():
+                batch.append(waiting)
+                n_texts += n_more
+        return batch

@@ -1,0 +1,108 @@
+"""The command: it starts, ends cleanly, and says what is wrong."""
+
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from spacy_bilstm_crf.serving import bound
+from spacy_bilstm_crf.serving.metrics import PREFIX
+from tests.helpers import make_nlp, spacy_command, trained_nlp
+from tests.serving import service
+from tests.serving.service import process, wait_for
+
+CODE = Path(service.__file__)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pipeline") / "model"
+    trained_nlp().to_disk(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """A pipeline that takes a tenth of a second for a text."""
+    path = tmp_path_factory.mktemp("slow") / "model"
+    nlp = make_nlp()
+    nlp.add_pipe("test_dawdles_of_service", config={"seconds": 0.1})
+    nlp.to_disk(path)
+    return path
+
+
+def serve(*arguments):
+    return spacy_command("bilstm-crf", "serve", *arguments, exit_codes=(1,))
+
+
+@pytest.mark.slow  # starts processes that load pipelines
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_at_the_end_all_that_was_accepted_is_answered(workers, number, slow, tmp_path):
+    options = ("--code", CODE, "--workers", workers, "--batch-size", 1)
+    n = 40
+    with (
+        process(slow, tmp_path / "log", *options) as (served, client),
+        ThreadPoolExecutor(n) as pool,
+    ):
+        answers = [pool.submit(ask, client, [f"text {i}"]) for i in range(n)]
+        wait_for(lambda: n_waiting(client) + number_in(client, f"{PREFIX}_requests_total") == n)
+        assert n_waiting(client) > 2 * workers  # more than are at work
+        served.send_signal(number)
+        assert [answer.result().status_code for answer in answers] == [200] * n
+        assert served.wait(60) == 0
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log and "text 1" not in log
+
+
+def ask(client, texts):
+    return client.post("/annotate", json={"texts": texts})
+
+
+def n_waiting(client):
+    return number_in(client, f"{PREFIX}_waiting_requests")
+
+
+def number_in(client, name):
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+@pytest.mark.slow  # starts processes that load pipelines
+def test_two_workers_count_together(model, tmp_path):
+    with process(model, tmp_path / "log", "--workers", 2, "--threshold", 0.25) as (_, client):
+        assert client.get("/labels").json()["threshold"] == 0.25
+        with ThreadPoolExecutor(16) as pool:
+            answers = pool.map(lambda i: ask(client, [f"I like London {i}."] * 2), range(100))
+            assert {answer.status_code for answer in answers} == {200}
+        assert number_in(client, f"{PREFIX}_texts_total") == 200
+
+
+def test_no_answer_waits_for_the_client_to_say_that_its_headers_have_come():
+    with bound("127.0.0.1", 0) as listening:
+        client = socket.create_connection(listening.getsockname())
+        connection, _ = listening.accept()
+        with client, connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_mistakes_are_said_in_one_line(model, tmp_path):
+    stock = tmp_path / "stock"
+    make_nlp("ner").to_disk(stock)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for arguments, words in [
+            ((tmp_path / "nothing",), "no pipeline"),
+            ((model, "--threshold", 2), "--threshold 2.0"),
+            ((stock, "--threshold", 0.5), "no bilstm_crf_ner component"),
+            ((model, "--port", port), f"port {port}"),
+            ((model, "--port", 70000), "--port 70000"),
+            ((model, "--workers", 0), "--workers 0"),
+            ((model, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
+            ((model, "--max-texts", 0), "--max-texts 0"),
+            ((model, "--code", tmp_path / "none.py"), "--code"),
+        ]:
+            (line,) = [x for x in serve(*arguments).splitlines() if x.startswith("Error")]
+            assert words in line
