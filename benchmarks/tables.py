@@ -335,6 +335,64 @@ def tune() -> str:
     return markdown(*rows) + measured(result["runs"], note)
 
 
+def selection() -> str:
+    """Test F by the share of sentences that are annotated, and how they were chosen."""
+    names = {
+        "random": "random",
+        "entropy": "`entropy`",
+        "margin": "`margin`",
+        "diverse": "`diverse`",
+    }
+    paths = sorted((HERE / "selection" / "results").glob("*.json"))
+    results = [json.loads(path.read_text()) for path in paths]
+    shares = sorted({cell["share"] for result in results for cell in result["summary"]})
+    rows = [["data", "part", "chosen by", *(f"{share} %" for share in shares)]]
+    for result in results:
+        for part in ("dev", "test"):
+            for strategy, name in names.items():
+                cells = {
+                    cell["share"]: mean(cell[f"{part}_f"], cell["n_seeds"])
+                    for cell in result["summary"]
+                    if cell["strategy"] == strategy
+                }
+                if cells:
+                    scores = [cells.get(share, "-") for share in shares]
+                    rows.append([result["dataset"], part, name, *scores])
+    return markdown(*rows) + measured(results)
+
+
+def bulk() -> str:
+    """Words a second of `annotate` and its peers."""
+    result = read("bulk/results/bulk.json")
+    rows = [["system", "words a second", "against the plain loop", "start, seconds"]]
+    for row in result["rows"]:
+        words = f"{round(row['words_a_second']['median'], -2):,.0f}"
+        ratio = times(row["times_as_fast_as_the_loop"])
+        rows.append([row["system"], words, ratio, f"{row['start_seconds']['median']:.0f}"])
+    note = f"{result['texts']:,} texts, {result['words']:,} words, {result['rounds']} rounds."
+    return markdown(*rows) + measured([result], note)
+
+
+def serving() -> str:
+    """Latency and requests a second of the service, by the number of clients."""
+    result = read("serving/results/serving.json")
+    rows = [["clients", "service", "p50, ms", "p99, ms", "requests a second", "ours is"]]
+    for row in result["rows"]:
+        numbers = [f"{row[key]['median']:.1f}" for key in ("p50", "p99")]
+        numbers.append(f"{row['requests_a_second']['median']:,.0f}")
+        ratio = "" if row["system"] == "ours" else times(row["ours_is_times_as_fast"])
+        rows.append([f"{row['clients']}", row["system"], *numbers, ratio])
+    memory = result["memory_mb"]
+    grown = memory["more"] - memory["first"]
+    return markdown(*rows) + measured(
+        [result],
+        f"{result['rounds']} rounds of {result['seconds']:g} seconds each.",
+        f"A text has {result['words_a_text']} words.",
+        f"Memory: {memory['first']:,.0f} MB after the first requests, {grown:+,.0f} MB after "
+        f"{memory['requests']:,} more.",
+    )
+
+
 def many_labels() -> str:
     """The same beside the stock `ner`."""
     result = read("speed/results/scale.json")
@@ -381,6 +439,9 @@ TABLES = {
     "guarantee": guarantee,
     "audit": audit,
     "tune": tune,
+    "selection": selection,
+    "bulk": bulk,
+    "serving": serving,
     "profile": profile,
 }
 

@@ -1,0 +1,1 @@
+"""`annotate` against plain loops and `spacy apply`."""

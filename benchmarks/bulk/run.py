@@ -1,0 +1,122 @@
+"""Words a second of `annotate`, and what its engines cost over a plain loop.
+
+    python -m benchmarks.bulk.run PIPELINE [--dataset ncbi-disease] [--texts 8000] [--rounds 3]
+
+PIPELINE is a trained one. The texts are the sentences of the data set's training part, over and
+over. Each system is a command in a process of its own, with one torch thread for each process;
+they run in turns. "Start" is the time of the command with a single text: Python, libraries, the
+pipeline. Words a second are those of all texts in the time beyond the start. The plain loop writes
+the same Parquet as `annotate`; `nlp.pipe` writes nothing; `spacy apply` writes a DocBin. Results go
+to benchmarks/bulk/results/bulk.json.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, Dict, List
+
+import spacy
+import srsly
+
+from benchmarks.partial.run import docs_of
+from benchmarks.speed.timing import machine, spread
+from benchmarks.trainings import ROOT
+
+RESULTS = Path(__file__).parent / "results" / "bulk.json"
+LOOP = "plain loop"
+SPACY = ("-m", "spacy")
+ANNOTATE = (*SPACY, "bilstm-crf", "annotate")
+
+
+def commands(pipeline: Path, texts: Path, out: Path) -> Dict[str, List[str]]:
+    """The systems by their names."""
+    loop = ["-m", "benchmarks.bulk.loop", str(pipeline), str(texts)]
+    annotate = [*ANNOTATE, str(pipeline), str(texts), str(out), "--force"]
+    apply = [*SPACY, "apply", str(pipeline), str(texts), str(out.with_suffix(".spacy"))]
+    return {
+        LOOP: [*loop, "--out", str(out.with_suffix(".parquet"))],
+        "`nlp.pipe`": loop,
+        "`nlp.pipe`, 2 processes": [*loop, "--n-process", "2"],
+        "`spacy apply`": [*apply, "--batch-size", "128", "--force"],
+        "`annotate`": annotate,
+        "`annotate --jobs 2`": [*annotate, "--jobs", "2"],
+        "`annotate --engine ray`": [*annotate, "--engine", "ray"],
+        "`annotate --engine ray --jobs 2`": [*annotate, "--engine", "ray", "--jobs", "2"],
+    }
+
+
+def seconds(command: List[str], out: Path) -> float:
+    """How long a command takes."""
+    shutil.rmtree(out, ignore_errors=True)
+    begin = time.perf_counter()
+    subprocess.run(
+        [sys.executable, *command],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pipeline", type=Path)
+    parser.add_argument("--dataset", default="ncbi-disease")
+    parser.add_argument("--texts", type=int, default=8000)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    sentences = [doc.text for doc in docs_of(ROOT / "corpus" / given.dataset / "train")]
+    texts = list(islice(cycle(sentences), given.texts))
+    n_words = sum(map(len, spacy.blank("en").pipe(texts)))
+    starts: Dict[str, List[float]] = {}
+    rates: Dict[str, List[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="bulk-") as temporary:
+        folder = Path(temporary)
+        for name, some in (("all", texts), ("one", texts[:1])):
+            rows = [{"id": str(i), "text": text} for i, text in enumerate(some)]
+            srsly.write_jsonl(folder / f"{name}.jsonl", rows)
+        for _ in range(given.rounds):
+            for system in commands(given.pipeline, folder, folder):
+                out = folder / "out"
+                start, whole = (
+                    seconds(commands(given.pipeline, folder / f"{name}.jsonl", out)[system], out)
+                    for name in ("one", "all")
+                )
+                starts.setdefault(system, []).append(start)
+                rates.setdefault(system, []).append(n_words / (whole - start))
+                print(system, round(start, 1), round(rates[system][-1]), flush=True)
+    result: Dict[str, Any] = {
+        **machine("spacy", "torch", "pyarrow", "ray", "spacy-bilstm-crf"),
+        "threads": 1,
+        "dataset": given.dataset,
+        "texts": given.texts,
+        "words": n_words,
+        "rounds": given.rounds,
+        "rows": [
+            {
+                "system": system,
+                "start_seconds": spread(starts[system]),
+                "words_a_second": spread(rates[system]),
+                "times_as_fast_as_the_loop": spread(
+                    [own / loop for own, loop in zip(rates[system], rates[LOOP])]
+                ),
+            }
+            for system in rates
+        ],
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

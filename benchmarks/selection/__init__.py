@@ -1,0 +1,1 @@
+"""The shipped config against what `tune` finds."""
