@@ -105,7 +105,9 @@ class Batch:
         """Potentials of these docs, padded."""
         flat = [xp2torch(potentials.emissions[doc], device=self.device) for doc in self.docs]
         return crf.Scores(
-            torch.nn.utils.rnn.pad_sequence(flat, batch_first=True),
+            flat[0][None]
+            if len(flat) == 1
+            else torch.nn.utils.rnn.pad_sequence(flat, batch_first=True),
             xp2torch(potentials.transitions, device=self.device),
             xp2torch(potentials.start, device=self.device),
             xp2torch(potentials.end, device=self.device),

@@ -24,7 +24,7 @@ from .messages import (
     with_peaks,
 )
 from .paths import Paths
-from .transitions import BothWays, Pairs
+from .transitions import Pairs
 
 
 @dataclass
@@ -189,7 +189,8 @@ def forward_backward(chain: LinearChain) -> Posterior:
     # Potentials as factors in [0, 1], also beyond a sequence's end, so that the loop needs no
     # mask and what it computes there can be cut out afterwards.
     emissions = scores.emissions
-    nats, peak = shrinks_by(scores)
+    shared = shared_factors(scores, legal)
+    nats, peak = shrinks_by(scores, shared)
     if nats <= SMALL_STEP:
         scale_every, peaks = steps_between_scalings(nats), lengths * peak
     else:
@@ -200,8 +201,7 @@ def forward_backward(chain: LinearChain) -> Posterior:
     # The steps of both directions, as rows of [B, T, K]
     places = torch.stack([steps.expand_as(mirror), mirror], 1) + n_steps * rows  # [T, 2, B]
     message = factors.index_select(0, places.flatten()).view(n_steps, 2, n_rows, n_tags)
-    step, ends, shared_peak = shared_factors(scores, legal)
-    arriving, scale = scaled_recursion(message, BothWays(step), ends[:, None], scale_every)
+    arriving, scale = scaled_recursion(message, shared.step, shared.ends[:, None], scale_every)
 
     least_scale = scale.amin()
     if not least_scale > 0:  # a path without an end: beyond a sequence's end, or to be redone
@@ -219,7 +219,7 @@ def forward_backward(chain: LinearChain) -> Posterior:
         peaks
         + torch.where(scaled, scale[:, 1].log(), 0.0).sum(0)
         + norm[0, :, 0].log()
-        + (lengths + 1) * shared_peak  # of the start, of each transition and of the end
+        + (lengths + 1) * shared.peak  # of the start, of each transition and of the end
     )
 
     redo = rows[:0]
@@ -241,8 +241,8 @@ def forward_backward(chain: LinearChain) -> Posterior:
         norm,
         arriving[:, 1],
         mirror,
-        step,
-        shared_peak,
+        shared.factors,
+        shared.peak,
         scores.transitions,
         legal,
     )

@@ -21,7 +21,6 @@ from .messages import (
     shrinks_by,
     steps_between_scalings,
 )
-from .transitions import BothWays
 
 # Steps from one segment's start to the next. What is kept of the first run grows with the
 # number of segments, what the second needs with their size: with many tags they are shorter.
@@ -97,13 +96,12 @@ def _messages(chain: LinearChain, size: int) -> Optional[Tuple[Tensor, Tensor]]:
         been lost.
     """
     scores, _, legal, allowed = chain
-    nats, peak = shrinks_by(scores)
+    _, step, ends, *_ = shared = shared_factors(scores, legal)
+    nats, peak = shrinks_by(scores, shared)
     if not nats <= SMALL_STEP:
         return None
     n_steps = scores.emissions.shape[1]
     scale_every = steps_between_scalings(nats)
-    factors, ends, _ = shared_factors(scores, legal)
-    step = BothWays(factors)
     arriving = ends[:, None]  # [2, 1, K]
     found = [arriving]
     for i in range((n_steps - 1) // size):

@@ -5,7 +5,7 @@ A message holds for each state the sum, over the paths into it, of the exponenti
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
 
-from typing import Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -29,30 +29,61 @@ AMPLE = 1e-75
 UNDERFLOW = 1e-250
 
 
-def shared_factors(scores: Scores, legal: Legality) -> Tuple[Pairs, Tensor, Tensor]:
-    """Transition, start and end scores as factors in [0, 1], zero where illegal.
+class Shared(NamedTuple):
+    """What all steps share: transition, start and end scores as factors in [0, 1].
 
-    Returns:
-        Transitions, start and end together [2, K], and the score that became 1.
+    Attributes:
+        factors: Of the transitions, zero where illegal.
+        step: The step that they make, both ways.
+        ends: Of start and end, zero where illegal, [2, K].
+        peak: The score that became 1.
+        range: Between the lowest and the highest score, in nats.
     """
-    step = Pairs.of(scores.transitions, legal, -torch.inf)
+
+    factors: Pairs
+    step: BothWays
+    ends: Tensor
+    peak: Tensor
+    range: Tensor
+
+
+def shared_factors(scores: Scores, legal: Legality) -> Shared:
+    """The factors of transition, start and end scores, kept until those of other scores come."""
+    global _kept
+    given = (scores.transitions, scores.start, scores.end)
+    kept = _kept  # which another thread may replace
+    if kept is not None and kept[1] is legal and all(map(_same, kept[0], given)):
+        return kept[2]
+    factors = Pairs.of(scores.transitions, legal, -torch.inf)
     ends = torch.stack([scores.start, scores.end])
     ends = ends.masked_fill(~torch.stack([legal.start, legal.end]), -torch.inf)
-    peak = torch.maximum(step.peak(), ends.amax()).double()
-    return step.map(lambda part: (part.double() - peak).exp_()), (ends.double() - peak).exp_(), peak
+    peak = torch.maximum(factors.peak(), ends.amax()).double()
+    factors = factors.map(lambda part: (part.double() - peak).exp_())
+    parts = [part.aminmax() for part in given]
+    least = torch.stack([part.min for part in parts]).amin()
+    most = torch.stack([part.max for part in parts]).amax()
+    ends = (ends.double() - peak).exp_()
+    shared = Shared(factors, BothWays(factors), ends, peak, most - least)
+    _kept = ([part.clone() for part in given], legal, shared)
+    return shared
 
 
-def shrinks_by(scores: Scores) -> Tuple[Tensor, Tensor]:
+# The last factors, and what they were made of. For a short text they take as long as the rest
+_kept: Optional[Tuple[List[Tensor], Legality, Shared]] = None
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.device == other.device and one.dtype == other.dtype and torch.equal(one, other)
+
+
+def shrinks_by(scores: Scores, shared: Shared) -> Tuple[Tensor, Tensor]:
     """By how many nats, at most, a step on a legal path makes its share of a message smaller.
 
     Returns:
         That, and the highest emission score in float64.
     """
     least, most = scores.emissions.aminmax()
-    shared = [part.aminmax() for part in (scores.transitions, scores.start, scores.end)]
-    least_shared = torch.stack([part.min for part in shared]).amin()
-    most_shared = torch.stack([part.max for part in shared]).amax()
-    return most - least + most_shared - least_shared, most.double()
+    return most - least + shared.range, most.double()
 
 
 def steps_between_scalings(nats: Tensor) -> int:

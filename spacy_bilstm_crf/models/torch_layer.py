@@ -2,12 +2,20 @@
 
 import io
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pickle import UnpicklingError
 from typing import Any, Callable, Dict, Iterator, List, cast
 
 import torch
-from thinc.api import Model, Optimizer, PyTorchGradScaler, PyTorchShim, torch2xp, xp2torch
+from thinc.api import (
+    ArgsKwargs,
+    Model,
+    Optimizer,
+    PyTorchGradScaler,
+    PyTorchShim,
+    torch2xp,
+    xp2torch,
+)
 from thinc.layers.pytorchwrapper import forward
 from thinc.types import Floats2d, FloatsXd
 
@@ -33,6 +41,17 @@ class InPlaceShim(PyTorchShim):
         """Restore from a pickle, as a worker that was spawned does."""
         self.__dict__.update(state)
         use_one_thread_in_children()
+
+    def predict(self, inputs: ArgsKwargs) -> Any:
+        """Run the network for prediction.
+
+        Thinc's switches the module to evaluation and back, for all threads that use it. The
+        networks of this package are told by each call what to drop, and have no such mode.
+        """
+        # A GPU may work in half precision; entering autocast takes longer than a short text
+        half = torch.autocast("cuda") if self._mixed_precision else nullcontext()
+        with torch.no_grad(), half:
+            return self._model(*inputs.args, **inputs.kwargs)
 
     def begin_update(self, inputs: Any) -> Any:
         """Run the network for training, also where gradients are switched off around it."""

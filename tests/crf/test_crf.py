@@ -388,3 +388,18 @@ def test_on_a_gpu_everything_stays_there_and_agrees():
     assert_close(there[1].emissions.cpu(), here[1].emissions)
     moved = crf.viterbi(problem.chain).cpu()
     assert torch.equal(moved[0], paths[0])
+
+
+def test_what_is_kept_of_scores_serves_no_others():
+    """Factors of transitions are kept from call to call: not beyond a change, even in place."""
+    problem = Problem(0, [4, 2], 3)
+    other = Problem(1, [4, 2], 3)
+    for scores, legal in ((problem.scores, problem.legal), (problem.scores, other.legal)):
+        for name in ("transitions", "start", "end"):
+            chain = crf.LinearChain(scores, problem.lengths, legal, None)
+            before = crf.forward_backward(chain).log_partition
+            assert torch.equal(crf.forward_backward(chain).log_partition, before)
+            getattr(scores, name).add_(1.0)
+            after = crf.forward_backward(chain).log_partition
+            longer = problem.lengths - 1 if name == "transitions" else torch.ones(2)
+            assert_close(after, before + longer)

@@ -140,16 +140,37 @@ class WordEmbedding(nn.Module):
 
     def forward(self, words: Words) -> Tensor:
         """Vectors of the tokens, [n_tokens, n_outputs]."""
-        # One table: the unknown vector, then pretrained ones, then the rows
-        table = torch.cat([self.unknown, words.static, *self.blocks])
-        place = torch.where(words.rows >= 0, 1 + len(words.static) + words.rows, -1 - words.rows)
-        characters = table.new_zeros(0, self.characters.n_outputs)
+        on_cpu = words.rows.device.type == "cpu"
+        looked_up = on_cpu and not torch.is_grad_enabled()
+        vectors = self._looked_up(words) if looked_up else self._learned(words)
+        characters = vectors.new_zeros(0, self.characters.n_outputs)
         # A shared tok2vec is trained on docs without tokens too
         if len(words.lengths):
             characters = self.characters(words.characters, words.lengths)
-        tokens = [torch.cat([table[place], characters], -1)[words.of_token]]
+        tokens = [torch.cat([vectors, characters], -1)[words.of_token]]
         tokens += [attribute(rows) for attribute, rows in zip(self.attributes, words.attributes.T)]
         return torch.cat(tokens, -1)
+
+    def _learned(self, words: Words) -> Tensor:
+        """The words' vectors, [n_words, word_width], with gradients."""
+        # One table: the unknown vector, then pretrained ones, then the rows
+        table = torch.cat([self.unknown, words.static, *self.blocks])
+        place = torch.where(words.rows >= 0, 1 + len(words.static) + words.rows, -1 - words.rows)
+        return table[place]
+
+    def _looked_up(self, words: Words) -> Tensor:
+        """The same without a copy of the table, which takes longer than all else of a text."""
+        vectors = self.unknown.repeat(len(words.rows), 1)
+        block = words.rows.div(BLOCK_ROWS, rounding_mode="floor")
+        for number in torch.unique(block).tolist():
+            places = (block == number).nonzero()[:, 0]
+            rows = words.rows[places]
+            if number >= 0:
+                vectors[places] = self.blocks[number].index_select(0, rows - number * BLOCK_ROWS)
+            else:  # neither a row nor, with -1, a pretrained vector
+                pretrained = rows < -1
+                vectors[places[pretrained]] = words.static[-2 - rows[pretrained]]
+        return vectors
 
 
 def random_vectors(n_rows: int, width: int) -> Tensor:

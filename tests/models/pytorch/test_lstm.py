@@ -66,3 +66,17 @@ def test_packing_order_is_torchs_own(lengths):
     expected = pack_sequence(parts, enforce_sorted=False)
     assert torch.equal(tokens[order], expected.data)
     assert torch.equal(batch_sizes, expected.batch_sizes)
+
+
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-10)], ids=["single", "double"]
+)
+@pytest.mark.parametrize("n_steps", [1, 2, 5, lstm.STEP_BY_STEP, lstm.STEP_BY_STEP + 1, 90])
+def test_a_single_sequence_in_prediction(n_steps, dtype, tolerance):
+    torch.manual_seed(0)
+    layer = torch.nn.LSTM(3, 4, bidirectional=True, dtype=dtype)
+    tokens, lengths = torch.randn(n_steps, 3, dtype=dtype), torch.tensor([n_steps])
+    with torch.no_grad():
+        found = lstm.bilstm(layer, tokens, lengths)
+        expected = by_torch(layer, tokens, lengths)
+    assert torch.allclose(found, expected, atol=tolerance, rtol=0)

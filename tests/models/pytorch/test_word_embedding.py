@@ -103,3 +103,16 @@ def test_the_table_grows_by_new_parameters():
     assert vectors[0].tolist() == [1.0] * 3
     assert vectors[1].abs().max() <= 1.0  # drawn from [-sqrt(3 / width), sqrt(3 / width)]
     assert vectors[1].any()
+
+
+def test_vectors_are_looked_up_in_prediction_as_they_are_learned():
+    network = WordEmbedding(3, ENCODERS["cnn"](), [], 2)
+    for row in (0, BLOCK_ROWS - 1, BLOCK_ROWS, 2 * BLOCK_ROWS + 5):
+        network.set_row(row, torch.full((3,), float(row)))
+    rows = [2 * BLOCK_ROWS + 5, -1, 0, -3, BLOCK_ROWS, -2, BLOCK_ROWS - 1, 0, -1]
+    words = words_of([[1]] * len(rows), rows, static=[[7.0, 8.0, 9.0], [4.0, 5.0, 6.0]])
+    learned = network(words)
+    with torch.no_grad():
+        found = network(words)
+    assert torch.equal(found, learned.detach())
+    assert found[3, :3].tolist() == [4.0, 5.0, 6.0] and found[5, :3].tolist() == [7.0, 8.0, 9.0]
