@@ -215,9 +215,9 @@ def partial() -> str:
     return markdown(*rows) + measured(results, "Without a deviation: one seed.")
 
 
-def times(spread: Dict[str, float]) -> str:
+def times(spread: Dict[str, float], digits: int = 1) -> str:
     """How many times as fast, with its spread; a single round has none."""
-    digits = 1 if spread["median"] < 20 else 0
+    digits = digits if spread["median"] < 20 else 0
     numbers = [f"{spread[key]:,.{digits}f}" for key in ("median", "min", "max")]
     if spread["min"] == spread["max"]:
         return f"{numbers[0]} x (1 round)"
@@ -361,13 +361,26 @@ def selection() -> str:
     return markdown(*rows) + measured(results)
 
 
+def latency() -> str:
+    """How long one text takes, and what share of its peers' time that is."""
+    result = read("speed/results/latency.json")
+    systems = list(result["rows"][0]["p50"])
+    rows = [["words", *(f"{name}, p50 / p99, ms" for name in systems)]]
+    rows[0] += [f"ours takes, of {name}" for name in systems[1:]]
+    for row in result["rows"]:
+        cells = [f"{row['p50'][name]:.1f} / {row['p99'][name]:.1f}" for name in systems]
+        shares = [times(row["ours_takes_of_its_time"][name], digits=2) for name in systems[1:]]
+        rows.append([f"{row['words']}", *cells, *shares])
+    return markdown(*rows) + measured([result])
+
+
 def bulk() -> str:
     """Words a second of `annotate` and its peers."""
     result = read("bulk/results/bulk.json")
     rows = [["system", "words a second", "against the plain loop", "start, seconds"]]
     for row in result["rows"]:
         words = f"{round(row['words_a_second']['median'], -2):,.0f}"
-        ratio = times(row["times_as_fast_as_the_loop"])
+        ratio = times(row["times_as_fast_as_the_loop"]) if row is not result["rows"][0] else ""
         rows.append([row["system"], words, ratio, f"{row['start_seconds']['median']:.0f}"])
     note = f"{result['texts']:,} texts, {result['words']:,} words, {result['rounds']} rounds."
     return markdown(*rows) + measured([result], note)
@@ -440,6 +453,7 @@ TABLES = {
     "audit": audit,
     "tune": tune,
     "selection": selection,
+    "latency": latency,
     "bulk": bulk,
     "serving": serving,
     "profile": profile,

@@ -110,10 +110,10 @@ class LinearChain(NamedTuple):
                     f"{(n_rows, n_steps, n_tags)} need {expected}."
                 )
 
-    def rows(self, rows: Tensor) -> "LinearChain":
-        """Some of the sequences, int64 [R]."""
-        scores = self.scores._replace(emissions=self.scores.emissions[rows])
-        allowed = None if self.allowed is None else self.allowed[rows]
+    def rows(self, rows: Tensor, n_steps: Optional[int] = None) -> "LinearChain":
+        """Some of the sequences, int64 [R], cut to so many steps where all of them have ended."""
+        scores = self.scores._replace(emissions=self.scores.emissions[rows, :n_steps])
+        allowed = None if self.allowed is None else self.allowed[rows, :n_steps]
         return LinearChain(scores, self.lengths[rows], self.legal, allowed)
 
     def sequence(self, row: int, length: int) -> "LinearChain":

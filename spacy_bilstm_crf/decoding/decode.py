@@ -4,6 +4,8 @@ import math
 from bisect import bisect_left
 from typing import Iterator, List, NamedTuple, Optional, Tuple, cast
 
+import torch
+
 from .. import crf, tags
 from ..batching import Batch, Distribution
 from .entities import Entity, best_entities, likely_entities, probabilities
@@ -75,7 +77,9 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> List[Prediction]:
     starts = [[entity.start for entity in of_row] for of_row in best]
     scored: List[List[Entity]] = [[] for _ in batch.docs]
     likely: List[List[Entity]] = [[] for _ in batch.docs]
-    for rows, parts, posterior in _posteriors(batch, overlap):
+    # Docs whose best tag sequence has no entity have nothing to be asked, but for other candidates
+    asked = [row for row, entities in enumerate(best) if entities or minimum is not None]
+    for rows, parts, posterior in _posteriors(batch, asked, overlap):
         if settings.threshold is None:
             here = [_starting_in(best[row], starts[row], part) for row, part in zip(rows, parts)]
             spans = [
@@ -93,18 +97,24 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> List[Prediction]:
 
 
 def _posteriors(
-    batch: Batch, overlap: Optional[int]
+    batch: Batch, asked: List[int], overlap: Optional[int]
 ) -> Iterator[Tuple[List[int], List[crf.Segment], crf.Posterior]]:
     """Rows of the batch and their segments, with a posterior that has a row for each of them.
 
     Args:
+        batch: The batch.
+        asked: The rows that are asked for, in order.
         overlap: Tokens that segments share; None does not cut the docs.
     """
+    sizes = [batch.sizes[row] for row in asked]
     if overlap is None:
-        parts = [crf.Segment(0, size, size) for size in batch.sizes]
-        yield list(range(len(parts))), parts, crf.forward_backward(batch.chain)
+        chain = batch.chain
+        if len(asked) < len(batch.sizes):
+            chain = chain.rows(torch.tensor(asked, device=batch.device), max(sizes))
+        parts = [crf.Segment(0, size, size) for size in sizes]
+        yield asked, parts, crf.forward_backward(chain)
         return
-    for row, size in enumerate(batch.sizes):
+    for row, size in zip(asked, sizes):
         for parts, posterior in crf.posteriors(batch.chain.sequence(row, size), overlap):
             yield [row] * len(parts), parts, posterior
 

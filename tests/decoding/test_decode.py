@@ -82,3 +82,23 @@ def test_what_was_not_asked_for_is_not_there():
     assert all(0.0 < entity.probability <= 1.0 for entity in scored)
     assert len(candidates) > len(scored)
     assert all(entity.end - entity.start <= 3 for entity in candidates)
+
+
+def test_docs_without_entities_are_not_asked_for_probabilities(monkeypatch):
+    potentials = random_potentials([40, 5, 60, 30, 7])
+    for empty in (2, 4):
+        potentials.emissions[empty][:, 0] += 1000.0  # outside
+    expected = decode(Distribution(potentials, [None] * 5, CPU), WANTED[3]._replace(threshold=0.0))
+    calls = []
+    whole = crf.forward_backward
+    monkeypatch.setattr(
+        crf, "forward_backward", lambda chain: (calls.append(chain), whole(chain))[1]
+    )
+    found = decode(Distribution(potentials, [None] * 5, CPU), WANTED[1])
+    assert sorted(length for chain in calls for length in chain.lengths.tolist()) == [5, 30, 40]
+    assert all(chain.scores.emissions.shape[1] <= 40 for chain in calls)
+    for doc, ours in enumerate(found):
+        assert bool(ours.entities) == (doc not in (2, 4))
+        likely = {entity.span: entity.probability for entity in expected[doc].entities}
+        for entity in ours.entities:
+            assert entity.probability == pytest.approx(likely.get(entity.span, entity.probability))
