@@ -11,6 +11,8 @@ from .app import InputError, bilstm_crf_cli, fails_in_one_line
 from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from ..serving import ServerSettings
 
 MOST = 1_000_000_000
@@ -37,6 +39,7 @@ def serve_cli(
     max_waiting: int = Option(
         1000, "--max-waiting", help="Requests of a process that wait; more get status 503"
     ),
+    grace: int = Option(60, "--grace", help="Seconds for what is to be answered at the end"),
     code_path: Optional[Path] = Option(
         None, "--code", help="Python file with registered functions that the pipeline needs"
     ),
@@ -54,6 +57,7 @@ def serve_cli(
             ("--max-texts", max_texts, 1, MOST),
             ("--max-characters", max_characters, 1, MOST),
             ("--max-waiting", max_waiting, 1, MOST),
+            ("--grace", grace, 0, MOST),
         ):
             if not least <= value <= most:
                 raise InputError(f"{option} {value}: it must be from {least} to {most:,}.")
@@ -72,10 +76,10 @@ def serve_cli(
         limits = Limits(max_texts, max_characters, max_waiting)
         code = None if code_path is None else str(code_path.resolve())
         settings = ServerSettings(pipeline, threshold, limits, batch_size, code)
-        _serve(settings, host, port, workers)
+        _serve(settings, host, port, workers, grace)
 
 
-def _serve(settings: "ServerSettings", host: str, port: int, workers: int) -> None:
+def _serve(settings: "ServerSettings", host: str, port: int, workers: int, grace: int) -> None:
     """Load, listen, and say where.
 
     Raises:
@@ -86,15 +90,18 @@ def _serve(settings: "ServerSettings", host: str, port: int, workers: int) -> No
     from ..serving import app_of, bound, serve
 
     import_code(settings.code)
-    nlp = load_pipeline(settings.pipeline)
+    app: Optional["FastAPI"]
     try:
-        app = app_of(nlp, settings)
+        app = app_of(load_pipeline(settings.pipeline), settings)
         listening = bound(host, port)
     except ValueError as error:
         raise InputError(str(error)) from error
     except OSError as error:
-        raise InputError(f"Can't listen on {host}, port {port}: {error.strerror}.") from error
+        why, _, _ = str(error.strerror).partition(" (while")  # where is said already
+        raise InputError(f"Can't listen on {host}, port {port}: {why}.") from error
+    if workers > 1:
+        app = None  # each loads its own pipeline, and this process needs none
     with listening:
         address = f"[{host}]" if ":" in host else host
         msg.good(f"http://{address}:{listening.getsockname()[1]}  (Ctrl-C to end)")
-        serve(app, settings, listening, workers)
+        serve(app, settings, listening, workers, grace)

@@ -11,10 +11,14 @@ from .span_scores import confidence
 Found = Dict[str, Any]
 
 
+def recognizers(nlp: Language) -> List[BiLSTMCRFEntityRecognizer]:
+    """The components of a pipeline that know probabilities."""
+    return [pipe for _, pipe in nlp.pipeline if isinstance(pipe, BiLSTMCRFEntityRecognizer)]
+
+
 def recognizer(nlp: Language) -> Optional[BiLSTMCRFEntityRecognizer]:
-    """The component of a pipeline that knows probabilities, if there is one."""
-    found = (pipe for _, pipe in nlp.pipeline if isinstance(pipe, BiLSTMCRFEntityRecognizer))
-    return next(found, None)
+    """The first of them, if there is one."""
+    return next(iter(recognizers(nlp)), None)
 
 
 def entities_of(doc: Doc) -> List[Found]:

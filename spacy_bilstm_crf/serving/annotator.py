@@ -7,9 +7,13 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tu
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..pipeline.found import candidates_of, entities_of, plain, recognizer
+from ..pipeline.found import candidates_of, entities_of, plain, recognizers
 
 FRAMES = 5  # of a traceback that are kept
+# Settings of components that a request changes
+CHANGED = ("threshold", "candidates_threshold", "candidates_max_length")
+# Tokens of a candidate: all that are probable enough are asked for
+LONGEST = 1000
 
 
 class Settings(NamedTuple):
@@ -17,11 +21,13 @@ class Settings(NamedTuple):
 
     Attributes:
         threshold: See the component; None for the most probable tag sequence.
+        own_threshold: Whether components keep the thresholds that they have.
         candidates: The least probability of candidates; None for no candidates.
         k_best: The number of tag sequences; None for none.
     """
 
-    threshold: Optional[float]
+    threshold: Optional[float] = None
+    own_threshold: bool = True
     candidates: Optional[float] = None
     k_best: Optional[int] = None
 
@@ -70,16 +76,22 @@ class Annotator:
     Not for several threads: the component's settings are changed for a request, and back.
 
     Args:
-        nlp: The pipeline. It may have any components; settings need a `bilstm_crf_ner`.
+        nlp: The pipeline. It may have any components; settings are for each `bilstm_crf_ner`.
     """
 
     def __init__(self, nlp: Language) -> None:
         self.nlp = nlp
-        self.ner = recognizer(nlp)
-        if self.ner is not None:
-            self.ner.entity_scores = True
-            if self.ner.candidates_key == self.ner.spans_key:
-                self.ner.candidates_key = f"{self.ner.spans_key}_candidates"
+        self.recognizers = recognizers(nlp)
+        for ner in self.recognizers:
+            ner.entity_scores = True
+            if ner.candidates_key == ner.spans_key or len(self.recognizers) > 1:
+                ner.candidates_key = f"{ner.name}_candidates_of_service"
+
+    @property
+    def threshold(self) -> Optional[float]:
+        """The threshold of the first component that has one."""
+        found = (ner.threshold for ner in self.recognizers)
+        return next((threshold for threshold in found if threshold is not None), None)
 
     def __call__(self, jobs: Sequence[Job]) -> List[Union[Answer, Failed]]:
         """Annotate the texts of jobs, all of those with the same settings together.
@@ -114,30 +126,33 @@ class Annotator:
 
     def _result(self, doc: Doc, settings: Settings) -> Dict[str, Any]:
         candidates = k_best = None
-        if self.ner is not None and settings.candidates is not None:
-            candidates = candidates_of(self.ner, doc)
-        if self.ner is not None and settings.k_best is not None:
+        if settings.candidates is not None:
+            of_all = [found for ner in self.recognizers for found in candidates_of(ner, doc)]
+            candidates = sorted(of_all, key=lambda found: (found["start"], found["end"]))
+        if settings.k_best is not None:
+            (ner,) = self.recognizers
             k_best = [
                 {
                     "probability": probability,
                     "entities": [plain(entity, None) for entity in entities],
                 }
-                for entities, probability in self.ner.k_best(doc, settings.k_best)
+                for entities, probability in ner.k_best(doc, settings.k_best)
             ]
         return {"entities": entities_of(doc), "candidates": candidates, "k_best": k_best}
 
     @contextmanager
     def _with(self, settings: Settings) -> Iterator[None]:
-        """Give the component what a request asks for, and take it back."""
-        ner = self.ner
-        if ner is None:
-            yield
-            return
-        before = ner.threshold, ner.candidates_threshold
+        """Give the components what a request asks for, and take it back."""
+        before = [{name: getattr(ner, name) for name in CHANGED} for ner in self.recognizers]
         try:
-            ner.threshold = settings.threshold
-            if settings.candidates is not None:
-                ner.candidates_threshold = settings.candidates
+            for ner in self.recognizers:
+                if not settings.own_threshold:
+                    ner.threshold = settings.threshold
+                if settings.candidates is not None:
+                    ner.candidates_threshold = settings.candidates
+                    ner.candidates_max_length = LONGEST
             yield
         finally:
-            ner.threshold, ner.candidates_threshold = before
+            for ner, values in zip(self.recognizers, before):
+                for name, value in values.items():
+                    setattr(ner, name, value)

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from .annotator import Annotator, Answer, Failed, Job, Settings
-from .body import Limits, Refused, asked
+from .body import CLOSE, Limits, Refused, asked
 from .messages import (
     AnnotateRequest,
     AnnotateResponse,
@@ -71,7 +71,7 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await service.waiting.stop()
+        await service.jobs.stop()
 
     app = FastAPI(
         title="Named entities",
@@ -104,6 +104,11 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
     async def health() -> Dict[str, Any]:
         return {"status": "ok", "waiting": service.n_waiting}
 
+    @app.head("/health", include_in_schema=False)
+    @app.head("/", include_in_schema=False)
+    async def head() -> Response:
+        return Response()
+
     @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
     async def metrics() -> Response:
         content, media_type = service.metrics.page()
@@ -112,6 +117,12 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
     for path, (name, media_type) in PAGE.items():
         app.add_api_route(path, _file(name, media_type), include_in_schema=False)
     return app
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client leaves: nothing else can come after the body."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _file(name: str, media_type: str) -> Any:
@@ -153,9 +164,8 @@ class Service:
         self._nlp = nlp
         self._annotator = Annotator(nlp)
         self._limits = limits
-        self._threshold = self._annotator.ner.threshold if self._annotator.ner else None
         self.metrics = Metrics()
-        self.waiting = WaitingJobs(self._annotator, batch_size, self.metrics.seen)
+        self.jobs = WaitingJobs(self._annotator, batch_size, self.metrics.seen)
         self.n_waiting = 0
 
     def labels(self) -> Dict[str, Any]:
@@ -163,8 +173,8 @@ class Service:
         return {
             "pipeline": name_of(self._nlp),
             "labels": labels_of(self._nlp),
-            "knows_probabilities": self._annotator.ner is not None,
-            "threshold": self._threshold,
+            "knows_probabilities": len(self._annotator.recognizers) == 1,
+            "threshold": self._annotator.threshold,
             "max_texts": self._limits.texts,
             "max_characters": self._limits.characters,
         }
@@ -172,24 +182,29 @@ class Service:
     async def annotate(self, request: Request) -> Response:
         """Answer a request, or say why not."""
         begin = time.perf_counter()
+        status = 500
         self.n_waiting += 1
         self.metrics.waiting.inc()
         try:
             response = await self._answered(request)
+            status = response.status_code
+            return response
         except Refused as refused:
-            response = JSONResponse({"detail": refused.detail}, refused.status, refused.headers)
+            status = refused.status
+            return JSONResponse({"detail": refused.detail}, status, refused.headers)
         except ClientDisconnect:
-            response = Response(status_code=CLIENT_LEFT)
+            status = CLIENT_LEFT
+            return Response(status_code=status)
         finally:
             self.n_waiting -= 1
             self.metrics.waiting.dec()
-        self.metrics.requests.labels(str(response.status_code)).inc()
-        self.metrics.seconds.observe(time.perf_counter() - begin)
-        return response
+            self.metrics.requests.labels(str(status)).inc()
+            self.metrics.seconds.observe(time.perf_counter() - begin)
 
     async def _answered(self, request: Request) -> Response:
         if self.n_waiting > self._limits.waiting:
-            raise Refused(503, "Too many requests wait. Try again soon.", {"Retry-After": "1"})
+            soon = {"Retry-After": "1", **CLOSE}
+            raise Refused(503, "Too many requests wait. Try again soon.", soon)
         given = await asked(request, self._limits)
         job = Job(tuple(given.texts), self._settings(given))
         answer = await self._wait(job, request)
@@ -209,21 +224,25 @@ class Service:
         Raises:
             Refused: The pipeline does not know that.
         """
-        named = given.model_fields_set.difference({"texts"})
-        if named and self._annotator.ner is None:
+        wanted = given.model_dump(exclude={"texts"}, exclude_none=True)
+        n_recognizers = len(self._annotator.recognizers)
+        if wanted and not n_recognizers:
             raise Refused(
                 422,
-                f"{', '.join(sorted(named))}: the pipeline has no bilstm_crf_ner component, and "
-                f"others know no probabilities. Leave it out.",
+                f"{', '.join(wanted)}: the pipeline has no bilstm_crf_ner component, and others "
+                f"know no probabilities. Leave it out.",
             )
-        threshold = given.threshold if "threshold" in named else self._threshold
-        return Settings(threshold, given.candidates, given.k_best)
+        if given.k_best is not None and n_recognizers > 1:
+            raise Refused(
+                422, f"k_best: the pipeline has {n_recognizers} components. Leave it out."
+            )
+        own = "threshold" not in given.model_fields_set
+        return Settings(given.threshold, own, given.candidates, given.k_best)
 
     async def _wait(self, job: Job, request: Request) -> Union[Answer, Failed]:
         """The answer to a job, unless the client leaves before it is worked on."""
-        answer: "asyncio.Future[Any]" = self.waiting.add(job)
-        # All that can come after the body is that the client leaves
-        left: "asyncio.Future[Any]" = asyncio.ensure_future(request.receive())
+        answer: "asyncio.Future[Any]" = self.jobs.add(job)
+        left: "asyncio.Future[Any]" = asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait([answer, left], return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Dict, List, Optional
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
 
 MOST_SEQUENCES = 20
 
@@ -30,13 +30,15 @@ class AnnotateRequest(BaseModel):
         strict=True, extra="forbid", json_schema_extra={"examples": [REQUEST]}
     )
 
-    texts: List[str] = Field(min_length=1, description="Texts. Each may be empty.")
+    texts: Annotated[List[str], FailFast()] = Field(
+        min_length=1, description="Texts. Each may be empty."
+    )
     threshold: Optional[float] = Field(
         None,
         ge=0,
         le=1,
         description="Entities are at least so probable. null: those of the most probable tag "
-        "sequence. Left out: as the service was started, see /labels.",
+        "sequence. Left out: as the pipeline has it, see /labels.",
     )
     candidates: Optional[float] = Field(
         None,
@@ -117,7 +119,7 @@ class HealthResponse(BaseModel):
     """The service is up, and its pipeline is loaded."""
 
     status: str
-    waiting: int = Field(description="Requests that have no answer yet.")
+    waiting: int = Field(description="Requests of this process that have no answer yet.")
 
 
 class Problem(BaseModel):

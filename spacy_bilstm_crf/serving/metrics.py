@@ -1,6 +1,7 @@
 """What Prometheus is told. With several workers all of them are counted, whichever is asked."""
 
 import os
+from pathlib import Path
 from typing import Sequence, Tuple
 
 from prometheus_client import (
@@ -11,7 +12,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from .annotator import Job
 
@@ -30,7 +31,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             f"{PREFIX}_request_seconds",
-            "Seconds from a request's first byte to its answer",
+            "Seconds from a request's headers to its answer",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=registry,
         )
@@ -38,7 +39,7 @@ class Metrics:
         self.tokens = Counter(f"{PREFIX}_tokens", "Tokens annotated", registry=registry)
         self.batch = Histogram(
             f"{PREFIX}_batch_texts",
-            "Texts that were predicted together",
+            "Texts that were taken together",
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=registry,
         )
@@ -58,5 +59,16 @@ class Metrics:
         registry = self._registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
+            _forget_the_dead(Path(os.environ[SHARED_FOLDER]))
             MultiProcessCollector(registry)
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """What waited in a worker that was killed waits no longer."""
+    for path in folder.glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(folder))

@@ -5,6 +5,8 @@ const LEAST = 0.01; // probability of a candidate, as the slider's lowest
 const READINGS = 5;
 const ROWS = 200; // of candidates that are listed
 const PAUSE = 250; // milliseconds after the last key
+const PATIENCE = 1000; // milliseconds without an answer, after which that is said
+const MARKS = 100; // of a reading that are shown
 const COLOURS = 10;
 
 const part = id => document.getElementById(id);
@@ -18,6 +20,8 @@ const percent = p => {
   if (p < 0.001) return "< 0.1 %";
   return p > 0.999 ? "> 99.9 %" : `${(100 * p).toFixed(1)} %`;
 };
+
+const exactPercent = p => `${Number((100 * p).toPrecision(6))} %`;
 
 let service = null; // what /labels says
 let answer = null; // { text, result }
@@ -63,7 +67,10 @@ function bestEntities(candidates, least) {
 
 function shownEntities() {
   const { entities, candidates } = answer.result;
-  return threshold === null || !candidates ? entities : bestEntities(candidates, threshold);
+  if (threshold === null || !candidates) return entities;
+  // What other components have found stays, whatever the threshold
+  const given = entities.filter(entity => entity.confidence === null);
+  return [...given, ...bestEntities(candidates, threshold)].sort((a, b) => a.start - b.start);
 }
 
 function marked(entity, text) {
@@ -76,7 +83,7 @@ function marked(entity, text) {
 function showEntities() {
   const entities = shownEntities();
   // Offsets count characters, and JavaScript's strings are in UTF-16
-  const characters = Array.from(answer.text);
+  const characters = answer.characters;
   const pieces = [];
   let position = 0;
   for (const entity of entities) {
@@ -86,7 +93,6 @@ function showEntities() {
   }
   pieces.push(characters.slice(position).join(""));
   part("found").replaceChildren(...pieces);
-  part("found").classList.remove("stale");
   const n = entities.length;
   part("status").textContent = answer.text ? `${n} ${n === 1 ? "entity" : "entities"}` : "";
   showCandidates(entities);
@@ -114,8 +120,10 @@ function showSequences() {
   const sequences = answer.text ? answer.result.k_best || [] : [];
   const items = sequences.map(({ probability, entities }) => {
     const item = element("li", `${percent(probability)} `);
-    if (entities.length) item.append(...entities.map(entity => marked(entity, entity.text)));
-    else item.append(element("span", "no entities", "quiet"));
+    item.append(...entities.slice(0, MARKS).map(entity => marked(entity, entity.text)));
+    const more = entities.length - MARKS;
+    if (!entities.length) item.append(element("span", "no entities", "quiet"));
+    if (more > 0) item.append(element("span", `and ${more} more`, "quiet"));
     return item;
   });
   part("sequences").replaceChildren(...items);
@@ -124,10 +132,11 @@ function showSequences() {
 
 function showThreshold() {
   const slider = part("threshold");
-  const own = service.threshold === null ? "none (the best reading)" : percent(service.threshold);
+  const own = service.threshold === null ? "none (the best reading)" : exactPercent(service.threshold);
   const words = threshold === null ? own : `${slider.value} %`;
   part("threshold-value").textContent = words;
   slider.setAttribute("aria-valuetext", words);
+  slider.classList.toggle("stale", threshold === null);
   part("own").setAttribute("aria-pressed", String(threshold === null));
 }
 
@@ -142,6 +151,7 @@ async function annotate() {
   const mine = (running = new AbortController());
   const text = part("text").value;
   part("found").classList.add("stale");
+  const long = setTimeout(() => { part("status").textContent = "Working"; }, PATIENCE);
   const asked = { texts: [text] };
   if (service.knows_probabilities) Object.assign(asked, { candidates: LEAST, k_best: READINGS });
   try {
@@ -154,15 +164,28 @@ async function annotate() {
     const found = await response.json();
     if (mine !== running) return; // another text is being annotated
     if (!response.ok) throw new Error(found.detail);
-    answer = { text, result: found.results[0] };
+    answer = { text, characters: Array.from(text), result: found.results[0] };
     showProblem("");
+    part("found").classList.remove("stale");
     showEntities();
     showSequences();
   } catch (error) {
     if (mine === running && error.name !== "AbortError") {
+      showNothing();
       showProblem(`That did not work: ${error.message}`);
     }
+  } finally {
+    clearTimeout(long);
   }
+}
+
+// What was found in another text is not to stand below a text that can't be annotated
+function showNothing() {
+  answer = null;
+  for (const id of ["found", "candidates", "sequences"]) part(id).replaceChildren();
+  for (const id of ["candidates-part", "sequences-part"]) part(id).hidden = true;
+  part("found").classList.remove("stale");
+  part("status").textContent = "";
 }
 
 function shownAsJson() {
@@ -170,10 +193,10 @@ function shownAsJson() {
 }
 
 async function copy() {
-  if (!answer) return;
   try {
-    await copyText(shownAsJson());
-    part("copied").textContent = "Copied";
+    if (!answer || answer.text !== part("text").value) await annotate();
+    if (answer) await copyText(shownAsJson());
+    part("copied").textContent = answer ? "Copied" : "There is nothing to copy";
   } catch (error) {
     part("copied").textContent = `Not copied: ${error.message}`;
   }
@@ -192,16 +215,19 @@ async function copyText(text) {
 
 async function start() {
   try {
-    const [labels, examples] = await Promise.all(
+    const [known, examples] = await Promise.all(
       ["labels", "examples.json"].map(async url => (await fetch(url)).json()),
     );
-    service = labels;
+    service = known;
     showExamples(examples);
   } catch (error) {
     showProblem(`The service does not answer: ${error.message}`);
     return;
   }
-  part("pipeline").textContent = `${service.pipeline}: ${service.labels.join(", ")}`;
+  const labels = service.labels.length ? `: ${service.labels.join(", ")}` : "";
+  part("pipeline").textContent = service.pipeline + labels;
+  const most = service.max_characters.toLocaleString("en");
+  part("hint").textContent = `Type or paste, up to ${most} characters. Entities are found as you go.`;
   part("threshold-part").hidden = !service.knows_probabilities;
   if (service.threshold !== null) part("threshold").value = Math.round(100 * service.threshold);
   showThreshold();

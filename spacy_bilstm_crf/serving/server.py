@@ -13,11 +13,13 @@ from fastapi import FastAPI
 from spacy import util
 from spacy.language import Language
 
-from ..pipeline.found import recognizer
+from ..pipeline.found import recognizers
 from .app import BATCH_SIZE, make_app
 from .body import Limits
 from .metrics import SHARED_FOLDER
 
+# Seconds in which a worker has to say that it lives: a long text lets nothing else run for some
+HEALTHY = 60
 BACKLOG = 2048  # connections that wait to be accepted
 # Where worker processes find what they serve
 SETTINGS = "SPACY_BILSTM_CRF_SERVE"
@@ -49,13 +51,14 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
     """
     torch.set_num_threads(1)  # threads that wait for one another are slower than one
     if settings.threshold is not None:
-        ner = recognizer(nlp)
-        if ner is None:
+        found = recognizers(nlp)
+        if not found:
             raise ValueError(
                 f"{settings.pipeline} has no bilstm_crf_ner component, and others know no "
                 f"threshold. It has: {', '.join(nlp.pipe_names) or 'nothing'}."
             )
-        ner.threshold = settings.threshold
+        for ner in found:
+            ner.threshold = settings.threshold
     return make_app(nlp, settings.limits, settings.batch_size)
 
 
@@ -82,20 +85,30 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(app: FastAPI, settings: ServerSettings, listening: socket.socket, workers: int) -> None:
+def serve(
+    app: Optional[FastAPI],
+    settings: ServerSettings,
+    listening: socket.socket,
+    workers: int,
+    grace: int,
+) -> None:
     """Serve until SIGTERM or Ctrl-C. Requests that were accepted are answered before the end.
 
     Args:
-        app: See `app_of`. Several workers make their own.
+        app: See `app_of`. None for workers, which make their own.
         settings: What the app was made of.
         listening: See `bound`.
-        workers: Processes.
+        workers: Processes, where there is no app.
+        grace: Seconds for the answers at the end.
     """
-    options: Dict[str, Any] = {"server_header": False, "backlog": BACKLOG}
+    options: Dict[str, Any] = {
+        **{"server_header": False, "backlog": BACKLOG},
+        **{"timeout_graceful_shutdown": grace, "timeout_worker_healthcheck": HEALTHY},
+    }
     # uvicorn ends at these, and raises them again when it is done
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    if workers == 1:
+    if app is not None:
         uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
         return
     with tempfile.TemporaryDirectory(prefix="metrics-") as folder:

@@ -23,7 +23,8 @@ class WaitingJobs:
 
     Args:
         annotate: Answers several jobs. Called from one thread alone.
-        batch_size: Texts that are predicted together, of several jobs; a job is never parted.
+        batch_size: Texts that are taken together, of several jobs. A job is never parted: one with
+            more texts is taken alone.
         seen: Told of each batch.
     """
 
@@ -38,21 +39,22 @@ class WaitingJobs:
         self._seen = seen
         self._jobs: Deque[Waiting] = deque()
         self._came = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="annotator")
+        self._stops = False
         self._working: Optional["asyncio.Task[None]"] = None
 
     async def stop(self) -> None:
-        """Answer what is there, and end."""
-        while self._jobs:
-            await asyncio.sleep(0.01)
+        """Answer what is there, and end. It begins again when another job comes."""
+        self._stops = True
+        self._came.set()
         if self._working is not None:
-            self._working.cancel()
-        self._thread.shutdown()
+            await self._working
 
     def add(self, job: Job) -> "asyncio.Future[Union[Answer, Failed]]":
         """Let a job wait for its answer. If nobody wants it any more, cancel what this gives."""
         loop = asyncio.get_running_loop()
-        if self._working is None:  # not before, since an app that is mounted has no start
+        # Not before there is a job: an app that is mounted has no start, and tests have many loops
+        if self._working is None or self._working.done() or self._working.get_loop() is not loop:
+            self._jobs, self._came, self._stops = deque(), asyncio.Event(), False
             self._working = loop.create_task(self._work())
         answer: "asyncio.Future[Union[Answer, Failed]]" = loop.create_future()
         self._jobs.append(Waiting(job, answer))
@@ -61,21 +63,22 @@ class WaitingJobs:
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            await self._came.wait()
-            batch = self._next()
-            if not batch:
-                self._came.clear()
-                continue
-            jobs = [waiting.job for waiting in batch]
-            self._seen(jobs)
-            try:
-                answers = await loop.run_in_executor(self._thread, self._annotate, jobs)
-            except Exception as error:  # one of ours: the service goes on, and those know
-                answers = [Failed.of(error)] * len(jobs)
-            for waiting, answer in zip(batch, answers):
-                if not waiting.answer.done():  # cancelled meanwhile
-                    waiting.answer.set_result(answer)
+        with ThreadPoolExecutor(1, thread_name_prefix="annotator") as thread:
+            while self._jobs or not self._stops:
+                await self._came.wait()
+                batch = self._next()
+                if not batch:
+                    self._came.clear()
+                    continue
+                jobs = [waiting.job for waiting in batch]
+                try:
+                    self._seen(jobs)
+                    answers = await loop.run_in_executor(thread, self._annotate, jobs)
+                except Exception as error:  # one of ours: the service goes on, and those know
+                    answers = [Failed.of(error)] * len(jobs)
+                for waiting, answer in zip(batch, answers):
+                    if not waiting.answer.done():  # cancelled meanwhile
+                        waiting.answer.set_result(answer)
 
     def _next(self) -> List[Waiting]:
         batch: List[Waiting] = []

@@ -1,5 +1,6 @@
 """What `POST /annotate` answers, one request at a time and many at once."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -214,6 +215,9 @@ BAD = {
     "k_best is a float": (b'{"texts": ["a"], "k_best": 1.5}', 422),
     "too many texts": (json.dumps({"texts": ["a"] * 257}).encode(), 422),
     "too many characters": (json.dumps({"texts": ["a" * 60_000] * 2}).encode(), 413),
+    "many signs in a row": (json.dumps({"texts": ["a", "(" * 50_000]}).encode(), 422),
+    "many genitives in a row": (json.dumps({"texts": ["'s" * 50_000]}).encode(), 422),
+    "many wrong texts": (b'{"texts": [' + b"1," * 500_000 + b"1]}", 422),
     "10 MB": (json.dumps({"texts": ["a" * 10_000_000]}).encode(), 413),
     "10 MB of nothing": (b" " * 10_000_000, 413),
 }
@@ -235,6 +239,20 @@ def test_a_refusal_names_the_field_and_not_what_it_held(client):
     detail = response.json()["detail"]
     assert "texts.1: Input should be a valid string" in detail and "threshold" in detail
     assert "12345" not in detail and "777" not in detail
+    response = client.post("/annotate", json={"texts": ["a"], "Ruth Tehana is ill": 1})
+    assert response.status_code == 422 and "Ruth" not in response.text
+    assert "unknown field" in response.text and "k_best" in response.text
+
+
+def test_rulers_and_long_words_are_no_many_signs(client):
+    texts = ["-" * 2000, "." * 2000, "x" * 50_000, "!? " * 500]
+    assert len(annotate(client, texts)) == 4
+
+
+def test_a_body_that_is_compressed_is_refused(client):
+    headers = {"Content-Encoding": "gzip"}
+    response = client.post("/annotate", content=b'{"texts": ["a"]}', headers=headers)
+    assert response.status_code == 415 and "Content-Encoding" in response.text
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
@@ -313,7 +331,9 @@ def test_the_stock_ner():
         for text, result in zip(TEXTS, annotate(client, TEXTS), strict=True):
             found = plain(result["entities"])
             assert found == [(e.text, e.label_, None) for e in nlp(text).ents]
-        for setting in ({"threshold": None}, {"candidates": 0.1}, {"k_best": 2}):
+        nulls = {"threshold": None, "candidates": None, "k_best": None}
+        assert annotate(client, TEXTS, **nulls) == annotate(client, TEXTS)
+        for setting in ({"threshold": 0.5}, {"candidates": 0.1}, {"k_best": 2}):
             response = client.post("/annotate", json={"texts": ["a"], **setting})
             assert response.status_code == 422 and next(iter(setting)) in response.text
 
@@ -326,6 +346,54 @@ def test_it_may_be_part_of_another_app(folder):
         assert response.status_code == 200
         assert "page.js" in client.get("/entities/").text
         assert client.get("/entities/page.js").status_code == 200
+
+
+def test_an_app_may_be_used_in_one_event_loop_after_the_other(folder):
+    app = make_app(spacy.load(folder))
+
+    async def ask():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.post("/annotate", json={"texts": ["I like London."]})
+
+    assert [asyncio.run(ask()).status_code for _ in range(3)] == [200] * 3
+    for _ in range(2):  # with its start and its end
+        with served(app) as client:
+            assert client.post("/annotate", json={"texts": ["I like London."]}).status_code == 200
+
+
+def test_more_of_an_empty_body_is_not_taken_for_a_client_that_left(folder):
+    """Middleware that has read a body may give it so."""
+    app = make_app(spacy.load(folder))
+
+    async def wordy(scope, receive, send):
+        ended, more = False, [{"type": "http.request", "body": b""}] * 3
+
+        async def received():
+            nonlocal ended
+            if ended and more:
+                return more.pop()
+            message = await receive()
+            ended = not message.get("more_body", False)
+            return message
+
+        await app(scope, received if scope["type"] == "http" else receive, send)
+
+    with served(wordy) as client:
+        assert client.post("/annotate", json={"texts": ["I like London."]}).status_code == 200
+
+
+def test_several_components_are_all_asked(folder):
+    nlp = spacy.load(folder)
+    nlp.add_pipe("ner", name="second", source=spacy.load(folder))
+    with running(nlp) as client:
+        labels = client.get("/labels").json()
+        assert not labels["knows_probabilities"]
+        (result,) = annotate(client, TEXTS[1:2], threshold=1.0, candidates=0.001)
+        assert result["entities"] == []
+        assert len(result["candidates"]) > 1
+        response = client.post("/annotate", json={"texts": ["a"], "k_best": 2})
+        assert response.status_code == 422 and "2 components" in response.text
 
 
 def test_labels_are_those_of_all_that_set_entities():

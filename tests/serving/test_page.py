@@ -133,7 +133,8 @@ def test_what_is_less_probable_goes(page):
         const entity = (start, end, label, confidence) =>
             ({ start, end, text: "abcdef".slice(start, end), label, confidence });
         const candidates = [entity(0, 2, "A", 0.4), entity(0, 3, "B", 0.5), entity(4, 5, "A", 0.9)];
-        answer = { text: "abcdef", result: { entities: [candidates[2]], candidates, k_best: [] } };
+        const result = { entities: [candidates[2]], candidates, k_best: [] };
+        answer = { text: "abcdef", characters: [..."abcdef"], result };
         showEntities();
     }""")
     assert page.locator("#found mark").count() == 1
@@ -191,10 +192,13 @@ def test_copy_as_json(page):
 
 
 def test_a_text_that_is_too_long_is_said_to_be(page):
+    type_in(page, TEXT)
     page.fill("#text", "a" * 5001)
     alert = page.get_by_role("alert")
     alert.wait_for()
     assert "5,000" in alert.inner_text()
+    # Nothing of another text stands below it
+    assert page.locator("mark").count() == 0 and page.evaluate("answer") is None
     type_in(page, TEXT)
     assert not alert.is_visible()
 
@@ -259,6 +263,24 @@ def test_every_control_has_a_name(page):
             document.getElementById(node.getAttribute("aria-labelledby"))?.textContent ||
             node.textContent)""")
     assert len(names) >= 9 and all(name.strip() for name in names)
+
+
+def test_what_others_found_stays_whatever_the_threshold(chromium):
+    nlp = trained_nlp(candidates_max_length=1)
+    ruler = nlp.add_pipe("entity_ruler", before="ner")
+    ruler.add_patterns([{"label": "RULED", "pattern": "Berlin"}])
+    with running(nlp) as client:
+        page = chromium.new_page()
+        page.goto(str(client.base_url))
+        wait_for(lambda: page.evaluate("service !== null"))
+        text = "Berlin: who is Shaka Khan?"
+        type_in(page, text)
+        for percent in (30, 50):
+            page.locator("#threshold").fill(str(percent))
+            shown = page.evaluate("shownEntities()")
+            assert places(shown) == places(found_by(client, text, threshold=percent / 100))
+            assert ("RULED", None) in [(e["label"], e["confidence"]) for e in shown]
+        page.close()
 
 
 def test_a_pipeline_without_probabilities(chromium):

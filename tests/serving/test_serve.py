@@ -1,10 +1,12 @@
 """The command: it starts, ends cleanly, and says what is wrong."""
 
+import json
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from spacy_bilstm_crf.serving import bound
@@ -78,6 +80,46 @@ def test_two_workers_count_together(model, tmp_path):
             answers = pool.map(lambda i: ask(client, [f"I like London {i}."] * 2), range(100))
             assert {answer.status_code for answer in answers} == {200}
         assert number_in(client, f"{PREFIX}_texts_total") == 200
+
+
+@pytest.mark.slow  # starts processes that load pipelines
+def test_a_worker_that_is_killed_is_replaced_and_waits_no_more(slow, tmp_path):
+    options = ("--code", CODE, "--workers", 2)
+    with (
+        process(slow, tmp_path / "log", *options) as (served, client),
+        ThreadPoolExecutor(8) as pool,
+    ):
+        workers = workers_of(served)
+        answers = [pool.submit(ask, client, [f"text {i}"] * 5) for i in range(8)]
+        wait_for(lambda: n_waiting(client) == 8)
+        workers[0].kill()
+        wait_for(lambda: len(set(workers_of(served)) - set(workers)) == 1)
+        wait_for(lambda: all(answer.done() for answer in answers))
+        wait_for(lambda: n_waiting(client) == 0)
+        assert ask(client, ["once more"]).status_code == 200
+
+
+def workers_of(served):
+    """The processes that serve. uvicorn has another child that looks after shared memory."""
+    children = psutil.Process(served.pid).children()
+    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.slow  # starts a process that loads a pipeline
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(model, tmp_path):
+    body = json.dumps({"texts": ["I like London. "] * 250, "k_best": 20}).encode()
+    head = b"POST /annotate HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with (
+        process(model, tmp_path / "log", "--grace", 1) as (served, client),
+        socket.socket() as deaf,
+    ):
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect((client.base_url.host, client.base_url.port))
+        deaf.sendall(head + body)
+        wait_for(lambda: number_in(client, f"{PREFIX}_texts_total") == 250)
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(60) == 0
 
 
 def test_no_answer_waits_for_the_client_to_say_that_its_headers_have_come():
