@@ -346,19 +346,26 @@ def selection() -> str:
     paths = sorted((HERE / "selection" / "results").glob("*.json"))
     results = [json.loads(path.read_text()) for path in paths]
     shares = sorted({cell["share"] for result in results for cell in result["summary"]})
-    rows = [["data", "part", "chosen by", *(f"{share} %" for share in shares)]]
+    rows = [["data", "", "chosen by", *(f"{share} %" for share in shares)]]
     for result in results:
-        for part in ("dev", "test"):
+        for part in ("dev F", "test F", "thousand words"):
             for strategy, name in names.items():
                 cells = {
-                    cell["share"]: mean(cell[f"{part}_f"], cell["n_seeds"])
+                    cell["share"]: _of_cell(cell, part)
                     for cell in result["summary"]
                     if cell["strategy"] == strategy
                 }
                 if cells:
                     scores = [cells.get(share, "-") for share in shares]
                     rows.append([result["dataset"], part, name, *scores])
-    return markdown(*rows) + measured(results)
+    return markdown(*rows) + measured(results, "Without a deviation: one seed.")
+
+
+def _of_cell(cell: Dict[str, Any], part: str) -> str:
+    """What is to be said of the runs of a strategy with a share of the sentences."""
+    if part == "thousand words":
+        return f"{cell['words']['mean'] / 1000:.0f}"
+    return mean(cell[f"{part.split()[0]}_f"], cell["n_seeds"])
 
 
 def latency() -> str:

@@ -222,7 +222,8 @@ for name in list(sys.modules):  # spaCy has a use for jinja2 too
     if name.split(".")[0] == "jinja2":
         del sys.modules[name]
 import spacy_bilstm_crf.cli, spacy_bilstm_crf.evaluation.page, spacy_bilstm_crf.evaluation.report
-print([name for name in ("jinja2", "matplotlib", "optuna") if name in sys.modules])
+extras = ("jinja2", "matplotlib", "optuna", "pyarrow", "ray", "pyspark", "fastapi", "uvicorn")
+print([name for name in (*extras, "prometheus_client") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
