@@ -13,6 +13,7 @@ from .init_config import init_config_cli
 from .report import report_cli
 from .select import select_cli
 from .serve import serve_cli
+from .shrink import shrink_cli
 from .tune import tune_cli
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "report_cli",
     "select_cli",
     "serve_cli",
+    "shrink_cli",
     "tune_cli",
 ]

@@ -1,18 +1,14 @@
 """`calibrate`: make the probabilities of a trained pipeline fit held-out annotation."""
 
-import ctypes
-import os
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
 from spacy.cli._util import import_code, setup_gpu
 from typer import Argument, Option
 from wasabi import msg
 
 from .app import InputError, bilstm_crf_cli, fails_in_one_line
-from .pipelines import load_pipeline
+from .pipelines import load_pipeline, save
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -95,7 +91,7 @@ def calibrate(
     """
     nlp, ner, examples = _prepared(pipeline, data_path, component)
     found = ner.calibrate(examples)
-    _save(nlp.to_disk, output)
+    save(nlp.to_disk, output)
     return found, ner.labels
 
 
@@ -121,7 +117,7 @@ def promise_recall(
         found = guarantee_recall(nlp, examples, recall, component, per_label)
     except ValueError as error:
         raise InputError(str(error)) from error
-    _save(nlp.to_disk, output)
+    save(nlp.to_disk, output)
     return found
 
 
@@ -154,37 +150,3 @@ def _prepared(
     for example, doc in zip(examples, docs):
         example.predicted = doc
     return nlp, ner, examples
-
-
-def _save(to_disk: Callable[[Path], None], output: Path) -> None:
-    """Save beside the output, then rename: whatever happens, no pipeline is lost half-way."""
-    output = output.resolve()
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
-            new, old = Path(temporary) / "new", Path(temporary) / "old"
-            to_disk(new)
-            if not output.exists():
-                new.rename(output)
-            elif not _exchange(new, output):
-                output.rename(old)
-                new.rename(output)
-    except OSError as error:
-        raise InputError(
-            f"Can't save to {output}: {error.strerror or error}. What was there is unchanged. Make "
-            f"room there, or name another folder with --output."
-        ) from error
-
-
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step, so that a kill can't come between. Linux alone can.
-
-    Returns:
-        Whether they are exchanged.
-    """
-    if sys.platform != "linux":
-        return False
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # not in every C library
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    paths = os.fsencode(one), os.fsencode(other)
-    return renameat2 is not None and not renameat2(here, paths[0], here, paths[1], exchange)

@@ -1,6 +1,11 @@
-"""Load the pipeline that a command is given, or say in one line why that fails."""
+"""Load the pipeline that a command is given, and save what it makes, or say in one line why not."""
 
-from typing import TYPE_CHECKING
+import ctypes
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Callable
 
 from .app import InputError
 
@@ -29,3 +34,45 @@ def load_pipeline(name: str) -> "Language":
         ) from error
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The pipeline {name} can't be loaded: {one_line(error)}") from error
+
+
+def save(to_disk: Callable[[Path], None], output: Path) -> None:
+    """Save beside the output, then rename: whatever happens, no pipeline is lost half-way.
+
+    Args:
+        to_disk: Saves to a folder that is not there yet.
+        output: The folder, which takes the place of one that is there.
+
+    Raises:
+        InputError: If there is no room, say. What was there is unchanged then.
+    """
+    output = output.resolve()
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
+            new, old = Path(temporary) / "new", Path(temporary) / "old"
+            to_disk(new)
+            if not output.exists():
+                new.rename(output)
+            elif not _exchange(new, output):
+                output.rename(old)
+                new.rename(output)
+    except OSError as error:
+        raise InputError(
+            f"Can't save to {output}: {error.strerror or error}. What was there is unchanged. Make "
+            f"room there, or name another folder with --output."
+        ) from error
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, so that a kill can't come between. Linux alone can.
+
+    Returns:
+        Whether they are exchanged.
+    """
+    if sys.platform != "linux":
+        return False
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # not in every C library
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    paths = os.fsencode(one), os.fsencode(other)
+    return renameat2 is not None and not renameat2(here, paths[0], here, paths[1], exchange)

@@ -1,0 +1,93 @@
+"""`shrink`: a pipeline whose word vectors take less room."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+from spacy.cli._util import import_code
+from typer import Argument, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, check_choice, fails_in_one_line
+from .pipelines import load_pipeline, save
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+MOST = 1_000_000_000
+
+
+@bilstm_crf_cli.command("shrink")
+def shrink_cli(
+    pipeline: str = Argument(..., help="Trained pipeline: a folder or an installed package"),
+    output: Path = Argument(..., help="Folder for the smaller one"),
+    keep_words: Optional[int] = Option(
+        None, "--keep-words", "-k", help="Vectors to keep, those of the most frequent words"
+    ),
+    dtype: str = Option("float16", "--dtype", "-d", help="Type of their numbers: float32, float16"),
+    data_path: Optional[Path] = Option(
+        None, "--data", help="Annotated docs, to see what it costs: a .spacy file or a folder"
+    ),
+    code_path: Optional[Path] = Option(
+        None, "--code", help="Python file with registered functions that the pipeline needs"
+    ),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace the output folder"),
+) -> None:
+    """Make a trained pipeline smaller: fewer word vectors, with fewer bits.
+
+    Words of the training data have vectors of their own in the component, which stay as they are.
+    """
+    with fails_in_one_line():
+        from ..pipeline.word_vectors import DTYPES
+
+        check_choice("--dtype", dtype, DTYPES)
+        if keep_words is not None and not 1 <= keep_words <= MOST:
+            raise InputError(f"--keep-words {keep_words}: it must be from 1 to {MOST:,}.")
+        if output.exists() and not force_overwrite:
+            raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
+        import_code(code_path)
+        shrink(pipeline, output, keep_words, dtype, data_path)
+
+
+def shrink(
+    pipeline: str,
+    output: Path,
+    keep_words: Optional[int],
+    dtype: str,
+    data_path: Optional[Path],
+) -> None:
+    """Shrink, save, and say what it brings and costs.
+
+    Raises:
+        InputError: If it can't be shrunk, saved or scored.
+    """
+    from ..pipeline.word_vectors import save_without, shrink_vectors
+    from .survey import read_annotated
+
+    nlp = load_pipeline(pipeline)
+    if data_path is not None:
+        read_annotated(data_path, nlp.vocab)  # says what is wrong with it
+    n_before, f_before = len(nlp.vocab.vectors), _f_score(nlp, data_path)
+    try:
+        dropped = shrink_vectors(nlp, keep_words, dtype)
+    except ValueError as error:
+        raise InputError(f"{pipeline} can't be shrunk: {error}") from error
+    save(partial(save_without, nlp, dropped), output)
+    smaller = load_pipeline(str(output))  # as a user will, so that it is seen to load
+    msg.good(f"{n_before:,} vectors before, {len(smaller.vocab.vectors):,} now: {output}")
+    print(f"MB on disk: {_megabytes(Path(nlp.path)):.1f} before, {_megabytes(output):.1f} now")
+    if f_before is not None:
+        print(f"F on {data_path}: {f_before:.2f} before, {_f_score(smaller, data_path):.2f} now")
+
+
+def _f_score(nlp: "Language", data_path: Optional[Path]) -> Optional[float]:
+    """In percent; None where there are no data."""
+    from spacy.training import Corpus
+
+    if data_path is None:
+        return None
+    return 100 * nlp.evaluate(list(Corpus(data_path)(nlp)), batch_size=256)["ents_f"]
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
