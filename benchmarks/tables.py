@@ -381,6 +381,16 @@ def latency() -> str:
     return markdown(*rows) + measured([result])
 
 
+def shrink() -> str:
+    """Size and F of a pipeline by the number of its vectors."""
+    result = read("shrink/results/shrink.json")
+    rows = [["vectors", "numbers", "wheel, MB", "dev F", "test F"]]
+    for row in result["rows"]:
+        numbers = [f"{row[key]:.1f}" for key in ("wheel_mb", "dev_f", "test_f")]
+        rows.append([f"{row['vectors']:,}", row["dtype"], *numbers])
+    return markdown(*rows) + measured([result], f"Data: {result['dataset']}, one seed.")
+
+
 def bulk() -> str:
     """Words a second of `annotate` and its peers."""
     result = read("bulk/results/bulk.json")
@@ -461,6 +471,7 @@ TABLES = {
     "tune": tune,
     "selection": selection,
     "latency": latency,
+    "shrink": shrink,
     "bulk": bulk,
     "serving": serving,
     "profile": profile,

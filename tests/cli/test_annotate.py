@@ -96,7 +96,7 @@ def parts(output):
     return sorted(output.glob("part-*.parquet"))
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

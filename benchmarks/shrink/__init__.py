@@ -1,0 +1,1 @@
+"""What smaller word vectors cost."""
