@@ -34,7 +34,7 @@ def local(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
         futures: List["Future[int]"] = [pool.submit(work.do, part) for part in parts]
         for future in as_completed(futures):
             yield future.result()
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, BrokenPipeError) as error:  # at work, or while it was started
         raise RunError(
             "A worker was killed, maybe for want of memory. Run the same command again to go on, "
             "with fewer --jobs or a smaller --batch-size."

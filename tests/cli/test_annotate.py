@@ -147,7 +147,13 @@ def test_stopped_by_the_keyboard_all_end_at_once(tmp_path):
     arguments = command(pipeline, path, output, "--rows", 5, "--jobs", 2, "--code", CODE)
     with (tmp_path / "log").open("w") as log:
         driver = subprocess.Popen(
-            arguments, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
+            arguments,
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            start_new_session=True,
+            # Shells let what they start in the background ignore Ctrl-C, and children inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     process = psutil.Process(driver.pid)
     wait_for(lambda: len(parts(output)) >= 2)
