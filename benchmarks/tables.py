@@ -46,9 +46,9 @@ def read(path: str) -> Dict[str, Any]:
     return json.loads((HERE / path).read_text())
 
 
-def accuracy_results() -> List[Dict[str, Any]]:
-    """Results of the accuracy benchmark, row by row."""
-    paths = sorted((HERE / "accuracy" / "results").glob("*.json"))
+def every(benchmark: str) -> List[Dict[str, Any]]:
+    """All results of a benchmark, in the order of their names."""
+    paths = sorted((HERE / benchmark / "results").glob("*.json"))
     return [json.loads(path.read_text()) for path in paths]
 
 
@@ -56,7 +56,7 @@ def accuracy() -> str:
     """F of each row of the accuracy benchmark."""
     rows: List[List[str]] = [["data", "config", "seeds", "dev F", "test F"]]
     once = []
-    results = accuracy_results()
+    results = every("accuracy")
     for result in results:
         n_runs = len(result["runs"])
         scores = [mean(result[key], n_runs) for key in ("dev_f", "test_f")]
@@ -81,7 +81,7 @@ def trained_with(result: Dict[str, Any]) -> str:
 def settings() -> str:
     """Which settings of a row of the accuracy benchmark are not those of its config."""
     rows = [["data", "config", "settings that differ"]]
-    for result in accuracy_results():
+    for result in every("accuracy"):
         changed = [
             f"`{path} = {'...' if isinstance(value, dict) else json.dumps(value)}`"
             for path, value in result.get("overrides", {}).items()
@@ -172,10 +172,8 @@ def calibration() -> str:
         "ece_candidates_by_chance": "by chance",
     }
     rows = [["data", "score", *columns.values()]]
-    results = []
-    for path in sorted((HERE / "calibration" / "results").glob("*.json")):
-        result = json.loads(path.read_text())
-        results.append(result)
+    results = every("calibration")
+    for result in results:
         for of_method in result["methods"]:
             numbers = [
                 mean(of_method[key], of_method["n_seeds"], 1 if key == "f" else 3)
@@ -281,8 +279,7 @@ def guarantee() -> str:
     """What is promised of candidates, what is missed, and what it costs."""
     head = ["documents with entities", "promised: missed at most", "missed", "refused"]
     rows = [["data", *head, "missed where not refused", "candidates each"]]
-    paths = sorted((HERE / "guarantee" / "results").glob("*.json"))
-    results = [json.loads(path.read_text()) for path in paths]
+    results = every("guarantee")
     for result in results:
         for part in ("dev", "test"):
             n_docs = f"{result[part]['docs_with_entities']:,}"
@@ -302,8 +299,7 @@ def guarantee() -> str:
 def audit() -> str:
     """How well suspicion ranks what was changed."""
     rows = [["data", "seeds", "ranked by", "precision, %", "AUROC"]]
-    paths = sorted((HERE / "audit" / "results").glob("*.json"))
-    results = [json.loads(path.read_text()) for path in paths]
+    results = every("audit")
     for result in results:
         n_runs = len(result["runs"])
         for system, name in (("ours", "`audit`"), ("cleanlab", "cleanlab")):
@@ -343,8 +339,7 @@ def selection() -> str:
         "margin": "`margin`",
         "diverse": "`diverse`",
     }
-    paths = sorted((HERE / "selection" / "results").glob("*.json"))
-    results = [json.loads(path.read_text()) for path in paths]
+    results = every("selection")
     shares = sorted({cell["share"] for result in results for cell in result["summary"]})
     rows = [["data", "", "chosen by", *(f"{share} %" for share in shares)]]
     for result in results:

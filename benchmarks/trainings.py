@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Union
 
 import spacy
+from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
 
 from benchmarks.speed.timing import machine
 
 ROOT = Path(__file__).parent.parent
+
+VECTORS = ROOT / "training" / "vectors" / "glove-6b-100d-20k"  # project run vectors
 
 Run = Dict[str, Any]
 
@@ -44,6 +47,22 @@ def stock_config(path: Path, optimize: str, lang: str = "en") -> Path:
         *("init", "config", path, "--lang", lang, "--pipeline", "ner", "--optimize", optimize)
     )
     return path
+
+
+def length(steps: int) -> Dict[str, int]:
+    """Overrides for so many steps, with the twenty evaluations of the shipped config."""
+    return {
+        "training.max_steps": steps,
+        "training.optimizer.learn_rate.total_steps": steps,
+        "training.eval_frequency": max(1, steps // 20),
+    }
+
+
+def docs_of(folder: Path) -> List[Doc]:
+    """All docs of a part of the data."""
+    vocab = spacy.blank("en").vocab
+    files = sorted(folder.glob("*.spacy"))
+    return [doc for file in files for doc in DocBin().from_disk(file).get_docs(vocab)]
 
 
 def config_path(name: Optional[str], folder: Path) -> Path:

@@ -12,7 +12,6 @@ benchmarks/bulk/results/bulk.json.
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -26,11 +25,10 @@ from typing import Any, Dict, List
 import spacy
 import srsly
 
-from benchmarks.partial.run import docs_of
-from benchmarks.speed.timing import machine, spread
-from benchmarks.trainings import ROOT
+from benchmarks.speed.timing import machine, spread, write
+from benchmarks.trainings import ROOT, docs_of
 
-RESULTS = Path(__file__).parent / "results" / "bulk.json"
+RESULTS = Path(__file__).parent / "results"
 LOOP = "plain loop"
 SPACY = ("-m", "spacy")
 ANNOTATE = (*SPACY, "bilstm-crf", "annotate")
@@ -118,8 +116,7 @@ def main() -> None:
             for system in rates
         ],
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    write("bulk", result, RESULTS)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,8 @@ from spacy.tokens import DocBin
 from spacy.training import Corpus
 
 from benchmarks import trainings
-from benchmarks.trainings import ROOT, Results, Run, processor, scored, spacy_command
+from benchmarks.trainings import ROOT, VECTORS, Results, Run, processor, scored, spacy_command
 
-VECTORS = ROOT / "training" / "vectors" / "glove-6b-100d-20k"  # project run vectors
 RESULTS = Path(__file__).parent / "results"
 LANGUAGES = {"german-ler": "de"}
 CELL = ["dataset", "size", "seed"]

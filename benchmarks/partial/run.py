@@ -18,25 +18,27 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Dict, List
 
-import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.util import load_config
 
 from benchmarks.accuracy.run import LIKELY, steps
-from benchmarks.trainings import ROOT, Results, Run, config_path, processor, scored, summary, train
+from benchmarks.trainings import (
+    ROOT,
+    Results,
+    Run,
+    config_path,
+    docs_of,
+    processor,
+    scored,
+    summary,
+    train,
+)
 
 RESULTS = Path(__file__).parent / "results"
 DATASET = "ncbi-disease"
 METHODS = ("outside", "missing", "rate", "ner-missing")
 # Of the settings of configs/glove_char_cnn.cfg; the rows of the accuracy table train longer
 OVERRIDES = {**steps(4500), **LIKELY, "training.eval_frequency": 270}
-
-
-def docs_of(folder: Path) -> List[Doc]:
-    """All docs of a part of the data."""
-    vocab = spacy.blank("en").vocab
-    files = sorted(folder.glob("*.spacy"))
-    return [doc for file in files for doc in DocBin().from_disk(file).get_docs(vocab)]
 
 
 def delete(docs: List[Doc], percent: int, method: str, seed: int) -> None:

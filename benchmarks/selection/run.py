@@ -21,9 +21,19 @@ from typing import Any, Dict, List, Sequence, Tuple
 import spacy
 from spacy.tokens import Doc, DocBin
 
-from benchmarks.partial.run import docs_of
-from benchmarks.trainings import ROOT, Results, Run, processor, scored, summary, train
-from benchmarks.tune.run import CONFIG, VECTORS, length
+from benchmarks.trainings import (
+    ROOT,
+    VECTORS,
+    Results,
+    Run,
+    docs_of,
+    length,
+    processor,
+    scored,
+    summary,
+    train,
+)
+from benchmarks.tune.run import CONFIG
 from spacy_bilstm_crf.evaluation.selection import STRATEGIES, select
 
 RESULTS = Path(__file__).parent / "results"
@@ -47,7 +57,8 @@ class Pool:
     def more(self, strategy: str, chosen: List[int], share: int, model: Path) -> List[int]:
         """The chosen sentences and those to annotate next, by their places."""
         n = self.n_at(share) - len(chosen)
-        left = sorted(set(self.order).difference(chosen), key=self.order.index)
+        taken = set(chosen)
+        left = [place for place in self.order if place not in taken]
         if strategy == "random":
             return chosen + left[:n]
         known = [self.docs[place] for place in chosen]

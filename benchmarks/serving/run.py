@@ -29,11 +29,10 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
 
 import psutil
 
-from benchmarks.partial.run import docs_of
-from benchmarks.speed.timing import machine, spread
-from benchmarks.trainings import ROOT, stock_config, train
+from benchmarks.speed.timing import machine, spread, write
+from benchmarks.trainings import ROOT, docs_of, stock_config, train
 
-RESULTS = Path(__file__).parent / "results" / "serving.json"
+RESULTS = Path(__file__).parent / "results"
 SCRIPT = Path(__file__).parent / "texts.lua"
 CLIENTS = (1, 8, 64)
 FIRST, MORE = 1000, 100_000
@@ -185,8 +184,7 @@ def main() -> None:
             "rows": in_turns(systems, texts, given.seconds, given.rounds),
             "memory_mb": memory(systems[0], texts),
         }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    write("serving", result, RESULTS)
     print(result["memory_mb"])
 
 

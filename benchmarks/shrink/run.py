@@ -7,17 +7,16 @@ PIPELINE is a trained one, DATA a folder with the parts `dev` and `test`. The wh
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Optional
 
 import spacy
 
-from benchmarks.speed.timing import machine
+from benchmarks.speed.timing import machine, write
 from benchmarks.trainings import scored, spacy_command
 
-RESULTS = Path(__file__).parent / "results" / "shrink.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def wheel_megabytes(model: Path, folder: Path) -> float:
@@ -57,8 +56,7 @@ def main() -> None:
         rows.append(row(given.pipeline, given.data, *way))
         print(rows[-1], flush=True)
     result = {**machine("spacy"), "dataset": given.data.name, "rows": rows}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    write("shrink", result, RESULTS)
 
 
 if __name__ == "__main__":

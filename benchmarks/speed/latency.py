@@ -21,10 +21,8 @@ import torch
 from spacy.language import Language
 
 from benchmarks.accuracy.run import LIKELY
-from benchmarks.partial.run import docs_of
 from benchmarks.speed.timing import machine, spread, write
-from benchmarks.trainings import ROOT, stock_config, train
-from benchmarks.tune.run import VECTORS, length
+from benchmarks.trainings import ROOT, VECTORS, docs_of, length, stock_config, train
 
 WORDS = (5, 25, 100, 400)
 ROUNDS = 12

@@ -80,9 +80,9 @@ def cpu_info() -> List[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def write(name: str, result: Dict[str, Any]) -> None:
+def write(name: str, result: Dict[str, Any], folder: Path = RESULTS) -> None:
     """Keep a result in the repository."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(f"Written to {path}")

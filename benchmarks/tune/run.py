@@ -21,23 +21,23 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
-from benchmarks.trainings import ROOT, Results, Run, processor, scored, summary, train
+from benchmarks.trainings import (
+    ROOT,
+    VECTORS,
+    Results,
+    Run,
+    length,
+    processor,
+    scored,
+    summary,
+    train,
+)
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = ROOT / "configs" / "bilstm_crf.cfg"
 SPACE = ROOT / "configs" / "tuning.cfg"
-VECTORS = ROOT / "training" / "vectors" / "glove-6b-100d-20k"  # project run vectors
 DATASETS = ("four-domains", "ncbi-disease")
 SYSTEMS = ("shipped", "tuned")
-
-
-def length(steps: int) -> Dict[str, int]:
-    """Overrides for so many steps, with the twenty evaluations of the shipped config."""
-    return {
-        "training.max_steps": steps,
-        "training.optimizer.learn_rate.total_steps": steps,
-        "training.eval_frequency": max(1, steps // 20),
-    }
 
 
 def paths_of(dataset: str, vectors: Path) -> Dict[str, Path]:

@@ -12,7 +12,7 @@ from spacy.tokens import Doc
 from spacy.util import minibatch
 
 from ..pipeline.failures import one_line
-from ..pipeline.found import candidates_of, entities_of, recognizer
+from ..pipeline.found import candidates_of, entities_of, no_recognizer, recognizer
 
 ENTITY = pa.struct(
     [
@@ -88,10 +88,7 @@ def loaded(settings: AnnotatorSettings) -> Language:
     if settings.candidates is not None:
         ner = recognizer(nlp)
         if ner is None:
-            raise ValueError(
-                f"{settings.pipeline} has no bilstm_crf_ner component, and others know no "
-                f"candidates. It has: {', '.join(nlp.pipe_names) or 'nothing'}."
-            )
+            raise ValueError(no_recognizer(nlp, settings.pipeline, "candidates"))
         ner.candidates_threshold = settings.candidates
         ner.candidates_key = ner.candidates_key or CANDIDATES.name
     return nlp

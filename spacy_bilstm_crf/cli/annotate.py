@@ -2,20 +2,28 @@
 
 import shutil
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_choice, check_folder, fails_in_one_line
+from .app import (
+    InputError,
+    bilstm_crf_cli,
+    check_choice,
+    check_code,
+    check_folder,
+    check_installed,
+    check_number,
+    check_probability,
+    fails_in_one_line,
+)
 
 if TYPE_CHECKING:
     from ..bulk import AnnotatorSettings, Part, Work
     from ..bulk.run import Engine
 
-MOST = 1_000_000_000
 # Of each engine what it needs, and the extra that brings it
 NEEDS = {
     "local": [("pyarrow", "bulk")],
@@ -69,12 +77,9 @@ def annotate_cli(
             ("--rows", rows),
             ("--max-length", max_length),
         ):
-            if value is not None and not 1 <= value <= MOST:
-                raise InputError(f"{option} {value}: it must be from 1 to {MOST:,}.")
-        if code_path is not None and not code_path.is_file():
-            raise InputError(f"There is no file {code_path}: --code")
-        if candidates is not None and not 0.0 <= candidates <= 1.0:
-            raise InputError(f"--candidates {candidates} is a probability: it must be 0 to 1.")
+            check_number(option, value)
+        check_code(code_path)
+        check_probability("--candidates", candidates)
         from ..bulk import AnnotatorSettings, InputSettings, Work
 
         work = Work(
@@ -99,11 +104,7 @@ def _absolute(pipeline: str) -> str:
 def _check_engine(engine: str) -> None:
     check_choice("--engine", engine, NEEDS)
     for name, extra in NEEDS[engine]:
-        if find_spec(name) is None:
-            raise InputError(
-                f"This needs {name}, which is not installed: "
-                f'pip install "spacy-bilstm-crf[{extra}]"'
-            )
+        check_installed(extra, name)
     if engine == "spark" and shutil.which("java") is None:
         raise InputError("Spark needs Java, which is not on the PATH: install Java 17 or later.")
 

@@ -1,13 +1,16 @@
 """The group of commands, and how a command fails."""
 
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Optional
 
 from spacy.cli._util import app
 from typer import Exit, Typer, secho
 
 HELP = """Commands for the BiLSTM-CRF entity recognizer (spacy-bilstm-crf)."""
+
+MOST = 1_000_000_000  # of any number that a command is given
 
 bilstm_crf_cli = Typer(name="bilstm-crf", help=HELP, no_args_is_help=True)
 app.add_typer(bilstm_crf_cli)
@@ -36,6 +39,54 @@ def check_choice(option: str, value: str, allowed: Iterable[str]) -> None:
     allowed = list(allowed)
     if value not in allowed:
         raise InputError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
+
+
+def check_number(option: str, value: Optional[int], least: int = 1, most: int = MOST) -> None:
+    """See to it that an option, if it is given, is a number that makes sense.
+
+    Raises:
+        InputError: Naming the least and the most.
+    """
+    if value is not None and not least <= value <= most:
+        raise InputError(f"{option} {value}: it must be from {least} to {most:,}.")
+
+
+def check_probability(option: str, value: Optional[float]) -> None:
+    """See to it that an option, if it is given, is a probability.
+
+    Raises:
+        InputError: Saying so.
+    """
+    if value is not None and not 0.0 <= value <= 1.0:
+        raise InputError(f"{option} {value} is a probability: it must be from 0 to 1.")
+
+
+def check_code(path: Optional[Path]) -> None:
+    """See to it that the file of --code, if it is given, is there.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if path is not None and not path.is_file():
+        raise InputError(f"There is no file {path}: --code")
+
+
+def check_installed(extra: str, *packages: str) -> None:
+    """See to it that what a command needs is installed, before it does anything.
+
+    Args:
+        extra: The extra that brings it.
+        packages: By the names that they are imported by.
+
+    Raises:
+        InputError: Naming the package that is missing, and how to get it.
+    """
+    for name in packages:
+        if find_spec(name) is None:
+            raise InputError(
+                f"This needs {name}, which is not installed: "
+                f'pip install "spacy-bilstm-crf[{extra}]"'
+            )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from spacy.cli._util import import_code, parse_config_overrides, setup_gpu
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_folder, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_folder, check_probability, fails_in_one_line
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -53,8 +53,7 @@ def audit_cli(
             raise InputError(f"{output} holds an audit. Replace it with --force, or name another.")
         if folds < 0 or folds == 1:
             raise InputError(f"--folds {folds} can't be: take 2 or more, or 0 for no training.")
-        if not 0.0 <= least <= 1.0:
-            raise InputError(f"--least {least} is a probability: it must be from 0 to 1.")
+        check_probability("--least", least)
         overrides = parse_config_overrides(ctx.args)
         import_code(code_path)
         setup_gpu(use_gpu, silent=False)

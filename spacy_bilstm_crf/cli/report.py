@@ -1,6 +1,5 @@
 """`report`: one HTML page that shows how good a pipeline is and where it fails."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
@@ -8,7 +7,7 @@ from spacy.cli._util import import_code, setup_gpu
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_folder, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_folder, check_installed, fails_in_one_line
 from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def report_cli(
     no network. The same numbers are in a JSON file beside it.
     """
     with fails_in_one_line():
-        _check_installed()
+        check_installed("report", "jinja2", "matplotlib")
         check_folder(output)
         import_code(code_path)
         setup_gpu(use_gpu, silent=False)
@@ -70,15 +69,6 @@ def report_cli(
             values = [f"{100 * score[key]:.1f}" for key in ("value", "low", "high")]
             print(f"{title} {values[0]} ({values[1]} to {values[2]})")
     msg.good(f"Open {output / PAGE}")
-
-
-def _check_installed() -> None:
-    for name in ("jinja2", "matplotlib"):
-        if find_spec(name) is None:
-            raise InputError(
-                f"The report needs {name}, which is not installed: "
-                f'pip install "spacy-bilstm-crf[report]"'
-            )
 
 
 def report(

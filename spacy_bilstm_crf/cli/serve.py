@@ -1,13 +1,21 @@
 """`serve`: the pipeline as an HTTP service, with a page to try it."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .app import (
+    MOST,
+    InputError,
+    bilstm_crf_cli,
+    check_code,
+    check_installed,
+    check_number,
+    check_probability,
+    fails_in_one_line,
+)
 from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
@@ -15,7 +23,6 @@ if TYPE_CHECKING:
 
     from ..serving import ServerSettings
 
-MOST = 1_000_000_000
 MOST_WORKERS = 1000
 MOST_PORT = 65535
 
@@ -59,18 +66,10 @@ def serve_cli(
             ("--max-waiting", max_waiting, 1, MOST),
             ("--grace", grace, 0, MOST),
         ):
-            if not least <= value <= most:
-                raise InputError(f"{option} {value}: it must be from {least} to {most:,}.")
-        if threshold is not None and not 0.0 <= threshold <= 1.0:
-            raise InputError(f"--threshold {threshold} is a probability: it must be 0 to 1.")
-        if code_path is not None and not code_path.is_file():
-            raise InputError(f"There is no file {code_path}: --code")
-        missing = [n for n in ("fastapi", "uvicorn", "prometheus_client") if find_spec(n) is None]
-        if missing:
-            raise InputError(
-                f"This needs {', '.join(missing)}, not installed here: "
-                f'pip install "spacy-bilstm-crf[serve]"'
-            )
+            check_number(option, value, least, most)
+        check_probability("--threshold", threshold)
+        check_code(code_path)
+        check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
         from ..serving import Limits, ServerSettings
 
         limits = Limits(max_texts, max_characters, max_waiting)

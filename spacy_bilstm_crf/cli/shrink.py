@@ -8,13 +8,11 @@ from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_choice, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_choice, check_number, fails_in_one_line
 from .pipelines import load_pipeline, save
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-MOST = 1_000_000_000
 
 
 @bilstm_crf_cli.command("shrink")
@@ -41,8 +39,7 @@ def shrink_cli(
         from ..pipeline.word_vectors import DTYPES
 
         check_choice("--dtype", dtype, DTYPES)
-        if keep_words is not None and not 1 <= keep_words <= MOST:
-            raise InputError(f"--keep-words {keep_words}: it must be from 1 to {MOST:,}.")
+        check_number("--keep-words", keep_words)
         if output.exists() and not force_overwrite:
             raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
         import_code(code_path)
@@ -68,6 +65,7 @@ def shrink(
     if data_path is not None:
         read_annotated(data_path, nlp.vocab)  # says what is wrong with it
     n_before, f_before = len(nlp.vocab.vectors), _f_score(nlp, data_path)
+    megabytes_before = _megabytes(Path(nlp.path))  # which the output may take the place of
     try:
         dropped = shrink_vectors(nlp, keep_words, dtype)
     except ValueError as error:
@@ -75,7 +73,7 @@ def shrink(
     save(partial(save_without, nlp, dropped), output)
     smaller = load_pipeline(str(output))  # as a user will, so that it is seen to load
     msg.good(f"{n_before:,} vectors before, {len(smaller.vocab.vectors):,} now: {output}")
-    print(f"MB on disk: {_megabytes(Path(nlp.path)):.1f} before, {_megabytes(output):.1f} now")
+    print(f"MB on disk: {megabytes_before:.1f} before, {_megabytes(output):.1f} now")
     if f_before is not None:
         print(f"F on {data_path}: {f_before:.2f} before, {_f_score(smaller, data_path):.2f} now")
 

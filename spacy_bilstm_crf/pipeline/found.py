@@ -21,6 +21,14 @@ def recognizer(nlp: Language) -> Optional[BiLSTMCRFEntityRecognizer]:
     return next(iter(recognizers(nlp)), None)
 
 
+def no_recognizer(nlp: Language, pipeline: str, wanted: str) -> str:
+    """What to say where there is none, and something is wanted that others don't know."""
+    return (
+        f"{pipeline} has no bilstm_crf_ner component, and others know no {wanted}. It has: "
+        f"{', '.join(nlp.pipe_names) or 'nothing'}."
+    )
+
+
 def entities_of(doc: Doc) -> List[Found]:
     """The entities of a doc: see `plain`."""
     return [plain(ent, confidence(ent)) for ent in doc.ents]

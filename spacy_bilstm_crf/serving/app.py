@@ -48,9 +48,9 @@ PROBLEMS: Dict[Union[int, str], Dict[str, Any]] = {
         400: "The body is no JSON.",
         408: "The body took too long to arrive.",
         413: "Too many characters or bytes.",
-        415: "The content type is another than JSON.",
-        422: "A field is missing, unknown or of another type, there are too many texts, or the "
-        "pipeline knows no probabilities and was asked for some.",
+        415: "The content type is another than JSON, or the body is compressed.",
+        422: "A field is missing, unknown or of another type, there are too many texts, one has "
+        "too many signs in a row, or the pipeline was asked for probabilities and knows none.",
         500: "A component of the pipeline failed on a text.",
         503: "Too many requests wait. Try again after the seconds of Retry-After.",
     }.items()

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from spacy import util
 from spacy.language import Language
 
-from ..pipeline.found import recognizers
+from ..pipeline.found import no_recognizer, recognizers
 from .app import BATCH_SIZE, make_app
 from .body import Limits
 from .metrics import SHARED_FOLDER
@@ -53,10 +53,7 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
     if settings.threshold is not None:
         found = recognizers(nlp)
         if not found:
-            raise ValueError(
-                f"{settings.pipeline} has no bilstm_crf_ner component, and others know no "
-                f"threshold. It has: {', '.join(nlp.pipe_names) or 'nothing'}."
-            )
+            raise ValueError(no_recognizer(nlp, settings.pipeline, "threshold"))
         for ner in found:
             ner.threshold = settings.threshold
     return make_app(nlp, settings.limits, settings.batch_size)
@@ -102,8 +99,10 @@ def serve(
         grace: Seconds for the answers at the end.
     """
     options: Dict[str, Any] = {
-        **{"server_header": False, "backlog": BACKLOG},
-        **{"timeout_graceful_shutdown": grace, "timeout_worker_healthcheck": HEALTHY},
+        "server_header": False,
+        "backlog": BACKLOG,
+        "timeout_graceful_shutdown": grace,
+        "timeout_worker_healthcheck": HEALTHY,
     }
     # uvicorn ends at these, and raises them again when it is done
     for number in (signal.SIGTERM, signal.SIGINT):

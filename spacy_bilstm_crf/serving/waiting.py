@@ -46,7 +46,8 @@ class WaitingJobs:
         """Answer what is there, and end. It begins again when another job comes."""
         self._stops = True
         self._came.set()
-        if self._working is not None:
+        # One that ended with its event loop has nothing to answer
+        if self._working is not None and not self._working.done():
             await self._working
 
     def add(self, job: Job) -> "asyncio.Future[Union[Answer, Failed]]":

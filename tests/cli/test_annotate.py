@@ -306,11 +306,11 @@ def test_mistakes_end_in_one_line(arguments, expected, tmp_path):
 
 
 def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
-    from spacy_bilstm_crf.cli import annotate as module
-
-    monkeypatch.setattr(module, "find_spec", lambda name: None if name == "ray" else object())
+    monkeypatch.setattr(
+        "spacy_bilstm_crf.cli.app.find_spec", lambda name: None if name == "ray" else object()
+    )
     said = annotate("model", "in.jsonl", tmp_path / "out", "--engine", "ray", exit_codes=(1,))
     assert 'This needs ray, which is not installed: pip install "spacy-bilstm-crf[ray]"' in said
-    monkeypatch.setattr(module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     said = annotate("model", "in.jsonl", tmp_path / "out", "--engine", "spark", exit_codes=(1,))
     assert "Spark needs Java" in said

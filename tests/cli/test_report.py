@@ -208,7 +208,7 @@ def test_what_can_not_be_used_is_refused_in_one_line(
 def test_a_missing_extra_is_named(missing, model, data, tmp_path, monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        "spacy_bilstm_crf.cli.report.find_spec",
+        "spacy_bilstm_crf.cli.app.find_spec",
         lambda name: None if name == missing else find_spec(name),
     )
     printed = report(model, data, "--output", tmp_path / "out", exit_codes=(1,))

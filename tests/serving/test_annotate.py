@@ -28,13 +28,6 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pipeline") / "model"
-    trained_nlp().to_disk(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def nlp(folder):
     """The service's own, which no test looks into while it works."""
     return spacy.load(folder)
@@ -357,6 +350,8 @@ def test_an_app_may_be_used_in_one_event_loop_after_the_other(folder):
             return await client.post("/annotate", json={"texts": ["I like London."]})
 
     assert [asyncio.run(ask()).status_code for _ in range(3)] == [200] * 3
+    with served(app):  # which ends without a request of its own
+        pass
     for _ in range(2):  # with its start and its end
         with served(app) as client:
             assert client.post("/annotate", json={"texts": ["I like London."]}).status_code == 200

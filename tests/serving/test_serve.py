@@ -11,18 +11,11 @@ import pytest
 
 from spacy_bilstm_crf.serving import bound
 from spacy_bilstm_crf.serving.metrics import PREFIX
-from tests.helpers import make_nlp, spacy_command, trained_nlp
+from tests.helpers import make_nlp, spacy_command
 from tests.serving import service
 from tests.serving.service import process, wait_for
 
 CODE = Path(service.__file__)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("pipeline") / "model"
-    trained_nlp().to_disk(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +66,8 @@ def number_in(client, name):
 
 
 @pytest.mark.slow  # starts processes that load pipelines
-def test_two_workers_count_together(model, tmp_path):
-    with process(model, tmp_path / "log", "--workers", 2, "--threshold", 0.25) as (_, client):
+def test_two_workers_count_together(folder, tmp_path):
+    with process(folder, tmp_path / "log", "--workers", 2, "--threshold", 0.25) as (_, client):
         assert client.get("/labels").json()["threshold"] == 0.25
         with ThreadPoolExecutor(16) as pool:
             answers = pool.map(lambda i: ask(client, [f"I like London {i}."] * 2), range(100))
@@ -107,11 +100,11 @@ def workers_of(served):
 
 
 @pytest.mark.slow  # starts a process that loads a pipeline
-def test_a_client_that_reads_nothing_does_not_hold_up_the_end(model, tmp_path):
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
     body = json.dumps({"texts": ["I like London. "] * 250, "k_best": 20}).encode()
     head = b"POST /annotate HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
     with (
-        process(model, tmp_path / "log", "--grace", 1) as (served, client),
+        process(folder, tmp_path / "log", "--grace", 1) as (served, client),
         socket.socket() as deaf,
     ):
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -130,21 +123,21 @@ def test_no_answer_waits_for_the_client_to_say_that_its_headers_have_come():
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_mistakes_are_said_in_one_line(model, tmp_path):
+def test_mistakes_are_said_in_one_line(folder, tmp_path):
     stock = tmp_path / "stock"
     make_nlp("ner").to_disk(stock)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         for arguments, words in [
             ((tmp_path / "nothing",), "no pipeline"),
-            ((model, "--threshold", 2), "--threshold 2.0"),
+            ((folder, "--threshold", 2), "--threshold 2.0"),
             ((stock, "--threshold", 0.5), "no bilstm_crf_ner component"),
-            ((model, "--port", port), f"port {port}"),
-            ((model, "--port", 70000), "--port 70000"),
-            ((model, "--workers", 0), "--workers 0"),
-            ((model, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
-            ((model, "--max-texts", 0), "--max-texts 0"),
-            ((model, "--code", tmp_path / "none.py"), "--code"),
+            ((folder, "--port", port), f"port {port}"),
+            ((folder, "--port", 70000), "--port 70000"),
+            ((folder, "--workers", 0), "--workers 0"),
+            ((folder, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
+            ((folder, "--max-texts", 0), "--max-texts 0"),
+            ((folder, "--code", tmp_path / "none.py"), "--code"),
         ]:
             (line,) = [x for x in serve(*arguments).splitlines() if x.startswith("Error")]
             assert words in line

@@ -159,7 +159,7 @@ class WordEmbedding(nn.Module):
         return table[place]
 
     def _looked_up(self, words: Words) -> Tensor:
-        """The same without a copy of the table, which takes longer than all else of a text."""
+        """The same without a copy of the table, which may be thousands of times as large."""
         vectors = self.unknown.repeat(len(words.rows), 1)
         block = words.rows.div(BLOCK_ROWS, rounding_mode="floor")
         for number in torch.unique(block).tolist():

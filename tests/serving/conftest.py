@@ -1,0 +1,13 @@
+"""What pytest gives to the tests of the service."""
+
+import pytest
+
+from tests.helpers import trained_nlp
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A trained pipeline."""
+    path = tmp_path_factory.mktemp("pipeline") / "model"
+    trained_nlp().to_disk(path)
+    return path
