@@ -1,10 +1,15 @@
 """Stochastic gradient descent with momentum, which Thinc's optimizers can't express."""
 
-from typing import Tuple, Union
+from typing import Any, Dict, Tuple, Union, cast
 
+import numpy as np
+import torch
 from thinc.api import Optimizer
 from thinc.backends import get_array_ops
 from thinc.types import FloatsXd, Generator
+from torch import Tensor
+
+MAX_DECAY = 0.9999  # of the averages, as in Thinc
 
 
 def SGDMomentum(
@@ -40,7 +45,11 @@ def SGDMomentum(
 
 
 class _MomentumOptimizer(Optimizer):
-    """Thinc's optimizer with another rule: velocity = b1 * velocity + gradient."""
+    """Thinc's optimizer with another rule: velocity = b1 * velocity + gradient.
+
+    The arithmetic is torch's, in place on the memory of the arrays: it passes over it half as
+    often as numpy's does.
+    """
 
     def __call__(
         self,
@@ -52,23 +61,38 @@ class _MomentumOptimizer(Optimizer):
     ) -> Tuple[FloatsXd, FloatsXd]:
         if len(gradient) < 1:
             return weights, gradient
-        ops = get_array_ops(weights)
         self.nr_update[key] += 1
-        if self.grad_clip:
-            gradient = ops.clip_gradient(gradient, self.grad_clip)
         if key not in self.mom1:
-            self.mom1[key] = ops.alloc(weights.shape, dtype="float32")
-        velocity = self.mom1[key]
-        velocity *= self.b1
-        velocity += gradient
+            self.mom1[key] = get_array_ops(weights).alloc(weights.shape, dtype="float32")
+        velocity, slope = _on_memory_of(self.mom1[key]), _on_memory_of(gradient)
+        velocity.mul_(self.b1).add_(slope, alpha=self._clipping(slope))
         rate = lr_scale * self.learn_rate
+        values = _on_memory_of(weights)
         if self.L2:
-            weights *= 1.0 - rate * self.L2
-        step = ops.xp.multiply(velocity, rate, out=gradient)  # saves an array
-        weights -= step
-        gradient.fill(0)
+            values.mul_(1.0 - rate * self.L2)
+        values.add_(velocity, alpha=-rate)
+        slope.zero_()
         if self.averages is not None:
-            if key not in self.averages:
-                self.averages[key] = ops.alloc(weights.shape, dtype="float32")
-            ops.update_averages(self.averages[key], weights, self.nr_update[key])
+            self._average(self.averages, key, weights)
         return weights, gradient
+
+    def _clipping(self, gradient: Tensor) -> float:
+        """What a gradient is multiplied with, so that its norm is not above the limit."""
+        if not self.grad_clip:
+            return 1.0
+        norm = float(gradient.norm())
+        return self.grad_clip / norm if norm >= self.grad_clip else 1.0
+
+    def _average(self, averages: Dict, key: Tuple[int, str], weights: FloatsXd) -> None:
+        """Thinc's moving average, `Ops.update_averages`."""
+        if key not in averages:
+            averages[key] = get_array_ops(weights).alloc(weights.shape, dtype="float32")
+        n_updates = self.nr_update[key]
+        decay = min((1.0 + n_updates) / (10.0 + n_updates), MAX_DECAY)
+        _on_memory_of(averages[key]).lerp_(_on_memory_of(weights), 1.0 - decay)
+
+
+def _on_memory_of(array: FloatsXd) -> Tensor:
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(array)
+    return torch.from_dlpack(cast(Any, array))

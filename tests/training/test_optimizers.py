@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from thinc.api import registry
+from thinc.api import NumpyOps, registry
 
 
 def make(**config):
@@ -41,3 +41,15 @@ def test_bad_settings(setting):
     ((name, value),) = setting.items()
     with pytest.raises(ValueError, match=f"{name}.*{value}"):
         make(**{"learn_rate": 0.1, **setting})
+
+
+def test_averages_are_thincs():
+    rng = np.random.default_rng(0)
+    ours = make(learn_rate=0.1, use_averages=True)
+    weights = rng.normal(size=(2, 3)).astype("float32")
+    expected = np.zeros_like(weights)
+    for n_updates in range(1, 6):
+        gradient = rng.normal(size=(2, 3)).astype("float32")
+        weights, _ = ours((1, "W"), weights, gradient)
+        NumpyOps().update_averages(expected, weights, n_updates)
+        np.testing.assert_allclose(ours.averages[1, "W"], expected, rtol=1e-5, atol=1e-6)

@@ -1,6 +1,6 @@
 """Token vectors in torch alone: a word vector beside what the characters say."""
 
-from typing import List, NamedTuple, Optional, Union, cast
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple, Union, cast
 
 import torch
 from torch import Tensor, nn
@@ -140,9 +140,7 @@ class WordEmbedding(nn.Module):
 
     def forward(self, words: Words) -> Tensor:
         """Vectors of the tokens, [n_tokens, n_outputs]."""
-        on_cpu = words.rows.device.type == "cpu"
-        looked_up = on_cpu and not torch.is_grad_enabled()
-        vectors = self._looked_up(words) if looked_up else self._learned(words)
+        vectors = self._vectors(words)
         characters = vectors.new_zeros(0, self.characters.n_outputs)
         # A shared tok2vec is trained on docs without tokens too
         if len(words.lengths):
@@ -151,26 +149,53 @@ class WordEmbedding(nn.Module):
         tokens += [attribute(rows) for attribute, rows in zip(self.attributes, words.attributes.T)]
         return torch.cat(tokens, -1)
 
-    def _learned(self, words: Words) -> Tensor:
-        """The words' vectors, [n_words, word_width], with gradients."""
+    def _vectors(self, words: Words) -> Tensor:
+        """The words' vectors, [n_words, word_width]."""
+        if words.rows.device.type == "cpu":
+            return cast(Tensor, _Rows.apply(words.rows, words.static, self.unknown, *self.blocks))
         # One table: the unknown vector, then pretrained ones, then the rows
         table = torch.cat([self.unknown, words.static, *self.blocks])
         place = torch.where(words.rows >= 0, 1 + len(words.static) + words.rows, -1 - words.rows)
         return table[place]
 
-    def _looked_up(self, words: Words) -> Tensor:
-        """The same without a copy of the table, which may be thousands of times as large."""
-        vectors = self.unknown.repeat(len(words.rows), 1)
-        block = words.rows.div(BLOCK_ROWS, rounding_mode="floor")
-        for number in torch.unique(block).tolist():
-            places = (block == number).nonzero()[:, 0]
-            rows = words.rows[places]
-            if number >= 0:
-                vectors[places] = self.blocks[number].index_select(0, rows - number * BLOCK_ROWS)
-            else:  # neither a row nor, with -1, a pretrained vector
-                pretrained = rows < -1
-                vectors[places[pretrained]] = words.static[-2 - rows[pretrained]]
+
+class _Rows(torch.autograd.Function):
+    """Rows out of the blocks of a table, without a copy of all of it.
+
+    The table may have a hundred times as many rows as a batch has words. Their gradient is of the
+    whole blocks: an optimizer with momentum also moves rows that the batch did not use.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, static: Tensor, unknown: Tensor, *blocks: Tensor) -> Tensor:
+        """Vectors of the words with these rows (see `Words`)."""
+        ctx.save_for_backward(rows)
+        ctx.shapes = [block.shape for block in blocks]
+        vectors = unknown.repeat(len(rows), 1)
+        pretrained = (rows < -1).nonzero()[:, 0]
+        if len(pretrained):
+            vectors[pretrained] = static[-2 - rows[pretrained]]
+        for number, words in _by_block(rows):
+            block = blocks[number]
+            vectors[words] = block.index_select(0, rows[words] - number * BLOCK_ROWS)
         return vectors
+
+    @staticmethod
+    def backward(ctx: Any, d_vectors: Tensor) -> Tuple[Optional[Tensor], ...]:
+        """Gradients of the unknown vector and of the blocks."""
+        (rows,) = ctx.saved_tensors
+        d_unknown = d_vectors[rows == -1].sum(0, keepdim=True)
+        d_blocks = [d_vectors.new_zeros(shape) for shape in ctx.shapes]
+        for number, words in _by_block(rows):
+            d_blocks[number].index_add_(0, rows[words] - number * BLOCK_ROWS, d_vectors[words])
+        return (None, None, d_unknown, *d_blocks)
+
+
+def _by_block(rows: Tensor) -> Iterator[Tuple[int, Tensor]]:
+    """Numbers of the blocks that have some of the rows, and which rows those are."""
+    number = rows.div(BLOCK_ROWS, rounding_mode="floor")
+    for block in torch.unique(number[rows >= 0]).tolist():
+        yield block, (number == block).nonzero()[:, 0]
 
 
 def random_vectors(n_rows: int, width: int) -> Tensor:

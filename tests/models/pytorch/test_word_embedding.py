@@ -105,14 +105,21 @@ def test_the_table_grows_by_new_parameters():
     assert vectors[1].any()
 
 
-def test_vectors_are_looked_up_in_prediction_as_they_are_learned():
+def test_rows_and_their_gradients_are_those_of_one_table():
     network = WordEmbedding(3, ENCODERS["cnn"](), [], 2)
-    for row in (0, BLOCK_ROWS - 1, BLOCK_ROWS, 2 * BLOCK_ROWS + 5):
+    for row in (0, BLOCK_ROWS - 1, BLOCK_ROWS, 3 * BLOCK_ROWS + 5):
         network.set_row(row, torch.full((3,), float(row)))
-    rows = [2 * BLOCK_ROWS + 5, -1, 0, -3, BLOCK_ROWS, -2, BLOCK_ROWS - 1, 0, -1]
-    words = words_of([[1]] * len(rows), rows, static=[[7.0, 8.0, 9.0], [4.0, 5.0, 6.0]])
-    learned = network(words)
+    rows = [3 * BLOCK_ROWS + 5, -1, 0, -3, BLOCK_ROWS, -2, BLOCK_ROWS - 1, 0, -1]
+    static = [[7.0, 8.0, 9.0], [4.0, 5.0, 6.0]]
+    places = torch.tensor([row if row >= 0 else 4 * BLOCK_ROWS - 1 - row for row in rows])
+    parameters = [*network.blocks, network.unknown]  # the third block is not used
+    table = torch.cat([*parameters, torch.tensor(static)])
+    weights = torch.arange(1.0, len(rows) + 1.0)[:, None] * torch.tensor([1.0, -2.0, 0.5])
+    expected = torch.autograd.grad((weights * table[places]).sum(), parameters)
+
+    vectors = network(words_of([[1]] * len(rows), rows, static))[:, :3]
+    assert torch.equal(vectors, table[places])
+    found = torch.autograd.grad((weights * vectors).sum(), parameters)
+    assert all(map(torch.equal, found, expected))
     with torch.no_grad():
-        found = network(words)
-    assert torch.equal(found, learned.detach())
-    assert found[3, :3].tolist() == [4.0, 5.0, 6.0] and found[5, :3].tolist() == [7.0, 8.0, 9.0]
+        assert torch.equal(network(words_of([[1]] * len(rows), rows, static))[:, :3], vectors)
