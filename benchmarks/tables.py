@@ -376,13 +376,26 @@ def latency() -> str:
     return markdown(*rows) + measured([result])
 
 
+def cores() -> str:
+    """What a second core brings."""
+    result = read("speed/results/cores.json")
+    what = {"pipe": "`nlp.pipe`, many texts", "text": "`nlp(text)`", "train": "training"}
+    rows = [["what", "how", "times as fast as one thread"]]
+    for row in result["rows"]:
+        if row["way"] != "1 thread":
+            rows.append([what[row["what"]], row["way"], times(row["times_as_fast"])])
+    processor, _ = measured([result]).split(" Torch threads")
+    return markdown(*rows) + f"{processor} {result['texts']:,} texts, two cores.*"
+
+
 def shrink() -> str:
-    """Size and F of a pipeline by the number of its vectors."""
+    """Size, F and time to load of a pipeline by the number of its vectors."""
     result = read("shrink/results/shrink.json")
-    rows = [["vectors", "numbers", "wheel, MB", "dev F", "test F"]]
+    rows = [["vectors", "numbers", "wheel, MB", "dev F", "test F", "loads in"]]
     for row in result["rows"]:
         numbers = [f"{row[key]:.1f}" for key in ("wheel_mb", "dev_f", "test_f")]
-        rows.append([f"{row['vectors']:,}", row["dtype"], *numbers])
+        loading = f"{100 * row['loading']['median']:.0f} %"
+        rows.append([f"{row['vectors']:,}", row["dtype"], *numbers, loading])
     return markdown(*rows) + measured([result], f"Data: {result['dataset']}, one seed.")
 
 
@@ -466,6 +479,7 @@ TABLES = {
     "tune": tune,
     "selection": selection,
     "latency": latency,
+    "cores": cores,
     "shrink": shrink,
     "bulk": bulk,
     "serving": serving,

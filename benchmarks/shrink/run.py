@@ -1,4 +1,4 @@
-"""The size of a pipeline's wheel and its F, by the number of word vectors that `shrink` keeps.
+"""A pipeline's wheel, F and time to load, by the number of word vectors that `shrink` keeps.
 
     python -m benchmarks.shrink.run PIPELINE DATA [--keep-words 200000 100000 50000 20000]
 
@@ -8,39 +8,47 @@ PIPELINE is a trained one, DATA a folder with the parts `dev` and `test`. The wh
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import spacy
 
-from benchmarks.speed.timing import machine, write
+from benchmarks.speed.timing import in_turns, machine, spread, write
 from benchmarks.trainings import scored, spacy_command
 
 RESULTS = Path(__file__).parent / "results"
 
+Way = Tuple[Optional[int], Optional[str]]  # vectors to keep, and their type; None as they are
+
 
 def wheel_megabytes(model: Path, folder: Path) -> float:
     """Size of the package that `spacy package` builds."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     spacy_command("package", model, folder, "--build", "wheel", "--name", "ner", "--force")
     (wheel,) = folder.rglob("*.whl")
     return wheel.stat().st_size / 1e6
 
 
-def row(pipeline: Path, data: Path, keep: Optional[int], dtype: Optional[str]) -> Dict[str, Any]:
-    """One way to shrink; without a type the pipeline as it is."""
-    with tempfile.TemporaryDirectory(prefix="shrink-") as temporary:
-        model = pipeline
-        if dtype is not None:
-            model = Path(temporary) / "model"
-            few = () if keep is None else ("--keep-words", str(keep))
-            spacy_command("bilstm-crf", "shrink", pipeline, model, "--dtype", dtype, *few)
-        return {
-            "vectors": len(spacy.load(model).vocab.vectors),
-            "dtype": dtype or "float32",
-            "wheel_mb": round(wheel_megabytes(model, Path(temporary) / "package"), 1),
-            **scored(model, data, batch_size=256),
-        }
+def shrunk(pipeline: Path, way: Way, out: Path) -> Path:
+    """The pipeline as it is, or what `shrink` leaves of it."""
+    keep, dtype = way
+    if dtype is None:
+        return pipeline
+    few = () if keep is None else ("--keep-words", str(keep))
+    spacy_command("bilstm-crf", "shrink", pipeline, out, "--dtype", dtype, *few)
+    return out
+
+
+def loading(models: Sequence[Path]) -> List[Dict[str, float]]:
+    """How long each takes to load, of the first's time; they are loaded in turns, in one process.
+
+    Imports are not part of it: they are the same for all.
+    """
+    peers: Dict[str, Callable] = {str(model): partial(spacy.load, model) for model in models}
+    times = in_turns(peers)
+    first = times[str(models[0])]
+    return [spread([own / other for own, other in zip(times[name], first)]) for name in times]
 
 
 def main() -> None:
@@ -50,11 +58,28 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--keep-words", nargs="+", type=int, default=[200_000, 100_000, 50_000])
     given = parser.parse_args()
-    ways = [(None, None), (None, "float16"), *((keep, "float16") for keep in given.keep_words)]
+    ways: List[Way] = [
+        (None, None),
+        (None, "float16"),
+        *((keep, "float16") for keep in given.keep_words),
+    ]
     rows = []
-    for way in ways:
-        rows.append(row(given.pipeline, given.data, *way))
-        print(rows[-1], flush=True)
+    with tempfile.TemporaryDirectory(prefix="shrink-") as temporary:
+        wheels = Path(temporary) / "wheels"
+        models = [
+            shrunk(given.pipeline, way, Path(temporary) / f"model-{i}")
+            for i, way in enumerate(ways)
+        ]
+        for (_, dtype), model, load in zip(ways, models, loading(models)):
+            row = {
+                "vectors": len(spacy.load(model).vocab.vectors),
+                "dtype": dtype or "float32",
+                "wheel_mb": round(wheel_megabytes(model, wheels / model.name), 1),
+                "loading": load,
+                **scored(model, given.data, batch_size=256),
+            }
+            rows.append(row)
+            print(row, flush=True)
     result = {**machine("spacy"), "dataset": given.data.name, "rows": rows}
     write("shrink", result, RESULTS)
 
