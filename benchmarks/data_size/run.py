@@ -67,12 +67,23 @@ def our_config(steps: Optional[int], dataset: str, train: Path, out: Path) -> Di
     }
 
 
+def lists_config(dropout: float, dataset: str, train: Path, out: Path) -> Dict[str, Any]:
+    """The same with the data set's lists of names, of whose spans training overlooks a share."""
+    patterns = ROOT / "corpus" / dataset / "patterns.jsonl"
+    options = ("--train", train, "--lang", LANGUAGES.get(dataset, "en"), "--patterns", patterns)
+    spacy_command("bilstm-crf", "init-config", out, *options)
+    return {"components.ner.model.tok2vec.span_dropout": dropout}
+
+
 # Each writes a config and returns the overrides that go with it
 SYSTEMS: Dict[str, Callable[[str, Path, Path], Dict[str, Any]]] = {
     "ner": partial(stock_config, "efficiency"),
     "ner-vectors": partial(stock_config, "accuracy"),
     "init-config": partial(our_config, None),
     "steps-21000": partial(our_config, 21000),
+    "lists": partial(lists_config, 0.2),
+    "lists-0": partial(lists_config, 0.0),
+    "lists-0.5": partial(lists_config, 0.5),
 }
 
 

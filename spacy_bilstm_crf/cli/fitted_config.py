@@ -13,6 +13,7 @@ from spacy.vocab import Vocab
 
 from ..pipeline.coverage import vectors_coverage
 from .app import InputError
+from .gazetteer import facts_of_lists
 from .recipe import (
     LOOKUP_TABLES,
     Choice,
@@ -60,6 +61,8 @@ def fitted_config(
         seen_dev = survey(dev)
         facts += _facts("Development", dev_path, seen_dev)
         warnings += _dev_warnings(train, dev, found, seen_dev)
+    if sources.patterns is not None:
+        facts.append(facts_of_lists(sources.patterns, train))
     share = 0.0
     if sources.vectors is not None:
         share = _coverage(sources.vectors, train, vocab)
@@ -83,8 +86,12 @@ def _paths(train_path: Path, dev_path: Optional[Path]) -> List[Choice]:
 def _check(sources: Sources) -> None:
     if sources.transformer is None:
         return
-    for what, is_there in (("vectors", sources.vectors is not None), ("lookups", sources.lookups)):
-        if is_there:
+    for what, given in (
+        ("vectors", sources.vectors),
+        ("lookups", sources.lookups),
+        ("patterns", sources.patterns),
+    ):
+        if given:
             raise InputError(
                 f"--transformer and --{what} don't go together: the transformer takes the place of "
                 f"the layer that reads them. Leave one out."

@@ -36,6 +36,13 @@ def init_config_cli(
         "-L",
         help="Embed words' probabilities and Brown clusters, of spacy-lookups-data",
     ),
+    patterns: Optional[Path] = Option(
+        None,
+        "--patterns",
+        "-P",
+        help="Lists of names as patterns of spaCy's span_ruler, .jsonl: what they say of a token "
+        "is embedded beside it",
+    ),
     transformer: Optional[str] = Option(
         None,
         "--transformer",
@@ -59,7 +66,13 @@ def init_config_cli(
         # Late, so that spaCy's other commands start as quickly as without this package
         from .fitted_config import Sources, fitted_config
 
-        sources = Sources(vectors=vectors, lookups=lookups, transformer=transformer, gpu=gpu)
+        sources = Sources(
+            vectors=vectors,
+            lookups=lookups,
+            patterns=None if patterns is None else str(patterns),
+            transformer=transformer,
+            gpu=gpu,
+        )
         config = fitted_config(train_path, dev_path, lang, sources)
     for line in config.facts:
         msg.info(line)

@@ -6,6 +6,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 import spacy
 from thinc.api import Config
 
+from .gazetteer import GAZETTEER
 from .survey import Survey
 
 COMMENT_WIDTH = 96
@@ -51,6 +52,7 @@ class Sources(NamedTuple):
 
     vectors: Optional[str] = None
     lookups: bool = False
+    patterns: Optional[str] = None
     transformer: Optional[str] = None
     gpu: bool = False
 
@@ -126,6 +128,9 @@ def base_config(lang: str, sources: Sources) -> Config:
     """A complete config, but for what depends on the data."""
     nlp = spacy.blank(lang)
     if sources.transformer is None:
+        if sources.patterns is not None:
+            settings = {"spans_key": GAZETTEER, "scorer": None}
+            nlp.add_pipe("span_ruler", name=GAZETTEER, config=settings)
         nlp.add_pipe("bilstm_crf_ner", name="ner")
         return configured(nlp.config, [Choice(*item) for item in TRAINING.items()])
     model = {"name": sources.transformer, "mixed_precision": sources.gpu}
@@ -145,9 +150,24 @@ def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str)
         chosen.append(Choice("initialize.lookups", loader))
         why = "What the lookups tables say of a word: its log-probability and Brown cluster."
         chosen.append(Choice("components.ner.model.tok2vec.attrs", LOOKUP_ATTRS, why))
+    if sources.patterns is not None:
+        chosen += _lists(sources.patterns)
     if sources.gpu:
         chosen.append(Choice("system.gpu_allocator", "pytorch", "One pool of GPU memory for all."))
     return chosen
+
+
+def _lists(patterns: str) -> Iterator[Choice]:
+    reader = {"@readers": "spacy-bilstm-crf.Patterns.v1", "path": "${paths.patterns}"}
+    yield Choice("paths.patterns", patterns)
+    yield Choice("initialize.components", {GAZETTEER: {"patterns": reader}})
+    why = "The lists annotate the training data too."
+    yield Choice("training.annotating_components", [GAZETTEER], why)
+    why = "What the lists say of a token; how many of their spans training overlooks is below."
+    yield Choice("components.ner.model.tok2vec.span_features", [GAZETTEER], why)
+    weights = {"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None}
+    of_lists = {f"spans_ruler_{score}": None for score in ("f", "p", "r", "per_type")}
+    yield Choice("training.score_weights", {**weights, **of_lists})
 
 
 def _length(found: Survey, sources: Sources) -> Iterator[Choice]:

@@ -14,6 +14,7 @@ from thinc.api import (
 from thinc.types import Floats2d
 
 from .pytorch.word_embedding import Words
+from .span_features import check_keys
 from .token_attributes import CASING, check_names, check_tables
 from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
 from .word_features import CharWordEmbedding, UninitializedEmbedding, WordCounts, words_of_docs
@@ -30,6 +31,9 @@ def CharCNNEmbed(
     attrs: Sequence[str] = (),
     attr_width: int = 16,
     max_chars: int = 40,
+    span_features: Sequence[str] = (),
+    span_width: int = 16,
+    span_dropout: float = 0.2,
 ) -> Model[List[Doc], List[Floats2d]]:
     """Word vector and character CNN (Ma and Hovy 2016).
 
@@ -48,9 +52,15 @@ def CharCNNEmbed(
             case.
         attr_width: Width of the vector of each attribute and of the casing.
         max_chars: Most characters of a word; a longer one loses its middle.
+        span_features: Keys of `doc.spans` that an earlier component sets, such as a `span_ruler`
+            with a list of names. A token's place in such spans and their labels are embedded.
+        span_width: Width of the vector of each key.
+        span_dropout: The share of spans that are overlooked in training, so that the model does not
+            lean on them alone.
     """
     check_positive("CharCNNEmbed", char_width=char_width, filters=filters, window=window)
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
+    settings.update(_span_settings(span_features, span_width, span_dropout))
     settings["encoder"] = {"kind": "cnn", "width": char_width, "n_outputs": filters}
     settings["encoder"]["window"] = window
     return _embed("char_cnn_embed", settings)
@@ -66,6 +76,9 @@ def CharBiLSTMEmbed(
     attrs: Sequence[str] = (),
     attr_width: int = 16,
     max_chars: int = 40,
+    span_features: Sequence[str] = (),
+    span_width: int = 16,
+    span_dropout: float = 0.2,
 ) -> Model[List[Doc], List[Floats2d]]:
     """Word vector and character BiLSTM (Lample et al. 2016).
 
@@ -83,6 +96,11 @@ def CharBiLSTMEmbed(
             case.
         attr_width: Width of the vector of each attribute and of the casing.
         max_chars: Most characters of a word; a longer one loses its middle.
+        span_features: Keys of `doc.spans` that an earlier component sets, such as a `span_ruler`
+            with a list of names. A token's place in such spans and their labels are embedded.
+        span_width: Width of the vector of each key.
+        span_dropout: The share of spans that are overlooked in training, so that the model does not
+            lean on them alone.
     """
     check_positive("CharBiLSTMEmbed", char_width=char_width, char_hidden=char_hidden)
     if char_hidden % 2:
@@ -90,6 +108,7 @@ def CharBiLSTMEmbed(
             f"char_hidden is for two directions: it can't be odd, as {char_hidden} is."
         )
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
+    settings.update(_span_settings(span_features, span_width, span_dropout))
     settings["encoder"] = {"kind": "bilstm", "width": char_width, "n_outputs": char_hidden}
     return _embed("char_bilstm_embed", settings)
 
@@ -117,6 +136,14 @@ def _settings(
     }
 
 
+def _span_settings(keys: Sequence[str], width: int, dropout: float) -> Dict[str, Any]:
+    check_keys(keys)
+    check_positive("The embedding", span_width=width)
+    if not 0.0 <= dropout <= 1.0:
+        raise ValueError(f"span_dropout is a share, from 0 to 1, but is {dropout}.")
+    return {"span_features": list(keys), "span_width": width, "span_dropout": dropout}
+
+
 def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2d]]:
     model = torch_layer(
         name,
@@ -127,6 +154,7 @@ def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2
     )
     model.init = _init
     _forget_words(model)
+    model.attrs["reads_spans"] = bool(settings["span_features"])
     model.attrs["vectors_width"] = 0  # of the pipeline that the layer was initialized in
     return model
 

@@ -98,13 +98,14 @@ def _reads_tokens_alone(tok2vec: Model) -> bool:
     """Whether a part of a doc is the same to a layer as it was in the doc.
 
     It is not for a listener, which knows vectors of whole docs, nor for what looks for them in
-    `doc._` or `doc.user_data`. So layers that are not known count as such.
+    `doc._` or `doc.user_data`, nor for what reads `doc.spans`. So layers that are not known count
+    as such.
     """
     if tok2vec._func is chain_forward:
         return _reads_tokens_alone(tok2vec.layers[0])
     if tok2vec._func is concatenate_forward:
         return all(map(_reads_tokens_alone, tok2vec.layers))
-    return tok2vec.name in READERS_OF_TOKENS
+    return tok2vec.name in READERS_OF_TOKENS and not tok2vec.attrs.get("reads_spans")
 
 
 def pieces(lengths: List[int], window: Optional[int], overlap: int) -> Iterator[Piece]:

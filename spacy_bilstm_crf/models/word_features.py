@@ -10,7 +10,15 @@ import torch
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from .pytorch.word_embedding import N_DIRECT_CHARACTERS, CharBiLSTM, CharCNN, WordEmbedding, Words
+from .pytorch.word_embedding import (
+    N_DIRECT_CHARACTERS,
+    CharBiLSTM,
+    CharCNN,
+    SpanFeatures,
+    WordEmbedding,
+    Words,
+)
+from .span_features import N_ROWS, check_groups, rows_of_spans
 from .token_attributes import DIGITS, n_rows, rows_of_tokens
 
 PUNCTUATION = re.compile(r"[\W_]+")
@@ -35,7 +43,10 @@ class CharWordEmbedding(WordEmbedding):
         kind = encoder.pop("kind")
         characters = CharCNN(**encoder) if kind == "cnn" else CharBiLSTM(**encoder)
         rows = [n_rows(attr) for attr in settings["attrs"]]
-        super().__init__(word_width, characters, rows, settings["attr_width"], n_blocks)
+        n_keys, spans = len(settings["span_features"]), None
+        if n_keys:
+            spans = SpanFeatures(n_keys, N_ROWS, settings["span_width"])
+        super().__init__(word_width, characters, rows, settings["attr_width"], spans, n_blocks)
         self.settings = settings
         # Made from the model's `WordCounts`, when those grow
         self.row_of: Dict[str, int] = {}
@@ -82,6 +93,10 @@ def words_of_docs(
                 static.append(vector)
         rows.append(row)
     characters = [characters_of(text, settings["max_chars"]) for text in texts]
+    keys, dropout = settings["span_features"], settings["span_dropout"] if is_train else 0.0
+    if is_train or counts.words:  # a layer that is being initialized takes docs as they are
+        check_groups(keys, docs)
+    spans = rows_of_spans(keys, docs, dropout)
     return Words(
         rows=torch.tensor(rows, dtype=torch.long, device="cpu"),
         static=torch.from_numpy(np.array(static, dtype=np.float32).reshape(-1, network.word_width)),
@@ -91,6 +106,8 @@ def words_of_docs(
         lengths=torch.tensor([len(word) for word in characters], dtype=torch.long, device="cpu"),
         of_token=torch.from_numpy(of_token.astype(np.int64)),
         attributes=torch.from_numpy(rows_of_tokens(settings["attrs"], docs, texts, of_token)),
+        span_rows=torch.from_numpy(spans.rows),
+        n_span_features=torch.from_numpy(spans.n_features),
     )
 
 

@@ -33,6 +33,9 @@ casing = true
 attrs = []
 attr_width = 16
 max_chars = 40
+span_features = []
+span_width = 16
+span_dropout = 0.2
 """
 DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
 

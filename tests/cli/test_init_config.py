@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import spacy
+import srsly
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config
 
@@ -69,6 +70,16 @@ def refused(tmp_path, *arguments):
     assert len(printed.strip().splitlines()) == 1
     assert not out.exists()
     return printed
+
+
+@pytest.fixture
+def patterns_path(tmp_path):
+    patterns = [
+        {"label": "CITY", "pattern": "Hamburg"},
+        {"label": "CITY", "pattern": [{"IS_TITLE": True}]},
+    ]
+    srsly.write_jsonl(tmp_path / "patterns.jsonl", patterns)
+    return tmp_path / "patterns.jsonl"
 
 
 @pytest.mark.parametrize("sources", [[], ["--vectors"], ["--vectors", "--lookups"]])
@@ -294,3 +305,34 @@ def test_other_commands_of_spacy_do_not_load_what_this_one_needs():
     loaded = done.stdout.split()
     assert "spacy_bilstm_crf.cli.init_config" in loaded
     assert not {name for name in loaded if re.search(r"fitted_config|recipe|survey", name)}
+
+
+def test_lists_of_names_become_features(train_path, patterns_path, tmp_path):
+    out = tmp_path / "config.cfg"
+    options = ["--train", train_path, "--dev", train_path, "--patterns", patterns_path]
+    said = init_config(out, *options)
+    assert "2 patterns with the labels CITY. 25% of the training data's entities" in said
+    short = ["--training.max_steps=4", "--training.eval_frequency=2"]
+    spacy_command("train", out, "--output", tmp_path / "model", *short)
+    nlp = spacy.load(tmp_path / "model" / "model-last")
+    doc = nlp("They came to Hamburg .")
+    assert [(span.text, span.label_) for span in doc.spans["gazetteer"]][-1] == ("Hamburg", "CITY")
+    assert nlp.meta["performance"]["ents_f"] is not None
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ('{"label": "CITY"}', "Entry 1 of .* is no pattern"),
+        ('{"label": "CITY", "pattern": "Berlin"}\n["Berlin"]', "Entry 2 of .* is no pattern"),
+        ("Berlin", "is no JSONL"),
+        ("", "has no patterns"),
+        (None, "no file"),
+    ],
+)
+def test_bad_patterns_are_refused(content, message, train_path, tmp_path):
+    path = tmp_path / "patterns.jsonl"
+    if content is not None:
+        path.write_text(content)
+    said = refused(tmp_path, "--train", train_path, "--patterns", path)
+    assert re.search(message, said)

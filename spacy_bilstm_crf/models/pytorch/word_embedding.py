@@ -14,6 +14,7 @@ BLOCK_ROWS = 1024
 # Characters with a row of their own; the others share as many rows again
 N_DIRECT_CHARACTERS = 1024
 N_CHARACTER_ROWS = 1 + 2 * N_DIRECT_CHARACTERS  # row 0 is padding
+NOTHING = torch.zeros(0, dtype=torch.long, device="cpu")
 
 
 class Words(NamedTuple):
@@ -25,6 +26,9 @@ class Words(NamedTuple):
     lengths: Tensor  # [n_words]: number of characters, int64 on the CPU
     of_token: Tensor  # [n_tokens]: which of the words a token is
     attributes: Tensor  # [n_tokens, n_attributes]: row of each attribute's table
+    # Of spans, for each token key after key: four rows of each feature, and how many it has
+    span_rows: Tensor = NOTHING  # [n_features, 4]
+    n_span_features: Tensor = NOTHING  # [n_tokens * n_keys]
 
 
 class CharCNN(nn.Module):
@@ -87,6 +91,27 @@ class CharBiLSTM(nn.Module):
         return torch.cat([forth[last], back[first]], 1)
 
 
+class SpanFeatures(nn.Module):
+    """Sums of the vectors of features that a token has from spans, for each key on its own.
+
+    Args:
+        n_keys: Number of keys.
+        n_rows: Rows of the table.
+        width: Width of a vector.
+    """
+
+    def __init__(self, n_keys: int, n_rows: int, width: int):
+        super().__init__()
+        self.n_outputs = n_keys * width
+        self.table = _table(n_rows, width)
+
+    def forward(self, rows: Tensor, n_features: Tensor) -> Tensor:
+        """Vectors of the tokens, [n_tokens, n_outputs]: see `Words`."""
+        starts = rows.shape[1] * (torch.cumsum(n_features, 0) - n_features)
+        sums = nn.functional.embedding_bag(rows.flatten(), self.table.weight, starts, mode="sum")
+        return sums.view(-1, self.n_outputs)
+
+
 class WordEmbedding(nn.Module):
     """Fine-tuned word vectors, a character encoder and token attributes, side by side.
 
@@ -98,6 +123,7 @@ class WordEmbedding(nn.Module):
         characters: The character encoder.
         attribute_rows: Rows of each token attribute's table.
         attribute_width: Width of an attribute's vector.
+        spans: What embeds the features of spans, if any.
         n_blocks: Blocks that the table of words has.
     """
 
@@ -107,21 +133,23 @@ class WordEmbedding(nn.Module):
         characters: Union[CharCNN, CharBiLSTM],
         attribute_rows: List[int],
         attribute_width: int,
+        spans: Optional[SpanFeatures] = None,
         n_blocks: int = 0,
     ):
         super().__init__()
         self.word_width = word_width
         self.characters = characters
-        tables = [nn.Embedding(rows, attribute_width, **FLOATS) for rows in attribute_rows]
-        for table in tables:
-            nn.init.uniform_(table.weight, -0.1, 0.1)
-        self.attributes = nn.ModuleList(tables)
+        self.attributes = nn.ModuleList(_table(rows, attribute_width) for rows in attribute_rows)
+        self.spans = spans
         self.unknown = nn.Parameter(random_vectors(1, word_width))
         self.blocks = nn.ParameterList(
             torch.zeros(BLOCK_ROWS, word_width, **FLOATS) for _ in range(n_blocks)
         )
         self.n_outputs: int = (
-            word_width + characters.n_outputs + attribute_width * len(attribute_rows)
+            word_width
+            + characters.n_outputs
+            + attribute_width * len(attribute_rows)
+            + (spans.n_outputs if spans is not None else 0)
         )
 
     def set_row(self, row: int, vector: Optional[Tensor]) -> None:
@@ -147,6 +175,8 @@ class WordEmbedding(nn.Module):
             characters = self.characters(words.characters, words.lengths)
         tokens = [torch.cat([vectors, characters], -1)[words.of_token]]
         tokens += [attribute(rows) for attribute, rows in zip(self.attributes, words.attributes.T)]
+        if self.spans is not None:
+            tokens.append(self.spans(words.span_rows, words.n_span_features))
         return torch.cat(tokens, -1)
 
     def _vectors(self, words: Words) -> Tensor:
@@ -202,6 +232,12 @@ def random_vectors(n_rows: int, width: int) -> Tensor:
     """Uniform in +-sqrt(3 / width), of variance 1 / width (Ma and Hovy 2016, section 3.1)."""
     bound = (3.0 / width) ** 0.5
     return torch.empty(n_rows, width, **FLOATS).uniform_(-bound, bound)
+
+
+def _table(rows: int, width: int) -> nn.Embedding:
+    table = nn.Embedding(rows, width, **FLOATS)
+    nn.init.uniform_(table.weight, -0.1, 0.1)
+    return table
 
 
 def _character_table(width: int) -> nn.Embedding:
