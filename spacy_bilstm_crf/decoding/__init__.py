@@ -10,7 +10,7 @@ from .distribution import (
     span_probabilities,
     token_probabilities,
 )
-from .entities import Entity
+from .entities import Entity, best_entities
 from .settings import LEAST_PROBABILITY, DecodingSettings
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Distribution",
     "Entity",
     "Prediction",
+    "best_entities",
     "candidates_of",
     "decode",
     "distribution_of",
