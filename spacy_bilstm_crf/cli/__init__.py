@@ -9,6 +9,7 @@ from .app import bilstm_crf_cli
 from .audit import audit_cli
 from .calibrate import calibrate_cli
 from .convert import convert_cli
+from .distill import distill_cli
 from .init_config import init_config_cli
 from .report import report_cli
 from .select import select_cli
@@ -22,6 +23,7 @@ __all__ = [
     "bilstm_crf_cli",
     "calibrate_cli",
     "convert_cli",
+    "distill_cli",
     "init_config_cli",
     "report_cli",
     "select_cli",

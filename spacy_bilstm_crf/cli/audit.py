@@ -9,6 +9,7 @@ from typer import Argument, Context, Option
 from wasabi import msg
 
 from .app import InputError, bilstm_crf_cli, check_folder, check_probability, fails_in_one_line
+from .pipelines import untrained_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -104,7 +105,7 @@ def audit(
     from ..evaluation.audit.suspects import ranked
     from ..pipeline.failures import one_line
 
-    nlp = _pipeline_of(config, overrides or {}, component)
+    nlp = untrained_pipeline(config, overrides or {}, component)
     paths = {"train": data_path, **{k: v for k, v in (compared or {}).items() if v is not None}}
     parts = {name: _examples(path, nlp) for name, path in paths.items()}
     examples = parts["train"]
@@ -127,32 +128,6 @@ def audit(
     (output / "audit.html").write_text(page, encoding="utf8")
     msg.good(f"{len(suspects):,} suspects: see {output / 'audit.html'}")
     return suspects
-
-
-def _pipeline_of(config: Path, overrides: Dict[str, Any], component: str) -> "Language":
-    """The untrained pipeline of a config."""
-    from spacy.schemas import ConfigSchemaTraining
-    from spacy.util import load_config, load_model_from_config, registry
-
-    from ..pipeline.failures import one_line
-
-    if not config.is_file():
-        raise InputError(
-            f"There is no file {config}. Write a config with: "
-            f"python -m spacy bilstm-crf init-config {config} --train train.spacy"
-        )
-    try:
-        loaded = load_config(config, overrides={**overrides, "paths.train": "", "paths.dev": ""})
-        nlp = load_model_from_config(loaded, auto_fill=True)
-        registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
-    except ValueError as error:
-        raise InputError(f"The config {config} can't be used: {one_line(error)}") from error
-    if component not in nlp.pipe_names:
-        raise InputError(
-            f"The pipeline of {config} has no component '{component}', but "
-            f"{', '.join(nlp.pipe_names) or 'none'}. Name the one that finds entities: --component"
-        )
-    return nlp
 
 
 def _examples(path: Path, nlp: "Language") -> List["Example"]:

@@ -128,8 +128,8 @@ def _prepared(
     # Late, so that spaCy's other commands start as quickly as without this package
     from spacy.training import Corpus
 
-    from ..evaluation.corpora import before_component
     from ..pipeline import BiLSTMCRFEntityRecognizer
+    from ..pipeline.found import before_component
     from .survey import read_annotated
 
     nlp = load_pipeline(pipeline)

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 from .app import InputError
 
@@ -34,6 +34,41 @@ def load_pipeline(name: str) -> "Language":
         ) from error
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The pipeline {name} can't be loaded: {one_line(error)}") from error
+
+
+def untrained_pipeline(config: Path, overrides: Dict[str, Any], component: str) -> "Language":
+    """The untrained pipeline of a training config.
+
+    Args:
+        config: The config.
+        overrides: Settings of it to replace.
+        component: The component that is to be trained.
+
+    Raises:
+        InputError: If there is no such config or component, or the config can't be used.
+    """
+    from spacy.schemas import ConfigSchemaTraining
+    from spacy.util import load_config, load_model_from_config, registry
+
+    from ..pipeline.failures import one_line
+
+    if not config.is_file():
+        raise InputError(
+            f"There is no file {config}. Write a config with: "
+            f"python -m spacy bilstm-crf init-config {config} --train train.spacy"
+        )
+    try:
+        loaded = load_config(config, overrides={**overrides, "paths.train": "", "paths.dev": ""})
+        nlp = load_model_from_config(loaded, auto_fill=True)
+        registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
+    except ValueError as error:
+        raise InputError(f"The config {config} can't be used: {one_line(error)}") from error
+    if component not in nlp.pipe_names:
+        raise InputError(
+            f"The pipeline of {config} has no component '{component}', but "
+            f"{', '.join(nlp.pipe_names) or 'none'}. Name the one that finds entities: --component"
+        )
+    return nlp
 
 
 def save(to_disk: Callable[[Path], None], output: Path) -> None:

@@ -22,8 +22,8 @@ from ..decoding import candidates_of, entropies, margins
 from ..formats import Text
 from ..formats.docs import ID, META, PREDICTIONS, keep_predictions
 from ..pipeline import BiLSTMCRFEntityRecognizer
+from ..pipeline.found import before_component
 from ..pipeline.span_scores import confidence
-from .corpora import before_component
 
 STRATEGIES = ("entropy", "margin", "diverse")
 BATCH = 64  # docs

@@ -1,6 +1,6 @@
-"""What any pipeline found in a doc, as plain values, for those who write it elsewhere."""
+"""What any pipeline finds in a doc: up to a component, and as plain values."""
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -27,6 +27,13 @@ def no_recognizer(nlp: Language, pipeline: str, wanted: str) -> str:
         f"{pipeline} has no bilstm_crf_ner component, and others know no {wanted}. It has: "
         f"{', '.join(nlp.pipe_names) or 'nothing'}."
     )
+
+
+def before_component(nlp: Language, docs: Iterable[Doc], component: str) -> List[Doc]:
+    """Docs as a component gets them: after a tok2vec or transformer that it listens to."""
+    for _, pipe in nlp.pipeline[: nlp.pipe_names.index(component)]:
+        docs = pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)
+    return list(docs)
 
 
 def entities_of(doc: Doc) -> List[Found]:

@@ -411,10 +411,10 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         return decoding.distribution_of(docs, potentials, self.labels, ignore, self._device)
 
     def _loss_of(self, examples: List[Example]) -> Callable[[Potentials], Loss]:
-        """The loss of annotation. It is read first: what is wrong with it shows in time."""
-        annotation = training.annotation_of(examples, self.labels, self.incorrect_spans_key)
+        """The loss of annotation or of lessons; what is wrong with them shows here, in time."""
         ratio = training.EntityRatio.from_setting(self.cfg["entity_ratio"], self.name)
-        return partial(training.annotation_loss, self._device, annotation, ratio)
+        settings_of_loss = (self.labels, self.incorrect_spans_key, ratio)
+        return training.loss_of(self._device, examples, *settings_of_loss)
 
     def _learn(
         self,
@@ -444,4 +444,5 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         return potentials
 
     def _says_something(self, eg: Example) -> bool:
-        return self.entity_ratio is not None or training.is_annotated(eg, self.incorrect_spans_key)
+        is_known = self.entity_ratio is not None or training.lesson_of(eg) is not None
+        return is_known or training.is_annotated(eg, self.incorrect_spans_key)

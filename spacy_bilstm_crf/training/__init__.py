@@ -1,15 +1,8 @@
 """What is learned from: losses of annotation, calibration, optimizers."""
 
 from .calibration import Calibration, fit_calibration
-from .losses import (
-    Annotation,
-    EntityRatio,
-    Loss,
-    annotation_loss,
-    annotation_of,
-    is_annotated,
-    rehearsal_loss,
-)
+from .lessons import lesson_of, loss_of
+from .losses import Annotation, EntityRatio, Loss, annotation_of, is_annotated, rehearsal_loss
 from .optimizers import SGDMomentum
 
 __all__ = [
@@ -18,9 +11,10 @@ __all__ = [
     "EntityRatio",
     "Loss",
     "SGDMomentum",
-    "annotation_loss",
     "annotation_of",
     "fit_calibration",
     "is_annotated",
+    "lesson_of",
+    "loss_of",
     "rehearsal_loss",
 ]

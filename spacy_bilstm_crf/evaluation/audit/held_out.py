@@ -22,8 +22,9 @@ from thinc.api import Config
 
 from ...decoding import candidates_of, span_probabilities, token_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
+from ...pipeline.found import before_component
 from ...tags import OUTSIDE
-from ..corpora import before_component, words_of
+from ..corpora import words_of
 from .suspects import Scored, Suspect, suspects_of
 
 # Of the docs that a fold's model is trained on, those that the best of its states is chosen by

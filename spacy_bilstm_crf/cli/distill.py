@@ -1,0 +1,191 @@
+"""`distill`: a slow pipeline teaches a fast one, on raw texts."""
+
+import json
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional
+
+from spacy.cli._util import import_code, parse_config_overrides, setup_gpu
+from spacy.util import load_config
+from spacy.vocab import Vocab
+from typer import Argument, Context, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, check_code, check_folder, fails_in_one_line
+from .pipelines import load_pipeline, untrained_pipeline
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+LESSONS = "lessons"  # folder in the output
+
+
+@bilstm_crf_cli.command(
+    "distill", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def distill_cli(
+    ctx: Context,  # for overrides of the config
+    teacher: str = Argument(..., help="Pipeline that teaches: a folder or an installed package"),
+    texts: Path = Argument(
+        ...,
+        help="Raw texts: a .txt file with one a line, .jsonl, .spacy, or a folder of such files",
+    ),
+    config_path: Path = Argument(..., metavar="CONFIG", help="Training config of the student"),
+    output: Path = Option(..., "--output", "-o", help="Folder for the lessons and the student"),
+    labelled: Optional[Path] = Option(
+        None, "--labelled", "-l", help="Annotated data to learn from as well, .spacy"
+    ),
+    dev: Optional[Path] = Option(
+        None, "--dev", "-d", help="Development data. Without it the config's paths.dev"
+    ),
+    temperature: float = Option(
+        1.0,
+        "--temperature",
+        "-T",
+        help="Divides the scores of both; above 1 teaches more of doubts",
+    ),
+    entities: bool = Option(
+        False, "--entities", "-e", help="Teach entities alone, whatever else the teacher knows"
+    ),
+    text_key: str = Option("text", "--text-key", help="Key of the text in JSONL"),
+    component: str = Option("ner", "--component", help="Name of the component that learns"),
+    code_path: Optional[Path] = Option(
+        None, "--code", "-c", help="Python file with registered functions that the config needs"
+    ),
+    use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+) -> None:
+    """Train a fast pipeline on what a slow one says of raw texts.
+
+    Where the teacher has a bilstm_crf_ner, the student learns its distribution over the tag
+    sequences; otherwise its entities, weighted by their probabilities where there are some. The
+    lessons are kept: a run that was stopped goes on with them. Other values of the config can be
+    set as with `spacy train`.
+    """
+    with fails_in_one_line():
+        check_code(code_path)
+        check_folder(output)
+        if not temperature > 0.0:
+            raise InputError(f"--temperature {temperature}: it must be above 0.")
+        overrides = parse_config_overrides(ctx.args)
+        import_code(code_path)
+        setup_gpu(use_gpu, silent=True)
+        if dev is not None:
+            overrides["paths.dev"] = str(dev)
+        student = Student(config_path, overrides, component, labelled, use_gpu)
+        student.check()
+        teach(load_pipeline(teacher), texts, text_key, output / LESSONS, entities)
+        student.train(output, temperature)
+    msg.good(f"Saved the student in {output / 'model-best'}")
+
+
+def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: bool) -> None:
+    """Let a pipeline say what it finds in texts, where that is not kept yet.
+
+    Raises:
+        InputError: If there are no texts, or the folder has other lessons.
+    """
+    from ..pipeline.failures import one_line
+    from ..pipeline.found import recognizers
+    from ..pipeline.teacher import write_lessons
+
+    found = recognizers(nlp)
+    if len(found) > 1 and not entities:
+        names = ", ".join(one.name for one in found)
+        raise InputError(
+            f"The teacher has several bilstm_crf_ner components ({names}), whose distributions are "
+            f"not one: teach what they find together with --entities."
+        )
+    if not nlp.pipe_names:
+        raise InputError("The teacher has no components, so it finds nothing.")
+    name = found[0].name if found and not entities else None
+    nlp.max_length = 10**9  # the limit is there for parsers
+    about = json.dumps(nlp.meta, sort_keys=True, default=str).encode()
+    origin = {"teacher": blake2b(about, digest_size=8).hexdigest(), "texts": str(texts)}
+    n_texts = 0
+    try:
+        for n_texts in write_lessons(nlp, _texts(texts, text_key), folder, name, origin):
+            print(f"{n_texts:,} texts", flush=True)
+    except ValueError as error:  # FormatError is one
+        raise InputError(one_line(error)) from error
+    if not n_texts:
+        raise InputError(f"There is no text in {texts}.")
+
+
+def _texts(path: Path, text_key: str) -> Iterator[str]:
+    from ..formats.texts import read_texts
+
+    return (one.text for one in read_texts(path, text_key) if one.text.strip())
+
+
+class Student(NamedTuple):
+    """What is trained, and with what.
+
+    Attributes:
+        config: Training config.
+        overrides: Settings of it to replace.
+        component: The component that learns.
+        labelled: Annotated data to learn from as well.
+        use_gpu: ID of the GPU, or -1.
+    """
+
+    config: Path
+    overrides: Dict[str, Any]
+    component: str
+    labelled: Optional[Path]
+    use_gpu: int
+
+    def check(self) -> None:
+        """See to it that the student can be trained, before the teacher works.
+
+        Raises:
+            InputError: If it can't.
+        """
+        from .survey import read_annotated
+
+        nlp = untrained_pipeline(self.config, self.overrides, self.component)
+        if not nlp.config["training"]["max_steps"]:
+            raise InputError(
+                f"{self.config} has no training.max_steps, and lessons are read without end: give "
+                f"it with --training.max_steps"
+            )
+        dev = self.overrides.get("paths.dev") or load_config(self.config)["paths"].get("dev")
+        if not dev:
+            raise InputError("There is nothing to choose the best model by: name it with --dev")
+        for path in filter(None, (dev, self.labelled)):
+            read_annotated(Path(path), nlp.vocab)
+
+    def train(self, output: Path, temperature: float) -> None:
+        """Train the student as `spacy train` does."""
+        from spacy.training.initialize import init_nlp
+        from spacy.training.loop import train
+
+        from ..pipeline.failures import one_line
+
+        lessons: Dict[str, Any] = {
+            "@readers": "spacy-bilstm-crf.Lessons.v1",
+            "path": str(output / LESSONS),
+            "labelled": None if self.labelled is None else str(self.labelled),
+            "temperature": temperature,
+        }
+        config = load_config(self.config, overrides=self.overrides, interpolate=False)
+        corpus = config["training"]["train_corpus"].removeprefix("corpora.")
+        config["corpora"][corpus] = lessons
+        config["training"]["max_epochs"] = -1  # the lessons are not kept in memory
+        of_component = config["initialize"]["components"].setdefault(self.component, {})
+        of_component["labels"] = self._labels(output / LESSONS)
+        try:
+            nlp = init_nlp(config, use_gpu=self.use_gpu)
+            train(nlp, output, use_gpu=self.use_gpu)
+        except ValueError as error:
+            raise InputError(one_line(error)) from error
+
+    def _labels(self, folder: Path) -> List[str]:
+        """Labels of the lessons, in the teacher's order, then those of the annotated data."""
+        from ..pipeline.teacher import labels_of
+        from .survey import read_annotated
+
+        found = dict.fromkeys(labels_of(folder))
+        if self.labelled is not None:
+            docs = read_annotated(self.labelled, Vocab())
+            found.update(dict.fromkeys(sorted({e.label_ for doc in docs for e in doc.ents})))
+        return list(found)

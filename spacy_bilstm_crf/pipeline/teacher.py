@@ -1,0 +1,237 @@
+"""What a teacher says of raw texts, kept on disk, and read again as examples for a student.
+
+A folder has a file of docs for every so many texts, and what is the same for all of them. A file is
+written whole or not at all: whoever comes again goes on where the files end.
+"""
+
+import io
+import json
+import os
+import random
+from itertools import islice
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Union, cast
+
+import numpy as np
+from spacy.language import Language
+from spacy.tokens import Doc, DocBin
+from spacy.training import Corpus, Example
+from spacy.util import minibatch
+from spacy.vocab import Vocab
+from thinc.api import NumpyOps
+
+from .. import decoding
+from ..training.lessons import Lesson, Teacher, give_lesson
+from . import settings
+from .found import before_component
+from .ner import BiLSTMCRFEntityRecognizer
+from .span_scores import confidence
+
+DOCS_OF_FILE = 1000
+BATCH = 64  # docs
+EMISSIONS = "emissions"  # keys of a doc's user data
+SCORES = "scores"
+ABOUT = "teacher.json"
+SHARED = "teacher.npz"
+SHARED_SCORES = ("transitions", "start", "end")
+
+
+class About(NamedTuple):
+    """What a folder of lessons is of.
+
+    Attributes:
+        labels: The labels of the teacher, in the order of its tags. None where there are entities
+            alone, and no distributions.
+        origin: Names the pipeline and the texts, so that no others are mixed with them.
+    """
+
+    labels: Optional[List[str]]
+    origin: Dict[str, Any]
+
+
+def write_lessons(
+    nlp: Language,
+    texts: Iterable[str],
+    folder: Path,
+    component: Optional[str],
+    origin: Dict[str, Any],
+) -> Iterator[int]:
+    """Run a teacher over texts, and keep what it says.
+
+    Args:
+        nlp: The teacher.
+        texts: Its texts, the same in each run. Those of files that are there are skipped.
+        folder: Where the files go.
+        component: The `bilstm_crf_ner` whose distributions are kept. None keeps entities alone,
+            with their probabilities where they have some.
+        origin: Names the teacher and the texts.
+
+    Yields:
+        The number of texts that are done, file by file.
+
+    Raises:
+        ValueError: If the folder has lessons of another origin.
+    """
+    ner = None if component is None else cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
+    about = About(None if ner is None else list(ner.labels), origin)
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_origin(folder, about)
+    left = iter(texts)
+    done = 0
+    for path in (folder / f"{number:06d}.spacy" for number in range(10**6)):
+        part = list(islice(left, DOCS_OF_FILE))
+        if not part:
+            return
+        if not path.exists():
+            _write(path, _said(nlp, ner, part, folder))
+        done += len(part)
+        yield done
+
+
+def _check_origin(folder: Path, about: About) -> None:
+    path = folder / ABOUT
+    if not path.exists():
+        _replace(path, json.dumps(about._asdict(), indent=1).encode())
+    elif _about(folder) != about:
+        raise ValueError(
+            f"{folder} has lessons of another teacher, of other texts, or of another kind: see "
+            f"{path}. Name another folder, or delete it."
+        )
+
+
+def _said(
+    nlp: Language, ner: Optional[BiLSTMCRFEntityRecognizer], texts: List[str], folder: Path
+) -> Iterator[Doc]:
+    """Docs with the teacher's entities, and in the user data what else it says."""
+    for batch in minibatch(texts, BATCH):
+        made = [nlp.make_doc(text) for text in batch]
+        if ner is None:
+            for _, pipe in nlp.pipeline:
+                made = list(pipe.pipe(made) if hasattr(pipe, "pipe") else map(pipe, made))
+            for doc in made:
+                known = [confidence(ent) for ent in doc.ents]
+                yield _kept(doc, SCORES, [1.0 if score is None else score for score in known])
+            continue
+        docs = before_component(nlp, made, ner.name)
+        distribution = ner.distribution(docs)
+        ner.set_annotations(
+            docs, decoding.decode(distribution, settings.decoding_settings(ner.cfg))
+        )
+        potentials = distribution.potentials
+        to_numpy = NumpyOps().to_numpy
+        if not (folder / SHARED).exists():
+            content = io.BytesIO()
+            np.savez(content, **{x: to_numpy(getattr(potentials, x)) for x in SHARED_SCORES})
+            _replace(folder / SHARED, content.getvalue())
+        for doc, emissions in zip(docs, potentials.emissions):
+            yield _kept(doc, EMISSIONS, to_numpy(emissions))
+
+
+def _kept(doc: Doc, key: str, value: Any) -> Doc:
+    doc.user_data.clear()
+    doc.spans.clear()
+    doc.user_data[key] = value
+    return doc
+
+
+def _write(path: Path, docs: Iterable[Doc]) -> None:
+    kept = DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True)
+    for doc in docs:
+        kept.add(doc)
+    _replace(path, kept.to_bytes())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
+
+
+def labels_of(folder: Path) -> List[str]:
+    """The teacher's labels, in the order of its tags; of entities alone those that it found."""
+    about = _about(folder)
+    if about.labels is not None:
+        return about.labels
+    vocab = Vocab()
+    docs = (doc for path in _files(folder) for doc in DocBin().from_disk(path).get_docs(vocab))
+    return sorted({ent.label_ for doc in docs for ent in doc.ents})
+
+
+def _about(folder: Path) -> About:
+    return About(**json.loads((folder / ABOUT).read_text()))
+
+
+def _files(folder: Path) -> List[Path]:
+    return sorted(folder.glob("*.spacy"))
+
+
+class Lessons:
+    """A corpus of what a teacher said, with annotated docs among it.
+
+    Every pass has another order, by the random numbers of Python, which spaCy's training seeds: of
+    the files, and of the docs of each file with its share of the annotated ones.
+    """
+
+    def __init__(
+        self,
+        path: Union[str, Path],
+        labelled: Union[str, Path, None] = None,
+        temperature: float = 1.0,
+    ):
+        """Make a corpus, as `@readers = "spacy-bilstm-crf.Lessons.v1"` of a config does.
+
+        Args:
+            path: The folder that `distill` wrote.
+            labelled: Annotated docs, for spaCy's own reader. None for none.
+            temperature: What the scores of teacher and student are divided by. Above 1 the student
+                learns more of what the teacher holds for less probable.
+
+        Raises:
+            ValueError: If there are no lessons, or the temperature makes no sense.
+        """
+        folder = Path(path)
+        if not temperature > 0.0:
+            raise ValueError(f"The temperature of lessons is {temperature}, but is above 0.")
+        self.files = _files(folder)
+        if not self.files:
+            raise ValueError(f"There are no lessons in {folder}: run `bilstm-crf distill`.")
+        about = _about(folder)
+        self.labelled = None if labelled is None else Corpus(labelled)
+        self.teacher: Optional[Teacher] = None
+        if about.labels is not None:
+            with np.load(folder / SHARED) as shared:
+                self.teacher = Teacher(tuple(about.labels), **shared, temperature=temperature)
+
+    def __call__(self, nlp: Language) -> Iterator[Example]:
+        """All examples, once."""
+        annotated = [] if self.labelled is None else list(self.labelled(nlp))
+        random.shuffle(annotated)
+        files = random.sample(self.files, len(self.files))
+        for number, path in enumerate(files):
+            share = annotated[number :: len(files)]
+            examples = [*share, *(self._example(nlp, doc) for doc in _docs(path, nlp))]
+            random.shuffle(examples)
+            yield from examples
+
+    def _example(self, nlp: Language, doc: Doc) -> Example:
+        if self.teacher is not None:
+            give_lesson(doc, Lesson(self.teacher, doc.user_data.pop(EMISSIONS)))
+        else:
+            _believe(doc, doc.user_data.pop(SCORES))
+        return Example(nlp.make_doc(doc.text), doc)
+
+
+def _docs(path: Path, nlp: Language) -> Iterator[Doc]:
+    return DocBin(store_user_data=True).from_disk(path).get_docs(nlp.vocab)
+
+
+def _believe(doc: Doc, scores: List[float]) -> None:
+    """Take each entity for true with its probability; otherwise its tokens are not known.
+
+    So an entity's part in the loss is weighted by its probability, in the mean over the passes.
+    """
+    doubted = [ent for ent, score in zip(doc.ents, scores) if random.random() >= score]
+    places = {(ent.start, ent.end) for ent in doubted}
+    believed = [ent for ent in doc.ents if (ent.start, ent.end) not in places]
+    doc.set_ents(believed, missing=doubted, default="outside")

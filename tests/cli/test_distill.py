@@ -1,0 +1,159 @@
+"""`distill`: what the student learns, what is kept, what is refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import spacy
+from spacy.tokens import DocBin
+
+from spacy_bilstm_crf.pipeline.teacher import Lessons
+from tests.helpers import CONFIG, SMALL_TRAINING, entities, spacy_command, trained_nlp
+
+TEXTS = ["Who is Shaka Khan?", "I like London and Berlin.", "I like Berlin.", "Who is Ada?"] * 5
+SHORT = [*SMALL_TRAINING, "--training.batcher.size=30", "--training.max_steps=200"]
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    path = tmp_path_factory.mktemp("teacher") / "model"
+    trained_nlp().to_disk(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    path = tmp_path_factory.mktemp("texts") / "texts.txt"
+    path.write_text("\n".join(TEXTS))
+    return path
+
+
+def distill(*arguments, exit_codes=(0,)):
+    return spacy_command("bilstm-crf", "distill", *arguments, exit_codes=exit_codes)
+
+
+def test_the_student_learns_the_teachers_distribution(teacher, texts, corpus, tmp_path):
+    output = tmp_path / "out"
+    distill(teacher, texts, CONFIG, "--output", output, "--dev", corpus, *SHORT)
+    theirs, ours = spacy.load(teacher), spacy.load(output / "model-last")
+    # The teacher's labels in its order, which is not the alphabet's
+    assert ours.get_pipe("ner").labels == theirs.get_pipe("ner").labels == ("PERSON", "LOC")
+    for text in set(TEXTS):
+        known, learned = (
+            nlp.get_pipe("ner").token_probabilities([nlp.make_doc(text)]) for nlp in (theirs, ours)
+        )
+        assert abs(known[0] - learned[0]).max() < 0.1
+    # Again, with the lessons that are there; annotated data brings a label of its own
+    doc = spacy.blank("en")("It was 1833.")
+    doc.ents = [doc.char_span(7, 11, label="DATE")]
+    DocBin(docs=[doc]).to_disk(tmp_path / "more.spacy")
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in (output / "lessons").iterdir())
+    options = ["--labelled", tmp_path / "more.spacy", "--temperature", 2.0]
+    distill(teacher, texts, CONFIG, "--output", output, "--dev", corpus, *options, *SHORT)
+    assert before == sorted(
+        (path.name, path.stat().st_mtime_ns) for path in (output / "lessons").iterdir()
+    )
+    ours = spacy.load(output / "model-last")
+    assert ours.get_pipe("ner").labels == ("PERSON", "LOC", "DATE")
+    assert entities(ours("It was 1833.")) == [("1833", "DATE")]
+
+
+def test_any_pipeline_teaches_its_entities(texts, corpus, tmp_path):
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([{"label": "CITY", "pattern": "Berlin"}])
+    nlp.to_disk(tmp_path / "ruler")
+    output = tmp_path / "out"
+    distill(tmp_path / "ruler", texts, CONFIG, "--output", output, "--dev", corpus, *SHORT)
+    ours = spacy.load(output / "model-last")
+    assert ours.get_pipe("ner").labels == ("CITY",)
+    assert entities(ours("I like Berlin.")) == [("Berlin", "CITY")]
+
+
+def test_entities_are_believed_as_often_as_they_are_probable(teacher, texts, corpus, tmp_path):
+    nlp = spacy.load(teacher)
+    # A vague one: half of the probability is left
+    nlp.get_pipe("ner").cfg["temperature"] = 30.0
+    nlp.to_disk(tmp_path / "vague")
+    expected = {ent._.confidence for ent in nlp("I like Berlin.").ents if ent.text == "Berlin"}
+    arguments = [tmp_path / "vague", texts, CONFIG, "--output", tmp_path, "--dev", corpus]
+    distill(*arguments, "--entities", *SHORT)
+    lessons = Lessons(tmp_path / "lessons")
+    found = [
+        [token.ent_iob_ for token in eg.reference if token.text == "Berlin"]
+        for _ in range(100)
+        for eg in lessons(nlp)
+        if eg.reference.text == "I like Berlin."
+    ]
+    assert all(iob in (["B"], [""]) for iob in found)
+    if expected:
+        assert abs(found.count(["B"]) / len(found) - expected.pop()) < 0.1
+
+
+KILLED = """
+import sys, time
+from spacy_bilstm_crf.pipeline import teacher
+teacher.DOCS_OF_FILE = 4
+said = teacher._said
+def slow(*arguments):
+    time.sleep(0.3)
+    yield from said(*arguments)
+teacher._said = slow
+from spacy.cli import setup_cli
+import spacy
+spacy.util.registry.cli.get_all()
+setup_cli()
+"""
+
+
+def test_a_run_that_was_killed_goes_on(teacher, texts, corpus, tmp_path):
+    arguments = [teacher, texts, CONFIG, "--output", tmp_path, "--dev", corpus, *SHORT]
+    command = ["bilstm-crf", "distill", *map(str, arguments)]
+    process = subprocess.Popen([sys.executable, "-c", KILLED, *command], stdout=subprocess.DEVNULL)
+    second = tmp_path / "lessons" / "000001.spacy"
+    until = time.monotonic() + 120
+    while not second.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    written = second.stat().st_mtime_ns
+    assert not (tmp_path / "model-last").exists()
+    subprocess.run([sys.executable, "-c", KILLED, *command], check=True)
+    assert second.stat().st_mtime_ns == written
+    nlp = spacy.load(tmp_path / "model-last")
+    texts_of_lessons = sorted(eg.reference.text for eg in Lessons(tmp_path / "lessons")(nlp))
+    assert texts_of_lessons == sorted(TEXTS)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"teacher": "nothing"}, "no pipeline nothing"),
+        ({"texts": "nothing.txt"}, "no file or folder nothing.txt"),
+        ({"config": "nothing.cfg"}, "no file nothing.cfg"),
+        ({"dev": None}, "--dev"),
+        ({"dev": "nothing.spacy"}, "nothing.spacy"),
+        ({"options": ["--temperature", "0"]}, "--temperature 0"),
+        ({"options": ["--component", "other"]}, "no component 'other'"),
+        ({"options": ["--labelled", "nothing.spacy"]}, "nothing.spacy"),
+        ({"options": ["--training.max_steps=0"]}, "max_steps"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(change, message, teacher, texts, corpus, tmp_path):
+    given = {"teacher": teacher, "texts": texts, "config": CONFIG, "dev": corpus, "options": []}
+    given.update(change)
+    dev = [] if given["dev"] is None else ["--dev", given["dev"]]
+    arguments = [given["teacher"], given["texts"], given["config"], "--output", tmp_path, *dev]
+    said = distill(*arguments, *given["options"], exit_codes=(1,))
+    assert len(said.strip().splitlines()) == 1
+    assert message in said
+
+
+def test_lessons_of_another_teacher_are_not_mixed_in(teacher, texts, corpus, tmp_path):
+    arguments = [CONFIG, "--output", tmp_path, "--dev", corpus, *SHORT]
+    distill(teacher, texts, *arguments)
+    said = distill(teacher, texts, *arguments, "--entities", exit_codes=(1,))
+    assert "lessons of another teacher" in said
