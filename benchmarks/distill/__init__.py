@@ -1,0 +1,1 @@
+"""What a slow model teaches a fast one."""
