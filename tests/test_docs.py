@@ -24,6 +24,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf8") for path in PAGES}
 each_page = pytest.mark.parametrize("page", TEXTS)
 SHIPPED = ROOT / "configs" / "bilstm_crf.cfg"
+PRETRAINED = ROOT / "configs" / "pretrained.cfg"
 GAZETTEER = ROOT / "configs" / "gazetteer.cfg"
 DEFAULTS = spacy.blank("en").get_factory_meta("bilstm_crf_ner").default_config
 
@@ -100,6 +101,12 @@ def test_config_blocks_are_those_of_a_config(page):
         lists = load_config(GAZETTEER)
         for section in ("components", "initialize"):
             known[section] = lists.merge(known)[section]
+        pretrained = load_config(PRETRAINED)
+        known["pretraining"] = pretrained["pretraining"]
+        objective = {"maxout_pieces": 3, "hidden_size": 300, "n_characters": 4}  # spaCy's
+        known["pretraining"]["objective"].update(objective)
+        tok2vec = pretrained["components"]["ner"]["model"]["tok2vec"]
+        known["components"]["ner"]["model"]["tok2vec"].update(tok2vec)
         unknown = [path for path in paths_of(given) if not has(known, path)]
         assert not unknown, f"{unknown} in {page}"
         merged = load_config(SHIPPED).merge(given)

@@ -3,11 +3,15 @@
 from ..potentials import Potentials
 from .bilstm_crf import BiLSTMCRF, check_architecture, check_tags, torch_device
 from .char_embed import CharBiLSTMEmbed, CharCNNEmbed
+from .encoder import BiLSTMEncoder
+from .pretraining import NextAndPreviousWord
 
 __all__ = [
     "BiLSTMCRF",
+    "BiLSTMEncoder",
     "CharBiLSTMEmbed",
     "CharCNNEmbed",
+    "NextAndPreviousWord",
     "Potentials",
     "check_architecture",
     "check_tags",

@@ -19,6 +19,7 @@ from thinc.types import Floats2d
 
 from ..potentials import Potentials
 from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
+from .recurrent import docs_to_torch, set_dropout
 from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
 from .with_windows import with_windows
 
@@ -39,7 +40,8 @@ def BiLSTMCRF(
     Args:
         tok2vec: Embeds the tokens: any layer that gives a vector for each token of a doc.
         hidden_width: Units of each LSTM, per direction.
-        depth: Number of bidirectional layers.
+        depth: Number of bidirectional layers. 0 where they are in the tok2vec already, as a
+            `spacy-bilstm-crf.BiLSTMEncoder.v1`.
         dropout: Rate of dropout before and after each LSTM layer. None follows `[training]
             dropout`, which is what you want unless the tok2vec needs another rate.
         locked_dropout: Drop a feature from all tokens of a doc or from none of them (Gal and
@@ -59,12 +61,9 @@ def BiLSTMCRF(
             "The tok2vec of BiLSTMCRF is another BiLSTMCRF, but it must be a layer that gives a "
             "vector for each token, such as spacy-bilstm-crf.CharCNNEmbed.v1."
         )
-    check_positive("BiLSTMCRF", hidden_width=hidden_width, depth=depth)
-    if dropout is not None and not 0.0 <= dropout < 1.0:
-        raise ValueError(
-            f"BiLSTMCRF needs a dropout from 0 up to (not including) 1, or null, but the config "
-            f"has dropout = {dropout}."
-        )
+    check_positive("BiLSTMCRF", hidden_width=hidden_width)
+    if depth < 0:
+        raise ValueError(f"BiLSTMCRF needs a depth of 0 or above, but the config has {depth}.")
     if not learn_rate_factor > 0.0:
         raise ValueError(
             f"BiLSTMCRF needs a learn_rate_factor above 0, but the config has {learn_rate_factor}. "
@@ -85,12 +84,7 @@ def BiLSTMCRF(
         learn_rate_factor=learn_rate_factor,
     )
     bilstm.init = _init
-    if dropout is None:
-        # [training] dropout is written into this attribute of every node that has it
-        bilstm.attrs["dropout_rate"] = 0.0
-    else:
-        bilstm.attrs["fixed_dropout_rate"] = dropout
-    bilstm.attrs["locked_dropout"] = locked_dropout
+    set_dropout(bilstm, "BiLSTMCRF", dropout, locked_dropout)
     model = with_windows(chain(tok2vec, bilstm), window, overlap)
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", bilstm)
@@ -162,22 +156,7 @@ def _convert_inputs(
 ) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
     if not isinstance(shim_of(model)._model, BiLSTMCRFNetwork):
         raise ValueError(Errors.E109.format(name="bilstm_crf_ner"))
-    # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays. For a doc
-    # without tokens a TransformerListener's array has no columns either.
-    nothing = model.ops.alloc2f(0, model.get_dim("nI"))
-    flat = model.ops.xp.concatenate([nothing, *(x for x in X if len(x))])  # [tokens, n_inputs]
-    lengths = [len(x) for x in X]
-    training_rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
-    rate = training_rate if is_train else 0.0
-    tokens = xp2torch(flat, requires_grad=is_train, device=shim_of(model).device)
-
-    def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
-        return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
-
-    locked = bool(model.attrs["locked_dropout"])
-    of_docs = torch.tensor(lengths, dtype=torch.long, device="cpu")
-    arguments = ArgsKwargs(args=(tokens, of_docs, float(rate), locked), kwargs={})
-    return arguments, from_torch
+    return docs_to_torch(model, X, is_train)
 
 
 def _convert_outputs(
@@ -211,7 +190,7 @@ def _deserialize(
 ) -> torch.nn.Module:
     if not state:
         return UninitializedBiLSTMCRF(network.hidden_width, network.depth)
-    loaded = BiLSTMCRFNetwork.from_state(load_state(state, device))
+    loaded = BiLSTMCRFNetwork.from_state(load_state(state, device), network.hidden_width)
     for what in ("hidden_width", "depth"):
         saved, expected = getattr(loaded, what), getattr(network, what)
         if saved != expected:

@@ -105,7 +105,7 @@ def test_no_tokens():
     "sources, config, message",
     [
         ({}, {}, "needs sources"),
-        ({"one": {"wieght": 2.0}}, {}, "'one' of .* has wieght"),
+        ({"one": {"factor": 2.0}}, {}, "'one' of .* has factor"),
         ({"one": {"weight": -1.0}}, {}, "weight of -1.0"),
         ({"one": {}}, {"ents": {"labels": {"A": -2.0}}}, "The ents of .* weight of -2.0"),
         ({"one": {}}, {"threshold": -0.5}, "threshold .* is -0.5"),

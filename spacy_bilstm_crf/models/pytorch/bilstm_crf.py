@@ -22,7 +22,66 @@ class UninitializedBiLSTMCRF(nn.Module):
         self.depth = depth
 
 
-class BiLSTMCRFNetwork(nn.Module):
+class BiLSTMLayers(nn.Module):
+    """Bidirectional LSTM layers over documents laid end to end.
+
+    Args:
+        n_inputs: Width of a token's vector.
+        hidden_width: Units of each LSTM, per direction.
+        depth: Number of bidirectional layers. Without any the vectors are only dropped out of.
+    """
+
+    def __init__(self, n_inputs: int, hidden_width: int, depth: int):
+        super().__init__()
+        widths = [n_inputs] + [2 * hidden_width] * (depth - 1)
+        lstms = [
+            nn.LSTM(width, hidden_width, bidirectional=True, **FLOATS) for width in widths[:depth]
+        ]
+        for lstm in lstms:
+            _init_lstm(lstm)
+        self.lstms = nn.ModuleList(lstms)
+        self.n_inputs = n_inputs
+        self.hidden_width = hidden_width
+        self.depth = depth
+        self.n_outputs = 2 * hidden_width if depth else n_inputs
+
+    def encode(
+        self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
+    ) -> Tensor:
+        """Hidden states of both directions, [sum of lengths, n_outputs].
+
+        Args:
+            tokens: Token vectors, [sum of lengths, n_inputs].
+            lengths: Number of tokens of each document, int64 on the CPU; 0 is allowed.
+            dropout: Rate at which features are dropped before and after each layer, 0 to 1; 0 in
+                prediction. The call says it, not the module's mode, which threads share and switch.
+            locked: Drop a feature from all tokens of a document or from none of them (Gal and
+                Ghahramani 2016), instead of from each token on its own.
+        """
+        if not len(tokens):
+            return tokens.new_zeros(0, self.n_outputs)
+        doc_of_token = None
+        if locked and dropout > 0.0:
+            of_token = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
+            doc_of_token = of_token.to(tokens.device)
+        hidden = tokens
+        for lstm in self.lstms:
+            hidden = _dropout(hidden, dropout, doc_of_token, len(lengths))
+            hidden = bilstm(cast(nn.LSTM, lstm), hidden, lengths)
+        return _dropout(hidden, dropout, doc_of_token, len(lengths))
+
+
+class BiLSTMEncoderNetwork(BiLSTMLayers):
+    """The layers alone: the hidden states of both directions."""
+
+    def forward(
+        self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
+    ) -> Tensor:
+        """See `encode`."""
+        return self.encode(tokens, lengths, dropout, locked)
+
+
+class BiLSTMCRFNetwork(BiLSTMLayers):
     """Emissions of a bidirectional LSTM, and the transition scores that go with them.
 
     Emission layer and transitions start at zero, as spaCy's output layers do: before
@@ -31,21 +90,13 @@ class BiLSTMCRFNetwork(nn.Module):
     Args:
         n_inputs: Width of a token's vector.
         hidden_width: Units of each LSTM, per direction.
-        depth: Number of bidirectional layers.
+        depth: Number of bidirectional layers, 0 where the vectors come from such layers.
         n_tags: Number of tags.
     """
 
     def __init__(self, n_inputs: int, hidden_width: int, depth: int, n_tags: int):
-        super().__init__()
-        widths = [n_inputs] + [2 * hidden_width] * (depth - 1)
-        lstms = [nn.LSTM(width, hidden_width, bidirectional=True, **FLOATS) for width in widths]
-        for lstm in lstms:
-            _init_lstm(lstm)
-        self.lstms = nn.ModuleList(lstms)
-        self.n_inputs = n_inputs
-        self.hidden_width = hidden_width
-        self.depth = depth
-        self.emissions = nn.Linear(2 * hidden_width, n_tags, **FLOATS)
+        super().__init__(n_inputs, hidden_width, depth)
+        self.emissions = nn.Linear(self.n_outputs, n_tags, **FLOATS)
         self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags, **FLOATS))
         self.start = nn.Parameter(torch.zeros(n_tags, **FLOATS))
         self.end = nn.Parameter(torch.zeros(n_tags, **FLOATS))
@@ -53,12 +104,19 @@ class BiLSTMCRFNetwork(nn.Module):
         nn.init.zeros_(self.emissions.bias)
 
     @classmethod
-    def from_state(cls, state: Dict[str, Tensor]) -> "BiLSTMCRFNetwork":
-        """A network with the given parameters, of the sizes that they have."""
+    def from_state(cls, state: Dict[str, Tensor], hidden_width: int) -> "BiLSTMCRFNetwork":
+        """A network with the given parameters, of the sizes that they have.
+
+        Args:
+            state: The parameters.
+            hidden_width: Where there is no LSTM to say it.
+        """
         depth = sum(name.endswith("weight_ih_l0") for name in state)
         n_tags, width = state["emissions.weight"].shape
-        n_inputs = state["lstms.0.weight_ih_l0"].shape[1]
-        network = cls(n_inputs, width // 2, depth, n_tags)
+        n_inputs = width
+        if depth:
+            n_inputs, hidden_width = state["lstms.0.weight_ih_l0"].shape[1], width // 2
+        network = cls(n_inputs, hidden_width, depth, n_tags)
         network.load_state_dict(state)
         return network
 
@@ -72,30 +130,13 @@ class BiLSTMCRFNetwork(nn.Module):
     ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         """Potentials of a batch of documents laid end to end.
 
-        Args:
-            tokens: Token vectors, [sum of lengths, n_inputs].
-            lengths: Number of tokens of each document, int64 on the CPU; 0 is allowed.
-            dropout: Rate at which features are dropped, 0 to 1; 0 in prediction. The call says
-                it, not the module's mode, which threads share and switch.
-            locked: Drop a feature from all tokens of a document or from none of them (Gal and
-                Ghahramani 2016), instead of from each token on its own.
+        The arguments are those of `encode`.
 
         Returns:
             Float32 emissions [sum of lengths, n_tags], transitions [n_tags, n_tags], start and end
             scores [n_tags].
         """
-        if not len(tokens):
-            return tokens.new_zeros(0, self.n_tags), self.transitions, self.start, self.end
-        doc_of_token = None
-        if locked and dropout > 0.0:
-            of_token = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
-            doc_of_token = of_token.to(tokens.device)
-        hidden = tokens
-        for lstm in self.lstms:
-            hidden = self._dropout(hidden, dropout, doc_of_token, len(lengths))
-            hidden = bilstm(cast(nn.LSTM, lstm), hidden, lengths)
-        hidden = self._dropout(hidden, dropout, doc_of_token, len(lengths))
-        emissions = self.emissions(hidden).float()
+        emissions = self.emissions(self.encode(tokens, lengths, dropout, locked)).float()
         return emissions, self.transitions, self.start, self.end
 
     def add_tags(self, n_tags: int) -> None:
@@ -116,20 +157,19 @@ class BiLSTMCRFNetwork(nn.Module):
         self.start = nn.Parameter(nn.functional.pad(self.start.data, (0, new)))
         self.end = nn.Parameter(nn.functional.pad(self.end.data, (0, new)))
 
-    def _dropout(
-        self, features: Tensor, rate: float, doc_of_token: Optional[Tensor], n_docs: int
-    ) -> Tensor:
-        """Dropout with one mask for all tokens of a document, or one for each token."""
-        if rate <= 0.0:
-            return features
-        if doc_of_token is None:
-            if features.device.type != "cpu" or rate >= 1.0:
-                return nn.functional.dropout(features, rate)
-            # The same, but torch draws its own mask four times as slowly on a CPU
-            kept = torch.empty_like(features).uniform_().ge_(rate)
-            return features * kept.mul_(1.0 / (1.0 - rate))
-        masks = nn.functional.dropout(features.new_ones(n_docs, features.shape[1]), rate)
-        return features * masks[doc_of_token]
+
+def _dropout(features: Tensor, rate: float, doc_of_token: Optional[Tensor], n_docs: int) -> Tensor:
+    """Dropout with one mask for all tokens of a document, or one for each token."""
+    if rate <= 0.0:
+        return features
+    if doc_of_token is None:
+        if features.device.type != "cpu" or rate >= 1.0:
+            return nn.functional.dropout(features, rate)
+        # The same, but torch draws its own mask four times as slowly on a CPU
+        kept = torch.empty_like(features).uniform_().ge_(rate)
+        return features * kept.mul_(1.0 / (1.0 - rate))
+    masks = nn.functional.dropout(features.new_ones(n_docs, features.shape[1]), rate)
+    return features * masks[doc_of_token]
 
 
 def _init_lstm(lstm: nn.LSTM) -> None:

@@ -38,7 +38,7 @@ def test_dropout_is_locked_within_a_doc(net):
     lengths = torch.tensor([50, 50])
     tokens = torch.ones(100, 6)
     doc_of_token = torch.repeat_interleave(torch.arange(2), lengths)
-    dropped = net._dropout(tokens, 0.5, doc_of_token, 2)
+    dropped = network._dropout(tokens, 0.5, doc_of_token, 2)
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert (dropped[:50] == dropped[0]).all()
     assert (dropped[50:] == dropped[50]).all()
@@ -57,17 +57,17 @@ def test_the_call_says_what_is_dropped_and_not_the_mode(net, locked):
 
 def test_dropout_that_is_not_locked_differs_between_tokens(net):
     tokens = torch.ones(100, 6)
-    dropped = net._dropout(tokens, 0.5, None, 1)
+    dropped = network._dropout(tokens, 0.5, None, 1)
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert not (dropped == dropped[0]).all()
-    dropped = net._dropout(torch.ones(10_000, 6), 0.2, None, 1)
+    dropped = network._dropout(torch.ones(10_000, 6), 0.2, None, 1)
     assert dropped.unique().tolist() == [0.0, 1.25]
     assert (dropped == 0.0).float().mean() == pytest.approx(0.2, abs=0.02)
-    assert not net._dropout(tokens, 1.0, None, 1).any()
+    assert not network._dropout(tokens, 1.0, None, 1).any()
 
 
 def test_state_holds_all_sizes(net):
-    again = network.BiLSTMCRFNetwork.from_state(net.state_dict())
+    again = network.BiLSTMCRFNetwork.from_state(net.state_dict(), 7)
     assert (again.n_inputs, again.hidden_width, again.depth, again.n_tags) == (6, 5, 2, 5)
     tokens, lengths = torch.randn(3, 6), torch.tensor([3])
     assert torch.equal(again(tokens, lengths, 0.0)[0], net(tokens, lengths, 0.0)[0])

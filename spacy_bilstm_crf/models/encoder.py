@@ -1,0 +1,102 @@
+"""An encoder that can be pre-trained: an embedding, and bidirectional LSTM layers."""
+
+from typing import Callable, List, Optional, Tuple, cast
+
+import torch
+from spacy.tokens import Doc
+from thinc.api import ArgsKwargs, Model, chain, get_torch_default_device, torch2xp, xp2torch
+from thinc.types import Floats2d
+
+from .pytorch.bilstm_crf import BiLSTMEncoderNetwork, UninitializedBiLSTMCRF
+from .recurrent import docs_to_torch, set_dropout
+from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
+
+LAYER = "bilstm_encoder"
+
+
+def BiLSTMEncoder(
+    embed: Model[List[Doc], List[Floats2d]],
+    hidden_width: int = 128,
+    depth: int = 1,
+    dropout: Optional[float] = None,
+    locked_dropout: bool = False,
+) -> Model[List[Doc], List[Floats2d]]:
+    """Vectors of tokens in their sentence: an embedding, and bidirectional LSTM layers.
+
+    It is the tok2vec of a `spacy-bilstm-crf.BiLSTMCRF.v1` with `depth = 0`, where `spacy pretrain`
+    trains it on raw text. The two together are the network of a BiLSTMCRF with LSTM layers.
+
+    Args:
+        embed: Embeds the tokens: any layer that gives a vector for each token of a doc.
+        hidden_width: Units of each LSTM, per direction.
+        depth: Number of bidirectional layers.
+        dropout: Rate of dropout before and after each layer. None follows `[training] dropout`.
+        locked_dropout: Drop a feature from all tokens of a doc or from none of them.
+    """
+    check_positive("BiLSTMEncoder", hidden_width=hidden_width, depth=depth)
+    bilstm = torch_layer(
+        LAYER,
+        UninitializedBiLSTMCRF(hidden_width, depth),
+        convert_inputs=_convert_inputs,
+        convert_outputs=_convert_outputs,
+        deserialize=_deserialize,
+    )
+    bilstm.init = _init
+    set_dropout(bilstm, "BiLSTMEncoder", dropout, locked_dropout)
+    model: Model[List[Doc], List[Floats2d]] = chain(embed, bilstm)
+    model.set_ref("embed", embed)
+    return model
+
+
+def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) -> Model:
+    if not X:
+        raise ValueError("BiLSTMEncoder is initialized with docs, which say the embedding's width.")
+    shim = shim_of(model)
+    sizes = (X[0].shape[1], shim._model.hidden_width, shim._model.depth)
+    shim._model = BiLSTMEncoderNetwork(*sizes).to(get_torch_default_device())
+    model.set_dim("nI", shim._model.n_inputs, force=True)
+    model.set_dim("nO", shim._model.n_outputs, force=True)
+    return model
+
+
+def _convert_inputs(
+    model: Model, X: List[Floats2d], is_train: bool
+) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
+    if not isinstance(shim_of(model)._model, BiLSTMEncoderNetwork):
+        raise ValueError(
+            "The BiLSTMEncoder is not initialized. Call nlp.initialize before it is used."
+        )
+    return docs_to_torch(model, X, is_train)
+
+
+def _convert_outputs(
+    model: Model, inputs_outputs: Tuple, is_train: bool
+) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], ArgsKwargs]]:
+    X, output = inputs_outputs
+    parts = rows_of_docs(cast(Floats2d, torch2xp(output)), [len(x) for x in X])
+
+    def to_torch(d_parts: List[Floats2d]) -> ArgsKwargs:
+        gradient = xp2torch(model.ops.xp.concatenate(d_parts), device=shim_of(model).device)
+        return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (gradient,)})
+
+    return parts, to_torch
+
+
+def _deserialize(network: torch.nn.Module, state: bytes, device: torch.device) -> torch.nn.Module:
+    hidden_width, depth = network.hidden_width, network.depth
+    if not state:
+        return UninitializedBiLSTMCRF(cast(int, hidden_width), cast(int, depth))
+    weights = load_state(state, device)
+    found = (
+        sum(name.endswith("weight_ih_l0") for name in weights),
+        weights["lstms.0.weight_hh_l0"].shape[1],
+    )
+    if found != (depth, hidden_width):
+        raise ValueError(
+            f"The weights are those of a BiLSTMEncoder with depth = {found[0]} and hidden_width = "
+            f"{found[1]}, but the config has depth = {depth} and hidden_width = {hidden_width}."
+        )
+    n_inputs = weights["lstms.0.weight_ih_l0"].shape[1]
+    loaded = BiLSTMEncoderNetwork(n_inputs, cast(int, hidden_width), cast(int, depth))
+    loaded.load_state_dict(weights)
+    return loaded.to(device)

@@ -1,0 +1,53 @@
+"""What the layers around recurrent networks have in common."""
+
+from typing import Callable, List, Optional, Tuple, cast
+
+import torch
+from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
+from thinc.types import Floats2d
+
+from .torch_layer import rows_of_docs, shim_of
+
+
+def set_dropout(layer: Model, architecture: str, dropout: Optional[float], locked: bool) -> None:
+    """Keep a layer's dropout in its attributes.
+
+    Raises:
+        ValueError: If it is no rate, naming the architecture.
+    """
+    if dropout is not None and not 0.0 <= dropout < 1.0:
+        raise ValueError(
+            f"{architecture} needs a dropout from 0 up to (not including) 1, or null, but the "
+            f"config has dropout = {dropout}."
+        )
+    if dropout is None:
+        # [training] dropout is written into this attribute of every node that has it
+        layer.attrs["dropout_rate"] = 0.0
+    else:
+        layer.attrs["fixed_dropout_rate"] = dropout
+    layer.attrs["locked_dropout"] = locked
+
+
+def docs_to_torch(
+    model: Model, X: List[Floats2d], is_train: bool
+) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
+    """Vectors of docs as what a network takes: tokens, lengths, dropout, whether that is locked.
+
+    Returns:
+        That, and what makes gradients of docs of the network's.
+    """
+    # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays. For a doc
+    # without tokens a TransformerListener's array has no columns either.
+    nothing = model.ops.alloc2f(0, model.get_dim("nI"))
+    flat = model.ops.xp.concatenate([nothing, *(x for x in X if len(x))])  # [tokens, n_inputs]
+    lengths = [len(x) for x in X]
+    training_rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
+    rate = training_rate if is_train else 0.0
+    tokens = xp2torch(flat, requires_grad=is_train, device=shim_of(model).device)
+
+    def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
+        return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
+
+    locked = bool(model.attrs["locked_dropout"])
+    of_docs = torch.tensor(lengths, dtype=torch.long, device="cpu")
+    return ArgsKwargs(args=(tokens, of_docs, float(rate), locked), kwargs={}), from_torch
