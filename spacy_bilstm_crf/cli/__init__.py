@@ -10,6 +10,7 @@ from .audit import audit_cli
 from .calibrate import calibrate_cli
 from .convert import convert_cli
 from .distill import distill_cli
+from .ensemble import ensemble_cli
 from .init_config import init_config_cli
 from .report import report_cli
 from .select import select_cli
@@ -24,6 +25,7 @@ __all__ = [
     "calibrate_cli",
     "convert_cli",
     "distill_cli",
+    "ensemble_cli",
     "init_config_cli",
     "report_cli",
     "select_cli",

@@ -4,6 +4,7 @@ from ..potentials import Potentials
 from .bilstm_crf import BiLSTMCRF, check_architecture, check_tags, torch_device
 from .char_embed import CharBiLSTMEmbed, CharCNNEmbed
 from .encoder import BiLSTMEncoder
+from .ensemble import Ensemble
 from .pretraining import NextAndPreviousWord
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "BiLSTMEncoder",
     "CharBiLSTMEmbed",
     "CharCNNEmbed",
+    "Ensemble",
     "NextAndPreviousWord",
     "Potentials",
     "check_architecture",

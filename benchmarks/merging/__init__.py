@@ -1,0 +1,1 @@
+"""What a merger makes of two recognizers."""

@@ -1,0 +1,1 @@
+"""What raw text is worth."""

@@ -1,0 +1,107 @@
+"""`ensemble`: pipelines that were trained with other seeds, as one pipeline."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, List
+
+import numpy as np
+from spacy.cli._util import import_code
+from typer import Argument, Option
+from wasabi import msg
+
+from .app import InputError, bilstm_crf_cli, check_code, fails_in_one_line
+from .pipelines import load_pipeline, save
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+ARCHITECTURE = "spacy-bilstm-crf.Ensemble.v1"
+
+
+@bilstm_crf_cli.command("ensemble")
+def ensemble_cli(
+    pipelines: List[Path] = Argument(
+        ..., help="Two pipelines or more, trained by one config with different seeds"
+    ),
+    output: Path = Option(..., "--output", "-o", help="Folder for the pipeline of all of them"),
+    component: str = Option("ner", "--component", help="Name of the bilstm_crf_ner component"),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace the output folder"),
+    code_path: Path = Option(
+        None, "--code", "-c", help="Python file with registered functions that they need"
+    ),
+) -> None:
+    """Average the potentials of several pipelines, for the last point of F.
+
+    Prediction takes as long as all of them together. The first pipeline's other components and
+    settings are kept; calibrate the result anew.
+    """
+    with fails_in_one_line():
+        check_code(code_path)
+        if output.exists() and not force_overwrite:
+            raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
+        import_code(code_path)
+        nlp = averaged([str(path) for path in pipelines], component)
+        save(nlp.to_disk, output)
+    msg.good(f"Saved the mean of {len(pipelines)} pipelines in {output}")
+
+
+def averaged(pipelines: List[str], component: str = "ner") -> "Language":
+    """The first of some pipelines, with the mean of all in its component.
+
+    Args:
+        pipelines: Folders or names.
+        component: The component.
+
+    Raises:
+        InputError: If they are not of one config.
+    """
+    from spacy.util import registry
+
+    from ..pipeline import BiLSTMCRFEntityRecognizer
+    from ..training import Calibration
+
+    if len(pipelines) < 2:
+        raise InputError("An ensemble has two pipelines at least.")
+    loaded = [load_pipeline(name) for name in pipelines]
+    first = loaded[0]
+    recognizers = []
+    for name, nlp in zip(pipelines, loaded):
+        ner = nlp.get_pipe(component) if component in nlp.pipe_names else None
+        if not isinstance(ner, BiLSTMCRFEntityRecognizer):
+            raise InputError(f"{name} has no bilstm_crf_ner component '{component}': --component")
+        _check_same(name, nlp, pipelines[0], first, component)
+        for string in nlp.vocab.strings:
+            first.vocab.strings.add(string)
+        recognizers.append(ner)
+    block = first.get_pipe_config(component)
+    try:
+        model = registry.architectures.get(ARCHITECTURE)(*(ner.model for ner in recognizers))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    members = {str(number): block["model"] for number in range(len(recognizers))}
+    block["model"] = {"@architectures": ARCHITECTURE, "*": members}
+    recognizers[0].model = model
+    recognizers[0].cfg.update(Calibration()._asdict())  # it was that of the first alone
+    return first
+
+
+def _check_same(
+    name: str, nlp: "Language", first_name: str, first: "Language", component: str
+) -> None:
+    """See to it that a pipeline is of the first one's config."""
+    for what, one, other in (
+        (
+            "model",
+            first.get_pipe_config(component)["model"],
+            nlp.get_pipe_config(component)["model"],
+        ),
+        ("labels", first.pipe_labels[component], nlp.pipe_labels[component]),
+    ):
+        if one != other:
+            raise InputError(
+                f"{name} has another {what} than {first_name}: an ensemble is of pipelines that "
+                f"one config trained on the same labels."
+            )
+    if first.vocab.vectors.shape != nlp.vocab.vectors.shape or not np.array_equal(
+        first.vocab.vectors.data, nlp.vocab.vectors.data
+    ):
+        raise InputError(f"{name} has other word vectors than {first_name}.")

@@ -1,0 +1,81 @@
+"""Several networks of one architecture as one: the mean of their potentials."""
+
+from typing import Callable, List, Optional, Tuple
+
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from ..potentials import Potentials
+from .bilstm_crf import resize_output as resize_member
+
+
+def Ensemble(*members: Model[List[Doc], Potentials]) -> Model[List[Doc], Potentials]:
+    """Several `BiLSTMCRF`s, whose potentials are averaged.
+
+    The mean of the scores is the normalised geometric mean of the members' distributions over tag
+    sequences (a logarithmic opinion pool; Genest and Zidek 1986). It is a CRF again, so that all
+    probabilities stay exact. Prediction takes as long as all members together.
+
+    Args:
+        members: Of `spacy-bilstm-crf.BiLSTMCRF.v1`, each with a tok2vec of its own.
+    """
+    if not members:
+        raise ValueError("An Ensemble needs members: [components.ner.model.*.NAME] blocks.")
+    for member in members:
+        if member.name != "windows":
+            raise ValueError(
+                f"The members of an Ensemble must be of spacy-bilstm-crf.BiLSTMCRF.v1, but one is "
+                f"a '{member.name}'."
+            )
+        if listens(member):
+            raise ValueError(
+                "The members of an Ensemble can't listen to a tok2vec or transformer of the "
+                "pipeline, for each was trained with its own: put the tok2vec into the component, "
+                "as in configs/bilstm_crf.cfg."
+            )
+    model: Model[List[Doc], Potentials] = Model(
+        "ensemble",
+        _forward,
+        init=_init,
+        layers=list(members),
+        attrs={"resize_output": _resize},
+        dims={"nO": members[0].maybe_get_dim("nO")},
+    )
+    for ref in ("tok2vec", "output_layer"):
+        model.set_ref(ref, members[0].get_ref(ref))
+    return model
+
+
+def listens(model: Model) -> bool:
+    """Whether a layer gets its vectors from another component."""
+    return any(node.name.endswith("listener") for node in model.walk())
+
+
+def _forward(
+    model: Model[List[Doc], Potentials], docs: List[Doc], is_train: bool
+) -> Tuple[Potentials, Callable[[Potentials], List[Doc]]]:
+    share = 1.0 / len(model.layers)
+    parts = [member(docs, is_train) for member in model.layers]
+    mean = parts[0][0].scaled(share)
+    for potentials, _ in parts[1:]:
+        mean = mean.plus(potentials.scaled(share))
+
+    def backprop(gradient: Potentials) -> List[Doc]:
+        of_member = gradient.scaled(share)
+        for _, backprop_member in parts:
+            backprop_member(of_member)
+        return []
+
+    return mean, backprop
+
+
+def _init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Potentials] = None) -> None:
+    for member in model.layers:
+        member.initialize(X=X, Y=Y)
+
+
+def _resize(model: Model, n_tags: int) -> Model:
+    for member in model.layers:
+        resize_member(member, n_tags)
+    model.set_dim("nO", n_tags, force=True)
+    return model
