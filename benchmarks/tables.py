@@ -363,6 +363,65 @@ def _of_cell(cell: Dict[str, Any], part: str) -> str:
     return mean(cell[f"{part.split()[0]}_f"], cell["n_seeds"])
 
 
+def lists() -> str:
+    """What word lists bring on german-ler, beside the stock `ner` and the lists alone."""
+    rows = [["sentences", "system", "dev F", "test F"]]
+    names = {
+        "ner": "spaCy's `ner`, efficiency config",
+        "init-config": "ours",
+        "lists-0": "ours with the lists, `span_dropout = 0`",
+        "lists": "ours with the lists",
+    }
+    shown: List[Dict[str, Any]] = []
+    for size in (1000, 0):
+        for system, name in names.items():
+            runs = by_cell(system).get(("german-ler", size), [])
+            if runs:
+                shown += runs
+                scores = [spread(runs, part) for part in ("dev_f", "test_f")]
+                rows.append([sized(("german-ler", size), runs)[1], name, *scores])
+    alone = read("gazetteer/results/german-ler.json")
+    rows.append(["-", "the lists alone", *(f"{alone[part]['f']:.1f}" for part in ("dev", "test"))])
+    return markdown(*rows) + measured(shown)
+
+
+def merging() -> str:
+    """Two recognizers merged, against one, and the mean of several."""
+    rows = [["data", "recognizers", "seeds", "dev F", "test F"]]
+    results = every("merging")
+    for result in results:
+        for row in result["summary"]:
+            scores = [mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")]
+            rows.append([result["dataset"], row["what"], str(row["n_seeds"]), *scores])
+    return markdown(*rows) + measured(results)
+
+
+def distill() -> str:
+    """What a student learns of a teacher, and how much of its lead that is."""
+    rows = [["data", "trained on", "seeds", "dev F", "test F", "of the teacher's lead"]]
+    results = every("distill")
+    for result in results:
+        for row in result["summary"]:
+            scores = [mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")]
+            learned = row["what"] not in ("a tenth", "teacher")
+            what = f"a tenth, and the teacher's {row['what']}" if learned else row["what"]
+            what = "all labels: the teacher" if what == "teacher" else what
+            lead = f"{row['share']:.0f} %" if learned and row.get("share") is not None else ""
+            rows.append([result["dataset"], what, str(row["n_seeds"]), *scores, lead])
+    return markdown(*rows) + measured(results)
+
+
+def pretraining() -> str:
+    """What pre-training on raw text is worth."""
+    rows = [["labels", "pre-trained to say", "seeds", "dev F", "test F"]]
+    results = every("pretraining")
+    for result in results:
+        for row in result["summary"]:
+            scores = [mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")]
+            rows.append([f"{row['share']} %", row["begun"], str(row["n_seeds"]), *scores])
+    return markdown(*rows) + measured(results)
+
+
 def latency() -> str:
     """How long one text takes, and what share of its peers' time that is."""
     result = read("speed/results/latency.json")
@@ -479,6 +538,10 @@ TABLES = {
     "tune": tune,
     "selection": selection,
     "latency": latency,
+    "lists": lists,
+    "merging": merging,
+    "distill": distill,
+    "pretraining": pretraining,
     "cores": cores,
     "shrink": shrink,
     "bulk": bulk,

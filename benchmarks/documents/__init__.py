@@ -1,0 +1,1 @@
+"""Whole documents against sentences."""
