@@ -16,7 +16,11 @@ import typer
 
 def patterns_of(path: Path) -> Iterator[Dict[str, str]]:
     """The patterns of one list."""
-    lines = map(str.strip, path.read_text(encoding="utf8").splitlines())
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        sys.exit(f"{path} is not in UTF-8: save it as such.")
+    lines = map(str.strip, text.splitlines())
     for name in dict.fromkeys(filter(None, lines)):
         yield {"label": path.stem, "pattern": name}
 

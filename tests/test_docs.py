@@ -75,6 +75,8 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
         assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
         assert split_probabilities(printed[1:3]) == ["London PLACE", "1833 DATE"]
         assert printed[3:] == ["(7, 13)", "U-PLACE"]
+    if page == "docs/word-lists.md":
+        assert printed == ["[('Paris', 'PLACE')]"]
     if page == "docs/probabilities.md":
         spans = split_probabilities(printed[:-1])
         assert spans[:2] == ["London PLACE", "1833 DATE"]

@@ -3,9 +3,10 @@
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Iterable, Iterator, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
-from spacy.cli._util import app
+from click import UsageError
+from spacy.cli._util import app, parse_config_overrides, setup_gpu
 from typer import Exit, Typer, secho
 
 HELP = """Commands for the BiLSTM-CRF entity recognizer (spacy-bilstm-crf)."""
@@ -18,6 +19,32 @@ app.add_typer(bilstm_crf_cli)
 
 class InputError(ValueError):
     """Something the user gave can't be used. The message is one line and says what to do."""
+
+
+def overrides_of(arguments: List[str]) -> Dict[str, Any]:
+    """Settings of a config out of a command's further arguments, as `spacy train` takes them.
+
+    Raises:
+        InputError: If they are no settings.
+    """
+    try:
+        return parse_config_overrides(arguments)
+    except UsageError as error:
+        raise InputError(
+            f"{error.format_message()} A setting of the config is --section.name value."
+        ) from error
+
+
+def choose_gpu(number: int, silent: bool = False) -> None:
+    """Use a GPU, or none for -1.
+
+    Raises:
+        InputError: If it can't be used.
+    """
+    try:
+        setup_gpu(number, silent=silent)
+    except ValueError as error:
+        raise InputError(f"--gpu-id {number}: {error}") from error
 
 
 def check_folder(output: Path) -> None:

@@ -4,11 +4,19 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
 
-from spacy.cli._util import import_code, parse_config_overrides, setup_gpu
+from spacy.cli._util import import_code
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_folder, check_probability, fails_in_one_line
+from .app import (
+    InputError,
+    bilstm_crf_cli,
+    check_folder,
+    check_probability,
+    choose_gpu,
+    fails_in_one_line,
+    overrides_of,
+)
 from .pipelines import untrained_pipeline
 
 if TYPE_CHECKING:
@@ -55,9 +63,9 @@ def audit_cli(
         if folds < 0 or folds == 1:
             raise InputError(f"--folds {folds} can't be: take 2 or more, or 0 for no training.")
         check_probability("--least", least)
-        overrides = parse_config_overrides(ctx.args)
+        overrides = overrides_of(ctx.args)
         import_code(code_path)
-        setup_gpu(use_gpu, silent=False)
+        choose_gpu(use_gpu)
         audit(
             *(config, data_path, output, folds),
             compared={"dev": dev_path, "test": test_path},

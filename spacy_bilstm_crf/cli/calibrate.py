@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
-from spacy.cli._util import import_code, setup_gpu
+from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, choose_gpu, fails_in_one_line
 from .pipelines import load_pipeline, save
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def calibrate_cli(
         if output.exists() and not force_overwrite:
             raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
         import_code(code_path)
-        setup_gpu(use_gpu, silent=False)
+        choose_gpu(use_gpu)
         if per_label and recall is None:
             raise InputError("--per-label goes with --recall: say how much is to be promised.")
         if recall is not None:

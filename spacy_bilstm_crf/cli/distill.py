@@ -1,17 +1,24 @@
 """`distill`: a slow pipeline teaches a fast one, on raw texts."""
 
-import json
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional
 
-from spacy.cli._util import import_code, parse_config_overrides, setup_gpu
-from spacy.util import load_config
+from spacy.cli._util import import_code
+from spacy.util import load_config, registry
 from spacy.vocab import Vocab
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_code, check_folder, fails_in_one_line
+from .app import (
+    InputError,
+    bilstm_crf_cli,
+    check_code,
+    check_folder,
+    choose_gpu,
+    fails_in_one_line,
+    overrides_of,
+)
 from .pipelines import load_pipeline, untrained_pipeline
 
 if TYPE_CHECKING:
@@ -66,9 +73,9 @@ def distill_cli(
         check_folder(output)
         if not temperature > 0.0:
             raise InputError(f"--temperature {temperature}: it must be above 0.")
-        overrides = parse_config_overrides(ctx.args)
+        overrides = overrides_of(ctx.args)
         import_code(code_path)
-        setup_gpu(use_gpu, silent=True)
+        choose_gpu(use_gpu, silent=True)
         if dev is not None:
             overrides["paths.dev"] = str(dev)
         student = Student(config_path, overrides, component, labelled, use_gpu)
@@ -99,16 +106,32 @@ def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: b
         raise InputError("The teacher has no components, so it finds nothing.")
     name = found[0].name if found and not entities else None
     nlp.max_length = 10**9  # the limit is there for parsers
-    about = json.dumps(nlp.meta, sort_keys=True, default=str).encode()
-    origin = {"teacher": blake2b(about, digest_size=8).hexdigest(), "texts": str(texts)}
+    later = nlp.pipe_names[nlp.pipe_names.index(name) + 1 :] if name is not None else []
+    if later:
+        msg.warn(
+            f"The teacher's '{name}' teaches its distribution. What {', '.join(later)} changes is "
+            f"left out: --entities teaches what the whole pipeline finds."
+        )
+    teacher = _digest(nlp.path)
     n_texts = 0
     try:
-        for n_texts in write_lessons(nlp, _texts(texts, text_key), folder, name, origin):
+        for n_texts in write_lessons(nlp, _texts(texts, text_key), folder, name, teacher):
             print(f"{n_texts:,} texts", flush=True)
     except ValueError as error:  # FormatError is one
         raise InputError(one_line(error)) from error
     if not n_texts:
         raise InputError(f"There is no text in {texts}.")
+
+
+def _digest(pipeline: Path) -> str:
+    """Tells the files of a pipeline from those of any other."""
+    found = blake2b(digest_size=8)
+    for path in sorted(path for path in pipeline.rglob("*") if path.is_file()):
+        found.update(str(path.relative_to(pipeline)).encode())
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                found.update(part)
+    return found.hexdigest()
 
 
 def _texts(path: Path, text_key: str) -> Iterator[str]:
@@ -140,6 +163,9 @@ class Student(NamedTuple):
         Raises:
             InputError: If it can't.
         """
+        from spacy.schemas import ConfigSchemaInit
+
+        from ..pipeline.failures import one_line
         from .survey import read_annotated
 
         nlp = untrained_pipeline(self.config, self.overrides, self.component)
@@ -148,6 +174,10 @@ class Student(NamedTuple):
                 f"{self.config} has no training.max_steps, and lessons are read without end: give "
                 f"it with --training.max_steps"
             )
+        try:
+            registry.resolve(nlp.config.interpolate()["initialize"], schema=ConfigSchemaInit)
+        except ValueError as error:
+            raise InputError(f"[initialize] of {self.config}: {one_line(error)}") from error
         dev = self.overrides.get("paths.dev") or load_config(self.config)["paths"].get("dev")
         if not dev:
             raise InputError("There is nothing to choose the best model by: name it with --dev")
@@ -188,4 +218,6 @@ class Student(NamedTuple):
         if self.labelled is not None:
             docs = read_annotated(self.labelled, Vocab())
             found.update(dict.fromkeys(sorted({e.label_ for doc in docs for e in doc.ents})))
+        if not found:
+            raise InputError("The teacher found no entity in the texts: there is nothing to learn.")
         return list(found)

@@ -1,7 +1,7 @@
 """`ensemble`: pipelines that were trained with other seeds, as one pipeline."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, Any, List
 
 import numpy as np
 from spacy.cli._util import import_code
@@ -61,6 +61,8 @@ def averaged(pipelines: List[str], component: str = "ner") -> "Language":
 
     if len(pipelines) < 2:
         raise InputError("An ensemble has two pipelines at least.")
+    if len({Path(name).resolve() for name in pipelines}) < len(pipelines):
+        raise InputError("An ensemble is of different pipelines, but one is named twice.")
     loaded = [load_pipeline(name) for name in pipelines]
     first = loaded[0]
     recognizers = []
@@ -101,7 +103,22 @@ def _check_same(
                 f"{name} has another {what} than {first_name}: an ensemble is of pipelines that "
                 f"one config trained on the same labels."
             )
-    if first.vocab.vectors.shape != nlp.vocab.vectors.shape or not np.array_equal(
-        first.vocab.vectors.data, nlp.vocab.vectors.data
+    one, other = first.vocab.vectors, nlp.vocab.vectors
+    if (
+        one.shape != other.shape
+        or one.key2row != other.key2row
+        or not np.array_equal(one.data, other.data)
     ):
         raise InputError(f"{name} has other word vectors than {first_name}.")
+    for before in first.pipe_names[: first.pipe_names.index(component)]:
+        if before not in nlp.pipe_names or _bytes(first, before) != _bytes(nlp, before):
+            raise InputError(
+                f"{name} has another component '{before}' than {first_name}, and an ensemble has "
+                f"one: its '{component}' would get what it was not trained with."
+            )
+
+
+def _bytes(nlp: "Language", component: str) -> Any:
+    """All that a component has learned or was given; nothing where it can't be saved."""
+    pipe = nlp.get_pipe(component)
+    return pipe.to_bytes() if hasattr(pipe, "to_bytes") else None

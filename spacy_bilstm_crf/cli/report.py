@@ -3,11 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
-from spacy.cli._util import import_code, setup_gpu
+from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_folder, check_installed, fails_in_one_line
+from .app import (
+    InputError,
+    bilstm_crf_cli,
+    check_folder,
+    check_installed,
+    choose_gpu,
+    fails_in_one_line,
+)
 from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
@@ -54,7 +61,7 @@ def report_cli(
         check_installed("report", "jinja2", "matplotlib")
         check_folder(output)
         import_code(code_path)
-        setup_gpu(use_gpu, silent=False)
+        choose_gpu(use_gpu)
         numbers, page = report(pipeline, data_path, baseline, train_path, slices)
     # Late, so that spaCy's other commands start as quickly as without this package
     import srsly

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
-from spacy.cli._util import import_code, setup_gpu
+from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_choice, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_choice, choose_gpu, fails_in_one_line
 from .pipelines import load_pipeline
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def select_cli(
             how = "Replace it with --force, or name" if output.is_file() else "Name"
             raise InputError(f"{output} exists. {how} another file.")
         import_code(code_path)
-        setup_gpu(use_gpu, silent=False)
+        choose_gpu(use_gpu)
         nlp = load_pipeline(pipeline)
         try:
             texts = list(read_texts(texts_path, text_key))

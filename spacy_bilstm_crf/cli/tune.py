@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from spacy.cli._util import import_code, parse_config_overrides, setup_gpu
+from spacy.cli._util import import_code
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, choose_gpu, fails_in_one_line, overrides_of
 
 if TYPE_CHECKING:
     from ..evaluation.tuning.results import Result
@@ -57,9 +57,9 @@ def tune_cli(
     --paths.train train.spacy. Run the same command again to go on with a search that was stopped.
     """
     with fails_in_one_line():
-        overrides = parse_config_overrides(ctx.args)
+        overrides = overrides_of(ctx.args)
         import_code(code_path)
-        setup_gpu(use_gpu, silent=False)
+        choose_gpu(use_gpu)
         n_trials = N_TRIALS if n_trials is None and timeout is None else n_trials
         best = tune(
             *(config_path, space_path, output),

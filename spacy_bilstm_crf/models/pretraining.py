@@ -69,6 +69,11 @@ def _check_encoder(tok2vec: Model) -> None:
             f"NextAndPreviousWord needs an embedding that sees single words, such as "
             f"spacy-bilstm-crf.CharCNNEmbed.v1, but that of the encoder is '{embed.name}'."
         )
+    if embed.attrs.get("reads_spans"):
+        raise ValueError(
+            "The encoder's embedding has span_features, but `spacy pretrain` runs no component "
+            "that sets spans: pre-train without them."
+        )
 
 
 def _init_objective(model: Model, X: Optional[List[Doc]] = None, Y: object = None) -> None:

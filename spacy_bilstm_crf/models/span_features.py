@@ -15,6 +15,7 @@ from thinc.api import NumpyOps
 N_ROWS = 1000
 HASH_SEED = 1
 BEGIN, IN, LAST, UNIT = range(4)
+N_PLACES = np.uint64(4)
 OPS = NumpyOps()
 
 
@@ -49,8 +50,9 @@ def check_groups(keys: Sequence[str], docs: List[Doc]) -> None:
             raise ValueError(
                 f"A doc has nothing under '{key}' in doc.spans, which the embedding reads: see "
                 f"span_features in the config. Put the component that sets it before this one; to "
-                f"train, name that one in [training] annotating_components too. Where a doc has no "
-                f"such spans, the component has to set an empty list."
+                f"train, name that one in [training] annotating_components too; for nlp.rehearse, "
+                f"run it on the docs. Where a doc has no such spans, the component has to set an "
+                f"empty list."
             )
 
 
@@ -67,11 +69,11 @@ def rows_of_spans(keys: Sequence[str], docs: List[Doc], dropout: float) -> SpanR
     for doc in docs:
         for number, key in enumerate(keys):
             for span in doc.spans.get(key, ()):
-                if dropout and float(torch.rand((), device="cpu")) < dropout:
+                if not len(span) or (dropout and _draw() < dropout):
                     continue
                 bags = (first + np.arange(span.start, span.end)) * len(keys) + number
-                values = np.uint64(span.label) + _places(len(span))
-                features.append(np.stack([bags.astype(np.uint64), values], 1))
+                ids = np.full(len(span), span.label, dtype=np.uint64) * N_PLACES
+                features.append(np.stack([bags.astype(np.uint64), ids + _places(len(span))], 1))
         first += len(doc)
     n_bags = first * len(keys)
     if not features:
@@ -81,6 +83,10 @@ def rows_of_spans(keys: Sequence[str], docs: List[Doc], dropout: float) -> SpanR
     hashes = OPS.hash(np.ascontiguousarray(distinct[:, 1]), HASH_SEED)
     counts = np.bincount(distinct[:, 0].astype(np.int64), minlength=n_bags)
     return SpanRows((hashes % N_ROWS).astype(np.int64), counts)
+
+
+def _draw() -> float:
+    return float(torch.rand((), dtype=torch.float32, device="cpu"))
 
 
 def _places(length: int) -> np.ndarray:

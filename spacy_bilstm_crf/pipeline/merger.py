@@ -17,6 +17,7 @@ from .span_scores import (
 )
 
 SCORES = "scores"
+ROUNDING = 1e-6  # of whoever worked a probability out
 
 Block = Dict[str, Any]  # of a config: a source
 Place = Tuple[int, int, int]  # first token, end, label
@@ -110,6 +111,8 @@ class EntityMerger(Pipe):
             key: _source(f"The source '{key}' of '{name}'", block) for key, block in sources.items()
         }
         self.ents = None if ents is None else _source(f"The ents of '{name}'", ents)
+        if spans_key in sources:
+            raise ValueError(f"The spans_key of '{name}' is '{spans_key}', which is a source.")
         if not sources:
             raise ValueError(f"'{name}' needs sources: keys of doc.spans that others set.")
         if not threshold >= 0.0:
@@ -137,23 +140,27 @@ class EntityMerger(Pipe):
         taken = {token for span in blocked_spans(doc) for token in range(span.start, span.end)}
         values: Dict[Place, float] = {}
         spans: Dict[Place, Span] = {}
-        for span, value in self._weighted(doc):
-            if not taken.intersection(range(span.start, span.end)):
+        for source, found in self._found(doc):
+            best: Dict[Place, float] = {}  # a source that found a span twice counts once
+            for span, probability in found:
+                if taken.intersection(range(span.start, span.end)):
+                    continue
                 place = (span.start, span.end, span.label)
-                values[place] = values.get(place, 0.0) + value
+                value = probability * source.weight_of(span.label_)
+                best[place] = max(value, best.get(place, 0.0))
                 spans.setdefault(place, span)
+            for place, value in best.items():
+                values[place] = values.get(place, 0.0) + value
         candidates = [Entity(*place, value) for place, value in values.items() if value > 0.0]
-        best = best_entities(candidates, self.threshold)
-        return [(_copy(doc, spans[entity.span]), entity.probability) for entity in best]
+        chosen = best_entities(candidates, self.threshold)
+        return [(_copy(doc, spans[entity.span]), entity.probability) for entity in chosen]
 
-    def _weighted(self, doc: Doc) -> Iterator[ScoredSpan]:
-        """All spans of all sources with their values."""
-        found = [(source, _spans_of(doc, key)) for key, source in self.sources.items()]
+    def _found(self, doc: Doc) -> Iterator[Tuple[Source, Iterator[ScoredSpan]]]:
+        """The spans of each source."""
+        for key, source in self.sources.items():
+            yield source, _spans_of(doc, key)
         if self.ents is not None:
-            found.append((self.ents, _entities_of(doc)))
-        for source, spans in found:
-            for span, probability in spans:
-                yield span, probability * source.weight_of(span.label_)
+            yield self.ents, _entities_of(doc)
 
     def set_annotations(self, doc: Doc, entities: List[ScoredSpan]) -> None:
         """Set the entities of a doc, instead of those that are there.
@@ -175,11 +182,13 @@ def _source(what: str, block: Block) -> Source:
         raise ValueError(
             f"{what} has {', '.join(sorted(unknown))}, but it may have a weight and labels alone."
         )
-    source = Source(float(block.get("weight", 1.0)), dict(block.get("labels") or {}))
-    for weight in (source.weight, *source.labels.values()):
-        if not weight >= 0.0:
-            raise ValueError(f"{what} has a weight of {weight}, but weights are 0 or above.")
-    return source
+    weight, labels = block.get("weight", 1.0), block.get("labels") or {}
+    if not isinstance(labels, dict):
+        raise ValueError(f"{what} has the labels {labels!r}, but they are a block of weights.")
+    for value in (weight, *labels.values()):
+        if not isinstance(value, (int, float)) or not value >= 0.0:
+            raise ValueError(f"{what} has a weight of {value!r}, but weights are 0 or above.")
+    return Source(float(weight), dict(labels))
 
 
 def _entities_of(doc: Doc) -> Iterator[ScoredSpan]:
@@ -198,6 +207,11 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
             f"{', '.join(doc.spans) or 'no keys'}."
         )
     group = doc.spans[key]
+    if group.attrs.get("n_tokens", len(doc)) != len(doc):
+        raise ValueError(
+            f"The doc has other tokens now than when doc.spans['{key}'] was set: merge or split "
+            f"tokens before the component that sets it."
+        )
     scores = group.attrs.get(SCORES)
     if scores is None:
         scores = [1.0] * len(group)
@@ -207,12 +221,18 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
             f"spans: whoever adds spans has to add their scores."
         )
     for span, score in zip(group, scores):
-        if not 0.0 <= score <= 1.0:
+        if not len(span):
+            continue
+        if not span.label_:
+            raise ValueError(
+                f"In doc.spans['{key}'] '{span.text}' has no label: it can be no entity."
+            )
+        if score is None or not -ROUNDING <= score <= 1.0 + ROUNDING:
             raise ValueError(
                 f"In doc.spans['{key}'] '{span.text}' has the score {score}, which is no "
                 f"probability from 0 to 1."
             )
-        yield span, float(score)
+        yield span, min(max(float(score), 0.0), 1.0)
 
 
 def _copy(doc: Doc, span: Span) -> Span:

@@ -1,9 +1,10 @@
 """Lists of names, as the patterns that spaCy's `span_ruler` takes."""
 
 from pathlib import Path
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Optional, Union
 
 import srsly
+from spacy.schemas import validate_token_pattern
 
 Pattern = Dict[str, Any]
 
@@ -22,22 +23,36 @@ def read_patterns(path: Union[str, Path]) -> List[Pattern]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"There is no file {path} with patterns.")
+    patterns: List[Any] = []
     try:
-        patterns: List[Any] = list(srsly.read_jsonl(path))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSONL: {error}") from error
+        for line in path.read_text(encoding="utf-8-sig").splitlines():
+            if line.strip():
+                patterns.append(srsly.json_loads(line))
+    except ValueError as error:  # UnicodeDecodeError is one
+        where = f"Entry {len(patterns) + 1} of {path}"
+        raise ValueError(f"{where} is no JSON in UTF-8: {error}") from error
     for number, pattern in enumerate(patterns, 1):
-        if not _is_pattern(pattern):
+        wrong = _why_not(pattern)
+        if wrong is not None:
             raise ValueError(
                 f'Entry {number} of {path} is no pattern of a span_ruler, such as {{"label": '
-                f'"CITY", "pattern": "Berlin"}}: {str(pattern)[:80]}'
+                f'"CITY", "pattern": "Berlin"}}: {wrong}'
             )
     if not patterns:
         raise ValueError(f"{path} has no patterns.")
     return patterns
 
 
-def _is_pattern(pattern: Any) -> bool:
-    if not isinstance(pattern, dict) or not isinstance(pattern.get("label"), str):
-        return False
-    return bool(pattern.get("pattern")) and isinstance(pattern["pattern"], (str, list))
+def _why_not(pattern: Any) -> Optional[str]:
+    """What is wrong with a pattern; None if nothing is."""
+    if not isinstance(pattern, dict):
+        return str(pattern)[:80]
+    if not isinstance(pattern.get("label"), str) or not pattern["label"]:
+        return "it has no label"
+    content = pattern.get("pattern")
+    if isinstance(content, str) and content.strip():
+        return None
+    if not isinstance(content, list) or not content:
+        return "it has no pattern"
+    errors = validate_token_pattern(content)
+    return None if not errors else "; ".join(map(str, errors))

@@ -8,9 +8,10 @@ import io
 import json
 import os
 import random
-from itertools import islice
+from hashlib import blake2b
+from itertools import count, islice
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Union, cast
+from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Union, cast
 
 import numpy as np
 from spacy.language import Language
@@ -42,61 +43,63 @@ class About(NamedTuple):
     Attributes:
         labels: The labels of the teacher, in the order of its tags. None where there are entities
             alone, and no distributions.
-        origin: Names the pipeline and the texts, so that no others are mixed with them.
+        teacher: Tells the pipeline from any other.
     """
 
     labels: Optional[List[str]]
-    origin: Dict[str, Any]
+    teacher: str
 
 
 def write_lessons(
-    nlp: Language,
-    texts: Iterable[str],
-    folder: Path,
-    component: Optional[str],
-    origin: Dict[str, Any],
+    nlp: Language, texts: Iterable[str], folder: Path, component: Optional[str], teacher: str
 ) -> Iterator[int]:
     """Run a teacher over texts, and keep what it says.
 
+    Files that are there are of the same texts, or written anew.
+
     Args:
         nlp: The teacher.
-        texts: Its texts, the same in each run. Those of files that are there are skipped.
+        texts: Its texts.
         folder: Where the files go.
         component: The `bilstm_crf_ner` whose distributions are kept. None keeps entities alone,
             with their probabilities where they have some.
-        origin: Names the teacher and the texts.
+        teacher: Tells the pipeline from any other.
 
     Yields:
         The number of texts that are done, file by file.
 
     Raises:
-        ValueError: If the folder has lessons of another origin.
+        ValueError: If the folder has lessons of another teacher.
     """
     ner = None if component is None else cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
-    about = About(None if ner is None else list(ner.labels), origin)
+    about = About(None if ner is None else list(ner.labels), teacher)
     folder.mkdir(parents=True, exist_ok=True)
-    _check_origin(folder, about)
+    if _files(folder) and _about(folder) != about:
+        raise ValueError(
+            f"{folder} has lessons of another teacher, or of another kind. Name another folder, or "
+            f"delete it."
+        )
+    _replace(folder / ABOUT, json.dumps(about._asdict(), indent=1).encode())
+    old = set(_files(folder))
     left = iter(texts)
     done = 0
-    for path in (folder / f"{number:06d}.spacy" for number in range(10**6)):
+    for number in count():
         part = list(islice(left, DOCS_OF_FILE))
         if not part:
-            return
-        if not path.exists():
+            break
+        path = folder / f"{number:06d}-{_digest(part)}.spacy"
+        if path not in old:
             _write(path, _said(nlp, ner, part, folder))
+        old.discard(path)
         done += len(part)
         yield done
+    for path in old:  # of texts that are no longer there
+        path.unlink()
 
 
-def _check_origin(folder: Path, about: About) -> None:
-    path = folder / ABOUT
-    if not path.exists():
-        _replace(path, json.dumps(about._asdict(), indent=1).encode())
-    elif _about(folder) != about:
-        raise ValueError(
-            f"{folder} has lessons of another teacher, of other texts, or of another kind: see "
-            f"{path}. Name another folder, or delete it."
-        )
+def _digest(texts: List[str]) -> str:
+    content = "\0".join(texts).encode("utf8", errors="surrogatepass")
+    return blake2b(content, digest_size=8).hexdigest()
 
 
 def _said(
@@ -219,7 +222,7 @@ class Lessons:
             give_lesson(doc, Lesson(self.teacher, doc.user_data.pop(EMISSIONS)))
         else:
             _believe(doc, doc.user_data.pop(SCORES))
-        return Example(nlp.make_doc(doc.text), doc)
+        return Example(nlp.tokenizer(doc.text), doc)  # whatever nlp.max_length is
 
 
 def _docs(path: Path, nlp: Language) -> Iterator[Doc]:

@@ -50,11 +50,13 @@ def test_the_student_learns_the_teachers_distribution(teacher, texts, corpus, tm
     doc = spacy.blank("en")("It was 1833.")
     doc.ents = [doc.char_span(7, 11, label="DATE")]
     DocBin(docs=[doc]).to_disk(tmp_path / "more.spacy")
-    before = sorted((path.name, path.stat().st_mtime_ns) for path in (output / "lessons").iterdir())
+    before = sorted(
+        (path.name, path.stat().st_mtime_ns) for path in (output / "lessons").glob("*.spacy")
+    )
     options = ["--labelled", tmp_path / "more.spacy", "--temperature", 2.0]
     distill(teacher, texts, CONFIG, "--output", output, "--dev", corpus, *options, *SHORT)
     assert before == sorted(
-        (path.name, path.stat().st_mtime_ns) for path in (output / "lessons").iterdir()
+        (path.name, path.stat().st_mtime_ns) for path in (output / "lessons").glob("*.spacy")
     )
     ours = spacy.load(output / "model-last")
     assert ours.get_pipe("ner").labels == ("PERSON", "LOC", "DATE")
@@ -113,12 +115,12 @@ def test_a_run_that_was_killed_goes_on(teacher, texts, corpus, tmp_path):
     arguments = [teacher, texts, CONFIG, "--output", tmp_path, "--dev", corpus, *SHORT]
     command = ["bilstm-crf", "distill", *map(str, arguments)]
     process = subprocess.Popen([sys.executable, "-c", KILLED, *command], stdout=subprocess.DEVNULL)
-    second = tmp_path / "lessons" / "000001.spacy"
     until = time.monotonic() + 120
-    while not second.exists() and time.monotonic() < until:
+    while not (found := list(tmp_path.glob("lessons/000001-*"))) and time.monotonic() < until:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    (second,) = found
     written = second.stat().st_mtime_ns
     assert not (tmp_path / "model-last").exists()
     subprocess.run([sys.executable, "-c", KILLED, *command], check=True)
@@ -140,6 +142,9 @@ def test_a_run_that_was_killed_goes_on(teacher, texts, corpus, tmp_path):
         ({"options": ["--component", "other"]}, "no component 'other'"),
         ({"options": ["--labelled", "nothing.spacy"]}, "nothing.spacy"),
         ({"options": ["--training.max_steps=0"]}, "max_steps"),
+        ({"options": ["--bogus", "3"]}, "--bogus"),
+        ({"options": ["--gpu-id", "0"]}, "--gpu-id 0"),
+        ({"options": ['--initialize.lookups={"@misc": "nothing"}']}, "[initialize]"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(change, message, teacher, texts, corpus, tmp_path):
@@ -157,3 +162,43 @@ def test_lessons_of_another_teacher_are_not_mixed_in(teacher, texts, corpus, tmp
     distill(teacher, texts, *arguments)
     said = distill(teacher, texts, *arguments, "--entities", exit_codes=(1,))
     assert "lessons of another teacher" in said
+
+
+def test_lessons_follow_the_texts(teacher, corpus, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("Who is Shaka Khan?")
+    arguments = [CONFIG, "--output", tmp_path / "out", "--dev", corpus]
+    distill(teacher, texts, *arguments, *SHORT)
+    texts.write_text("I like London.\nI like Berlin.")
+    distill(teacher, texts, *arguments, *SHORT)
+    nlp = spacy.load(teacher)
+    found = [eg.reference.text for eg in Lessons(tmp_path / "out" / "lessons")(nlp)]
+    assert sorted(found) == ["I like Berlin.", "I like London."]
+    # A teacher that only its calibration tells from the other
+    nlp.get_pipe("ner").cfg["temperature"] = 2.0
+    nlp.to_disk(tmp_path / "calibrated")
+    said = distill(tmp_path / "calibrated", texts, *arguments, exit_codes=(1,))
+    assert "lessons of another teacher" in said
+
+
+def test_a_wrong_path_leaves_nothing_that_is_in_the_way(teacher, texts, corpus, tmp_path):
+    arguments = [CONFIG, "--output", tmp_path, "--dev", corpus, *SHORT]
+    distill(teacher, tmp_path / "typo.txt", *arguments, exit_codes=(1,))
+    distill(teacher, texts, *arguments)
+
+
+def test_a_teacher_that_finds_nothing(corpus, texts, tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": "Qwghlm"}])
+    nlp.to_disk(tmp_path / "ruler")
+    arguments = [tmp_path / "ruler", texts, CONFIG, "--output", tmp_path, "--dev", corpus]
+    assert "found no entity" in distill(*arguments, exit_codes=(1,))
+
+
+def test_what_comes_after_the_recognizer_is_named(teacher, texts, corpus, tmp_path):
+    nlp = spacy.load(teacher)
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": "like"}])
+    nlp.to_disk(tmp_path / "both")
+    arguments = [tmp_path / "both", texts, CONFIG, "--output", tmp_path, "--dev", corpus]
+    said = " ".join(distill(*arguments, "--training.max_steps=2").split())
+    assert "What entity_ruler changes is left out" in said

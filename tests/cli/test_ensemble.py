@@ -67,12 +67,21 @@ def test_members_that_do_not_go_together(pipelines, tmp_path):
     small = tmp_path / "small"
     trained_nlp(model=char_embed_model(width=8, filters=3)).to_disk(small)
     spacy.blank("en").to_disk(tmp_path / "blank")
+    lists = {}
+    for label in ("a", "b"):
+        nlp = spacy.load(pipelines[0])
+        ruler = nlp.add_pipe("span_ruler", name="names", first=True)
+        ruler.add_patterns([{"label": label, "pattern": "London"}])
+        lists[label] = tmp_path / label
+        nlp.to_disk(lists[label])
     for arguments, message in (
         ([pipelines[0]], "two pipelines at least"),
         ([pipelines[0], other], "another labels"),
         ([pipelines[0], small], "another model"),
         ([pipelines[0], tmp_path / "blank"], "no bilstm_crf_ner component"),
         ([pipelines[0], tmp_path / "nothing"], "no pipeline"),
+        ([pipelines[0], pipelines[0]], "named twice"),
+        ([lists["a"], lists["b"]], "another component 'names'"),
         ([*pipelines, "--component", "x"], "no bilstm_crf_ner component 'x'"),
     ):
         said = ensemble(*arguments, "--output", tmp_path / "out", exit_codes=(1,))

@@ -325,7 +325,10 @@ def test_lists_of_names_become_features(train_path, patterns_path, tmp_path):
     [
         ('{"label": "CITY"}', "Entry 1 of .* is no pattern"),
         ('{"label": "CITY", "pattern": "Berlin"}\n["Berlin"]', "Entry 2 of .* is no pattern"),
-        ("Berlin", "is no JSONL"),
+        ("Berlin", "Entry 1 of .* is no JSON"),
+        ('{"label": "", "pattern": "Berlin"}', "it has no label"),
+        ('{"label": "CITY", "pattern": [{"BAD": 1}]}', "Entry 1 of .*BAD"),
+        ('{"label": "CITY", "pattern": ["Berlin"]}', "Entry 1 of .* is no pattern"),
         ("", "has no patterns"),
         (None, "no file"),
     ],

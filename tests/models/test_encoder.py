@@ -135,6 +135,7 @@ def test_no_state_has_seen_the_word_that_it_is_to_say():
     [
         ({"depth": 2}, "depth = 1"),
         ({"embed": SMALL_MODEL["tok2vec"]}, "sees single words"),
+        ({"embed": char_embed(span_features=["names"])}, "that sets spans"),
     ],
 )
 def test_encoders_that_have_seen_the_words_are_refused(config, message):

@@ -57,10 +57,28 @@ def test_rows_are_those_of_the_features(docs):
     assert found.n_features.tolist() == [len(features) for features in expected]
     rows = iter(found.rows.tolist())
     for features in expected:
-        ids = [np.uint64(label) + np.uint64(PLACES.index(place)) for label, place in features]
+        ids = [(4 * label + PLACES.index(place)) % 2**64 for label, place in features]
         hashes = NumpyOps().hash(np.array(ids, dtype=np.uint64), HASH_SEED) % N_ROWS
         assert sorted(next(rows) for _ in features) == sorted(hashes.tolist())
     assert next(rows, None) is None
+
+
+def test_labels_whose_ids_follow_one_another_are_not_mixed_up():
+    doc = Doc(VOCAB, words=["w"])
+    rows = set()
+    for label in ("PERSON", "NORP", "FACILITY", "ORG", "GPE", "LOC"):  # spaCy's symbols 380 to 385
+        doc.spans["names"] = [Span(doc, 0, 1, label)]
+        rows.add(tuple(rows_of_spans(["names"], [doc], 0.0).rows[0].tolist()))
+        doc2 = Doc(VOCAB, words=["w", "w", "w"])
+        doc2.spans["names"] = [Span(doc2, 0, 3, label)]
+        rows.update(map(tuple, rows_of_spans(["names"], [doc2], 0.0).rows.tolist()))
+    assert len(rows) == 6 * 4
+
+
+def test_spans_without_tokens_say_nothing():
+    doc = Doc(VOCAB, words=["w", "w"])
+    doc.spans["names"] = [Span(doc, 1, 1, "A")]
+    assert rows_of_spans(["names"], [doc], 0.0).n_features.tolist() == [0, 0]
 
 
 def nlp_with_list(**config):

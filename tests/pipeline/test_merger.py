@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, Span, SpanGroup
 
+from spacy_bilstm_crf.pipeline.span_scores import set_scored_spans
 from tests.helpers import SMALL_MODEL, TRAIN_DATA, entities, examples_for
 
 WORDS = ["We", "saw", "Ada", "Lovelace", "in", "New", "York", "."]
@@ -95,6 +96,17 @@ def test_blocked_tokens_stay_blocked():
     assert doc.to_array(["ENT_IOB", "ENT_TYPE"])[3].tolist() == [3, 0]
 
 
+def test_a_source_that_found_a_span_twice_counts_once():
+    doc = doc_with(one=[(2, 4, "PERSON", 0.4), (2, 4, "PERSON", 0.3)])
+    assert found_by(merger({"one": {}}), doc) == []
+    assert found_by(merger({"one": {}}, threshold=0.4), doc) == [(2, 4, "PERSON")]
+
+
+def test_spans_without_tokens_are_nothing_and_rounding_is_forgiven():
+    doc = doc_with(one=[(2, 2, "PERSON", 0.9), (5, 7, "PLACE", 1.0 + 1e-7)])
+    assert found_by(merger({"one": {}}), doc) == [(5, 7, "PLACE")]
+
+
 def test_no_tokens():
     doc = Doc(NLP.vocab)
     doc.spans["one"] = []
@@ -107,6 +119,10 @@ def test_no_tokens():
         ({}, {}, "needs sources"),
         ({"one": {"factor": 2.0}}, {}, "'one' of .* has factor"),
         ({"one": {"weight": -1.0}}, {}, "weight of -1.0"),
+        ({"one": {"weight": "high"}}, {}, "'one' of .* weight of 'high'"),
+        ({"one": {"labels": {"A": None}}}, {}, "weight of None"),
+        ({"one": {"labels": ["A"]}}, {}, "block of weights"),
+        ({"one": {}}, {"spans_key": "one"}, "is a source"),
         ({"one": {}}, {"ents": {"labels": {"A": -2.0}}}, "The ents of .* weight of -2.0"),
         ({"one": {}}, {"threshold": -0.5}, "threshold .* is -0.5"),
     ],
@@ -121,6 +137,14 @@ def test_bad_docs():
         merger({"two": {}})(doc_with(one=[]))
     with pytest.raises(ValueError, match=r"'Ada' has the score 1\.5"):
         merger({"one": {}})(doc_with(one=[(2, 3, "A", 1.5)]))
+    with pytest.raises(ValueError, match="'Ada' has no label"):
+        merger({"one": {}})(doc_with(one=[(2, 3, "", 0.5)]))
+    doc = doc_with()
+    set_scored_spans(doc, "one", [(Span(doc, 5, 7, "PLACE"), 0.9)])
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[2:4])
+    with pytest.raises(ValueError, match="other tokens now"):
+        merger({"one": {}})(doc)
     doc = doc_with(one=[(2, 3, "A", 0.5)])
     doc.spans["one"].append(doc[5:7])
     with pytest.raises(ValueError, match=r"scores .* are 1, but there are 2 spans"):
