@@ -9,6 +9,7 @@ pretrained ones; FINE_TUNE says whether they learn, 1 or 0.
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Iterator, List
 
@@ -18,7 +19,15 @@ from flair.data import Dictionary, Sentence
 from flair.embeddings import CharacterEmbeddings, StackedEmbeddings, WordEmbeddings
 from flair.models import SequenceTagger
 
-from benchmarks.speed.worker import DEV_SENTENCES, TRAIN_SENTENCES, serve
+from benchmarks.speed.worker import (
+    CALLS,
+    DEV_SENTENCES,
+    TEXT_WORDS,
+    TRAIN_SENTENCES,
+    one_by_one,
+    serve,
+    texts_of,
+)
 
 BATCH = 32  # Flair's own default, in training as in prediction
 
@@ -124,8 +133,11 @@ def main() -> None:
     vocab = Path(words).read_text(encoding="utf8").splitlines()
     tagger = Tagger(train, dev, vocab, int(word_width), int(hidden), fine_tune == "1")
     texts = [sentence.to_plain_string() for sentence in tagger.dev]
+    every = [token.text for sentence in tagger.dev for token in sentence]
+    one_text = partial(one_by_one, lambda text: tagger.tag_texts([text]))
     serve(
         {
+            **{f"text {n}": (partial(texts_of, every, n, CALLS), one_text) for n in TEXT_WORDS},
             "train": (lambda: tagger.train_data, tagger.train),
             "predict": (tagger.tokenised, tagger.tag),
             "pipe": (lambda: texts, tagger.tag_texts),

@@ -2,31 +2,32 @@
 
     python -m spacy project run convert . --vars.dataset ncbi-disease
     python -m benchmarks.speed.latency [--dataset ncbi-disease] [--steps 300] [--vectors FOLDER]
+        [--flair PYTHON]
 
 Ours is configs/glove_char_cnn.cfg with a threshold, the others spaCy's `ner` by its efficiency and
 accuracy configs; all are trained here for a few steps, on the same vectors where they read some.
-Texts are cut out of the test part, each another one. The systems run in turns,
-with one thread; a round has as many calls of each.
+Flair's SequenceTagger, as in `tagger.py`, is in a process of its own, and left out without
+`--flair`. Texts are cut out of the test part (Flair's of the development part), each another one.
+The systems run in turns, with one thread; a round has as many calls of each.
 """
 
 import argparse
 import statistics
 import tempfile
-import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NamedTuple, Union, cast
 
 import spacy
 import torch
 from spacy.language import Language
 
 from benchmarks.accuracy.run import LIKELY
+from benchmarks.speed.tagger import Worker, flair_worker
 from benchmarks.speed.timing import machine, spread, write
+from benchmarks.speed.worker import CALLS, TEXT_WORDS, one_by_one, texts_of
 from benchmarks.trainings import ROOT, VECTORS, docs_of, length, stock_config, train
 
-WORDS = (5, 25, 100, 400)
 ROUNDS = 12
-CALLS = 40  # of each system in a round
 OURS = "ours, glove_char_cnn"
 
 
@@ -46,22 +47,29 @@ def pipelines(dataset: str, steps: int, vectors: Path, folder: Path) -> Dict[str
     return found
 
 
-def texts_of(dataset: str, n_words: int, n: int) -> List[str]:
-    """Texts of so many words, one after the other out of the test part."""
-    docs = docs_of(ROOT / "corpus" / dataset / "test")
-    words = [token.text for doc in docs for token in doc]
-    starts = (place * n_words % (len(words) - n_words) for place in range(n))
-    return [" ".join(words[start : start + n_words]) for start in starts]
+class Here(NamedTuple):
+    """A pipeline of this process, and the words that texts are made of."""
+
+    nlp: Language
+    words: List[str]
+
+    def round(self, n_words: int, number: int) -> List[float]:
+        """Seconds of each text of a round."""
+        texts = texts_of(self.words, n_words, CALLS, number * CALLS)
+        return one_by_one(self.nlp, texts)
 
 
-def milliseconds(nlp: Language, texts: List[str]) -> List[float]:
-    """How long each text takes."""
-    found = []
-    for text in texts:
-        begin = time.perf_counter()
-        nlp(text)
-        found.append(1000 * (time.perf_counter() - begin))
-    return found
+class There(NamedTuple):
+    """A tagger in another process."""
+
+    worker: Worker
+
+    def round(self, n_words: int, number: int) -> List[float]:
+        """Seconds of each text of a round."""
+        return cast(List[float], self.worker.asked(f"text {n_words}"))
+
+
+System = Union[Here, There]
 
 
 def percentile(values: List[float], percent: int) -> float:
@@ -69,15 +77,14 @@ def percentile(values: List[float], percent: int) -> float:
     return statistics.quantiles(values, n=100)[percent - 1]
 
 
-def row(systems: Dict[str, Language], dataset: str, n_words: int) -> Dict[str, Any]:
+def row(systems: Dict[str, System], n_words: int) -> Dict[str, Any]:
     """All systems on texts of one length."""
-    texts = texts_of(dataset, n_words, ROUNDS * CALLS)
-    for nlp in systems.values():
-        milliseconds(nlp, texts[:CALLS])  # with whatever is made at the first calls
+    for system in systems.values():
+        system.round(n_words, 0)  # with whatever is made at the first calls
     found: Dict[str, List[List[float]]] = {name: [] for name in systems}
-    for start in range(0, len(texts), CALLS):
-        for name, nlp in systems.items():
-            found[name].append(milliseconds(nlp, texts[start : start + CALLS]))
+    for number in range(ROUNDS):
+        for name, system in systems.items():
+            found[name].append([1000 * each for each in system.round(n_words, number)])
     every = {name: [value for part in rounds for value in part] for name, rounds in found.items()}
     medians = {name: [statistics.median(part) for part in rounds] for name, rounds in found.items()}
     return {
@@ -98,15 +105,25 @@ def main() -> None:
     parser.add_argument("--dataset", default="ncbi-disease")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--vectors", type=Path, default=VECTORS)
-    parser.add_argument("--words", nargs="+", type=int, default=WORDS)
+    parser.add_argument("--words", nargs="+", type=int, default=TEXT_WORDS, choices=TEXT_WORDS)
+    parser.add_argument("--flair", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="latency-") as temporary:
-        systems = pipelines(given.dataset, given.steps, given.vectors, Path(temporary))
+        folder = Path(temporary)
+        words = [t.text for doc in docs_of(ROOT / "corpus" / given.dataset / "test") for t in doc]
+        loaded = pipelines(given.dataset, given.steps, given.vectors, folder)
+        systems: Dict[str, System] = {name: Here(nlp, words) for name, nlp in loaded.items()}
+        if given.flair is not None:
+            settings = (given.flair, given.dataset, str(given.vectors.resolve()), folder)
+            systems["flair"] = There(flair_worker(*settings, fine_tune=True))
         rows = []
         for n_words in given.words:
-            rows.append(row(systems, given.dataset, n_words))
+            rows.append(row(systems, n_words))
             print(rows[-1], flush=True)
+        for system in systems.values():
+            if isinstance(system, There):
+                system.worker.process.kill()
     about = {"dataset": given.dataset, "threads": 1, **machine("spacy", "thinc", "torch")}
     write("latency", {**about, "rows": rows})
 

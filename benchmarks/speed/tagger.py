@@ -55,12 +55,18 @@ class Worker:
                 return json.loads(line[len(ANSWER) :])
         raise RuntimeError(f"{self.module} ended: see what it printed above.")
 
-    def words_a_second(self, command: str) -> float:
-        """Let it do something once."""
+    def asked(self, command: str) -> Any:
+        """Let it do something once, and say how long that took."""
         assert self.process.stdin is not None
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
-        return self.about["words"]["train" if command == "train" else "predict"] / self.answer()
+        return self.answer()
+
+    def words_a_second(self, command: str) -> float:
+        """The same in words a second."""
+        return self.about["words"]["train" if command == "train" else "predict"] / self.asked(
+            command
+        )
 
 
 def words_of_vectors(vectors: str, folder: Path) -> Tuple[Path, int]:
@@ -70,6 +76,16 @@ def words_of_vectors(vectors: str, folder: Path) -> Tuple[Path, int]:
     words = sorted(vocab.strings[key] for key in vocab.vectors)
     path.write_text("\n".join(words), encoding="utf8")
     return path, vocab.vectors_length
+
+
+def flair_worker(
+    flair: Path, dataset: str, vectors: str, folder: Path, fine_tune: bool, device: str = "cpu"
+) -> Worker:
+    """Flair's tagger, with a vector for each word that the vectors have."""
+    columns = [ROOT / "corpus" / dataset / "columns" / part for part in ("train", "dev")]
+    words, width = words_of_vectors(vectors, folder)
+    sizes = [words, width, HIDDEN, int(fine_tune), device]
+    return Worker(flair.absolute(), "flair_worker", *columns, *sizes)
 
 
 def main() -> None:
@@ -93,12 +109,9 @@ def main() -> None:
             for name, config in configs.items()
         }
         if arguments.flair:
-            columns = [corpus / "columns" / part for part in ("train", "dev")]
-            words, width = words_of_vectors(arguments.vectors, Path(temporary))
-            for name, fine_tune in (("flair", 1), ("flair, frozen vectors", 0)):
-                sizes = [words, width, HIDDEN, fine_tune, arguments.device]
-                flair = Path(arguments.flair).absolute()
-                workers[name] = Worker(flair, "flair_worker", *columns, *sizes)
+            for name, fine_tune in (("flair", True), ("flair, frozen vectors", False)):
+                given = (Path(arguments.flair), arguments.dataset, arguments.vectors)
+                workers[name] = flair_worker(*given, Path(temporary), fine_tune, arguments.device)
         ours = next(iter(workers))
         rows: List[Dict[str, Any]] = []
         for what in ("predict", "pipe", "train"):

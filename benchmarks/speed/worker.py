@@ -1,21 +1,24 @@
 """The protocol by which `tagger.py` drives a tagger in another process.
 
 A worker reads one command a line from standard input: `train`, `predict` or `pipe`. It does that
-once, over all of its documents, and answers with the seconds it took. So the taggers run in
-turns, each in the environment that it needs. What a command works on is made before the clock
-starts.
+once, over all of its documents, and answers with the seconds it took, or with what it returns: the
+seconds of each of them. So the taggers run in turns, each in the environment that it needs. What a
+command works on is made before the clock starts.
 """
 
 import json
 import sys
 import time
-from typing import Any, Callable, Dict, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 # What begins a line of an answer: libraries print to standard output too
 ANSWER = "answer: "
 # Of the training data, so that a round of the slow ones takes a quarter of a minute
 TRAIN_SENTENCES = 600
 DEV_SENTENCES = 1000  # tagged, of the development data
+# One text at a time: the numbers of words, and calls in a round
+TEXT_WORDS = (5, 25, 100, 400)
+CALLS = 40
 
 
 def serve(
@@ -30,5 +33,22 @@ def serve(
         prepare, work = commands[line.strip()]
         documents = prepare()
         start = time.perf_counter()
-        work(documents)
-        print(ANSWER + json.dumps(time.perf_counter() - start), flush=True)
+        found = work(documents)
+        seconds = time.perf_counter() - start if found is None else found
+        print(ANSWER + json.dumps(seconds), flush=True)
+
+
+def one_by_one(call: Callable[[str], Any], texts: List[str]) -> List[float]:
+    """Seconds that each text takes."""
+    found = []
+    for text in texts:
+        begin = time.perf_counter()
+        call(text)
+        found.append(time.perf_counter() - begin)
+    return found
+
+
+def texts_of(words: List[str], n_words: int, n: int, first: int = 0) -> List[str]:
+    """Texts of so many words, one after the other, from the so-manieth on."""
+    starts = (place * n_words % (len(words) - n_words) for place in range(first, first + n))
+    return [" ".join(words[start : start + n_words]) for start in starts]
