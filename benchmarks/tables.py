@@ -396,6 +396,18 @@ def merging() -> str:
     return markdown(*rows) + measured(results)
 
 
+def documents() -> str:
+    """The same data as documents and as sentences."""
+    rows = [["data", "trained on", "predicted", "seeds", "dev F", "test F"]]
+    results = every("documents")
+    for result in results:
+        for row in result["summary"]:
+            scores = [mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")]
+            of_row = [row["trained"], row["predicted"], str(row["n_seeds"])]
+            rows.append([result["dataset"], *of_row, *scores])
+    return markdown(*rows) + measured(results)
+
+
 def distill() -> str:
     """What a student learns of a teacher, and how much of its lead that is."""
     rows = [["data", "trained on", "seeds", "dev F", "test F", "of the teacher's lead"]]
@@ -540,6 +552,7 @@ TABLES = {
     "latency": latency,
     "lists": lists,
     "merging": merging,
+    "documents": documents,
     "distill": distill,
     "pretraining": pretraining,
     "cores": cores,
