@@ -74,13 +74,15 @@ def write_lessons(
     ner = None if component is None else cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
     about = About(None if ner is None else list(ner.labels), teacher)
     folder.mkdir(parents=True, exist_ok=True)
-    if _files(folder) and _about(folder) != about:
+    old = set(_files(folder))
+    if not old:  # what another teacher began
+        (folder / SHARED).unlink(missing_ok=True)
+    elif _about(folder) != about:
         raise ValueError(
             f"{folder} has lessons of another teacher, or of another kind. Name another folder, or "
             f"delete it."
         )
     _replace(folder / ABOUT, json.dumps(about._asdict(), indent=1).encode())
-    old = set(_files(folder))
     left = iter(texts)
     done = 0
     for number in count():
@@ -107,27 +109,34 @@ def _said(
 ) -> Iterator[Doc]:
     """Docs with the teacher's entities, and in the user data what else it says."""
     for batch in minibatch(texts, BATCH):
-        made = [nlp.make_doc(text) for text in batch]
-        if ner is None:
-            for _, pipe in nlp.pipeline:
-                made = list(pipe.pipe(made) if hasattr(pipe, "pipe") else map(pipe, made))
-            for doc in made:
-                known = [confidence(ent) for ent in doc.ents]
-                yield _kept(doc, SCORES, [1.0 if score is None else score for score in known])
-            continue
-        docs = before_component(nlp, made, ner.name)
-        distribution = ner.distribution(docs)
-        ner.set_annotations(
-            docs, decoding.decode(distribution, settings.decoding_settings(ner.cfg))
-        )
-        potentials = distribution.potentials
-        to_numpy = NumpyOps().to_numpy
-        if not (folder / SHARED).exists():
-            content = io.BytesIO()
-            np.savez(content, **{x: to_numpy(getattr(potentials, x)) for x in SHARED_SCORES})
-            _replace(folder / SHARED, content.getvalue())
-        for doc, emissions in zip(docs, potentials.emissions):
-            yield _kept(doc, EMISSIONS, to_numpy(emissions))
+        docs = [nlp.make_doc(text) for text in batch]
+        yield from _entities(nlp, docs) if ner is None else _distributions(nlp, ner, docs, folder)
+
+
+def _entities(nlp: Language, docs: List[Doc]) -> Iterator[Doc]:
+    """Docs with their entities and the probabilities of these, 1 where none is known."""
+    for _, pipe in nlp.pipeline:
+        docs = list(pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs))
+    for doc in docs:
+        known = [confidence(ent) for ent in doc.ents]
+        yield _kept(doc, SCORES, [1.0 if score is None else score for score in known])
+
+
+def _distributions(
+    nlp: Language, ner: BiLSTMCRFEntityRecognizer, docs: List[Doc], folder: Path
+) -> Iterator[Doc]:
+    """Docs with their emission scores; the scores that all of them share go into the folder."""
+    docs = before_component(nlp, docs, ner.name)
+    distribution = ner.distribution(docs)
+    ner.set_annotations(docs, decoding.decode(distribution, settings.decoding_settings(ner.cfg)))
+    potentials = distribution.potentials
+    to_numpy = NumpyOps().to_numpy
+    if not (folder / SHARED).exists():
+        content = io.BytesIO()
+        np.savez(content, **{x: to_numpy(getattr(potentials, x)) for x in SHARED_SCORES})
+        _replace(folder / SHARED, content.getvalue())
+    for doc, emissions in zip(docs, potentials.emissions):
+        yield _kept(doc, EMISSIONS, to_numpy(emissions))
 
 
 def _kept(doc: Doc, key: str, value: Any) -> Doc:
