@@ -63,7 +63,9 @@ def BiLSTMCRF(
         )
     check_positive("BiLSTMCRF", hidden_width=hidden_width)
     if depth < 0:
-        raise ValueError(f"BiLSTMCRF needs a depth of 0 or above, but the config has {depth}.")
+        raise ValueError(
+            f"BiLSTMCRF needs a depth of 0 or above, but the config has depth = {depth}."
+        )
     if not learn_rate_factor > 0.0:
         raise ValueError(
             f"BiLSTMCRF needs a learn_rate_factor above 0, but the config has {learn_rate_factor}. "

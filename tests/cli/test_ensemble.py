@@ -100,3 +100,13 @@ def test_listeners_are_refused():
     model = {"@architectures": "spacy-bilstm-crf.Ensemble.v1", "*": {"one": member}}
     with pytest.raises(ValueError, match="can't listen"):
         nlp.add_pipe("bilstm_crf_ner", config={"model": model})
+
+
+def test_other_members_are_refused():
+    for members, message in (
+        ({}, "needs members"),
+        ({"one": MODEL["tok2vec"]}, "one is a 'char_cnn_embed'"),
+    ):
+        model = {"@architectures": "spacy-bilstm-crf.Ensemble.v1", "*": members}
+        with pytest.raises(ValueError, match=message):
+            spacy.blank("en").add_pipe("bilstm_crf_ner", config={"model": model})

@@ -351,7 +351,7 @@ def test_listening_to_a_shared_tok2vec(tmp_path):
     "setting, message",
     [
         ({"hidden_width": 0}, "hidden_width = 0"),
-        ({"depth": 0}, "depth = 0"),
+        ({"depth": -1}, "depth = -1"),
         ({"dropout": 1.5}, "1.5"),
         ({"tok2vec": SMALL_MODEL}, "tok2vec of BiLSTMCRF is .*CharCNNEmbed"),
     ],
