@@ -385,53 +385,54 @@ def lists() -> str:
     return markdown(*rows) + measured(shown)
 
 
+def summarised(benchmark: str, *columns: str) -> List[List[str]]:
+    """Rows out of the summaries of a benchmark: data, columns, number of seeds, dev and test F."""
+    return [
+        [
+            result["dataset"],
+            *(str(row[column]) for column in columns),
+            str(row["n_seeds"]),
+            *(mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")),
+        ]
+        for result in every(benchmark)
+        for row in result["summary"]
+    ]
+
+
 def merging() -> str:
     """Two recognizers merged, against one, and the mean of several."""
-    rows = [["data", "recognizers", "seeds", "dev F", "test F"]]
-    results = every("merging")
-    for result in results:
-        for row in result["summary"]:
-            scores = [mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")]
-            rows.append([result["dataset"], row["what"], str(row["n_seeds"]), *scores])
-    return markdown(*rows) + measured(results)
+    head = ["data", "recognizers", "seeds", "dev F", "test F"]
+    return markdown(head, *summarised("merging", "what")) + measured(every("merging"))
 
 
 def documents() -> str:
     """The same data as documents and as sentences."""
-    rows = [["data", "trained on", "predicted", "seeds", "dev F", "test F"]]
-    results = every("documents")
-    for result in results:
-        for row in result["summary"]:
-            scores = [mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")]
-            of_row = [row["trained"], row["predicted"], str(row["n_seeds"])]
-            rows.append([result["dataset"], *of_row, *scores])
-    return markdown(*rows) + measured(results)
+    head = ["data", "trained on", "predicted", "seeds", "dev F", "test F"]
+    rows = summarised("documents", "trained", "predicted")
+    return markdown(head, *rows) + measured(every("documents"))
 
 
 def distill() -> str:
     """What a student learns of a teacher, and how much of its lead that is."""
-    rows = [["data", "trained on", "seeds", "dev F", "test F", "of the teacher's lead"]]
-    results = every("distill")
-    for result in results:
-        for row in result["summary"]:
-            scores = [mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")]
-            learned = row["what"] not in ("a tenth", "teacher")
-            what = f"a tenth, and the teacher's {row['what']}" if learned else row["what"]
-            what = "all labels: the teacher" if what == "teacher" else what
-            lead = f"{row['share']:.0f} %" if learned and row.get("share") is not None else ""
-            rows.append([result["dataset"], what, str(row["n_seeds"]), *scores, lead])
-    return markdown(*rows) + measured(results)
+    head = ["data", "trained on", "seeds", "dev F", "test F", "of the teacher's lead"]
+    rows = []
+    shares = [row.get("share") for result in every("distill") for row in result["summary"]]
+    for (data, what, *scores), share in zip(summarised("distill", "what"), shares):
+        learned = what not in ("a tenth", "teacher")
+        name = f"a tenth, and the teacher's {what}" if learned else what
+        name = "all labels: the teacher" if what == "teacher" else name
+        lead = f"{share:.0f} %" if learned and share is not None else ""
+        rows.append([data, name, *scores, lead])
+    return markdown(head, *rows) + measured(every("distill"))
 
 
 def pretraining() -> str:
     """What pre-training on raw text is worth."""
-    rows = [["labels", "pre-trained to say", "seeds", "dev F", "test F"]]
-    results = every("pretraining")
-    for result in results:
-        for row in result["summary"]:
-            scores = [mean(row[part], row["n_seeds"]) for part in ("dev_f", "test_f")]
-            rows.append([f"{row['share']} %", row["begun"], str(row["n_seeds"]), *scores])
-    return markdown(*rows) + measured(results)
+    head = ["labels", "pre-trained to say", "seeds", "dev F", "test F"]
+    rows = [
+        [f"{share} %", *others] for _, share, *others in summarised("pretraining", "share", "begun")
+    ]
+    return markdown(head, *rows) + measured(every("pretraining"))
 
 
 def latency() -> str:

@@ -12,7 +12,19 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -36,9 +48,10 @@ class Training(NamedTuple):
 
 
 def spacy_command(*arguments: Union[str, Path]) -> None:
-    """Run a command of spaCy's command line."""
+    """Run a command of spaCy's command line, with one thread."""
     command = [sys.executable, "-m", "spacy", *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=one_thread)
 
 
 def stock_config(path: Path, optimize: str, lang: str = "en") -> Path:
@@ -150,6 +163,28 @@ def summary(values: List[float]) -> Dict[str, float]:
     return {
         "mean": statistics.mean(values),
         "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+    }
+
+
+def summaries_of(runs: List[Run], cell: Sequence[str], scores: Sequence[str]) -> Dict[str, Any]:
+    """Mean and standard deviation of scores over the seeds, for each cell of a table.
+
+    Args:
+        runs: The runs.
+        cell: Names of what tells one cell from another.
+        scores: Names of the scores.
+    """
+    cells: Dict[Tuple, List[Run]] = {}
+    for each in runs:
+        cells.setdefault(tuple(each[name] for name in cell), []).append(each)
+    return {
+        "summary": [
+            {
+                **{**dict(zip(cell, key)), "n_seeds": len(of_cell)},
+                **{name: summary([each[name] for each in of_cell]) for name in scores},
+            }
+            for key, of_cell in sorted(cells.items())
+        ]
     }
 
 

@@ -83,7 +83,6 @@ SYSTEMS: Dict[str, Callable[[str, Path, Path], Dict[str, Any]]] = {
     "steps-21000": partial(our_config, 21000),
     "lists": partial(lists_config, 0.2),
     "lists-0": partial(lists_config, 0.0),
-    "lists-0.5": partial(lists_config, 0.5),
 }
 
 

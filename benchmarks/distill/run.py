@@ -14,14 +14,11 @@ is there is not run again.
 
 import argparse
 import json
-import os
 import random
-import subprocess
-import sys
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Union
 
 from spacy.tokens import Doc, DocBin
 
@@ -34,6 +31,7 @@ from benchmarks.trainings import (
     length,
     processor,
     scored,
+    spacy_command,
     summary,
     train,
 )
@@ -81,15 +79,19 @@ class Data:
             "training.logger.progress_bar": "null",
             **length(self.steps),
         }
-        command = ["bilstm-crf", "distill", teacher, texts, CONFIG, "--output", out, *options]
+        command: List[Union[str, Path]] = [
+            "bilstm-crf",
+            "distill",
+            teacher,
+            texts,
+            CONFIG,
+            "--output",
+            out,
+            *options,
+        ]
         command += ["--labelled", out.with_suffix(".spacy"), "--dev", self.folder / "dev"]
         command += [f"--{setting}={value}" for setting, value in settings.items()]
-        subprocess.run(
-            [sys.executable, "-m", "spacy", *map(str, command)],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        spacy_command(*command)
         return out / "model-best"
 
 
@@ -105,6 +107,8 @@ def cells(dataset: str, seed: int, vectors: Path, steps: int, folder: Path) -> N
         results.add({**about, **scored(model, data.folder, batch_size=256)})
         print(dataset, about, flush=True)
 
+    if all(results.has(seed, what) for what in (TENTH, *WAYS)):
+        return
     teacher = folder / f"{dataset}-teacher"
     if not teacher.exists():
         every = data.labelled + data.raw

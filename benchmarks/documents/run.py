@@ -12,7 +12,7 @@ benchmarks/documents/results/four-domains.json; seeds that are there are not run
 import argparse
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -26,7 +26,7 @@ from benchmarks.trainings import (
     docs_of,
     length,
     processor,
-    summary,
+    summaries_of,
     train,
 )
 from benchmarks.tune.run import CONFIG
@@ -71,18 +71,7 @@ def run(kind: str, seed: int, steps: int, vectors: Path) -> List[Run]:
 
 def summaries(runs: List[Run]) -> Dict[str, Any]:
     """Mean and standard deviation of F, by what was trained on and what was predicted."""
-    cells: Dict[Tuple[str, str], List[Run]] = {}
-    for each in runs:
-        cells.setdefault((each["trained"], each["predicted"]), []).append(each)
-    return {
-        "summary": [
-            {
-                **{"trained": trained, "predicted": predicted, "n_seeds": len(of_cell)},
-                **{key: summary([each[key] for each in of_cell]) for key in ("dev_f", "test_f")},
-            }
-            for (trained, predicted), of_cell in sorted(cells.items())
-        ]
-    }
+    return summaries_of(runs, ("trained", "predicted"), ("dev_f", "test_f"))
 
 
 def main() -> None:

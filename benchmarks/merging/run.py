@@ -7,7 +7,8 @@ All are configs/bilstm_crf.cfg, trained on the same sentences with the annotatio
 alone; the model of each training is the one that is best on dev. "One after the other" is spaCy's
 own way: the second keeps what the first found. "Merged" are the candidates of both, by
 `entity_merger` with its default settings. "Averaged" are all seeds' recognizers of all labels, by
-`ensemble`. One thread. Results go to benchmarks/merging/results/four-domains.json.
+`ensemble`. One thread. Results go to benchmarks/merging/results/four-domains.json; nothing is run
+if they are there.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from benchmarks.trainings import (
     docs_of,
     length,
     processor,
-    summary,
+    summaries_of,
     train,
 )
 from benchmarks.tune.run import CONFIG
@@ -86,18 +87,7 @@ def f_of(nlp: Language) -> Dict[str, float]:
 
 def summaries(runs: List[Run]) -> Dict[str, Any]:
     """Mean and standard deviation of F of each way."""
-    ways: Dict[str, List[Run]] = {}
-    for each in runs:
-        ways.setdefault(each["what"], []).append(each)
-    return {
-        "summary": [
-            {
-                **{"what": what, "n_seeds": len(of_way)},
-                **{key: summary([each[key] for each in of_way]) for key in ("dev_f", "test_f")},
-            }
-            for what, of_way in ways.items()
-        ]
-    }
+    return summaries_of(runs, ("what",), ("dev_f", "test_f"))
 
 
 def main() -> None:
@@ -113,6 +103,8 @@ def main() -> None:
     about = {"dataset": DATASET, "steps": given.steps, "vectors": given.vectors.name}
     settings = {**about, "halves": [list(half) for half in halves]}
     results = Results(RESULTS / f"{DATASET}.json", settings, ["seed", "what"], summaries)
+    if results.has(given.seeds[0], AVERAGED):
+        return
 
     def add(seed: int, what: str, nlp: Language) -> None:
         cell = {"seed": seed, "what": what, "processor": processor()}

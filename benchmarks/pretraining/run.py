@@ -17,7 +17,7 @@ import random
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 from spacy.tokens import DocBin
 
@@ -30,7 +30,7 @@ from benchmarks.trainings import (
     length,
     processor,
     scored,
-    summary,
+    summaries_of,
     train,
 )
 
@@ -65,18 +65,7 @@ def run(share: int, seed: int, weights: str, steps: int, vectors: Path) -> Run:
 
 def summaries(runs: List[Run]) -> Dict[str, Any]:
     """Mean and standard deviation of F, for each share and beginning."""
-    cells: Dict[Tuple[int, str], List[Run]] = {}
-    for each in runs:
-        cells.setdefault((each["share"], each["begun"]), []).append(each)
-    return {
-        "summary": [
-            {
-                **{"share": share, "begun": begun, "n_seeds": len(of_cell)},
-                **{key: summary([each[key] for each in of_cell]) for key in ("dev_f", "test_f")},
-            }
-            for (share, begun), of_cell in sorted(cells.items())
-        ]
-    }
+    return summaries_of(runs, ("share", "begun"), ("dev_f", "test_f"))
 
 
 def main() -> None:

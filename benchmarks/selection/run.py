@@ -16,7 +16,7 @@ import random
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence
 
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -30,7 +30,7 @@ from benchmarks.trainings import (
     length,
     processor,
     scored,
-    summary,
+    summaries_of,
     train,
 )
 from benchmarks.tune.run import CONFIG
@@ -112,21 +112,7 @@ def curves(dataset: str, seed: int, strategies: Sequence[str], steps: int, vecto
 
 def summaries(runs: List[Run]) -> Dict[str, Any]:
     """Mean and standard deviation of F over the seeds, for each strategy and share."""
-    cells: Dict[Tuple[str, int], List[Run]] = {}
-    for each in runs:
-        cells.setdefault((each["strategy"], each["share"]), []).append(each)
-    return {
-        "summary": [
-            {
-                **{"strategy": strategy, "share": share, "n_seeds": len(of_cell)},
-                **{
-                    key: summary([each[key] for each in of_cell])
-                    for key in ("dev_f", "test_f", "words", "entities")
-                },
-            }
-            for (strategy, share), of_cell in sorted(cells.items())
-        ]
-    }
+    return summaries_of(runs, ("strategy", "share"), ("dev_f", "test_f", "words", "entities"))
 
 
 def main() -> None:

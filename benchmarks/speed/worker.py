@@ -49,6 +49,6 @@ def one_by_one(call: Callable[[str], Any], texts: List[str]) -> List[float]:
 
 
 def texts_of(words: List[str], n_words: int, n: int, first: int = 0) -> List[str]:
-    """Texts of so many words, one after the other, from the so-manieth on."""
+    """So many texts of so many words, cut out one after the other; the first is number `first`."""
     starts = (place * n_words % (len(words) - n_words) for place in range(first, first + n))
     return [" ".join(words[start : start + n_words]) for start in starts]

@@ -1,6 +1,6 @@
 """Registered embedding layers: docs -> one vector per token, from word and characters."""
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from spacy.tokens import Doc
@@ -8,15 +8,13 @@ from thinc.api import (
     ArgsKwargs,
     Model,
     get_torch_default_device,
-    torch2xp,
-    xp2torch,
 )
 from thinc.types import Floats2d
 
 from .pytorch.word_embedding import Words
 from .span_features import check_keys
 from .token_attributes import CASING, check_names, check_tables
-from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
+from .torch_layer import check_positive, load_state, shim_of, torch_layer, vectors_of_docs
 from .word_features import CharWordEmbedding, UninitializedEmbedding, WordCounts, words_of_docs
 
 
@@ -149,7 +147,7 @@ def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2
         name,
         UninitializedEmbedding(settings),
         convert_inputs=_convert_inputs,
-        convert_outputs=_convert_outputs,
+        convert_outputs=vectors_of_docs,
         deserialize=_deserialize,
     )
     model.init = _init
@@ -207,20 +205,6 @@ def _check_vocab(model: Model, docs: List[Doc]) -> None:
 
 def _no_gradient(d_inputs: ArgsKwargs) -> List:
     return []
-
-
-def _convert_outputs(
-    model: Model, inputs_outputs: Tuple, is_train: bool
-) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], ArgsKwargs]]:
-    docs, output = inputs_outputs
-    flat = cast(Floats2d, torch2xp(output))
-    parts = rows_of_docs(flat, [len(doc) for doc in docs])
-
-    def to_torch(d_parts: List[Floats2d]) -> ArgsKwargs:
-        gradient = xp2torch(model.ops.xp.concatenate(d_parts), device=shim_of(model).device)
-        return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (gradient,)})
-
-    return parts, to_torch
 
 
 def _deserialize(

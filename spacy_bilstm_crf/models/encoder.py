@@ -4,12 +4,12 @@ from typing import Callable, List, Optional, Tuple, cast
 
 import torch
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, chain, get_torch_default_device, torch2xp, xp2torch
+from thinc.api import ArgsKwargs, Model, chain, get_torch_default_device
 from thinc.types import Floats2d
 
 from .pytorch.bilstm_crf import BiLSTMEncoderNetwork, UninitializedBiLSTMCRF
 from .recurrent import docs_to_torch, set_dropout
-from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
+from .torch_layer import check_positive, load_state, shim_of, torch_layer, vectors_of_docs
 
 LAYER = "bilstm_encoder"
 
@@ -38,7 +38,7 @@ def BiLSTMEncoder(
         LAYER,
         UninitializedBiLSTMCRF(hidden_width, depth),
         convert_inputs=_convert_inputs,
-        convert_outputs=_convert_outputs,
+        convert_outputs=vectors_of_docs,
         deserialize=_deserialize,
     )
     bilstm.init = _init
@@ -67,19 +67,6 @@ def _convert_inputs(
             "The BiLSTMEncoder is not initialized. Call nlp.initialize before it is used."
         )
     return docs_to_torch(model, X, is_train)
-
-
-def _convert_outputs(
-    model: Model, inputs_outputs: Tuple, is_train: bool
-) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], ArgsKwargs]]:
-    X, output = inputs_outputs
-    parts = rows_of_docs(cast(Floats2d, torch2xp(output)), [len(x) for x in X])
-
-    def to_torch(d_parts: List[Floats2d]) -> ArgsKwargs:
-        gradient = xp2torch(model.ops.xp.concatenate(d_parts), device=shim_of(model).device)
-        return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (gradient,)})
-
-    return parts, to_torch
 
 
 def _deserialize(network: torch.nn.Module, state: bytes, device: torch.device) -> torch.nn.Module:

@@ -8,9 +8,10 @@ each to four of them, whose sum is its own even where a single row is shared.
 from typing import List, NamedTuple, Sequence
 
 import numpy as np
-import torch
 from spacy.tokens import Doc
 from thinc.api import NumpyOps
+
+from .torch_layer import draw
 
 N_ROWS = 1000
 HASH_SEED = 1
@@ -69,7 +70,7 @@ def rows_of_spans(keys: Sequence[str], docs: List[Doc], dropout: float) -> SpanR
     for doc in docs:
         for number, key in enumerate(keys):
             for span in doc.spans.get(key, ()):
-                if not len(span) or (dropout and _draw() < dropout):
+                if not len(span) or (dropout and draw() < dropout):
                     continue
                 bags = (first + np.arange(span.start, span.end)) * len(keys) + number
                 ids = np.full(len(span), span.label, dtype=np.uint64) * N_PLACES
@@ -83,10 +84,6 @@ def rows_of_spans(keys: Sequence[str], docs: List[Doc], dropout: float) -> SpanR
     hashes = OPS.hash(np.ascontiguousarray(distinct[:, 1]), HASH_SEED)
     counts = np.bincount(distinct[:, 0].astype(np.int64), minlength=n_bags)
     return SpanRows((hashes % N_ROWS).astype(np.int64), counts)
-
-
-def _draw() -> float:
-    return float(torch.rand((), dtype=torch.float32, device="cpu"))
 
 
 def _places(length: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import io
 import zipfile
 from contextlib import contextmanager, nullcontext
 from pickle import UnpicklingError
-from typing import Any, Callable, Dict, Iterator, List, cast
+from typing import Any, Callable, Dict, Iterator, List, Tuple, cast
 
 import torch
 from thinc.api import (
@@ -183,3 +183,22 @@ def rows_of_docs(flat: Floats2d, lengths: List[int]) -> List[Floats2d]:
         parts.append(flat[start : start + length])
         start += length
     return parts
+
+
+def vectors_of_docs(
+    model: Model, inputs_outputs: Tuple, is_train: bool
+) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], ArgsKwargs]]:
+    """A network's token vectors for each doc, and what takes their gradients back to it."""
+    docs, output = inputs_outputs
+    parts = rows_of_docs(cast(Floats2d, torch2xp(output)), [len(doc) for doc in docs])
+
+    def to_torch(d_parts: List[Floats2d]) -> ArgsKwargs:
+        gradient = xp2torch(model.ops.xp.concatenate(d_parts), device=shim_of(model).device)
+        return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (gradient,)})
+
+    return parts, to_torch
+
+
+def draw() -> float:
+    """A random number from 0 up to 1, by torch's generator of the CPU."""
+    return float(torch.rand((), dtype=torch.float32, device="cpu"))

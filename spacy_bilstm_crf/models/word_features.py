@@ -20,6 +20,7 @@ from .pytorch.word_embedding import (
 )
 from .span_features import N_ROWS, check_groups, rows_of_spans
 from .token_attributes import DIGITS, n_rows, rows_of_tokens
+from .torch_layer import draw
 
 PUNCTUATION = re.compile(r"[\W_]+")
 # The share of times that a word seen once in training is treated as if it had not been seen
@@ -84,7 +85,7 @@ def words_of_docs(
     static: List[np.ndarray] = []
     for text, form in zip(texts, forms):
         row = row_of.get(form, -1)
-        if is_train and row >= 0 and counts.words[form] == 1 and _draw() < SINGLETON_DROPOUT:
+        if is_train and row >= 0 and counts.words[form] == 1 and draw() < SINGLETON_DROPOUT:
             row = -1  # as if it were not in the training data
         if row < 0:
             vector = pretrained_vector(vocab, text, form)
@@ -109,10 +110,6 @@ def words_of_docs(
         span_rows=torch.from_numpy(spans.rows),
         n_span_features=torch.from_numpy(spans.n_features),
     )
-
-
-def _draw() -> float:
-    return float(torch.rand((), dtype=torch.float32, device="cpu"))
 
 
 def _learn_words(
