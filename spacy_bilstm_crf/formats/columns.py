@@ -2,7 +2,7 @@
 
 Tags are of IOB1, IOB2, BILUO or BIOES. The tags `?` and `-` say that nothing is known of a token,
 which is not the same as `O`; an entity that may go on in such a token is not known either. Without
--DOCSTART- lines each sentence is a document.
+-DOCSTART- lines each sentence is a document; the first document may lack its line.
 """
 
 import re
@@ -77,7 +77,6 @@ def _sentences(path: Path, settings: ColumnSettings) -> Iterator[Tuple[int, List
     """Split a file into documents of sentences, with the line that each starts on."""
     text = path.read_text(encoding="utf-8-sig")
     docs: List[Tuple[int, List[Sentence]]] = [(1, [[]])]
-    has_docstarts = False
     # Python's own split knows separators of lines and columns that may be part of a word
     for number, line in enumerate(text.split("\n"), start=1):
         line = line.rstrip("\r")
@@ -85,16 +84,19 @@ def _sentences(path: Path, settings: ColumnSettings) -> Iterator[Tuple[int, List
         if settings.comment and line.startswith(settings.comment):
             continue
         if columns and columns[0] == DOCSTART:
-            has_docstarts = True
             docs.append((number, [[]]))
         elif not columns:
-            docs.append((number + 1, [[]])) if not has_docstarts else docs[-1][1].append([])
+            docs[-1][1].append([])
         else:
             docs[-1][1][-1].append(_token(columns, settings, path, number, line))
+    # Some files begin with a document, and only the others have their line
+    has_docstarts = len(docs) > 1
     for number, sentences in docs:
         full = [sentence for sentence in sentences if sentence]
-        if full:
+        if has_docstarts and full:
             yield number, full
+        elif full:
+            yield from ((sentence[0].line, [sentence]) for sentence in full)
 
 
 def _columns(line: str, separator: Optional[str]) -> List[str]:

@@ -93,6 +93,9 @@ def test_sentences_and_docs(tmp_path):
     assert iob(doc) == ".OB"
     assert len(converted(tmp_path, "Ada U-PER\n\n\nHe O\n")) == 2
     assert len(converted(tmp_path, "Ada U-PER\n\t\nHe O\n")) == 2  # as in WNUT-17
+    # Some copies of CoNLL-2003 lack the first line
+    docs = converted(tmp_path, "Ada U-PER\n\nHe O\n\n-DOCSTART- O\n\nBob U-PER\n")
+    assert [len(list(doc.sents)) for doc in docs] == [2, 1]
 
 
 def test_any_columns_with_any_separator_and_comments(tmp_path):
