@@ -1,8 +1,19 @@
 """Prediction in pieces: what the network needs does not grow with a batch or with a doc."""
 
 from dataclasses import replace
-from itertools import islice
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple, Union, cast
+from typing import (
+    Any,
+    Callable,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+    cast,
+)
 
 import numpy as np
 from spacy.tokens import Doc
@@ -27,6 +38,8 @@ READERS_OF_TOKENS = {
 }
 ENT_IOB = TOKEN_ATTRIBUTES.index("ENT_IOB")
 INSIDE, BEGIN = 1, 3  # values of ENT_IOB
+
+T = TypeVar("T")
 
 
 class Piece(NamedTuple):
@@ -80,18 +93,52 @@ def forward(
     if is_train:
         return layer(docs, is_train)
     lengths = [len(doc) for doc in docs]
-    cut = list(pieces(lengths, model.attrs["window"], model.attrs["overlap"]))
+    cut = _cut(lengths, model)
     if len(cut) == len(docs) and sum(lengths) <= GROUP_TOKENS:
         return layer(docs, is_train)
-    cut.sort(key=lambda piece: piece.end - piece.start)
-    tok2vec, network = layer.layers
-    if not _reads_tokens_alone(tok2vec):
-        vectors = tok2vec.predict(docs)
-        parts = (vectors[piece.doc][piece.start : piece.end] for piece in cut)
-        return _predict(network, cut, parts, lengths), _no_backprop
-    sources = [_Source(doc) for doc in docs]
-    parts = (sources[piece.doc].part(piece.start, piece.end) for piece in cut)
-    return _predict(layer, cut, parts, lengths), _no_backprop
+    if _reads_tokens_alone(layer.layers[0]):
+        sources = [_Source(doc) for doc in docs]
+
+        def part_of(piece: Piece) -> Doc:
+            return sources[piece.doc].part(piece.start, piece.end)
+
+        return _predict(layer, cut, part_of, lengths), _no_backprop
+    # So many tokens at a time, as the vectors of all docs would take much memory
+    potentials = [_behind_tok2vec(model, group) for group in _groups(docs, len)]
+    emissions = [scores for each in potentials for scores in each.emissions]
+    return replace(potentials[0], emissions=emissions), _no_backprop
+
+
+def _cut(lengths: List[int], model: Model) -> List[Piece]:
+    """The pieces of docs, shortest first."""
+    cut = pieces(lengths, model.attrs["window"], model.attrs["overlap"])
+    return sorted(cut, key=lambda piece: piece.end - piece.start)
+
+
+def _behind_tok2vec(model: Model[List[Doc], Potentials], docs: List[Doc]) -> Potentials:
+    """Potentials of docs that the tok2vec sees whole, and the network in pieces."""
+    tok2vec, network = model.layers[0].layers
+    vectors = tok2vec.predict(docs)
+    lengths = [len(doc) for doc in docs]
+
+    def part_of(piece: Piece) -> Any:
+        return vectors[piece.doc][piece.start : piece.end]
+
+    return _predict(network, _cut(lengths, model), part_of, lengths)
+
+
+def _groups(items: Iterable[T], length: Callable[[T], int]) -> Iterator[List[T]]:
+    """Items in order, GROUP_TOKENS or little more at a time."""
+    group: List[T] = []
+    n_tokens = 0
+    for item in items:
+        group.append(item)
+        n_tokens += length(item)
+        if n_tokens >= GROUP_TOKENS:
+            yield group
+            group, n_tokens = [], 0
+    if group:
+        yield group
 
 
 def _reads_tokens_alone(tok2vec: Model) -> bool:
@@ -121,25 +168,20 @@ def pieces(lengths: List[int], window: Optional[int], overlap: int) -> Iterator[
 
 
 def _predict(
-    layer: Model, cut: List[Piece], parts: Iterator[Any], lengths: List[int]
+    layer: Model, cut: List[Piece], part_of: Callable[[Piece], Any], lengths: List[int]
 ) -> Potentials:
     """Potentials of whole docs from those of their pieces, so many tokens at a time.
 
     Args:
         layer: The layer that takes the parts.
-        cut: The pieces.
-        parts: What the layer takes for each of them.
+        cut: The pieces, of similar lengths one after the other.
+        part_of: What the layer takes for a piece.
         lengths: Lengths of the docs.
     """
     emissions: List[Any] = [None] * len(lengths)
-    start = 0
-    while start < len(cut):
-        n_tokens, end = 0, start
-        while end < len(cut) and (end == start or n_tokens < GROUP_TOKENS):
-            n_tokens += cut[end].end - cut[end].start
-            end += 1
-        potentials = layer.predict(list(islice(parts, end - start)))
-        for piece, scores in zip(cut[start:end], potentials.emissions):
+    for group in _groups(cut, lambda piece: piece.end - piece.start):
+        potentials = layer.predict([part_of(piece) for piece in group])
+        for piece, scores in zip(group, potentials.emissions):
             if len(scores) == lengths[piece.doc]:
                 emissions[piece.doc] = scores
                 continue
@@ -147,7 +189,6 @@ def _predict(
                 emissions[piece.doc] = layer.ops.alloc2f(lengths[piece.doc], scores.shape[1])
             kept = scores[piece.kept_start - piece.start : piece.kept_end - piece.start]
             emissions[piece.doc][piece.kept_start : piece.kept_end] = kept
-        start = end
     return replace(potentials, emissions=emissions)
 
 
