@@ -3,6 +3,7 @@
 from ..potentials import Potentials
 from .bilstm_crf import BiLSTMCRF, check_architecture, check_tags, torch_device
 from .char_embed import CharBiLSTMEmbed, CharCNNEmbed
+from .document_context import DocumentContext
 from .encoder import BiLSTMEncoder
 from .ensemble import Ensemble
 from .pretraining import NextAndPreviousWord
@@ -12,6 +13,7 @@ __all__ = [
     "BiLSTMEncoder",
     "CharBiLSTMEmbed",
     "CharCNNEmbed",
+    "DocumentContext",
     "Ensemble",
     "NextAndPreviousWord",
     "Potentials",
