@@ -2,26 +2,31 @@
 
     python -m spacy project run convert . --vars.dataset ncbi-disease
     python -m benchmarks.distill.run [--datasets ncbi-disease wnut17] [--seeds 0 1 2]
-        [--steps 2000] [--vectors FOLDER]
+        [--steps 2000] [--vectors FOLDER] [--transformer NAME_OR_FOLDER]
 
 The teacher is trained on all sentences, a student on a tenth of them, which a seed draws. Then the
 student has that tenth and the other sentences as raw text, of which the teacher says what it
 finds: its entities alone, or its distribution over the tag sequences. All are of
 configs/bilstm_crf.cfg with the same vectors and length; the model of each training is the one that
-is best on dev. One thread. Results go to benchmarks/distill/results/DATASET.json as they come; what
-is there is not run again.
+is best on dev. With --transformer there is a second teacher, of configs/transformer.cfg, and how
+many words a second it and its student predict. One thread. Results go to
+benchmarks/distill/results/DATASET.json as they come; what is there is not run again.
 """
 
 import argparse
 import json
 import random
+import statistics
 import tempfile
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
 
+import spacy
 from spacy.tokens import Doc, DocBin
 
+from benchmarks.speed.timing import in_turns, spread
 from benchmarks.trainings import (
     ROOT,
     VECTORS,
@@ -39,14 +44,19 @@ from benchmarks.tune.run import CONFIG
 
 RESULTS = Path(__file__).parent / "results"
 DATASETS = ("ncbi-disease", "wnut17")
-TENTH, TEACHER = "a tenth", "teacher"
+TENTH, TEACHER, TRANSFORMER = "a tenth", "teacher", "transformer"
+DISTRIBUTION = "distribution"
 # What the students learn beside the tenth, and options of `distill`
 WAYS: Dict[str, List[str]] = {
     "entities": ["--entities"],
-    "distribution": [],
+    DISTRIBUTION: [],
     "distribution, temperature 2": ["--temperature", "2"],
 }
+OF_TRANSFORMER = "distribution of the transformer"
+TEACHERS = {**dict.fromkeys(WAYS, TEACHER), OF_TRANSFORMER: TRANSFORMER}
 SHARE = 0.1
+TRANSFORMER_CONFIG = ROOT / "configs" / "transformer.cfg"
+SPEED_ROUNDS = 5
 
 
 class Data:
@@ -61,12 +71,22 @@ class Data:
         self.labelled, self.raw = docs[: self.n_labelled], docs[self.n_labelled :]
 
     def train(self, docs: List[Doc], out: Path) -> Path:
-        """Train on annotated docs."""
-        DocBin(docs=docs, store_user_data=True).to_disk(out.with_suffix(".spacy"))
+        """Train on annotated docs; a model that is there already is taken."""
         paths = {"train": out.with_suffix(".spacy"), "dev": self.folder / "dev"}
-        return train(
-            CONFIG, {**paths, "vectors": self.vectors}, self.seed, length(self.steps), out
-        ).model
+        if not out.exists():
+            DocBin(docs=docs, store_user_data=True).to_disk(paths["train"])
+            settings = length(self.steps)
+            train(CONFIG, {**paths, "vectors": self.vectors}, self.seed, settings, out)
+        return out / "model-best"
+
+    def train_transformer(self, name: str, out: Path) -> Path:
+        """Train a transformer on all docs."""
+        if not out.exists():
+            docs = self.labelled + self.raw
+            DocBin(docs=docs, store_user_data=True).to_disk(out.with_suffix(".spacy"))
+            paths = {"train": out.with_suffix(".spacy"), "dev": self.folder / "dev"}
+            train(TRANSFORMER_CONFIG, {**paths, "transformer": name}, self.seed, {}, out)
+        return out / "model-best"
 
     def distill(self, teacher: Path, options: List[str], out: Path) -> Path:
         """Train on the tenth and on what a teacher says of the rest."""
@@ -95,49 +115,85 @@ class Data:
         return out / "model-best"
 
 
-def cells(dataset: str, seed: int, vectors: Path, steps: int, folder: Path) -> None:
-    """Run what is missing of a seed. The teacher is that of the first seed that needs one."""
-    settings = {"dataset": dataset, "steps": steps, "vectors": vectors.name}
+class Given(NamedTuple):
+    """What the command line says of all data sets and seeds."""
+
+    vectors: Path
+    steps: int
+    transformer: Optional[str]
+    folder: Path  # for models
+
+
+def cells(dataset: str, seed: int, given: Given) -> None:
+    """Run what is missing of a seed. Teachers are those of the first seed that needs them."""
+    settings = {"dataset": dataset, "steps": given.steps, "vectors": given.vectors.name}
     path = RESULTS / f"{dataset}.json"
     results = Results(path, settings, ["seed", "what"], summaries)
-    data = Data(dataset, seed, vectors, steps)
+    data = Data(dataset, seed, given.vectors, given.steps)
 
-    def add(what: str, model: Path, n_labelled: int) -> None:
+    def add(what: str, model: Path, n_labelled: int, **more: Any) -> None:
         about = {"seed": seed, "what": what, "labelled": n_labelled, "processor": processor()}
-        results.add({**about, **scored(model, data.folder, batch_size=256)})
+        results.add({**about, **scored(model, data.folder, batch_size=256), **more})
         print(dataset, about, flush=True)
 
-    if all(results.has(seed, what) for what in (TENTH, *WAYS)):
-        return
-    teacher = folder / f"{dataset}-teacher"
-    if not teacher.exists():
-        every = data.labelled + data.raw
-        add(TEACHER, data.train(every, teacher), len(every))
+    every = data.labelled + data.raw
     if not results.has(seed, TENTH):
-        out = folder / f"{dataset}-{seed}"
-        add(TENTH, data.train(data.labelled, out), data.n_labelled)
+        add(TENTH, data.train(data.labelled, given.folder / f"{dataset}-{seed}"), data.n_labelled)
+    teacher, transformer = (given.folder / f"{dataset}-{name}" for name in (TEACHER, TRANSFORMER))
     for number, (what, options) in enumerate(WAYS.items()):
         if not results.has(seed, what):
-            out = folder / f"{dataset}-{seed}-{number}"
+            if not teacher.exists():
+                add(TEACHER, data.train(every, teacher), len(every))
+            out = given.folder / f"{dataset}-{seed}-{number}"
             add(what, data.distill(teacher / "model-best", options, out), data.n_labelled)
+    if given.transformer and not results.has(seed, OF_TRANSFORMER):
+        if not transformer.exists():
+            add(TRANSFORMER, data.train_transformer(given.transformer, transformer), len(every))
+        best = transformer / "model-best"
+        student = data.distill(best, [], given.folder / f"{dataset}-{seed}-transformer")
+        speeds = words_a_second({TRANSFORMER: best, "student": student}, data.folder / "test")
+        add(OF_TRANSFORMER, student, data.n_labelled, words_a_second=speeds)
+
+
+def words_a_second(models: Dict[str, Path], data: Path) -> Dict[str, Any]:
+    """How fast models predict tokenised docs, in turns."""
+    texts = [[token.text for token in doc] for doc in docs_of(data)]
+
+    def annotate(nlp: spacy.Language) -> None:
+        docs = (Doc(nlp.vocab, words=words) for words in texts)
+        for _ in nlp.pipe(docs, batch_size=128):
+            pass
+
+    peers: Dict[str, Callable[[], None]] = {
+        name: partial(annotate, spacy.load(model)) for name, model in models.items()
+    }
+    rounds = [in_turns(peers, rounds=1) for _ in range(SPEED_ROUNDS)]
+    seconds = {name: [each[name][0] for each in rounds] for name in models}
+    slow, fast = seconds.values()
+    n_words = sum(map(len, texts))
+    return {
+        **{name: round(n_words / statistics.median(times)) for name, times in seconds.items()},
+        "times": spread([a / b for a, b in zip(slow, fast)]),
+    }
 
 
 def summaries(runs: List[Run]) -> Dict[str, Any]:
-    """Of each system F, and of what lies between the tenth and the teacher its share on test."""
+    """Of each system F, and of what lies between the tenth and its teacher its share on test."""
     of: Dict[str, List[Run]] = {}
     for each in runs:
         of.setdefault(each["what"], []).append(each)
+
+    def test_f(what: str) -> float:
+        return summary([each["test_f"] for each in of[what]])["mean"]
+
     found = []
     for what, of_system in of.items():
         row: Dict[str, Any] = {"what": what, "n_seeds": len(of_system)}
         for part in ("dev_f", "test_f"):
             row[part] = summary([each[part] for each in of_system])
-        if TENTH in of and TEACHER in of:
-            first, last = (
-                summary([each["test_f"] for each in of[name]])["mean"] for name in (TENTH, TEACHER)
-            )
-            lead = last - first
-            row["share"] = 100 * (row["test_f"]["mean"] - first) / lead if lead > 0 else None
+        if TENTH in of and what in TEACHERS and TEACHERS[what] in of:
+            lead = test_f(TEACHERS[what]) - test_f(TENTH)
+            row["share"] = 100 * (test_f(what) - test_f(TENTH)) / lead if lead > 0 else None
         found.append(row)
     return {"summary": found}
 
@@ -149,10 +205,12 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--vectors", type=Path, default=VECTORS)
+    parser.add_argument("--transformer", help="a transformer, for a second teacher")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="distill-") as temporary:
+        settings = (given.vectors.resolve(), given.steps, given.transformer, Path(temporary))
         for seed, dataset in product(given.seeds, given.datasets):
-            cells(dataset, seed, given.vectors.resolve(), given.steps, Path(temporary))
+            cells(dataset, seed, Given(*settings))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,30 @@
-"""The same data as whole documents and as sentences, in training and in prediction.
+"""The same data as whole documents and as sentences; and what a model gets from the document.
 
     python -m spacy project run convert . --vars.dataset four-domains
-    python -m benchmarks.documents.run [--seeds 0 1 2] [--steps 1000] [--vectors FOLDER]
+    python -m benchmarks.documents.run [--dataset four-domains] [--seeds 0 1 2]
+        [--systems "BiLSTM" "recurring words" ...] [--vectors FOLDER] [--models FOLDER]
+        [--averaged]
 
-Models are trained on documents or on their sentences, and chosen by dev data of the same kind. Each
-then predicts the test documents whole and sentence by sentence. The config is
-configs/bilstm_crf.cfg, whose batches have so many words either way. One thread. Results go to
-benchmarks/documents/results/four-domains.json; seeds that are there are not run again.
+Models are trained on documents or, where they have nothing of the document, also on its
+sentences, and chosen by dev data of the same kind. Each then predicts the documents whole and
+sentence by sentence. The config is configs/bilstm_crf.cfg, whose batches have so many words either
+way, with what is below for each data set. One thread. Results go to
+benchmarks/documents/results/DATASET.json; seeds that are there are not run again.
+
+For conll2003, whose text is not free, three files of columns with -DOCSTART- lines are converted to
+corpus/conll2003-documents with `bilstm-crf convert`.
 """
 
 import argparse
 import tempfile
+from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
+from thinc.api import Config
 
 from benchmarks.trainings import (
     ROOT,
@@ -30,10 +38,51 @@ from benchmarks.trainings import (
     train,
 )
 from benchmarks.tune.run import CONFIG
+from spacy_bilstm_crf.cli.ensemble import averaged
 
-DATASET = "four-domains"
 RESULTS = Path(__file__).parent / "results"
 DOCUMENTS, SENTENCES = "documents", "sentences"
+PLAIN = "BiLSTM"
+# Of each data set: the steps, and other settings
+DATASETS: Dict[str, Tuple[int, Dict[str, Any]]] = {
+    "four-domains": (1000, {}),
+    # As configs/glove_char_cnn.cfg and the accuracy table have it
+    "conll2003-documents": (
+        8000,
+        {"components.ner.model.hidden_width": 200, "components.ner.threshold": 0.5},
+    ),
+}
+# What DocumentContext adds, and layers above it
+CONTEXTS: Dict[str, Tuple[Dict[str, bool], int]] = {
+    "recurring words": ({"recurring_words": True, "document_vector": False}, 0),
+    "document vector": ({"recurring_words": False, "document_vector": True}, 0),
+    "recurring words, document vector": ({"recurring_words": True, "document_vector": True}, 0),
+    "recurring words, then a second BiLSTM": (
+        {"recurring_words": True, "document_vector": False},
+        1,
+    ),
+}
+SYSTEMS = (PLAIN, "two BiLSTM layers", *CONTEXTS)
+
+
+def overrides_of(system: str, hidden_width: int) -> Dict[str, Any]:
+    """Settings of a system."""
+    if system == PLAIN:
+        return {}
+    if system not in CONTEXTS:
+        return {"components.ner.model.depth": 2}
+    context, depth = CONTEXTS[system]
+    encoder = {
+        "@architectures": "spacy-bilstm-crf.BiLSTMEncoder.v1",
+        "hidden_width": hidden_width,
+        "embed": Config().from_disk(CONFIG)["components"]["ner"]["model"]["tok2vec"],
+    }
+    tok2vec = {
+        "@architectures": "spacy-bilstm-crf.DocumentContext.v1",
+        "tok2vec": encoder,
+        **context,
+    }
+    return {"components.ner.model.depth": depth, "components.ner.model.tok2vec": tok2vec}
 
 
 def as_kind(docs: List[Doc], kind: str) -> List[Doc]:
@@ -43,53 +92,81 @@ def as_kind(docs: List[Doc], kind: str) -> List[Doc]:
     return [sentence.as_doc() for doc in docs for sentence in doc.sents]
 
 
-def part_of(part: str, kind: str) -> List[Doc]:
+def part_of(dataset: str, part: str, kind: str) -> List[Doc]:
     """A part of the data."""
-    return as_kind(docs_of(ROOT / "corpus" / DATASET / part), kind)
+    return as_kind(docs_of(ROOT / "corpus" / dataset / part), kind)
 
 
-def run(kind: str, seed: int, steps: int, vectors: Path) -> List[Run]:
-    """Train on one kind, and predict both."""
-    with tempfile.TemporaryDirectory(prefix="documents-") as temporary:
-        paths = {"vectors": vectors}
-        for part in ("train", "dev"):
-            paths[part] = Path(temporary) / f"{part}.spacy"
-            DocBin(docs=part_of(part, kind), store_user_data=True).to_disk(paths[part])
-        model = train(CONFIG, paths, seed, length(steps), Path(temporary) / "out").model
-        nlp = spacy.load(model)
-    found = []
-    for other in (DOCUMENTS, SENTENCES):
-        scores = {}
-        for part in ("dev", "test"):
-            docs = part_of(part, other)
-            examples = [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs]
-            scores[f"{part}_f"] = 100 * nlp.evaluate(examples, batch_size=256)["ents_f"]
-        cell = {"trained": kind, "seed": seed, "predicted": other, "processor": processor()}
-        found.append({**cell, **scores})
+def trained(dataset: str, system: str, kind: str, seed: int, vectors: Path, out: Path) -> Path:
+    """Train a model on one kind; one that is there already is taken."""
+    if (out / "model-best").exists():
+        return out / "model-best"
+    paths = {"vectors": vectors}
+    for part in ("train", "dev"):
+        paths[part] = out.with_name(f"{out.name}-{part}.spacy")
+        docs = part_of(dataset, part, kind)
+        DocBin(docs=docs, store_user_data=True).to_disk(paths[part])
+    steps, settings = DATASETS[dataset]
+    hidden_width = settings.get("components.ner.model.hidden_width", 128)
+    settings = {**length(steps), **settings, **overrides_of(system, hidden_width)}
+    return train(CONFIG, paths, seed, settings, out).model
+
+
+def scores(nlp: spacy.Language, dataset: str, kind: str) -> Dict[str, float]:
+    """F on dev and test, in percent."""
+    found = {}
+    for part in ("dev", "test"):
+        docs = part_of(dataset, part, kind)
+        examples = [Example(Doc(nlp.vocab, words=[t.text for t in doc]), doc) for doc in docs]
+        found[f"{part}_f"] = 100 * nlp.evaluate(examples, batch_size=256)["ents_f"]
     return found
 
 
 def summaries(runs: List[Run]) -> Dict[str, Any]:
-    """Mean and standard deviation of F, by what was trained on and what was predicted."""
-    return summaries_of(runs, ("trained", "predicted"), ("dev_f", "test_f"))
+    """Mean and standard deviation of F, by system, what was trained on and what was predicted."""
+    return summaries_of(runs, ("system", "trained", "predicted"), ("dev_f", "test_f"))
 
 
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="four-domains", choices=DATASETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--systems", nargs="+", default=SYSTEMS, choices=SYSTEMS)
+    parser.add_argument("--kinds", nargs="+", default=[DOCUMENTS, SENTENCES])
     parser.add_argument("--vectors", type=Path, default=VECTORS)
+    parser.add_argument("--models", type=Path, help="keep the models here")
+    parser.add_argument("--averaged", action="store_true", help="the seeds as one model, too")
     given = parser.parse_args()
-    settings = {"dataset": DATASET, "steps": given.steps, "vectors": given.vectors.name}
-    path = RESULTS / f"{DATASET}.json"
-    results = Results(path, settings, ["trained", "seed", "predicted"], summaries)
-    for seed in given.seeds:
-        for kind in (DOCUMENTS, SENTENCES):
-            if not results.has(kind, seed, SENTENCES):
-                for each in run(kind, seed, given.steps, given.vectors):
-                    results.add(each)
-                    print(each, flush=True)
+    about = {"dataset": given.dataset, "steps": DATASETS[given.dataset][0]}
+    settings = {**about, "vectors": given.vectors.name}
+    key = ["system", "trained", "seed", "predicted"]
+    results = Results(RESULTS / f"{given.dataset}.json", settings, key, summaries)
+    with tempfile.TemporaryDirectory(prefix="documents-") as temporary:
+        folder = given.models or Path(temporary)
+        folder.mkdir(exist_ok=True, parents=True)
+
+        def model_of(system: str, kind: str, seed: int) -> Path:
+            out = folder / f"{given.dataset}-{SYSTEMS.index(system)}-{kind}-{seed}"
+            return trained(given.dataset, system, kind, seed, given.vectors, out)
+
+        def add(system: str, kind: str, seed: int, nlp: spacy.Language) -> None:
+            for other in (DOCUMENTS, SENTENCES):
+                cell = {"system": system, "trained": kind, "seed": seed, "predicted": other}
+                cell["processor"] = processor()
+                results.add({**cell, **scores(nlp, given.dataset, other)})
+                print(cell, flush=True)
+
+        for seed, system, kind in product(given.seeds, given.systems, given.kinds):
+            if kind == SENTENCES and system in CONTEXTS:
+                continue
+            if not results.has(system, kind, seed, SENTENCES):
+                add(system, kind, seed, spacy.load(model_of(system, kind, seed)))
+        for system in given.systems if given.averaged else ():
+            name = f"{system}, averaged"
+            if not results.has(name, DOCUMENTS, given.seeds[0], SENTENCES):
+                models = [str(model_of(system, DOCUMENTS, seed)) for seed in given.seeds]
+                add(name, DOCUMENTS, given.seeds[0], averaged(models))
 
 
 if __name__ == "__main__":
