@@ -26,6 +26,7 @@ each_page = pytest.mark.parametrize("page", TEXTS)
 SHIPPED = ROOT / "configs" / "bilstm_crf.cfg"
 PRETRAINED = ROOT / "configs" / "pretrained.cfg"
 GAZETTEER = ROOT / "configs" / "gazetteer.cfg"
+DOCUMENT_CONTEXT = ROOT / "configs" / "document_context.cfg"
 DEFAULTS = spacy.blank("en").get_factory_meta("bilstm_crf_ner").default_config
 
 
@@ -107,8 +108,9 @@ def test_config_blocks_are_those_of_a_config(page):
         known["pretraining"] = pretrained["pretraining"]
         objective = {"maxout_pieces": 3, "hidden_size": 300, "n_characters": 4}  # spaCy's
         known["pretraining"]["objective"].update(objective)
-        tok2vec = pretrained["components"]["ner"]["model"]["tok2vec"]
-        known["components"]["ner"]["model"]["tok2vec"].update(tok2vec)
+        for config in (pretrained, load_config(DOCUMENT_CONTEXT)):
+            tok2vec = config["components"]["ner"]["model"]["tok2vec"]
+            known["components"]["ner"]["model"]["tok2vec"].update(tok2vec)
         unknown = [path for path in paths_of(given) if not has(known, path)]
         assert not unknown, f"{unknown} in {page}"
         merged = load_config(SHIPPED).merge(given)

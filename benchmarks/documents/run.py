@@ -2,13 +2,13 @@
 
     python -m spacy project run convert . --vars.dataset four-domains
     python -m benchmarks.documents.run [--dataset four-domains] [--seeds 0 1 2]
-        [--systems "BiLSTM" "recurring words" ...] [--vectors FOLDER] [--models FOLDER]
-        [--averaged]
+        [--kinds documents sentences] [--systems "BiLSTM" "recurring words" ...]
+        [--vectors FOLDER] [--models FOLDER] [--averaged]
 
-Models are trained on documents or, where they have nothing of the document, also on its
-sentences, and chosen by dev data of the same kind. Each then predicts the documents whole and
-sentence by sentence. The config is configs/bilstm_crf.cfg, whose batches have so many words either
-way, with what is below for each data set. One thread. Results go to
+Models are trained on documents or on their sentences, and chosen by dev data of the same kind. Each
+then predicts the documents whole and sentence by sentence. A "document vector" of sentences is one
+of the sentence. The config is configs/bilstm_crf.cfg, whose batches have so many words either way,
+with what is below for each data set. One thread. Results go to
 benchmarks/documents/results/DATASET.json; seeds that are there are not run again.
 
 For conll2003, whose text is not free, three files of columns with -DOCSTART- lines are converted to
@@ -19,13 +19,14 @@ import argparse
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import spacy
 from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import Config
 
+from benchmarks.accuracy.run import LOOKED_UP
 from benchmarks.trainings import (
     ROOT,
     VECTORS,
@@ -41,8 +42,7 @@ from benchmarks.tune.run import CONFIG
 from spacy_bilstm_crf.cli.ensemble import averaged
 
 RESULTS = Path(__file__).parent / "results"
-DOCUMENTS, SENTENCES = "documents", "sentences"
-PLAIN = "BiLSTM"
+KINDS = DOCUMENTS, SENTENCES = "documents", "sentences"
 # Of each data set: the steps, and other settings
 DATASETS: Dict[str, Tuple[int, Dict[str, Any]]] = {
     "four-domains": (1000, {}),
@@ -52,37 +52,52 @@ DATASETS: Dict[str, Tuple[int, Dict[str, Any]]] = {
         {"components.ner.model.hidden_width": 200, "components.ner.threshold": 0.5},
     ),
 }
-# What DocumentContext adds, and layers above it
-CONTEXTS: Dict[str, Tuple[Dict[str, bool], int]] = {
-    "recurring words": ({"recurring_words": True, "document_vector": False}, 0),
-    "document vector": ({"recurring_words": False, "document_vector": True}, 0),
-    "recurring words, document vector": ({"recurring_words": True, "document_vector": True}, 0),
-    "recurring words, then a second BiLSTM": (
-        {"recurring_words": True, "document_vector": False},
-        1,
+
+
+class System(NamedTuple):
+    """What a system has that the config has not."""
+
+    context: Optional[Dict[str, bool]] = None  # what DocumentContext adds
+    depth: int = 1  # of the BiLSTM under the CRF
+    lookups: bool = False
+
+
+RECURRING = {"recurring_words": True, "document_vector": False}
+PLAIN = "BiLSTM"
+SYSTEMS = {
+    PLAIN: System(),
+    "two BiLSTM layers": System(depth=2),
+    "recurring words": System(RECURRING, depth=0),
+    "document vector": System({"recurring_words": False, "document_vector": True}, depth=0),
+    "recurring words, document vector": System(
+        {"recurring_words": True, "document_vector": True}, depth=0
     ),
+    "recurring words, then a second BiLSTM": System(RECURRING, depth=1),
+    "lookups": System(lookups=True),
+    "lookups, recurring words": System(RECURRING, depth=0, lookups=True),
 }
-SYSTEMS = (PLAIN, "two BiLSTM layers", *CONTEXTS)
 
 
-def overrides_of(system: str, hidden_width: int) -> Dict[str, Any]:
+def overrides_of(system: System, hidden_width: int) -> Dict[str, Any]:
     """Settings of a system."""
-    if system == PLAIN:
-        return {}
-    if system not in CONTEXTS:
-        return {"components.ner.model.depth": 2}
-    context, depth = CONTEXTS[system]
-    encoder = {
-        "@architectures": "spacy-bilstm-crf.BiLSTMEncoder.v1",
-        "hidden_width": hidden_width,
-        "embed": Config().from_disk(CONFIG)["components"]["ner"]["model"]["tok2vec"],
-    }
-    tok2vec = {
-        "@architectures": "spacy-bilstm-crf.DocumentContext.v1",
-        "tok2vec": encoder,
-        **context,
-    }
-    return {"components.ner.model.depth": depth, "components.ner.model.tok2vec": tok2vec}
+    embed = Config().from_disk(CONFIG)["components"]["ner"]["model"]["tok2vec"]
+    overrides: Dict[str, Any] = {"components.ner.model.depth": system.depth}
+    if system.lookups:
+        overrides["initialize.lookups"] = LOOKED_UP["initialize.lookups"]
+        embed["attrs"] = LOOKED_UP["components.ner.model.tok2vec.attrs"]
+    tok2vec = embed
+    if system.context is not None:
+        encoder = {
+            "@architectures": "spacy-bilstm-crf.BiLSTMEncoder.v1",
+            "hidden_width": hidden_width,
+            "embed": embed,
+        }
+        tok2vec = {
+            "@architectures": "spacy-bilstm-crf.DocumentContext.v1",
+            "tok2vec": encoder,
+            **system.context,
+        }
+    return {**overrides, "components.ner.model.tok2vec": tok2vec}
 
 
 def as_kind(docs: List[Doc], kind: str) -> List[Doc]:
@@ -108,7 +123,7 @@ def trained(dataset: str, system: str, kind: str, seed: int, vectors: Path, out:
         DocBin(docs=docs, store_user_data=True).to_disk(paths[part])
     steps, settings = DATASETS[dataset]
     hidden_width = settings.get("components.ner.model.hidden_width", 128)
-    settings = {**length(steps), **settings, **overrides_of(system, hidden_width)}
+    settings = {**length(steps), **settings, **overrides_of(SYSTEMS[system], hidden_width)}
     return train(CONFIG, paths, seed, settings, out).model
 
 
@@ -133,7 +148,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="four-domains", choices=DATASETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--systems", nargs="+", default=SYSTEMS, choices=SYSTEMS)
-    parser.add_argument("--kinds", nargs="+", default=[DOCUMENTS, SENTENCES])
+    parser.add_argument("--kinds", nargs="+", default=[DOCUMENTS], choices=KINDS)
     parser.add_argument("--vectors", type=Path, default=VECTORS)
     parser.add_argument("--models", type=Path, help="keep the models here")
     parser.add_argument("--averaged", action="store_true", help="the seeds as one model, too")
@@ -147,7 +162,7 @@ def main() -> None:
         folder.mkdir(exist_ok=True, parents=True)
 
         def model_of(system: str, kind: str, seed: int) -> Path:
-            out = folder / f"{given.dataset}-{SYSTEMS.index(system)}-{kind}-{seed}"
+            out = folder / f"{given.dataset}-{list(SYSTEMS).index(system)}-{kind}-{seed}"
             return trained(given.dataset, system, kind, seed, given.vectors, out)
 
         def add(system: str, kind: str, seed: int, nlp: spacy.Language) -> None:
@@ -158,8 +173,6 @@ def main() -> None:
                 print(cell, flush=True)
 
         for seed, system, kind in product(given.seeds, given.systems, given.kinds):
-            if kind == SENTENCES and system in CONTEXTS:
-                continue
             if not results.has(system, kind, seed, SENTENCES):
                 add(system, kind, seed, spacy.load(model_of(system, kind, seed)))
         for system in given.systems if given.averaged else ():

@@ -10,8 +10,17 @@ from spacy.tokens import Doc
 from thinc.api import Model, NumpyOps
 
 from spacy_bilstm_crf.models import with_windows as windows
-from tests.helpers import SMALL_MODEL, char_embed, entities, examples_for, train
+from tests.helpers import (
+    ROOT,
+    SMALL_MODEL,
+    char_embed,
+    entities,
+    examples_for,
+    spacy_command,
+    train,
+)
 
+CONFIG = ROOT / "configs" / "document_context.cfg"
 ENCODER = {
     "@architectures": "spacy-bilstm-crf.BiLSTMEncoder.v1",
     "hidden_width": 8,
@@ -159,3 +168,18 @@ def test_means_of_nothing():
     model.initialize()
     assert model.predict([]) == []
     assert isinstance(model.ops, NumpyOps)
+
+
+def test_the_config_trains(corpus, tmp_path):
+    short = ["--training.max_steps=2", "--paths.train", corpus, "--paths.dev", corpus]
+    spacy_command("train", CONFIG, "--output", tmp_path, *short)
+    model = spacy.load(tmp_path / "model-last").get_pipe("ner").model
+    assert model.get_ref("tok2vec").get_dim("nO") == 2 * 256
+
+
+def test_an_encoder_with_context_has_seen_the_words_beside():
+    objective = registry.resolve(
+        {"it": {"@architectures": "spacy-bilstm-crf.NextAndPreviousWord.v1"}}
+    )
+    with pytest.raises(ValueError, match="BiLSTMEncoder"):
+        objective["it"](VOCAB, registry.resolve({"it": CONTEXT})["it"])
