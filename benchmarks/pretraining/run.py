@@ -6,10 +6,11 @@
     python -m benchmarks.pretraining.run "next and previous words=weights/ours/model-last.bin"
         [--shares 10 100] [--seeds 0 1 2] [--steps 2000]
 
-Each NAME=FILE is a way to begin; "none" is always one. A seed draws the sentences of a share. The
-config is configs/pretrained.cfg with the same vectors for all; the model of each training is the
-one that is best on dev. One thread. Results go to benchmarks/pretraining/results/ncbi-disease.json
-as they come; what is there is not run again.
+Each NAME=FILE is a way to begin; "none" is always one. NAME=FOLDER begins with other word vectors,
+which `spacy init vectors` made of the raw text (docs/pretraining.md). A seed draws the sentences of
+a share. The config is configs/pretrained.cfg; the model of each training is the one that is best on
+dev. One thread. Results go to benchmarks/pretraining/results/ncbi-disease.json as they come; what is
+there is not run again.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import random
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from spacy.tokens import DocBin
 
@@ -40,8 +41,8 @@ RESULTS = Path(__file__).parent / "results"
 NONE = "none"
 
 
-def run(share: int, seed: int, weights: str, steps: int, vectors: Path) -> Run:
-    """Train and score one model."""
+def run(share: int, seed: int, begun: Optional[Path], steps: int, vectors: Path) -> Run:
+    """Train and score one model, begun with weights or with other vectors."""
     data = ROOT / "corpus" / DATASET
     docs = docs_of(data / "train")
     random.Random(seed).shuffle(docs)
@@ -50,8 +51,8 @@ def run(share: int, seed: int, weights: str, steps: int, vectors: Path) -> Run:
         part = Path(temporary) / "train.spacy"
         DocBin(docs=docs, store_user_data=True).to_disk(part)
         paths = {"train": part, "dev": data / "dev", "vectors": vectors}
-        if weights:
-            paths["init_tok2vec"] = Path(weights).resolve()
+        if begun is not None:
+            paths["vectors" if begun.is_dir() else "init_tok2vec"] = begun.resolve()
         out = Path(temporary) / "out"
         model, evaluations, cpu_seconds = train(CONFIG, paths, seed, length(steps), out)
         return {
@@ -71,20 +72,22 @@ def summaries(runs: List[Run]) -> Dict[str, Any]:
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("begun", nargs="*", metavar="NAME=FILE")
+    parser.add_argument("begun", nargs="*", metavar="NAME=PATH")
     parser.add_argument("--shares", nargs="+", type=int, default=[10, 100])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--vectors", type=Path, default=VECTORS)
     given = parser.parse_args()
-    ways = {NONE: "", **dict(way.split("=", 1) for way in given.begun)}
+    ways: Dict[str, Optional[Path]] = {NONE: None}
+    for way in given.begun:
+        name, path = way.split("=", 1)
+        ways[name] = Path(path)
     settings = {"dataset": DATASET, "steps": given.steps, "vectors": given.vectors.name}
-    path = RESULTS / f"{DATASET}.json"
-    results = Results(path, settings, ["share", "begun", "seed"], summaries)
-    for share, seed, (name, weights) in product(given.shares, given.seeds, ways.items()):
+    results = Results(RESULTS / f"{DATASET}.json", settings, ["share", "begun", "seed"], summaries)
+    for share, seed, (name, begun) in product(given.shares, given.seeds, ways.items()):
         if not results.has(share, name, seed):
             cell = {"share": share, "begun": name, "seed": seed}
-            results.add({**cell, **run(share, seed, weights, given.steps, given.vectors)})
+            results.add({**cell, **run(share, seed, begun, given.steps, given.vectors)})
             print(cell, flush=True)
 
 
