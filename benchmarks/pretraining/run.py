@@ -9,8 +9,8 @@
 Each NAME=FILE is a way to begin; "none" is always one. NAME=FOLDER begins with other word vectors,
 which `spacy init vectors` made of the raw text (docs/pretraining.md). A seed draws the sentences of
 a share. The config is configs/pretrained.cfg; the model of each training is the one that is best on
-dev. One thread. Results go to benchmarks/pretraining/results/ncbi-disease.json as they come; what is
-there is not run again.
+dev. One thread. Results go to benchmarks/pretraining/results/ncbi-disease.json as they come; what
+is there is not run again.
 """
 
 import argparse
