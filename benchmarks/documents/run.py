@@ -27,6 +27,7 @@ from spacy.training import Example
 from thinc.api import Config
 
 from benchmarks.accuracy.run import LOOKED_UP
+from benchmarks.documents import known_sentences
 from benchmarks.trainings import (
     ROOT,
     VECTORS,
@@ -60,28 +61,39 @@ class System(NamedTuple):
     context: Optional[Dict[str, bool]] = None  # what DocumentContext adds
     depth: int = 1  # of the BiLSTM under the CRF
     lookups: bool = False
+    by_sentence: bool = False  # the LSTM reads the sentences of the data one by one
 
 
 RECURRING = {"recurring_words": True, "document_vector": False}
+BOTH = {"recurring_words": True, "document_vector": True}
 PLAIN = "BiLSTM"
 SYSTEMS = {
     PLAIN: System(),
     "two BiLSTM layers": System(depth=2),
     "recurring words": System(RECURRING, depth=0),
     "document vector": System({"recurring_words": False, "document_vector": True}, depth=0),
-    "recurring words, document vector": System(
-        {"recurring_words": True, "document_vector": True}, depth=0
-    ),
+    "recurring words, document vector": System(BOTH, depth=0),
     "recurring words, then a second BiLSTM": System(RECURRING, depth=1),
     "lookups": System(lookups=True),
     "lookups, recurring words": System(RECURRING, depth=0, lookups=True),
+    "by sentence": System(by_sentence=True),
+    "by sentence, recurring words": System(RECURRING, depth=0, by_sentence=True),
+    "by sentence, recurring words, document vector": System(BOTH, depth=0, by_sentence=True),
 }
 
 
-def overrides_of(system: System, hidden_width: int) -> Dict[str, Any]:
+def overrides_of(system: System, data: Path, hidden_width: int) -> Dict[str, Any]:
     """Settings of a system."""
     embed = Config().from_disk(CONFIG)["components"]["ner"]["model"]["tok2vec"]
-    overrides: Dict[str, Any] = {"components.ner.model.depth": system.depth}
+    overrides: Dict[str, Any] = {
+        "components.ner.model.depth": system.depth,
+        "components.ner.model.by_sentence": system.by_sentence,
+    }
+    if system.by_sentence:
+        overrides["code"] = known_sentences.__file__
+        overrides["nlp.pipeline"] = ["known_sentences", "ner"]
+        overrides["components.known_sentences"] = {"factory": "known_sentences", "data": str(data)}
+        overrides["training.annotating_components"] = ["known_sentences"]
     if system.lookups:
         overrides["initialize.lookups"] = LOOKED_UP["initialize.lookups"]
         embed["attrs"] = LOOKED_UP["components.ner.model.tok2vec.attrs"]
@@ -91,6 +103,7 @@ def overrides_of(system: System, hidden_width: int) -> Dict[str, Any]:
             "@architectures": "spacy-bilstm-crf.BiLSTMEncoder.v1",
             "hidden_width": hidden_width,
             "embed": embed,
+            "by_sentence": system.by_sentence,
         }
         tok2vec = {
             "@architectures": "spacy-bilstm-crf.DocumentContext.v1",
@@ -123,7 +136,11 @@ def trained(dataset: str, system: str, kind: str, seed: int, vectors: Path, out:
         DocBin(docs=docs, store_user_data=True).to_disk(paths[part])
     steps, settings = DATASETS[dataset]
     hidden_width = settings.get("components.ner.model.hidden_width", 128)
-    settings = {**length(steps), **settings, **overrides_of(SYSTEMS[system], hidden_width)}
+    settings = {
+        **length(steps),
+        **settings,
+        **overrides_of(SYSTEMS[system], ROOT / "corpus" / dataset, hidden_width),
+    }
     return train(CONFIG, paths, seed, settings, out).model
 
 

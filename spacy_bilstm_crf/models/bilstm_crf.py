@@ -20,6 +20,7 @@ from thinc.types import Floats2d
 from ..potentials import Potentials
 from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
 from .recurrent import docs_to_torch, set_dropout
+from .sentences import sentence_by_sentence
 from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
 from .with_windows import with_windows
 
@@ -34,6 +35,7 @@ def BiLSTMCRF(
     learn_rate_factor: float = 1.0,
     window: Optional[int] = 1000,
     overlap: int = 100,
+    by_sentence: bool = False,
 ) -> Model[List[Doc], Potentials]:
     """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
 
@@ -55,6 +57,8 @@ def BiLSTMCRF(
             many, and decoded whole. None never cuts a doc. Training reads whole docs.
         overlap: Tokens at each side of a window that are read, so that no token lacks its
             surroundings, but whose scores come from the windows beside it.
+        by_sentence: The LSTM reads each sentence of a doc on its own, which suits a model that was
+            trained on single sentences. A component before finds them.
     """
     if "resize_output" in tok2vec.attrs:
         raise ValueError(
@@ -87,7 +91,8 @@ def BiLSTMCRF(
     )
     bilstm.init = _init
     set_dropout(bilstm, "BiLSTMCRF", dropout, locked_dropout)
-    model = with_windows(chain(tok2vec, bilstm), window, overlap)
+    together = sentence_by_sentence if by_sentence else chain
+    model = with_windows(together(tok2vec, bilstm), window, overlap)
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", bilstm)
     model.attrs["resize_output"] = resize_output

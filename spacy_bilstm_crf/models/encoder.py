@@ -9,6 +9,7 @@ from thinc.types import Floats2d
 
 from .pytorch.bilstm_crf import BiLSTMEncoderNetwork, UninitializedBiLSTMCRF
 from .recurrent import docs_to_torch, set_dropout
+from .sentences import sentence_by_sentence
 from .torch_layer import check_positive, load_state, shim_of, torch_layer, vectors_of_docs
 
 LAYER = "bilstm_encoder"
@@ -20,6 +21,7 @@ def BiLSTMEncoder(
     depth: int = 1,
     dropout: Optional[float] = None,
     locked_dropout: bool = False,
+    by_sentence: bool = False,
 ) -> Model[List[Doc], List[Floats2d]]:
     """Vectors of tokens in their sentence: an embedding, and bidirectional LSTM layers.
 
@@ -32,6 +34,7 @@ def BiLSTMEncoder(
         depth: Number of bidirectional layers.
         dropout: Rate of dropout before and after each layer. None follows `[training] dropout`.
         locked_dropout: Drop a feature from all tokens of a doc or from none of them.
+        by_sentence: Read each sentence of a doc on its own. A component before finds them.
     """
     check_positive("BiLSTMEncoder", hidden_width=hidden_width, depth=depth)
     bilstm = torch_layer(
@@ -43,7 +46,8 @@ def BiLSTMEncoder(
     )
     bilstm.init = _init
     set_dropout(bilstm, "BiLSTMEncoder", dropout, locked_dropout)
-    model: Model[List[Doc], List[Floats2d]] = chain(embed, bilstm)
+    together = sentence_by_sentence if by_sentence else chain
+    model: Model[List[Doc], List[Floats2d]] = together(embed, bilstm)
     model.set_ref("embed", embed)
     return model
 

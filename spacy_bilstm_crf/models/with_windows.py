@@ -22,6 +22,8 @@ from thinc.layers.chain import forward as chain_forward
 from thinc.layers.concatenate import forward as concatenate_forward
 
 from ..potentials import Potentials
+from .sentences import LAYER as BY_SENTENCE
+from .sentences import sentence_lengths
 
 # Tokens that are run through the network at once: enough to fill its matrix products
 GROUP_TOKENS = 16384
@@ -93,10 +95,10 @@ def forward(
     if is_train:
         return layer(docs, is_train)
     lengths = [len(doc) for doc in docs]
-    cut = _cut(lengths, model)
+    cut = _cut([[length] for length in lengths], model)
     if len(cut) == len(docs) and sum(lengths) <= GROUP_TOKENS:
         return layer(docs, is_train)
-    if _reads_tokens_alone(layer.layers[0]):
+    if layer.name != BY_SENTENCE and _reads_tokens_alone(layer.layers[0]):
         sources = [_Source(doc) for doc in docs]
 
         def part_of(piece: Piece) -> Doc:
@@ -104,27 +106,41 @@ def forward(
 
         return _predict(layer, cut, part_of, lengths), _no_backprop
     # So many tokens at a time, as the vectors of all docs would take much memory
-    potentials = [_behind_tok2vec(model, group) for group in _groups(docs, len)]
-    emissions = [scores for each in potentials for scores in each.emissions]
-    return replace(potentials[0], emissions=emissions), _no_backprop
+    potentials = (_behind_tok2vec(model, group) for group in _groups(docs, len))
+    return Potentials.of_batches(potentials), _no_backprop
 
 
-def _cut(lengths: List[int], model: Model) -> List[Piece]:
-    """The pieces of docs, shortest first."""
-    cut = pieces(lengths, model.attrs["window"], model.attrs["overlap"])
+def _cut(sequences: List[List[int]], model: Model) -> List[Piece]:
+    """The pieces of docs, shortest first.
+
+    Args:
+        sequences: For each doc the lengths of what the network reads on its own.
+        model: Says how long a window is.
+    """
+    cut = []
+    for doc, lengths in enumerate(sequences):
+        start = 0
+        for length in lengths:
+            for piece in pieces([length], model.attrs["window"], model.attrs["overlap"]):
+                cut.append(Piece(doc, *(start + place for place in piece[1:])))
+            start += length
     return sorted(cut, key=lambda piece: piece.end - piece.start)
 
 
 def _behind_tok2vec(model: Model[List[Doc], Potentials], docs: List[Doc]) -> Potentials:
     """Potentials of docs that the tok2vec sees whole, and the network in pieces."""
-    tok2vec, network = model.layers[0].layers
+    layer = model.layers[0]
+    tok2vec, network = layer.layers
     vectors = tok2vec.predict(docs)
     lengths = [len(doc) for doc in docs]
+    sequences = [[length] for length in lengths]
+    if layer.name == BY_SENTENCE:
+        sequences = [sentence_lengths(doc) or [0] for doc in docs]
 
     def part_of(piece: Piece) -> Any:
         return vectors[piece.doc][piece.start : piece.end]
 
-    return _predict(network, _cut(lengths, model), part_of, lengths)
+    return _predict(network, _cut(sequences, model), part_of, lengths)
 
 
 def _groups(items: Iterable[T], length: Callable[[T], int]) -> Iterator[List[T]]:

@@ -20,6 +20,7 @@ mixed_precision = false
 learn_rate_factor = 1.0
 window = 1000
 overlap = 100
+by_sentence = false
 
 [model.tok2vec]
 @architectures = "spacy-bilstm-crf.CharCNNEmbed.v1"

@@ -1,0 +1,91 @@
+"""A recurrent layer that reads each sentence of a doc on its own."""
+
+from dataclasses import replace
+from typing import Any, Callable, List, Optional, Tuple, cast
+
+import numpy as np
+from spacy.attrs import SENT_START
+from spacy.tokens import Doc
+from thinc.api import Model
+from thinc.types import Floats2d
+
+from ..potentials import Potentials
+from .torch_layer import rows_of_docs
+
+LAYER = "sentence_by_sentence"
+
+
+def sentence_by_sentence(
+    tok2vec: Model[List[Doc], List[Floats2d]], network: Model[List[Floats2d], Any]
+) -> Model[List[Doc], Any]:
+    """A tok2vec that sees whole docs, and a network that sees the vectors of single sentences.
+
+    Args:
+        tok2vec: Gives a vector for each token.
+        network: Takes vectors of sequences, and gives vectors of their tokens or potentials.
+    """
+    return Model(LAYER, forward, init=init, layers=[tok2vec, network], dims={"nO": None})
+
+
+def init(model: Model, X: Optional[List[Doc]] = None, Y: Any = None) -> None:
+    """Initialize the layers, for which sentences don't matter."""
+    tok2vec, network = model.layers
+    tok2vec.initialize(X=X)
+    network.initialize(X=None if X is None else tok2vec.predict(X), Y=Y)
+    if network.has_dim("nO"):
+        model.set_dim("nO", network.get_dim("nO"), force=True)
+
+
+def forward(
+    model: Model, docs: List[Doc], is_train: bool
+) -> Tuple[Any, Callable[[Any], List[Doc]]]:
+    """Vectors or potentials of docs."""
+    tok2vec, network = model.layers
+    lengths = [sentence_lengths(doc) for doc in docs]
+    vectors, backprop_tok2vec = tok2vec(docs, is_train)
+    output, backprop_network = network(_split(vectors, lengths), is_train)
+    width = model.get_dim("nO")
+
+    def joined(parts: List[Floats2d], n_columns: int) -> List[Floats2d]:
+        remaining = iter(parts)
+        nothing = model.ops.alloc2f(0, n_columns)
+        return [
+            model.ops.xp.concatenate([nothing, *(next(remaining) for _ in of_doc)])
+            for of_doc in lengths
+        ]
+
+    def backprop(gradient: Any) -> List[Doc]:
+        if isinstance(gradient, Potentials):
+            emissions = _split(gradient.emissions, lengths)
+            d_sentences = backprop_network(replace(gradient, emissions=emissions))
+        else:
+            d_sentences = backprop_network(_split(gradient, lengths))
+        n_columns = next((x.shape[1] for x in d_sentences), 0)
+        return backprop_tok2vec(joined(d_sentences, n_columns))
+
+    if isinstance(output, Potentials):
+        return replace(output, emissions=joined(output.emissions, width)), backprop
+    return joined(output, width), backprop
+
+
+def _split(vectors: List[Floats2d], lengths: List[List[int]]) -> List[Floats2d]:
+    """Rows of each sentence, as views."""
+    return [part for x, of_doc in zip(vectors, lengths) for part in rows_of_docs(x, of_doc)]
+
+
+def sentence_lengths(doc: Doc) -> List[int]:
+    """Number of tokens of each sentence of a doc.
+
+    Raises:
+        ValueError: If nothing has set sentences.
+    """
+    if len(doc) < 2:
+        return [len(doc)] * len(doc)
+    if not doc.has_annotation("SENT_START"):
+        raise ValueError(
+            "The config has by_sentence = true, but nothing has found the sentences of the "
+            f"doc {doc[:10].text!r}. Put a component before that does, such as 'sentencizer', and "
+            f"name it in [training] annotating_components."
+        )
+    starts = np.flatnonzero(cast(np.ndarray, doc.to_array([SENT_START])).ravel()[1:] == 1) + 1
+    return np.diff([0, *starts, len(doc)]).tolist()

@@ -1,0 +1,144 @@
+"""By sentence, a doc is read as its sentences are read alone."""
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy import registry
+from spacy.tokens import Doc
+from thinc.api import Model
+
+from spacy_bilstm_crf.models import with_windows as windows
+from spacy_bilstm_crf.models.sentences import sentence_by_sentence, sentence_lengths
+from spacy_bilstm_crf.models.torch_layer import shim_of
+from tests.helpers import SMALL_MODEL, char_embed, entities, examples_for, spacy_command, train
+
+VOCAB = spacy.blank("en").vocab
+ENCODER = {
+    "@architectures": "spacy-bilstm-crf.BiLSTMEncoder.v1",
+    "hidden_width": 8,
+    "embed": char_embed(width=8, filters=4),
+    "by_sentence": True,
+}
+MODELS = {
+    "in the CRF's layer": {"by_sentence": True},
+    "in an encoder": {"depth": 0, "tok2vec": ENCODER},
+}
+TEXT = "I like London. Who is Shaka Khan? London is big."
+SENTENCES = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), max_size=4)
+
+
+def doc_of(sentences, vocab=VOCAB):
+    words = [word for sentence in sentences for word in sentence]
+    starts = [i == 0 for sentence in sentences for i in range(len(sentence))]
+    return Doc(vocab, words=words, sent_starts=starts)
+
+
+def nlp_with(**model):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": {**SMALL_MODEL, **model}})
+    examples = examples_for(nlp)
+    for example in examples:
+        nlp.get_pipe("sentencizer")(example.predicted)
+    train(nlp, examples, optimizer=nlp.initialize(lambda: examples), steps=60)
+    return nlp
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def nlp(request):
+    return nlp_with(**MODELS[request.param])
+
+
+@given(st.lists(SENTENCES, max_size=3))
+def test_lengths(docs):
+    for sentences in docs:
+        assert sentence_lengths(doc_of(sentences)) == [len(sentence) for sentence in sentences]
+
+
+@given(st.lists(SENTENCES, min_size=1, max_size=3))
+def test_forth_and_back_each_sentence_goes_alone(docs):
+    seen = []
+
+    def network(model, X, is_train):
+        seen.append([len(x) for x in X])
+        return [2 * x for x in X], lambda d_X: [3 * d for d in d_X]
+
+    back = []
+    vectors = [np.ones((sum(map(len, sentences)), 2), "f") for sentences in docs]
+    tok2vec = Model("tok2vec", lambda model, X, is_train: (vectors, back.append), dims={"nO": 2})
+    model = sentence_by_sentence(tok2vec, Model("network", network, dims={"nO": 2}))
+    model.initialize()
+    output, backprop = model.begin_update([doc_of(sentences) for sentences in docs])
+    assert seen == [[len(sentence) for sentences in docs for sentence in sentences]]
+    backprop(output)
+    for doc, d_doc, given_ in zip(output, back[0], vectors):
+        np.testing.assert_array_equal(doc, 2 * given_)
+        # A doc without tokens may have no columns
+        np.testing.assert_array_equal(d_doc.reshape(given_.shape), 6 * given_)
+
+
+def test_a_doc_has_what_its_sentences_have_alone(nlp, monkeypatch):
+    model = nlp.get_pipe("ner").model
+    sentencizer = nlp.get_pipe("sentencizer")
+    docs = [sentencizer(nlp.make_doc(text)) for text in (TEXT, "", TEXT * 9, "Who?")]
+    alone = [[sent.as_doc() for sent in doc.sents] for doc in docs]
+
+    def check():
+        for doc, sentences, found in zip(docs, alone, model.predict(docs).emissions):
+            assert len(found) == len(doc)
+            if sentences:
+                expected = np.concatenate(model.predict(sentences).emissions)
+                np.testing.assert_allclose(found, expected, atol=1e-5)
+
+    check()
+    monkeypatch.setattr(windows, "GROUP_TOKENS", 10)
+    monkeypatch.setitem(model.attrs, "window", 12)
+    monkeypatch.setitem(model.attrs, "overlap", 2)
+    check()
+
+
+def test_gradients_are_those_of_the_sentences():
+    sentences = [["a", "b", "c"], ["b"], ["c", "a"]]
+    model = registry.resolve({"it": {**ENCODER, "dropout": 0.0}})["it"]
+    found = []
+    for docs in ([doc_of(sentences)], [doc_of([sentence]) for sentence in sentences]):
+        if not found:
+            model.initialize(X=docs)
+        network = shim_of(model.layers[1])._model
+        network.zero_grad()
+        outputs, backprop = model.begin_update(docs)
+        backprop([np.cos(output) for output in outputs])
+        found.append([parameter.grad.numpy().copy() for parameter in network.parameters()])
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_learns_comes_back_and_runs_in_processes(nlp, tmp_path):
+    assert entities(nlp(TEXT))[:2] == [("London", "LOC"), ("Shaka Khan", "PERSON")]
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    texts = [TEXT, "", "Who?"] * 2
+    assert [entities(doc) for doc in loaded.pipe(texts, n_process=2)] == [
+        entities(doc) for doc in nlp.pipe(texts)
+    ]
+
+
+def test_without_sentences_it_says_what_to_do(nlp):
+    with pytest.raises(ValueError, match=r"'Who is that\?'.*'sentencizer'"):
+        nlp.get_pipe("ner")(nlp.make_doc("Who is that?"))
+    assert nlp.get_pipe("ner")(nlp.make_doc("Who")).ents == ()
+
+
+def test_spacy_train(corpus, tmp_path):
+    config = tmp_path / "config.cfg"
+    spacy_command("bilstm-crf", "init-config", config, "--train", corpus, "--dev", corpus)
+    options = ["--training.max_steps=2", "--components.ner.model.by_sentence=true"]
+    sentences = [
+        '--nlp.pipeline=["sentencizer","ner"]',
+        '--components.sentencizer={"factory":"sentencizer"}',
+        '--training.annotating_components=["sentencizer"]',
+    ]
+    spacy_command("train", config, "--output", tmp_path / "out", *options, *sentences)
+    assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["sentencizer", "ner"]
