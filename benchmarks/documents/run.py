@@ -7,9 +7,10 @@
 
 Models are trained on documents or on their sentences, and chosen by dev data of the same kind. Each
 then predicts the documents whole and sentence by sentence. A "document vector" of sentences is one
-of the sentence. The config is configs/bilstm_crf.cfg, whose batches have so many words either way,
-with what is below for each data set. One thread. Results go to
-benchmarks/documents/results/DATASET.json; seeds that are there are not run again.
+of the sentence. What is trained on sentences also predicts documents with `by_sentence`. The config
+is configs/bilstm_crf.cfg, whose batches have so many words either way, with what is below for each
+data set. One thread. Results go to benchmarks/documents/results/DATASET.json; seeds that are there
+are not run again.
 
 For conll2003, whose text is not free, three files of columns with -DOCSTART- lines are converted to
 corpus/conll2003-documents with `bilstm-crf convert`.
@@ -44,6 +45,7 @@ from spacy_bilstm_crf.cli.ensemble import averaged
 
 RESULTS = Path(__file__).parent / "results"
 KINDS = DOCUMENTS, SENTENCES = "documents", "sentences"
+BY_SENTENCE = "documents by sentence"
 # Of each data set: the steps, and other settings
 DATASETS: Dict[str, Tuple[int, Dict[str, Any]]] = {
     "four-domains": (1000, {}),
@@ -154,6 +156,15 @@ def scores(nlp: spacy.Language, dataset: str, kind: str) -> Dict[str, float]:
     return found
 
 
+def by_sentence(model: Path, dataset: str) -> spacy.Language:
+    """A model that was trained without it, reading the sentences of documents one by one."""
+    config = {"components": {"ner": {"model": {"by_sentence": True}}}}
+    nlp = spacy.load(model, config=config)
+    data = str(ROOT / "corpus" / dataset)
+    nlp.add_pipe("known_sentences", before="ner", config={"data": data})
+    return nlp
+
+
 def summaries(runs: List[Run]) -> Dict[str, Any]:
     """Mean and standard deviation of F, by system, what was trained on and what was predicted."""
     return summaries_of(runs, ("system", "trained", "predicted"), ("dev_f", "test_f"))
@@ -182,21 +193,27 @@ def main() -> None:
             out = folder / f"{given.dataset}-{list(SYSTEMS).index(system)}-{kind}-{seed}"
             return trained(given.dataset, system, kind, seed, given.vectors, out)
 
-        def add(system: str, kind: str, seed: int, nlp: spacy.Language) -> None:
-            for other in (DOCUMENTS, SENTENCES):
-                cell = {"system": system, "trained": kind, "seed": seed, "predicted": other}
-                cell["processor"] = processor()
-                results.add({**cell, **scores(nlp, given.dataset, other)})
-                print(cell, flush=True)
+        def add(system: str, kind: str, seed: int, predicted: str, nlp: spacy.Language) -> None:
+            cell = {"system": system, "trained": kind, "seed": seed, "predicted": predicted}
+            cell["processor"] = processor()
+            of_kind = SENTENCES if predicted == SENTENCES else DOCUMENTS
+            results.add({**cell, **scores(nlp, given.dataset, of_kind)})
+            print(cell, flush=True)
 
         for seed, system, kind in product(given.seeds, given.systems, given.kinds):
-            if not results.has(system, kind, seed, SENTENCES):
-                add(system, kind, seed, spacy.load(model_of(system, kind, seed)))
+            for predicted in KINDS:
+                if not results.has(system, kind, seed, predicted):
+                    add(system, kind, seed, predicted, spacy.load(model_of(system, kind, seed)))
+            plain = kind == SENTENCES and SYSTEMS[system].context is None
+            if plain and not results.has(system, kind, seed, BY_SENTENCE):
+                nlp = by_sentence(model_of(system, kind, seed), given.dataset)
+                add(system, kind, seed, BY_SENTENCE, nlp)
         for system in given.systems if given.averaged else ():
             name = f"{system}, averaged"
-            if not results.has(name, DOCUMENTS, given.seeds[0], SENTENCES):
-                models = [str(model_of(system, DOCUMENTS, seed)) for seed in given.seeds]
-                add(name, DOCUMENTS, given.seeds[0], averaged(models))
+            for kind, predicted in product(given.kinds, KINDS):
+                if not results.has(name, kind, given.seeds[0], predicted):
+                    models = [str(model_of(system, kind, seed)) for seed in given.seeds]
+                    add(name, kind, given.seeds[0], predicted, averaged(models))
 
 
 if __name__ == "__main__":

@@ -142,3 +142,16 @@ def test_spacy_train(corpus, tmp_path):
     ]
     spacy_command("train", config, "--output", tmp_path / "out", *options, *sentences)
     assert spacy.load(tmp_path / "out" / "model-last").pipe_names == ["sentencizer", "ner"]
+
+
+def test_a_pipeline_that_was_trained_without_can_be_loaded_with_it(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": SMALL_MODEL})
+    examples = examples_for(nlp)
+    train(nlp, examples, optimizer=nlp.initialize(lambda: examples))
+    nlp.to_disk(tmp_path)
+    other = spacy.load(tmp_path, config={"components": {"ner": {"model": {"by_sentence": True}}}})
+    doc = doc_of([["I", "like", "London", "."], ["Who", "is", "Shaka", "Khan", "?"]], other.vocab)
+    emissions = other.get_pipe("ner").model.predict([doc]).emissions[0]
+    alone = nlp.get_pipe("ner").model.predict([sent.as_doc() for sent in doc.sents]).emissions
+    np.testing.assert_allclose(emissions, np.concatenate(alone), atol=1e-5)
