@@ -76,6 +76,8 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
         assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
         assert split_probabilities(printed[1:3]) == ["London PLACE", "1833 DATE"]
         assert printed[3:] == ["(7, 13)", "U-PLACE"]
+    if page == "docs/documents.md":
+        assert printed == ["(London, 1833, London)"]
     if page == "docs/word-lists.md":
         assert printed == ["[('Paris', 'PLACE')]"]
     if page == "docs/probabilities.md":
@@ -106,6 +108,7 @@ def test_config_blocks_are_those_of_a_config(page):
             known[section] = lists.merge(known)[section]
         pretrained = load_config(PRETRAINED)
         known["pretraining"] = pretrained["pretraining"]
+        known["components"]["sentencizer"] = {"factory": "sentencizer"}
         objective = {"maxout_pieces": 3, "hidden_size": 300, "n_characters": 4}  # spaCy's
         known["pretraining"]["objective"].update(objective)
         for config in (pretrained, load_config(DOCUMENT_CONTEXT)):
