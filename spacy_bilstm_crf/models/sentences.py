@@ -44,14 +44,12 @@ def forward(
     lengths = [sentence_lengths(doc) for doc in docs]
     vectors, backprop_tok2vec = tok2vec(docs, is_train)
     output, backprop_network = network(_split(vectors, lengths), is_train)
-    width = model.get_dim("nO")
 
-    def joined(parts: List[Floats2d], n_columns: int) -> List[Floats2d]:
-        remaining = iter(parts)
-        nothing = model.ops.alloc2f(0, n_columns)
+    def joined(sentences: List[Floats2d], nothing: List[Floats2d]) -> List[Floats2d]:
+        remaining = iter(sentences)
         return [
-            model.ops.xp.concatenate([nothing, *(next(remaining) for _ in of_doc)])
-            for of_doc in lengths
+            model.ops.xp.concatenate([next(remaining) for _ in of_doc]) if of_doc else empty
+            for of_doc, empty in zip(lengths, nothing)
         ]
 
     def backprop(gradient: Any) -> List[Doc]:
@@ -60,12 +58,13 @@ def forward(
             d_sentences = backprop_network(replace(gradient, emissions=emissions))
         else:
             d_sentences = backprop_network(_split(gradient, lengths))
-        n_columns = next((x.shape[1] for x in d_sentences), 0)
-        return backprop_tok2vec(joined(d_sentences, n_columns))
+        # The vectors of a doc without tokens may have no columns
+        return backprop_tok2vec(joined(d_sentences, vectors))
 
+    nothing = [model.ops.alloc2f(0, model.get_dim("nO")) for _ in docs]
     if isinstance(output, Potentials):
-        return replace(output, emissions=joined(output.emissions, width)), backprop
-    return joined(output, width), backprop
+        return replace(output, emissions=joined(output.emissions, nothing)), backprop
+    return joined(output, nothing), backprop
 
 
 def _split(vectors: List[Floats2d], lengths: List[List[int]]) -> List[Floats2d]:

@@ -111,19 +111,8 @@ def forward(
 
 
 def _cut(sequences: List[List[int]], model: Model) -> List[Piece]:
-    """The pieces of docs, shortest first.
-
-    Args:
-        sequences: For each doc the lengths of what the network reads on its own.
-        model: Says how long a window is.
-    """
-    cut = []
-    for doc, lengths in enumerate(sequences):
-        start = 0
-        for length in lengths:
-            for piece in pieces([length], model.attrs["window"], model.attrs["overlap"]):
-                cut.append(Piece(doc, *(start + place for place in piece[1:])))
-            start += length
+    """The pieces of docs, shortest first."""
+    cut = pieces(sequences, model.attrs["window"], model.attrs["overlap"])
     return sorted(cut, key=lambda piece: piece.end - piece.start)
 
 
@@ -171,16 +160,24 @@ def _reads_tokens_alone(tok2vec: Model) -> bool:
     return tok2vec.name in READERS_OF_TOKENS and not tok2vec.attrs.get("reads_spans")
 
 
-def pieces(lengths: List[int], window: Optional[int], overlap: int) -> Iterator[Piece]:
-    """Each doc that fits into a window whole, and what others are cut into, in order."""
-    for doc, length in enumerate(lengths):
-        if window is None or length <= window:
-            yield Piece(doc, 0, length, 0, length)
-            continue
-        n_kept = window - 2 * overlap
-        for start in range(0, length, n_kept):
-            end = min(start + n_kept, length)
-            yield Piece(doc, max(start - overlap, 0), min(end + overlap, length), start, end)
+def pieces(sequences: List[List[int]], window: Optional[int], overlap: int) -> Iterator[Piece]:
+    """What docs are cut into, in order: sequences that fit into a window, and windows of others.
+
+    Args:
+        sequences: For each doc the lengths of what the network reads on its own: the doc, or its
+            sentences.
+        window: Tokens of a piece. None cuts no sequence.
+        overlap: Tokens of each side of a window.
+    """
+    for doc, lengths in enumerate(sequences):
+        first = 0
+        for length in lengths:
+            last = first + length
+            n_kept = length if window is None or length <= window else window - 2 * overlap
+            for start in range(first, last, n_kept) if length else [first]:
+                end = min(start + n_kept, last)
+                yield Piece(doc, max(start - overlap, first), min(end + overlap, last), start, end)
+            first = last
 
 
 def _predict(

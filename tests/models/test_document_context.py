@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spacy import registry
 from spacy.tokens import Doc
+from spacy.training import Example
 from thinc.api import Model, NumpyOps
 
 from spacy_bilstm_crf.models import with_windows as windows
@@ -153,6 +154,11 @@ def test_on_a_shared_tok2vec_and_as_one():
     docs = list(nlp.pipe(["I like London and Berlin.", ""]))
     assert entities(docs[0]) == [("London", "LOC"), ("Berlin", "LOC")]
     assert nlp.get_pipe("ner").model.get_ref("tok2vec").get_dim("nO") == 3 * 48
+
+
+def test_a_batch_of_nothing(nlp):
+    examples = [Example(nlp.make_doc(""), nlp.make_doc(""))] * 2
+    assert nlp.update(examples)["ner"] == 0.0
 
 
 def test_bad_settings():

@@ -52,26 +52,33 @@ def never_cut(nlp):
 
 
 @given(
-    st.lists(st.integers(0, 60), max_size=5),
+    st.lists(st.lists(st.integers(0, 60), max_size=3), max_size=5),
     st.one_of(st.none(), st.integers(9, 30)),
     st.integers(0, 4),
 )
-def test_every_token_is_kept_once_and_has_its_surroundings(lengths, window, overlap):
-    kept = [[0] * length for length in lengths]
-    for piece in pieces(lengths, window, overlap):
-        assert piece.end - piece.start <= (window or max(lengths))
-        assert piece.start in (0, piece.kept_start - overlap)
-        assert piece.end in (lengths[piece.doc], piece.kept_end + overlap)
+def test_every_token_is_kept_once_and_has_its_surroundings(docs, window, overlap):
+    kept = [[0] * sum(lengths) for lengths in docs]
+    # Of each token the first and the last that is read with it at most: those of its sequence
+    edges = [
+        [(sum(lengths[:i]), sum(lengths[: i + 1])) for i, n in enumerate(lengths) for _ in range(n)]
+        for lengths in docs
+    ]
+    for piece in pieces(docs, window, overlap):
+        if window:
+            assert piece.end - piece.start <= window
         for token in range(piece.kept_start, piece.kept_end):
             kept[piece.doc][token] += 1
-    assert kept == [[1] * length for length in lengths]
+            first, last = edges[piece.doc][token]
+            assert piece.start in (first, piece.kept_start - overlap) and piece.start >= first
+            assert piece.end in (last, piece.kept_end + overlap) and piece.end <= last
+    assert kept == [[1] * sum(lengths) for lengths in docs]
 
 
 def test_entities_across_the_edges_of_windows_are_found():
     nlp = with_model(**WINDOW)
     ner = nlp.get_pipe("ner")
     docs = [long_doc(nlp), nlp.make_doc(""), nlp.make_doc(TRAIN_DATA[0][0]), long_doc(nlp, 9)]
-    edges = {piece.kept_start for piece in pieces([len(docs[0])], **WINDOW)}
+    edges = {piece.kept_start for piece in pieces([[len(docs[0])]], **WINDOW)}
     in_pieces = ner.emissions(docs)
     found = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in nlp.pipe(docs)]
     assert any(start < edge < end for start, end, _ in found[0] for edge in edges)
