@@ -61,7 +61,7 @@ def forward(
         # The vectors of a doc without tokens may have no columns
         return backprop_tok2vec(joined(d_sentences, vectors))
 
-    nothing = [model.ops.alloc2f(0, model.get_dim("nO")) for _ in docs]
+    nothing = [model.ops.alloc2f(0, network.get_dim("nO")) for _ in docs]  # labels may be added
     if isinstance(output, Potentials):
         return replace(output, emissions=joined(output.emissions, nothing)), backprop
     return joined(output, nothing), backprop

@@ -160,3 +160,18 @@ def test_a_pipeline_that_was_trained_without_can_be_loaded_with_it(tmp_path):
     emissions = other.get_pipe("ner").model.predict([doc]).emissions[0]
     alone = nlp.get_pipe("ner").model.predict([sent.as_doc() for sent in doc.sents]).emissions
     np.testing.assert_allclose(emissions, np.concatenate(alone), atol=1e-5)
+
+
+def test_a_label_that_comes_later(nlp):
+    ner = nlp.get_pipe("ner")
+    nlp.add_pipe(
+        "bilstm_crf_ner", name="other", config={"model": {**SMALL_MODEL, "by_sentence": True}}
+    )
+    other = nlp.get_pipe("other")
+    examples = examples_for(nlp)
+    other.initialize(lambda: examples, nlp=nlp)
+    other.add_label("NEW")
+    docs = [nlp.make_doc(""), nlp.get_pipe("sentencizer")(nlp.make_doc(TEXT))]
+    widths = {scores.shape[1] for scores in other.model.predict(docs).emissions}
+    assert widths == {other.model.get_dim("nO")} != {ner.model.get_dim("nO")}
+    nlp.remove_pipe("other")
