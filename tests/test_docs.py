@@ -18,7 +18,7 @@ from typer.main import get_command
 from benchmarks.tables import with_tables
 from spacy_bilstm_crf.cli import bilstm_crf_cli
 from spacy_bilstm_crf.serving.messages import AnnotateRequest, AnnotateResponse
-from tests.helpers import ROOT
+from tests.helpers import ROOT, spacy_command
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf8") for path in PAGES}
@@ -86,6 +86,18 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
         assert "Charles Babbage PERSON" in spans[2:-3]  # candidates
         assert all(span.startswith("[") for span in spans[-3:])  # tag sequences
         assert printed[-1] == "(7, 13)"
+
+
+def test_vectors_side_by_side_are_read_by_spacy(tmp_path):
+    names = {}
+    exec(snippets("docs/pretraining.md", "python")[0], names)
+    glove, own, both = (tmp_path / name for name in ("glove.txt", "own.vec", "both.txt"))
+    glove.write_text("a 1 2\nb 3 4\n")
+    own.write_text("2 1 \nb 5 \nc 6 \n")  # fastText ends lines with a blank
+    names["side_by_side"](glove, own, both)
+    spacy_command("init", "vectors", "en", both, tmp_path / "both")
+    vocab = spacy.load(tmp_path / "both").vocab
+    assert [vocab[word].vector.tolist() for word in "abc"] == [[1, 2, 0], [3, 4, 5], [0, 0, 6]]
 
 
 def parsed(block):
