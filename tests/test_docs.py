@@ -93,11 +93,15 @@ def test_vectors_side_by_side_are_read_by_spacy(tmp_path):
     exec(snippets("docs/pretraining.md", "python")[0], names)
     glove, own, both = (tmp_path / name for name in ("glove.txt", "own.vec", "both.txt"))
     glove.write_text("a 1 2\nb 3 4\n")
-    own.write_text("2 1 \nb 5 \nc 6 \n")  # fastText ends lines with a blank
+    own.write_text("2 2 \nb 5 6 \nc 7 8 \n")  # fastText ends lines with a blank
     names["side_by_side"](glove, own, both)
     spacy_command("init", "vectors", "en", both, tmp_path / "both")
     vocab = spacy.load(tmp_path / "both").vocab
-    assert [vocab[word].vector.tolist() for word in "abc"] == [[1, 2, 0], [3, 4, 5], [0, 0, 6]]
+    assert [vocab[word].vector.tolist() for word in "abc"] == [
+        [1, 2, 0, 0],
+        [3, 4, 5, 6],
+        [0, 0, 7, 8],
+    ]
 
 
 def parsed(block):
