@@ -9,6 +9,7 @@ from spacy.training import Example
 from typer.testing import CliRunner
 
 from spacy_bilstm_crf import Potentials
+from spacy_bilstm_crf.models.settings import Configured
 from spacy_bilstm_crf.tags import count_tags
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +87,11 @@ def trained_nlp(factory="bilstm_crf_ner", **config):
 
 def entities(doc):
     return [(ent.text, ent.label_) for ent in doc.ents]
+
+
+def set_windows(model, window, overlap=0):
+    """Give a BiLSTMCRF another window."""
+    model.attrs.update(window=Configured(window), overlap=Configured(overlap))
 
 
 def weights(component):

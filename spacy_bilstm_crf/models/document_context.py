@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, Ops
 from thinc.types import Floats2d, Ints1d
 
+from .settings import Trained
 from .torch_layer import rows_of_docs
 
 
@@ -52,7 +53,10 @@ def DocumentContext(
         layers=[tok2vec],
         dims={"nO": None},
         refs={"tok2vec": tok2vec},
-        attrs={"recurring_words": recurring_words, "document_vector": document_vector},
+        attrs={
+            "recurring_words": Trained(recurring_words),
+            "document_vector": Trained(document_vector),
+        },
     )
 
 
@@ -67,7 +71,7 @@ def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[List[Floats2d]
         raise ValueError(
             "DocumentContext is initialized with docs, which say the width of its tok2vec."
         )
-    added = model.attrs["recurring_words"] + model.attrs["document_vector"]
+    added = model.attrs["recurring_words"].value + model.attrs["document_vector"].value
     model.set_dim("nO", (1 + added) * width, force=True)
 
 
@@ -78,9 +82,9 @@ def forward(
     vectors, backprop = model.layers[0](docs, is_train)
     n_outputs = model.get_dim("nO")
     groupings = []
-    if model.attrs["recurring_words"]:
+    if model.attrs["recurring_words"].value:
         groupings.append(_of_words(docs))
-    if model.attrs["document_vector"]:
+    if model.attrs["document_vector"].value:
         groupings.append(_of_docs(docs))
     width = n_outputs // (1 + len(groupings))
     lengths = [len(doc) for doc in docs]

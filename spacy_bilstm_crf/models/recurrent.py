@@ -6,6 +6,7 @@ import torch
 from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 
+from .settings import Configured
 from .torch_layer import rows_of_docs, shim_of
 
 
@@ -24,8 +25,8 @@ def set_dropout(layer: Model, architecture: str, dropout: Optional[float], locke
         # [training] dropout is written into this attribute of every node that has it
         layer.attrs["dropout_rate"] = 0.0
     else:
-        layer.attrs["fixed_dropout_rate"] = dropout
-    layer.attrs["locked_dropout"] = locked
+        layer.attrs["fixed_dropout_rate"] = Configured(dropout)
+    layer.attrs["locked_dropout"] = Configured(locked)
 
 
 def docs_to_torch(
@@ -41,13 +42,14 @@ def docs_to_torch(
     nothing = model.ops.alloc2f(0, model.get_dim("nI"))
     flat = model.ops.xp.concatenate([nothing, *(x for x in X if len(x))])  # [tokens, n_inputs]
     lengths = [len(x) for x in X]
-    training_rate = model.attrs.get("fixed_dropout_rate", model.attrs.get("dropout_rate", 0.0))
+    fixed = model.attrs.get("fixed_dropout_rate")
+    training_rate = model.attrs.get("dropout_rate", 0.0) if fixed is None else fixed.value
     rate = training_rate if is_train else 0.0
     tokens = xp2torch(flat, requires_grad=is_train, device=shim_of(model).device)
 
     def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
         return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
 
-    locked = bool(model.attrs["locked_dropout"])
+    locked = bool(model.attrs["locked_dropout"].value)
     of_docs = torch.tensor(lengths, dtype=torch.long, device="cpu")
     return ArgsKwargs(args=(tokens, of_docs, float(rate), locked), kwargs={}), from_torch

@@ -73,18 +73,26 @@ def _split(vectors: List[Floats2d], lengths: List[List[int]]) -> List[Floats2d]:
 
 
 def sentence_lengths(doc: Doc) -> List[int]:
-    """Number of tokens of each sentence of a doc.
+    """Number of tokens of each sentence of a doc. Where none is set, the doc is one.
 
-    Raises:
-        ValueError: If nothing has set sentences.
+    Layers are initialized with docs that have no sentences yet.
     """
-    if len(doc) < 2:
-        return [len(doc)] * len(doc)
-    if not doc.has_annotation("SENT_START"):
-        raise ValueError(
-            "The config has by_sentence = true, but nothing has found the sentences of the "
-            f"doc {doc[:10].text!r}. Put a component before that does, such as 'sentencizer', and "
-            f"name it in [training] annotating_components."
-        )
+    if not len(doc):
+        return []
     starts = np.flatnonzero(cast(np.ndarray, doc.to_array([SENT_START])).ravel()[1:] == 1) + 1
     return np.diff([0, *starts, len(doc)]).tolist()
+
+
+def check_sentences(docs: List[Doc]) -> None:
+    """Check that a component before has found the sentences of docs.
+
+    Raises:
+        ValueError: Naming a doc that has none.
+    """
+    for doc in docs:
+        if len(doc) > 1 and not doc.has_annotation("SENT_START"):
+            raise ValueError(
+                "The config has by_sentence = true, but nothing has found the sentences of the "
+                f"doc {doc[:10].text!r}. Put a component before that does, such as 'sentencizer'; "
+                f"for training, name it in [training] annotating_components too."
+            )

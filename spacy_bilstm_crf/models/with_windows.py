@@ -23,7 +23,8 @@ from thinc.layers.concatenate import forward as concatenate_forward
 
 from ..potentials import Potentials
 from .sentences import LAYER as BY_SENTENCE
-from .sentences import sentence_lengths
+from .sentences import check_sentences, sentence_lengths
+from .settings import Configured
 
 # Tokens that are run through the network at once: enough to fill its matrix products
 GROUP_TOKENS = 16384
@@ -77,7 +78,11 @@ def with_windows(
         forward,
         init=init,
         layers=[layer],
-        attrs={"window": window, "overlap": overlap},
+        attrs={
+            "window": Configured(window),
+            "overlap": Configured(overlap),
+            "by_sentence": Configured(any(node.name == BY_SENTENCE for node in layer.walk())),
+        },
         dims={"nO": None},
     )
 
@@ -92,6 +97,8 @@ def forward(
 ) -> Tuple[Potentials, Callable[[Potentials], List[Doc]]]:
     """Potentials of docs."""
     layer = model.layers[0]
+    if model.attrs["by_sentence"].value:
+        check_sentences(docs)
     if is_train:
         return layer(docs, is_train)
     lengths = [len(doc) for doc in docs]
@@ -112,7 +119,7 @@ def forward(
 
 def _cut(sequences: List[List[int]], model: Model) -> List[Piece]:
     """The pieces of docs, shortest first."""
-    cut = pieces(sequences, model.attrs["window"], model.attrs["overlap"])
+    cut = pieces(sequences, model.attrs["window"].value, model.attrs["overlap"].value)
     return sorted(cut, key=lambda piece: piece.end - piece.start)
 
 

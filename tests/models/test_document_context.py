@@ -17,6 +17,7 @@ from tests.helpers import (
     char_embed,
     entities,
     examples_for,
+    set_windows,
     spacy_command,
     train,
 )
@@ -127,10 +128,10 @@ def test_many_docs_are_as_each_alone_and_a_long_one_as_a_whole(nlp, monkeypatch)
     for together, one in zip(model.predict(docs).emissions, alone):
         np.testing.assert_allclose(together, one, atol=1e-5)
     monkeypatch.setattr(windows, "GROUP_TOKENS", 10)
-    monkeypatch.setitem(model.attrs, "window", 20)
-    monkeypatch.setitem(model.attrs, "overlap", 2)
+    set_windows(model, 20, 2)
     for cut, one in zip(model.predict(docs).emissions, alone):
         np.testing.assert_allclose(cut, one, atol=1e-5)
+    set_windows(model, 1000, 100)
 
 
 def test_what_is_said_at_one_place_counts_at_another(nlp):
@@ -159,6 +160,14 @@ def test_on_a_shared_tok2vec_and_as_one():
 def test_a_batch_of_nothing(nlp):
     examples = [Example(nlp.make_doc(""), nlp.make_doc(""))] * 2
     assert nlp.update(examples)["ner"] == 0.0
+
+
+def test_weights_of_other_settings_are_refused(nlp, tmp_path):
+    nlp.to_disk(tmp_path)
+    other = {"recurring_words": False, "document_vector": True}
+    config = {"components": {"ner": {"model": {"tok2vec": other}}}}
+    with pytest.raises(ValueError, match="with recurring_words = True, but the config has"):
+        spacy.load(tmp_path, config=config)
 
 
 def test_bad_settings():

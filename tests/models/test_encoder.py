@@ -17,6 +17,7 @@ from tests.helpers import (
     char_embed,
     entities,
     examples_for,
+    set_windows,
     spacy_command,
     train,
 )
@@ -79,11 +80,11 @@ def test_learns_comes_back_and_runs_in_processes(nlp, tmp_path):
 def test_a_long_doc_in_windows(nlp):
     (doc,) = docs_of(nlp.vocab, [[word for _ in range(60) for word in SENTENCES[0]]])
     model = nlp.get_pipe("ner").model
-    model.attrs.update(window=150, overlap=60)
+    set_windows(model, 150, 60)
     (cut,) = model.predict([doc]).emissions
-    model.attrs["window"] = None
+    set_windows(model, None)
     (whole,) = model.predict([doc]).emissions
-    model.attrs.update(window=1000, overlap=100)
+    set_windows(model, 1000, 100)
     np.testing.assert_allclose(cut, whole, atol=1e-3)
 
 

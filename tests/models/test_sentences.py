@@ -13,7 +13,16 @@ from thinc.api import Model
 from spacy_bilstm_crf.models import with_windows as windows
 from spacy_bilstm_crf.models.sentences import sentence_by_sentence, sentence_lengths
 from spacy_bilstm_crf.models.torch_layer import shim_of
-from tests.helpers import SMALL_MODEL, char_embed, entities, examples_for, spacy_command, train
+from tests.helpers import (
+    ROOT,
+    SMALL_MODEL,
+    char_embed,
+    entities,
+    examples_for,
+    set_windows,
+    spacy_command,
+    train,
+)
 
 VOCAB = spacy.blank("en").vocab
 ENCODER = {
@@ -41,9 +50,10 @@ def nlp_with(**model):
     nlp.add_pipe("sentencizer")
     nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": {**SMALL_MODEL, **model}})
     examples = examples_for(nlp)
+    optimizer = nlp.initialize(lambda: examples)  # with docs whose sentences nobody has found
     for example in examples:
         nlp.get_pipe("sentencizer")(example.predicted)
-    train(nlp, examples, optimizer=nlp.initialize(lambda: examples), steps=60)
+    train(nlp, examples, optimizer=optimizer, steps=60)
     return nlp
 
 
@@ -94,9 +104,9 @@ def test_a_doc_has_what_its_sentences_have_alone(nlp, monkeypatch):
 
     check()
     monkeypatch.setattr(windows, "GROUP_TOKENS", 10)
-    monkeypatch.setitem(model.attrs, "window", 12)
-    monkeypatch.setitem(model.attrs, "overlap", 2)
+    set_windows(model, 12, 2)
     check()
+    set_windows(model, 1000, 100)
 
 
 def test_gradients_are_those_of_the_sentences():
@@ -136,10 +146,11 @@ def test_without_sentences_it_says_what_to_do(nlp):
     assert nlp.get_pipe("ner")(nlp.make_doc("Who")).ents == ()
 
 
-def test_spacy_train(corpus, tmp_path):
-    config = tmp_path / "config.cfg"
-    spacy_command("bilstm-crf", "init-config", config, "--train", corpus, "--dev", corpus)
-    options = ["--training.max_steps=2", "--components.ner.model.by_sentence=true"]
+@pytest.mark.parametrize("layer", ["model", "model.tok2vec.tok2vec"])
+def test_spacy_train(layer, corpus, tmp_path):
+    config = ROOT / "configs" / "document_context.cfg"
+    options = ["--paths.train", corpus, "--paths.dev", corpus, "--training.max_steps=2"]
+    options.append(f"--components.ner.{layer}.by_sentence=true")
     sentences = [
         '--nlp.pipeline=["sentencizer","ner"]',
         '--components.sentencizer={"factory":"sentencizer"}',

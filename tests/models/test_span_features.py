@@ -10,7 +10,7 @@ from spacy.training import Example
 from thinc.api import NumpyOps
 
 from spacy_bilstm_crf.models.span_features import HASH_SEED, N_ROWS, rows_of_spans
-from tests.helpers import char_embed_model, entities
+from tests.helpers import char_embed_model, entities, set_windows
 
 VOCAB = spacy.blank("en").vocab
 KEYS = ["names", "places"]
@@ -144,13 +144,13 @@ def test_a_long_doc_reads_its_spans_in_windows_too(nlp):
     doc = nlp.make_doc(" ".join(TEXTS * 30))
     nlp.get_pipe("names")(doc)
     model = nlp.get_pipe("ner").model
-    model.attrs["window"], whole = None, None
+    set_windows(model, None)
     try:
         (whole,) = model.predict([doc]).emissions
-        model.attrs.update(window=120, overlap=50)
+        set_windows(model, 120, 50)
         (cut,) = model.predict([doc]).emissions
     finally:
-        model.attrs.update(window=1000, overlap=100)
+        set_windows(model, 1000, 100)
     np.testing.assert_allclose(cut, whole, atol=2e-3)
 
 

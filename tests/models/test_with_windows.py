@@ -12,7 +12,7 @@ from thinc.api import Model, concatenate
 from spacy_bilstm_crf import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed
 from spacy_bilstm_crf.models import with_windows as windows
 from spacy_bilstm_crf.models.with_windows import _Source, pieces
-from tests.helpers import SMALL_MODEL, TRAIN_DATA, examples_for, make_nlp, train
+from tests.helpers import SMALL_MODEL, TRAIN_DATA, examples_for, make_nlp, set_windows, train
 
 WINDOW = {"window": 50, "overlap": 12}
 LISTENER = {"@architectures": "spacy.Tok2VecListener.v1", "width": 96}
@@ -48,7 +48,7 @@ def with_model(**model):
 
 
 def never_cut(nlp):
-    nlp.get_pipe("ner").model.attrs["window"] = None
+    set_windows(nlp.get_pipe("ner").model, None)
 
 
 @given(
@@ -95,6 +95,20 @@ def test_entities_across_the_edges_of_windows_are_found():
     for cut, uncut in zip(in_pieces, whole):
         np.testing.assert_allclose(cut, uncut, atol=1e-2)  # little is left of what is far away
     np.testing.assert_allclose(in_pieces[2], whole[2], atol=1e-5)  # it fits into a window
+
+
+def test_another_window_when_it_is_loaded(tmp_path):
+    nlp = with_model(**WINDOW)
+    nlp.to_disk(tmp_path)
+    model = {"window": None, "by_sentence": False}
+    other = spacy.load(tmp_path, config={"components": {"ner": {"model": model}}})
+    doc = long_doc(nlp)
+    in_pieces, whole = (each.get_pipe("ner").model.predict([doc]) for each in (nlp, other))
+    assert np.abs(in_pieces.emissions[0] - whole.emissions[0]).max() > 1e-6
+    never_cut(nlp)
+    np.testing.assert_array_equal(
+        nlp.get_pipe("ner").model.predict([doc]).emissions[0], whole.emissions[0]
+    )
 
 
 def test_a_large_batch_is_run_in_groups(monkeypatch):

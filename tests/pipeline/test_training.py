@@ -115,7 +115,7 @@ def test_dropout_of_the_architecture_overrides_it():
     nlp = make_nlp(model={**SMALL_MODEL, "dropout": 0.25})
     nlp.update(examples_for(nlp), drop=0.5)
     bilstm = nlp.get_pipe("ner").model.get_ref("output_layer")
-    assert bilstm.attrs["fixed_dropout_rate"] == 0.25
+    assert bilstm.attrs["fixed_dropout_rate"].value == 0.25
     assert "dropout_rate" not in bilstm.attrs
 
 
