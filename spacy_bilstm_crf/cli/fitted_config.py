@@ -164,7 +164,7 @@ def _coverage(vectors: str, train: List[Doc], vocab: Vocab) -> float:
 
 def _facts(name: str, path: Path, found: Survey) -> List[str]:
     if found.n_sentences == found.n_docs:
-        shape = f"{found.n_docs:,} docs of one sentence each"
+        shape = f"{found.n_docs:,} docs, each of them counted as one sentence"
     else:
         shape = f"{found.n_docs:,} docs with {found.n_sentences:,} sentences"
     labels = ", ".join(f"{label} {count:,}" for label, count in found.n_of_label.items())

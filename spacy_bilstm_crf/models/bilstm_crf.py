@@ -21,7 +21,14 @@ from ..potentials import Potentials
 from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
 from .recurrent import docs_to_torch, set_dropout
 from .sentences import sentence_by_sentence
-from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
+from .torch_layer import (
+    check_positive,
+    check_tok2vec,
+    load_state,
+    rows_of_docs,
+    shim_of,
+    torch_layer,
+)
 from .with_windows import with_windows
 
 
@@ -60,11 +67,7 @@ def BiLSTMCRF(
         by_sentence: The LSTM reads each sentence of a doc on its own, which suits a model that was
             trained on single sentences. A component before finds them.
     """
-    if "resize_output" in tok2vec.attrs:
-        raise ValueError(
-            "The tok2vec of BiLSTMCRF is another BiLSTMCRF, but it must be a layer that gives a "
-            "vector for each token, such as spacy-bilstm-crf.CharCNNEmbed.v1."
-        )
+    check_tok2vec("BiLSTMCRF", tok2vec)
     check_positive("BiLSTMCRF", hidden_width=hidden_width)
     if depth < 0:
         raise ValueError(

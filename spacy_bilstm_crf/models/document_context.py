@@ -9,7 +9,7 @@ from thinc.api import Model, Ops
 from thinc.types import Floats2d, Ints1d
 
 from .settings import Trained
-from .torch_layer import rows_of_docs
+from .torch_layer import check_tok2vec, end_to_end, rows_of_docs
 
 
 class Groups(NamedTuple):
@@ -42,6 +42,7 @@ def DocumentContext(
     Returns:
         A layer whose vectors are two or three times as wide as the tok2vec's.
     """
+    check_tok2vec("DocumentContext", tok2vec)
     if not (recurring_words or document_vector):
         raise ValueError(
             "DocumentContext has nothing to add: recurring_words or document_vector must be true."
@@ -89,11 +90,11 @@ def forward(
     width = n_outputs // (1 + len(groupings))
     lengths = [len(doc) for doc in docs]
     ops = model.ops
-    flat = _flat(ops, vectors, width)
+    flat = end_to_end(ops, vectors, width)
     beside = [flat, *(mean_of_group(ops, flat, groups) for groups in groupings)]
 
     def backprop_context(d_outputs: List[Floats2d]) -> List[Doc]:
-        parts = ops.xp.split(_flat(ops, d_outputs, n_outputs), 1 + len(groupings), axis=1)
+        parts = ops.xp.split(end_to_end(ops, d_outputs, n_outputs), 1 + len(groupings), axis=1)
         gradient = parts[0].copy()
         for part, groups in zip(parts[1:], groupings):
             # Taking means is a symmetric matrix: what a token gives another it gets from it
@@ -139,8 +140,3 @@ def _of_docs(docs: List[Doc]) -> Groups:
 
 def _joined(arrays: List[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0, dtype=np.int64), *arrays])
-
-
-def _flat(ops: Ops, vectors: List[Floats2d], width: int) -> Floats2d:
-    """Vectors of docs end to end. Those of a doc without tokens may have no columns."""
-    return ops.xp.concatenate([ops.alloc2f(0, width), *(x for x in vectors if len(x))])

@@ -10,7 +10,14 @@ from thinc.types import Floats2d
 from .pytorch.bilstm_crf import BiLSTMEncoderNetwork, UninitializedBiLSTMCRF
 from .recurrent import docs_to_torch, set_dropout
 from .sentences import sentence_by_sentence
-from .torch_layer import check_positive, load_state, shim_of, torch_layer, vectors_of_docs
+from .torch_layer import (
+    check_positive,
+    check_tok2vec,
+    load_state,
+    shim_of,
+    torch_layer,
+    vectors_of_docs,
+)
 
 LAYER = "bilstm_encoder"
 
@@ -36,6 +43,7 @@ def BiLSTMEncoder(
         locked_dropout: Drop a feature from all tokens of a doc or from none of them.
         by_sentence: Read each sentence of a doc on its own. A component before finds them.
     """
+    check_tok2vec("BiLSTMEncoder", embed)
     check_positive("BiLSTMEncoder", hidden_width=hidden_width, depth=depth)
     bilstm = torch_layer(
         LAYER,

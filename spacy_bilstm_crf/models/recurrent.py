@@ -7,7 +7,7 @@ from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 
 from .settings import Configured
-from .torch_layer import rows_of_docs, shim_of
+from .torch_layer import end_to_end, rows_of_docs, shim_of
 
 
 def set_dropout(layer: Model, architecture: str, dropout: Optional[float], locked: bool) -> None:
@@ -37,10 +37,7 @@ def docs_to_torch(
     Returns:
         That, and what makes gradients of docs of the network's.
     """
-    # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays. For a doc
-    # without tokens a TransformerListener's array has no columns either.
-    nothing = model.ops.alloc2f(0, model.get_dim("nI"))
-    flat = model.ops.xp.concatenate([nothing, *(x for x in X if len(x))])  # [tokens, n_inputs]
+    flat = end_to_end(model.ops, X, model.get_dim("nI"))
     lengths = [len(x) for x in X]
     fixed = model.attrs.get("fixed_dropout_rate")
     training_rate = model.attrs.get("dropout_rate", 0.0) if fixed is None else fixed.value

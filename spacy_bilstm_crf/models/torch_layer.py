@@ -10,6 +10,7 @@ import torch
 from thinc.api import (
     ArgsKwargs,
     Model,
+    Ops,
     Optimizer,
     PyTorchGradScaler,
     PyTorchShim,
@@ -173,6 +174,35 @@ def load_state(state: bytes, device: torch.device) -> Dict[str, torch.Tensor]:
             "The weights hold something that is no tensor, which is never loaded: it could run "
             "code. A pipeline that this package has saved holds nothing of the kind."
         ) from None
+
+
+def check_tok2vec(architecture: str, tok2vec: Model) -> None:
+    """Check that a layer's tok2vec is one.
+
+    Raises:
+        ValueError: If it is a BiLSTMCRF, naming the architecture that it was given to.
+    """
+    if "resize_output" in tok2vec.attrs:
+        raise ValueError(
+            f"The tok2vec of {architecture} is a BiLSTMCRF, but it must be a layer that gives a "
+            f"vector for each token, such as spacy-bilstm-crf.CharCNNEmbed.v1."
+        )
+
+
+def end_to_end(ops: Ops, vectors: List[Floats2d], width: int) -> Floats2d:
+    """Vectors of docs in one array, [tokens, width]. Those of an empty doc may have no columns.
+
+    Raises:
+        ValueError: If they are of another width.
+    """
+    for each in vectors:
+        if len(each) and each.shape[1] != width:
+            raise ValueError(
+                f"The tok2vec gives vectors of width {each.shape[1]}, but the layer above it was "
+                f"made for {width}. A listener's width must be that of the component it listens to."
+            )
+    # Concatenating copies, which a Tok2VecListener needs: it hands out shared arrays
+    return ops.xp.concatenate([ops.alloc2f(0, width), *(x for x in vectors if len(x))])
 
 
 def rows_of_docs(flat: Floats2d, lengths: List[int]) -> List[Floats2d]:

@@ -198,7 +198,7 @@ def test_it_says_what_is_odd(tmp_path):
     out = tmp_path / "config.cfg"
     printed = init_config(out, "--train", train, "--dev", dev)
     for said in (
-        "4 docs of one sentence each",
+        "4 docs, each of them counted as one sentence",
         "1 training docs repeat the words of an earlier one",
         "1 of the 2 development docs are in the training data too",
         "Only in the development data, so never found: PERSON",

@@ -162,6 +162,21 @@ def test_a_batch_of_nothing(nlp):
     assert nlp.update(examples)["ner"] == 0.0
 
 
+@pytest.mark.parametrize("context", [True, False])
+def test_a_listener_of_another_width(context):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec", config={"model": ENCODER})
+    listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 8}
+    tok2vec = {**CONTEXT, "tok2vec": listener} if context else listener
+    nlp.add_pipe(
+        "bilstm_crf_ner", name="ner", config={"model": {**SMALL_MODEL, "tok2vec": tok2vec}}
+    )
+    examples = examples_for(nlp)
+    nlp.initialize(lambda: examples)
+    with pytest.raises(ValueError, match="vectors of width 16, but .* made for 8. A listener"):
+        nlp.update(examples)
+
+
 def test_weights_of_other_settings_are_refused(nlp, tmp_path):
     nlp.to_disk(tmp_path)
     other = {"recurring_words": False, "document_vector": True}
@@ -174,6 +189,8 @@ def test_bad_settings():
     tok2vec, _, _ = random_vectors([])
     with pytest.raises(ValueError, match="recurring_words or document_vector must be true"):
         context_of(tok2vec, recurring_words=False, document_vector=False)
+    with pytest.raises(ValueError, match="tok2vec of DocumentContext is a BiLSTMCRF"):
+        context_of(registry.resolve({"it": SMALL_MODEL})["it"])
     with pytest.raises(ValueError, match="initialized with docs"):
         context_of(Model("no width", lambda model, X, is_train: (X, None))).initialize()
 
