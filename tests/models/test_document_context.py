@@ -206,7 +206,7 @@ def test_the_config_trains(corpus, tmp_path):
     short = ["--training.max_steps=2", "--paths.train", corpus, "--paths.dev", corpus]
     spacy_command("train", CONFIG, "--output", tmp_path, *short)
     model = spacy.load(tmp_path / "model-last").get_pipe("ner").model
-    assert model.get_ref("tok2vec").get_dim("nO") == 2 * 256
+    assert model.get_ref("tok2vec").get_dim("nO") == 3 * 256
 
 
 def test_an_encoder_with_context_has_seen_the_words_beside():
