@@ -428,20 +428,30 @@ def document_context() -> str:
 def distill() -> str:
     """What a student learns of a teacher, and how much of its lead that is."""
     head = ["data", "trained on", "seeds", "dev F", "test F", "of the teacher's lead"]
-    rows = []
-    shares = [row.get("share") for result in every("distill") for row in result["summary"]]
+    names = {
+        "a tenth": "a tenth",
+        "teacher": "all labels: the teacher",
+        "transformer": "all labels: a transformer",
+        "distribution of the transformer": "a tenth, and the transformer's distribution",
+    }
+    results, rows, speeds = every("distill"), [], []
+    shares = [row.get("share") for result in results for row in result["summary"]]
     for (data, what, *scores), share in zip(summarised("distill", "what"), shares):
-        learned = what not in ("a tenth", "teacher")
-        name = f"a tenth, and the teacher's {what}" if learned else what
-        name = "all labels: the teacher" if what == "teacher" else name
-        lead = f"{share:.0f} %" if learned and share is not None else ""
-        rows.append([data, name, *scores, lead])
-    return markdown(head, *rows) + measured(every("distill"))
+        name = names.get(what, f"a tenth, and the teacher's {what}")
+        rows.append([data, name, *scores, "" if share is None else f"{share:.0f} %"])
+    for run in (run for result in results for run in result["runs"]):
+        if "words_a_second" in run:
+            speed = run["words_a_second"]
+            speeds.append(
+                f"Words a second: the transformer {speed['transformer']:,}, its student "
+                f"{speed['student']:,}, {speed['times']['median']:.0f} times as many."
+            )
+    return markdown(head, *rows) + measured(results, *speeds)
 
 
 def pretraining() -> str:
     """What pre-training on raw text is worth."""
-    head = ["labels", "pre-trained to say", "seeds", "dev F", "test F"]
+    head = ["labels", "begun with", "seeds", "dev F", "test F"]
     rows = [
         [f"{share} %", *others] for _, share, *others in summarised("pretraining", "share", "begun")
     ]
