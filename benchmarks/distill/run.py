@@ -56,6 +56,7 @@ OF_TRANSFORMER = "distribution of the transformer"
 TEACHERS = {**dict.fromkeys(WAYS, TEACHER), OF_TRANSFORMER: TRANSFORMER}
 SHARE = 0.1
 TRANSFORMER_CONFIG = ROOT / "configs" / "transformer.cfg"
+TRANSFORMER_STEPS = 1000  # of 32 sentences
 SPEED_ROUNDS = 5
 
 
@@ -85,7 +86,8 @@ class Data:
             docs = self.labelled + self.raw
             DocBin(docs=docs, store_user_data=True).to_disk(out.with_suffix(".spacy"))
             paths = {"train": out.with_suffix(".spacy"), "dev": self.folder / "dev"}
-            train(TRANSFORMER_CONFIG, {**paths, "transformer": name}, self.seed, {}, out)
+            steps = length(TRANSFORMER_STEPS)
+            train(TRANSFORMER_CONFIG, {**paths, "transformer": name}, self.seed, steps, out)
         return out / "model-best"
 
     def distill(self, teacher: Path, options: List[str], out: Path) -> Path:
