@@ -1,10 +1,13 @@
 """What the model says about docs."""
 
 from dataclasses import dataclass, replace
-from typing import Iterable, List
+from typing import Any, Iterable, List, Sequence
 
+import numpy as np
 from thinc.api import Ops, get_array_module
 from thinc.types import Floats1d, Floats2d
+
+OUTSIDE = 0  # the tag outside of entities
 
 
 @dataclass
@@ -40,6 +43,45 @@ class Potentials:
     def n_tags(self) -> int:
         """Number of tags."""
         return len(self.start)
+
+    def starting_anew(self, lengths: Sequence[List[int]]) -> "Potentials":
+        """Those of docs in which the CRF starts anew at each of several sequences.
+
+        Where a sequence ends and the next begins, the last tag has its end score, and the first its
+        start score. The transition from "O" is taken out of that, as the CRF of the doc adds it. So
+        the doc's score of tags is the sum of what the sequences alone would have, wherever a
+        sequence ends outside of entities, as a sentence with its full stop does.
+
+        Args:
+            lengths: For each doc, how many tokens each of its sequences has.
+        """
+        first: Any = self.start - self.transitions[OUTSIDE]
+        emissions = []
+        for scores, starts in zip(self.emissions, map(self._starts, lengths)):
+            if len(starts):
+                changed: Any = scores.copy()
+                changed[starts] += first
+                changed[starts - 1] += self.end
+                scores = changed
+            emissions.append(scores)
+        return replace(self, emissions=emissions)
+
+    def before_starting_anew(self, lengths: Sequence[List[int]]) -> "Potentials":
+        """Of a gradient with respect to `starting_anew`, that with respect to what that was of."""
+        xp = get_array_module(self.start)
+        start, end, transitions = (xp.array(x) for x in (self.start, self.end, self.transitions))
+        for scores, starts in zip(self.emissions, map(self._starts, lengths)):
+            gradient: Any = scores
+            if len(starts):
+                first = gradient[starts].sum(axis=0)
+                start += first
+                transitions[OUTSIDE] -= first
+                end += gradient[starts - 1].sum(axis=0)
+        return Potentials(self.emissions, transitions, start, end)
+
+    def _starts(self, lengths: List[int]) -> Any:
+        """Where sequences begin, but for the first."""
+        return get_array_module(self.start).asarray(np.cumsum(lengths[:-1], dtype=np.int64))
 
     def scaled(self, factor: float) -> "Potentials":
         """All scores times a factor."""

@@ -64,7 +64,7 @@ def BiLSTMCRF(
             many, and decoded whole. None never cuts a doc. Training reads whole docs.
         overlap: Tokens at each side of a window that are read, so that no token lacks its
             surroundings, but whose scores come from the windows beside it.
-        by_sentence: The LSTM reads each sentence of a doc on its own, which suits a model that was
+        by_sentence: LSTM and CRF start anew at each sentence of a doc, which suits a model that was
             trained on single sentences. A component before finds them.
     """
     check_tok2vec("BiLSTMCRF", tok2vec)

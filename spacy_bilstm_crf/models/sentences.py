@@ -54,6 +54,7 @@ def forward(
 
     def backprop(gradient: Any) -> List[Doc]:
         if isinstance(gradient, Potentials):
+            gradient = gradient.before_starting_anew(lengths)
             emissions = _split(gradient.emissions, lengths)
             d_sentences = backprop_network(replace(gradient, emissions=emissions))
         else:
@@ -63,7 +64,8 @@ def forward(
 
     nothing = [model.ops.alloc2f(0, network.get_dim("nO")) for _ in docs]  # labels may be added
     if isinstance(output, Potentials):
-        return replace(output, emissions=joined(output.emissions, nothing)), backprop
+        of_docs = replace(output, emissions=joined(output.emissions, nothing))
+        return of_docs.starting_anew(lengths), backprop
     return joined(output, nothing), backprop
 
 

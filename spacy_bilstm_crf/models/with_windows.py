@@ -129,14 +129,14 @@ def _behind_tok2vec(model: Model[List[Doc], Potentials], docs: List[Doc]) -> Pot
     tok2vec, network = layer.layers
     vectors = tok2vec.predict(docs)
     lengths = [len(doc) for doc in docs]
-    sequences = [[length] for length in lengths]
-    if layer.name == BY_SENTENCE:
-        sequences = [sentence_lengths(doc) or [0] for doc in docs]
+    by_sentence = layer.name == BY_SENTENCE
+    sequences = [(by_sentence and sentence_lengths(doc)) or [len(doc)] for doc in docs]
 
     def part_of(piece: Piece) -> Any:
         return vectors[piece.doc][piece.start : piece.end]
 
-    return _predict(network, _cut(sequences, model), part_of, lengths)
+    potentials = _predict(network, _cut(sequences, model), part_of, lengths)
+    return potentials.starting_anew(sequences) if by_sentence else potentials
 
 
 def _groups(items: Iterable[T], length: Callable[[T], int]) -> Iterator[List[T]]:

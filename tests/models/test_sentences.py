@@ -1,5 +1,7 @@
 """By sentence, a doc is read as its sentences are read alone."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import spacy
@@ -11,8 +13,10 @@ from spacy.training import Example
 from thinc.api import Model
 
 from spacy_bilstm_crf.models import with_windows as windows
-from spacy_bilstm_crf.models.sentences import sentence_by_sentence, sentence_lengths
+from spacy_bilstm_crf.models.sentences import LAYER, sentence_by_sentence, sentence_lengths
 from spacy_bilstm_crf.models.torch_layer import shim_of
+from spacy_bilstm_crf.potentials import Potentials
+from spacy_bilstm_crf.tags import OUTSIDE
 from tests.helpers import (
     ROOT,
     SMALL_MODEL,
@@ -94,13 +98,19 @@ def test_a_doc_has_what_its_sentences_have_alone(nlp, monkeypatch):
     sentencizer = nlp.get_pipe("sentencizer")
     docs = [sentencizer(nlp.make_doc(text)) for text in (TEXT, "", TEXT * 9, "Who?")]
     alone = [[sent.as_doc() for sent in doc.sents] for doc in docs]
+    by_sentence = model.layers[0].name == LAYER  # and not in the encoder alone
 
     def check():
         for doc, sentences, found in zip(docs, alone, model.predict(docs).emissions):
             assert len(found) == len(doc)
             if sentences:
-                expected = np.concatenate(model.predict(sentences).emissions)
-                np.testing.assert_allclose(found, expected, atol=1e-5)
+                expected = model.predict(sentences)
+                if by_sentence:
+                    at_starts = expected.start - expected.transitions[OUTSIDE]
+                    for one, following in zip(expected.emissions, expected.emissions[1:]):
+                        one[-1] += expected.end
+                        following[0] += at_starts
+                np.testing.assert_allclose(found, np.concatenate(expected.emissions), atol=1e-5)
 
     check()
     monkeypatch.setattr(windows, "GROUP_TOKENS", 10)
@@ -123,6 +133,54 @@ def test_gradients_are_those_of_the_sentences():
         found.append([parameter.grad.numpy().copy() for parameter in network.parameters()])
     for one, other in zip(*found):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def random_potentials(lengths, n_tags=5):
+    generator = np.random.default_rng(0)
+    shapes = [*((n, n_tags) for n in lengths), (n_tags, n_tags), (n_tags,), (n_tags,)]
+    *emissions, transitions, start, end = (
+        generator.normal(size=shape).astype("f") for shape in shapes
+    )
+    return Potentials(emissions, transitions, start, end)
+
+
+def score(potentials, doc, tags):
+    """Of a sequence of tags."""
+    emissions = potentials.emissions[doc]
+    return (
+        potentials.start[tags[0]]
+        + sum(emissions[i, tag] for i, tag in enumerate(tags))
+        + sum(potentials.transitions[pair] for pair in zip(tags, tags[1:]))
+        + potentials.end[tags[-1]]
+    )
+
+
+def test_a_crf_that_starts_anew_scores_a_doc_as_its_sentences():
+    lengths = [2, 1, 2]
+    whole = random_potentials([5])
+    rows = np.split(whole.emissions[0], np.cumsum(lengths)[:-1])
+    sentences = Potentials(rows, whole.transitions, whole.start, whole.end)
+    anew = whole.starting_anew([lengths])
+    for tags in product(range(5), repeat=5):
+        if tags[1] == tags[2] == OUTSIDE:  # where sentences end
+            parts = (tags[:2], tags[2:3], tags[3:])
+            expected = sum(score(sentences, i, part) for i, part in enumerate(parts))
+            assert score(anew, 0, tags) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_gradient_of_starting_anew():
+    lengths, gradient = [[2, 1, 2], [], [3]], random_potentials([5, 0, 3])
+    found = gradient.before_starting_anew(lengths)
+    potentials = random_potentials([5, 0, 3])
+    arrays = [*potentials.emissions, potentials.transitions, potentials.start, potentials.end]
+    derivatives = [*found.emissions, found.transitions, found.start, found.end]
+    before = potentials.starting_anew(lengths).dot(gradient)
+    for array, derivative in zip(arrays, derivatives):
+        for place in np.ndindex(*array.shape):
+            array[place] += 1  # the map is linear
+            after = potentials.starting_anew(lengths).dot(gradient)
+            array[place] -= 1
+            assert after - before == pytest.approx(derivative[place], abs=1e-3)
 
 
 def test_learns_comes_back_and_runs_in_processes(nlp, tmp_path):
@@ -167,10 +225,12 @@ def test_a_pipeline_that_was_trained_without_can_be_loaded_with_it(tmp_path):
     train(nlp, examples, optimizer=nlp.initialize(lambda: examples))
     nlp.to_disk(tmp_path)
     other = spacy.load(tmp_path, config={"components": {"ner": {"model": {"by_sentence": True}}}})
-    doc = doc_of([["I", "like", "London", "."], ["Who", "is", "Shaka", "Khan", "?"]], other.vocab)
-    emissions = other.get_pipe("ner").model.predict([doc]).emissions[0]
-    alone = nlp.get_pipe("ner").model.predict([sent.as_doc() for sent in doc.sents]).emissions
-    np.testing.assert_allclose(emissions, np.concatenate(alone), atol=1e-5)
+    words = [["I", "like", "London", "."], ["Who", "is", "Shaka", "Khan", "?"]] * 3
+    doc = other(doc_of(words, other.vocab))
+    alone = [nlp(doc_of([sentence], nlp.vocab)) for sentence in words]
+    assert [ent.text for ent in doc.ents] == [ent.text for each in alone for ent in each.ents]
+    expected = [ent._.confidence for each in alone for ent in each.ents]
+    assert [ent._.confidence for ent in doc.ents] == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_label_that_comes_later(nlp):
