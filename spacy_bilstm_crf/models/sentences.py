@@ -45,12 +45,9 @@ def forward(
     vectors, backprop_tok2vec = tok2vec(docs, is_train)
     output, backprop_network = network(_split(vectors, lengths), is_train)
 
-    def joined(sentences: List[Floats2d], nothing: List[Floats2d]) -> List[Floats2d]:
+    def joined(sentences: List[Floats2d]) -> List[Floats2d]:
         remaining = iter(sentences)
-        return [
-            model.ops.xp.concatenate([next(remaining) for _ in of_doc]) if of_doc else empty
-            for of_doc, empty in zip(lengths, nothing)
-        ]
+        return [model.ops.xp.concatenate([next(remaining) for _ in of_doc]) for of_doc in lengths]
 
     def backprop(gradient: Any) -> List[Doc]:
         if isinstance(gradient, Potentials):
@@ -59,14 +56,12 @@ def forward(
             d_sentences = backprop_network(replace(gradient, emissions=emissions))
         else:
             d_sentences = backprop_network(_split(gradient, lengths))
-        # The vectors of a doc without tokens may have no columns
-        return backprop_tok2vec(joined(d_sentences, vectors))
+        return backprop_tok2vec(joined(d_sentences))
 
-    nothing = [model.ops.alloc2f(0, network.get_dim("nO")) for _ in docs]  # labels may be added
     if isinstance(output, Potentials):
-        of_docs = replace(output, emissions=joined(output.emissions, nothing))
+        of_docs = replace(output, emissions=joined(output.emissions))
         return of_docs.starting_anew(lengths), backprop
-    return joined(output, nothing), backprop
+    return joined(output), backprop
 
 
 def _split(vectors: List[Floats2d], lengths: List[List[int]]) -> List[Floats2d]:
@@ -79,8 +74,6 @@ def sentence_lengths(doc: Doc) -> List[int]:
 
     Layers are initialized with docs that have no sentences yet.
     """
-    if not len(doc):
-        return []
     starts = np.flatnonzero(cast(np.ndarray, doc.to_array([SENT_START])).ravel()[1:] == 1) + 1
     return np.diff([0, *starts, len(doc)]).tolist()
 

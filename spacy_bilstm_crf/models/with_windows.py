@@ -130,7 +130,7 @@ def _behind_tok2vec(model: Model[List[Doc], Potentials], docs: List[Doc]) -> Pot
     vectors = tok2vec.predict(docs)
     lengths = [len(doc) for doc in docs]
     by_sentence = layer.name == BY_SENTENCE
-    sequences = [(by_sentence and sentence_lengths(doc)) or [len(doc)] for doc in docs]
+    sequences = [sentence_lengths(doc) if by_sentence else [len(doc)] for doc in docs]
 
     def part_of(piece: Piece) -> Any:
         return vectors[piece.doc][piece.start : piece.end]

@@ -69,7 +69,10 @@ def nlp(request):
 @given(st.lists(SENTENCES, max_size=3))
 def test_lengths(docs):
     for sentences in docs:
-        assert sentence_lengths(doc_of(sentences)) == [len(sentence) for sentence in sentences]
+        found = sentence_lengths(doc_of(sentences))
+        assert found == [len(sentence) for sentence in sentences] or (
+            not sentences and found == [0]
+        )
 
 
 @given(st.lists(SENTENCES, min_size=1, max_size=3))
@@ -86,7 +89,7 @@ def test_forth_and_back_each_sentence_goes_alone(docs):
     model = sentence_by_sentence(tok2vec, Model("network", network, dims={"nO": 2}))
     model.initialize()
     output, backprop = model.begin_update([doc_of(sentences) for sentences in docs])
-    assert seen == [[len(sentence) for sentences in docs for sentence in sentences]]
+    assert seen == [[len(sentence) for sentences in docs for sentence in sentences or [[]]]]
     backprop(output)
     for doc, d_doc, given_ in zip(output, back[0], vectors):
         np.testing.assert_array_equal(doc, 2 * given_)
