@@ -21,7 +21,7 @@ import tempfile
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Union
 
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -45,11 +45,10 @@ from benchmarks.tune.run import CONFIG
 RESULTS = Path(__file__).parent / "results"
 DATASETS = ("ncbi-disease", "wnut17")
 TENTH, TEACHER, TRANSFORMER = "a tenth", "teacher", "transformer"
-DISTRIBUTION = "distribution"
 # What the students learn beside the tenth, and options of `distill`
 WAYS: Dict[str, List[str]] = {
     "entities": ["--entities"],
-    DISTRIBUTION: [],
+    "distribution": [],
     "distribution, temperature 2": ["--temperature", "2"],
 }
 OF_TRANSFORMER = "distribution of the transformer"
@@ -72,23 +71,21 @@ class Data:
         self.labelled, self.raw = docs[: self.n_labelled], docs[self.n_labelled :]
 
     def train(self, docs: List[Doc], out: Path) -> Path:
-        """Train on annotated docs; a model that is there already is taken."""
-        paths = {"train": out.with_suffix(".spacy"), "dev": self.folder / "dev"}
-        if not out.exists():
-            DocBin(docs=docs, store_user_data=True).to_disk(paths["train"])
-            settings = length(self.steps)
-            train(CONFIG, {**paths, "vectors": self.vectors}, self.seed, settings, out)
-        return out / "model-best"
+        """Train on annotated docs."""
+        return self._train(CONFIG, docs, {"vectors": self.vectors}, self.steps, out)
 
     def train_transformer(self, name: str, out: Path) -> Path:
         """Train a transformer on all docs."""
-        if not out.exists():
-            docs = self.labelled + self.raw
-            DocBin(docs=docs, store_user_data=True).to_disk(out.with_suffix(".spacy"))
-            paths = {"train": out.with_suffix(".spacy"), "dev": self.folder / "dev"}
-            steps = length(TRANSFORMER_STEPS)
-            train(TRANSFORMER_CONFIG, {**paths, "transformer": name}, self.seed, steps, out)
-        return out / "model-best"
+        paths = {"transformer": name}
+        docs = self.labelled + self.raw
+        return self._train(TRANSFORMER_CONFIG, docs, paths, TRANSFORMER_STEPS, out)
+
+    def _train(
+        self, config: Path, docs: List[Doc], paths: Mapping[str, Any], steps: int, out: Path
+    ) -> Path:
+        data = {"train": out.with_suffix(".spacy"), "dev": self.folder / "dev"}
+        DocBin(docs=docs, store_user_data=True).to_disk(data["train"])
+        return train(config, {**data, **paths}, self.seed, length(steps), out).model
 
     def distill(self, teacher: Path, options: List[str], out: Path) -> Path:
         """Train on the tenth and on what a teacher says of the rest."""
@@ -169,6 +166,7 @@ def words_a_second(models: Dict[str, Path], data: Path) -> Dict[str, Any]:
     peers: Dict[str, Callable[[], None]] = {
         name: partial(annotate, spacy.load(model)) for name, model in models.items()
     }
+    # One by one, as slow peers run in the first rounds of several only
     rounds = [in_turns(peers, rounds=1) for _ in range(SPEED_ROUNDS)]
     seconds = {name: [each[name][0] for each in rounds] for name in models}
     slow, fast = seconds.values()
@@ -210,9 +208,9 @@ def main() -> None:
     parser.add_argument("--transformer", help="a transformer, for a second teacher")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="distill-") as temporary:
-        settings = (given.vectors.resolve(), given.steps, given.transformer, Path(temporary))
+        of_all = Given(given.vectors.resolve(), given.steps, given.transformer, Path(temporary))
         for seed, dataset in product(given.seeds, given.datasets):
-            cells(dataset, seed, Given(*settings))
+            cells(dataset, seed, of_all)
 
 
 if __name__ == "__main__":
