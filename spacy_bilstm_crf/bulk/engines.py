@@ -19,6 +19,10 @@ from .inputs import Part
 from .run import Engine, RunError, Work, part_path
 
 POLL = 0.5  # seconds
+KILLED = (
+    "A worker was killed, maybe for want of memory. Run the same command again to go on, with "
+    "fewer --jobs or a smaller --batch-size."
+)
 Numbers = Generator[int, None, None]  # of parts that are written
 
 
@@ -29,21 +33,29 @@ def local(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
         return
     # A forked process would inherit locks that nobody opens
     context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(min(jobs, len(parts)), context, _end_with, (os.getpid(),))
     try:
-        futures: List["Future[int]"] = [pool.submit(work.do, part) for part in parts]
-        for future in as_completed(futures):
+        for future in as_completed(_submit(pool, work, parts)):
             yield future.result()
-    except (BrokenProcessPool, BrokenPipeError) as error:  # at work, or while it was started
-        raise RunError(
-            "A worker was killed, maybe for want of memory. Run the same command again to go on, "
-            "with fewer --jobs or a smaller --batch-size."
-        ) from error
+    except BrokenProcessPool as error:
+        raise RunError(KILLED) from error
     finally:
         # Also when who asks for parts has stopped: workers would do all that are left
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
-            child.terminate()
+            if child not in others:
+                child.terminate()
+        # Waits for them and for the threads of the pool, which else write of their end at ours
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, work: Work, parts: Sequence[Part]) -> List["Future[int]"]:
+    try:
+        return [pool.submit(work.do, part) for part in parts]
+    except (OSError, ValueError) as error:
+        # The pool starts its workers here. When one is killed meanwhile it closes its pipes, and
+        # the next can't be started with them: each time with another error.
+        raise RunError(KILLED) from error
 
 
 def _end_with(parent: int) -> None:

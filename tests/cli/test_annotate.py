@@ -191,9 +191,11 @@ def test_output_that_holds_the_input_is_refused(tmp_path):
 
 
 def workers(process):
-    """The processes that annotate, without the one that cleans up after them."""
-    found = process.children()
-    return [child for child in found if "resource_tracker" not in " ".join(child.cmdline())]
+    """The processes that annotate, without the one that cleans up after them.
+
+    Each looks like its parent until it is started in full, the one that cleans up too.
+    """
+    return [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
 
 
 def is_running(process):
