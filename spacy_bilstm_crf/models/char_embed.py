@@ -12,6 +12,7 @@ from thinc.api import (
 from thinc.types import Floats2d
 
 from .pytorch.word_embedding import Words
+from .settings import Trained
 from .span_features import check_keys
 from .token_attributes import CASING, check_names, check_tables
 from .torch_layer import check_positive, load_state, shim_of, torch_layer, vectors_of_docs
@@ -61,7 +62,8 @@ def CharCNNEmbed(
     settings.update(_span_settings(span_features, span_width, span_dropout))
     settings["encoder"] = {"kind": "cnn", "width": char_width, "n_outputs": filters}
     settings["encoder"]["window"] = window
-    return _embed("char_cnn_embed", settings)
+    trained = {"char_width": char_width, "filters": filters, "window": window}
+    return _embed("char_cnn_embed", settings, trained)
 
 
 def CharBiLSTMEmbed(
@@ -108,7 +110,8 @@ def CharBiLSTMEmbed(
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
     settings.update(_span_settings(span_features, span_width, span_dropout))
     settings["encoder"] = {"kind": "bilstm", "width": char_width, "n_outputs": char_hidden}
-    return _embed("char_bilstm_embed", settings)
+    trained = {"char_width": char_width, "char_hidden": char_hidden}
+    return _embed("char_bilstm_embed", settings, trained)
 
 
 def _settings(
@@ -142,7 +145,9 @@ def _span_settings(keys: Sequence[str], width: int, dropout: float) -> Dict[str,
     return {"span_features": list(keys), "span_width": width, "span_dropout": dropout}
 
 
-def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2d]]:
+def _embed(
+    name: str, settings: Dict[str, Any], trained: Dict[str, Any]
+) -> Model[List[Doc], List[Floats2d]]:
     model = torch_layer(
         name,
         UninitializedEmbedding(settings),
@@ -154,7 +159,22 @@ def _embed(name: str, settings: Dict[str, Any]) -> Model[List[Doc], List[Floats2
     _forget_words(model)
     model.attrs["reads_spans"] = bool(settings["span_features"])
     model.attrs["vectors_width"] = 0  # of the pipeline that the layer was initialized in
+    model.attrs.update({key: Trained(value) for key, value in _trained(settings, trained).items()})
     return model
+
+
+def _trained(settings: Dict[str, Any], of_encoder: Dict[str, Any]) -> Dict[str, Any]:
+    """What weights depend on, by its name in the config."""
+    attrs, spans = settings["attrs"], settings["span_features"]
+    return {
+        **of_encoder,
+        **{key: settings[key] for key in ("lower", "zero_digits")},
+        "casing": CASING in attrs,
+        "attrs": [attr for attr in attrs if attr != CASING],
+        "attr_width": settings["attr_width"] if attrs else None,
+        "n_span_features": len(spans),  # their keys may be others
+        "span_width": settings["span_width"] if spans else None,
+    }
 
 
 def _init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[List[Floats2d]] = None) -> Model:

@@ -244,6 +244,35 @@ def test_bad_settings(kind, setting, message):
         registry.resolve({"layer": char_embed(kind, **setting)})
 
 
+@pytest.mark.parametrize(
+    "kind, setting, message",
+    [
+        ("CharCNNEmbed", {"lower": False}, "lower = True, but the config has lower = False"),
+        ("CharCNNEmbed", {"zero_digits": False}, "zero_digits = True"),
+        ("CharCNNEmbed", {"casing": False}, "casing = True"),
+        ("CharCNNEmbed", {"attrs": ["SHAPE", "PREFIX"]}, r"attrs = \['SHAPE', 'SUFFIX'\]"),
+        ("CharCNNEmbed", {"attr_width": 3}, "attr_width = 16"),
+        ("CharCNNEmbed", {"window": 5}, "window = 3"),
+        ("CharCNNEmbed", {"filters": 7}, "filters = 50"),
+        ("CharCNNEmbed", {"span_features": ["a"]}, "n_span_features = 0"),
+        ("CharBiLSTMEmbed", {"char_width": 7}, "char_width = 25"),
+        ("CharBiLSTMEmbed", {"char_hidden": 8}, "char_hidden = 50"),
+    ],
+)
+def test_weights_of_other_settings_are_refused(kind, setting, message):
+    trained = {"attrs": ["SHAPE", "SUFFIX"]}
+    saved = registry.resolve({"layer": char_embed(kind, **trained)})["layer"].to_bytes()
+    other = registry.resolve({"layer": char_embed(kind, **{**trained, **setting})})["layer"]
+    with pytest.raises(ValueError, match=message):
+        other.from_bytes(saved)
+
+
+def test_weights_do_not_depend_on_settings_of_what_is_not_there():
+    saved = registry.resolve({"layer": char_embed(casing=False)})["layer"].to_bytes()
+    settings = {"casing": False, "attr_width": 3, "span_width": 3, "max_chars": 10}
+    registry.resolve({"layer": char_embed(**settings)})["layer"].from_bytes(saved)
+
+
 def test_before_initialization():
     layer = registry.resolve({"layer": char_embed()})["layer"]
     layer.from_bytes(layer.to_bytes())
