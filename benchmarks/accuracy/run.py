@@ -1,7 +1,7 @@
 """Train one row of the accuracy table with several seeds and write what came out.
 
     python -m benchmarks.accuracy.run ROW [--seeds 0 1 2] [--jobs 2] [--vectors FOLDER]
-        [--transformer NAME_OR_FOLDER]
+        [--transformer NAME_OR_FOLDER] [--models FOLDER] [--averaged]
     python -m benchmarks.tables    (puts the results into README and docs)
 
 Each seed is a `spacy train` of its own with one thread; the model is the one that was best on
@@ -12,7 +12,8 @@ of entities. The data must be converted before:
 
 `--vectors` is a folder that `spacy init vectors` made. Results go to
 benchmarks/accuracy/results/ROW.json, seed by seed: seeds that are there already, with the same
-settings, are kept and not trained again.
+settings, are kept and not trained again. `--averaged` scores the seeds as one model too, and writes
+ROW-averaged.json; it needs the seeds' models, which `--models` keeps.
 """
 
 import argparse
@@ -23,8 +24,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Dict, List
 
+from thinc.api import Config
+
 from benchmarks.trainings import ROOT, Results, Run, config_path, processor, scored, summary, train
 from spacy_bilstm_crf.cli.calibrate import calibrate
+from spacy_bilstm_crf.cli.ensemble import averaged
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -53,6 +57,27 @@ LOOKED_UP = {
         "CLUSTER",
     ],
 }
+
+
+def sentence_vector() -> Dict[str, Any]:
+    """The encoder of glove_char_cnn with the mean of the sentence beside each of its states."""
+    config = Config().from_disk(ROOT / "configs" / "glove_char_cnn.cfg")
+    model = config["components"]["ner"]["model"]
+    return {
+        "components.ner.model.depth": 0,
+        "components.ner.model.tok2vec": {
+            "@architectures": "spacy-bilstm-crf.DocumentContext.v1",
+            "recurring_words": False,
+            "document_vector": True,
+            "tok2vec": {
+                "@architectures": "spacy-bilstm-crf.BiLSTMEncoder.v1",
+                "hidden_width": model["hidden_width"],
+                "embed": model["tok2vec"],
+            },
+        },
+    }
+
+
 # Chosen on development scores alone. A row with a `calibrated_threshold` is calibrated on the
 # development part after training, so that its score there is that of data it was fitted to.
 ROWS: Dict[str, Dict[str, Any]] = {
@@ -65,6 +90,21 @@ ROWS: Dict[str, Dict[str, Any]] = {
         "dataset": "conll2003",
         "config": "glove_char_lstm",
         "overrides": LIKELY,
+    },
+    "conll2003-lookups": {
+        "dataset": "conll2003",
+        "config": "glove_char_cnn",
+        "overrides": {**LIKELY, **LOOKED_UP},
+    },
+    "conll2003-two-layers": {
+        "dataset": "conll2003",
+        "config": "glove_char_cnn",
+        "overrides": {**LIKELY, "components.ner.model.depth": 2},
+    },
+    "conll2003-sentence-vector": {
+        "dataset": "conll2003",
+        "config": "glove_char_cnn",
+        "overrides": {**LIKELY, **sentence_vector()},
     },
     "conll2003-ner": {"dataset": "conll2003", "config": None},
     "wnut17-glove_char_cnn": {
@@ -140,30 +180,44 @@ def pretrained(name_or_folder: str) -> str:
     return Path(name_or_folder).name
 
 
-def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str]) -> None:
-    """Train the seeds of a row that its JSON file does not have yet, adding each to it."""
+def about(name: str, paths: Dict[str, str], folder: Path) -> Dict[str, Any]:
+    """What is run, for a result to say."""
     row = ROWS[name]
-    with tempfile.TemporaryDirectory(prefix=f"{name}-") as temporary:
-        folder = Path(temporary)
-        settings = {
-            "row": name,
-            **row,
-            "pretrained": {kind: pretrained(path) for kind, path in paths.items()},
-            "versions": {package: version(package) for package in ("spacy", "thinc", "torch")},
-            "config_text": config_path(row["config"], folder).read_text(),
-        }
-        results = Results(RESULTS / f"{name}.json", settings, ["seed"], f_of_parts)
-        if results.starts_over():
-            print(f"{results.path} is from other settings: starting over.")
+    return {
+        "row": name,
+        **row,
+        "pretrained": {kind: pretrained(path) for kind, path in paths.items()},
+        "versions": {package: version(package) for package in ("spacy", "thinc", "torch")},
+        "config_text": config_path(row["config"], folder).read_text(),
+    }
 
-        def add(seed: int) -> None:
-            # Written here, so that a seed that fails does not take the others with it
-            result = results.add(run_seed(row, seed, paths, folder))
-            parts = ", ".join(f"{part} {result[f'{part}_f']}" for part in ("dev", "test"))
-            print(f"{name}: {len(result['runs'])} seeds, {parts}")
 
-        with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(add, [seed for seed in seeds if not results.has(seed)]))
+def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str], folder: Path) -> None:
+    """Train the seeds of a row that its JSON file does not have yet, adding each to it."""
+    settings = about(name, paths, folder)
+    results = Results(RESULTS / f"{name}.json", settings, ["seed"], f_of_parts)
+    if results.starts_over():
+        print(f"{results.path} is from other settings: starting over.")
+
+    def add(seed: int) -> None:
+        # Written here, so that a seed that fails does not take the others with it
+        result = results.add(run_seed(ROWS[name], seed, paths, folder))
+        parts = ", ".join(f"{part} {result[f'{part}_f']}" for part in ("dev", "test"))
+        print(f"{name}: {len(result['runs'])} seeds, {parts}")
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(add, [seed for seed in seeds if not results.has(seed)]))
+
+
+def run_averaged(name: str, seeds: List[int], paths: Dict[str, str], folder: Path) -> None:
+    """Score the models of a row's seeds as one."""
+    settings = {**about(name, paths, folder), "averaged": len(seeds)}
+    results = Results(RESULTS / f"{name}-averaged.json", settings, ["seeds"], f_of_parts)
+    run = {"seeds": " ".join(map(str, seeds)), "processor": processor()}
+    if not results.has(run["seeds"]):
+        model = folder / "averaged"
+        averaged([str(folder / f"seed{seed}" / "model-best") for seed in seeds]).to_disk(model)
+        results.add({**run, **scored(model, ROOT / "corpus" / ROWS[name]["dataset"])})
 
 
 def f_of_parts(runs: List[Run]) -> Dict[str, Any]:
@@ -179,10 +233,17 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--vectors")
     parser.add_argument("--transformer")
+    parser.add_argument("--models", type=Path, help="keep the models below this folder")
+    parser.add_argument("--averaged", action="store_true", help="the seeds as one model, too")
     arguments = parser.parse_args()
     paths = {"vectors": arguments.vectors, "transformer": arguments.transformer}
     given = {kind: path for kind, path in paths.items() if path is not None}
-    run_row(arguments.row, arguments.seeds, arguments.jobs, given)
+    with tempfile.TemporaryDirectory(prefix=f"{arguments.row}-") as temporary:
+        folder = (arguments.models or Path(temporary)) / arguments.row
+        folder.mkdir(exist_ok=True, parents=True)
+        run_row(arguments.row, arguments.seeds, arguments.jobs, given, folder)
+        if arguments.averaged:
+            run_averaged(arguments.row, arguments.seeds, given, folder)
 
 
 if __name__ == "__main__":
