@@ -201,7 +201,7 @@ class _Rows(torch.autograd.Function):
         """Vectors of the words with these rows (see `Words`)."""
         ctx.save_for_backward(rows)
         ctx.shapes = [block.shape for block in blocks]
-        vectors = unknown.repeat(len(rows), 1)
+        vectors = unknown.expand(len(rows), -1).clone()
         pretrained = (rows < -1).nonzero()[:, 0]
         if len(pretrained):
             vectors[pretrained] = static[-2 - rows[pretrained]]
