@@ -24,8 +24,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Dict, List
 
-from thinc.api import Config
-
 from benchmarks.trainings import ROOT, Results, Run, config_path, processor, scored, summary, train
 from spacy_bilstm_crf.cli.calibrate import calibrate
 from spacy_bilstm_crf.cli.ensemble import averaged
@@ -57,27 +55,6 @@ LOOKED_UP = {
         "CLUSTER",
     ],
 }
-
-
-def sentence_vector() -> Dict[str, Any]:
-    """The encoder of glove_char_cnn with the mean of the sentence beside each of its states."""
-    config = Config().from_disk(ROOT / "configs" / "glove_char_cnn.cfg")
-    model = config["components"]["ner"]["model"]
-    return {
-        "components.ner.model.depth": 0,
-        "components.ner.model.tok2vec": {
-            "@architectures": "spacy-bilstm-crf.DocumentContext.v1",
-            "recurring_words": False,
-            "document_vector": True,
-            "tok2vec": {
-                "@architectures": "spacy-bilstm-crf.BiLSTMEncoder.v1",
-                "hidden_width": model["hidden_width"],
-                "embed": model["tok2vec"],
-            },
-        },
-    }
-
-
 # Chosen on development scores alone. A row with a `calibrated_threshold` is calibrated on the
 # development part after training, so that its score there is that of data it was fitted to.
 ROWS: Dict[str, Dict[str, Any]] = {
@@ -100,11 +77,6 @@ ROWS: Dict[str, Dict[str, Any]] = {
         "dataset": "conll2003",
         "config": "glove_char_cnn",
         "overrides": {**LIKELY, "components.ner.model.depth": 2},
-    },
-    "conll2003-sentence-vector": {
-        "dataset": "conll2003",
-        "config": "glove_char_cnn",
-        "overrides": {**LIKELY, **sentence_vector()},
     },
     "conll2003-ner": {"dataset": "conll2003", "config": None},
     "wnut17-glove_char_cnn": {
