@@ -62,7 +62,8 @@ def accuracy() -> str:
         scores = [mean(result[key], n_runs) for key in ("dev_f", "test_f")]
         rows.append([result["dataset"], trained_with(result), str(n_runs), *scores])
         name = result["config"] or "spaCy's `ner`"
-        once += [f"{name} on {result['dataset']}"] * (n_runs == 1)
+        is_one_seed = n_runs == 1 and "averaged" not in result
+        once += [f"{name} on {result['dataset']}"] * is_one_seed
     note = f"One seed, so without a deviation: {', '.join(once)}." if once else ""
     return markdown(*rows) + measured(results, *filter(None, [note]))
 
@@ -72,8 +73,12 @@ def trained_with(result: Dict[str, Any]) -> str:
     pretrained = dict(result["pretrained"])
     if not any(name in result["config_text"] for name in READERS_OF_VECTORS):
         pretrained.pop("vectors", None)  # they were given, but no layer reads them
-    looked_up = "initialize.lookups" in result.get("overrides", {})
-    besides = ["lookups"] * looked_up + ["calibrated"] * ("calibrated_threshold" in result)
+    overrides = result.get("overrides", {})
+    depth = overrides.get("components.ner.model.depth", 1)
+    besides = ["lookups"] * ("initialize.lookups" in overrides)
+    besides += [f"{depth} BiLSTM layers"] * (depth != 1)
+    besides += ["calibrated"] * ("calibrated_threshold" in result)
+    besides += [f"{result['averaged']} seeds averaged"] if "averaged" in result else []
     config = result["config"] or "spaCy's `ner`, accuracy config"
     return ", ".join([config, *pretrained.values(), *besides])
 
@@ -88,7 +93,7 @@ def settings() -> str:
         ]
         if "calibrated_threshold" in result:
             changed.append(f"after calibration `threshold = {result['calibrated_threshold']}`")
-        if result["config"]:
+        if result["config"] and "averaged" not in result:
             rows.append([result["dataset"], result["config"], "<br>".join(changed)])
     return markdown(*rows)
 

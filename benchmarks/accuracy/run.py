@@ -184,9 +184,9 @@ def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str], folde
 def run_averaged(name: str, seeds: List[int], paths: Dict[str, str], folder: Path) -> None:
     """Score the models of a row's seeds as one."""
     settings = {**about(name, paths, folder), "averaged": len(seeds)}
-    results = Results(RESULTS / f"{name}-averaged.json", settings, ["seeds"], f_of_parts)
-    run = {"seeds": " ".join(map(str, seeds)), "processor": processor()}
-    if not results.has(run["seeds"]):
+    results = Results(RESULTS / f"{name}-averaged.json", settings, ["seed"], f_of_parts)
+    run = {"seed": " ".join(map(str, seeds)), "processor": processor()}
+    if not results.has(run["seed"]):
         model = folder / "averaged"
         averaged([str(folder / f"seed{seed}" / "model-best") for seed in seeds]).to_disk(model)
         results.add({**run, **scored(model, ROOT / "corpus" / ROWS[name]["dataset"])})
