@@ -8,7 +8,7 @@ from typer import Argument, Option
 from wasabi import msg
 
 from .app import InputError, bilstm_crf_cli, choose_gpu, fails_in_one_line
-from .pipelines import load_pipeline, save
+from .pipelines import load_pipeline, recognizer_of, save
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -128,22 +128,11 @@ def _prepared(
     # Late, so that spaCy's other commands start as quickly as without this package
     from spacy.training import Corpus
 
-    from ..pipeline import BiLSTMCRFEntityRecognizer
     from ..pipeline.found import before_component
     from .survey import read_annotated
 
     nlp = load_pipeline(pipeline)
-    if component not in nlp.pipe_names:
-        raise InputError(
-            f"{pipeline} has no component '{component}', but {', '.join(nlp.pipe_names) or 'none'}."
-            f" Name the one whose factory is bilstm_crf_ner: --component NAME"
-        )
-    ner = nlp.get_pipe(component)
-    if not isinstance(ner, BiLSTMCRFEntityRecognizer):
-        raise InputError(
-            f"The component '{component}' of {pipeline} is a '{type(ner).__name__}', which has no "
-            f"probabilities. Name the one whose factory is bilstm_crf_ner: --component NAME"
-        )
+    ner = recognizer_of(nlp, pipeline, component)
     read_annotated(data_path, nlp.vocab)  # says what is wrong with it
     examples = list(Corpus(data_path)(nlp))
     docs = before_component(nlp, [example.predicted for example in examples], component)

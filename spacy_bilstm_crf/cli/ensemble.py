@@ -9,7 +9,7 @@ from typer import Argument, Option
 from wasabi import msg
 
 from .app import InputError, bilstm_crf_cli, check_code, fails_in_one_line
-from .pipelines import load_pipeline, save
+from .pipelines import load_pipeline, recognizer_of, save
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -56,7 +56,6 @@ def averaged(pipelines: List[str], component: str = "ner") -> "Language":
     """
     from spacy.util import registry
 
-    from ..pipeline import BiLSTMCRFEntityRecognizer
     from ..training import Calibration
 
     if len(pipelines) < 2:
@@ -67,9 +66,7 @@ def averaged(pipelines: List[str], component: str = "ner") -> "Language":
     first = loaded[0]
     recognizers = []
     for name, nlp in zip(pipelines, loaded):
-        ner = nlp.get_pipe(component) if component in nlp.pipe_names else None
-        if not isinstance(ner, BiLSTMCRFEntityRecognizer):
-            raise InputError(f"{name} has no bilstm_crf_ner component '{component}': --component")
+        ner = recognizer_of(nlp, name, component)
         _check_same(name, nlp, pipelines[0], first, component)
         for string in nlp.vocab.strings:
             first.vocab.strings.add(string)

@@ -12,6 +12,8 @@ from .app import InputError
 if TYPE_CHECKING:
     from spacy.language import Language
 
+    from ..pipeline import BiLSTMCRFEntityRecognizer
+
 
 def load_pipeline(name: str) -> "Language":
     """A trained pipeline.
@@ -34,6 +36,29 @@ def load_pipeline(name: str) -> "Language":
         ) from error
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"The pipeline {name} can't be loaded: {one_line(error)}") from error
+
+
+def recognizer_of(nlp: "Language", name: str, component: str) -> "BiLSTMCRFEntityRecognizer":
+    """The component of a pipeline that knows probabilities.
+
+    Args:
+        nlp: The pipeline.
+        name: How the command was given it.
+        component: The component's name.
+
+    Raises:
+        InputError: If it is not there, or of another factory.
+    """
+    from ..pipeline import BiLSTMCRFEntityRecognizer
+
+    pipe = nlp.get_pipe(component) if component in nlp.pipe_names else None
+    if not isinstance(pipe, BiLSTMCRFEntityRecognizer):
+        factories = [f"{pipe} ({nlp.get_pipe_meta(pipe).factory})" for pipe in nlp.pipe_names]
+        raise InputError(
+            f"{name} has no bilstm_crf_ner component '{component}', and others know no "
+            f"probabilities. It has: {', '.join(factories) or 'nothing'}. Name one with --component"
+        )
+    return pipe
 
 
 def untrained_pipeline(config: Path, overrides: Dict[str, Any], component: str) -> "Language":

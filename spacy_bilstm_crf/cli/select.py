@@ -8,7 +8,7 @@ from typer import Argument, Option
 from wasabi import msg
 
 from .app import InputError, bilstm_crf_cli, check_choice, choose_gpu, fails_in_one_line
-from .pipelines import load_pipeline
+from .pipelines import load_pipeline, recognizer_of
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -70,6 +70,7 @@ def select_cli(
         import_code(code_path)
         choose_gpu(use_gpu)
         nlp = load_pipeline(pipeline)
+        recognizer_of(nlp, pipeline, component)
         try:
             texts = list(read_texts(texts_path, text_key))
             if not texts:
@@ -94,21 +95,10 @@ def selected(
     component: str,
     exclude: Optional[Path],
 ) -> List["Selected"]:
-    """The documents that were chosen, the most valuable first.
-
-    Raises:
-        InputError: If the pipeline knows no probabilities.
-    """
+    """The documents that were chosen, the most valuable first."""
     from ..evaluation.selection import select
-    from ..pipeline import BiLSTMCRFEntityRecognizer
     from .survey import read_docs
 
-    pipe = nlp.get_pipe(component) if component in nlp.pipe_names else None
-    if not isinstance(pipe, BiLSTMCRFEntityRecognizer):
-        raise InputError(
-            f"The pipeline has no bilstm_crf_ner component named {component!r}, and others know no "
-            f"probabilities. It has: {', '.join(nlp.pipe_names) or 'nothing'}."
-        )
     nlp.max_length = 10**9  # the limit is there for parsers
     known = read_docs(exclude, nlp.vocab) if exclude else []
     return select(nlp, (text.text for text in texts), n, strategy, component, known)

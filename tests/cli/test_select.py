@@ -84,7 +84,7 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
         (("model", "texts.jsonl", "--to", "doccano"), "one of prodigy, label-studio, spacy"),
         (("model", "texts.jsonl", "--exclude", "known.spacy"), "no text that is not known"),
         (("model", "texts.jsonl", "--n", "0"), "ask for at least 1"),
-        (("model", "texts.jsonl", "--component", "x"), "no bilstm_crf_ner component named 'x'"),
+        (("model", "texts.jsonl", "--component", "x"), "no bilstm_crf_ner component 'x'"),
         (("model", "texts.jsonl", "--exclude", "x.spacy"), "There is no file or folder x.spacy"),
         (("nowhere", "texts.jsonl"), "There is no pipeline nowhere"),
     ],
