@@ -15,14 +15,16 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, 
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Dict, Generator, Iterator, List, Sequence
 
+from ..pipeline.failures import one_line
 from .inputs import Part
 from .run import Engine, RunError, Work, part_path
 
 POLL = 0.5  # seconds
-KILLED = (
-    "A worker was killed, maybe for want of memory. Run the same command again to go on, with "
-    "fewer --jobs or a smaller --batch-size."
+GO_ON = (
+    "Run the same command again to go on; where memory is short, with fewer --jobs or a smaller "
+    "--batch-size."
 )
+KILLED = f"A worker was killed, maybe for want of memory. {GO_ON}"
 Numbers = Generator[int, None, None]  # of parts that are written
 
 
@@ -98,12 +100,17 @@ def ray(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
         compute=ray_.data.ActorPoolStrategy(size=jobs),
         batch_size=1,
     )
-    for row in annotated.iter_rows():
-        yield int(row["number"])
+    try:
+        for row in annotated.iter_rows():
+            yield int(row["number"])
+    except ray_.exceptions.RayError as error:
+        raise _of_worker(error) from error
 
 
 def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     """Spark: the session of `spark-submit`, or one on this machine."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -132,11 +139,25 @@ def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
             new = {number for number in left if part_path(work.output, number).exists()}
             left -= new
             yield from sorted(new)
-        job.result()
+        try:
+            job.result()
+        except (PySparkException, Py4JJavaError) as error:
+            raise _of_worker(error) from error
     yield from sorted(left)
 
 
 ENGINES: Dict[str, Engine] = {"local": local, "ray": ray, "spark": spark}
+
+
+def _of_worker(error: Exception) -> Exception:
+    """What is behind an error of Ray or Spark, which holds a worker's traceback as text."""
+    name = f"{RunError.__module__}.{RunError.__qualname__}: "
+    raised = [line for line in str(error).splitlines() if line.startswith(name)]
+    if raised:
+        return RunError(raised[-1][len(name) :])
+    if "Traceback" in str(error):  # nobody has thought of it: who mends it needs to see all
+        return error
+    return RunError(f"{one_line(error)} {GO_ON}")
 
 
 def _text(part: Part) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from spacy.util import get_package_version
 
+from ..pipeline.failures import one_line
 from .inputs import InputSettings, Part, read_part
 from .table import Annotator, AnnotatorSettings, folder_of
 
@@ -41,18 +42,28 @@ class Work(NamedTuple):
     annotator: AnnotatorSettings
 
     def do(self, part: Part) -> int:
-        """Annotate a part and write it; returns its number."""
-        table = Annotator(self.annotator)(read_part(part, self.inputs))
+        """Annotate a part and write it; returns its number.
+
+        Raises:
+            RunError: If that is not possible on the worker's machine.
+        """
+        try:
+            self._write(part.number, Annotator(self.annotator)(read_part(part, self.inputs)))
+        except (OSError, ValueError) as error:
+            where = os.uname().nodename
+            raise RunError(f"Part {part.number} failed on {where}: {one_line(error)}") from error
+        return part.number
+
+    def _write(self, number: int, table: pa.Table) -> None:
         counts = {
             "n_tokens": sum(table.column("n_tokens").to_pylist()),
             "n_errors": len(table) - table.column("error").null_count,
         }
         table = table.replace_schema_metadata({key: str(n) for key, n in counts.items()})
-        path = part_path(self.output, part.number)
+        path = part_path(self.output, number)
         partial = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}")
         pq.write_table(table, partial)
         partial.replace(path)
-        return part.number
 
 
 class Done(NamedTuple):

@@ -1,6 +1,10 @@
 """Pipelines and files for the tests of bulk annotation."""
 
 import json
+import multiprocessing
+import os
+import signal
+import sys
 import time
 
 import spacy
@@ -20,6 +24,18 @@ def stumbles(doc):
 def dawdles(doc):
     time.sleep(0.02)
     return doc
+
+
+@Language.component("test_dies")
+def dies(doc):
+    if in_worker():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return doc
+
+
+def in_worker():
+    """Whether this is a process that an engine has started."""
+    return multiprocessing.parent_process() is not None or "annotate" not in sys.argv
 
 
 def ruler_pipeline(path, *components):

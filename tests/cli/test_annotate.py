@@ -1,6 +1,7 @@
 """`annotate`: three engines, runs that are killed, and what is refused."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -90,6 +91,43 @@ def test_all_engines_give_the_same_rows(engine, model, tmp_path):
     subprocess.run(arguments, check=True, timeout=500, cwd=ROOT)
     assert rows_of(output) == rows_of(expected)
     assert not list(output.glob(".*"))
+
+
+REFUSES = """
+from tests.bulk.data import in_worker
+if in_worker():
+    raise RuntimeError("no licence")
+"""
+
+
+def failed(engine, *arguments):
+    """The last line of a run that fails in its workers."""
+    options = ("--rows", 10, "--jobs", 2, "--engine", engine)
+    # Where Ray and Spark find this package's tests
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    kept = {"capture_output": True, "text": True, "cwd": ROOT, "env": env}
+    run = subprocess.run(command(*arguments, *options), timeout=500, **kept)
+    assert run.returncode == 1
+    return run.stderr.replace("\r", "\n").strip().split("\n")[-1]
+
+
+@pytest.mark.slow  # each engine starts processes that load the pipeline
+@pytest.mark.parametrize("engine", ["local", "ray", "spark"])
+def test_what_fails_in_a_worker_is_told_in_one_line(engine, tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    path, code = write_rows(tmp_path / "in.jsonl", 60), tmp_path / "code.py"
+    code.write_text(REFUSES)
+    last = failed(engine, pipeline, path, tmp_path / "out", "--code", code)
+    assert re.fullmatch(r"Error: Part \d failed on .*: .*model can't be loaded: no licence", last)
+
+
+@pytest.mark.slow  # each engine starts processes that load the pipeline
+@pytest.mark.parametrize("engine", ["local", "spark"])  # Ray starts another worker, for ever
+def test_workers_that_die_are_told_in_one_line(engine, tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model", "test_dies")
+    path = write_rows(tmp_path / "in.jsonl", 60)
+    last = failed(engine, pipeline, path, tmp_path / "out", "--code", CODE)
+    assert last.startswith("Error: ") and "Run the same command again to go on" in last
 
 
 def parts(output):
