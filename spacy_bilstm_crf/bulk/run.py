@@ -8,6 +8,7 @@ and a run with anything else is refused.
 import hashlib
 import json
 import os
+import platform
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable, Dict, Generator, List, NamedTuple, Sequence
@@ -50,7 +51,7 @@ class Work(NamedTuple):
         try:
             self._write(part.number, Annotator(self.annotator)(read_part(part, self.inputs)))
         except (OSError, ValueError) as error:
-            where = os.uname().nodename
+            where = platform.node()
             raise RunError(f"Part {part.number} failed on {where}: {one_line(error)}") from error
         return part.number
 
@@ -61,7 +62,7 @@ class Work(NamedTuple):
         }
         table = table.replace_schema_metadata({key: str(n) for key, n in counts.items()})
         path = part_path(self.output, number)
-        partial = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}")
+        partial = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
         pq.write_table(table, partial)
         partial.replace(path)
 
