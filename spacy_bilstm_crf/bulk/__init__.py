@@ -1,8 +1,9 @@
 """Annotation of many documents, on one machine or many."""
 
 from .engines import ENGINES
-from .inputs import InputFileError, InputSettings, Part, files_of, parts_of, read_part
-from .run import Done, RunError, Work, done, part_path, pending, run
+from .inputs import InputFileError, InputSettings, Part, files_of, parts_of
+from .rows import read_part
+from .run import Done, RunError, Work, done, errors_of, is_of_run, part_path, pending, run
 from .table import Annotator, AnnotatorSettings, annotate_table, folder_of, loaded
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "Work",
     "annotate_table",
     "done",
+    "errors_of",
     "files_of",
     "folder_of",
+    "is_of_run",
     "loaded",
     "part_path",
     "parts_of",

@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, Dict, Generator, Iterator, List, Sequence
 
 from ..pipeline.failures import one_line
@@ -51,9 +52,23 @@ def local(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that are started meanwhile not hear Ctrl-C: who started them ends them."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may set this
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _submit(pool: ProcessPoolExecutor, work: Work, parts: Sequence[Part]) -> List["Future[int]"]:
     try:
-        return [pool.submit(work.do, part) for part in parts]
+        with _deaf_children():
+            return [pool.submit(work.do, part) for part in parts]
     except (OSError, ValueError) as error:
         # The pool starts its workers here. When one is killed meanwhile it closes its pipes, and
         # the next can't be started with them: each time with another error.

@@ -9,16 +9,18 @@ import hashlib
 import json
 import os
 import platform
+import re
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Callable, Dict, Generator, List, NamedTuple, Sequence
+from typing import Any, Callable, Dict, Generator, Iterator, List, NamedTuple, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from spacy.util import get_package_version
 
 from ..pipeline.failures import one_line
-from .inputs import InputSettings, Part, read_part
+from .inputs import InputSettings, Part, stamp
+from .rows import read_part
 from .table import Annotator, AnnotatorSettings, folder_of
 
 # Readers of Parquet folders leave out what begins with an underscore
@@ -91,6 +93,12 @@ def done(output: str, number: int) -> Done:
     return Done(number, metadata.num_rows, int(kept[b"n_tokens"]), int(kept[b"n_errors"]))
 
 
+def errors_of(output: str, number: int) -> Iterator[str]:
+    """Why rows of a part that was written could not be annotated."""
+    errors = pq.read_table(part_path(output, number), columns=["error"]).column("error")
+    return filter(None, errors.to_pylist())
+
+
 def fingerprint(pipeline: str) -> str:
     """Of all files of a pipeline, whatever the folder's name.
 
@@ -113,17 +121,20 @@ def _checksum(path: Path) -> str:
     return sha.hexdigest()
 
 
+def is_of_run(path: Path, output: Path) -> bool:
+    """Whether a file was written by a run into this folder, so that it is none of the input."""
+    names = (MANIFEST, f".{MANIFEST}")
+    is_one = path.name in names or re.fullmatch(r"\.?part-\d+\.parquet.*", path.name) is not None
+    return is_one and path.resolve().parent == output and (output / MANIFEST).exists()
+
+
 def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> Dict[str, Any]:
     """What the output is made of."""
     return {
         "version": get_package_version("spacy-bilstm-crf"),
         "pipeline": fingerprint(work.annotator.pipeline),
         "inputs": [
-            {
-                "path": str(path.resolve()),
-                "size": path.stat().st_size,
-                "modified": path.stat().st_mtime_ns,
-            }
+            {"path": str(path.resolve()), **dict(zip(("size", "modified"), stamp(path)))}
             for path in files
         ],
         "settings": {

@@ -62,6 +62,8 @@ class Annotator:
     """
 
     def __init__(self, settings: AnnotatorSettings) -> None:
+        if settings.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, but is {settings.batch_size}.")
         self.settings = settings
 
     def __call__(self, table: pa.Table) -> pa.Table:

@@ -70,7 +70,7 @@ def annotate_cli(
     """
     with fails_in_one_line():
         _check_engine(engine)
-        check_folder(output)
+        check_folder(output, "OUTPUT")
         for option, value in (
             ("--jobs", jobs),
             ("--batch-size", batch_size),
@@ -120,12 +120,14 @@ def annotate(work: "Work", inputs: str, engine: str, jobs: int, force_overwrite:
         InputFileError,
         RunError,
         files_of,
+        is_of_run,
         parts_of,
         pending,
     )
 
     try:
-        files = files_of(inputs)
+        output = Path(work.output)
+        files = files_of(inputs, lambda path: is_of_run(path, output))
         parts = list(parts_of(files, work.inputs))
         if not parts:
             raise InputError(f"{inputs} holds no texts.")
@@ -154,7 +156,7 @@ def _progress(
 ) -> None:
     from tqdm import tqdm
 
-    from ..bulk import done, run
+    from ..bulk import done, errors_of, run
 
     total = sum(part.n_rows for part in parts)
     before = total - sum(part.n_rows for part in left)
@@ -171,6 +173,9 @@ def _progress(
             bar.set_postfix_str(f"{n_words / max(seconds, 1e-9):,.0f} words/s")
     every = [done(work.output, part.number) for part in parts]
     n_errors = sum(each.n_errors for each in every)
+    if n_errors == total:
+        why = next(errors_of(work.output, parts[0].number))
+        raise InputError(f"None of {total:,} rows could be annotated, the first for this: {why}")
     if n_errors:
         msg.warn(f"{n_errors:,} rows could not be annotated: see their column 'error'")
     msg.good(f"{total:,} rows in {len(parts):,} files: {work.output}")

@@ -47,14 +47,30 @@ def choose_gpu(number: int, silent: bool = False) -> None:
         raise InputError(f"--gpu-id {number}: {error}") from error
 
 
-def check_folder(output: Path) -> None:
+def check_folder(output: Path, named_by: str = "--output DIR") -> None:
     """See to it that results can go to a folder, before any work is done for them.
+
+    Args:
+        output: The folder.
+        named_by: How the command is given it.
 
     Raises:
         InputError: If there is a file in its place.
     """
     if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file. Name a folder: --output DIR")
+        raise InputError(f"{output} is a file. Name a folder: {named_by}")
+    check_parents(output, named_by)
+
+
+def check_parents(output: Path, named_by: str) -> None:
+    """See to it that the folders above something to be written are or can be folders.
+
+    Raises:
+        InputError: If one is a file.
+    """
+    for parent in output.absolute().parents:
+        if parent.exists() and not parent.is_dir():
+            raise InputError(f"{parent} is a file, so there is no {output}: {named_by}")
 
 
 def check_choice(option: str, value: str, allowed: Iterable[str]) -> None:

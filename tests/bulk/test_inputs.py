@@ -99,7 +99,7 @@ def test_lines_that_are_no_rows(tmp_path):
     ]
     errors = [row["error"] for row in found]
     starts = [None, "No JSON", "No object of JSON", "The text is no string, but int.", None, None]
-    starts += ["No text in UTF-8", "The text has half a character", None]
+    starts += ["No text in UTF-8", "The text is no UTF-8", None]
     assert all(
         error is start is None or error.startswith(start) for error, start in zip(errors, starts)
     )
@@ -142,6 +142,59 @@ def test_byte_order_marks_and_endings_in_capitals(tmp_path):
     assert [row["text"] for row in rows_of(f"{tmp_path}/**/DATA.CSV")] == ["a"]
 
 
+def test_a_row_of_csv_with_a_comma_too_many(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"id,text\n1,a, b\n2,c \xef\xbf\xbd\n3,d\xff\n4\n")
+    rows = rows_of(path)
+    assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["text"] for row in rows] == [None, "c \ufffd", None, None]
+    assert rows[0]["error"] == "The row has 3 fields, and the head of the file 2."
+    assert rows[2]["error"].startswith("The text is no UTF-8")
+
+
+def bytes_as_strings(values):
+    """A column of strings that is not checked for UTF-8, as some programs write it."""
+    return pa.array(values, pa.binary()).view(pa.string())
+
+
+@pytest.mark.parametrize("column", [bytes_as_strings, pa.array])
+def test_bytes_in_parquet(column, tmp_path):
+    values = [b"e\xcc\x81", b"a\xffb", None]
+    pq.write_table(pa.table({"id": column(values), "text": column(values)}), tmp_path / "a.parquet")
+    rows = rows_of(tmp_path / "a.parquet")
+    assert [row["text"] for row in rows] == ["e\u0301", None, None]
+    assert [row["id"] for row in rows] == ["e\u0301", "a?b", f"{tmp_path}/a.parquet:3"]
+    assert rows[1]["error"].startswith("The text is no UTF-8")
+
+
+def test_ids_that_are_no_strings(tmp_path):
+    ids = pa.array([4 * 10**12], pa.timestamp("s"))  # beyond the years that Python knows
+    pq.write_table(pa.table({"id": ids, "text": ["a"]}), tmp_path / "a.parquet")
+    assert "4000000000000" in rows_of(tmp_path / "a.parquet")[0]["id"]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"text": "a", "id": {id_}}}\n' for id_ in ("true", '{"a": 1}', 7)))
+    assert [row["id"] for row in rows_of(path)] == ["true", '{"a": 1}', "7"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv", "txt"])
+@pytest.mark.parametrize("change", ["other", "shorter", "empty"])
+def test_a_file_that_changes_after_it_was_cut(kind, change, tmp_path):
+    path = tmp_path / "data.txt"
+    path.write_text("a\nb\n") if kind == "txt" else None
+    path = path if kind == "txt" else write(tmp_path, kind, ["a", "b"])
+    settings = InputSettings(rows=1, lines=True)
+    first, second = parts_of(files_of(str(path)), settings)
+    assert read_part(first, settings).column("text").to_pylist() == ["a"]
+    if change == "other" and kind == "txt":
+        path.write_text("ä\nö\n")
+    elif change == "other":
+        write(tmp_path, kind, ["ä", "ö"])
+    else:
+        path.write_bytes(path.read_bytes()[: 3 * (change == "shorter")])
+    with pytest.raises(InputFileError, match="has changed since the run began"):
+        read_part(second, settings)
+
+
 def test_a_folder_of_several_kinds(tmp_path):
     for kind in ("parquet", "jsonl", "csv"):
         write(tmp_path, kind, [kind])
@@ -156,8 +209,10 @@ def test_a_folder_of_several_kinds(tmp_path):
         ("data.csv", b"", "data.csv has no 'text', but nothing"),
         ("data.csv", b'text\n"a\nb\nc\n', "data.csv is no CSV, .* a quote that is never closed"),
         ("data.tsv", b'id\ttext\n1\t"a\n2\tb\n', "data.tsv is no CSV, .* never closed"),
-        ("data.csv", b"text\ra\rb\r", "data.csv is no CSV"),
+        ("data.csv", b"text\ra\rb\r", "data.csv is no CSV: a carriage return"),
+        ("data.csv", b"text\nb\rc\n", "data.csv is no CSV, .* a carriage return"),
         ("data.csv", b"text,text\na,b\n", "data.csv has 'text' twice"),
+        ("data.csv", b"text,id,id\na,1,2\n", "data.csv has 'id' twice"),
         ("data.jsonl", b'\n{"txt": "a"}\n', "data.jsonl has no 'text', but txt"),
         ("data.parquet", b"no parquet", "data.parquet is no Parquet file"),
         ("data.pdf", b"", "data.pdf is of no kind that can be read"),

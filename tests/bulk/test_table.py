@@ -28,6 +28,11 @@ def spans(entities):
     return [(e["start"], e["end"], e["text"], e["label"]) for e in entities]
 
 
+def test_a_batch_has_a_text_at_least(pipeline):
+    with pytest.raises(ValueError, match="batch_size must be at least 1, but is 0"):
+        Annotator(AnnotatorSettings(pipeline, batch_size=0))
+
+
 def test_entities_are_those_of_the_pipeline(pipeline):
     annotator = pickle.loads(pickle.dumps(Annotator(AnnotatorSettings(pipeline, batch_size=2))))
     found = annotator(table(TEXTS)).to_pylist()
