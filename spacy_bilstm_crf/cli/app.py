@@ -114,6 +114,26 @@ def check_code(path: Optional[Path]) -> None:
         raise InputError(f"There is no file {path}: --code")
 
 
+def import_code(path: Optional[Path]) -> None:
+    """Run the file of --code, if it is given, so that what it registers is there.
+
+    Raises:
+        InputError: If it is not there, or fails.
+    """
+    check_code(path)
+    if path is None:
+        return
+    from spacy.util import import_file
+
+    from ..pipeline.failures import one_line
+
+    try:
+        import_file("python_code", path)
+    except Exception as error:  # the user's code may raise anything
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise InputError(f"--code {path} can't be run: {what}") from error
+
+
 def check_installed(extra: str, *packages: str) -> None:
     """See to it that what a command needs is installed, before it does anything.
 

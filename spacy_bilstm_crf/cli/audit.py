@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
 
-from spacy.cli._util import import_code
 from typer import Argument, Context, Option
 from wasabi import msg
 
@@ -15,6 +14,7 @@ from .app import (
     check_probability,
     choose_gpu,
     fails_in_one_line,
+    import_code,
     overrides_of,
 )
 from .pipelines import untrained_pipeline

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
-from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, choose_gpu, fails_in_one_line
-from .pipelines import load_pipeline, recognizer_of, save
+from .app import InputError, bilstm_crf_cli, choose_gpu, fails_in_one_line, import_code
+from .pipelines import check_replaces, load_pipeline, recognizer_of, save
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -48,8 +47,7 @@ def calibrate_cli(
     threshold of a promise instead: that the candidates miss at most so many entities.
     """
     with fails_in_one_line():
-        if output.exists() and not force_overwrite:
-            raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
+        check_replaces(output, force_overwrite)
         import_code(code_path)
         choose_gpu(use_gpu)
         if per_label and recall is None:

@@ -4,7 +4,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional
 
-from spacy.cli._util import import_code
 from spacy.util import load_config, registry
 from spacy.vocab import Vocab
 from typer import Argument, Context, Option
@@ -13,10 +12,10 @@ from wasabi import msg
 from .app import (
     InputError,
     bilstm_crf_cli,
-    check_code,
     check_folder,
     choose_gpu,
     fails_in_one_line,
+    import_code,
     overrides_of,
 )
 from .pipelines import load_pipeline, untrained_pipeline
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 LESSONS = "lessons"  # folder in the output
+MOST_TEMPERATURE = 1000.0  # far above, probabilities are beyond what numbers can tell apart
 
 
 @bilstm_crf_cli.command(
@@ -69,10 +69,11 @@ def distill_cli(
     set as with `spacy train`.
     """
     with fails_in_one_line():
-        check_code(code_path)
         check_folder(output)
-        if not temperature > 0.0:
-            raise InputError(f"--temperature {temperature}: it must be above 0.")
+        if not 0.0 < temperature <= MOST_TEMPERATURE:
+            raise InputError(
+                f"--temperature {temperature}: it must be above 0 and at most {MOST_TEMPERATURE}."
+            )
         overrides = overrides_of(ctx.args)
         import_code(code_path)
         choose_gpu(use_gpu, silent=True)

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, List
 
 import numpy as np
-from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_code, fails_in_one_line
-from .pipelines import load_pipeline, recognizer_of, save
+from .app import InputError, bilstm_crf_cli, fails_in_one_line, import_code
+from .pipelines import check_replaces, load_pipeline, recognizer_of, save
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -35,9 +34,7 @@ def ensemble_cli(
     settings are kept; calibrate the result anew.
     """
     with fails_in_one_line():
-        check_code(code_path)
-        if output.exists() and not force_overwrite:
-            raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
+        check_replaces(output, force_overwrite)
         import_code(code_path)
         nlp = averaged([str(path) for path in pipelines], component)
         save(nlp.to_disk, output)

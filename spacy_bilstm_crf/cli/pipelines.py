@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Callable, Dict
 
-from .app import InputError
+from .app import InputError, check_folder
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -94,6 +94,28 @@ def untrained_pipeline(config: Path, overrides: Dict[str, Any], component: str) 
             f"{', '.join(nlp.pipe_names) or 'none'}. Name the one that finds entities: --component"
         )
     return nlp
+
+
+def check_replaces(output: Path, force: bool) -> None:
+    """See to it that a pipeline can be saved to a folder, and that nothing else is lost by it.
+
+    Args:
+        output: The folder.
+        force: Whether a pipeline that is there may be replaced.
+
+    Raises:
+        InputError: If it may not, or what is there is no pipeline.
+    """
+    check_folder(output, "name a folder for the pipeline")
+    if not output.exists() or not any(output.iterdir()):
+        return
+    if not all((output / name).is_file() for name in ("config.cfg", "meta.json")):
+        raise InputError(
+            f"{output} holds something that is no pipeline, which is never replaced. Name another "
+            f"folder."
+        )
+    if not force:
+        raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
 
 
 def save(to_disk: Callable[[Path], None], output: Path) -> None:

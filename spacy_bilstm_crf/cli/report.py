@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
 
-from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
@@ -14,6 +13,7 @@ from .app import (
     check_installed,
     choose_gpu,
     fails_in_one_line,
+    import_code,
 )
 from .pipelines import load_pipeline
 

@@ -3,11 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional
 
-from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_choice, choose_gpu, fails_in_one_line
+from .app import (
+    InputError,
+    bilstm_crf_cli,
+    check_choice,
+    check_parents,
+    choose_gpu,
+    fails_in_one_line,
+    import_code,
+)
 from .pipelines import load_pipeline, recognizer_of
 
 if TYPE_CHECKING:
@@ -67,6 +74,10 @@ def select_cli(
         if output.exists() and not (force_overwrite and output.is_file()):
             how = "Replace it with --force, or name" if output.is_file() else "Name"
             raise InputError(f"{output} exists. {how} another file.")
+        check_parents(output, "name another file")
+        for path in filter(None, (texts_path, exclude)):
+            if path.resolve() in (output.resolve(), *output.resolve().parents):
+                raise InputError(f"{output} is or lies in {path}, which is read. Name another.")
         import_code(code_path)
         choose_gpu(use_gpu)
         nlp = load_pipeline(pipeline)

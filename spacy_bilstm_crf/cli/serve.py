@@ -15,6 +15,7 @@ from .app import (
     check_number,
     check_probability,
     fails_in_one_line,
+    import_code,
 )
 from .pipelines import load_pipeline
 
@@ -84,11 +85,9 @@ def _serve(settings: "ServerSettings", host: str, port: int, workers: int, grace
     Raises:
         InputError: If the pipeline can't be served, or not there.
     """
-    from spacy.cli._util import import_code
-
     from ..serving import app_of, bound, serve
 
-    import_code(settings.code)
+    import_code(None if settings.code is None else Path(settings.code))
     app: Optional["FastAPI"]
     try:
         app = app_of(load_pipeline(settings.pipeline), settings)

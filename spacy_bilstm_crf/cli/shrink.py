@@ -4,12 +4,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from spacy.cli._util import import_code
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_choice, check_number, fails_in_one_line
-from .pipelines import load_pipeline, save
+from .app import (
+    InputError,
+    bilstm_crf_cli,
+    check_choice,
+    check_number,
+    fails_in_one_line,
+    import_code,
+)
+from .pipelines import check_replaces, load_pipeline, save
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -40,8 +46,7 @@ def shrink_cli(
 
         check_choice("--dtype", dtype, DTYPES)
         check_number("--keep-words", keep_words)
-        if output.exists() and not force_overwrite:
-            raise InputError(f"{output} exists. Replace it with --force, or name another folder.")
+        check_replaces(output, force_overwrite)
         import_code(code_path)
         shrink(pipeline, output, keep_words, dtype, data_path)
 

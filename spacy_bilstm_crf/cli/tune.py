@@ -4,11 +4,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from spacy.cli._util import import_code
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, choose_gpu, fails_in_one_line, overrides_of
+from .app import (
+    InputError,
+    bilstm_crf_cli,
+    choose_gpu,
+    fails_in_one_line,
+    import_code,
+    overrides_of,
+)
 
 if TYPE_CHECKING:
     from ..evaluation.tuning.results import Result

@@ -27,7 +27,7 @@ def read_texts(path: Path, text_key: str = "text") -> Iterator[Text]:
     """
     for file in _files(path):
         try:
-            yield from READERS[file.suffix](file, text_key)
+            yield from READERS[file.suffix.lower()](file, text_key)
         except UnicodeDecodeError as error:
             raise FormatError(f"{file} is no text in UTF-8: {error}") from error
 
@@ -36,7 +36,7 @@ def _files(path: Path) -> List[Path]:
     if not path.exists():
         raise FormatError(f"There is no file or folder {path}.")
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.suffix in READERS]
+    files = [file for file in files if file.suffix.lower() in READERS]
     if not files:
         raise FormatError(f"{path} has no texts: name a .txt, .jsonl or .spacy file.")
     return files

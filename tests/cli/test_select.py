@@ -106,6 +106,24 @@ def test_mistakes_end_in_one_line(arguments, expected, pipeline, texts, tmp_path
     assert not output.exists()
 
 
+def test_what_is_read_is_not_replaced(pipeline, texts, tmp_path):
+    known, elsewhere = tmp_path / "known.spacy", tmp_path / "elsewhere" / "out.jsonl"
+    DocBin(docs=[spacy.load(pipeline)("I like London.")]).to_disk(known)
+    before = texts.read_bytes(), known.read_bytes()
+    for path, output, message in (
+        (texts, texts, "texts.jsonl, which is read"),
+        (texts, known, "known.spacy, which is read"),
+        (tmp_path, elsewhere, "is or lies in"),
+        (texts, texts / "out.jsonl", "texts.jsonl is a file"),
+    ):
+        options = ("--exclude", known, "--output", output, "--force")
+        said = select(pipeline, path, *options, exit_codes=(1,))
+        assert message in said
+    assert (texts.read_bytes(), known.read_bytes()) == before
+    in_capitals = texts.rename(tmp_path / "TEXTS.JSONL")
+    assert "3 of 4 documents" in select(pipeline, in_capitals, "--output", elsewhere, "--n", 3)
+
+
 def test_nothing_is_replaced_unless_it_is_asked_for(pipeline, texts, tmp_path):
     output = tmp_path / "out.jsonl"
     output.write_text("mine")

@@ -1,0 +1,58 @@
+"""What commands have in common that save a pipeline, or run the user's code."""
+
+import pytest
+
+from tests.helpers import spacy_command, trained_nlp
+
+SAVING = ["calibrate", "ensemble", "shrink"]
+TAKING_CODE = ["audit", "report", "select", "serve", "tune", *SAVING]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipelines")
+    nlp = trained_nlp()
+    for name in ("one", "two"):
+        nlp.to_disk(folder / name)
+    return folder
+
+
+def arguments_of(command, models, corpus, output):
+    one, two = models / "one", models / "two"
+    return {
+        "audit": [models / "no.cfg", corpus, "--output", output],
+        "calibrate": [one, corpus, "--output", output],
+        "ensemble": [one, two, "--output", output],
+        "report": [one, corpus, "--output", output],
+        "select": [one, corpus, "--output", output],
+        "serve": [one],
+        "shrink": [one, output],
+        "tune": [models / "no.cfg", models / "no.cfg", "--output", output],
+    }[command]
+
+
+@pytest.mark.parametrize("command", SAVING)
+def test_only_a_pipeline_is_replaced(command, models, corpus, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for output, message in (
+        (tmp_path / "folder", "holds something that is no pipeline"),
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "file" / "below", "is a file"),
+    ):
+        arguments = arguments_of(command, models, corpus, output)
+        said = spacy_command("bilstm-crf", command, *arguments, "--force", exit_codes=(1,))
+        assert message in said and len(said.strip().splitlines()) == 1
+    assert (tmp_path / "folder" / "thesis.txt").read_text() == "mine"
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", TAKING_CODE)
+def test_code_that_fails_or_is_not_there(command, models, corpus, tmp_path):
+    code = tmp_path / "code.py"
+    code.write_text("raise KeyError('mine')")
+    for path, message in ((code, "KeyError: 'mine'"), (tmp_path / "no.py", "There is no file")):
+        arguments = arguments_of(command, models, corpus, tmp_path / "out")
+        said = spacy_command("bilstm-crf", command, *arguments, "--code", path, exit_codes=(1,))
+        assert message in said and len(said.strip().splitlines()) == 1
