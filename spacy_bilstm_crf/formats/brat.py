@@ -92,7 +92,8 @@ def write_brat(
         path = folder / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(doc.text, encoding="utf8", newline="")
-        note_losses(doc, settings, findings, keeps_missing=not doc.ents)
+        kept = (ID,) if name == doc.user_data.get(ID) else ()
+        note_losses(doc, settings, findings, keeps_missing=not doc.ents, keeps=kept)
         if is_annotated(doc):
             lines = list(_lines(doc, findings))
             path.with_suffix(".ann").write_text("".join(lines), encoding="utf8", newline="")

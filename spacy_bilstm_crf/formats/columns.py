@@ -16,6 +16,7 @@ from .docs import DocSettings
 from .losses import note_losses
 from .records import Findings, FormatError, Mention, Problem, Record
 
+WITHOUT_WORDS = "documents without words left out"
 MISSING = ("?", "-")
 DOCSTART = "-DOCSTART-"
 TAG = re.compile(r"O|[BILUES]-\S+|[?-]")
@@ -233,7 +234,7 @@ def write_columns(
     for doc in docs:
         note_losses(doc, doc_settings, findings, keeps_missing=True)
         written.append(list(_tagged_sentences(doc, separator, findings)))
-        findings.notes["documents without words left out"] += not written[-1]
+        findings.notes[WITHOUT_WORDS] += not written[-1]
     scheme = settings.scheme
     if scheme == "auto":
         known = all(tag not in MISSING for doc in written for tagged in doc for _, tag in tagged)

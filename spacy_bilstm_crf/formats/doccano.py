@@ -71,7 +71,7 @@ def write_doccano(
     def lines() -> Iterator[Dict[str, Any]]:
         first = 0
         for doc in docs:
-            note_losses(doc, settings, findings)
+            note_losses(doc, settings, findings, keeps=(ID, META))
             ents = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
             line: Dict[str, Any] = dict(doc.user_data.get(META) or {})
             line.update({"id": doc.user_data.get(ID), text_key: doc.text})

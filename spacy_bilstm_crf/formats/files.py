@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 
 from .brat import read_brat, write_brat
-from .columns import ColumnSettings, read_columns, write_columns
+from .columns import WITHOUT_WORDS, ColumnSettings, read_columns, write_columns
 from .doccano import read_doccano, write_doccano
 from .docs import DocSettings, docs_of
 from .label_studio import read_label_studio, write_label_studio
@@ -215,8 +215,10 @@ def convert(
             partial = _partial(output)
             counted = _Counted(read(path, source, settings, findings))
             pending.append((partial, Converted(output, 0)))
+            before = findings.notes[WITHOUT_WORDS]
             write(counted, partial, target, settings, findings)
-            pending[-1] = (partial, Converted(output, counted.n))
+            n_written = counted.n - findings.notes[WITHOUT_WORDS] + before
+            pending[-1] = (partial, Converted(output, n_written))
             if not counted.n:
                 raise FormatError(f"{path} holds no documents{_skipped(findings)}.")
         if settings.docs.on_problem == "error" and findings.problems:

@@ -135,7 +135,8 @@ def write_label_studio(
 
 def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) -> Dict[str, Any]:
     predictions = predictions_of(doc)
-    note_losses(doc, settings, findings, keeps_predictions=True, keeps_scores=True)
+    of_docs = (ID, META, ANNOTATOR)
+    note_losses(doc, settings, findings, keeps_predictions=True, keeps_scores=True, keeps=of_docs)
     task: Dict[str, Any] = {
         "id": doc.user_data.get(ID),
         "data": {**(doc.user_data.get(META) or {}), text_key: doc.text},

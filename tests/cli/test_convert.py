@@ -123,6 +123,31 @@ def test_what_is_left_out_is_said(tmp_path):
     assert (tmp_path / "out.conll").read_text() == "Ada\t?\nsaw\t?\nRome\t?\n"
 
 
+@pytest.mark.parametrize(
+    "target, lost",
+    [
+        ("conll", {"ids", "documents' meta"}),
+        ("brat", {"documents' meta"}),
+        *[(target, set()) for target in ("doccano", "label-studio", "prodigy", "spacy")],
+    ],
+)
+def test_what_is_known_of_documents_is_kept_or_counted(target, lost, tmp_path):
+    empty = {"id": "none", "text": ""}
+    path = write_lines(tmp_path / "in.jsonl", {**GOOD, "id": "one", "source": "web"}, empty)
+    output = tmp_path / "out"
+    said = convert(path, output, "--from", "doccano", "--to", target, "--lang", "en")
+    said = " ".join(said.split())
+    for what in ("ids", "documents' meta", "names of annotators"):
+        assert (f"{what} left out" in said) == (what in lost)
+    assert ("1 documents without words left out" in said) == (target == "conll")
+    assert f"{1 if target == 'conll' else 2} docs" in said
+    if target != "conll":
+        back = tmp_path / "back.jsonl"
+        convert(output, back, "--from", target, "--to", "doccano", "--text-key", "text")
+        lines = {line["id"]: line for line in srsly.read_jsonl(back)}
+        assert (lines["one"].get("source") == "web") == (not lost)
+
+
 def test_options_reach_the_reader_and_the_writer(tmp_path):
     path = tmp_path / "in.tsv"
     path.write_text("# one\nB-PER\tAda Bo\tX\nO\tsaw\tY\n")
