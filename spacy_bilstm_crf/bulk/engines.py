@@ -53,21 +53,32 @@ def local(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Let processes that are started meanwhile not hear Ctrl-C: who started them ends them."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may set this
+def _no_interrupts() -> Iterator[None]:
+    """Put Ctrl-C off: to start a process is not to be left half-way.
+
+    Processes that are started meanwhile inherit that the signal is blocked, so that it does not
+    stop them in their imports: who started them ends them.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts: List[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    can_block = hasattr(signal, "pthread_sigmask")  # not on Windows
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if can_block else set()
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if can_block:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, handler)
+        if interrupts:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _submit(pool: ProcessPoolExecutor, work: Work, parts: Sequence[Part]) -> List["Future[int]"]:
     try:
-        with _deaf_children():
+        with _no_interrupts():
             return [pool.submit(work.do, part) for part in parts]
     except (OSError, ValueError) as error:
         # The pool starts its workers here. When one is killed meanwhile it closes its pipes, and

@@ -66,6 +66,29 @@ def test_rows_that_fail_are_counted(tmp_path):
     assert [row["error"] is None for row in rows_of(tmp_path / "out")] == [True, False, False]
 
 
+def test_a_run_in_which_no_row_is_good_fails(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": 1}\n{\n')
+    said = annotate(pipeline, path, tmp_path / "out", exit_codes=(1,))
+    assert "Error: None of 2 rows could be annotated, the first for this: The text is no st" in said
+    assert len(rows_of(tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize("pattern", ["texts", "texts/**/*"])
+def test_output_in_the_folder_of_the_input_is_no_input(pattern, tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    (tmp_path / "texts").mkdir()
+    write_rows(tmp_path / "texts" / "a.jsonl", 15)
+    output = tmp_path / "texts" / "out"
+    annotate(pipeline, tmp_path / pattern, output, "--rows", 10)
+    (output / "part-000001.parquet").unlink()
+    said = annotate(pipeline, tmp_path / pattern, output, "--rows", 10)
+    assert "10 of 15 rows are there from an earlier run" in said
+    annotate(pipeline, tmp_path / pattern, output, "--rows", 10, "--force")
+    assert [row["id"] for row in rows_of(output)] == [f"row-{i}" for i in range(15)]
+
+
 def test_candidates_and_columns(model, tmp_path):
     path = tmp_path / "in.csv"
     path.write_text("nr,body\n7,I like London and Berlin.\n")
@@ -179,7 +202,8 @@ def test_killed_at_five_moments_every_id_is_there_once(who, tmp_path):
 
 
 @pytest.mark.slow  # loads the pipeline in three processes
-def test_stopped_by_the_keyboard_all_end_at_once(tmp_path):
+@pytest.mark.parametrize("moment", ["starting", "at work"])
+def test_stopped_by_the_keyboard_all_end_at_once(moment, tmp_path):
     pipeline = ruler_pipeline(tmp_path / "model", "test_dawdles")
     path, output = write_rows(tmp_path / "in.jsonl", 2000), tmp_path / "out"
     arguments = command(pipeline, path, output, "--rows", 5, "--jobs", 2, "--code", CODE)
@@ -194,7 +218,10 @@ def test_stopped_by_the_keyboard_all_end_at_once(tmp_path):
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     process = psutil.Process(driver.pid)
-    wait_for(lambda: len(parts(output)) >= 2)
+    if moment == "starting":
+        wait_for(lambda: workers(process))
+    else:
+        wait_for(lambda: len(parts(output)) >= 2)
     children = workers(process)
     os.killpg(driver.pid, signal.SIGINT)
     assert driver.wait(timeout=30) == 1
