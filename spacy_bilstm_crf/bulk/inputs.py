@@ -156,6 +156,11 @@ def _of_lines(path: Path, settings: InputSettings) -> Iterator[Tuple[int, int, i
         _check_first_line(path, settings)
 
 
+def printable(text: str) -> str:
+    """A string that may hold bytes that are no UTF-8, with a question mark for each."""
+    return text.encode("utf8", errors="replace").decode("utf8")
+
+
 def content_of(line: bytes) -> bytes:
     """What a line has beside white space and a mark of the byte order."""
     return line.removeprefix(codecs.BOM_UTF8).strip()
@@ -220,6 +225,7 @@ def _csv_problem(error: csv.Error) -> str:
 
 
 def _check_columns(path: Path, settings: InputSettings, names: Sequence[str]) -> None:
+    names = [printable(name) for name in names]
     if names.count(settings.text_column) != 1:
         if settings.text_column in names:
             raise InputFileError(f"{path} has {settings.text_column!r} twice: name them apart.")

@@ -21,6 +21,7 @@ from .inputs import (
     Part,
     content_of,
     delimiter_of,
+    printable,
     stamp,
 )
 
@@ -54,8 +55,7 @@ def _table_of(part: Part, settings: InputSettings) -> pa.Table:
     columns: Dict[str, List[Optional[str]]] = {"id": [], "text": [], "error": []}
     for number, (id_, text, error) in enumerate(rows, start=part.first_row + 1):
         place = f"{part.paths[0]}:{number}"
-        id_ = place if id_ is None else _id(id_)
-        columns["id"].append(id_.encode("utf8", errors="replace").decode("utf8"))
+        columns["id"].append(printable(place if id_ is None else _id(id_)))
         if error is None and text is not None:
             error = _why_not(text)
         if error is not None:

@@ -38,7 +38,7 @@ def calibrate_cli(
     ),
     per_label: bool = Option(False, "--per-label", help="Promise the recall of each label"),
     use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
-    force_overwrite: bool = Option(False, "--force", "-F", help="Replace the output folder"),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace a pipeline that is there"),
 ) -> None:
     """Calibrate the probabilities of a trained pipeline.
 

@@ -23,7 +23,7 @@ def ensemble_cli(
     ),
     output: Path = Option(..., "--output", "-o", help="Folder for the pipeline of all of them"),
     component: str = Option("ner", "--component", help="Name of the bilstm_crf_ner component"),
-    force_overwrite: bool = Option(False, "--force", "-F", help="Replace the output folder"),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace a pipeline that is there"),
     code_path: Path = Option(
         None, "--code", "-c", help="Python file with registered functions that they need"
     ),

@@ -35,7 +35,7 @@ def shrink_cli(
     code_path: Optional[Path] = Option(
         None, "--code", help="Python file with registered functions that the pipeline needs"
     ),
-    force_overwrite: bool = Option(False, "--force", "-F", help="Replace the output folder"),
+    force_overwrite: bool = Option(False, "--force", "-F", help="Replace a pipeline that is there"),
 ) -> None:
     """Make a trained pipeline smaller: fewer word vectors, with fewer bits.
 

@@ -92,7 +92,7 @@ def write_brat(
         path = folder / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(doc.text, encoding="utf8", newline="")
-        kept = (ID,) if name == doc.user_data.get(ID) else ()
+        kept = (ID,) if name == str(doc.user_data.get(ID)) else ()
         note_losses(doc, settings, findings, keeps_missing=not doc.ents, keeps=kept)
         if is_annotated(doc):
             lines = list(_lines(doc, findings))

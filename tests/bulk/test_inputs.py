@@ -207,6 +207,7 @@ def test_a_folder_of_several_kinds(tmp_path):
     [
         ("data.csv", b"a,b\n1,2\n", "data.csv has no 'text', but a, b. Name the texts: --text"),
         ("data.csv", b"", "data.csv has no 'text', but nothing"),
+        ("data.csv", b"gr\xf6sse,b\n1,2\n", r"data.csv has no 'text', but gr\?sse, b"),
         ("data.csv", b'text\n"a\nb\nc\n', "data.csv is no CSV, .* a quote that is never closed"),
         ("data.tsv", b'id\ttext\n1\t"a\n2\tb\n', "data.tsv is no CSV, .* never closed"),
         ("data.csv", b"text\ra\rb\r", "data.csv is no CSV: a carriage return"),
