@@ -48,7 +48,8 @@ def read(path: str) -> Dict[str, Any]:
 
 def every(benchmark: str) -> List[Dict[str, Any]]:
     """All results of a benchmark, in the order of their names."""
-    paths = sorted((HERE / benchmark / "results").glob("*.json"))
+    # Without their endings, so that a row comes before what was made of it
+    paths = sorted((HERE / benchmark / "results").glob("*.json"), key=lambda path: path.stem)
     return [json.loads(path.read_text()) for path in paths]
 
 
