@@ -62,6 +62,22 @@ def check_folder(output: Path, named_by: str = "--output DIR") -> None:
     check_parents(output, named_by)
 
 
+def check_file(output: Path, force: bool) -> None:
+    """See to it that a file can be written, before any work is done for it.
+
+    Args:
+        output: The file.
+        force: Whether one that is there may be replaced.
+
+    Raises:
+        InputError: If it may not, or there is a folder in its place, or a file in a folder's.
+    """
+    if output.exists() and not (force and output.is_file()):
+        how = "Replace it with --force, or name" if output.is_file() else "Name"
+        raise InputError(f"{output} exists. {how} another file.")
+    check_parents(output, "name another file")
+
+
 def check_parents(output: Path, named_by: str) -> None:
     """See to it that the folders above something to be written are or can be folders.
 

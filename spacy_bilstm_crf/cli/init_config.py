@@ -6,7 +6,7 @@ from typing import List, Optional
 from typer import Argument, Option
 from wasabi import Printer
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line
+from .app import InputError, bilstm_crf_cli, check_file, fails_in_one_line
 
 
 @bilstm_crf_cli.command("init-config")
@@ -61,8 +61,11 @@ def init_config_cli(
     is_stdout = str(output_file) == "-"
     msg = Printer(no_print=is_stdout)
     with fails_in_one_line():
-        if not is_stdout and output_file.exists() and not force_overwrite:
-            raise InputError(f"{output_file} exists. Overwrite it with --force, or name another.")
+        if not is_stdout:
+            check_file(output_file, force_overwrite)
+            for path in filter(None, (train_path, dev_path, patterns)):
+                if path.resolve() == output_file.resolve():
+                    raise InputError(f"{output_file} is data that is read. Name another file.")
         # Late, so that spaCy's other commands start as quickly as without this package
         from .fitted_config import Sources, fitted_config
 

@@ -10,7 +10,7 @@ from .app import (
     InputError,
     bilstm_crf_cli,
     check_choice,
-    check_parents,
+    check_file,
     choose_gpu,
     fails_in_one_line,
     import_code,
@@ -71,10 +71,7 @@ def select_cli(
         check_choice("--to", target, SUGGESTING)
         if n < 1:
             raise InputError(f"--n {n}: ask for at least 1 document.")
-        if output.exists() and not (force_overwrite and output.is_file()):
-            how = "Replace it with --force, or name" if output.is_file() else "Name"
-            raise InputError(f"{output} exists. {how} another file.")
-        check_parents(output, "name another file")
+        check_file(output, force_overwrite)
         for path in filter(None, (texts_path, exclude)):
             if path.resolve() in (output.resolve(), *output.resolve().parents):
                 raise InputError(f"{output} is or lies in {path}, which is read. Name another.")

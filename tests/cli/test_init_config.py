@@ -287,6 +287,18 @@ def test_what_can_not_be_trained_on_is_refused_in_one_line(train_path, vectors_p
         assert said in refused(tmp_path, *arguments), arguments
 
 
+def test_what_is_read_is_not_replaced(train_path, tmp_path):
+    before = train_path.read_bytes()
+    for out, message in (
+        (train_path, "is data that is read"),
+        (tmp_path, "exists. Name another file"),
+        (train_path / "my.cfg", "is a file"),
+    ):
+        printed = init_config(out, "--train", train_path, "--force", exit_codes=(1,))
+        assert printed.startswith("Error: ") and message in printed
+    assert train_path.read_bytes() == before
+
+
 def test_a_file_that_exists_is_kept_unless_forced(train_path, tmp_path):
     out = tmp_path / "config.cfg"
     out.write_text("mine")
