@@ -137,13 +137,6 @@ def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     """Spark: the session of `spark-submit`, or one on this machine."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
-
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName("spacy-bilstm-crf annotate")
-    if "SPARK_ENV_LOADED" not in os.environ:  # spark-submit names the cluster itself
-        builder = builder.master(f"local[{jobs}]").config("spark.ui.enabled", "false")
-    session = builder.getOrCreate()
 
     def annotated(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
@@ -152,24 +145,43 @@ def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
             numbers = [work.do(_part(value)) for value in batch.column(0).to_pylist()]
             yield pa.record_batch({"number": pa.array(numbers, pa.int64())})
 
-    context = session.sparkContext
-    context.setLogLevel("ERROR")
-    rows = context.parallelize([(_text(part),) for part in parts], len(parts))
-    frame = session.createDataFrame(rows, "part string").mapInArrow(annotated, "number long")
-    # Spark gives what it has when all is done: the files tell what is there before
-    left = {part.number for part in parts}
-    with ThreadPoolExecutor(1) as pool:
-        job = pool.submit(frame.collect)
-        while not job.done():
-            time.sleep(POLL)
-            new = {number for number in left if part_path(work.output, number).exists()}
-            left -= new
-            yield from sorted(new)
-        try:
-            job.result()
-        except (PySparkException, Py4JJavaError) as error:
-            raise _of_worker(error) from error
-    yield from sorted(left)
+    with _spark_session(jobs) as session:
+        rows = session.sparkContext.parallelize([(_text(part),) for part in parts], len(parts))
+        frame = session.createDataFrame(rows, "part string").mapInArrow(annotated, "number long")
+        # Spark gives what it has when all is done: the files tell what is there before
+        left = {part.number for part in parts}
+        with ThreadPoolExecutor(1) as pool:
+            job = pool.submit(frame.collect)
+            while not job.done():
+                time.sleep(POLL)
+                new = {number for number in left if part_path(work.output, number).exists()}
+                left -= new
+                yield from sorted(new)
+            try:
+                job.result()
+            except (PySparkException, Py4JJavaError) as error:
+                raise _of_worker(error) from error
+        yield from sorted(left)
+
+
+@contextmanager
+def _spark_session(jobs: int) -> Iterator[Any]:
+    """The session that is there, or a new one, which is stopped: else it writes after our error."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName("spacy-bilstm-crf annotate")
+    builder = builder.config("spark.ui.showConsoleProgress", "false")  # our bar counts rows
+    if "SPARK_ENV_LOADED" not in os.environ:  # spark-submit names the cluster itself
+        builder = builder.master(f"local[{jobs}]").config("spark.ui.enabled", "false")
+    is_new = SparkSession.getActiveSession() is None
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    try:
+        yield session
+    finally:
+        if is_new:
+            session.stop()
 
 
 ENGINES: Dict[str, Engine] = {"local": local, "ray": ray, "spark": spark}
@@ -183,6 +195,8 @@ def _of_worker(error: Exception) -> Exception:
         return RunError(raised[-1][len(name) :])
     if "Traceback" in str(error):  # nobody has thought of it: who mends it needs to see all
         return error
+    if "Python worker exited unexpectedly" in str(error):  # so says Spark
+        return RunError(KILLED)
     return RunError(f"{one_line(error)} {GO_ON}")
 
 
