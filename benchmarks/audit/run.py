@@ -35,6 +35,7 @@ from spacy.training import Corpus, Example
 from benchmarks.trainings import ROOT, Results, Run, processor, spacy_command, summary
 from spacy_bilstm_crf.evaluation.audit.held_out import Fold, judged, trained_folds
 from spacy_bilstm_crf.evaluation.audit.suspects import ANNOTATED, suspects_of
+from spacy_bilstm_crf.pipeline.found import unannotated
 
 RESULTS = Path(__file__).parent / "results"
 SHARE = 0.05  # of the entities
@@ -128,7 +129,7 @@ def units_of(fold: Fold, changes: Changed) -> List[Unit]:
     )
     units = []
     for i, gold, found in judged(fold, changes.docs, "ner"):
-        example = Example(fold.nlp.make_doc(changes.docs[i].text), changes.docs[i])
+        example = Example(unannotated(fold.nlp, changes.docs[i]), changes.docs[i])
         doc = example.predicted
         quality = token_quality(fold, example)
         suspects = suspects_of(i, gold, found)

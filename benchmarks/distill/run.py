@@ -14,7 +14,6 @@ benchmarks/distill/results/DATASET.json as they come; what is there is not run a
 """
 
 import argparse
-import json
 import random
 import statistics
 import tempfile
@@ -90,8 +89,8 @@ class Data:
     def distill(self, teacher: Path, options: List[str], out: Path) -> Path:
         """Train on the tenth and on what a teacher says of the rest."""
         DocBin(docs=self.labelled, store_user_data=True).to_disk(out.with_suffix(".spacy"))
-        texts = out.with_suffix(".jsonl")
-        texts.write_text("\n".join(json.dumps({"text": doc.text}) for doc in self.raw))
+        texts = out.with_suffix(".raw.spacy")
+        DocBin(attrs=["ORTH"], docs=self.raw).to_disk(texts)  # words alone
         settings = {
             "paths.vectors": self.vectors,
             "system.seed": self.seed,

@@ -35,6 +35,7 @@ from benchmarks.trainings import (
 )
 from benchmarks.tune.run import CONFIG
 from spacy_bilstm_crf.evaluation.selection import STRATEGIES, select
+from spacy_bilstm_crf.formats import read_texts
 
 RESULTS = Path(__file__).parent / "results"
 DATASETS = ("ncbi-disease", "wnut17")
@@ -62,8 +63,9 @@ class Pool:
         if strategy == "random":
             return chosen + left[:n]
         known = [self.docs[place] for place in chosen]
-        texts = [self.docs[place].text for place in left]
-        found = select(spacy.load(model), texts, n, strategy, known=known)
+        path = model.with_suffix(".left.spacy")
+        DocBin(docs=[self.docs[place] for place in left]).to_disk(path)
+        found = select(spacy.load(model), read_texts(path), n, strategy, known=known)
         return chosen + [left[one.place] for one in found]
 
 

@@ -139,12 +139,13 @@ def audit(
 
 
 def _examples(path: Path, nlp: "Language") -> List["Example"]:
-    """Annotated docs beside docs with the pipeline's own tokens."""
+    """Annotated docs beside docs with the tokens that a training would see."""
     from spacy.training import Example
 
+    from ..pipeline.found import unannotated
     from .survey import read_annotated
 
-    return [Example(nlp.make_doc(doc.text), doc) for doc in read_annotated(path, nlp.vocab)]
+    return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(path, nlp.vocab)]
 
 
 def _write_lines(path: Path, rows: Iterable[Dict[str, Any]]) -> None:

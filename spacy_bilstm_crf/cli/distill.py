@@ -22,6 +22,7 @@ from .pipelines import load_pipeline, untrained_pipeline
 
 if TYPE_CHECKING:
     from spacy.language import Language
+    from spacy.tokens import Doc
 
 LESSONS = "lessons"  # folder in the output
 MOST_TEMPERATURE = 1000.0  # far above, probabilities are beyond what numbers can tell apart
@@ -116,7 +117,7 @@ def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: b
     teacher = _digest(nlp.path)
     n_texts = 0
     try:
-        for n_texts in write_lessons(nlp, _texts(texts, text_key), folder, name, teacher):
+        for n_texts in write_lessons(nlp, _docs(nlp, texts, text_key), folder, name, teacher):
             print(f"{n_texts:,} texts", flush=True)
     except ValueError as error:  # FormatError is one
         raise InputError(one_line(error)) from error
@@ -135,10 +136,10 @@ def _digest(pipeline: Path) -> str:
     return found.hexdigest()
 
 
-def _texts(path: Path, text_key: str) -> Iterator[str]:
+def _docs(nlp: "Language", path: Path, text_key: str) -> Iterator["Doc"]:
     from ..formats.texts import read_texts
 
-    return (one.text for one in read_texts(path, text_key) if one.text.strip())
+    return (one.doc(nlp) for one in read_texts(path, text_key) if one.text.strip())
 
 
 class Student(NamedTuple):

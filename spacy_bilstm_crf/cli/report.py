@@ -147,7 +147,7 @@ def _compared(
     """
     from ..evaluation.mentions import compared
 
-    texts = (_unannotated(doc, nlp) for doc, _ in data)
+    texts = (_unannotated(nlp, doc) for doc, _ in data)
     is_annotated = False
     for number, ((gold, source), predicted) in enumerate(zip(data, nlp.pipe(texts))):
         is_annotated = is_annotated or predicted.has_annotation("ENT_IOB")
@@ -161,14 +161,10 @@ def _compared(
         )
 
 
-def _unannotated(gold: "Doc", nlp: "Language") -> "Doc":
-    """A new doc of the same text, made as `spacy evaluate` makes it."""
-    from spacy.tokens import Doc
+def _unannotated(nlp: "Language", gold: "Doc") -> "Doc":
+    from ..pipeline.found import unannotated
 
-    if not gold.has_unknown_spaces:
-        try:
-            return nlp.make_doc(gold.text)
-        except ValueError as error:  # spaCy's E088, a text that is too long
-            raise InputError(f"A text can't be read: {str(error).splitlines()[0]}") from error
-    words = [token.text for token in gold]
-    return Doc(nlp.vocab, words=words, spaces=[bool(token.whitespace_) for token in gold])
+    try:
+        return unannotated(nlp, gold)
+    except ValueError as error:  # spaCy's E088, a text that is too long
+        raise InputError(f"A text can't be read: {str(error).splitlines()[0]}") from error

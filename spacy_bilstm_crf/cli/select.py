@@ -109,4 +109,4 @@ def selected(
 
     nlp.max_length = 10**9  # the limit is there for parsers
     known = read_docs(exclude, nlp.vocab) if exclude else []
-    return select(nlp, (text.text for text in texts), n, strategy, component, known)
+    return select(nlp, texts, n, strategy, component, known)

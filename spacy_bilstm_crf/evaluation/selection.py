@@ -47,7 +47,7 @@ class Selected(NamedTuple):
 
 def select(
     nlp: Language,
-    texts: Iterable[str],
+    texts: Iterable[Text],
     n: int,
     strategy: str,
     component: str = "ner",
@@ -79,7 +79,7 @@ def closeness(distribution: Distribution) -> List[float]:
 
 def _scored(
     nlp: Language,
-    texts: Iterable[str],
+    texts: Iterable[Text],
     component: str,
     score: Callable[[Sequence[Doc], Distribution], Sequence[Any]],
     seen: Set[str],
@@ -94,12 +94,12 @@ def _scored(
     return found
 
 
-def _new_docs(nlp: Language, texts: Iterable[str], seen: Set[str]) -> Iterator[Any]:
+def _new_docs(nlp: Language, texts: Iterable[Text], seen: Set[str]) -> Iterator[Any]:
     for place, text in enumerate(texts):
-        letters = _letters(text)
+        letters = _letters(text.text)
         if letters and letters not in seen:
             seen.add(letters)
-            yield place, nlp.make_doc(text)
+            yield place, text.doc(nlp)
 
 
 def _letters(text: str) -> str:
@@ -148,9 +148,9 @@ def _diverse(doubts: Dict[int, Dict[str, float]], n: int) -> List[Selected]:
 
 def suggestions(nlp: Language, texts: Sequence[Text], chosen: Sequence[Selected]) -> Iterator[Doc]:
     """The chosen documents, not annotated, with what the pipeline finds as predictions."""
-    found = nlp.pipe(texts[one.place].text for one in chosen)
+    found = nlp.pipe(texts[one.place].doc(nlp) for one in chosen)
     for one, predicted in zip(chosen, found):
-        doc = nlp.make_doc(texts[one.place].text)
+        doc = texts[one.place].doc(nlp)
         scored = [
             (Span(doc, ent.start, ent.end, label=ent.label_), confidence(ent))
             for ent in predicted.ents

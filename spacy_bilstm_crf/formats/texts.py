@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
+from spacy.language import Language
+from spacy.tokens import Doc
+
 from .docs import ID, META
 from .files import FormatError, blank, read_docbin
 from .jsonl import as_id, read_lines, text_of
@@ -14,6 +17,11 @@ class Text(NamedTuple):
     text: str
     id: Optional[str] = None
     meta: Dict[str, Any] = {}  # noqa: RUF012 - never changed
+    words: Optional[List[str]] = None  # where the file knows the words, and not what is between
+
+    def doc(self, nlp: Language) -> Doc:
+        """A doc of the text: of its words, or of the tokens of the pipeline's tokenizer."""
+        return nlp.make_doc(self.text) if self.words is None else Doc(nlp.vocab, words=self.words)
 
 
 def read_texts(path: Path, text_key: str = "text") -> Iterator[Text]:
@@ -52,7 +60,8 @@ def _of_objects(path: Path, text_key: str) -> Iterator[Text]:
 def _of_docs(path: Path, text_key: str) -> Iterator[Text]:
     for doc in read_docbin(path, blank("xx")):
         data = doc.user_data
-        yield Text(doc.text, as_id(data.get(ID)), data.get(META) or {})
+        words = [token.text for token in doc] if doc.has_unknown_spaces else None
+        yield Text(doc.text, as_id(data.get(ID)), data.get(META) or {}, words)
 
 
 def _of_lines(path: Path, text_key: str) -> Iterator[Text]:

@@ -36,6 +36,20 @@ def before_component(nlp: Language, docs: Iterable[Doc], component: str) -> List
     return list(docs)
 
 
+def unannotated(nlp: Language, doc: Doc) -> Doc:
+    """A new doc of the same text, made as spaCy's `Corpus` makes those that it trains on.
+
+    It has the tokens of the old one where that has unknown spaces, as columns of words have, and
+    otherwise those of the pipeline's tokenizer.
+
+    Raises:
+        ValueError: If the text is longer than `nlp.max_length` (spaCy's E088).
+    """
+    if not doc.has_unknown_spaces:
+        return nlp.make_doc(doc.text)
+    return Doc(nlp.vocab, words=[token.text for token in doc])
+
+
 def entities_of(doc: Doc) -> List[Found]:
     """The entities of a doc: see `plain`."""
     return [plain(ent, confidence(ent)) for ent in doc.ents]

@@ -24,7 +24,7 @@ from thinc.api import NumpyOps
 from .. import decoding
 from ..training.lessons import Lesson, Teacher, give_lesson
 from . import settings
-from .found import before_component
+from .found import before_component, unannotated
 from .ner import BiLSTMCRFEntityRecognizer
 from .span_scores import confidence
 
@@ -51,22 +51,22 @@ class About(NamedTuple):
 
 
 def write_lessons(
-    nlp: Language, texts: Iterable[str], folder: Path, component: Optional[str], teacher: str
+    nlp: Language, docs: Iterable[Doc], folder: Path, component: Optional[str], teacher: str
 ) -> Iterator[int]:
-    """Run a teacher over texts, and keep what it says.
+    """Run a teacher over docs, and keep what it says.
 
     Files that are there are of the same texts, or written anew.
 
     Args:
         nlp: The teacher.
-        texts: Its texts.
+        docs: New docs, with its tokens.
         folder: Where the files go.
         component: The `bilstm_crf_ner` whose distributions are kept. None keeps entities alone,
             with their probabilities where they have some.
         teacher: Tells the pipeline from any other.
 
     Yields:
-        The number of texts that are done, file by file.
+        The number of docs that are done, file by file.
 
     Raises:
         ValueError: If the folder has lessons of another teacher.
@@ -83,7 +83,7 @@ def write_lessons(
             f"delete it."
         )
     _replace(folder / ABOUT, json.dumps(about._asdict(), indent=1).encode())
-    left = iter(texts)
+    left = iter(docs)
     done = 0
     for number in count():
         part = list(islice(left, DOCS_OF_FILE))
@@ -99,18 +99,17 @@ def write_lessons(
         path.unlink()
 
 
-def _digest(texts: List[str]) -> str:
-    content = "\0".join(texts).encode("utf8", errors="surrogatepass")
-    return blake2b(content, digest_size=8).hexdigest()
+def _digest(docs: List[Doc]) -> str:
+    content = "\0".join("\1".join(token.text_with_ws for token in doc) for doc in docs)
+    return blake2b(content.encode("utf8"), digest_size=8).hexdigest()
 
 
 def _said(
-    nlp: Language, ner: Optional[BiLSTMCRFEntityRecognizer], texts: List[str], folder: Path
+    nlp: Language, ner: Optional[BiLSTMCRFEntityRecognizer], docs: List[Doc], folder: Path
 ) -> Iterator[Doc]:
     """Docs with the teacher's entities, and in the user data what else it says."""
-    for batch in minibatch(texts, BATCH):
-        docs = [nlp.make_doc(text) for text in batch]
-        yield from _entities(nlp, docs) if ner is None else _distributions(nlp, ner, docs, folder)
+    for batch in minibatch(docs, BATCH):
+        yield from _entities(nlp, batch) if ner is None else _distributions(nlp, ner, batch, folder)
 
 
 def _entities(nlp: Language, docs: List[Doc]) -> Iterator[Doc]:
@@ -231,6 +230,8 @@ class Lessons:
             give_lesson(doc, Lesson(self.teacher, doc.user_data.pop(EMISSIONS)))
         else:
             _believe(doc, doc.user_data.pop(SCORES))
+        if doc.has_unknown_spaces:
+            return Example(unannotated(nlp, doc), doc)
         return Example(nlp.tokenizer(doc.text), doc)  # whatever nlp.max_length is
 
 

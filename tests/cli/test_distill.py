@@ -8,7 +8,7 @@ import time
 
 import pytest
 import spacy
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 
 from spacy_bilstm_crf.pipeline.teacher import Lessons
 from tests.helpers import CONFIG, SMALL_TRAINING, entities, spacy_command, trained_nlp
@@ -179,6 +179,25 @@ def test_lessons_follow_the_texts(teacher, corpus, tmp_path):
     nlp.to_disk(tmp_path / "calibrated")
     said = distill(tmp_path / "calibrated", texts, *arguments, exit_codes=(1,))
     assert "lessons of another teacher" in said
+
+
+@pytest.mark.parametrize("kind", [[], ["--entities"]])
+def test_words_of_a_file_stay_as_they_are(kind, teacher, corpus, tmp_path):
+    # Which the tokenizer cuts elsewhere
+    words = ["I", "like", "London", ":-", ")", "don't"]
+    docs = [Doc(spacy.blank("en").vocab, words=words)]
+    DocBin(docs=docs).to_disk(tmp_path / "words.spacy")
+    arguments = [teacher, tmp_path / "words.spacy", CONFIG, "--output", tmp_path, "--dev", corpus]
+    distill(*arguments, *kind, "--training.max_steps=2")
+    (example,) = Lessons(tmp_path / "lessons")(spacy.load(teacher))
+    for doc in (example.predicted, example.reference):
+        assert [token.text for token in doc] == words
+    # The same letters in other words are another text
+    words[4:] = [")don't"]
+    DocBin(docs=[Doc(docs[0].vocab, words=words)]).to_disk(tmp_path / "words.spacy")
+    distill(*arguments, *kind, "--training.max_steps=2")
+    (example,) = Lessons(tmp_path / "lessons")(spacy.load(teacher))
+    assert [token.text for token in example.predicted] == words
 
 
 def test_a_wrong_path_leaves_nothing_that_is_in_the_way(teacher, texts, corpus, tmp_path):

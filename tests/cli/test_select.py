@@ -5,7 +5,7 @@ import json
 import pytest
 import spacy
 import srsly
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 
 from tests.helpers import spacy_command, trained_nlp
 
@@ -69,6 +69,15 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
     DocBin(docs=[nlp.make_doc("Who is Shaka Khan?")]).to_disk(tmp_path / "known.spacy")
     select(pipeline, folder, *arguments, "--exclude", tmp_path / "known.spacy", "--force")
     assert len(srsly.read_json(output)) == 3
+
+
+def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
+    words = ["Ada", "@Shaka_Khan", ":-", ")", "don't"]  # which the tokenizer cuts elsewhere
+    DocBin(docs=[Doc(spacy.blank("en").vocab, words=words)]).to_disk(tmp_path / "words.spacy")
+    output = tmp_path / "out.spacy"
+    select(pipeline, tmp_path / "words.spacy", "--to", "spacy", "--output", output)
+    (doc,) = DocBin().from_disk(output).get_docs(spacy.blank("en").vocab)
+    assert [token.text for token in doc] == words and doc.has_unknown_spaces
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
 from spacy_bilstm_crf.evaluation.audit import Suspect, as_prodigy, problems
-from spacy_bilstm_crf.evaluation.audit.held_out import folds
+from spacy_bilstm_crf.evaluation.audit.held_out import Fold, folds, judged
 from spacy_bilstm_crf.evaluation.audit.page import page_of
 from spacy_bilstm_crf.evaluation.audit.suspects import (
     ANNOTATED,
@@ -17,7 +17,7 @@ from spacy_bilstm_crf.evaluation.audit.suspects import (
     ranked,
     suspects_of,
 )
-from tests.helpers import CONFIG, SMALL_TRAINING, spacy_command
+from tests.helpers import CONFIG, SMALL_TRAINING, make_nlp, spacy_command
 
 NLP = spacy.blank("en")
 
@@ -167,6 +167,12 @@ def wrong_corpus(path):
     docs[11] = annotated(["Who", "is", "Ada", "Khan", "of", "5"])
     DocBin(docs=docs).to_disk(path)
     return path
+
+
+def test_words_with_unknown_spaces_are_tokens_as_in_training():
+    doc = annotated(["via", "#Ada"], (1, 2, "PERSON"))  # which the tokenizer cuts in two
+    ((_, (entity,), _),) = judged(Fold([0], make_nlp()), [doc], "ner")
+    assert entity.n_tokens == 1
 
 
 @pytest.mark.slow

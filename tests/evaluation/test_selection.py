@@ -12,11 +12,13 @@ from spacy_bilstm_crf.evaluation.selection import (
     doubtful_words,
     select,
 )
+from spacy_bilstm_crf.formats import Text
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from tests.helpers import make_nlp
 
 TEXTS = ["I like London.", "Who is Shaka Khan?", "", "Ada saw Rome and Berlin", "I like  London."]
 TEXTS += ["stones", "I like London.", "Khan likes Khan", " "]
+GIVEN = [Text(text) for text in TEXTS]
 DIFFERENT = [0, 1, 3, 5, 7]  # the others have no words, or those of an earlier one
 
 
@@ -39,11 +41,11 @@ def test_entropy_and_margin_are_those_of_the_component(nlp):
         (_, best), (_, second) = ner.k_best(doc, 2)
         margin[i] = 1 - best + second
     for strategy, scores in (("entropy", entropy), ("margin", margin)):
-        found = select(nlp, TEXTS, 99, strategy)
+        found = select(nlp, GIVEN, 99, strategy)
         order = sorted(scores, key=lambda i: -scores[i])
         assert [one.place for one in found] == order
         assert [one.score for one in found] == pytest.approx([scores[i] for i in order], rel=1e-4)
-        assert select(nlp, TEXTS, 2, strategy) == found[:2]
+        assert select(nlp, GIVEN, 2, strategy) == found[:2]
 
 
 def test_doubtful_words_are_those_of_the_candidates(nlp):
@@ -97,6 +99,6 @@ def test_the_greedy_choice_is_that_of_looking_at_all(of_docs, n):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_what_is_known_is_not_chosen_again(strategy, nlp):
     known = [nlp.make_doc("I like  London.")]
-    found = select(nlp, TEXTS, 99, strategy, known=known)
+    found = select(nlp, GIVEN, 99, strategy, known=known)
     assert sorted(one.place for one in found) == DIFFERENT[1:]
-    assert select(make_nlp(), ["", " "], 3, strategy) == []
+    assert select(make_nlp(), [Text(""), Text(" ")], 3, strategy) == []

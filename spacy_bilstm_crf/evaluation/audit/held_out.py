@@ -22,7 +22,7 @@ from thinc.api import Config
 
 from ...decoding import candidates_of, span_probabilities, token_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
-from ...pipeline.found import before_component
+from ...pipeline.found import before_component, unannotated
 from ...tags import OUTSIDE
 from ..corpora import words_of
 from .suspects import Scored, Suspect, suspects_of
@@ -138,7 +138,7 @@ def judged(
     """
     pipe = fold.nlp.get_pipe(component)
     for batch in minibatch(fold.held_out, BATCH):
-        made = [fold.nlp.make_doc(docs[i].text) for i in batch]
+        made = [unannotated(fold.nlp, docs[i]) for i in batch]
         predicted = before_component(fold.nlp, made, component)
         examples = [Example(doc, docs[i]) for doc, i in zip(predicted, batch)]
         if isinstance(pipe, BiLSTMCRFEntityRecognizer):
