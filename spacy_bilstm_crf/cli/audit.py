@@ -20,9 +20,6 @@ from .app import (
 from .pipelines import untrained_pipeline
 
 if TYPE_CHECKING:
-    from spacy.language import Language
-    from spacy.training import Example
-
     from ..evaluation.audit import Suspect
 
 
@@ -112,10 +109,11 @@ def audit(
     from ..evaluation.audit.page import page_of
     from ..evaluation.audit.suspects import ranked
     from ..pipeline.failures import one_line
+    from .annotated import read_examples
 
     nlp = untrained_pipeline(config, overrides or {}, component)
     paths = {"train": data_path, **{k: v for k, v in (compared or {}).items() if v is not None}}
-    parts = {name: _examples(path, nlp) for name, path in paths.items()}
+    parts = {name: read_examples(path, nlp) for name, path in paths.items()}
     examples = parts["train"]
     found = problems(parts)
     msg.info(f"{len(found):,} problems that show without a model")
@@ -136,16 +134,6 @@ def audit(
     (output / "audit.html").write_text(page, encoding="utf8")
     msg.good(f"{len(suspects):,} suspects: see {output / 'audit.html'}")
     return suspects
-
-
-def _examples(path: Path, nlp: "Language") -> List["Example"]:
-    """Annotated docs beside docs with the tokens that a training would see."""
-    from spacy.training import Example
-
-    from ..pipeline.found import unannotated
-    from .survey import read_annotated
-
-    return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(path, nlp.vocab)]
 
 
 def _write_lines(path: Path, rows: Iterable[Dict[str, Any]]) -> None:

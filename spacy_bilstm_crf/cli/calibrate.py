@@ -124,15 +124,12 @@ def _prepared(
 ) -> Tuple["Language", "BiLSTMCRFEntityRecognizer", List["Example"]]:
     """The pipeline, its component, and examples that have been through what comes before that."""
     # Late, so that spaCy's other commands start as quickly as without this package
-    from spacy.training import Corpus
-
     from ..pipeline.found import before_component
-    from .survey import read_annotated
+    from .annotated import read_examples
 
     nlp = load_pipeline(pipeline)
     ner = recognizer_of(nlp, pipeline, component)
-    read_annotated(data_path, nlp.vocab)  # says what is wrong with it
-    examples = list(Corpus(data_path)(nlp))
+    examples = read_examples(data_path, nlp)
     docs = before_component(nlp, [example.predicted for example in examples], component)
     for example, doc in zip(examples, docs):
         example.predicted = doc

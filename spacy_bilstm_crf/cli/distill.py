@@ -168,7 +168,7 @@ class Student(NamedTuple):
         from spacy.schemas import ConfigSchemaInit
 
         from ..pipeline.failures import one_line
-        from .survey import read_annotated
+        from .annotated import read_annotated
 
         nlp = untrained_pipeline(self.config, self.overrides, self.component)
         if not nlp.config["training"]["max_steps"]:
@@ -214,7 +214,7 @@ class Student(NamedTuple):
     def _labels(self, folder: Path) -> List[str]:
         """Labels of the lessons, in the teacher's order, then those of the annotated data."""
         from ..pipeline.teacher import labels_of
-        from .survey import read_annotated
+        from .annotated import read_annotated
 
         found = dict.fromkeys(labels_of(folder))
         if self.labelled is not None:

@@ -12,6 +12,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..pipeline.coverage import vectors_coverage
+from .annotated import read_annotated
 from .app import InputError
 from .gazetteer import facts_of_lists
 from .recipe import (
@@ -23,7 +24,7 @@ from .recipe import (
     configured,
     with_comments,
 )
-from .survey import Survey, likely_language, n_shared, read_annotated, survey
+from .survey import Survey, likely_language, n_shared, survey
 
 FEW_ENTITIES = 20  # of a label, so that little can be learned of it
 LITTLE_COVERAGE = 0.5

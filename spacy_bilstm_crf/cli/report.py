@@ -105,7 +105,7 @@ def report(
     from ..evaluation.page import page
     from ..evaluation.report import report as numbers_of
     from ..evaluation.slices import NamedSlices, known_names, seen_entities
-    from .survey import check_annotated, read_annotated, read_files
+    from .annotated import check_annotated, read_annotated, read_files
 
     names = [pipeline] if baseline is None else [pipeline, baseline]
     loaded = [load_pipeline(name) for name in names]
@@ -146,8 +146,9 @@ def _compared(
         InputError: If it sets none.
     """
     from ..evaluation.mentions import compared
+    from .annotated import unannotated
 
-    texts = (_unannotated(nlp, doc) for doc, _ in data)
+    texts = (unannotated(nlp, doc) for doc, _ in data)
     is_annotated = False
     for number, ((gold, source), predicted) in enumerate(zip(data, nlp.pipe(texts))):
         is_annotated = is_annotated or predicted.has_annotation("ENT_IOB")
@@ -159,12 +160,3 @@ def _compared(
             f"{name} sets no entities (doc.ents): it has {', '.join(nlp.pipe_names) or 'nothing'}. "
             f"Name a pipeline with a component such as ner or bilstm_crf_ner."
         )
-
-
-def _unannotated(nlp: "Language", gold: "Doc") -> "Doc":
-    from ..pipeline.found import unannotated
-
-    try:
-        return unannotated(nlp, gold)
-    except ValueError as error:  # spaCy's E088, a text that is too long
-        raise InputError(f"A text can't be read: {str(error).splitlines()[0]}") from error

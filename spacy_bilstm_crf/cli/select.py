@@ -105,7 +105,7 @@ def selected(
 ) -> List["Selected"]:
     """The documents that were chosen, the most valuable first."""
     from ..evaluation.selection import select
-    from .survey import read_docs
+    from .annotated import read_docs
 
     nlp.max_length = 10**9  # the limit is there for parsers
     known = read_docs(exclude, nlp.vocab) if exclude else []

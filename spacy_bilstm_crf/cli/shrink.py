@@ -64,11 +64,8 @@ def shrink(
         InputError: If it can't be shrunk, saved or scored.
     """
     from ..pipeline.word_vectors import save_without, shrink_vectors
-    from .survey import read_annotated
 
     nlp = load_pipeline(pipeline)
-    if data_path is not None:
-        read_annotated(data_path, nlp.vocab)  # says what is wrong with it
     n_before, f_before = len(nlp.vocab.vectors), _f_score(nlp, data_path)
     megabytes_before = _megabytes(Path(nlp.path))  # which the output may take the place of
     try:
@@ -85,11 +82,11 @@ def shrink(
 
 def _f_score(nlp: "Language", data_path: Optional[Path]) -> Optional[float]:
     """In percent; None where there are no data."""
-    from spacy.training import Corpus
+    from .annotated import read_examples
 
     if data_path is None:
         return None
-    return 100 * nlp.evaluate(list(Corpus(data_path)(nlp)), batch_size=256)["ents_f"]
+    return 100 * nlp.evaluate(read_examples(data_path, nlp), batch_size=256)["ents_f"]
 
 
 def _megabytes(folder: Path) -> float:

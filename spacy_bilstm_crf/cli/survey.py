@@ -1,18 +1,15 @@
 """What a corpus holds: the counts that the settings of a training are chosen by."""
 
 from collections import Counter
-from pathlib import Path
 from pkgutil import iter_modules
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import spacy.lang
 from spacy import util
 from spacy.attrs import ENT_IOB
-from spacy.tokens import Doc, DocBin
-from spacy.vocab import Vocab
+from spacy.tokens import Doc
 
 from ..evaluation.corpora import words_of
-from .app import InputError
 
 MISSING, INSIDE, OUTSIDE, BEGIN = range(4)  # values of ENT_IOB
 # Of the words of running text, 45 to 50 % are stop words of its language and up to 16 % those of
@@ -39,72 +36,6 @@ class Survey(NamedTuple):
     def n_entities(self) -> int:
         """Entities of all labels."""
         return sum(self.n_of_label.values())
-
-
-def read_files(path: Path, vocab: Vocab) -> List[Tuple[str, List[Doc]]]:
-    """The docs of a `.spacy` file, or of each such file in a folder and in its folders.
-
-    Returns:
-        The name of each file, in a folder without the ending, and its docs.
-
-    Raises:
-        InputError: If there is no such path, no such file in it, or if one is damaged.
-    """
-    if not path.exists():
-        raise InputError(
-            f"There is no file or folder {path}. Name a .spacy file, as `spacy convert` writes it."
-        )
-    files = sorted(path.rglob("*.spacy")) if path.is_dir() else [path]
-    if not files or files[0].suffix != ".spacy":
-        raise InputError(
-            f"{path} holds no .spacy file. Convert the data first, as in: "
-            f"python -m spacy convert data.conll . --converter conll"
-        )
-    found = []
-    for file in files:
-        try:
-            docs = list(DocBin().from_disk(file).get_docs(vocab))
-        except Exception as error:  # zlib, msgpack and spaCy each have their own
-            raise InputError(
-                f"{file} is damaged or no .spacy file ({type(error).__name__}): convert the data "
-                f"again with `spacy convert`."
-            ) from error
-        name = file.relative_to(path).with_suffix("") if path.is_dir() else file
-        found.append((str(name), docs))
-    return found
-
-
-def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
-    """All docs of a `.spacy` file, or of such files in a folder and in its folders.
-
-    Raises:
-        InputError: If there is no such path, no such file in it, or if one is damaged.
-    """
-    return [doc for _, docs in read_files(path, vocab) for doc in docs]
-
-
-def read_annotated(path: Path, vocab: Vocab) -> List[Doc]:
-    """The same, where some doc has an entity.
-
-    Raises:
-        InputError: If none has.
-    """
-    docs = read_docs(path, vocab)
-    check_annotated(docs, path)
-    return docs
-
-
-def check_annotated(docs: List[Doc], path: Path) -> None:
-    """See to it that some doc has an entity.
-
-    Raises:
-        InputError: If none has, naming the path that they came from.
-    """
-    if not any(doc.ents for doc in docs):
-        raise InputError(
-            f"{path} has {len(docs):,} docs, but no entity in any of them: annotate them "
-            f"(doc.ents), or convert the data again with its entity tags."
-        )
 
 
 def survey(docs: Iterable[Doc]) -> Survey:

@@ -11,8 +11,9 @@ import srsly
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config
 
+from spacy_bilstm_crf.cli.annotated import read_docs
 from spacy_bilstm_crf.cli.recipe import BILSTM_LENGTH, THRESHOLDS
-from spacy_bilstm_crf.cli.survey import likely_language, read_docs, survey
+from spacy_bilstm_crf.cli.survey import likely_language, survey
 from tests.helpers import ROOT, spacy_command
 
 SENTENCES = [

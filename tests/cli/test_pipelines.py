@@ -1,8 +1,10 @@
 """What commands have in common that save a pipeline, or run the user's code."""
 
 import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span
 
-from tests.helpers import spacy_command, trained_nlp
+from tests.helpers import CONFIG, spacy_command, trained_nlp
 
 SAVING = ["calibrate", "ensemble", "shrink"]
 TAKING_CODE = ["audit", "report", "select", "serve", "tune", *SAVING]
@@ -29,6 +31,24 @@ def arguments_of(command, models, corpus, output):
         "shrink": [one, output],
         "tune": [models / "no.cfg", models / "no.cfg", "--output", output],
     }[command]
+
+
+@pytest.mark.parametrize("command", ["audit", "calibrate", "report", "shrink"])
+def test_a_text_that_is_too_long_is_one_line(command, models, tmp_path):
+    words = ["Londoners"] * 100_001
+    doc = Doc(spacy.blank("en").vocab, words=words, spaces=[True] * len(words))
+    doc.ents = [Span(doc, 0, 1, label="LOC")]
+    path, output = tmp_path / "long.spacy", tmp_path / "out"
+    DocBin(docs=[doc]).to_disk(path)
+    arguments = {
+        **{name: arguments_of(name, models, path, output) for name in ("calibrate", "report")},
+        "audit": [CONFIG, path, "--folds", "0", "--output", output],
+        "shrink": [models / "one", output, "--data", path],
+    }[command]
+    said = spacy_command("bilstm-crf", command, *arguments, exit_codes=(1,))
+    (error,) = [line for line in said.splitlines() if line.startswith("Error: ")]
+    assert "1,000,010 characters" in error and "cut it into several docs" in error
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("command", SAVING)

@@ -1,0 +1,104 @@
+"""Annotated data as commands read it: docs, and examples as a training would see them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, List, Tuple
+
+from spacy.tokens import Doc, DocBin
+from spacy.training import Example
+from spacy.vocab import Vocab
+
+from .app import InputError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+
+def read_files(path: Path, vocab: Vocab) -> List[Tuple[str, List[Doc]]]:
+    """The docs of a `.spacy` file, or of each such file in a folder and in its folders.
+
+    Returns:
+        The name of each file, in a folder without the ending, and its docs.
+
+    Raises:
+        InputError: If there is no such path, no such file in it, or if one is damaged.
+    """
+    if not path.exists():
+        raise InputError(
+            f"There is no file or folder {path}. Name a .spacy file, as `spacy convert` writes it."
+        )
+    files = sorted(path.rglob("*.spacy")) if path.is_dir() else [path]
+    if not files or files[0].suffix != ".spacy":
+        raise InputError(
+            f"{path} holds no .spacy file. Convert the data first, as in: "
+            f"python -m spacy convert data.conll . --converter conll"
+        )
+    found = []
+    for file in files:
+        try:
+            docs = list(DocBin().from_disk(file).get_docs(vocab))
+        except Exception as error:  # zlib, msgpack and spaCy each have their own
+            raise InputError(
+                f"{file} is damaged or no .spacy file ({type(error).__name__}): convert the data "
+                f"again with `spacy convert`."
+            ) from error
+        name = file.relative_to(path).with_suffix("") if path.is_dir() else file
+        found.append((str(name), docs))
+    return found
+
+
+def read_docs(path: Path, vocab: Vocab) -> List[Doc]:
+    """All docs of a `.spacy` file, or of such files in a folder and in its folders.
+
+    Raises:
+        InputError: If there is no such path, no such file in it, or if one is damaged.
+    """
+    return [doc for _, docs in read_files(path, vocab) for doc in docs]
+
+
+def read_annotated(path: Path, vocab: Vocab) -> List[Doc]:
+    """The same, where some doc has an entity.
+
+    Raises:
+        InputError: If none has.
+    """
+    docs = read_docs(path, vocab)
+    check_annotated(docs, path)
+    return docs
+
+
+def check_annotated(docs: List[Doc], path: Path) -> None:
+    """See to it that some doc has an entity.
+
+    Raises:
+        InputError: If none has, naming the path that they came from.
+    """
+    if not any(doc.ents for doc in docs):
+        raise InputError(
+            f"{path} has {len(docs):,} docs, but no entity in any of them: annotate them "
+            f"(doc.ents), or convert the data again with its entity tags."
+        )
+
+
+def read_examples(path: Path, nlp: "Language") -> List[Example]:
+    """The same docs beside new ones of the same texts, as spaCy's `Corpus` makes them.
+
+    Raises:
+        InputError: If no doc has an entity, or a text is too long.
+    """
+    return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(path, nlp.vocab)]
+
+
+def unannotated(nlp: "Language", doc: Doc) -> Doc:
+    """A new doc of the same text, with the tokens that a training would see.
+
+    Raises:
+        InputError: If the text is longer than `nlp.max_length`.
+    """
+    from ..pipeline import found
+
+    if not doc.has_unknown_spaces and len(doc.text) > nlp.max_length:  # spaCy's E088
+        raise InputError(
+            f"A text has {len(doc.text):,} characters, and this pipeline takes {nlp.max_length:,} "
+            f"at most: cut it into several docs. It begins with: {doc.text[:50]!r}"
+        )
+    return found.unannotated(nlp, doc)
