@@ -114,23 +114,27 @@ def ray(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     """Ray Data: on the cluster of RAY_ADDRESS, or on this machine."""
     import ray as ray_
 
-    if not ray_.is_initialized():
+    is_new = not ray_.is_initialized()
+    if is_new:
         # One more than the actors hold, for the task that hands them the parts
         cores = None if os.environ.get("RAY_ADDRESS") else jobs + 1
         ray_.init(num_cpus=cores, include_dashboard=False, log_to_driver=False)
-    ray_.data.DataContext.get_current().enable_progress_bars = False
-    rows = [{"part": _text(part)} for part in parts]
-    annotated = ray_.data.from_items(rows, override_num_blocks=len(parts)).map_batches(
-        RayWorker,
-        fn_constructor_args=(work,),
-        compute=ray_.data.ActorPoolStrategy(size=jobs),
-        batch_size=1,
-    )
     try:
+        ray_.data.DataContext.get_current().enable_progress_bars = False
+        rows = [{"part": _text(part)} for part in parts]
+        annotated = ray_.data.from_items(rows, override_num_blocks=len(parts)).map_batches(
+            RayWorker,
+            fn_constructor_args=(work,),
+            compute=ray_.data.ActorPoolStrategy(size=jobs),
+            batch_size=1,
+        )
         for row in annotated.iter_rows():
             yield int(row["number"])
     except ray_.exceptions.RayError as error:
         raise _of_worker(error) from error
+    finally:
+        if is_new:  # else it may write after our error
+            ray_.shutdown()
 
 
 def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
