@@ -433,7 +433,7 @@ def document_context() -> str:
 
 def distill() -> str:
     """What a student learns of a teacher, and how much of its lead that is."""
-    head = ["data", "trained on", "seeds", "dev F", "test F", "of the teacher's lead"]
+    head = ["data", "steps", "trained on", "seeds", "dev F", "test F", "of the teacher's lead"]
     names = {
         "a tenth": "a tenth",
         "teacher": "all labels: the teacher",
@@ -441,10 +441,11 @@ def distill() -> str:
         "distribution of the transformer": "a tenth, and the transformer's distribution",
     }
     results, rows, speeds = every("distill"), [], []
+    steps = {result["dataset"]: f"{result['steps']:,}" for result in results}
     shares = [row.get("share") for result in results for row in result["summary"]]
     for (data, what, *scores), share in zip(summarised("distill", "what"), shares):
         name = names.get(what, f"a tenth, and the teacher's {what}")
-        rows.append([data, name, *scores, "" if share is None else f"{share:.0f} %"])
+        rows.append([data, steps[data], name, *scores, "" if share is None else f"{share:.0f} %"])
     for run in (run for result in results for run in result["runs"]):
         if "words_a_second" in run:
             speed = run["words_a_second"]

@@ -2,7 +2,7 @@
 
     python -m spacy project run convert . --vars.dataset ncbi-disease
     python -m benchmarks.distill.run [--datasets ncbi-disease wnut17] [--seeds 0 1 2]
-        [--steps 2000] [--vectors FOLDER] [--transformer NAME_OR_FOLDER]
+        [--steps 4000] [--vectors FOLDER] [--transformer NAME_OR_FOLDER]
 
 The teacher is trained on all sentences, a student on a tenth of them, which a seed draws. Then the
 student has that tenth and the other sentences as raw text, of which the teacher says what it
@@ -202,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", nargs="+", default=DATASETS, choices=DATASETS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--vectors", type=Path, default=VECTORS)
     parser.add_argument("--transformer", help="a transformer, for a second teacher")
     given = parser.parse_args()

@@ -119,7 +119,11 @@ def as_kind(docs: List[Doc], kind: str) -> List[Doc]:
     """The docs, or each of their sentences as a doc."""
     if kind == DOCUMENTS:
         return docs
-    return [sentence.as_doc() for doc in docs for sentence in doc.sents]
+    sentences = [sentence.as_doc() for doc in docs for sentence in doc.sents]
+    for sentence in sentences:
+        # Which `as_doc` forgets: else the training would cut the words anew
+        sentence.has_unknown_spaces = True
+    return sentences
 
 
 def part_of(dataset: str, part: str, kind: str) -> List[Doc]:
