@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 LESSONS = "lessons"  # folder in the output
+WRITTEN = (LESSONS, "model-best", "model-last")
 MOST_TEMPERATURE = 1000.0  # far above, probabilities are beyond what numbers can tell apart
 
 
@@ -71,6 +72,7 @@ def distill_cli(
     """
     with fails_in_one_line():
         check_folder(output)
+        _check_teacher_stays(teacher, output)
         if not 0.0 < temperature <= MOST_TEMPERATURE:
             raise InputError(
                 f"--temperature {temperature}: it must be above 0 and at most {MOST_TEMPERATURE}."
@@ -85,6 +87,21 @@ def distill_cli(
         teach(load_pipeline(teacher), texts, text_key, output / LESSONS, entities)
         student.train(output, temperature)
     msg.good(f"Saved the student in {output / 'model-best'}")
+
+
+def _check_teacher_stays(teacher: str, output: Path) -> None:
+    """See to it that the student does not take the teacher's place.
+
+    Raises:
+        InputError: If it would.
+    """
+    kept, found = Path(teacher).resolve(), output.resolve()
+    written = [(output / name).resolve() for name in WRITTEN]
+    if kept in (found, *found.parents) or any(path in (kept, *kept.parents) for path in written):
+        raise InputError(
+            f"--output {output}: the student would take the teacher's place, or lie in it, as it "
+            f"is saved in {output}/model-best. Name another folder."
+        )
 
 
 def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: bool) -> None:
@@ -108,11 +125,11 @@ def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: b
         raise InputError("The teacher has no components, so it finds nothing.")
     name = found[0].name if found and not entities else None
     nlp.max_length = 10**9  # the limit is there for parsers
-    later = nlp.pipe_names[nlp.pipe_names.index(name) + 1 :] if name is not None else []
-    if later:
+    left_out = [] if name is None else _left_out(nlp, name)
+    if left_out:
         msg.warn(
-            f"The teacher's '{name}' teaches its distribution. What {', '.join(later)} changes is "
-            f"left out: --entities teaches what the whole pipeline finds."
+            f"The teacher's '{name}' teaches its distribution. What {', '.join(left_out)} finds or "
+            f"changes is left out: --entities teaches what the whole pipeline finds."
         )
     teacher = _digest(nlp.path)
     n_texts = 0
@@ -123,6 +140,15 @@ def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: b
         raise InputError(one_line(error)) from error
     if not n_texts:
         raise InputError(f"There is no text in {texts}.")
+
+
+def _left_out(nlp: "Language", component: str) -> List[str]:
+    """Components that set entities before one, and all after it."""
+    place = nlp.pipe_names.index(component)
+    before = [
+        name for name in nlp.pipe_names[:place] if "doc.ents" in nlp.get_pipe_meta(name).assigns
+    ]
+    return before + nlp.pipe_names[place + 1 :]
 
 
 def _digest(pipeline: Path) -> str:
@@ -199,12 +225,16 @@ class Student(NamedTuple):
             "labelled": None if self.labelled is None else str(self.labelled),
             "temperature": temperature,
         }
+        try:
+            labels = self._labels(output / LESSONS)
+        except ValueError as error:  # of lessons that are damaged
+            raise InputError(one_line(error)) from error
         config = load_config(self.config, overrides=self.overrides, interpolate=False)
         corpus = config["training"]["train_corpus"].removeprefix("corpora.")
         config["corpora"][corpus] = lessons
         config["training"]["max_epochs"] = -1  # the lessons are not kept in memory
         of_component = config["initialize"]["components"].setdefault(self.component, {})
-        of_component["labels"] = self._labels(output / LESSONS)
+        of_component["labels"] = labels
         try:
             nlp = init_nlp(config, use_gpu=self.use_gpu)
             train(nlp, output, use_gpu=self.use_gpu)

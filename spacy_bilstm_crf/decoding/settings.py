@@ -34,10 +34,11 @@ class DecodingSettings(NamedTuple):
         values = [("threshold", self.threshold)]
         values += [("candidates_threshold", value) for value in self._thresholds_of_candidates]
         for setting, value in values:
-            if value is not None and not 0.0 <= value <= 1.0:
+            is_share = isinstance(value, (int, float)) and 0.0 <= value <= 1.0
+            if value is not None and not is_share:
                 raise ValueError(
-                    f"The {setting} of '{component}' is {value}, but it is a probability: it must "
-                    f"be from 0 to 1, or null for none."
+                    f"The {setting} of '{component}' is {value!r}, but it is a probability: it "
+                    f"must be from 0 to 1, or null for none."
                 )
         if self.candidates_max_length < 1:
             raise ValueError(

@@ -73,10 +73,11 @@ def BiLSTMCRF(
         raise ValueError(
             f"BiLSTMCRF needs a depth of 0 or above, but the config has depth = {depth}."
         )
-    if not learn_rate_factor > 0.0:
+    if not isinstance(learn_rate_factor, (int, float)) or not learn_rate_factor > 0.0:
         raise ValueError(
-            f"BiLSTMCRF needs a learn_rate_factor above 0, but the config has {learn_rate_factor}. "
-            f"To keep a component as it is, name it in [training] frozen_components."
+            f"BiLSTMCRF needs a learn_rate_factor above 0, but the config has "
+            f"{learn_rate_factor!r}. To keep a component as it is, name it in [training] "
+            f"frozen_components."
         )
     if mixed_precision and get_torch_default_device().type != "cuda":
         warnings.warn(

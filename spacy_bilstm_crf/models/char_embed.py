@@ -140,8 +140,8 @@ def _settings(
 def _span_settings(keys: Sequence[str], width: int, dropout: float) -> Dict[str, Any]:
     check_keys(keys)
     check_positive("The embedding", span_width=width)
-    if not 0.0 <= dropout <= 1.0:
-        raise ValueError(f"span_dropout is a share, from 0 to 1, but is {dropout}.")
+    if not isinstance(dropout, (int, float)) or not 0.0 <= dropout <= 1.0:
+        raise ValueError(f"span_dropout is a share, from 0 to 1, but is {dropout!r}.")
     return {"span_features": list(keys), "span_width": width, "span_dropout": dropout}
 
 
@@ -219,7 +219,9 @@ def _check_vocab(model: Model, docs: List[Doc]) -> None:
     if found != expected:
         raise ValueError(
             f"The layer '{model.name}' was trained beside word vectors of width {expected}, but "
-            f"the pipeline has vectors of width {found}. Load the vectors it was trained with."
+            f"the pipeline has vectors of width {found}. Load the vectors it was trained with; "
+            f"a component that is sourced needs a pipeline that has them, such as "
+            f"spacy.blank(nlp.lang, vocab=nlp.vocab) with nlp its own."
         )
 
 

@@ -16,10 +16,11 @@ def set_dropout(layer: Model, architecture: str, dropout: Optional[float], locke
     Raises:
         ValueError: If it is no rate, naming the architecture.
     """
-    if dropout is not None and not 0.0 <= dropout < 1.0:
+    is_rate = isinstance(dropout, (int, float)) and 0.0 <= dropout < 1.0
+    if dropout is not None and not is_rate:
         raise ValueError(
             f"{architecture} needs a dropout from 0 up to (not including) 1, or null, but the "
-            f"config has dropout = {dropout}."
+            f"config has dropout = {dropout!r}."
         )
     if dropout is None:
         # [training] dropout is written into this attribute of every node that has it

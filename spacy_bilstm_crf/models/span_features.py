@@ -52,8 +52,9 @@ def check_groups(keys: Sequence[str], docs: List[Doc]) -> None:
                 f"A doc has nothing under '{key}' in doc.spans, which the embedding reads: see "
                 f"span_features in the config. Put the component that sets it before this one; to "
                 f"train, name that one in [training] annotating_components too; for nlp.rehearse, "
-                f"run it on the docs. Where a doc has no such spans, the component has to set an "
-                f"empty list."
+                f"run it on the docs. `spacy pretrain` runs no components: pre-train without "
+                f"span_features. Where a doc has no such spans, the component has to set an empty "
+                f"list."
             )
 
 

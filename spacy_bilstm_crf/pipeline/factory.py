@@ -7,6 +7,7 @@ from spacy.tokens import Doc
 from thinc.api import Config, Model
 
 from ..potentials import Potentials
+from .config_names import check_names
 from .ner import BiLSTMCRFEntityRecognizer
 
 default_model_config = """
@@ -95,7 +96,14 @@ def make_bilstm_crf_ner(
             overlapping ones too.
         candidates_max_length: Tokens that a candidate has at most.
         scorer: The scoring method.
+
+    Raises:
+        ValueError: If a setting makes no sense, or a saved config would lose it.
     """
+    if isinstance(candidates_threshold, dict):
+        instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).candidates_threshold"
+        what = f"A label in the candidates_threshold of '{name}'"
+        check_names(what, candidates_threshold, instead)
     return BiLSTMCRFEntityRecognizer(
         nlp.vocab,
         model,

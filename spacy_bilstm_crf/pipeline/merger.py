@@ -1,5 +1,6 @@
 """Components that make one set of entities out of what several recognizers found."""
 
+import json
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from spacy.language import Language
@@ -8,6 +9,7 @@ from spacy.tokens import Doc, Span
 
 from ..constraints import blocked_spans
 from ..decoding import Entity, best_entities
+from .config_names import check_names
 from .span_scores import (
     ScoredSpan,
     confidence,
@@ -66,13 +68,24 @@ def make_entity_merger(
         nlp: The pipeline that the component is part of; spaCy passes it.
         name: The component's name; spaCy passes it.
         sources: For each key of `doc.spans` that is a source a block with `weight` (1) and
-            `labels` (none), the weights of single labels.
+            `labels` (none), the weights of single labels: a block, or a list of pairs such as
+            `[["GPE:city", 0.5]]` for names that a config can't hold.
         ents: The same block for the entities that are in `doc.ents` already. None drops them.
         threshold: The least value of an entity: its probability times its source's weight, summed
             over the sources that found it.
         spans_key: Key in `doc.spans` for the entities with their values. None keeps none.
         scorer: The scoring method.
+
+    Raises:
+        ValueError: If a setting makes no sense, or a saved config would lose it.
     """
+    instead = "Let the component that sets it use another key."
+    check_names(f"A source of '{name}'", sources, instead, of_blocks=True)
+    for what, block in _named(name, sources, ents):
+        labels = block.get("labels")
+        if isinstance(labels, dict):
+            instead = f"Write pairs: labels = {json.dumps(list(labels.items()))}"
+            check_names(f"A label of {what}", labels, instead)
     return EntityMerger(
         name, sources, ents=ents, threshold=threshold, spans_key=spans_key, scorer=scorer
     )
@@ -107,10 +120,9 @@ class EntityMerger(Pipe):
             ValueError: If a setting makes no sense, naming it.
         """
         self.name = name
-        self.sources = {
-            key: _source(f"The source '{key}' of '{name}'", block) for key, block in sources.items()
-        }
-        self.ents = None if ents is None else _source(f"The ents of '{name}'", ents)
+        found = [_source(what, block) for what, block in _named(name, sources, ents)]
+        self.sources = dict(zip(sources, found))
+        self.ents = None if ents is None else found[-1]
         if spans_key in sources:
             raise ValueError(f"The spans_key of '{name}' is '{spans_key}', which is a source.")
         if not sources:
@@ -176,19 +188,33 @@ class EntityMerger(Pipe):
             set_scored_spans(doc, self.spans_key, scored)
 
 
+def _named(
+    name: str, sources: Dict[str, Block], ents: Optional[Block]
+) -> Iterator[Tuple[str, Block]]:
+    """The blocks of all sources, with how to speak of them; that of the entities comes last."""
+    for key, block in sources.items():
+        yield f"the source '{key}' of '{name}'", block
+    if ents is not None:
+        yield f"the ents of '{name}'", ents
+
+
 def _source(what: str, block: Block) -> Source:
     unknown = set(block) - set(Source._fields)
     if unknown:
         raise ValueError(
-            f"{what} has {', '.join(sorted(unknown))}, but it may have a weight and labels alone."
+            f"In {what} is {', '.join(sorted(unknown))}, but it may have a weight and labels alone."
         )
     weight, labels = block.get("weight", 1.0), block.get("labels") or {}
-    if not isinstance(labels, dict):
-        raise ValueError(f"{what} has the labels {labels!r}, but they are a block of weights.")
+    try:
+        labels = dict(labels)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"In {what} the labels are {labels!r}, but they are a block of weights, or pairs."
+        ) from error
     for value in (weight, *labels.values()):
         if not isinstance(value, (int, float)) or not value >= 0.0:
-            raise ValueError(f"{what} has a weight of {value!r}, but weights are 0 or above.")
-    return Source(float(weight), dict(labels))
+            raise ValueError(f"In {what} is a weight of {value!r}, but weights are 0 or above.")
+    return Source(float(weight), labels)
 
 
 def _entities_of(doc: Doc) -> Iterator[ScoredSpan]:
@@ -203,7 +229,8 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
     if key not in doc.spans:
         raise ValueError(
             f"A doc has nothing under '{key}' in doc.spans: put the component that sets it before "
-            f"the merger, or take it out of the sources. It has: "
+            f"the merger, or take it out of the sources. A bilstm_crf_ner sets its candidates "
+            f"where its candidates_threshold is set. The doc has: "
             f"{', '.join(doc.spans) or 'no keys'}."
         )
     group = doc.spans[key]

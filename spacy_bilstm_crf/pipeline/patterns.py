@@ -1,10 +1,15 @@
 """Lists of names, as the patterns that spaCy's `span_ruler` takes."""
 
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
 import srsly
+from spacy.matcher import Matcher
 from spacy.schemas import validate_token_pattern
+from spacy.vocab import Vocab
+
+from .failures import one_line
 
 Pattern = Dict[str, Any]
 
@@ -31,8 +36,9 @@ def read_patterns(path: Union[str, Path]) -> List[Pattern]:
     except ValueError as error:  # UnicodeDecodeError is one
         where = f"Entry {len(patterns) + 1} of {path}"
         raise ValueError(f"{where} is no JSON in UTF-8: {error}") from error
+    vocab = Vocab()
     for number, pattern in enumerate(patterns, 1):
-        wrong = _why_not(pattern)
+        wrong = _why_not(pattern, vocab)
         if wrong is not None:
             raise ValueError(
                 f'Entry {number} of {path} is no pattern of a span_ruler, such as {{"label": '
@@ -43,16 +49,25 @@ def read_patterns(path: Union[str, Path]) -> List[Pattern]:
     return patterns
 
 
-def _why_not(pattern: Any) -> Optional[str]:
+def _why_not(pattern: Any, vocab: Vocab) -> Optional[str]:
     """What is wrong with a pattern; None if nothing is."""
     if not isinstance(pattern, dict):
         return str(pattern)[:80]
     if not isinstance(pattern.get("label"), str) or not pattern["label"]:
         return "it has no label"
+    for key, value in pattern.items():
+        if key != "pattern" and not isinstance(value, str):
+            return f"its {key} is {value!r:.80}, which is no string"
     content = pattern.get("pattern")
     if isinstance(content, str) and content.strip():
         return None
     if not isinstance(content, list) or not content:
         return "it has no pattern"
     errors = validate_token_pattern(content)
-    return None if not errors else "; ".join(map(str, errors))
+    if errors:
+        return "; ".join(map(str, errors))
+    try:
+        Matcher(vocab).add("pattern", [content])
+    except (ValueError, re.error) as error:  # a regular expression is compiled here
+        return one_line(error)
+    return None

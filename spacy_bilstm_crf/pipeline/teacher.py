@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import count, islice
 from pathlib import Path
@@ -165,12 +166,30 @@ def labels_of(folder: Path) -> List[str]:
     if about.labels is not None:
         return about.labels
     vocab = Vocab()
-    docs = (doc for path in _files(folder) for doc in DocBin().from_disk(path).get_docs(vocab))
+    docs = (doc for path in _files(folder) for doc in _docs(path, vocab))
     return sorted({ent.label_ for doc in docs for ent in doc.ents})
 
 
 def _about(folder: Path) -> About:
-    return About(**json.loads((folder / ABOUT).read_text()))
+    with _damage_is_told(folder / ABOUT):
+        return About(**json.loads((folder / ABOUT).read_text()))
+
+
+@contextmanager
+def _damage_is_told(path: Path) -> Iterator[None]:
+    """Name a file of lessons that can't be read, whatever is wrong with it.
+
+    Raises:
+        ValueError: Saying what to do.
+    """
+    try:
+        yield
+    except Exception as error:  # of json, numpy, zlib and msgpack each has its own
+        raise ValueError(
+            f"{path.parent} holds no whole lessons: {path.name} is missing or damaged "
+            f"({type(error).__name__}). Delete the folder and run `bilstm-crf distill` again, or "
+            f"name another one."
+        ) from error
 
 
 def _files(folder: Path) -> List[Path]:
@@ -211,8 +230,9 @@ class Lessons:
         self.labelled = None if labelled is None else Corpus(labelled)
         self.teacher: Optional[Teacher] = None
         if about.labels is not None:
-            with np.load(folder / SHARED) as shared:
-                self.teacher = Teacher(tuple(about.labels), **shared, temperature=temperature)
+            with _damage_is_told(folder / SHARED), np.load(folder / SHARED) as shared:
+                scores = {name: shared[name] for name in SHARED_SCORES}
+            self.teacher = Teacher(tuple(about.labels), **scores, temperature=temperature)
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
         """All examples, once."""
@@ -221,7 +241,7 @@ class Lessons:
         files = random.sample(self.files, len(self.files))
         for number, path in enumerate(files):
             share = annotated[number :: len(files)]
-            examples = [*share, *(self._example(nlp, doc) for doc in _docs(path, nlp))]
+            examples = [*share, *(self._example(nlp, doc) for doc in _docs(path, nlp.vocab))]
             random.shuffle(examples)
             yield from examples
 
@@ -235,8 +255,9 @@ class Lessons:
         return Example(nlp.tokenizer(doc.text), doc)  # whatever nlp.max_length is
 
 
-def _docs(path: Path, nlp: Language) -> Iterator[Doc]:
-    return DocBin(store_user_data=True).from_disk(path).get_docs(nlp.vocab)
+def _docs(path: Path, vocab: Vocab) -> List[Doc]:
+    with _damage_is_told(path):
+        return list(DocBin(store_user_data=True).from_disk(path).get_docs(vocab))
 
 
 def _believe(doc: Doc, scores: List[float]) -> None:

@@ -49,7 +49,10 @@ class EntityRatio(NamedTuple):
                 f"have a margin and a weight: {{'rate': 0.15, 'margin': 0.05, 'weight': 10.0}}."
             )
         found = cls(**setting)
-        if not (0.0 < found.rate < 1.0 and 0.0 <= found.margin < 1.0 and found.weight > 0.0):
+        are_numbers = all(isinstance(value, (int, float)) for value in found)
+        if not are_numbers or not (
+            0.0 < found.rate < 1.0 and 0.0 <= found.margin < 1.0 and found.weight > 0.0
+        ):
             raise ValueError(
                 f"The entity_ratio of '{component}' is {setting}, but its rate must be "
                 f"between 0 and 1, its margin from 0 up to 1 and its weight above 0."

@@ -29,10 +29,10 @@ def SGDMomentum(
         use_averages: Whether to keep moving averages of the parameters for evaluation.
     """
     for name, value in (("learn_rate", learn_rate), ("grad_clip", grad_clip), ("L2", L2)):
-        if isinstance(value, (int, float)) and value < 0.0:
+        if isinstance(value, (int, float)) and not value >= 0.0:
             raise ValueError(f"SGD needs a {name} of 0 or above, not {value}.")
-    if not 0.0 <= momentum < 1.0:
-        raise ValueError(f"SGD needs a momentum from 0 up to (not including) 1, not {momentum}.")
+    if not isinstance(momentum, (int, float)) or not 0.0 <= momentum < 1.0:
+        raise ValueError(f"SGD needs a momentum from 0 up to (not including) 1, not {momentum!r}.")
     return _MomentumOptimizer(
         learn_rate,
         L2=L2,

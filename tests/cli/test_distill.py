@@ -1,6 +1,7 @@
 """`distill`: what the student learns, what is kept, what is refused."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,10 +215,48 @@ def test_a_teacher_that_finds_nothing(corpus, texts, tmp_path):
     assert "found no entity" in distill(*arguments, exit_codes=(1,))
 
 
+@pytest.mark.parametrize("place", ["model-best", "model-last/inner", ""])
+def test_a_student_does_not_take_its_teachers_place(place, teacher, texts, corpus, tmp_path):
+    path = tmp_path / "out" / place
+    shutil.copytree(teacher, path)
+    arguments = [path, texts, CONFIG, "--output", tmp_path / "out", "--dev", corpus, *SHORT]
+    assert "take the teacher's place" in distill(*arguments, exit_codes=(1,))
+    assert not (tmp_path / "out" / "lessons").exists()
+
+
+@pytest.mark.parametrize("name", ["teacher.json", "teacher.npz", "*.spacy"])
+@pytest.mark.parametrize("damaged", [True, False])
+def test_lessons_that_are_not_whole(name, damaged, teacher, texts, corpus, tmp_path):
+    arguments = [teacher, texts, CONFIG, "--output", tmp_path, "--dev", corpus]
+    distill(*arguments, "--training.max_steps=2")
+    (path,) = (tmp_path / "lessons").glob(name)
+    if damaged:
+        path.write_bytes(path.read_bytes()[:40])
+    elif name == "*.spacy":
+        return  # it is made again
+    else:
+        path.unlink()
+    said = distill(*arguments, "--training.max_steps=2", exit_codes=(1,))
+    assert f"{path.name} is missing or damaged" in said.strip().splitlines()[-1]
+    with pytest.raises(ValueError, match=f"{path.name} is missing or damaged"):
+        list(Lessons(tmp_path / "lessons")(spacy.load(teacher)))
+
+
+def test_what_comes_before_the_recognizer_is_named(teacher, texts, corpus, tmp_path):
+    nlp = spacy.load(teacher)
+    ruler = nlp.add_pipe("entity_ruler", before="ner")
+    ruler.add_patterns([{"label": "X", "pattern": "like"}])
+    nlp.add_pipe("sentencizer", first=True)  # finds no entities
+    nlp.to_disk(tmp_path / "both")
+    arguments = [tmp_path / "both", texts, CONFIG, "--output", tmp_path, "--dev", corpus]
+    said = " ".join(distill(*arguments, "--training.max_steps=2").split())
+    assert "What entity_ruler finds or changes is left out" in said
+
+
 def test_what_comes_after_the_recognizer_is_named(teacher, texts, corpus, tmp_path):
     nlp = spacy.load(teacher)
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": "like"}])
     nlp.to_disk(tmp_path / "both")
     arguments = [tmp_path / "both", texts, CONFIG, "--output", tmp_path, "--dev", corpus]
     said = " ".join(distill(*arguments, "--training.max_steps=2").split())
-    assert "What entity_ruler changes is left out" in said
+    assert "What entity_ruler finds or changes is left out" in said

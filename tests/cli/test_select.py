@@ -89,6 +89,7 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
         (("model", "latin.txt"), "is no text in UTF-8"),
         (("model", "latin.jsonl"), "is no text in UTF-8"),
         (("model", "texts.jsonl", "--text-key", "x"), "texts.jsonl:1 has no text under 'x'"),
+        (("model", "texts.jsonl", "--text-key", "meta"), "under 'meta' is {'source': 'x'}, which"),
         (("model", "texts.jsonl", "--strategy", "x"), "one of entropy, margin, diverse"),
         (("model", "texts.jsonl", "--to", "doccano"), "one of prodigy, label-studio, spacy"),
         (("model", "texts.jsonl", "--exclude", "known.spacy"), "no text that is not known"),

@@ -185,6 +185,7 @@ def test_overlooked_spans_are_overlooked_in_training_alone():
         ({"span_features": "names"}, "list of keys"),
         ({"span_features": ["names", "names"]}, "each once"),
         ({"span_dropout": 1.5}, "span_dropout is a share.*1.5"),
+        ({"span_dropout": "nan"}, "span_dropout is a share.*'nan'"),
         ({"span_width": 0}, "span_width"),
     ],
 )

@@ -68,5 +68,6 @@ def test_the_learn_rate_factor_scales_the_steps():
 
 
 def test_a_learn_rate_factor_of_nothing_is_refused():
-    with pytest.raises(ValueError, match=r"learn_rate_factor above 0.*-1.0.*frozen_components"):
-        make_nlp(model={**SMALL_MODEL, "learn_rate_factor": -1.0})
+    for factor in (-1.0, "nan"):
+        with pytest.raises(ValueError, match=rf"factor above 0.*{factor}.*frozen_components"):
+            make_nlp(model={**SMALL_MODEL, "learn_rate_factor": factor})

@@ -8,7 +8,9 @@ import spacy
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.tokens import Doc, Span, SpanGroup
+from thinc.api import Config
 
+from spacy_bilstm_crf.pipeline.merger import Source
 from spacy_bilstm_crf.pipeline.span_scores import set_scored_spans
 from tests.helpers import SMALL_MODEL, TRAIN_DATA, entities, examples_for
 
@@ -117,13 +119,13 @@ def test_no_tokens():
     "sources, config, message",
     [
         ({}, {}, "needs sources"),
-        ({"one": {"factor": 2.0}}, {}, "'one' of .* has factor"),
+        ({"one": {"factor": 2.0}}, {}, "the source 'one' of .* is factor"),
         ({"one": {"weight": -1.0}}, {}, "weight of -1.0"),
-        ({"one": {"weight": "high"}}, {}, "'one' of .* weight of 'high'"),
+        ({"one": {"weight": "high"}}, {}, "the source 'one' of .* weight of 'high'"),
         ({"one": {"labels": {"A": None}}}, {}, "weight of None"),
         ({"one": {"labels": ["A"]}}, {}, "block of weights"),
         ({"one": {}}, {"spans_key": "one"}, "is a source"),
-        ({"one": {}}, {"ents": {"labels": {"A": -2.0}}}, "The ents of .* weight of -2.0"),
+        ({"one": {}}, {"ents": {"labels": {"A": -2.0}}}, "the ents of .* weight of -2.0"),
         ({"one": {}}, {"threshold": -0.5}, "threshold .* is -0.5"),
     ],
 )
@@ -132,8 +134,41 @@ def test_bad_settings(sources, config, message):
         merger(sources, **config)
 
 
+# What comes back from a config as another name, or not at all
+NO_NAMES = ["GPE:city", "A=B", "#x", ";x", "*", " A", "A\nB"]
+
+
+@pytest.mark.parametrize("label", NO_NAMES)
+def test_names_that_no_config_can_hold(label, tmp_path):
+    labels = {"labels": {label: 0.5}}
+    for sources, ents in (({"one": labels}, None), ({"one": {}}, labels)):
+        with pytest.raises(ValueError, match="no config can hold"):
+            merger(sources, ents=ents)
+    pairs = [[label, 0.5], ["B", 2.0]]
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_merger", config={"sources": {"one": {"labels": pairs}}})
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path).get_pipe("entity_merger")
+    assert loaded.sources == {"one": Source(1.0, {label: 0.5, "B": 2.0})}
+
+
+def test_keys_that_no_config_can_hold():
+    with pytest.raises(ValueError, match=r"'a\.b', which no config can hold.* another key"):
+        merger({"a.b": {}})
+
+
+@given(st.text(min_size=1, max_size=6))
+def test_a_name_that_is_taken_is_still_there_after_saving(name):
+    try:
+        merger({name: {"labels": {name: 0.5}}})
+    except ValueError:
+        return
+    saved = Config({"components": {"merger": {"sources": {name: {"labels": {name: 0.5}}}}}})
+    assert Config().from_str(saved.to_str()) == saved
+
+
 def test_bad_docs():
-    with pytest.raises(ValueError, match=r"nothing under 'two'.*It has: one"):
+    with pytest.raises(ValueError, match=r"nothing under 'two'.*candidates_threshold.*has: one"):
         merger({"two": {}})(doc_with(one=[]))
     with pytest.raises(ValueError, match=r"'Ada' has the score 1\.5"):
         merger({"one": {}})(doc_with(one=[(2, 3, "A", 1.5)]))

@@ -248,10 +248,22 @@ def test_preset_entities_stay_below_a_threshold(trained):
 
 
 def test_a_threshold_is_a_probability_and_is_saved(tmp_path):
-    with pytest.raises(ValueError, match=r"threshold of 'ner' is 50.*from 0 to 1"):
-        make_nlp(threshold=50)
+    # spaCy takes "nan" for a number, and hands it on as it is
+    for threshold in (50, "nan"):
+        with pytest.raises(ValueError, match=rf"threshold of 'ner' is '?{threshold}.*from 0 to 1"):
+            make_nlp(threshold=threshold)
     make_nlp(threshold=0.25).to_disk(tmp_path)
     assert spacy.load(tmp_path).get_pipe("ner").threshold == 0.25
+
+
+def test_a_threshold_of_a_label_that_no_config_can_hold(tmp_path):
+    thresholds = {"GPE:city": 0.1}
+    with pytest.raises(ValueError, match=r"'GPE:city', which no config can hold.*Set it later"):
+        make_nlp(candidates_threshold=thresholds)
+    nlp = make_nlp()
+    nlp.get_pipe("ner").candidates_threshold = thresholds
+    nlp.to_disk(tmp_path)
+    assert spacy.load(tmp_path).get_pipe("ner").candidates_threshold == thresholds
 
 
 def test_a_doc_does_not_depend_on_its_batch(trained):

@@ -36,11 +36,13 @@ def test_clipping_schedule_decay_and_averages():
     assert (1, "W") in ours.averages
 
 
-@pytest.mark.parametrize("setting", [{"momentum": 1.5}, {"learn_rate": -0.1}, {"L2": -1.0}])
-def test_bad_settings(setting):
-    ((name, value),) = setting.items()
+@pytest.mark.parametrize(
+    "name, value",
+    [("momentum", 1.5), ("momentum", "nan"), ("learn_rate", -0.1), ("L2", float("nan"))],
+)
+def test_bad_settings(name, value):
     with pytest.raises(ValueError, match=f"{name}.*{value}"):
-        make(**{"learn_rate": 0.1, **setting})
+        make(**{"learn_rate": 0.1, name: value})
 
 
 def test_averages_are_thincs():
