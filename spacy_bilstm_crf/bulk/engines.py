@@ -11,12 +11,14 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any, Dict, Generator, Iterator, List, Sequence
 
 from ..pipeline.failures import one_line
+from ..pipeline.orphans import end_with
 from .inputs import Part
 from .run import Engine, RunError, Work, part_path
 
@@ -37,10 +39,14 @@ def local(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     # A forked process would inherit locks that nobody opens
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
-    pool = ProcessPoolExecutor(min(jobs, len(parts)), context, _end_with, (os.getpid(),))
+    pool = ProcessPoolExecutor(min(jobs, len(parts)), context, _begin_worker, (os.getpid(),))
+    # `as_completed` takes the locks of all parts at once: Ctrl-C meanwhile would leave them taken,
+    # and the pool waits for them at its end
+    done: SimpleQueue[Future[int]] = SimpleQueue()
     try:
-        for future in as_completed(_submit(pool, work, parts)):
-            yield future.result()
+        _submit(pool, work, parts, done)
+        for _ in parts:
+            yield done.get().result()
     except BrokenProcessPool as error:
         raise RunError(KILLED) from error
     finally:
@@ -76,27 +82,23 @@ def _no_interrupts() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _submit(pool: ProcessPoolExecutor, work: Work, parts: Sequence[Part]) -> List["Future[int]"]:
+def _submit(
+    pool: ProcessPoolExecutor, work: Work, parts: Sequence[Part], done: "SimpleQueue[Future[int]]"
+) -> None:
+    """Hand all parts to a pool. Those that are done come to the queue."""
     try:
         with _no_interrupts():
-            return [pool.submit(work.do, part) for part in parts]
+            for part in parts:
+                pool.submit(work.do, part).add_done_callback(done.put)
     except (OSError, ValueError) as error:
         # The pool starts its workers here. When one is killed meanwhile it closes its pipes, and
         # the next can't be started with them: each time with another error.
         raise RunError(KILLED) from error
 
 
-def _end_with(parent: int) -> None:
-    """Let a worker end when the process that started it is killed: nobody else would end it."""
-
+def _begin_worker(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(POLL)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with(parent, lambda: os._exit(1))
 
 
 class RayWorker:

@@ -1,6 +1,7 @@
 """What a component is to find in docs."""
 
 import math
+from numbers import Real
 from typing import Dict, NamedTuple, Optional, Sequence, Union
 
 # The least probability that is made a difference of: there is no end of entities below it
@@ -34,7 +35,7 @@ class DecodingSettings(NamedTuple):
         values = [("threshold", self.threshold)]
         values += [("candidates_threshold", value) for value in self._thresholds_of_candidates]
         for setting, value in values:
-            is_share = isinstance(value, (int, float)) and 0.0 <= value <= 1.0
+            is_share = isinstance(value, Real) and 0.0 <= value <= 1.0
             if value is not None and not is_share:
                 raise ValueError(
                     f"The {setting} of '{component}' is {value!r}, but it is a probability: it "

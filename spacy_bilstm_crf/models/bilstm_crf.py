@@ -1,6 +1,7 @@
 """The registered architecture: tok2vec -> BiLSTM -> potentials, as a Thinc model."""
 
 import warnings
+from numbers import Real
 from typing import Any, Callable, List, Optional, Tuple, Union, cast
 
 import torch
@@ -73,7 +74,7 @@ def BiLSTMCRF(
         raise ValueError(
             f"BiLSTMCRF needs a depth of 0 or above, but the config has depth = {depth}."
         )
-    if not isinstance(learn_rate_factor, (int, float)) or not learn_rate_factor > 0.0:
+    if not isinstance(learn_rate_factor, Real) or not learn_rate_factor > 0.0:
         raise ValueError(
             f"BiLSTMCRF needs a learn_rate_factor above 0, but the config has "
             f"{learn_rate_factor!r}. To keep a component as it is, name it in [training] "

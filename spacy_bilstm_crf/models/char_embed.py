@@ -1,5 +1,6 @@
 """Registered embedding layers: docs -> one vector per token, from word and characters."""
 
+from numbers import Real
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -140,7 +141,7 @@ def _settings(
 def _span_settings(keys: Sequence[str], width: int, dropout: float) -> Dict[str, Any]:
     check_keys(keys)
     check_positive("The embedding", span_width=width)
-    if not isinstance(dropout, (int, float)) or not 0.0 <= dropout <= 1.0:
+    if not isinstance(dropout, Real) or not 0.0 <= dropout <= 1.0:
         raise ValueError(f"span_dropout is a share, from 0 to 1, but is {dropout!r}.")
     return {"span_features": list(keys), "span_width": width, "span_dropout": dropout}
 

@@ -1,5 +1,6 @@
 """What the layers around recurrent networks have in common."""
 
+from numbers import Real
 from typing import Callable, List, Optional, Tuple, cast
 
 import torch
@@ -16,7 +17,7 @@ def set_dropout(layer: Model, architecture: str, dropout: Optional[float], locke
     Raises:
         ValueError: If it is no rate, naming the architecture.
     """
-    is_rate = isinstance(dropout, (int, float)) and 0.0 <= dropout < 1.0
+    is_rate = isinstance(dropout, Real) and 0.0 <= dropout < 1.0
     if dropout is not None and not is_rate:
         raise ValueError(
             f"{architecture} needs a dropout from 0 up to (not including) 1, or null, but the "

@@ -14,6 +14,7 @@ from spacy import util
 from spacy.language import Language
 
 from ..pipeline.found import no_recognizer, recognizers
+from ..pipeline.orphans import end_with
 from .app import BATCH_SIZE, make_app
 from .body import Limits
 from .metrics import SHARED_FOLDER
@@ -61,7 +62,8 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
 
 def app_of_worker() -> FastAPI:
     """The app of a worker process."""
-    given = json.loads(os.environ[SETTINGS])
+    parent, given = json.loads(os.environ[SETTINGS])
+    end_with(parent, lambda: os.kill(os.getpid(), signal.SIGTERM))  # answers what it has
     settings = ServerSettings(**{**given, "limits": Limits(*given["limits"])})
     if settings.code:
         util.import_file("python_code", settings.code)
@@ -112,7 +114,7 @@ def serve(
         return
     with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder
-        os.environ[SETTINGS] = json.dumps(settings._asdict())
+        os.environ[SETTINGS] = json.dumps([os.getpid(), settings._asdict()])
         worker = f"{__name__}:{app_of_worker.__name__}"
         fd = listening.fileno()
         uvicorn.run(worker, factory=True, workers=workers, fd=fd, **options)

@@ -1,6 +1,7 @@
 """What examples say about potentials: losses of a batch, and their gradients."""
 
 from dataclasses import replace
+from numbers import Real
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 import torch
@@ -49,7 +50,7 @@ class EntityRatio(NamedTuple):
                 f"have a margin and a weight: {{'rate': 0.15, 'margin': 0.05, 'weight': 10.0}}."
             )
         found = cls(**setting)
-        are_numbers = all(isinstance(value, (int, float)) for value in found)
+        are_numbers = all(isinstance(value, Real) for value in found)
         if not are_numbers or not (
             0.0 < found.rate < 1.0 and 0.0 <= found.margin < 1.0 and found.weight > 0.0
         ):

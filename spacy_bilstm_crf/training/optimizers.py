@@ -1,5 +1,6 @@
 """Stochastic gradient descent with momentum, which Thinc's optimizers can't express."""
 
+from numbers import Real
 from typing import Any, Dict, Tuple, Union, cast
 
 import numpy as np
@@ -31,7 +32,7 @@ def SGDMomentum(
     for name, value in (("learn_rate", learn_rate), ("grad_clip", grad_clip), ("L2", L2)):
         if isinstance(value, (int, float)) and not value >= 0.0:
             raise ValueError(f"SGD needs a {name} of 0 or above, not {value}.")
-    if not isinstance(momentum, (int, float)) or not 0.0 <= momentum < 1.0:
+    if not isinstance(momentum, Real) or not 0.0 <= momentum < 1.0:
         raise ValueError(f"SGD needs a momentum from 0 up to (not including) 1, not {momentum!r}.")
     return _MomentumOptimizer(
         learn_rate,

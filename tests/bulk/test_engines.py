@@ -4,13 +4,14 @@ import multiprocessing
 import multiprocessing.spawn
 import os
 import signal
+import sys
 import threading
 import time
 from typing import NamedTuple
 
 import pytest
 
-from spacy_bilstm_crf.bulk import ENGINES, RunError
+from spacy_bilstm_crf.bulk import ENGINES, RunError, engines
 
 
 class Sleeps(NamedTuple):
@@ -43,6 +44,42 @@ def test_killed_while_the_next_is_started(monkeypatch):
     with pytest.raises(RunError, match="A worker was killed"):
         list(local())
     assert len(killed) == 1
+
+
+@pytest.mark.parametrize("n", [5, 30, 80])
+def test_interrupted_at_any_line_of_waiting_it_ends(n, monkeypatch):
+    submit = engines._submit
+    left = n
+
+    def interrupt(frame, event, arg):
+        nonlocal left
+        if "concurrent/futures" not in frame.f_code.co_filename:
+            return None
+        left -= event == "line"
+        if not left:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return interrupt
+
+    def submit_and_trace(*arguments):
+        found = submit(*arguments)
+        sys.settrace(interrupt)
+        return found
+
+    def give_up(*_):
+        raise TimeoutError
+
+    monkeypatch.setattr(engines, "_submit", submit_and_trace)
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(100)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(local())
+        assert not multiprocessing.active_children()
+    finally:
+        sys.settrace(None)
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_nothing_of_it_is_left_and_others_go_on():

@@ -92,6 +92,16 @@ def test_a_worker_that_is_killed_is_replaced_and_waits_no_more(slow, tmp_path):
         assert ask(client, ["once more"]).status_code == 200
 
 
+@pytest.mark.slow  # starts processes that load pipelines
+def test_workers_end_with_the_process_that_started_them(slow, tmp_path):
+    options = ("--code", CODE, "--workers", 2)
+    with process(slow, tmp_path / "log", *options) as (served, _):
+        workers = workers_of(served)
+        assert len(workers) == 2
+        served.kill()
+        wait_for(lambda: not any(worker.is_running() for worker in workers))
+
+
 def workers_of(served):
     """The processes that serve. uvicorn has another child that looks after shared memory."""
     children = psutil.Process(served.pid).children()
