@@ -5,7 +5,7 @@
         [--steps 4000] [--vectors FOLDER] [--transformer NAME_OR_FOLDER]
 
 The teacher is trained on all sentences, a student on a tenth of them, which a seed draws. Then the
-student has that tenth and the other sentences as raw text, of which the teacher says what it
+student has that tenth and the other sentences as words alone, of which the teacher says what it
 finds: its entities alone, or its distribution over the tag sequences. All are of
 configs/bilstm_crf.cfg with the same vectors and length; the model of each training is the one that
 is best on dev. With --transformer there is a second teacher, of configs/transformer.cfg, and how

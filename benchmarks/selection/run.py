@@ -35,7 +35,7 @@ from benchmarks.trainings import (
 )
 from benchmarks.tune.run import CONFIG
 from spacy_bilstm_crf.evaluation.selection import STRATEGIES, select
-from spacy_bilstm_crf.formats import read_texts
+from spacy_bilstm_crf.formats import Text
 
 RESULTS = Path(__file__).parent / "results"
 DATASETS = ("ncbi-disease", "wnut17")
@@ -63,9 +63,9 @@ class Pool:
         if strategy == "random":
             return chosen + left[:n]
         known = [self.docs[place] for place in chosen]
-        path = model.with_suffix(".left.spacy")
-        DocBin(docs=[self.docs[place] for place in left]).to_disk(path)
-        found = select(spacy.load(model), read_texts(path), n, strategy, known=known)
+        docs = [self.docs[place] for place in left]
+        texts = [Text(doc.text, words=[token.text for token in doc]) for doc in docs]
+        found = select(spacy.load(model), texts, n, strategy, known=known)
         return chosen + [left[one.place] for one in found]
 
 

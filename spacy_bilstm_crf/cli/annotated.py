@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, List, Tuple
 
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from ..formats.files import FormatError, read_docbin
 from .app import InputError
 
 if TYPE_CHECKING:
@@ -35,12 +36,10 @@ def read_files(path: Path, vocab: Vocab) -> List[Tuple[str, List[Doc]]]:
     found = []
     for file in files:
         try:
-            docs = list(DocBin().from_disk(file).get_docs(vocab))
-        except Exception as error:  # zlib, msgpack and spaCy each have their own
-            raise InputError(
-                f"{file} is damaged or no .spacy file ({type(error).__name__}): convert the data "
-                f"again with `spacy convert`."
-            ) from error
+            docs = list(read_docbin(file, vocab))
+        except FormatError as error:
+            what = str(error).rstrip(".")
+            raise InputError(f"{what}: convert the data again with `spacy convert`.") from error
         name = file.relative_to(path).with_suffix("") if path.is_dir() else file
         found.append((str(name), docs))
     return found

@@ -225,17 +225,13 @@ class Student(NamedTuple):
             "labelled": None if self.labelled is None else str(self.labelled),
             "temperature": temperature,
         }
-        try:
-            labels = self._labels(output / LESSONS)
-        except ValueError as error:  # of lessons that are damaged
-            raise InputError(one_line(error)) from error
         config = load_config(self.config, overrides=self.overrides, interpolate=False)
         corpus = config["training"]["train_corpus"].removeprefix("corpora.")
         config["corpora"][corpus] = lessons
         config["training"]["max_epochs"] = -1  # the lessons are not kept in memory
         of_component = config["initialize"]["components"].setdefault(self.component, {})
-        of_component["labels"] = labels
         try:
+            of_component["labels"] = self._labels(output / LESSONS)
             nlp = init_nlp(config, use_gpu=self.use_gpu)
             train(nlp, output, use_gpu=self.use_gpu)
         except ValueError as error:

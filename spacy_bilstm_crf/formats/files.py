@@ -8,6 +8,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Tuple
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
 from .brat import read_brat, write_brat
 from .columns import WITHOUT_WORDS, ColumnSettings, read_columns, write_columns
@@ -70,7 +71,7 @@ def read(path: Path, name: str, settings: Settings, findings: Findings) -> Itera
     """
     nlp = blank(settings.lang)
     if name == SPACY:
-        yield from read_docbin(path, nlp)
+        yield from read_docbin(path, nlp.vocab)
         return
     try:
         yield from docs_of(_records(path, name, settings, findings), nlp, settings.docs, findings)
@@ -132,14 +133,16 @@ def blank(lang: str) -> Language:
     return nlp
 
 
-def read_docbin(path: Path, nlp: Language) -> Iterator[Doc]:
+def read_docbin(path: Path, vocab: Vocab) -> Iterator[Doc]:
     """The docs of a .spacy file.
 
     Raises:
         FormatError: If it is none.
     """
     try:
-        yield from DocBin().from_disk(path).get_docs(nlp.vocab)
+        yield from DocBin().from_disk(path).get_docs(vocab)
+    except MemoryError:
+        raise  # says nothing about the file
     except Exception as error:  # zlib, msgpack and spaCy each have their own
         raise FormatError(
             f"{path} is damaged or no .spacy file ({type(error).__name__})."

@@ -84,12 +84,12 @@ def text_of(value: Dict[str, Any], key: str, place: str) -> str:
         FormatError: If there is none, naming the keys that there are.
     """
     text = value.get(key)
-    if text is not None and not isinstance(text, str):
-        raise FormatError(f"{place}: the text under {key!r} is {text!r:.80}, which is no string.")
-    if not isinstance(text, str):
+    if text is None:
         raise FormatError(
             f"{place} has no text under {key!r} (--text-key). It has: {', '.join(map(str, value))}."
         )
+    if not isinstance(text, str):
+        raise FormatError(f"{place}: the text under {key!r} is {text!r:.80}, which is no string.")
     return text
 
 

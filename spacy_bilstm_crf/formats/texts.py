@@ -58,7 +58,7 @@ def _of_objects(path: Path, text_key: str) -> Iterator[Text]:
 
 
 def _of_docs(path: Path, text_key: str) -> Iterator[Text]:
-    for doc in read_docbin(path, blank("xx")):
+    for doc in read_docbin(path, blank("xx").vocab):
         data = doc.user_data
         words = [token.text for token in doc] if doc.has_unknown_spaces else None
         yield Text(doc.text, as_id(data.get(ID)), data.get(META) or {}, words)

@@ -40,13 +40,10 @@ def unannotated(nlp: Language, doc: Doc) -> Doc:
     """A new doc of the same text, made as spaCy's `Corpus` makes those that it trains on.
 
     It has the tokens of the old one where that has unknown spaces, as columns of words have, and
-    otherwise those of the pipeline's tokenizer.
-
-    Raises:
-        ValueError: If the text is longer than `nlp.max_length` (spaCy's E088).
+    otherwise those of the pipeline's tokenizer, whatever `nlp.max_length` is.
     """
     if not doc.has_unknown_spaces:
-        return nlp.make_doc(doc.text)
+        return nlp.tokenizer(doc.text)
     return Doc(nlp.vocab, words=[token.text for token in doc])
 
 

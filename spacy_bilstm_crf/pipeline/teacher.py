@@ -18,7 +18,6 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus, Example
-from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import NumpyOps
 
@@ -91,10 +90,10 @@ def write_lessons(
         if not part:
             break
         path = folder / f"{number:06d}-{_digest(part)}.spacy"
+        done += len(part)
         if path not in old:
             _write(path, _said(nlp, ner, part, folder))
         old.discard(path)
-        done += len(part)
         yield done
     for path in old:  # of texts that are no longer there
         path.unlink()
@@ -108,8 +107,12 @@ def _digest(docs: List[Doc]) -> str:
 def _said(
     nlp: Language, ner: Optional[BiLSTMCRFEntityRecognizer], docs: List[Doc], folder: Path
 ) -> Iterator[Doc]:
-    """Docs with the teacher's entities, and in the user data what else it says."""
-    for batch in minibatch(docs, BATCH):
+    """Docs with the teacher's entities, and in the user data what else it says.
+
+    They are taken out of the list: what components leave in a doc would fill the memory.
+    """
+    while docs:
+        batch, docs[:BATCH] = docs[:BATCH], []
         yield from _entities(nlp, batch) if ner is None else _distributions(nlp, ner, batch, folder)
 
 
@@ -184,6 +187,8 @@ def _damage_is_told(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except MemoryError:
+        raise  # says nothing about the file
     except Exception as error:  # of json, numpy, zlib and msgpack each has its own
         raise ValueError(
             f"{path.parent} holds no whole lessons: {path.name} is missing or damaged "
@@ -250,9 +255,7 @@ class Lessons:
             give_lesson(doc, Lesson(self.teacher, doc.user_data.pop(EMISSIONS)))
         else:
             _believe(doc, doc.user_data.pop(SCORES))
-        if doc.has_unknown_spaces:
-            return Example(unannotated(nlp, doc), doc)
-        return Example(nlp.tokenizer(doc.text), doc)  # whatever nlp.max_length is
+        return Example(unannotated(nlp, doc), doc)
 
 
 def _docs(path: Path, vocab: Vocab) -> List[Doc]:

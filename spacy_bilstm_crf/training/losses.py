@@ -51,8 +51,10 @@ class EntityRatio(NamedTuple):
             )
         found = cls(**setting)
         are_numbers = all(isinstance(value, Real) for value in found)
-        if not are_numbers or not (
-            0.0 < found.rate < 1.0 and 0.0 <= found.margin < 1.0 and found.weight > 0.0
+        # Of what is no number the comparisons would raise an error that names nothing
+        if not (
+            are_numbers
+            and (0.0 < found.rate < 1.0 and 0.0 <= found.margin < 1.0 and found.weight > 0.0)
         ):
             raise ValueError(
                 f"The entity_ratio of '{component}' is {setting}, but its rate must be "
