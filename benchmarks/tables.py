@@ -9,8 +9,9 @@ Results are the JSON files that the benchmarks wrote.
 import json
 import re
 import statistics
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Any
 
 from benchmarks.guarantee.run import N_CUTS
 from benchmarks.trainings import summary
@@ -27,7 +28,7 @@ def markdown(*rows: Sequence[str]) -> str:
     return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
 
 
-def measured(results: Iterable[Dict[str, Any]], *more: str) -> str:
+def measured(results: Iterable[dict[str, Any]], *more: str) -> str:
     """The line below a table: what its results were measured on, and what else is to be said.
 
     The processor is that of a result, or of each of its runs. Benchmarks that don't write down
@@ -41,12 +42,12 @@ def measured(results: Iterable[Dict[str, Any]], *more: str) -> str:
     return f"\n\n*{' '.join(lines)}*"
 
 
-def read(path: str) -> Dict[str, Any]:
+def read(path: str) -> dict[str, Any]:
     """A result, by its path below this folder."""
     return json.loads((HERE / path).read_text())
 
 
-def every(benchmark: str) -> List[Dict[str, Any]]:
+def every(benchmark: str) -> list[dict[str, Any]]:
     """All results of a benchmark, in the order of their names."""
     # Without their endings, so that a row comes before what was made of it
     paths = sorted((HERE / benchmark / "results").glob("*.json"), key=lambda path: path.stem)
@@ -55,7 +56,7 @@ def every(benchmark: str) -> List[Dict[str, Any]]:
 
 def accuracy() -> str:
     """F of each row of the accuracy benchmark."""
-    rows: List[List[str]] = [["data", "config", "seeds", "dev F", "test F"]]
+    rows: list[list[str]] = [["data", "config", "seeds", "dev F", "test F"]]
     once = []
     results = every("accuracy")
     for result in results:
@@ -69,7 +70,7 @@ def accuracy() -> str:
     return markdown(*rows) + measured(results, *filter(None, [note]))
 
 
-def trained_with(result: Dict[str, Any]) -> str:
+def trained_with(result: dict[str, Any]) -> str:
     """The config of a row, with what it was trained on beside the data."""
     pretrained = dict(result["pretrained"])
     if not any(name in result["config_text"] for name in READERS_OF_VECTORS):
@@ -99,34 +100,34 @@ def settings() -> str:
     return markdown(*rows)
 
 
-def mean(found: Dict[str, float], n_runs: int, digits: int = 1) -> str:
+def mean(found: dict[str, float], n_runs: int, digits: int = 1) -> str:
     """A mean with its standard deviation, where there is one."""
     deviation = f" ± {found['sd']:.{digits}f}" if n_runs > 1 else ""
     return f"{found['mean']:.{digits}f}{deviation}"
 
 
-def by_cell(system: str) -> Dict[Tuple[str, int], List[Dict[str, Any]]]:
+def by_cell(system: str) -> dict[tuple[str, int], list[dict[str, Any]]]:
     """Runs of a system of the data size benchmark, by data set and number of sentences."""
     path = HERE / "data_size" / "results" / f"{system}.json"
-    cells: Dict[Tuple[str, int], List[Dict[str, Any]]] = {}
+    cells: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for run in json.loads(path.read_text())["runs"] if path.exists() else []:
         cells.setdefault((run["dataset"], run["size"]), []).append(run)
     return cells
 
 
-def sized(cell: Tuple[str, int], runs: List[Dict[str, Any]]) -> List[str]:
+def sized(cell: tuple[str, int], runs: list[dict[str, Any]]) -> list[str]:
     """The first columns of a row: data set and sentences."""
     return [cell[0], f"{runs[0]['sentences']:,}" + ("" if cell[1] else ", all")]
 
 
-def spread(runs: List[Dict[str, Any]], key: str) -> str:
+def spread(runs: list[dict[str, Any]], key: str) -> str:
     """Mean and deviation of a score, and how many seeds there are if not three."""
     values = [run[key] for run in runs]
     seeds = "" if len(values) == 3 else f" ({len(values)} seed{'s' * (len(values) > 1)})"
     return mean(summary(values), len(values)) + seeds
 
 
-def share_of_time(runs: List[Dict[str, Any]], others: List[Dict[str, Any]]) -> str:
+def share_of_time(runs: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
     """Processor time of the runs, as a share of the others', in percent."""
     seconds, of_others = (statistics.mean(r["cpu_seconds"] for r in rs) for rs in (runs, others))
     return f"{100 * seconds / of_others:.0f} %"
@@ -161,7 +162,7 @@ def length() -> str:
     return markdown(*rows) + measured(shown)
 
 
-def order(item: Tuple[Tuple[str, int], Any]) -> Tuple[str, float]:
+def order(item: tuple[tuple[str, int], Any]) -> tuple[str, float]:
     """Rows by data set, the whole of each last."""
     (dataset, size), _ = item
     return dataset, size or float("inf")
@@ -219,7 +220,7 @@ def partial() -> str:
     return markdown(*rows) + measured(results, "Without a deviation: one seed.")
 
 
-def times(spread: Dict[str, float], digits: int = 1) -> str:
+def times(spread: dict[str, float], digits: int = 1) -> str:
     """How many times as fast, with its spread; a single round has none."""
     digits = digits if spread["median"] < 20 else 0
     numbers = [f"{spread[key]:,.{digits}f}" for key in ("median", "min", "max")]
@@ -249,7 +250,7 @@ def tagger() -> str:
         "pipe": "`nlp.pipe` of texts",
         "train": "training",
     }
-    rows: List[List[str]] = []
+    rows: list[list[str]] = []
     results = [
         json.loads(path.read_text())
         for path in sorted((HERE / "speed" / "results").glob("tagger-*.json"))
@@ -362,7 +363,7 @@ def selection() -> str:
     return markdown(*rows) + measured(results, "Without a deviation: one seed.")
 
 
-def _of_cell(cell: Dict[str, Any], part: str) -> str:
+def _of_cell(cell: dict[str, Any], part: str) -> str:
     """What is to be said of the runs of a strategy with a share of the sentences."""
     if part == "thousand words":
         return f"{cell['words']['mean'] / 1000:.0f}"
@@ -378,7 +379,7 @@ def lists() -> str:
         "lists-0": "ours with the lists, `span_dropout = 0`",
         "lists": "ours with the lists",
     }
-    shown: List[Dict[str, Any]] = []
+    shown: list[dict[str, Any]] = []
     for size in (1000, 0):
         for system, name in names.items():
             runs = by_cell(system).get(("german-ler", size), [])
@@ -391,7 +392,7 @@ def lists() -> str:
     return markdown(*rows) + measured(shown)
 
 
-def summarised(benchmark: str, *columns: str) -> List[List[str]]:
+def summarised(benchmark: str, *columns: str) -> list[list[str]]:
     """Rows out of the summaries of a benchmark: data, columns, number of seeds, dev and test F."""
     return [
         [
@@ -544,7 +545,7 @@ def many_labels() -> str:
     return markdown(*rows) + measured([result])
 
 
-def growth(result: Dict[str, Any]) -> str:
+def growth(result: dict[str, Any]) -> str:
     """What each further token of a long document costs, from the last two lengths measured."""
     shorter, longest = result["by_doc_length"][-2:]
     megabytes = longest["peak_mb"] - shorter["peak_mb"]
@@ -595,7 +596,7 @@ TABLES = {
 }
 
 
-def pages() -> List[Path]:
+def pages() -> list[Path]:
     """The README and the pages of the documentation."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

@@ -10,20 +10,12 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import (
     Any,
-    Callable,
-    Dict,
-    Iterator,
-    List,
-    Mapping,
     NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-    Union,
 )
 
 import spacy
@@ -36,18 +28,18 @@ ROOT = Path(__file__).parent.parent
 
 VECTORS = ROOT / "training" / "vectors" / "glove-6b-100d-20k"  # project run vectors
 
-Run = Dict[str, Any]
+Run = dict[str, Any]
 
 
 class Training(NamedTuple):
     """What a training came to."""
 
     model: Path  # the best on the development part
-    evaluations: List[Dict[str, Any]]  # the log's entries that have a score, in order
+    evaluations: list[dict[str, Any]]  # the log's entries that have a score, in order
     cpu_seconds: float
 
 
-def spacy_command(*arguments: Union[str, Path]) -> None:
+def spacy_command(*arguments: str | Path) -> None:
     """Run a command of spaCy's command line, with one thread."""
     command = [sys.executable, "-m", "spacy", *map(str, arguments)]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -62,7 +54,7 @@ def stock_config(path: Path, optimize: str, lang: str = "en") -> Path:
     return path
 
 
-def length(steps: int) -> Dict[str, int]:
+def length(steps: int) -> dict[str, int]:
     """Overrides for so many steps, with the twenty evaluations of the shipped config."""
     return {
         "training.max_steps": steps,
@@ -71,14 +63,14 @@ def length(steps: int) -> Dict[str, int]:
     }
 
 
-def docs_of(folder: Path) -> List[Doc]:
+def docs_of(folder: Path) -> list[Doc]:
     """All docs of a part of the data."""
     vocab = spacy.blank("en").vocab
     files = sorted(folder.glob("*.spacy"))
     return [doc for file in files for doc in DocBin().from_disk(file).get_docs(vocab)]
 
 
-def config_path(name: Optional[str], folder: Path) -> Path:
+def config_path(name: str | None, folder: Path) -> Path:
     """A shipped config, or without a name the stock accuracy config, written to the folder."""
     if name is not None:
         return ROOT / "configs" / f"{name}.cfg"
@@ -88,7 +80,7 @@ def config_path(name: Optional[str], folder: Path) -> Path:
 
 def train(
     config: Path,
-    paths: Mapping[str, Union[str, Path]],
+    paths: Mapping[str, str | Path],
     seed: int,
     overrides: Mapping[str, Any],
     out: Path,
@@ -136,8 +128,8 @@ def train(
 
 
 def scored(
-    model: Path, data: Path, *, threshold: Optional[float] = None, batch_size: int = 64
-) -> Dict[str, float]:
+    model: Path, data: Path, *, threshold: float | None = None, batch_size: int = 64
+) -> dict[str, float]:
     """Precision, recall and F of a model on each part of the data, in percent.
 
     Args:
@@ -158,7 +150,7 @@ def scored(
     return found
 
 
-def summary(values: List[float]) -> Dict[str, float]:
+def summary(values: list[float]) -> dict[str, float]:
     """Mean and standard deviation of the sample."""
     return {
         "mean": statistics.mean(values),
@@ -166,7 +158,7 @@ def summary(values: List[float]) -> Dict[str, float]:
     }
 
 
-def summaries_of(runs: List[Run], cell: Sequence[str], scores: Sequence[str]) -> Dict[str, Any]:
+def summaries_of(runs: list[Run], cell: Sequence[str], scores: Sequence[str]) -> dict[str, Any]:
     """Mean and standard deviation of scores over the seeds, for each cell of a table.
 
     Args:
@@ -174,7 +166,7 @@ def summaries_of(runs: List[Run], cell: Sequence[str], scores: Sequence[str]) ->
         cell: Names of what tells one cell from another.
         scores: Names of the scores.
     """
-    cells: Dict[Tuple, List[Run]] = {}
+    cells: dict[tuple, list[Run]] = {}
     for each in runs:
         cells.setdefault(tuple(each[name] for name in cell), []).append(each)
     return {
@@ -207,12 +199,12 @@ class Results:
         self,
         path: Path,
         settings: Mapping[str, Any],
-        key: List[str],
-        summarised: Callable[[List[Run]], Mapping[str, Any]] = lambda runs: {},
+        key: list[str],
+        summarised: Callable[[list[Run]], Mapping[str, Any]] = lambda runs: {},
     ) -> None:
         self.path, self.settings, self.key, self.summarised = path, settings, key, summarised
 
-    def runs(self) -> List[Run]:
+    def runs(self) -> list[Run]:
         """The runs that are there, if they were made with these settings."""
         found = self._read()
         return found["runs"] if self._fits(found) else []
@@ -225,7 +217,7 @@ class Results:
         """Whether a run is there."""
         return key in map(self._key_of, self.runs())
 
-    def add(self, run: Run) -> Dict[str, Any]:
+    def add(self, run: Run) -> dict[str, Any]:
         """Add a run to those that are there by now, and write them in the order of their keys.
 
         If the same run is there, that one stays. Returns all that the file says now.
@@ -241,12 +233,12 @@ class Results:
             os.replace(unfinished, self.path)
         return result
 
-    def _read(self) -> Dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         if not self.path.exists():
             return {**self.settings, "runs": []}
         return json.loads(self.path.read_text())
 
-    def _fits(self, found: Dict[str, Any]) -> bool:
+    def _fits(self, found: dict[str, Any]) -> bool:
         return {name: found.get(name) for name in self.settings} == self.settings
 
     def _key_of(self, run: Run) -> Any:

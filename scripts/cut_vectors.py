@@ -10,14 +10,13 @@ import gzip
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import List
 
 import typer
 
 DECIMALS = 3
 
 
-def cut(vectors: Path, n_words: int) -> List[str]:
+def cut(vectors: Path, n_words: int) -> list[str]:
     """The first lines, each a word and its numbers."""
     rows = []
     with vectors.open(encoding="utf8") as lines:

@@ -5,7 +5,7 @@ A line `<!-- options: NAME -->` in a page becomes a table of the arguments and o
 """
 
 import re
-from typing import Any, Dict
+from typing import Any
 
 from typer.main import get_command
 
@@ -14,7 +14,7 @@ from spacy_bilstm_crf.cli import bilstm_crf_cli
 MARKER = re.compile(r"<!-- options: ([\w-]+) -->")
 
 
-def commands() -> Dict[str, Any]:
+def commands() -> dict[str, Any]:
     """The commands by their names, as Click has them."""
     group: Any = get_command(bilstm_crf_cli)
     return group.commands

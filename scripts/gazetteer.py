@@ -7,14 +7,14 @@ ending. Lines that are empty, and names that are there already under the label, 
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator
 
 import srsly
 import typer
 
 
-def patterns_of(path: Path) -> Iterator[Dict[str, str]]:
+def patterns_of(path: Path) -> Iterator[dict[str, str]]:
     """The patterns of one list."""
     try:
         text = path.read_text(encoding="utf-8-sig")

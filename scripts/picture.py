@@ -9,7 +9,7 @@ background of its own, light or dark as the reader's system prefers.
 
 from html import escape
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import spacy
 import typer
@@ -47,7 +47,7 @@ def text_at(x: float, y: float, text: str, kind: str = "", size: float = CHARACT
     return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" {length}>{escape(text)}</text>'
 
 
-def sentence(doc: Doc, top: float, colour_of: Dict[str, str]) -> List[str]:
+def sentence(doc: Doc, top: float, colour_of: dict[str, str]) -> list[str]:
     """A sentence, its entities in boxes with their labels and probabilities below."""
     parts = []
     position = 0
@@ -69,7 +69,7 @@ def sentence(doc: Doc, top: float, colour_of: Dict[str, str]) -> List[str]:
     return parts
 
 
-def others(doc: Doc) -> List[Tuple[Span, float]]:
+def others(doc: Doc) -> list[tuple[Span, float]]:
     """Candidates that are not among the entities, with their probabilities."""
     taken = {(ent.start, ent.end, ent.label_) for ent in doc.ents}
     group: Any = doc.spans["candidates"]
@@ -77,10 +77,10 @@ def others(doc: Doc) -> List[Tuple[Span, float]]:
     return [(s, float(p)) for s, p in scored if (s.start, s.end, s.label_) not in taken]
 
 
-def drawing(docs: List[Doc]) -> str:
+def drawing(docs: list[Doc]) -> str:
     """The whole picture."""
-    parts: List[str] = []
-    colour_of: Dict[str, str] = {}
+    parts: list[str] = []
+    colour_of: dict[str, str] = {}
     top, widest = MARGIN + 18.0, 0.0
     for doc in docs:
         parts += sentence(doc, top, colour_of)

@@ -9,14 +9,14 @@ lines, and a data set without a dev part gets one.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, List
 
 import typer
 
 DOCSTART = "-DOCSTART-"
 
-Documents = List[List[str]]  # documents of lines
+Documents = list[list[str]]  # documents of lines
 
 
 def read(path: Path) -> Documents:
@@ -83,7 +83,7 @@ def prepare_conll2003(assets: Path, out: Path) -> None:
         write(read(assets / f"{name}.txt"), out / part / "conll2003.conll")
 
 
-DATASETS: Dict[str, Callable[[Path, Path], None]] = {
+DATASETS: dict[str, Callable[[Path, Path], None]] = {
     "four-domains": prepare_four_domains,
     "wnut17": prepare_wnut17,
     "ncbi-disease": prepare_ncbi_disease,

@@ -14,7 +14,7 @@ import uvicorn
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from spacy_bilstm_crf.serving import bound, make_app
+from spacy_bilstm_crf.inference.service import bound, make_app
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "assets"
 PICTURES = {"service.png": (900, "light"), "service-phone.png": (390, "dark")}

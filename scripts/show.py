@@ -8,7 +8,7 @@ them. Each entity has its probability behind its label.
 
 from pathlib import Path
 from statistics import mean
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 import spacy
 import srsly
@@ -22,14 +22,14 @@ STOCK = Path(__file__).parent.parent / "benchmarks" / "data_size" / "results" / 
 N_SENTENCES_A_FILE = 2
 
 
-def stock_scores(dataset: str) -> Optional[Dict[str, float]]:
+def stock_scores(dataset: str) -> dict[str, float] | None:
     """Test scores of the stock `ner` on the whole data set, the mean over its seeds."""
     runs = srsly.read_json(STOCK)["runs"] if STOCK.exists() else []
     whole = [run for run in runs if run["dataset"] == dataset and run["size"] == 0]
     return {key: mean(run[f"test_{key}"] for run in whole) for key in "prf"} if whole else None
 
 
-def print_scores(dataset: str, metrics: Dict[str, Any]) -> None:
+def print_scores(dataset: str, metrics: dict[str, Any]) -> None:
     """A table: all entities, each label, and the stock `ner`."""
     rows = [("all", *(100 * metrics[f"ents_{key}"] for key in "prf"))]
     for label, scores in sorted(metrics["ents_per_type"].items()):
@@ -56,13 +56,13 @@ def marked(doc: Doc) -> str:
     return "".join([*parts, doc.text[position:]])
 
 
-def spread(sentences: List[Span]) -> List[Span]:
+def spread(sentences: list[Span]) -> list[Span]:
     """A few of the sentences with more than one entity, from all over them."""
     full = [sentence for sentence in sentences if len(sentence.ents) > 1]
     return full[:: max(1, len(full) // N_SENTENCES_A_FILE)][:N_SENTENCES_A_FILE]
 
 
-def sentences_of(path: Path, nlp: Language) -> List[str]:
+def sentences_of(path: Path, nlp: Language) -> list[str]:
     """A few of a file's sentences, as text."""
     docs = (example.reference for example in Corpus(path)(nlp))
     return [sent.text.strip() for sent in spread([sent for doc in docs for sent in doc.sents])]

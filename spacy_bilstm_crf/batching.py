@@ -4,9 +4,9 @@ The model's potentials and the masks come as one array per doc. Here they are pa
 batches of docs of similar length, handed to `crf`, and what comes back is cut up again.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Iterator, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ def buckets(lengths: Sequence[int], n_tags: int) -> Iterator[np.ndarray]:
     """
     most = max(LARGEST_BUCKET // n_tags, LEAST_LARGEST)
     order = np.argsort(lengths, kind="stable")
-    group: List[int] = []
+    group: list[int] = []
     n_tokens = 0
     for i in order:
         if lengths[i] == 0:
@@ -113,7 +113,7 @@ class Batch:
             xp2torch(potentials.end, device=self.device),
         )
 
-    def mask(self, masks: Sequence[Mask]) -> Optional[Tensor]:
+    def mask(self, masks: Sequence[Mask]) -> Tensor | None:
         """These docs' masks out of those of all docs, padded with "allowed". [B, T, K] bool.
 
         None where all is allowed.

@@ -1,6 +1,6 @@
 """What a document or its annotation says about tags: masks, before any model is asked."""
 
-from typing import Iterable, List, Optional, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from spacy.attrs import ENT_IOB, ENT_TYPE, IS_SPACE, ORTH, SENT_START
@@ -23,7 +23,7 @@ from .tags import (
 
 # spaCy's token.ent_iob values
 IOB_IN, IOB_OUT, IOB_BEGIN = 1, 2, 3
-Mask = Optional[np.ndarray]  # bool [tokens, tags], None where all is allowed
+Mask = np.ndarray | None  # bool [tokens, tags], None where all is allowed
 
 
 def allowed_by_doc(
@@ -32,7 +32,7 @@ def allowed_by_doc(
     *,
     presets: bool = True,
     ignore: Iterable[Span] = (),
-) -> Optional[np.ndarray]:
+) -> np.ndarray | None:
     """Tags that a document leaves possible, before any model is asked.
 
     No entity starts or ends on whitespace and none crosses a sentence start that is set.
@@ -73,8 +73,8 @@ def allowed_by_doc(
 
 
 def allowed_by_gold(
-    example: Example, labels: Sequence[str], by_doc: Optional[np.ndarray]
-) -> Optional[np.ndarray]:
+    example: Example, labels: Sequence[str], by_doc: np.ndarray | None
+) -> np.ndarray | None:
     """Tags that an example's annotation leaves possible.
 
     Missing, misaligned and blocked tokens keep all tags. So do entities and outside tokens
@@ -117,7 +117,7 @@ def _gold_aligned(example: Example, labels: Sequence[str]) -> np.ndarray:
     return np.array([ids.get(tag, -1) for tag in tags], dtype=np.int64)
 
 
-def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> Optional[np.ndarray]:
+def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> np.ndarray | None:
     """The same, much quicker, where there is nothing to align; None where there may be."""
     predicted, reference = example.predicted, example.reference
     if len(predicted) != len(reference):
@@ -134,9 +134,7 @@ def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> Optional[np
     return gold
 
 
-def incorrect_spans(
-    example: Example, key: Optional[str], labels: Sequence[str]
-) -> List[LabelledSpan]:
+def incorrect_spans(example: Example, key: str | None, labels: Sequence[str]) -> list[LabelledSpan]:
     """Spans that an example's annotation says are no entities, in the predicted document.
 
     A span whose label the model does not know is left out: it has no probability to lose.
@@ -162,7 +160,7 @@ def incorrect_spans(
     return [(span.start, span.end, labels.index(span.label_)) for span in known]
 
 
-def blocked_spans(doc: Doc) -> List[Span]:
+def blocked_spans(doc: Doc) -> list[Span]:
     """The tokens of a document that are blocked from being in an entity."""
     iob, ent_type = doc.to_array([ENT_IOB, ENT_TYPE]).reshape(len(doc), 2).T
     return [doc[i : i + 1] for i in np.flatnonzero((iob == IOB_BEGIN) & (ent_type == 0)).tolist()]
@@ -181,7 +179,7 @@ def _forget(gold: np.ndarray, token: int) -> None:
     gold[first : last + 1] = -1
 
 
-def _unknown_labels(unknown: List[str], labels: Sequence[str]) -> str:
+def _unknown_labels(unknown: list[str], labels: Sequence[str]) -> str:
     negated = [label for label in unknown if label.startswith("!")]
     if negated:
         return Errors.E869.format(label=negated[0])

@@ -1,7 +1,8 @@
 """What the model says about docs."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Iterable, List, Sequence
+from typing import Any
 
 import numpy as np
 from thinc.api import Ops, get_array_module
@@ -21,7 +22,7 @@ class Potentials:
         end: Score of a tag for the last token, [tags].
     """
 
-    emissions: List[Floats2d]
+    emissions: list[Floats2d]
     transitions: Floats2d
     start: Floats1d
     end: Floats1d
@@ -44,7 +45,7 @@ class Potentials:
         """Number of tags."""
         return len(self.start)
 
-    def starting_anew(self, lengths: Sequence[List[int]]) -> "Potentials":
+    def starting_anew(self, lengths: Sequence[list[int]]) -> "Potentials":
         """Those of docs in which the CRF starts anew at each of several sequences.
 
         Where a sequence ends and the next begins, the last tag has its end score, and the first its
@@ -66,7 +67,7 @@ class Potentials:
             emissions.append(scores)
         return replace(self, emissions=emissions)
 
-    def before_starting_anew(self, lengths: Sequence[List[int]]) -> "Potentials":
+    def before_starting_anew(self, lengths: Sequence[list[int]]) -> "Potentials":
         """Of a gradient with respect to `starting_anew`, that with respect to what that was of."""
         xp = get_array_module(self.start)
         start, end, transitions = (xp.array(x) for x in (self.start, self.end, self.transitions))
@@ -79,7 +80,7 @@ class Potentials:
                 end += gradient[starts - 1].sum(axis=0)
         return Potentials(self.emissions, transitions, start, end)
 
-    def _starts(self, lengths: List[int]) -> Any:
+    def _starts(self, lengths: list[int]) -> Any:
         """Where sequences begin, but for the first."""
         return get_array_module(self.start).asarray(np.cumsum(lengths[:-1], dtype=np.int64))
 

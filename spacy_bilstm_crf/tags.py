@@ -4,7 +4,8 @@ With K labels there are 4 K + 1 tags: "O", then "B-X", "I-X", "L-X", "U-X" for e
 turn, so that adding a label appends four tags and leaves the others where they are.
 """
 
-from typing import List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,7 @@ MOVES = "BILU"
 # Tag id of a label's first tag is 1 + 4 * label; these are the offsets from it
 BEGIN, IN, LAST, UNIT = range(4)
 
-LabelledSpan = Tuple[int, int, int]  # first token, token after the last, index of the label
+LabelledSpan = tuple[int, int, int]  # first token, token after the last, index of the label
 
 
 def count_tags(n_labels: int) -> int:
@@ -26,7 +27,7 @@ def count_labels(n_tags: int) -> int:
     return n_tags // 4
 
 
-def biluo_tags(labels: Sequence[str]) -> List[str]:
+def biluo_tags(labels: Sequence[str]) -> list[str]:
     """Names of all tags, in the order of their ids."""
     return ["O"] + [f"{move}-{label}" for label in labels for move in MOVES]
 
@@ -65,7 +66,7 @@ def legal_transitions(n_labels: int) -> LegalTransitions:
     return LegalTransitions(ended, fresh, of_labels(BEGIN, IN), of_labels(IN, LAST))
 
 
-def tags_of_span(span: LabelledSpan) -> List[int]:
+def tags_of_span(span: LabelledSpan) -> list[int]:
     """Tag ids of an entity's tokens."""
     start, end, label = span
     if end - start == 1:
@@ -74,7 +75,7 @@ def tags_of_span(span: LabelledSpan) -> List[int]:
     return [tag_id(BEGIN, label), *inner, tag_id(LAST, label)]
 
 
-def spans_of_tags(tag_ids: np.ndarray) -> List[LabelledSpan]:
+def spans_of_tags(tag_ids: np.ndarray) -> list[LabelledSpan]:
     """Entities of a legal sequence of tag ids, in order."""
     inside = np.asarray(tag_ids, dtype=np.int64) - 1
     moves = np.where(inside >= 0, inside % 4, -1)

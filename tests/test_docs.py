@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from benchmarks.tables import with_tables
 from spacy_bilstm_crf.cli import bilstm_crf_cli
-from spacy_bilstm_crf.serving.messages import AnnotateRequest, AnnotateResponse
+from spacy_bilstm_crf.inference.service.messages import AnnotateRequest, AnnotateResponse
 from tests.helpers import ROOT, spacy_command
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

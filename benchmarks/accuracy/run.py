@@ -22,7 +22,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 from benchmarks.trainings import ROOT, Results, Run, config_path, processor, scored, summary, train
 from spacy_bilstm_crf.cli.calibrate import calibrate
@@ -31,7 +31,7 @@ from spacy_bilstm_crf.cli.ensemble import averaged
 RESULTS = Path(__file__).parent / "results"
 
 
-def steps(number: int) -> Dict[str, int]:
+def steps(number: int) -> dict[str, int]:
     """Overrides for a training of another length than its config's."""
     return {"training.max_steps": number, "training.optimizer.learn_rate.total_steps": number}
 
@@ -57,7 +57,7 @@ LOOKED_UP = {
 }
 # Chosen on development scores alone. A row with a `calibrated_threshold` is calibrated on the
 # development part after training, so that its score there is that of data it was fitted to.
-ROWS: Dict[str, Dict[str, Any]] = {
+ROWS: dict[str, dict[str, Any]] = {
     "conll2003-glove_char_cnn": {
         "dataset": "conll2003",
         "config": "glove_char_cnn",
@@ -111,7 +111,7 @@ ROWS: Dict[str, Dict[str, Any]] = {
 }
 
 
-def run_seed(row: Dict[str, Any], seed: int, paths: Dict[str, str], folder: Path) -> Run:
+def run_seed(row: dict[str, Any], seed: int, paths: dict[str, str], folder: Path) -> Run:
     """Train and score one seed."""
     data = ROOT / "corpus" / row["dataset"]
     model, evaluations, _ = train(
@@ -152,7 +152,7 @@ def pretrained(name_or_folder: str) -> str:
     return Path(name_or_folder).name
 
 
-def about(name: str, paths: Dict[str, str], folder: Path) -> Dict[str, Any]:
+def about(name: str, paths: dict[str, str], folder: Path) -> dict[str, Any]:
     """What is run, for a result to say."""
     row = ROWS[name]
     return {
@@ -164,7 +164,7 @@ def about(name: str, paths: Dict[str, str], folder: Path) -> Dict[str, Any]:
     }
 
 
-def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str], folder: Path) -> None:
+def run_row(name: str, seeds: list[int], jobs: int, paths: dict[str, str], folder: Path) -> None:
     """Train the seeds of a row that its JSON file does not have yet, adding each to it."""
     settings = about(name, paths, folder)
     results = Results(RESULTS / f"{name}.json", settings, ["seed"], f_of_parts)
@@ -181,7 +181,7 @@ def run_row(name: str, seeds: List[int], jobs: int, paths: Dict[str, str], folde
         list(pool.map(add, [seed for seed in seeds if not results.has(seed)]))
 
 
-def run_averaged(name: str, seeds: List[int], paths: Dict[str, str], folder: Path) -> None:
+def run_averaged(name: str, seeds: list[int], paths: dict[str, str], folder: Path) -> None:
     """Score the models of a row's seeds as one."""
     settings = {**about(name, paths, folder), "averaged": len(seeds)}
     results = Results(RESULTS / f"{name}-averaged.json", settings, ["seed"], f_of_parts)
@@ -192,7 +192,7 @@ def run_averaged(name: str, seeds: List[int], paths: Dict[str, str], folder: Pat
         results.add({**run, **scored(model, ROOT / "corpus" / ROWS[name]["dataset"])})
 
 
-def f_of_parts(runs: List[Run]) -> Dict[str, Any]:
+def f_of_parts(runs: list[Run]) -> dict[str, Any]:
     """F of the development and the test part, over the seeds."""
     return {key: summary([run[key] for run in runs]) for key in ("dev_f", "test_f")}
 

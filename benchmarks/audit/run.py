@@ -23,8 +23,9 @@ Results go to benchmarks/audit/results/DATASET.json.
 import argparse
 import random
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import spacy
@@ -33,14 +34,14 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Corpus, Example
 
 from benchmarks.trainings import ROOT, Results, Run, processor, spacy_command, summary
-from spacy_bilstm_crf.evaluation.audit.held_out import Fold, judged, trained_folds
-from spacy_bilstm_crf.evaluation.audit.suspects import ANNOTATED, suspects_of
-from spacy_bilstm_crf.pipeline.found import unannotated
+from spacy_bilstm_crf.data.corpus import unannotated
+from spacy_bilstm_crf.workflows.audit.held_out import Fold, judged, trained_folds
+from spacy_bilstm_crf.workflows.audit.suspects import ANNOTATED, suspects_of
 
 RESULTS = Path(__file__).parent / "results"
 SHARE = 0.05  # of the entities
 N_FOLDS = 5
-PlacedSpan = Tuple[int, int, int, str]  # doc, first token, token after the last, label
+PlacedSpan = tuple[int, int, int, str]  # doc, first token, token after the last, label
 
 
 class Changed(NamedTuple):
@@ -53,10 +54,10 @@ class Changed(NamedTuple):
         moved_from: What entities covered that were moved.
     """
 
-    docs: List[Doc]
-    wrong: List[PlacedSpan]
-    lost: List[PlacedSpan]
-    moved_from: List[PlacedSpan]
+    docs: list[Doc]
+    wrong: list[PlacedSpan]
+    lost: list[PlacedSpan]
+    moved_from: list[PlacedSpan]
 
 
 def changed(docs: Sequence[Doc], seed: int) -> Changed:
@@ -68,9 +69,9 @@ def changed(docs: Sequence[Doc], seed: int) -> Changed:
     labels = sorted({label for of_doc in entities for *_, label in of_doc})
     every = [entity for of_doc in entities for entity in of_doc]
     some = rng.sample(every, round(SHARE * len(every)))
-    wrong: List[PlacedSpan] = []
-    lost: List[PlacedSpan] = []
-    moved_from: List[PlacedSpan] = []
+    wrong: list[PlacedSpan] = []
+    lost: list[PlacedSpan] = []
+    moved_from: list[PlacedSpan] = []
     kinds = ["delete", "move", "label"] if len(labels) > 1 else ["delete", "move"]
     for number, entity in enumerate(some):
         i, start, end, label = entity
@@ -121,7 +122,7 @@ class Unit(NamedTuple):
     cleanlab: float
 
 
-def units_of(fold: Fold, changes: Changed) -> List[Unit]:
+def units_of(fold: Fold, changes: Changed) -> list[Unit]:
     """What is ranked in the docs of a fold, by the tokens of the pipeline."""
     wrong, lost, moved_from = (
         _characters(spans, changes.docs)
@@ -162,20 +163,20 @@ def units_of(fold: Fold, changes: Changed) -> List[Unit]:
 
 def _characters(
     spans: Sequence[PlacedSpan], docs: Sequence[Doc]
-) -> Dict[int, List[Tuple[int, int]]]:
+) -> dict[int, list[tuple[int, int]]]:
     """Where spans are in their docs, doc by doc."""
-    by_doc: Dict[int, List[Tuple[int, int]]] = {}
+    by_doc: dict[int, list[tuple[int, int]]] = {}
     for i, start, end, _ in spans:
         span = docs[i][start:end]
         by_doc.setdefault(i, []).append((span.start_char, span.end_char))
     return by_doc
 
 
-def _covers(places: Sequence[Tuple[int, int]], token: Any) -> bool:
+def _covers(places: Sequence[tuple[int, int]], token: Any) -> bool:
     return any(token.idx < end and start < token.idx + len(token) for start, end in places)
 
 
-def token_quality(fold: Fold, example: Example) -> List[float]:
+def token_quality(fold: Fold, example: Example) -> list[float]:
     """cleanlab's score of each token's tag: low for one that is probably wrong."""
     ner: Any = fold.nlp.get_pipe("ner")
     doc = example.predicted.copy()
@@ -191,7 +192,7 @@ def token_quality(fold: Fold, example: Example) -> List[float]:
     return quality
 
 
-def judgement(units: Sequence[Unit], by: str) -> Dict[str, float]:
+def judgement(units: Sequence[Unit], by: str) -> dict[str, float]:
     """Precision among the most suspect, and AUROC."""
     scores = np.array([getattr(unit, by) for unit in units])
     right = np.array([unit.is_changed for unit in units])
@@ -230,7 +231,7 @@ def run(dataset: str, seed: int) -> Run:
     }
 
 
-def summaries(runs: Sequence[Run]) -> Dict[str, Any]:
+def summaries(runs: Sequence[Run]) -> dict[str, Any]:
     """Of each system mean and deviation over the seeds."""
     return {
         system: {

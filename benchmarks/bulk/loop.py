@@ -6,8 +6,9 @@ With `--out` the entities are written, as `annotate` writes them, in one file at
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,8 +17,8 @@ import srsly
 import torch
 from spacy.tokens import Doc
 
-from spacy_bilstm_crf.bulk.table import SCHEMA
-from spacy_bilstm_crf.pipeline.found import entities_of
+from spacy_bilstm_crf.inference.batch.table import SCHEMA
+from spacy_bilstm_crf.inference.entities import entities_of
 
 
 def row(id_: str, doc: Doc) -> Any:
@@ -35,7 +36,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     nlp = spacy.load(given.pipeline)
-    records: List[Any] = list(srsly.read_jsonl(given.texts))
+    records: list[Any] = list(srsly.read_jsonl(given.texts))
     docs: Iterator[Doc] = nlp.pipe(
         (record["text"] for record in records), batch_size=128, n_process=given.n_process
     )

@@ -20,7 +20,7 @@ import tempfile
 import time
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import spacy
 import srsly
@@ -34,7 +34,7 @@ SPACY = ("-m", "spacy")
 ANNOTATE = (*SPACY, "bilstm-crf", "annotate")
 
 
-def commands(pipeline: Path, texts: Path, out: Path) -> Dict[str, List[str]]:
+def commands(pipeline: Path, texts: Path, out: Path) -> dict[str, list[str]]:
     """The systems by their names."""
     loop = ["-m", "benchmarks.bulk.loop", str(pipeline), str(texts)]
     annotate = [*ANNOTATE, str(pipeline), str(texts), str(out), "--force"]
@@ -51,7 +51,7 @@ def commands(pipeline: Path, texts: Path, out: Path) -> Dict[str, List[str]]:
     }
 
 
-def seconds(command: List[str], out: Path) -> float:
+def seconds(command: list[str], out: Path) -> float:
     """How long a command takes."""
     shutil.rmtree(out, ignore_errors=True)
     begin = time.perf_counter()
@@ -79,8 +79,8 @@ def main() -> None:
     quarter = texts[: len(texts) // 4]
     blank = spacy.blank("en")
     n_words, n_of_quarter = (sum(map(len, blank.pipe(some))) for some in (texts, quarter))
-    starts: Dict[str, List[float]] = {}
-    rates: Dict[str, List[float]] = {}
+    starts: dict[str, list[float]] = {}
+    rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="bulk-") as temporary:
         folder = Path(temporary)
         for name, some in (("all", texts), ("quarter", quarter)):
@@ -97,7 +97,7 @@ def main() -> None:
                 rates.setdefault(system, []).append(rate)
                 starts.setdefault(system, []).append(part - n_of_quarter / rate)
                 print(system, round(starts[system][-1], 1), round(rate), flush=True)
-    result: Dict[str, Any] = {
+    result: dict[str, Any] = {
         **machine("spacy", "torch", "pyarrow", "ray", "spacy-bilstm-crf"),
         "threads": 1,
         "dataset": given.dataset,

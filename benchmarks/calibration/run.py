@@ -24,8 +24,9 @@ out `beam_ner`, which takes several times as long to train as ours.
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any
 
 import numpy as np
 import spacy
@@ -37,28 +38,28 @@ from spacy.util import load_config
 
 from benchmarks.accuracy.run import ROWS
 from benchmarks.trainings import ROOT, Results, Run, config_path, processor, summary, train
-from spacy_bilstm_crf.evaluation.probabilities import (
+from spacy_bilstm_crf.tags import tags_of_span
+from spacy_bilstm_crf.training.calibration import Calibration
+from spacy_bilstm_crf.workflows.report.probabilities import (
     Scored,
     calibration_error,
     error_of_chance,
     reliability,
 )
-from spacy_bilstm_crf.tags import tags_of_span
-from spacy_bilstm_crf.training.calibration import Calibration
 
 RESULTS = Path(__file__).parent / "results"
 DRAWINGS = ROOT / "docs" / "assets"
 LEAST = 0.01  # probability of a candidate
 BEAM_WIDTH = 16
 
-Found = Dict[Tuple[int, int, str], float]  # scores of spans
+Found = dict[tuple[int, int, str], float]  # scores of spans
 
 
-def judged(found: List[Found], examples: List[Example]) -> Scored:
+def judged(found: list[Found], examples: list[Example]) -> Scored:
     """Compare what was found with the annotation, doc by doc."""
     scores, right, n_gold = [], [], 0
     for spans, example in zip(found, examples):
-        gold: Set[Tuple[int, int, str]] = {
+        gold: set[tuple[int, int, str]] = {
             (ent.start, ent.end, ent.label_) for ent in example.reference.ents
         }
         n_gold += len(gold)
@@ -81,7 +82,7 @@ def auroc(scored: Scored) -> float:
     return float((difference > 0).mean() + (difference == 0).mean() / 2)
 
 
-def found_by_ours(nlp: Language, docs: List[Doc]) -> Tuple[List[Found], List[Found]]:
+def found_by_ours(nlp: Language, docs: list[Doc]) -> tuple[list[Found], list[Found]]:
     """Entities and candidates with their probabilities."""
     ner: Any = nlp.get_pipe("ner")
     ner.cfg.update(candidates_threshold=LEAST, threshold=None)
@@ -91,7 +92,7 @@ def found_by_ours(nlp: Language, docs: List[Doc]) -> Tuple[List[Found], List[Fou
     )
 
 
-def emission_scores(nlp: Language, docs: List[Doc], found: List[Found]) -> List[Found]:
+def emission_scores(nlp: Language, docs: list[Doc], found: list[Found]) -> list[Found]:
     """The same entities, with their tags' mean probability in a softmax over emissions."""
     ner: Any = nlp.get_pipe("ner")
     scored = []
@@ -106,7 +107,7 @@ def emission_scores(nlp: Language, docs: List[Doc], found: List[Found]) -> List[
     return scored
 
 
-def found_by_beam(nlp: Language, docs: List[Doc]) -> Tuple[List[Found], List[Found]]:
+def found_by_beam(nlp: Language, docs: list[Doc]) -> tuple[list[Found], list[Found]]:
     """Entities and candidates of the stock `beam_ner`, with the beam's shares."""
     for _, pipe in nlp.pipeline[: nlp.pipe_names.index("ner")]:
         docs = list(pipe.pipe(docs))  # type: ignore[attr-defined]
@@ -121,7 +122,7 @@ def found_by_beam(nlp: Language, docs: List[Doc]) -> Tuple[List[Found], List[Fou
     return entities, candidates
 
 
-def measured(name: str, entities: Scored, candidates: Optional[Scored] = None) -> Dict[str, Any]:
+def measured(name: str, entities: Scored, candidates: Scored | None = None) -> dict[str, Any]:
     """The figures of a method."""
     result = {
         "method": name,
@@ -140,7 +141,7 @@ def measured(name: str, entities: Scored, candidates: Optional[Scored] = None) -
     return result
 
 
-def of_ours(nlp: Language, examples: List[Example]) -> List[Dict[str, Any]]:
+def of_ours(nlp: Language, examples: list[Example]) -> list[dict[str, Any]]:
     """Figures of our probabilities, as trained and calibrated, and of the softmax."""
     ner: Any = nlp.get_pipe("ner")
     halves = [examples[::2], examples[1::2]]
@@ -170,8 +171,8 @@ def of_ours(nlp: Language, examples: List[Example]) -> List[Dict[str, Any]]:
 
 
 def run_seed(
-    dataset: str, seed: int, paths: Dict[str, str], with_beam: bool, folder: Path
-) -> List[Dict[str, Any]]:
+    dataset: str, seed: int, paths: dict[str, str], with_beam: bool, folder: Path
+) -> list[dict[str, Any]]:
     """Train ours, and the beam if wanted, and measure them."""
     data = ROOT / "corpus" / dataset
     paths = {"train": str(data / "train"), "dev": str(data / "dev"), **paths}
@@ -191,16 +192,16 @@ def run_seed(
     return [*results, measured("beam_ner", *(judged(part, examples) for part in found))]
 
 
-def by_method(runs: List[Run]) -> List[List[Dict[str, Any]]]:
+def by_method(runs: list[Run]) -> list[list[dict[str, Any]]]:
     """Of each method its results, one for each seed that has any."""
-    found: Dict[str, List[Dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for run in runs:
         for result in run["methods"]:
             found.setdefault(result["method"], []).append(result)
     return list(found.values())
 
 
-def means(results: List[Dict[str, Any]]) -> Dict[str, Any]:
+def means(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and deviation over the seeds of what all of a method's results have."""
     keys = [
         key
@@ -211,12 +212,12 @@ def means(results: List[Dict[str, Any]]) -> Dict[str, Any]:
     return {"method": results[0]["method"], "n_seeds": len(results), **numbers}
 
 
-def of_methods(runs: List[Run]) -> Dict[str, Any]:
+def of_methods(runs: list[Run]) -> dict[str, Any]:
     """The figures of each method, over the seeds."""
     return {"methods": [means(of_method) for of_method in by_method(runs)]}
 
 
-def draw(results: List[List[Dict[str, Any]]], path: Path) -> None:
+def draw(results: list[list[dict[str, Any]]], path: Path) -> None:
     """The reliability diagram of the entities, every seed's bins as dots."""
     figure = Figure(figsize=(3 * len(results), 3.2))
     axes = figure.subplots(1, len(results), sharey=True)

@@ -12,11 +12,12 @@ benchmarks/data_size/results/SYSTEM.json as they come; those that are there are 
 import argparse
 import random
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any
 
 import spacy
 from spacy.tokens import DocBin
@@ -48,13 +49,13 @@ def write_part(dataset: str, size: int, seed: int, out: Path) -> int:
     return n_sentences
 
 
-def stock_config(optimize: str, dataset: str, train: Path, out: Path) -> Dict[str, Any]:
+def stock_config(optimize: str, dataset: str, train: Path, out: Path) -> dict[str, Any]:
     """The stock `ner` as spaCy's own efficiency or accuracy config has it."""
     trainings.stock_config(out, optimize, LANGUAGES.get(dataset, "en"))
     return {} if optimize == "efficiency" else {"paths.vectors": VECTORS}
 
 
-def our_config(steps: Optional[int], dataset: str, train: Path, out: Path) -> Dict[str, Any]:
+def our_config(steps: int | None, dataset: str, train: Path, out: Path) -> dict[str, Any]:
     """What `init-config` writes for the part, with its number of steps or another."""
     lang = LANGUAGES.get(dataset, "en")
     spacy_command("bilstm-crf", "init-config", out, "--train", train, "--lang", lang)
@@ -67,7 +68,7 @@ def our_config(steps: Optional[int], dataset: str, train: Path, out: Path) -> Di
     }
 
 
-def lists_config(dropout: float, dataset: str, train: Path, out: Path) -> Dict[str, Any]:
+def lists_config(dropout: float, dataset: str, train: Path, out: Path) -> dict[str, Any]:
     """The same with the data set's lists of names, of whose spans training overlooks a share."""
     patterns = ROOT / "corpus" / dataset / "patterns.jsonl"
     options = ("--train", train, "--lang", LANGUAGES.get(dataset, "en"), "--patterns", patterns)
@@ -76,7 +77,7 @@ def lists_config(dropout: float, dataset: str, train: Path, out: Path) -> Dict[s
 
 
 # Each writes a config and returns the overrides that go with it
-SYSTEMS: Dict[str, Callable[[str, Path, Path], Dict[str, Any]]] = {
+SYSTEMS: dict[str, Callable[[str, Path, Path], dict[str, Any]]] = {
     "ner": partial(stock_config, "efficiency"),
     "ner-vectors": partial(stock_config, "accuracy"),
     "init-config": partial(our_config, None),
@@ -123,7 +124,7 @@ def main() -> None:
     path, settings = RESULTS / f"{arguments.system}.json", {"system": arguments.system}
     results = Results(path, settings, CELL)
 
-    def add(cell: Tuple[str, int, int]) -> None:
+    def add(cell: tuple[str, int, int]) -> None:
         done = run(arguments.system, *cell)
         results.add(done)
         print(done, flush=True)

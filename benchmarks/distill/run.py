@@ -17,10 +17,11 @@ import argparse
 import random
 import statistics
 import tempfile
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Union
+from typing import Any, NamedTuple
 
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -45,7 +46,7 @@ RESULTS = Path(__file__).parent / "results"
 DATASETS = ("ncbi-disease", "wnut17")
 TENTH, TEACHER, TRANSFORMER = "a tenth", "teacher", "transformer"
 # What the students learn beside the tenth, and options of `distill`
-WAYS: Dict[str, List[str]] = {
+WAYS: dict[str, list[str]] = {
     "entities": ["--entities"],
     "distribution": [],
     "distribution, temperature 2": ["--temperature", "2"],
@@ -69,7 +70,7 @@ class Data:
         self.n_labelled = round(SHARE * len(docs))
         self.labelled, self.raw = docs[: self.n_labelled], docs[self.n_labelled :]
 
-    def train(self, docs: List[Doc], out: Path) -> Path:
+    def train(self, docs: list[Doc], out: Path) -> Path:
         """Train on annotated docs."""
         return self._train(CONFIG, docs, {"vectors": self.vectors}, self.steps, out)
 
@@ -80,13 +81,13 @@ class Data:
         return self._train(TRANSFORMER_CONFIG, docs, paths, TRANSFORMER_STEPS, out)
 
     def _train(
-        self, config: Path, docs: List[Doc], paths: Mapping[str, Any], steps: int, out: Path
+        self, config: Path, docs: list[Doc], paths: Mapping[str, Any], steps: int, out: Path
     ) -> Path:
         data = {"train": out.with_suffix(".spacy"), "dev": self.folder / "dev"}
         DocBin(docs=docs, store_user_data=True).to_disk(data["train"])
         return train(config, {**data, **paths}, self.seed, length(steps), out).model
 
-    def distill(self, teacher: Path, options: List[str], out: Path) -> Path:
+    def distill(self, teacher: Path, options: list[str], out: Path) -> Path:
         """Train on the tenth and on what a teacher says of the rest."""
         DocBin(docs=self.labelled, store_user_data=True).to_disk(out.with_suffix(".spacy"))
         texts = out.with_suffix(".raw.spacy")
@@ -97,7 +98,7 @@ class Data:
             "training.logger.progress_bar": "null",
             **length(self.steps),
         }
-        command: List[Union[str, Path]] = [
+        command: list[str | Path] = [
             "bilstm-crf",
             "distill",
             teacher,
@@ -118,7 +119,7 @@ class Given(NamedTuple):
 
     vectors: Path
     steps: int
-    transformer: Optional[str]
+    transformer: str | None
     folder: Path  # for models
 
 
@@ -153,7 +154,7 @@ def cells(dataset: str, seed: int, given: Given) -> None:
         add(OF_TRANSFORMER, student, data.n_labelled, words_a_second=speeds)
 
 
-def words_a_second(models: Dict[str, Path], data: Path) -> Dict[str, Any]:
+def words_a_second(models: dict[str, Path], data: Path) -> dict[str, Any]:
     """How fast models predict tokenised docs, in turns."""
     texts = [[token.text for token in doc] for doc in docs_of(data)]
 
@@ -162,7 +163,7 @@ def words_a_second(models: Dict[str, Path], data: Path) -> Dict[str, Any]:
         for _ in nlp.pipe(docs, batch_size=128):
             pass
 
-    peers: Dict[str, Callable[[], None]] = {
+    peers: dict[str, Callable[[], None]] = {
         name: partial(annotate, spacy.load(model)) for name, model in models.items()
     }
     # One by one, as slow peers run in the first rounds of several only
@@ -176,9 +177,9 @@ def words_a_second(models: Dict[str, Path], data: Path) -> Dict[str, Any]:
     }
 
 
-def summaries(runs: List[Run]) -> Dict[str, Any]:
+def summaries(runs: list[Run]) -> dict[str, Any]:
     """Of each system F, and of what lies between the tenth and its teacher its share on test."""
-    of: Dict[str, List[Run]] = {}
+    of: dict[str, list[Run]] = {}
     for each in runs:
         of.setdefault(each["what"], []).append(each)
 
@@ -187,7 +188,7 @@ def summaries(runs: List[Run]) -> Dict[str, Any]:
 
     found = []
     for what, of_system in of.items():
-        row: Dict[str, Any] = {"what": what, "n_seeds": len(of_system)}
+        row: dict[str, Any] = {"what": what, "n_seeds": len(of_system)}
         for part in ("dev_f", "test_f"):
             row[part] = summary([each[part] for each in of_system])
         if TENTH in of and what in TEACHERS and TEACHERS[what] in of:

@@ -1,7 +1,6 @@
 """A component that knows the sentences of a data set, as its annotators set them."""
 
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -22,7 +21,7 @@ class KnownSentences:
     """
 
     def __init__(self, nlp: Language, name: str, data: str):
-        self.starts: Dict[Tuple[str, ...], List[bool]] = {
+        self.starts: dict[tuple[str, ...], list[bool]] = {
             tuple(token.text for token in doc): [bool(token.is_sent_start) for token in doc]
             for part in PARTS
             for doc in docs_of(Path(data) / part)

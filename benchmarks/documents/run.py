@@ -20,7 +20,7 @@ import argparse
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -47,7 +47,7 @@ RESULTS = Path(__file__).parent / "results"
 KINDS = DOCUMENTS, SENTENCES = "documents", "sentences"
 BY_SENTENCE = "documents by sentence"
 # Of each data set: the steps, and other settings
-DATASETS: Dict[str, Tuple[int, Dict[str, Any]]] = {
+DATASETS: dict[str, tuple[int, dict[str, Any]]] = {
     "four-domains": (1000, {}),
     # As configs/glove_char_cnn.cfg and the accuracy table have it
     "conll2003-documents": (
@@ -60,7 +60,7 @@ DATASETS: Dict[str, Tuple[int, Dict[str, Any]]] = {
 class System(NamedTuple):
     """What a system has that the config has not."""
 
-    context: Optional[Dict[str, bool]] = None  # what DocumentContext adds
+    context: dict[str, bool] | None = None  # what DocumentContext adds
     depth: int = 1  # of the BiLSTM under the CRF
     lookups: bool = False
     by_sentence: bool = False  # the LSTM reads the sentences of the data one by one
@@ -84,10 +84,10 @@ SYSTEMS = {
 }
 
 
-def overrides_of(system: System, data: Path, hidden_width: int) -> Dict[str, Any]:
+def overrides_of(system: System, data: Path, hidden_width: int) -> dict[str, Any]:
     """Settings of a system."""
     embed = Config().from_disk(CONFIG)["components"]["ner"]["model"]["tok2vec"]
-    overrides: Dict[str, Any] = {
+    overrides: dict[str, Any] = {
         "components.ner.model.depth": system.depth,
         "components.ner.model.by_sentence": system.by_sentence,
     }
@@ -115,7 +115,7 @@ def overrides_of(system: System, data: Path, hidden_width: int) -> Dict[str, Any
     return {**overrides, "components.ner.model.tok2vec": tok2vec}
 
 
-def as_kind(docs: List[Doc], kind: str) -> List[Doc]:
+def as_kind(docs: list[Doc], kind: str) -> list[Doc]:
     """The docs, or each of their sentences as a doc."""
     if kind == DOCUMENTS:
         return docs
@@ -126,7 +126,7 @@ def as_kind(docs: List[Doc], kind: str) -> List[Doc]:
     return sentences
 
 
-def part_of(dataset: str, part: str, kind: str) -> List[Doc]:
+def part_of(dataset: str, part: str, kind: str) -> list[Doc]:
     """A part of the data."""
     return as_kind(docs_of(ROOT / "corpus" / dataset / part), kind)
 
@@ -150,7 +150,7 @@ def trained(dataset: str, system: str, kind: str, seed: int, vectors: Path, out:
     return train(CONFIG, paths, seed, settings, out).model
 
 
-def scores(nlp: spacy.Language, dataset: str, kind: str) -> Dict[str, float]:
+def scores(nlp: spacy.Language, dataset: str, kind: str) -> dict[str, float]:
     """F on dev and test, in percent."""
     found = {}
     for part in ("dev", "test"):
@@ -169,7 +169,7 @@ def by_sentence(model: Path, dataset: str) -> spacy.Language:
     return nlp
 
 
-def summaries(runs: List[Run]) -> Dict[str, Any]:
+def summaries(runs: list[Run]) -> dict[str, Any]:
     """Mean and standard deviation of F, by system, what was trained on and what was predicted."""
     return summaries_of(runs, ("system", "trained", "predicted"), ("dev_f", "test_f"))
 

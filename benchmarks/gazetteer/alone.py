@@ -10,15 +10,14 @@ benchmarks/gazetteer/results/german-ler.json.
 """
 
 from pathlib import Path
-from typing import Dict
 
 import spacy
 from spacy.scorer import PRFScore
 
 from benchmarks.speed.timing import machine, write
 from benchmarks.trainings import ROOT, docs_of
-from spacy_bilstm_crf.pipeline.found import unannotated
-from spacy_bilstm_crf.pipeline.patterns import read_patterns
+from spacy_bilstm_crf.data.corpus import unannotated
+from spacy_bilstm_crf.data.patterns import read_patterns
 
 DATASET = "german-ler"
 RESULTS = Path(__file__).parent / "results"
@@ -43,7 +42,7 @@ def main() -> None:
     ruler.add_patterns(  # type: ignore[attr-defined]
         [{**pattern, "label": LABELS[pattern["label"]]} for pattern in patterns]
     )
-    result: Dict[str, Dict[str, float]] = {}
+    result: dict[str, dict[str, float]] = {}
     for part in ("dev", "test"):
         all_labels, of_lists = PRFScore(), PRFScore()
         gold_docs = docs_of(data / part)

@@ -21,7 +21,7 @@ import contextlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import spacy
@@ -29,7 +29,7 @@ from spacy.training import Corpus
 
 from benchmarks.trainings import ROOT, processor, spacy_command, train
 from spacy_bilstm_crf.decoding import LEAST_PROBABILITY
-from spacy_bilstm_crf.evaluation.guarantee import guarantee_of, scored_gold
+from spacy_bilstm_crf.workflows.risk_control import guarantee_of, scored_gold
 
 RESULTS = Path(__file__).parent / "results"
 RECALLS = (0.8, 0.9, 0.95)
@@ -39,8 +39,8 @@ N_CUTS = 200
 class Probabilities(NamedTuple):
     """Of each document those of its entities and those of all its candidates."""
 
-    gold: List[List[float]]
-    candidates: List[np.ndarray]
+    gold: list[list[float]]
+    candidates: list[np.ndarray]
 
 
 def probabilities(model: Path, data: Path) -> Probabilities:
@@ -54,7 +54,7 @@ def probabilities(model: Path, data: Path) -> Probabilities:
     return Probabilities(gold, [np.array([e.probability for e in doc[1]]) for doc in found])
 
 
-def cut(of: Probabilities, recall: float, rng: np.random.Generator) -> Dict[str, float]:
+def cut(of: Probabilities, recall: float, rng: np.random.Generator) -> dict[str, float]:
     """Find the threshold by one half of the documents, and look at the other."""
     order = rng.permutation(len(of.gold))
     fitted, checked = np.array_split(order, 2)
@@ -69,14 +69,14 @@ def cut(of: Probabilities, recall: float, rng: np.random.Generator) -> Dict[str,
     }
 
 
-def cuts(of: Probabilities, recall: float) -> Dict[str, Any]:
+def cuts(of: Probabilities, recall: float) -> dict[str, Any]:
     """Means over the cuts in which there is such a promise, and how many refuse it."""
     rng = np.random.default_rng(0)
-    found: List[Dict[str, float]] = []
+    found: list[dict[str, float]] = []
     for _ in range(N_CUTS):
         with contextlib.suppress(ValueError):
             found.append(cut(of, recall, rng))
-    row: Dict[str, Any] = {"recall": recall, "refused": N_CUTS - len(found)}
+    row: dict[str, Any] = {"recall": recall, "refused": N_CUTS - len(found)}
     for key in found[0] if len(found) > 1 else ():
         values = [each[key] for each in found]
         row[key] = {"mean": float(np.mean(values)), "stdev": float(np.std(values, ddof=1))}
@@ -96,7 +96,7 @@ def main() -> None:
             spacy_command("bilstm-crf", "init-config", config, "--train", data / "train")
             paths = {"train": data / "train", "dev": data / "dev"}
             model = train(config, paths, arguments.seed, {}, Path(temporary) / "out").model
-            parts: Dict[str, Any] = {}
+            parts: dict[str, Any] = {}
             for part in ("dev", "test"):
                 of = probabilities(model, data / part)
                 parts[part] = {

@@ -13,8 +13,9 @@ if they are there.
 
 import argparse
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any
 
 import spacy
 from spacy.language import Language
@@ -42,7 +43,7 @@ AFTER, MERGED, ALL = "one after the other", "merged", "one of all labels"
 AVERAGED = "one of all labels, averaged"
 
 
-def with_labels(docs: Iterable[Doc], labels: Sequence[str]) -> List[Doc]:
+def with_labels(docs: Iterable[Doc], labels: Sequence[str]) -> list[Doc]:
     """The docs with the entities of some labels; others are outside."""
     found = []
     for doc in docs:
@@ -76,7 +77,7 @@ def together(one: Language, other: Language, merge: bool) -> Language:
     return nlp
 
 
-def f_of(nlp: Language) -> Dict[str, float]:
+def f_of(nlp: Language) -> dict[str, float]:
     """F on dev and test, in percent."""
     found = {}
     for part in ("dev", "test"):
@@ -85,7 +86,7 @@ def f_of(nlp: Language) -> Dict[str, float]:
     return found
 
 
-def summaries(runs: List[Run]) -> Dict[str, Any]:
+def summaries(runs: list[Run]) -> dict[str, Any]:
     """Mean and standard deviation of F of each way."""
     return summaries_of(runs, ("what",), ("dev_f", "test_f"))
 

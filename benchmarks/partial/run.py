@@ -16,7 +16,7 @@ import random
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 from spacy.tokens import Doc, DocBin
 from spacy.util import load_config
@@ -41,7 +41,7 @@ METHODS = ("outside", "missing", "rate", "ner-missing")
 OVERRIDES = {**steps(4500), **LIKELY, "training.eval_frequency": 270}
 
 
-def delete(docs: List[Doc], percent: int, method: str, seed: int) -> None:
+def delete(docs: list[Doc], percent: int, method: str, seed: int) -> None:
     """Delete a share of the entities, chosen at random, from the docs."""
     entities = [(i, j) for i, doc in enumerate(docs) for j in range(len(doc.ents))]
     deleted = set(random.Random(seed).sample(entities, round(percent / 100 * len(entities))))
@@ -55,12 +55,12 @@ def delete(docs: List[Doc], percent: int, method: str, seed: int) -> None:
             doc.set_ents(left, missing=missing, default="outside")
 
 
-def entity_rate(docs: List[Doc]) -> float:
+def entity_rate(docs: list[Doc]) -> float:
     """The share of tokens that are in entities."""
     return sum(len(ent) for doc in docs for ent in doc.ents) / sum(map(len, docs))
 
 
-def run(method: str, percent: int, seed: int, paths: Dict[str, str], folder: Path) -> Run:
+def run(method: str, percent: int, seed: int, paths: dict[str, str], folder: Path) -> Run:
     """Train and score one model."""
     data, part = ROOT / "corpus" / DATASET, folder / f"{percent}-{seed}"
     docs = docs_of(data / "train")
@@ -87,7 +87,7 @@ def run(method: str, percent: int, seed: int, paths: Dict[str, str], folder: Pat
     }
 
 
-def f_by_share(runs: List[Run]) -> Dict[str, Any]:
+def f_by_share(runs: list[Run]) -> dict[str, Any]:
     """F of the test part by share, over the seeds."""
     by_share = {
         str(share): summary([run["test_f"] for run in runs if run["percent"] == share])

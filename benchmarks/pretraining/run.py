@@ -18,7 +18,7 @@ import random
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from spacy.tokens import DocBin
 
@@ -41,7 +41,7 @@ RESULTS = Path(__file__).parent / "results"
 NONE = "none"
 
 
-def run(share: int, seed: int, begun: Optional[Path], steps: int, vectors: Path) -> Run:
+def run(share: int, seed: int, begun: Path | None, steps: int, vectors: Path) -> Run:
     """Train and score one model, begun with weights or with other vectors."""
     data = ROOT / "corpus" / DATASET
     docs = docs_of(data / "train")
@@ -64,7 +64,7 @@ def run(share: int, seed: int, begun: Optional[Path], steps: int, vectors: Path)
         }
 
 
-def summaries(runs: List[Run]) -> Dict[str, Any]:
+def summaries(runs: list[Run]) -> dict[str, Any]:
     """Mean and standard deviation of F, for each share and beginning."""
     return summaries_of(runs, ("share", "begun"), ("dev_f", "test_f"))
 
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--vectors", type=Path, default=VECTORS)
     given = parser.parse_args()
-    ways: Dict[str, Optional[Path]] = {NONE: None}
+    ways: dict[str, Path | None] = {NONE: None}
     for way in given.begun:
         name, path = way.split("=", 1)
         ways[name] = Path(path)

@@ -8,7 +8,7 @@ doubtful sentences are long ones. Each point is the mean over the seeds.
 
 import json
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -26,7 +26,7 @@ LINES = {
 }
 
 
-def draw(axes: Any, result: Dict[str, Any], by_words: bool) -> None:
+def draw(axes: Any, result: dict[str, Any], by_words: bool) -> None:
     """The curves of one data set."""
     for strategy, line in LINES.items():
         cells = sorted(

@@ -14,9 +14,10 @@ go to benchmarks/selection/results/DATASET.json as they come; what is there is n
 import argparse
 import random
 import tempfile
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any
 
 import spacy
 from spacy.tokens import Doc, DocBin
@@ -34,8 +35,8 @@ from benchmarks.trainings import (
     train,
 )
 from benchmarks.tune.run import CONFIG
-from spacy_bilstm_crf.evaluation.selection import STRATEGIES, select
-from spacy_bilstm_crf.formats import Text
+from spacy_bilstm_crf.data.formats import Text
+from spacy_bilstm_crf.workflows.selection import STRATEGIES, select
 
 RESULTS = Path(__file__).parent / "results"
 DATASETS = ("ncbi-disease", "wnut17")
@@ -55,7 +56,7 @@ class Pool:
         """How many sentences a share is."""
         return round(share / 100 * len(self.docs))
 
-    def more(self, strategy: str, chosen: List[int], share: int, model: Path) -> List[int]:
+    def more(self, strategy: str, chosen: list[int], share: int, model: Path) -> list[int]:
         """The chosen sentences and those to annotate next, by their places."""
         n = self.n_at(share) - len(chosen)
         taken = set(chosen)
@@ -69,9 +70,9 @@ class Pool:
         return chosen + [left[one.place] for one in found]
 
 
-def run(pool: Pool, chosen: List[int], seed: int, steps: int, vectors: Path, out: Path) -> Run:
+def run(pool: Pool, chosen: list[int], seed: int, steps: int, vectors: Path, out: Path) -> Run:
     """Train a model on the chosen sentences; its folder is OUT/model-best."""
-    docs: List[Doc] = [pool.docs[place] for place in chosen]
+    docs: list[Doc] = [pool.docs[place] for place in chosen]
     DocBin(docs=docs, store_user_data=True).to_disk(out.with_suffix(".spacy"))
     paths = {"train": out.with_suffix(".spacy"), "dev": pool.data / "dev", "vectors": vectors}
     overrides = {**length(steps), "training.eval_frequency": steps // 10}
@@ -112,7 +113,7 @@ def curves(dataset: str, seed: int, strategies: Sequence[str], steps: int, vecto
                 model = out / "model-best"
 
 
-def summaries(runs: List[Run]) -> Dict[str, Any]:
+def summaries(runs: list[Run]) -> dict[str, Any]:
     """Mean and standard deviation of F over the seeds, for each strategy and share."""
     return summaries_of(runs, ("strategy", "share"), ("dev_f", "test_f", "words", "entities"))
 

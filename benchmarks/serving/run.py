@@ -23,9 +23,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -48,7 +49,7 @@ class System(NamedTuple):
 
 
 @contextmanager
-def service(system: System) -> Iterator[Dict[str, Any]]:
+def service(system: System) -> Iterator[dict[str, Any]]:
     """A service in a process of its own: its process and its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -80,7 +81,7 @@ def is_up(url: str) -> bool:
         return False
 
 
-def load(url: str, texts: Path, clients: int, seconds: float, *more: str) -> Dict[str, float]:
+def load(url: str, texts: Path, clients: int, seconds: float, *more: str) -> dict[str, float]:
     """Send requests for some time. Raises SystemExit where one of them failed."""
     command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "60s", "-s", SCRIPT]
     command += [f"{url}/annotate", "--", texts, *more]
@@ -98,9 +99,9 @@ def load(url: str, texts: Path, clients: int, seconds: float, *more: str) -> Dic
 
 def in_turns(
     systems: Sequence[System], texts: Path, seconds: float, rounds: int
-) -> List[Dict[str, Any]]:
+) -> list[dict[str, Any]]:
     """A row for each number of clients and system, milliseconds; ratios are within a round."""
-    found: Dict[Any, List[Dict[str, float]]] = {}
+    found: dict[Any, list[dict[str, float]]] = {}
     for _ in range(rounds):
         for system in systems:
             with service(system) as running:
@@ -115,7 +116,7 @@ def in_turns(
         for system in systems:
             runs = found[clients, system.name]
             rates = [run["requests_a_second"] for run in runs]
-            row: Dict[str, Any] = {"clients": clients, "system": system.name}
+            row: dict[str, Any] = {"clients": clients, "system": system.name}
             row.update({key: spread([run[key] for run in runs]) for key in ("p50", "p99")})
             row["requests_a_second"] = spread(rates)
             row["ours_is_times_as_fast"] = spread(
@@ -125,7 +126,7 @@ def in_turns(
     return rows
 
 
-def memory(system: System, texts: Path) -> Dict[str, float]:
+def memory(system: System, texts: Path) -> dict[str, float]:
     """Megabytes of the service after the first requests and after many more."""
     with service(system) as running:
         process = psutil.Process(running["process"].pid)

@@ -8,9 +8,9 @@ PIPELINE is a trained one, DATA a folder with the parts `dev` and `test`. The wh
 
 import argparse
 import tempfile
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import spacy
 
@@ -19,7 +19,7 @@ from benchmarks.trainings import scored, spacy_command
 
 RESULTS = Path(__file__).parent / "results"
 
-Way = Tuple[Optional[int], Optional[str]]  # vectors to keep, and their type; None as they are
+Way = tuple[int | None, str | None]  # vectors to keep, and their type; None as they are
 
 
 def wheel_megabytes(model: Path, folder: Path) -> float:
@@ -40,12 +40,12 @@ def shrunk(pipeline: Path, way: Way, out: Path) -> Path:
     return out
 
 
-def loading(models: Sequence[Path]) -> List[Dict[str, float]]:
+def loading(models: Sequence[Path]) -> list[dict[str, float]]:
     """How long each takes to load, of the first's time; they are loaded in turns, in one process.
 
     Imports are not part of it: they are the same for all.
     """
-    peers: Dict[str, Callable] = {str(model): partial(spacy.load, model) for model in models}
+    peers: dict[str, Callable] = {str(model): partial(spacy.load, model) for model in models}
     times = in_turns(peers)
     first = times[str(models[0])]
     return [spread([own / other for own, other in zip(times[name], first)]) for name in times]
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--keep-words", nargs="+", type=int, default=[200_000, 100_000, 50_000])
     given = parser.parse_args()
-    ways: List[Way] = [
+    ways: list[Way] = [
         (None, None),
         (None, "float16"),
         *((keep, "float16") for keep in given.keep_words),

@@ -12,9 +12,10 @@ turns, in one process; nothing else should.
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -80,8 +81,8 @@ def main() -> None:
     def train(way: Way) -> None:
         tagger.train(tagger.examples)
 
-    works: Dict[str, Callable[[Way], None]] = {"pipe": pipe, "text": text, "train": train}
-    rows: List[Dict[str, Any]] = []
+    works: dict[str, Callable[[Way], None]] = {"pipe": pipe, "text": text, "train": train}
+    rows: list[dict[str, Any]] = []
     for what, ways in WAYS.items():
         rounds = [[seconds(works[what], way) for way in ways] for _ in range(ROUNDS)]
         for place, way in enumerate(ways):

@@ -9,7 +9,8 @@ would need more than MAX_BYTES for the tensors that it makes is left out.
 """
 
 import argparse
-from typing import Any, Callable, Dict, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 import torch_struct
@@ -50,7 +51,7 @@ def problem(batch: int, steps: int, n_tags: int, device: str) -> Problem:
     return Problem(scores, legal, lengths, mask, gold)
 
 
-def ours(given: Problem) -> Dict[str, Callable[[], Any]]:
+def ours(given: Problem) -> dict[str, Callable[[], Any]]:
     """What this package does."""
     chain = crf.LinearChain(given.scores, given.lengths, given.legal)
     one_hot = torch.nn.functional.one_hot(given.gold, given.scores.emissions.shape[-1]).bool()
@@ -62,7 +63,7 @@ def ours(given: Problem) -> Dict[str, Callable[[], Any]]:
     }
 
 
-def pytorch_crf(given: Problem) -> Dict[str, Callable[[], Any]]:
+def pytorch_crf(given: Problem) -> dict[str, Callable[[], Any]]:
     """It has no marginals."""
     emissions = given.scores.emissions.clone().requires_grad_()
     layer = torchcrf.CRF(emissions.shape[-1], batch_first=True).to(emissions.device)
@@ -79,7 +80,7 @@ def pytorch_crf(given: Problem) -> Dict[str, Callable[[], Any]]:
     return {"loss and gradient": loss_and_gradient, "viterbi": viterbi}
 
 
-def torch_struct_crf(given: Problem) -> Dict[str, Callable[[], Any]]:
+def torch_struct_crf(given: Problem) -> dict[str, Callable[[], Any]]:
     """It takes one matrix of potentials for each step."""
     emissions, transitions = (part.clone().requires_grad_() for part in given.scores[:2])
 

@@ -9,9 +9,9 @@ pretrained ones; FINE_TUNE says whether they learn, 1 or 0.
 
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Iterator, List
 
 import flair
 import torch
@@ -32,7 +32,7 @@ from benchmarks.speed.worker import (
 BATCH = 32  # Flair's own default, in training as in prediction
 
 
-def sentences(path: str) -> List[Sentence]:
+def sentences(path: str) -> list[Sentence]:
     """Sentences of the files of columns in a folder, with their entities."""
     found = []
     text = "\n\n".join(file.read_text(encoding="utf8") for file in sorted(Path(path).iterdir()))
@@ -57,7 +57,7 @@ class Tagger:
     """A tagger of the sizes of configs/glove_char_cnn.cfg."""
 
     def __init__(
-        self, train: str, dev: str, words: List[str], word_width: int, hidden: int, fine_tune: bool
+        self, train: str, dev: str, words: list[str], word_width: int, hidden: int, fine_tune: bool
     ):
         self.train_data, self.dev = sentences(train), sentences(dev)[:DEV_SENTENCES]
         characters = Dictionary()
@@ -92,11 +92,11 @@ class Tagger:
         for batch in list(self.batches(self.train_data))[:10]:
             self.update(batch)
 
-    def batches(self, data: List[Sentence]) -> Iterator[List[Sentence]]:
+    def batches(self, data: list[Sentence]) -> Iterator[list[Sentence]]:
         """The sentences, some at a time."""
         return (data[i : i + BATCH] for i in range(0, len(data), BATCH))
 
-    def update(self, batch: List[Sentence]) -> None:
+    def update(self, batch: list[Sentence]) -> None:
         """One step, as Flair's ModelTrainer takes it."""
         self.tagger.train()
         self.optimizer.zero_grad()
@@ -107,20 +107,20 @@ class Tagger:
         for sentence in batch:
             sentence.clear_embeddings()
 
-    def train(self, data: List[Sentence]) -> None:
+    def train(self, data: list[Sentence]) -> None:
         """Learn from each sentence once."""
         for batch in self.batches(data):
             self.update(batch)
 
-    def tokenised(self) -> List[Sentence]:
+    def tokenised(self) -> list[Sentence]:
         """Sentences without embeddings or labels."""
         return [Sentence([token.text for token in s], use_tokenizer=False) for s in self.dev]
 
-    def tag(self, data: List[Sentence]) -> None:
+    def tag(self, data: list[Sentence]) -> None:
         """Predict the entities of sentences."""
         self.tagger.predict(data, mini_batch_size=BATCH)
 
-    def tag_texts(self, texts: List[str]) -> None:
+    def tag_texts(self, texts: list[str]) -> None:
         """Tokenise texts, as Flair does, and predict their entities."""
         self.tag([Sentence(text) for text in texts])
 

@@ -15,7 +15,7 @@ import argparse
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Union, cast
+from typing import Any, NamedTuple, cast
 
 import spacy
 import torch
@@ -31,7 +31,7 @@ ROUNDS = 12
 OURS = "ours, glove_char_cnn"
 
 
-def pipelines(dataset: str, steps: int, vectors: Path, folder: Path) -> Dict[str, Language]:
+def pipelines(dataset: str, steps: int, vectors: Path, folder: Path) -> dict[str, Language]:
     """The trained systems by their names."""
     data = ROOT / "corpus" / dataset
     paths = {"train": data / "train", "dev": data / "dev"}
@@ -51,9 +51,9 @@ class Here(NamedTuple):
     """A pipeline of this process, and the words that texts are made of."""
 
     nlp: Language
-    words: List[str]
+    words: list[str]
 
-    def round(self, n_words: int, number: int) -> List[float]:
+    def round(self, n_words: int, number: int) -> list[float]:
         """Seconds of each text of a round."""
         texts = texts_of(self.words, n_words, CALLS, number * CALLS)
         return one_by_one(self.nlp, texts)
@@ -64,24 +64,24 @@ class There(NamedTuple):
 
     worker: Worker
 
-    def round(self, n_words: int, number: int) -> List[float]:
+    def round(self, n_words: int, number: int) -> list[float]:
         """Seconds of each text of a round."""
-        return cast(List[float], self.worker.asked(f"text {n_words}"))
+        return cast(list[float], self.worker.asked(f"text {n_words}"))
 
 
-System = Union[Here, There]
+System = Here | There
 
 
-def percentile(values: List[float], percent: int) -> float:
+def percentile(values: list[float], percent: int) -> float:
     """One of a list."""
     return statistics.quantiles(values, n=100)[percent - 1]
 
 
-def row(systems: Dict[str, System], n_words: int) -> Dict[str, Any]:
+def row(systems: dict[str, System], n_words: int) -> dict[str, Any]:
     """All systems on texts of one length."""
     for system in systems.values():
         system.round(n_words, 0)  # with whatever is made at the first calls
-    found: Dict[str, List[List[float]]] = {name: [] for name in systems}
+    found: dict[str, list[list[float]]] = {name: [] for name in systems}
     for number in range(ROUNDS):
         for name, system in systems.items():
             found[name].append([1000 * each for each in system.round(n_words, number)])
@@ -113,7 +113,7 @@ def main() -> None:
         folder = Path(temporary)
         words = [t.text for doc in docs_of(ROOT / "corpus" / given.dataset / "test") for t in doc]
         loaded = pipelines(given.dataset, given.steps, given.vectors, folder)
-        systems: Dict[str, System] = {name: Here(nlp, words) for name, nlp in loaded.items()}
+        systems: dict[str, System] = {name: Here(nlp, words) for name, nlp in loaded.items()}
         if given.flair is not None:
             settings = (given.flair, given.dataset, str(given.vectors.resolve()), folder)
             systems["flair"] = There(flair_worker(*settings, fine_tune=True))

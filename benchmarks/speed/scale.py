@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any
 
 import numpy as np
 import spacy
@@ -64,7 +64,7 @@ def pipeline(n_labels: int, factory: str = OURS) -> spacy.Language:
     return nlp
 
 
-def docs_of(nlp: spacy.Language, lengths: List[int]) -> List[Doc]:
+def docs_of(nlp: spacy.Language, lengths: list[int]) -> list[Doc]:
     """Docs of random words."""
     rng = np.random.default_rng(0)
     words = [f"word{i}" for i in range(N_WORDS)]
@@ -80,7 +80,7 @@ def memory(what: str) -> float:
     return int(found.group(1)) / 1000
 
 
-def measure(n_labels: int, lengths: List[int], factory: str) -> Dict[str, float]:
+def measure(n_labels: int, lengths: list[int], factory: str) -> dict[str, float]:
     """In a process of its own: seconds and MB of predicting docs of these lengths."""
     torch.set_num_threads(1)
     nlp = pipeline(n_labels, factory)
@@ -100,7 +100,7 @@ def measure(n_labels: int, lengths: List[int], factory: str) -> Dict[str, float]
     }
 
 
-def in_own_process(n_labels: int, lengths: List[int], factory: str = OURS) -> Dict[str, float]:
+def in_own_process(n_labels: int, lengths: list[int], factory: str = OURS) -> dict[str, float]:
     """What `measure` finds in a process of its own."""
     case = json.dumps([n_labels, lengths, factory])
     printed = subprocess.run(
@@ -111,18 +111,18 @@ def in_own_process(n_labels: int, lengths: List[int], factory: str = OURS) -> Di
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         cwd=ROOT,
     ).stdout
-    found: Dict[str, float] = json.loads(printed.splitlines()[-1])
+    found: dict[str, float] = json.loads(printed.splitlines()[-1])
     return found
 
 
-def case(n_labels: int, lengths: List[int]) -> Dict[str, Any]:
+def case(n_labels: int, lengths: list[int]) -> dict[str, Any]:
     """Medians over processes."""
     row = _row(n_labels, lengths, [in_own_process(n_labels, lengths) for _ in range(ROUNDS)])
     print(row)
     return row
 
 
-def beside_stock(n_labels: int, lengths: List[int]) -> Dict[str, Any]:
+def beside_stock(n_labels: int, lengths: list[int]) -> dict[str, Any]:
     """Medians over processes, ours and spaCy's own in turns."""
     rounds = [
         {factory: in_own_process(n_labels, lengths, factory) for factory in (OURS, STOCK)}
@@ -136,7 +136,7 @@ def beside_stock(n_labels: int, lengths: List[int]) -> Dict[str, Any]:
     return row
 
 
-def _row(n_labels: int, lengths: List[int], found: List[Dict[str, float]]) -> Dict[str, Any]:
+def _row(n_labels: int, lengths: list[int], found: list[dict[str, float]]) -> dict[str, Any]:
     median = {key: statistics.median(each[key] for each in found) for key in found[0]}
     row = {"labels": n_labels, "docs": len(lengths), "tokens": sum(lengths), **median}
     row["words_a_second"] = row["tokens"] / row["seconds"]

@@ -6,7 +6,8 @@ python -m benchmarks.speed.spacy_worker CONFIG TRAIN DEV VECTORS DEVICE
 import itertools
 import random
 import sys
-from typing import Any, Iterable, List, Union
+from collections.abc import Iterable
+from typing import Any
 
 import spacy
 import torch
@@ -32,7 +33,7 @@ class Tagger:
             self.nlp.config.interpolate()["training"], schema=ConfigSchemaTraining
         )
         self.settings: Any = settings
-        self.examples: List[Example] = list(Corpus(train)(self.nlp))
+        self.examples: list[Example] = list(Corpus(train)(self.nlp))
         random.Random(0).shuffle(self.examples)
         self.examples = self.examples[:TRAIN_SENTENCES]
         self.dev = [example.reference for example in Corpus(dev)(self.nlp)][:DEV_SENTENCES]
@@ -40,22 +41,22 @@ class Tagger:
         for batch in itertools.islice(settings["batcher"](self.examples), WARM_UP_BATCHES):
             self.update(batch)
 
-    def update(self, batch: List[Example]) -> None:
+    def update(self, batch: list[Example]) -> None:
         """One step of training, as `spacy train` takes it."""
         dropout, optimizer = self.settings["dropout"], self.settings["optimizer"]
         self.nlp.update(batch, drop=dropout, sgd=optimizer, losses={})
         optimizer.step_schedules()
 
-    def train(self, examples: List[Example]) -> None:
+    def train(self, examples: list[Example]) -> None:
         """Learn from each example once."""
         for batch in self.settings["batcher"](examples):
             self.update(batch)
 
-    def tokenised(self) -> List[Doc]:
+    def tokenised(self) -> list[Doc]:
         """Documents without entities."""
         return [Doc(self.nlp.vocab, words=[token.text for token in doc]) for doc in self.dev]
 
-    def tag(self, docs: Iterable[Union[str, Doc]]) -> None:
+    def tag(self, docs: Iterable[str | Doc]) -> None:
         """Run the pipeline; what is tokenised already, stays so."""
         for _ in self.nlp.pipe(docs):
             pass

@@ -9,7 +9,8 @@ import argparse
 import sys
 import time
 from collections import defaultdict
-from typing import Any, Callable, DefaultDict, Dict, List
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from thinc.api import Model
@@ -31,8 +32,8 @@ class Watch:
     """Adds up the time that is spent in functions, each part's own."""
 
     def __init__(self) -> None:
-        self.seconds: DefaultDict[str, float] = defaultdict(float)
-        self.running: List[str] = []
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.running: list[str] = []
         self.since = time.perf_counter()
 
     def switch(self) -> None:
@@ -81,7 +82,7 @@ class Watch:
             for shim in node.shims:
                 self.watch(shim, "finish_update", f"{part}, update")
 
-    def run(self, function: Callable) -> Dict[str, float]:
+    def run(self, function: Callable) -> dict[str, float]:
         """Shares of the time that a function takes, in percent."""
         self.seconds.clear()
         self.timed(REST, function)()

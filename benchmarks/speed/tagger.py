@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 import spacy
 
@@ -69,7 +69,7 @@ class Worker:
         )
 
 
-def words_of_vectors(vectors: str, folder: Path) -> Tuple[Path, int]:
+def words_of_vectors(vectors: str, folder: Path) -> tuple[Path, int]:
     """A file of the words that have a vector, and the vectors' width."""
     vocab = spacy.load(vectors).vocab
     path = folder / "words.txt"
@@ -113,9 +113,9 @@ def main() -> None:
                 given = (Path(arguments.flair), arguments.dataset, arguments.vectors)
                 workers[name] = flair_worker(*given, Path(temporary), fine_tune, arguments.device)
         ours = next(iter(workers))
-        rows: List[Dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         for what in ("predict", "pipe", "train"):
-            found: Dict[str, List[float]] = {name: [] for name in workers}
+            found: dict[str, list[float]] = {name: [] for name in workers}
             for _ in range(ROUNDS):
                 for name, tagger in workers.items():
                     found[name].append(tagger.words_a_second(what))

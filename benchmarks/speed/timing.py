@@ -4,16 +4,17 @@ import json
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Callable, Dict, List
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 # A block of calls takes about this long, so that the clock and a cold cache don't matter
 BLOCK_SECONDS = 0.1
 
 
-def in_turns(peers: Dict[str, Callable[[], Any]], rounds: int = 11) -> Dict[str, List[float]]:
+def in_turns(peers: dict[str, Callable[[], Any]], rounds: int = 11) -> dict[str, list[float]]:
     """Seconds a call of each peer, one for each round; a round runs a block of every peer.
 
     Slow peers run in the first rounds only: in three if a call takes as long as ten blocks, in
@@ -26,7 +27,7 @@ def in_turns(peers: Dict[str, Callable[[], Any]], rounds: int = 11) -> Dict[str,
         calls[name] = max(1, round(BLOCK_SECONDS / once))
         blocks = once / BLOCK_SECONDS
         n_rounds[name] = rounds if blocks < 10 else 3 if blocks < 100 else 1
-    found: Dict[str, List[float]] = {name: [] for name in peers}
+    found: dict[str, list[float]] = {name: [] for name in peers}
     for i in range(rounds):
         for name, call in peers.items():
             if i < n_rounds[name]:
@@ -41,9 +42,9 @@ def _seconds(call: Callable[[], Any], times: int) -> float:
     return (time.perf_counter() - start) / times
 
 
-def compared(found: Dict[str, List[float]], ours: str) -> Dict[str, Any]:
+def compared(found: dict[str, list[float]], ours: str) -> dict[str, Any]:
     """Medians, and how many times as long each peer takes as ours, from round to round."""
-    result: Dict[str, Any] = {
+    result: dict[str, Any] = {
         "seconds": {name: statistics.median(times) for name, times in found.items()},
         "times_as_long": {},
     }
@@ -53,12 +54,12 @@ def compared(found: Dict[str, List[float]], ours: str) -> Dict[str, Any]:
     return result
 
 
-def spread(values: List[float]) -> Dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
     """Median, smallest and largest."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def machine(*packages: str) -> Dict[str, Any]:
+def machine(*packages: str) -> dict[str, Any]:
     """What the figures were measured on."""
     names = [line for line in cpu_info() if line.startswith("model name")]
     versions = {}
@@ -74,13 +75,13 @@ def machine(*packages: str) -> Dict[str, Any]:
     }
 
 
-def cpu_info() -> List[str]:
+def cpu_info() -> list[str]:
     """Lines of /proc/cpuinfo, none where there is no such file."""
     path = Path("/proc/cpuinfo")
     return path.read_text().splitlines() if path.exists() else []
 
 
-def write(name: str, result: Dict[str, Any], folder: Path = RESULTS) -> None:
+def write(name: str, result: dict[str, Any], folder: Path = RESULTS) -> None:
     """Keep a result in the repository."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.json"

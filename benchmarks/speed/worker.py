@@ -9,7 +9,8 @@ command works on is made before the clock starts.
 import json
 import sys
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from collections.abc import Callable
+from typing import Any
 
 # What begins a line of an answer: libraries print to standard output too
 ANSWER = "answer: "
@@ -22,7 +23,7 @@ CALLS = 40
 
 
 def serve(
-    commands: Dict[str, Tuple[Callable[[], Any], Callable[[Any], Any]]], **about: Any
+    commands: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]], **about: Any
 ) -> None:
     """Answer commands until there are none. `about` is told first.
 
@@ -38,7 +39,7 @@ def serve(
         print(ANSWER + json.dumps(seconds), flush=True)
 
 
-def one_by_one(call: Callable[[str], Any], texts: List[str]) -> List[float]:
+def one_by_one(call: Callable[[str], Any], texts: list[str]) -> list[float]:
     """Seconds that each text takes."""
     found = []
     for text in texts:
@@ -48,7 +49,7 @@ def one_by_one(call: Callable[[str], Any], texts: List[str]) -> List[float]:
     return found
 
 
-def texts_of(words: List[str], n_words: int, n: int, first: int = 0) -> List[str]:
+def texts_of(words: list[str], n_words: int, n: int, first: int = 0) -> list[str]:
     """So many texts of so many words, cut out one after the other; the first is number `first`."""
     starts = (place * n_words % (len(words) - n_words) for place in range(first, first + n))
     return [" ".join(words[start : start + n_words]) for start in starts]

@@ -19,7 +19,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from benchmarks.trainings import (
     ROOT,
@@ -40,13 +40,13 @@ DATASETS = ("four-domains", "ncbi-disease")
 SYSTEMS = ("shipped", "tuned")
 
 
-def paths_of(dataset: str, vectors: Path) -> Dict[str, Path]:
+def paths_of(dataset: str, vectors: Path) -> dict[str, Path]:
     """What goes into the config's section `paths`."""
     data = ROOT / "corpus" / dataset
     return {"train": data / "train", "dev": data / "dev", "vectors": vectors}
 
 
-def search(dataset: str, settings: Dict[str, Any], jobs: int, vectors: Path) -> Path:
+def search(dataset: str, settings: dict[str, Any], jobs: int, vectors: Path) -> Path:
     """Search, or go on with the search; returns its folder."""
     folder = ROOT / "training" / "tune" / dataset
     overrides = {
@@ -69,7 +69,7 @@ def search_hours(folder: Path) -> float:
     return sum(json.loads(line)["seconds"] or 0.0 for line in lines) / 3600
 
 
-def run(dataset: str, system: str, seed: int, settings: Dict[str, Any], vectors: Path) -> Run:
+def run(dataset: str, system: str, seed: int, settings: dict[str, Any], vectors: Path) -> Run:
     """Train and score one config with one seed."""
     searched = ROOT / "training" / "tune" / dataset
     config = CONFIG if system == "shipped" else searched / "best.cfg"
@@ -90,7 +90,7 @@ def run(dataset: str, system: str, seed: int, settings: Dict[str, Any], vectors:
         }
 
 
-def summaries(runs: List[Run]) -> Dict[str, Any]:
+def summaries(runs: list[Run]) -> dict[str, Any]:
     """Mean and standard deviation of F over the seeds, for each data set and config."""
     cells = sorted({(run["dataset"], run["system"]) for run in runs})
     found = {}
@@ -118,7 +118,7 @@ def main() -> None:
     for dataset in given.datasets:
         search(dataset, settings, given.jobs, given.vectors)
 
-    def add(cell: Tuple[str, str, int]) -> None:
+    def add(cell: tuple[str, str, int]) -> None:
         done = run(*cell, settings, given.vectors)
         results.add(done)
         print(done, flush=True)

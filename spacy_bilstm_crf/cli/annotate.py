@@ -3,26 +3,19 @@
 import shutil
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING
 
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import (
-    InputError,
-    bilstm_crf_cli,
-    check_choice,
-    check_code,
-    check_folder,
-    check_installed,
-    check_number,
-    check_probability,
-    fails_in_one_line,
-)
+from ..common.errors import UserError, check_installed
+from ..common.files import check_folder
+from ..common.pipelines import check_code
+from .app import bilstm_crf_cli, check_choice, check_number, check_probability, fails_in_one_line
 
 if TYPE_CHECKING:
-    from ..bulk import AnnotatorSettings, Part, Work
-    from ..bulk.run import Engine
+    from ..inference.batch import AnnotatorSettings, Part, Work
+    from ..inference.batch.run import Engine
 
 # Of each engine what it needs, and the extra that brings it
 NEEDS = {
@@ -51,14 +44,14 @@ def annotate_cli(
         False, "--lines", help="Each line of a .txt file is a text, instead of the file"
     ),
     batch_size: int = Option(128, "--batch-size", "-n", help="Texts in the pipeline at once"),
-    candidates: Optional[float] = Option(
+    candidates: float | None = Option(
         None, "--candidates", help="Keep entities that are so probable at least, overlapping or not"
     ),
-    max_length: Optional[int] = Option(
+    max_length: int | None = Option(
         None, "--max-length", help="Characters of the longest text; otherwise the pipeline's own"
     ),
     rows: int = Option(2000, "--rows", help="Rows of a file that is written, at most"),
-    code_path: Optional[Path] = Option(
+    code_path: Path | None = Option(
         None, "--code", help="Python file with registered functions that the pipeline needs"
     ),
     force_overwrite: bool = Option(False, "--force", "-F", help="Begin anew"),
@@ -80,7 +73,7 @@ def annotate_cli(
             check_number(option, value)
         check_code(code_path)
         check_probability("--candidates", candidates)
-        from ..bulk import AnnotatorSettings, InputSettings, Work
+        from ..inference.batch import AnnotatorSettings, InputSettings, Work
 
         work = Work(
             str(output.resolve()),
@@ -106,57 +99,49 @@ def _check_engine(engine: str) -> None:
     for name, extra in NEEDS[engine]:
         check_installed(extra, name)
     if engine == "spark" and shutil.which("java") is None:
-        raise InputError("Spark needs Java, which is not on the PATH: install Java 17 or later.")
+        raise UserError("Spark needs Java, which is not on the PATH: install Java 17 or later.")
 
 
 def annotate(work: "Work", inputs: str, engine: str, jobs: int, force_overwrite: bool) -> None:
     """Annotate what is not annotated yet, and show how far it is.
 
     Raises:
-        InputError: If it can't be started or finished, saying what to do.
+        UserError: If it can't be started or finished, saying what to do.
     """
-    from ..bulk import (
-        ENGINES,
-        InputFileError,
-        RunError,
-        files_of,
-        is_of_run,
-        parts_of,
-        pending,
-    )
+    from ..inference.batch import ENGINES, files_of, is_of_run, parts_of, pending
 
     try:
         output = Path(work.output)
         files = files_of(inputs, lambda path: is_of_run(path, output))
         parts = list(parts_of(files, work.inputs))
         if not parts:
-            raise InputError(f"{inputs} holds no texts.")
+            raise UserError(f"{inputs} holds no texts.")
         _check_loads(work.annotator)
         left = pending(work, files, parts, anew=force_overwrite)
         _progress(work, parts, left, ENGINES[engine], jobs)
-    except (InputFileError, RunError, OSError) as error:
-        raise InputError(str(error)) from error
+    except (UserError, OSError) as error:
+        raise UserError(str(error)) from error
     except KeyboardInterrupt as error:
-        raise InputError("Stopped. Run the same command again to go on.") from error
+        raise UserError("Stopped. Run the same command again to go on.") from error
 
 
 def _check_loads(settings: "AnnotatorSettings") -> None:
     """Load the pipeline here first: a worker would say what is wrong with it in a traceback."""
-    from ..bulk import folder_of, loaded
+    from ..inference.batch import folder_of, loaded
 
     try:
         folder_of(settings.pipeline)
         loaded(settings)
     except ValueError as error:
-        raise InputError(str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def _progress(
-    work: "Work", parts: List["Part"], left: List["Part"], engine: "Engine", jobs: int
+    work: "Work", parts: list["Part"], left: list["Part"], engine: "Engine", jobs: int
 ) -> None:
     from tqdm import tqdm
 
-    from ..bulk import done, errors_of, run
+    from ..inference.batch import done, errors_of, run
 
     total = sum(part.n_rows for part in parts)
     before = total - sum(part.n_rows for part in left)
@@ -175,7 +160,7 @@ def _progress(
     n_errors = sum(each.n_errors for each in every)
     if n_errors == total:
         why = next(errors_of(work.output, parts[0].number))
-        raise InputError(f"None of {total:,} rows could be annotated, the first for this: {why}")
+        raise UserError(f"None of {total:,} rows could be annotated, the first for this: {why}")
     if n_errors:
         msg.warn(f"{n_errors:,} rows could not be annotated: see their column 'error'")
     msg.good(f"{total:,} rows in {len(parts):,} files: {work.output}")

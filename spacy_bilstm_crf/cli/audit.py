@@ -1,26 +1,21 @@
 """`audit`: find annotation that is wrong."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional
+from typing import TYPE_CHECKING, Any
 
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import (
-    InputError,
-    bilstm_crf_cli,
-    check_folder,
-    check_probability,
-    choose_gpu,
-    fails_in_one_line,
-    import_code,
-    overrides_of,
-)
-from .pipelines import untrained_pipeline
+from ..common.errors import UserError
+from ..common.files import check_folder
+from ..common.pipelines import import_code
+from ..training.loop import untrained_pipeline
+from .app import bilstm_crf_cli, check_probability, choose_gpu, fails_in_one_line, overrides_of
 
 if TYPE_CHECKING:
-    from ..evaluation.audit import Suspect
+    from ..workflows.audit import Suspect
 
 
 @bilstm_crf_cli.command(
@@ -34,13 +29,13 @@ def audit_cli(
     folds: int = Option(
         5, "--folds", "-k", help="Train so many models, each on all but one part. 0 trains none"
     ),
-    dev_path: Optional[Path] = Option(None, "--dev", help="Development data, to compare with"),
-    test_path: Optional[Path] = Option(None, "--test", help="Test data, to compare with"),
+    dev_path: Path | None = Option(None, "--dev", help="Development data, to compare with"),
+    test_path: Path | None = Option(None, "--test", help="Test data, to compare with"),
     least: float = Option(
         0.5, "--least", help="Least probability that the annotation is wrong, for a suspect"
     ),
     component: str = Option("ner", "--component", "-c", help="The component that finds entities"),
-    code_path: Optional[Path] = Option(
+    code_path: Path | None = Option(
         None, "--code", help="Python file with registered functions that the config needs"
     ),
     use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
@@ -56,9 +51,9 @@ def audit_cli(
     with fails_in_one_line():
         check_folder(output)
         if (output / "suspects.jsonl").exists() and not force_overwrite:
-            raise InputError(f"{output} holds an audit. Replace it with --force, or name another.")
+            raise UserError(f"{output} holds an audit. Replace it with --force, or name another.")
         if folds < 0 or folds == 1:
-            raise InputError(f"--folds {folds} can't be: take 2 or more, or 0 for no training.")
+            raise UserError(f"--folds {folds} can't be: take 2 or more, or 0 for no training.")
         check_probability("--least", least)
         overrides = overrides_of(ctx.args)
         import_code(code_path)
@@ -79,12 +74,12 @@ def audit(
     output: Path,
     n_folds: int = 5,
     *,
-    compared: Optional[Dict[str, Optional[Path]]] = None,
+    compared: dict[str, Path | None] | None = None,
     least: float = 0.5,
     component: str = "ner",
-    overrides: Optional[Dict[str, Any]] = None,
+    overrides: dict[str, Any] | None = None,
     use_gpu: int = -1,
-) -> List["Suspect"]:
+) -> list["Suspect"]:
     """Audit annotation, and write `problems.jsonl`, `suspects.jsonl` and `audit.html`.
 
     Args:
@@ -102,14 +97,14 @@ def audit(
         The suspects, the most suspect first.
 
     Raises:
-        InputError: If the config or the data can't be used.
+        UserError: If the config or the data can't be used.
     """
     # Late, so that spaCy's other commands start as quickly as without this package
-    from ..evaluation.audit import as_prodigy, problems, suspects_in, trained_folds
-    from ..evaluation.audit.page import page_of
-    from ..evaluation.audit.suspects import ranked
-    from ..pipeline.failures import one_line
-    from .annotated import read_examples
+    from ..common.errors import one_line
+    from ..data.corpus import read_examples
+    from ..workflows.audit import as_prodigy, problems, suspects_in, trained_folds
+    from ..workflows.audit.page import page_of
+    from ..workflows.audit.suspects import ranked
 
     nlp = untrained_pipeline(config, overrides or {}, component)
     paths = {"train": data_path, **{k: v for k, v in (compared or {}).items() if v is not None}}
@@ -117,7 +112,7 @@ def audit(
     examples = parts["train"]
     found = problems(parts)
     msg.info(f"{len(found):,} problems that show without a model")
-    suspects: List["Suspect"] = []
+    suspects: list[Suspect] = []
     docs = [example.reference for example in examples]
     try:
         trained = trained_folds(config, overrides or {}, docs, n_folds, use_gpu)
@@ -125,7 +120,7 @@ def audit(
             suspects += suspects_in(fold, docs, component)
             msg.info(f"Fold {number + 1} of {n_folds} is trained and judged")
     except ValueError as error:
-        raise InputError(one_line(error)) from error
+        raise UserError(one_line(error)) from error
     suspects = ranked(suspects, least)
     output.mkdir(parents=True, exist_ok=True)
     _write_lines(output / "problems.jsonl", (problem._asdict() for problem in found))
@@ -136,7 +131,7 @@ def audit(
     return suspects
 
 
-def _write_lines(path: Path, rows: Iterable[Dict[str, Any]]) -> None:
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

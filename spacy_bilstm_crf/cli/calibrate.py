@@ -1,21 +1,24 @@
 """`calibrate`: make the probabilities of a trained pipeline fit held-out annotation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING
 
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, choose_gpu, fails_in_one_line, import_code
-from .pipelines import check_replaces, load_pipeline, recognizer_of, save
+from ..common.errors import UserError
+from ..common.files import check_pipeline_folder, save_folder
+from ..common.pipelines import import_code, load_pipeline
+from ..inference.entities import recognizer_of
+from .app import bilstm_crf_cli, choose_gpu, fails_in_one_line
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.training import Example
 
-    from ..evaluation.guarantee import Guarantee
     from ..pipeline import BiLSTMCRFEntityRecognizer
     from ..training.calibration import Calibration
+    from ..workflows.risk_control import Guarantee
 
 
 @bilstm_crf_cli.command("calibrate")
@@ -26,10 +29,10 @@ def calibrate_cli(
     ),
     output: Path = Option(..., "--output", "-o", help="Folder to save the calibrated pipeline to"),
     component: str = Option("ner", "--component", "-c", help="Name of the component"),
-    code_path: Optional[Path] = Option(
+    code_path: Path | None = Option(
         None, "--code", help="Python file with registered functions that the pipeline needs"
     ),
-    recall: Optional[float] = Option(
+    recall: float | None = Option(
         None,
         "--recall",
         help="Leave the calibration, and set candidates_threshold so that of a document's entities "
@@ -47,11 +50,11 @@ def calibrate_cli(
     threshold of a promise instead: that the candidates miss at most so many entities.
     """
     with fails_in_one_line():
-        check_replaces(output, force_overwrite)
+        check_pipeline_folder(output, force_overwrite)
         import_code(code_path)
         choose_gpu(use_gpu)
         if per_label and recall is None:
-            raise InputError("--per-label goes with --recall: say how much is to be promised.")
+            raise UserError("--per-label goes with --recall: say how much is to be promised.")
         if recall is not None:
             promises = promise_recall(pipeline, data_path, output, recall, component, per_label)
         else:
@@ -72,7 +75,7 @@ def calibrate_cli(
 
 def calibrate(
     pipeline: str, data_path: Path, output: Path, component: str = "ner"
-) -> Tuple["Calibration", Tuple[str, ...]]:
+) -> tuple["Calibration", tuple[str, ...]]:
     """Fit the temperature and the labels' biases of a component, and save its pipeline.
 
     Args:
@@ -85,11 +88,11 @@ def calibrate(
         The temperature and the biases, and the labels that these are of.
 
     Raises:
-        InputError: If there is no such pipeline, component or data, or it can't be saved.
+        UserError: If there is no such pipeline, component or data, or it can't be saved.
     """
     nlp, ner, examples = _prepared(pipeline, data_path, component)
     found = ner.calibrate(examples)
-    save(nlp.to_disk, output)
+    save_folder(nlp.to_disk, output)
     return found, ner.labels
 
 
@@ -100,32 +103,31 @@ def promise_recall(
     recall: float,
     component: str = "ner",
     per_label: bool = False,
-) -> Dict[str, "Guarantee"]:
+) -> dict[str, "Guarantee"]:
     """Set the threshold of candidates so that they miss few enough entities, and save the pipeline.
 
     See `evaluation.guarantee`, which says what is promised.
 
     Raises:
-        InputError: If there is no such pipeline, component or data, or it is too little.
+        UserError: If there is no such pipeline, component or data, or it is too little.
     """
-    from ..evaluation.guarantee import guarantee_recall
+    from ..workflows.risk_control import guarantee_recall
 
     nlp, _, examples = _prepared(pipeline, data_path, component)
     try:
         found = guarantee_recall(nlp, examples, recall, component, per_label)
     except ValueError as error:
-        raise InputError(str(error)) from error
-    save(nlp.to_disk, output)
+        raise UserError(str(error)) from error
+    save_folder(nlp.to_disk, output)
     return found
 
 
 def _prepared(
     pipeline: str, data_path: Path, component: str
-) -> Tuple["Language", "BiLSTMCRFEntityRecognizer", List["Example"]]:
+) -> tuple["Language", "BiLSTMCRFEntityRecognizer", list["Example"]]:
     """The pipeline, its component, and examples that have been through what comes before that."""
     # Late, so that spaCy's other commands start as quickly as without this package
-    from ..pipeline.found import before_component
-    from .annotated import read_examples
+    from ..data.corpus import before_component, read_examples
 
     nlp = load_pipeline(pipeline)
     ner = recognizer_of(nlp, pipeline, component)

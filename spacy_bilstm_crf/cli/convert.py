@@ -1,15 +1,16 @@
 """`convert`: files of annotation tools to those of others."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING
 
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, check_choice, fails_in_one_line
+from ..common.errors import UserError
+from .app import bilstm_crf_cli, check_choice, fails_in_one_line
 
 if TYPE_CHECKING:
-    from ..formats import Findings, Settings
+    from ..data.formats import Findings, Settings
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
 FORMATS = "spacy, prodigy, doccano, doccano-relations, label-studio, brat, conll"
@@ -31,7 +32,7 @@ def convert_cli(
         help="What to do with a document that spaCy can't hold as it is annotated. error: write "
         "nothing. skip: leave it out. missing: take what the problem touches as not annotated",
     ),
-    problems: Optional[Path] = Option(
+    problems: Path | None = Option(
         None,
         "--problems",
         help="File to list the problems in, as JSON lines. Otherwise OUTPUT.problems.jsonl",
@@ -48,17 +49,17 @@ def convert_cli(
     scheme: str = Option(
         "auto", "--scheme", help="Tags of conll: iob1, iob2, biluo, bioes, or auto to see by itself"
     ),
-    separator: Optional[str] = Option(
+    separator: str | None = Option(
         None,
         "--separator",
         help=r"Between the columns of conll, such as '\t'. Else any blanks",
     ),
     word_column: int = Option(0, "--word-column", help="Column of the word; the first is 0"),
     tag_column: int = Option(-1, "--tag-column", help="Column of the tag; -1 is the last"),
-    pos_column: Optional[int] = Option(
+    pos_column: int | None = Option(
         None, "--pos-column", help="Column of the part of speech, to keep it as token.tag_"
     ),
-    comment: Optional[str] = Option(
+    comment: str | None = Option(
         None, "--comment", help="What the comment lines of conll start with, such as '#'"
     ),
     force_overwrite: bool = Option(False, "--force", "-F", help="Replace what is there"),
@@ -69,10 +70,10 @@ def convert_cli(
     what the other format can't hold is counted.
     """
     with fails_in_one_line():
-        from ..formats import DocSettings, Settings
-        from ..formats.columns import SCHEMES, ColumnSettings
-        from ..formats.docs import ON_PROBLEM
-        from ..formats.files import FORMATS as known
+        from ..data.formats import DocSettings, Settings
+        from ..data.formats.columns import SCHEMES, ColumnSettings
+        from ..data.formats.docs import ON_PROBLEM
+        from ..data.formats.files import FORMATS as known
 
         for option, value, allowed in (
             ("--from", source, known),
@@ -83,7 +84,7 @@ def convert_cli(
         ):
             check_choice(option, value, allowed)
         if separator == "":
-            raise InputError("--separator is empty. Leave it out for any blanks.")
+            raise UserError("--separator is empty. Leave it out for any blanks.")
         if separator is not None:
             separator = separator.replace("\\t", "\t")
         settings = Settings(
@@ -93,12 +94,12 @@ def convert_cli(
             ColumnSettings(scheme, separator, word_column, tag_column, pos_column, comment),
         )
         if not output.name:
-            raise InputError(f"The output {output} is no file or folder that could be made.")
+            raise UserError(f"The output {output} is no file or folder that could be made.")
         listed = problems or output.with_name(f"{output.name}{LISTED}")
         if problems is not None and problems.exists() and not force_overwrite:
-            raise InputError(f"{problems} exists. Replace it with --force, or name another.")
+            raise UserError(f"{problems} exists. Replace it with --force, or name another.")
         if listed.exists() and not listed.is_file():
-            raise InputError(f"{listed} is no file: name another for the list of --problems.")
+            raise UserError(f"{listed} is no file: name another for the list of --problems.")
         _convert(path, output, (source, target), settings, listed, force_overwrite)
 
 
@@ -110,29 +111,29 @@ def _convert(
     listed: Path,
     force_overwrite: bool,
 ) -> None:
-    from ..formats import Findings, FormatError, check_targets, convert, files_of
+    from ..data.formats import Findings, check_targets, convert, files_of
 
     findings = Findings()
     try:
         files = files_of(path, formats[0], output, formats[1])
         check_targets(path, files, formats[1])
         if listed.resolve() in {place.resolve() for pair in files for place in pair}:
-            raise InputError(f"{listed} is to be read or written itself: name another --problems.")
+            raise UserError(f"{listed} is to be read or written itself: name another --problems.")
         existing = [target for _, target in files if target.exists()]
         if existing and not force_overwrite:
-            raise InputError(f"{existing[0]} exists. Replace it with --force, or name another.")
+            raise UserError(f"{existing[0]} exists. Replace it with --force, or name another.")
         done = convert(files, *formats, settings, findings)
         _list(listed, findings)
-    except FormatError as error:
-        raise InputError(str(error)) from error
+    except UserError as error:
+        raise UserError(str(error)) from error
     except OSError as error:
-        raise InputError(f"{error.filename or output}: {error.strerror}.") from error
+        raise UserError(f"{error.filename or output}: {error.strerror}.") from error
     for what, n in sorted(findings.notes.items()):
         if n:
             msg.info(f"{n:,} {what}")
     if not done:
         first = findings.problems[0]
-        raise InputError(
+        raise UserError(
             f"{len(findings.problems):,} problems, and nothing was written. The first: "
             f"{first.place}: {first.kind}. {first.message} All are in {listed}. Mend them, or take "
             f"what they touch as not annotated: --on-problem missing."
@@ -157,5 +158,5 @@ def _list(listed: Path, findings: "Findings") -> None:
 
 
 def _counts(findings: "Findings") -> str:
-    kinds: List[str] = [problem.kind for problem in findings.problems]
+    kinds: list[str] = [problem.kind for problem in findings.problems]
     return ", ".join(f"{kinds.count(kind):,} {kind}" for kind in sorted(set(kinds)))

@@ -1,24 +1,20 @@
 """`distill`: a slow pipeline teaches a fast one, on raw texts."""
 
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spacy.util import load_config, registry
 from spacy.vocab import Vocab
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import (
-    InputError,
-    bilstm_crf_cli,
-    check_folder,
-    choose_gpu,
-    fails_in_one_line,
-    import_code,
-    overrides_of,
-)
-from .pipelines import load_pipeline, untrained_pipeline
+from ..common.errors import UserError
+from ..common.files import check_folder
+from ..common.pipelines import import_code, load_pipeline
+from ..training.loop import untrained_pipeline
+from .app import bilstm_crf_cli, choose_gpu, fails_in_one_line, overrides_of
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -41,10 +37,10 @@ def distill_cli(
     ),
     config_path: Path = Argument(..., metavar="CONFIG", help="Training config of the student"),
     output: Path = Option(..., "--output", "-o", help="Folder for the lessons and the student"),
-    labelled: Optional[Path] = Option(
+    labelled: Path | None = Option(
         None, "--labelled", "-l", help="Annotated data to learn from as well, .spacy"
     ),
-    dev: Optional[Path] = Option(
+    dev: Path | None = Option(
         None, "--dev", "-d", help="Development data. Without it the config's paths.dev"
     ),
     temperature: float = Option(
@@ -58,7 +54,7 @@ def distill_cli(
     ),
     text_key: str = Option("text", "--text-key", help="Key of the text in JSONL"),
     component: str = Option("ner", "--component", help="Name of the component that learns"),
-    code_path: Optional[Path] = Option(
+    code_path: Path | None = Option(
         None, "--code", "-c", help="Python file with registered functions that the config needs"
     ),
     use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
@@ -74,7 +70,7 @@ def distill_cli(
         check_folder(output)
         _check_teacher_stays(teacher, output)
         if not 0.0 < temperature <= MOST_TEMPERATURE:
-            raise InputError(
+            raise UserError(
                 f"--temperature {temperature}: it must be above 0 and at most {MOST_TEMPERATURE}."
             )
         overrides = overrides_of(ctx.args)
@@ -93,12 +89,12 @@ def _check_teacher_stays(teacher: str, output: Path) -> None:
     """See to it that the student does not take the teacher's place.
 
     Raises:
-        InputError: If it would.
+        UserError: If it would.
     """
     kept, found = Path(teacher).resolve(), output.resolve()
     written = [(output / name).resolve() for name in WRITTEN]
     if kept in (found, *found.parents) or any(path in (kept, *kept.parents) for path in written):
-        raise InputError(
+        raise UserError(
             f"--output {output}: the student would take the teacher's place, or lie in it, as it "
             f"is saved in {output}/model-best. Name another folder."
         )
@@ -108,21 +104,21 @@ def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: b
     """Let a pipeline say what it finds in texts, where that is not kept yet.
 
     Raises:
-        InputError: If there are no texts, or the folder has other lessons.
+        UserError: If there are no texts, or the folder has other lessons.
     """
-    from ..pipeline.failures import one_line
-    from ..pipeline.found import recognizers
-    from ..pipeline.teacher import write_lessons
+    from ..common.errors import one_line
+    from ..data.soft_labels import write_lessons
+    from ..inference.entities import recognizers
 
     found = recognizers(nlp)
     if len(found) > 1 and not entities:
         names = ", ".join(one.name for one in found)
-        raise InputError(
+        raise UserError(
             f"The teacher has several bilstm_crf_ner components ({names}), whose distributions are "
             f"not one: teach what they find together with --entities."
         )
     if not nlp.pipe_names:
-        raise InputError("The teacher has no components, so it finds nothing.")
+        raise UserError("The teacher has no components, so it finds nothing.")
     name = found[0].name if found and not entities else None
     nlp.max_length = 10**9  # the limit is there for parsers
     left_out = [] if name is None else _left_out(nlp, name)
@@ -136,13 +132,13 @@ def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: b
     try:
         for n_texts in write_lessons(nlp, _docs(nlp, texts, text_key), folder, name, teacher):
             print(f"{n_texts:,} texts", flush=True)
-    except ValueError as error:  # FormatError is one
-        raise InputError(one_line(error)) from error
+    except ValueError as error:  # UserError is one
+        raise UserError(one_line(error)) from error
     if not n_texts:
-        raise InputError(f"There is no text in {texts}.")
+        raise UserError(f"There is no text in {texts}.")
 
 
-def _left_out(nlp: "Language", component: str) -> List[str]:
+def _left_out(nlp: "Language", component: str) -> list[str]:
     """Components that set entities before one, and all after it."""
     place = nlp.pipe_names.index(component)
     before = [
@@ -163,7 +159,7 @@ def _digest(pipeline: Path) -> str:
 
 
 def _docs(nlp: "Language", path: Path, text_key: str) -> Iterator["Doc"]:
-    from ..formats.texts import read_texts
+    from ..data.texts import read_texts
 
     return (one.doc(nlp) for one in read_texts(path, text_key) if one.text.strip())
 
@@ -180,35 +176,35 @@ class Student(NamedTuple):
     """
 
     config: Path
-    overrides: Dict[str, Any]
+    overrides: dict[str, Any]
     component: str
-    labelled: Optional[Path]
+    labelled: Path | None
     use_gpu: int
 
     def check(self) -> None:
         """See to it that the student can be trained, before the teacher works.
 
         Raises:
-            InputError: If it can't.
+            UserError: If it can't.
         """
         from spacy.schemas import ConfigSchemaInit
 
-        from ..pipeline.failures import one_line
-        from .annotated import read_annotated
+        from ..common.errors import one_line
+        from ..data.corpus import read_annotated
 
         nlp = untrained_pipeline(self.config, self.overrides, self.component)
         if not nlp.config["training"]["max_steps"]:
-            raise InputError(
+            raise UserError(
                 f"{self.config} has no training.max_steps, and lessons are read without end: give "
                 f"it with --training.max_steps"
             )
         try:
             registry.resolve(nlp.config.interpolate()["initialize"], schema=ConfigSchemaInit)
         except ValueError as error:
-            raise InputError(f"[initialize] of {self.config}: {one_line(error)}") from error
+            raise UserError(f"[initialize] of {self.config}: {one_line(error)}") from error
         dev = self.overrides.get("paths.dev") or load_config(self.config)["paths"].get("dev")
         if not dev:
-            raise InputError("There is nothing to choose the best model by: name it with --dev")
+            raise UserError("There is nothing to choose the best model by: name it with --dev")
         for path in filter(None, (dev, self.labelled)):
             read_annotated(Path(path), nlp.vocab)
 
@@ -217,9 +213,9 @@ class Student(NamedTuple):
         from spacy.training.initialize import init_nlp
         from spacy.training.loop import train
 
-        from ..pipeline.failures import one_line
+        from ..common.errors import one_line
 
-        lessons: Dict[str, Any] = {
+        lessons: dict[str, Any] = {
             "@readers": "spacy-bilstm-crf.Lessons.v1",
             "path": str(output / LESSONS),
             "labelled": None if self.labelled is None else str(self.labelled),
@@ -235,17 +231,17 @@ class Student(NamedTuple):
             nlp = init_nlp(config, use_gpu=self.use_gpu)
             train(nlp, output, use_gpu=self.use_gpu)
         except ValueError as error:
-            raise InputError(one_line(error)) from error
+            raise UserError(one_line(error)) from error
 
-    def _labels(self, folder: Path) -> List[str]:
+    def _labels(self, folder: Path) -> list[str]:
         """Labels of the lessons, in the teacher's order, then those of the annotated data."""
-        from ..pipeline.teacher import labels_of
-        from .annotated import read_annotated
+        from ..data.corpus import read_annotated
+        from ..data.soft_labels import labels_of
 
         found = dict.fromkeys(labels_of(folder))
         if self.labelled is not None:
             docs = read_annotated(self.labelled, Vocab())
             found.update(dict.fromkeys(sorted({e.label_ for doc in docs for e in doc.ents})))
         if not found:
-            raise InputError("The teacher found no entity in the texts: there is nothing to learn.")
+            raise UserError("The teacher found no entity in the texts: there is nothing to learn.")
         return list(found)

@@ -1,14 +1,17 @@
 """`ensemble`: pipelines that were trained with other seeds, as one pipeline."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, List
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import InputError, bilstm_crf_cli, fails_in_one_line, import_code
-from .pipelines import check_replaces, load_pipeline, recognizer_of, save
+from ..common.errors import UserError
+from ..common.files import check_pipeline_folder, save_folder
+from ..common.pipelines import import_code, load_pipeline
+from ..inference.entities import recognizer_of
+from .app import bilstm_crf_cli, fails_in_one_line
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -18,7 +21,7 @@ ARCHITECTURE = "spacy-bilstm-crf.Ensemble.v1"
 
 @bilstm_crf_cli.command("ensemble")
 def ensemble_cli(
-    pipelines: List[Path] = Argument(
+    pipelines: list[Path] = Argument(
         ..., help="Two pipelines or more, trained by one config with different seeds"
     ),
     output: Path = Option(..., "--output", "-o", help="Folder for the pipeline of all of them"),
@@ -34,14 +37,14 @@ def ensemble_cli(
     settings are kept; calibrate the result anew.
     """
     with fails_in_one_line():
-        check_replaces(output, force_overwrite)
+        check_pipeline_folder(output, force_overwrite)
         import_code(code_path)
         nlp = averaged([str(path) for path in pipelines], component)
-        save(nlp.to_disk, output)
+        save_folder(nlp.to_disk, output)
     msg.good(f"Saved the mean of {len(pipelines)} pipelines in {output}")
 
 
-def averaged(pipelines: List[str], component: str = "ner") -> "Language":
+def averaged(pipelines: list[str], component: str = "ner") -> "Language":
     """The first of some pipelines, with the mean of all in its component.
 
     Args:
@@ -49,16 +52,16 @@ def averaged(pipelines: List[str], component: str = "ner") -> "Language":
         component: The component.
 
     Raises:
-        InputError: If they are not of one config.
+        UserError: If they are not of one config.
     """
     from spacy.util import registry
 
     from ..training import Calibration
 
     if len(pipelines) < 2:
-        raise InputError("An ensemble has two pipelines at least.")
+        raise UserError("An ensemble has two pipelines at least.")
     if len({Path(name).resolve() for name in pipelines}) < len(pipelines):
-        raise InputError("An ensemble is of different pipelines, but one is named twice.")
+        raise UserError("An ensemble is of different pipelines, but one is named twice.")
     loaded = [load_pipeline(name) for name in pipelines]
     first = loaded[0]
     recognizers = []
@@ -72,7 +75,7 @@ def averaged(pipelines: List[str], component: str = "ner") -> "Language":
     try:
         model = registry.architectures.get(ARCHITECTURE)(*(ner.model for ner in recognizers))
     except ValueError as error:
-        raise InputError(str(error)) from error
+        raise UserError(str(error)) from error
     members = {str(number): block["model"] for number in range(len(recognizers))}
     block["model"] = {"@architectures": ARCHITECTURE, "*": members}
     recognizers[0].model = model
@@ -93,7 +96,7 @@ def _check_same(
         ("labels", first.pipe_labels[component], nlp.pipe_labels[component]),
     ):
         if one != other:
-            raise InputError(
+            raise UserError(
                 f"{name} has another {what} than {first_name}: an ensemble is of pipelines that "
                 f"one config trained on the same labels."
             )
@@ -103,10 +106,10 @@ def _check_same(
         or one.key2row != other.key2row
         or not np.array_equal(one.data, other.data)
     ):
-        raise InputError(f"{name} has other word vectors than {first_name}.")
+        raise UserError(f"{name} has other word vectors than {first_name}.")
     for before in first.pipe_names[: first.pipe_names.index(component)]:
         if before not in nlp.pipe_names or _bytes(first, before) != _bytes(nlp, before):
-            raise InputError(
+            raise UserError(
                 f"{name} has another component '{before}' than {first_name}, and an ensemble has "
                 f"one: its '{component}' would get what it was not trained with."
             )

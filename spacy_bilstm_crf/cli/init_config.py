@@ -1,12 +1,13 @@
 """`init-config`: look at the data, and write a complete config that fits them."""
 
 from pathlib import Path
-from typing import List, Optional
 
 from typer import Argument, Option
 from wasabi import Printer
 
-from .app import InputError, bilstm_crf_cli, check_file, fails_in_one_line
+from ..common.errors import UserError
+from ..common.files import check_file
+from .app import bilstm_crf_cli, fails_in_one_line
 
 
 @bilstm_crf_cli.command("init-config")
@@ -17,17 +18,17 @@ def init_config_cli(
     train_path: Path = Option(
         ..., "--train", "-t", help="Training data: a .spacy file, or a folder of them"
     ),
-    dev_path: Optional[Path] = Option(
+    dev_path: Path | None = Option(
         None, "--dev", "-d", help="Development data, to choose the best model by"
     ),
-    lang: Optional[str] = Option(
+    lang: str | None = Option(
         None,
         "--lang",
         "-l",
         help="Code of the language. Without it that of the vectors, or the one whose stop words "
         "the data are full of",
     ),
-    vectors: Optional[str] = Option(
+    vectors: str | None = Option(
         None, "--vectors", "-v", help="Pipeline with word vectors: a folder or an installed package"
     ),
     lookups: bool = Option(
@@ -36,14 +37,14 @@ def init_config_cli(
         "-L",
         help="Embed words' probabilities and Brown clusters, of spacy-lookups-data",
     ),
-    patterns: Optional[Path] = Option(
+    patterns: Path | None = Option(
         None,
         "--patterns",
         "-P",
         help="Lists of names as patterns of spaCy's span_ruler, .jsonl: what they say of a token "
         "is embedded beside it",
     ),
-    transformer: Optional[str] = Option(
+    transformer: str | None = Option(
         None,
         "--transformer",
         "-T",
@@ -65,9 +66,9 @@ def init_config_cli(
             check_file(output_file, force_overwrite)
             for path in filter(None, (train_path, dev_path, patterns)):
                 if path.resolve() == output_file.resolve():
-                    raise InputError(f"{output_file} is data that is read. Name another file.")
+                    raise UserError(f"{output_file} is data that is read. Name another file.")
         # Late, so that spaCy's other commands start as quickly as without this package
-        from .fitted_config import Sources, fitted_config
+        from ..workflows.init_config.fitted_config import Sources, fitted_config
 
         sources = Sources(
             vectors=vectors,
@@ -90,7 +91,7 @@ def init_config_cli(
     print(" ".join(train_command(output_file, dev_path, gpu)))
 
 
-def train_command(config: Path, dev_path: Optional[Path], gpu: bool) -> List[str]:
+def train_command(config: Path, dev_path: Path | None, gpu: bool) -> list[str]:
     """What to run next."""
     command = ["python -m spacy train", str(config), "--output training"]
     if dev_path is None:

@@ -1,27 +1,22 @@
 """`report`: one HTML page that shows how good a pipeline is and where it fails."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import (
-    InputError,
-    bilstm_crf_cli,
-    check_folder,
-    check_installed,
-    choose_gpu,
-    fails_in_one_line,
-    import_code,
-)
-from .pipelines import load_pipeline
+from ..common.errors import UserError, check_installed
+from ..common.files import check_folder
+from ..common.pipelines import import_code, load_pipeline
+from .app import bilstm_crf_cli, choose_gpu, fails_in_one_line
 
 if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-    from ..evaluation.mentions import Compared, ValuesOf
+    from ..workflows.report.mentions import Compared, ValuesOf
 
 PAGE, NUMBERS = "report.html", "report.json"
 
@@ -33,20 +28,20 @@ def report_cli(
     output: Path = Option(
         ..., "--output", "-o", help=f"Folder to write {PAGE} and {NUMBERS} to, over those there"
     ),
-    baseline: Optional[str] = Option(
+    baseline: str | None = Option(
         None, "--baseline", "-b", help="Another pipeline, to compare with on the same data"
     ),
-    train_path: Optional[Path] = Option(
+    train_path: Path | None = Option(
         None, "--train", "-t", help="Training data, to tell seen entities from unseen ones"
     ),
-    slices: List[str] = Option(
+    slices: list[str] = Option(
         [],
         "--slice",
         "-s",
         help="Score entities by this key of doc.user_data or extension of docs or spans, too. "
         "May be given several times",
     ),
-    code_path: Optional[Path] = Option(
+    code_path: Path | None = Option(
         None, "--code", help="Python file with registered functions that a pipeline needs"
     ),
     use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
@@ -81,10 +76,10 @@ def report_cli(
 def report(
     pipeline: str,
     data_path: Path,
-    baseline: Optional[str] = None,
-    train_path: Optional[Path] = None,
-    slices: Optional[List[str]] = None,
-) -> Tuple[Dict[str, Any], str]:
+    baseline: str | None = None,
+    train_path: Path | None = None,
+    slices: list[str] | None = None,
+) -> tuple[dict[str, Any], str]:
     """The numbers and the page of a report.
 
     Args:
@@ -98,14 +93,14 @@ def report(
         What goes into the JSON file, and the HTML.
 
     Raises:
-        InputError: If a pipeline or data can't be used, saying what to do.
+        UserError: If a pipeline or data can't be used, saying what to do.
     """
     from spacy.util import get_package_version
 
-    from ..evaluation.page import page
-    from ..evaluation.report import report as numbers_of
-    from ..evaluation.slices import NamedSlices, known_names, seen_entities
-    from .annotated import check_annotated, read_annotated, read_files
+    from ..data.corpus import check_annotated, read_annotated, read_files
+    from ..workflows.report.page import page
+    from ..workflows.report.report import report as numbers_of
+    from ..workflows.report.slices import NamedSlices, known_names, seen_entities
 
     names = [pipeline] if baseline is None else [pipeline, baseline]
     loaded = [load_pipeline(name) for name in names]
@@ -119,7 +114,7 @@ def report(
     for name in values.names:
         if name not in values.met:
             known = ", ".join(known_names(doc for doc, _ in data)) or "nothing"
-            raise InputError(
+            raise UserError(
                 f"--slice {name}: no doc has it in its user_data, and no entity as an extension. "
                 f"The user_data of {data_path} have {known}."
             )
@@ -138,15 +133,15 @@ def report(
 
 
 def _compared(
-    name: str, nlp: "Language", data: List[Tuple["Doc", str]], values: "ValuesOf"
+    name: str, nlp: "Language", data: list[tuple["Doc", str]], values: "ValuesOf"
 ) -> Iterator["Compared"]:
     """Let a pipeline find entities in the texts of annotated docs.
 
     Raises:
-        InputError: If it sets none.
+        UserError: If it sets none.
     """
-    from ..evaluation.mentions import compared
-    from .annotated import unannotated
+    from ..data.corpus import unannotated
+    from ..workflows.report.mentions import compared
 
     texts = (unannotated(nlp, doc) for doc, _ in data)
     is_annotated = False
@@ -156,7 +151,7 @@ def _compared(
         if found is not None:
             yield found
     if not is_annotated:
-        raise InputError(
+        raise UserError(
             f"{name} sets no entities (doc.ents): it has {', '.join(nlp.pipe_names) or 'nothing'}. "
             f"Name a pipeline with a component such as ner or bilstm_crf_ner."
         )

@@ -1,27 +1,22 @@
 """`select`: which documents to annotate next."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional
+from typing import TYPE_CHECKING
 
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import (
-    InputError,
-    bilstm_crf_cli,
-    check_choice,
-    check_file,
-    choose_gpu,
-    fails_in_one_line,
-    import_code,
-)
-from .pipelines import load_pipeline, recognizer_of
+from ..common.errors import UserError
+from ..common.files import check_file
+from ..common.pipelines import import_code, load_pipeline
+from ..inference.entities import recognizer_of
+from .app import bilstm_crf_cli, check_choice, choose_gpu, fails_in_one_line
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
-    from ..evaluation.selection import Selected
-    from ..formats import Text
+    from ..data.formats import Text
+    from ..workflows.selection import Selected
 
 
 # Formats that tell suggestions from annotation
@@ -48,12 +43,12 @@ def select_cli(
     target: str = Option(
         "prodigy", "--to", "-t", help=f"The format to write: {', '.join(SUGGESTING)}"
     ),
-    exclude: Optional[Path] = Option(
+    exclude: Path | None = Option(
         None, "--exclude", "-x", help="Docs that are annotated already: a .spacy file or a folder"
     ),
     text_key: str = Option("text", "--text-key", help="Key of the text in JSON"),
     component: str = Option("ner", "--component", "-c", help="Name of the component"),
-    code_path: Optional[Path] = Option(
+    code_path: Path | None = Option(
         None, "--code", help="Python file with registered functions that the pipeline needs"
     ),
     use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
@@ -64,17 +59,17 @@ def select_cli(
     They come with what the model takes for entities, as suggestions to correct.
     """
     with fails_in_one_line():
-        from ..evaluation.selection import STRATEGIES, suggestions
-        from ..formats import FormatError, Settings, read_texts, write_whole
+        from ..data.formats import Settings, read_texts, write_whole
+        from ..workflows.selection import STRATEGIES, suggestions
 
         check_choice("--strategy", strategy, STRATEGIES)
         check_choice("--to", target, SUGGESTING)
         if n < 1:
-            raise InputError(f"--n {n}: ask for at least 1 document.")
+            raise UserError(f"--n {n}: ask for at least 1 document.")
         check_file(output, force_overwrite)
         for path in filter(None, (texts_path, exclude)):
             if path.resolve() in (output.resolve(), *output.resolve().parents):
-                raise InputError(f"{output} is or lies in {path}, which is read. Name another.")
+                raise UserError(f"{output} is or lies in {path}, which is read. Name another.")
         import_code(code_path)
         choose_gpu(use_gpu)
         nlp = load_pipeline(pipeline)
@@ -82,30 +77,30 @@ def select_cli(
         try:
             texts = list(read_texts(texts_path, text_key))
             if not texts:
-                raise InputError(f"{texts_path} holds no text.")
+                raise UserError(f"{texts_path} holds no text.")
             chosen = selected(nlp, texts, n, strategy, component, exclude)
             if not chosen:
-                raise InputError(f"{texts_path} holds no text that is not known already.")
+                raise UserError(f"{texts_path} holds no text that is not known already.")
             docs = suggestions(nlp, texts, chosen)
             write_whole(docs, output, target, Settings(text_key=text_key))
-        except FormatError as error:
-            raise InputError(str(error)) from error
+        except UserError as error:
+            raise UserError(str(error)) from error
         except OSError as error:
-            raise InputError(f"{error.filename or output}: {error.strerror}.") from error
+            raise UserError(f"{error.filename or output}: {error.strerror}.") from error
     msg.good(f"{len(chosen):,} of {len(texts):,} documents: {output}")
 
 
 def selected(
     nlp: "Language",
-    texts: List["Text"],
+    texts: list["Text"],
     n: int,
     strategy: str,
     component: str,
-    exclude: Optional[Path],
-) -> List["Selected"]:
+    exclude: Path | None,
+) -> list["Selected"]:
     """The documents that were chosen, the most valuable first."""
-    from ..evaluation.selection import select
-    from .annotated import read_docs
+    from ..data.corpus import read_docs
+    from ..workflows.selection import select
 
     nlp.max_length = 10**9  # the limit is there for parsers
     known = read_docs(exclude, nlp.vocab) if exclude else []

@@ -1,28 +1,19 @@
 """`serve`: the pipeline as an HTTP service, with a page to try it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 from typer import Argument, Option
 from wasabi import msg
 
-from .app import (
-    MOST,
-    InputError,
-    bilstm_crf_cli,
-    check_code,
-    check_installed,
-    check_number,
-    check_probability,
-    fails_in_one_line,
-    import_code,
-)
-from .pipelines import load_pipeline
+from ..common.errors import UserError, check_installed
+from ..common.pipelines import check_code, import_code, load_pipeline
+from .app import MOST, bilstm_crf_cli, check_number, check_probability, fails_in_one_line
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from ..serving import ServerSettings
+    from ..inference.service import ServerSettings
 
 MOST_WORKERS = 1000
 MOST_PORT = 65535
@@ -33,7 +24,7 @@ def serve_cli(
     pipeline: str = Argument(..., help="Trained pipeline: a folder or an installed package"),
     host: str = Option("127.0.0.1", "--host", "-h", help="Address to listen on; 0.0.0.0 for all"),
     port: int = Option(8080, "--port", "-p", help="Port to listen on; 0 for any that is free"),
-    threshold: Optional[float] = Option(
+    threshold: float | None = Option(
         None, "--threshold", "-t", help="Of requests that name none, in place of the component's"
     ),
     workers: int = Option(1, "--workers", "-w", help="Processes. Each loads the pipeline"),
@@ -48,7 +39,7 @@ def serve_cli(
         1000, "--max-waiting", help="Requests of a process that wait; more get status 503"
     ),
     grace: int = Option(60, "--grace", help="Seconds for what is to be answered at the end"),
-    code_path: Optional[Path] = Option(
+    code_path: Path | None = Option(
         None, "--code", help="Python file with registered functions that the pipeline needs"
     ),
 ) -> None:
@@ -71,7 +62,7 @@ def serve_cli(
         check_probability("--threshold", threshold)
         check_code(code_path)
         check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
-        from ..serving import Limits, ServerSettings
+        from ..inference.service import Limits, ServerSettings
 
         limits = Limits(max_texts, max_characters, max_waiting)
         code = None if code_path is None else str(code_path.resolve())
@@ -83,20 +74,20 @@ def _serve(settings: "ServerSettings", host: str, port: int, workers: int, grace
     """Load, listen, and say where.
 
     Raises:
-        InputError: If the pipeline can't be served, or not there.
+        UserError: If the pipeline can't be served, or not there.
     """
-    from ..serving import app_of, bound, serve
+    from ..inference.service import app_of, bound, serve
 
     import_code(None if settings.code is None else Path(settings.code))
-    app: Optional["FastAPI"]
+    app: FastAPI | None
     try:
         app = app_of(load_pipeline(settings.pipeline), settings)
         listening = bound(host, port)
     except ValueError as error:
-        raise InputError(str(error)) from error
+        raise UserError(str(error)) from error
     except OSError as error:
         why, _, _ = str(error.strerror).partition(" (while")  # where is said already
-        raise InputError(f"Can't listen on {host}, port {port}: {why}.") from error
+        raise UserError(f"Can't listen on {host}, port {port}: {why}.") from error
     if workers > 1:
         app = None  # each loads its own pipeline, and this process needs none
     with listening:

@@ -2,22 +2,17 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any
 
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from .app import (
-    InputError,
-    bilstm_crf_cli,
-    choose_gpu,
-    fails_in_one_line,
-    import_code,
-    overrides_of,
-)
+from ..common.errors import UserError
+from ..common.pipelines import import_code
+from .app import bilstm_crf_cli, choose_gpu, fails_in_one_line, overrides_of
 
 if TYPE_CHECKING:
-    from ..evaluation.tuning.results import Result
+    from ..workflows.tuning.results import Result
 
 INSTALL = 'pip install "spacy-bilstm-crf[tune]"'
 N_TRIALS = 30
@@ -33,7 +28,7 @@ def tune_cli(
         ..., metavar="SPACE", help="Search space, in the syntax of a config: configs/tuning.cfg"
     ),
     output: Path = Option(..., "--output", "-o", help="Folder for the search and its results"),
-    n_trials: Optional[int] = Option(
+    n_trials: int | None = Option(
         None,
         "--n-trials",
         "-n",
@@ -41,17 +36,17 @@ def tune_cli(
         help="Trials in all, those of earlier runs and of other processes included. 30 without "
         "--timeout",
     ),
-    timeout: Optional[float] = Option(
+    timeout: float | None = Option(
         None, "--timeout", "-t", min=0, help="Start no trial after so many seconds"
     ),
     jobs: int = Option(1, "--jobs", "-j", min=1, help="Processes that run trials at once"),
     seeds: int = Option(1, "--seeds", "-s", min=1, help="Trainings of each trial; the mean counts"),
-    storage: Optional[str] = Option(
+    storage: str | None = Option(
         None,
         "--storage",
         help="URL of a database that Optuna takes. Without it a journal file in the folder",
     ),
-    code_path: Optional[Path] = Option(
+    code_path: Path | None = Option(
         None, "--code", "-c", help="Python file with registered functions that the config needs"
     ),
     use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
@@ -87,13 +82,13 @@ def tune(
     space_path: Path,
     output: Path,
     *,
-    overrides: Dict[str, Any],
-    n_trials: Optional[int],
-    timeout: Optional[float] = None,
+    overrides: dict[str, Any],
+    n_trials: int | None,
+    timeout: float | None = None,
     jobs: int = 1,
     seeds: int = 1,
-    url: Optional[str] = None,
-    code_path: Optional[Path] = None,
+    url: str | None = None,
+    code_path: Path | None = None,
     use_gpu: int = -1,
 ) -> "Result":
     """Search, or go on with a search, and write what came out.
@@ -115,23 +110,22 @@ def tune(
         The best trial.
 
     Raises:
-        InputError: If something that was given can't be used, or no trial came to an end.
+        UserError: If something that was given can't be used, or no trial came to an end.
     """
     start = time.time()
     _check_extra()
     # Late, so that spaCy's other commands start as quickly as without this package
-    from ..evaluation.tuning.checks import prepared
-    from ..evaluation.tuning.errors import TuningError
-    from ..evaluation.tuning.search import Job
-    from ..evaluation.tuning.whole import searched
+    from ..workflows.tuning.checks import prepared
+    from ..workflows.tuning.search import Job
+    from ..workflows.tuning.whole import searched
 
     try:
         search = prepared(config_path, space_path, overrides, seeds)
         until = None if timeout is None else start + timeout
         job = Job(search, output, url, n_trials, until, use_gpu, code_path)
         return searched(job, jobs)
-    except TuningError as error:
-        raise InputError(str(error)) from error
+    except UserError as error:
+        raise UserError(str(error)) from error
 
 
 def _check_extra() -> None:
@@ -139,5 +133,5 @@ def _check_extra() -> None:
         import matplotlib
         import optuna  # noqa: F401
     except ImportError as error:
-        raise InputError(f"`tune` needs Optuna and Matplotlib: {INSTALL}") from error
+        raise UserError(f"`tune` needs Optuna and Matplotlib: {INSTALL}") from error
     matplotlib.use("svg")  # without a screen

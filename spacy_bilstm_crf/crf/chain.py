@@ -3,7 +3,8 @@
 Shapes: B sequences, T steps (the longest sequence), K tags.
 """
 
-from typing import Iterator, NamedTuple, Optional, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -70,7 +71,7 @@ class Legality(NamedTuple):
     transitions: Tensor
     start: Tensor
     end: Tensor
-    blocks: Optional[Blocks] = None
+    blocks: Blocks | None = None
 
 
 class LinearChain(NamedTuple):
@@ -86,7 +87,7 @@ class LinearChain(NamedTuple):
     scores: Scores
     lengths: Tensor
     legal: Legality
-    allowed: Optional[Tensor] = None
+    allowed: Tensor | None = None
 
     def validate(self) -> None:
         """Check that shapes fit together.
@@ -110,7 +111,7 @@ class LinearChain(NamedTuple):
                     f"{(n_rows, n_steps, n_tags)} need {expected}."
                 )
 
-    def rows(self, rows: Tensor, n_steps: Optional[int] = None) -> "LinearChain":
+    def rows(self, rows: Tensor, n_steps: int | None = None) -> "LinearChain":
         """Some of the sequences, int64 [R], cut to so many steps where all of them have ended."""
         scores = self.scores._replace(emissions=self.scores.emissions[rows, :n_steps])
         allowed = None if self.allowed is None else self.allowed[rows, :n_steps]
@@ -123,7 +124,7 @@ class LinearChain(NamedTuple):
         return LinearChain(scores, self.lengths[row, None], self.legal, allowed)
 
 
-def by_step(*parts: Tensor) -> Iterator[Tuple[Tensor, ...]]:
+def by_step(*parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Views of each step of tensors that have time as their first axis, in order."""
     for start in range(0, len(parts[0]), BLOCK):
         yield from zip(*(part[start : start + BLOCK].unbind() for part in parts))

@@ -4,7 +4,6 @@ Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -42,7 +41,7 @@ class Posterior:
     _lattice: "_Lattice"
     # For the few sequences that were computed in log space
     _log_space_rows: Tensor  # [R]
-    _log_space: Optional[LogSpacePosterior]
+    _log_space: LogSpacePosterior | None
 
     def expected_transitions(self, weights: Tensor) -> Tensor:
         """Expected number of times that each transition is taken, summed over sequences.
@@ -80,7 +79,7 @@ class Posterior:
                 expected[self._log_space_rows[rows]] = pairs.times(scores).totals()
         return expected
 
-    def _pair_messages(self, weights: Tensor) -> Tuple[Tensor, Tensor]:
+    def _pair_messages(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Factors of weighted pair marginals, left and right of each transition: [T - 1, B, K].
 
         P(y_t = j, y_{t+1} = k) = left[t, b, j] * step[j, k] * right[t, b, k]; zeros for what
@@ -121,7 +120,7 @@ class Posterior:
             log_all[redone] = self._log_space.after[row, step, tags[redone]]
         return log_step + log_right - log_all
 
-    def gradient(self, weights: Tensor, taken: Optional[Paths] = None) -> Scores:
+    def gradient(self, weights: Tensor, taken: Paths | None = None) -> Scores:
         """Gradient of the weighted sum of the log-partitions: the expected counts.
 
         Args:

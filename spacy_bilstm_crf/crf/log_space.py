@@ -1,6 +1,7 @@
 """The forward-backward recursions in log space, for sequences that need it."""
 
-from typing import Iterator, NamedTuple, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ class LogSpacePosterior(NamedTuple):
     step: Pairs  # scores of the transitions
     lengths: Tensor  # [B]
 
-    def pairs(self) -> Iterator[Tuple[Tensor, Pairs]]:
+    def pairs(self) -> Iterator[tuple[Tensor, Pairs]]:
         """Expected number of times that each transition is taken in each sequence.
 
         Yields:

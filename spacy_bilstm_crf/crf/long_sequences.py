@@ -5,7 +5,8 @@ messages that arrive there. A first run along the sequence keeps these vectors a
 second one works out segment by segment what forward-backward knows.
 """
 
-from typing import Iterator, List, NamedTuple, Optional, Tuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ class Segment(NamedTuple):
     end: int
 
 
-def posteriors(chain: LinearChain, overlap: int) -> Iterator[Tuple[List[Segment], Posterior]]:
+def posteriors(chain: LinearChain, overlap: int) -> Iterator[tuple[list[Segment], Posterior]]:
     """What forward-backward knows about the segments of one sequence, some at a time.
 
     Exact: a segment's first and last emissions take up what comes before and after it. Scores
@@ -87,7 +88,7 @@ def _segment(i: int, n_steps: int, size: int, overlap: int) -> Segment:
     return Segment(start, answers_to, end)
 
 
-def _messages(chain: LinearChain, size: int) -> Optional[Tuple[Tensor, Tensor]]:
+def _messages(chain: LinearChain, size: int) -> tuple[Tensor, Tensor] | None:
     """Messages of the paths that arrive at each segment's first step, and at each step that is a
     whole number of segments from the sequence's end: their own emissions are not included.
 
@@ -127,7 +128,7 @@ def _from_both_ends(of_sequence: Tensor, places: slice, from_end: slice) -> Tens
 
 
 def _of_segments(
-    chain: LinearChain, segments: List[Segment], before: Tensor, after: Tensor
+    chain: LinearChain, segments: list[Segment], before: Tensor, after: Tensor
 ) -> Posterior:
     """Forward-backward of segments, with the messages that arrive at their ends, each [S, K]."""
     scores, _, legal, allowed = chain

@@ -5,7 +5,7 @@ A message holds for each state the sum, over the paths into it, of the exponenti
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,14 +69,14 @@ def shared_factors(scores: Scores, legal: Legality) -> Shared:
 
 
 # The last factors, and what they were made of. For a short text they take as long as the rest
-_kept: Optional[Tuple[List[Tensor], Legality, Shared]] = None
+_kept: tuple[list[Tensor], Legality, Shared] | None = None
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
     return one.device == other.device and one.dtype == other.dtype and torch.equal(one, other)
 
 
-def shrinks_by(scores: Scores, shared: Shared) -> Tuple[Tensor, Tensor]:
+def shrinks_by(scores: Scores, shared: Shared) -> tuple[Tensor, Tensor]:
     """By how many nats, at most, a step on a legal path makes its share of a message smaller.
 
     Returns:
@@ -91,9 +91,7 @@ def steps_between_scalings(nats: Tensor) -> int:
     return min(MOST_STEPS, max(SCALE_EVERY, int(FREE_RANGE / max(float(nats), 1.0))))
 
 
-def with_peaks(
-    emissions: Tensor, usable: Optional[Tensor], inside: Tensor
-) -> Tuple[Tensor, Tensor]:
+def with_peaks(emissions: Tensor, usable: Tensor | None, inside: Tensor) -> tuple[Tensor, Tensor]:
     """Emissions that are 0 beyond a sequence's end, and the highest usable of each step.
 
     Returns:
@@ -106,7 +104,7 @@ def with_peaks(
     return emissions, within.amax(-1, keepdim=True)
 
 
-def emission_factors(emissions: Tensor, usable: Optional[Tensor], peak: Tensor) -> Tensor:
+def emission_factors(emissions: Tensor, usable: Tensor | None, peak: Tensor) -> Tensor:
     """exp(emissions - peak), 0 where a tag is not usable: float64, contiguous."""
     factors = emissions.new_empty(emissions.shape, dtype=torch.float64)
     factors.copy_(emissions).sub_(peak).exp_()  # one array of this size is enough
@@ -115,7 +113,7 @@ def emission_factors(emissions: Tensor, usable: Optional[Tensor], peak: Tensor) 
 
 def scaled_recursion(
     message: Tensor, step: BothWays, first: Tensor, scale_every: int
-) -> Tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """The messages into each state, scaled to sum to one at every so many steps.
 
     Args:
@@ -157,7 +155,7 @@ def underflowed(
     scale: Tensor,
     scale_every: int,
     legal: Legality,
-    allowed: Optional[Tensor],
+    allowed: Tensor | None,
     mirror: Tensor,
     inside: Tensor,
 ) -> Tensor:

@@ -1,7 +1,5 @@
 """What a CRF is trained by and asked for: losses and expectations, with their gradients."""
 
-from typing import Optional, Tuple
-
 import torch
 from torch import Tensor
 
@@ -35,9 +33,9 @@ def negative_log_likelihood(
     chain: LinearChain,
     gold: Tensor,
     *,
-    wrong_rows: Optional[Tensor] = None,
-    wrong: Optional[Tensor] = None,
-) -> Tuple[Tensor, Scores]:
+    wrong_rows: Tensor | None = None,
+    wrong: Tensor | None = None,
+) -> tuple[Tensor, Scores]:
     """Loss of each sequence and the gradient of their sum, in closed form.
 
     What annotation says is a set of tag sequences, not one: the loss is
@@ -138,7 +136,7 @@ def entropy(chain: LinearChain) -> Tensor:
 
 
 @torch.inference_mode()
-def expected_count(chain: LinearChain, counted: Tensor) -> Tuple[Tensor, Scores]:
+def expected_count(chain: LinearChain, counted: Tensor) -> tuple[Tensor, Scores]:
     """Expected number of a sequence's tokens that have one of some tags, and its gradient.
 
     A small e on the emissions of these tags moves log Z by e times the expected number, and
@@ -172,7 +170,7 @@ def expected_count(chain: LinearChain, counted: Tensor) -> Tuple[Tensor, Scores]
 
 
 @torch.inference_mode()
-def divergence(chain: LinearChain, tutor: Scores) -> Tuple[Tensor, Scores]:
+def divergence(chain: LinearChain, tutor: Scores) -> tuple[Tensor, Scores]:
     """KL(tutor || scores) of the sequences' tag sequences, and the gradient of the sum.
 
     Both are CRFs over the same tag sequences, so the divergence is

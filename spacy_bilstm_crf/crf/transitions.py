@@ -7,7 +7,8 @@ at; otherwise all pairs, the illegal ones with a score that rules them out.
 Shapes: N rows, each a sequence at some step; K tags; see `Blocks` for F, M, G, R and C.
 """
 
-from typing import Callable, NamedTuple, Optional
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,8 +31,8 @@ class Pairs(NamedTuple):
     """
 
     wide: Tensor
-    narrow: Optional[Tensor]
-    blocks: Optional[Blocks]
+    narrow: Tensor | None
+    blocks: Blocks | None
 
     @classmethod
     def of(cls, table: Tensor, legal: Legality, illegal: float) -> "Pairs":
@@ -98,7 +99,7 @@ class Pairs(NamedTuple):
             table[narrow_from[:, :, None], narrow_to[:, None, :]] = self.narrow
         return table
 
-    def sums(self, before: Tensor, out: Optional[Tensor] = None) -> Tensor:
+    def sums(self, before: Tensor, out: Tensor | None = None) -> Tensor:
         """Of each tag the sum, over the tags before it, of their numbers times the pair's.
 
         Args:
@@ -216,7 +217,7 @@ class BothWays:
 
     def __init__(self, factors: Pairs):
         self.ways = (factors, factors.reversed())
-        self.tables: Optional[Tensor] = None  # [2, K, K]
+        self.tables: Tensor | None = None  # [2, K, K]
         if factors.blocks is None:
             # A product with a transposed matrix is a little quicker
             self.tables = torch.stack([factors.wide.T, factors.wide]).transpose(1, 2)
@@ -240,7 +241,7 @@ class BothWaysMax:
 
     def __init__(self, scores: Pairs, n_rows: int):
         self.ways = (scores, scores.reversed())
-        self.tables: Optional[Tensor] = None  # [K, 2, 1, K]
+        self.tables: Tensor | None = None  # [K, 2, 1, K]
         if scores.blocks is None and 2 * n_rows * scores.wide.numel() <= TABLE:
             self.tables = torch.stack([way.wide for way in self.ways], 1)[
                 :, :, None

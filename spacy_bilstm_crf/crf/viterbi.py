@@ -1,7 +1,5 @@
 """The most probable tag sequence of a sequence, and the k most probable."""
 
-from typing import Optional, Tuple
-
 import torch
 from torch import Tensor
 
@@ -77,7 +75,7 @@ class _Predecessors:
     def __init__(self, transitions: Tensor, legal: Legality, keep_table: bool):
         self.transitions, self.legal = transitions, legal.transitions
         self.n_tags = len(transitions)
-        self.table: Optional[Tensor] = None
+        self.table: Tensor | None = None
         if keep_table:  # which is soon made with few tags, and looked up in a single call
             table = transitions.masked_fill(~legal.transitions, IMPOSSIBLE)
             self.table = torch.cat([table.T, table])
@@ -146,7 +144,7 @@ def _followed_back(best: Tensor, into: _Predecessors, final: Tensor, last: Tenso
     return tags
 
 
-def k_best(chain: LinearChain, k: int) -> Tuple[Tensor, Tensor]:
+def k_best(chain: LinearChain, k: int) -> tuple[Tensor, Tensor]:
     """The k tag sequences with the highest scores, by the list Viterbi algorithm.
 
     Where Viterbi keeps the best path into each state, this keeps the k best (Seshadri and

@@ -2,7 +2,8 @@
 
 import math
 from bisect import bisect_left
-from typing import Iterator, List, NamedTuple, Optional, Tuple, cast
+from collections.abc import Iterator
+from typing import NamedTuple, cast
 
 import torch
 
@@ -25,11 +26,11 @@ class Prediction(NamedTuple):
         candidates: Any that is probable enough, overlapping ones too.
     """
 
-    entities: List[Entity]
-    candidates: List[Entity]
+    entities: list[Entity]
+    candidates: list[Entity]
 
 
-def decode(distribution: Distribution, settings: DecodingSettings) -> List[Prediction]:
+def decode(distribution: Distribution, settings: DecodingSettings) -> list[Prediction]:
     """Entities of each doc.
 
     Without a threshold they are those of the most probable tag sequence. With one, those for which
@@ -42,7 +43,7 @@ def decode(distribution: Distribution, settings: DecodingSettings) -> List[Predi
     return found
 
 
-def candidates_of(distribution: Distribution, least: float, max_length: int) -> List[List[Entity]]:
+def candidates_of(distribution: Distribution, least: float, max_length: int) -> list[list[Entity]]:
     """Of each doc all entities that are so probable at least, overlapping ones too.
 
     Args:
@@ -54,8 +55,8 @@ def candidates_of(distribution: Distribution, least: float, max_length: int) -> 
     return [prediction.candidates for prediction in decode(distribution, settings)]
 
 
-def _of_batch(batch: Batch, settings: DecodingSettings) -> List[Prediction]:
-    best: List[List[Entity]] = [[] for _ in batch.docs]
+def _of_batch(batch: Batch, settings: DecodingSettings) -> list[Prediction]:
+    best: list[list[Entity]] = [[] for _ in batch.docs]
     if settings.threshold is None:
         paths = crf.viterbi(batch.chain).cpu().numpy()
         best = [
@@ -75,8 +76,8 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> List[Prediction]:
         longest = 1 if minimum is None else cast(int, max_length)
         overlap = max([longest, *(e.end - e.start for of_row in best for e in of_row)])
     starts = [[entity.start for entity in of_row] for of_row in best]
-    scored: List[List[Entity]] = [[] for _ in batch.docs]
-    likely: List[List[Entity]] = [[] for _ in batch.docs]
+    scored: list[list[Entity]] = [[] for _ in batch.docs]
+    likely: list[list[Entity]] = [[] for _ in batch.docs]
     # Docs whose best tag sequence has no entity have nothing to be asked, but for other candidates
     asked = [row for row, entities in enumerate(best) if entities or minimum is not None]
     for rows, parts, posterior in _posteriors(batch, asked, overlap):
@@ -97,8 +98,8 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> List[Prediction]:
 
 
 def _posteriors(
-    batch: Batch, asked: List[int], overlap: Optional[int]
-) -> Iterator[Tuple[List[int], List[crf.Segment], crf.Posterior]]:
+    batch: Batch, asked: list[int], overlap: int | None
+) -> Iterator[tuple[list[int], list[crf.Segment], crf.Posterior]]:
     """Rows of the batch and their segments, with a posterior that has a row for each of them.
 
     Args:
@@ -119,13 +120,13 @@ def _posteriors(
             yield [row] * len(parts), parts, posterior
 
 
-def _starting_in(entities: List[Entity], starts: List[int], part: crf.Segment) -> List[Entity]:
+def _starting_in(entities: list[Entity], starts: list[int], part: crf.Segment) -> list[Entity]:
     """Those out of entities in order, and where they start, for which a segment answers."""
     return entities[bisect_left(starts, part.start) : bisect_left(starts, part.answers_to)]
 
 
 def _prediction(
-    scored: List[Entity], likely: List[Entity], settings: DecodingSettings
+    scored: list[Entity], likely: list[Entity], settings: DecodingSettings
 ) -> Prediction:
     """Put together what was found in a doc."""
     entities, candidates = scored, []

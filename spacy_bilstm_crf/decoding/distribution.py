@@ -1,7 +1,7 @@
 """The distribution over a doc's tag sequences, and what it says beyond the doc's entities."""
 
 import math
-from typing import Iterable, List, Sequence, Tuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ def distribution_of(
     return Distribution(potentials, allowed, device)
 
 
-def token_probabilities(distribution: Distribution) -> List[np.ndarray]:
+def token_probabilities(distribution: Distribution) -> list[np.ndarray]:
     """The probability of each tag at each token: float32 [tokens, tags] of each doc."""
     found = [np.zeros(doc.shape, dtype=np.float32) for doc in distribution.potentials.emissions]
     for batch in distribution.batches():
@@ -47,7 +47,7 @@ def token_probabilities(distribution: Distribution) -> List[np.ndarray]:
 
 def span_probabilities(
     distribution: Distribution, spans: Sequence[Sequence[tags.LabelledSpan]]
-) -> List[List[float]]:
+) -> list[list[float]]:
     """The probability that each of some spans is an entity of its label.
 
     Args:
@@ -57,7 +57,7 @@ def span_probabilities(
     Returns:
         In the order of the spans; 0 for one that the doc rules out.
     """
-    found: List[List[float]] = [[] for _ in spans]
+    found: list[list[float]] = [[] for _ in spans]
     for batch in distribution.batches():
         posterior = crf.forward_backward(batch.chain)
         of_docs = probabilities(posterior, [spans[doc] for doc in batch.docs])
@@ -67,7 +67,7 @@ def span_probabilities(
     return found
 
 
-def entropies(distribution: Distribution) -> List[float]:
+def entropies(distribution: Distribution) -> list[float]:
     """Entropy of the distribution over each doc's tag sequences, in nats."""
     found = [0.0] * len(distribution.potentials.emissions)
     for batch in distribution.batches():
@@ -77,7 +77,7 @@ def entropies(distribution: Distribution) -> List[float]:
     return found
 
 
-def margins(distribution: Distribution) -> List[float]:
+def margins(distribution: Distribution) -> list[float]:
     """By how much the best tag sequence of each doc is more probable than the second best."""
     found = [1.0] * len(distribution.potentials.emissions)
     for batch in distribution.batches():
@@ -91,9 +91,9 @@ def margins(distribution: Distribution) -> List[float]:
 
 def k_best_sequences(
     distribution: Distribution, k: int
-) -> List[Tuple[List[tags.LabelledSpan], float]]:
+) -> list[tuple[list[tags.LabelledSpan], float]]:
     """The k most probable tag sequences of a single doc: their entities and their probability."""
-    found: List[Tuple[List[tags.LabelledSpan], float]] = []
+    found: list[tuple[list[tags.LabelledSpan], float]] = []
     for batch in distribution.batches():
         posterior = crf.forward_backward(batch.chain)
         sequences, scores = crf.k_best(batch.chain, k)

@@ -5,8 +5,9 @@ its first token to its last.
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from itertools import count
-from typing import List, NamedTuple, Optional, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -41,7 +42,7 @@ class Entity(NamedTuple):
 
 def probabilities(
     posterior: Posterior, spans: Sequence[Sequence[tags.LabelledSpan]]
-) -> List[List[float]]:
+) -> list[list[float]]:
     """The probability of each entity of each sequence.
 
     Args:
@@ -71,8 +72,8 @@ def probabilities(
 
 
 def likely_entities(
-    posterior: Posterior, minimum: float, max_length: Optional[int] = None
-) -> List[List[Entity]]:
+    posterior: Posterior, minimum: float, max_length: int | None = None
+) -> list[list[Entity]]:
     """Every entity whose probability is at least the minimum, overlapping ones too.
 
     An entity that starts at a token with the tag B-X has P(B-X) times the probabilities of
@@ -110,13 +111,13 @@ def likely_entities(
         row, start, label, token = (x[goes_on] for x in (row, start, label, token + 1))
         log_p, move = log_p[goes_on], tags.IN
 
-    of_sequence: List[List[Entity]] = [[] for _ in posterior.lengths]
+    of_sequence: list[list[Entity]] = [[] for _ in posterior.lengths]
     for i, *entity in zip(*(torch.cat(column).tolist() for column in zip(*found))):
         of_sequence[i].append(Entity(*entity))
     return [sorted(entities) for entities in of_sequence]
 
 
-def best_entities(candidates: Sequence[Entity], threshold: float) -> List[Entity]:
+def best_entities(candidates: Sequence[Entity], threshold: float) -> list[Entity]:
     """Out of entities that may overlap, those that stand, none below the threshold.
 
     They are the ones with the largest sum of (probability - threshold). With calibrated

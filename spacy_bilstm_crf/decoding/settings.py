@@ -1,8 +1,9 @@
 """What a component is to find in docs."""
 
 import math
+from collections.abc import Sequence
 from numbers import Real
-from typing import Dict, NamedTuple, Optional, Sequence, Union
+from typing import NamedTuple
 
 # The least probability that is made a difference of: there is no end of entities below it
 LEAST_PROBABILITY = 1e-6
@@ -20,9 +21,9 @@ class DecodingSettings(NamedTuple):
         labels: Names of the labels.
     """
 
-    threshold: Optional[float]
+    threshold: float | None
     entity_scores: bool
-    candidates_threshold: Union[float, Dict[str, float], None]
+    candidates_threshold: float | dict[str, float] | None
     candidates_max_length: int
     labels: Sequence[str] = ()
 
@@ -48,14 +49,14 @@ class DecodingSettings(NamedTuple):
             )
 
     @property
-    def minimum(self) -> Optional[float]:
+    def minimum(self) -> float | None:
         """The least probability that makes an entity of any tag sequence of interest."""
         thresholds = [self.threshold, *self._thresholds_of_candidates]
         given = [p for p in thresholds if p is not None]
         return max(min(given), LEAST_PROBABILITY) if given else None
 
     @property
-    def _thresholds_of_candidates(self) -> Sequence[Optional[float]]:
+    def _thresholds_of_candidates(self) -> Sequence[float | None]:
         given = self.candidates_threshold
         return list(given.values()) if isinstance(given, dict) else [given]
 

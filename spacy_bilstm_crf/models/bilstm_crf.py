@@ -1,8 +1,9 @@
 """The registered architecture: tok2vec -> BiLSTM -> potentials, as a Thinc model."""
 
 import warnings
+from collections.abc import Callable
 from numbers import Real
-from typing import Any, Callable, List, Optional, Tuple, Union, cast
+from typing import Any, cast
 
 import torch
 from spacy.errors import Errors
@@ -34,17 +35,17 @@ from .with_windows import with_windows
 
 
 def BiLSTMCRF(
-    tok2vec: Model[List[Doc], List[Floats2d]],
+    tok2vec: Model[list[Doc], list[Floats2d]],
     hidden_width: int = 128,
     depth: int = 1,
-    dropout: Optional[float] = None,
+    dropout: float | None = None,
     locked_dropout: bool = True,
     mixed_precision: bool = False,
     learn_rate_factor: float = 1.0,
-    window: Optional[int] = 1000,
+    window: int | None = 1000,
     overlap: int = 100,
     by_sentence: bool = False,
-) -> Model[List[Doc], Potentials]:
+) -> Model[list[Doc], Potentials]:
     """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
 
     Args:
@@ -147,7 +148,7 @@ def check_tags(model: Model, n_tags: int) -> None:
         )
 
 
-def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) -> Model:
+def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Model:
     n_inputs = model.maybe_get_dim("nI")
     if n_inputs is None and X:
         n_inputs = X[0].shape[1]
@@ -164,16 +165,16 @@ def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) ->
 
 
 def _convert_inputs(
-    model: Model, X: List[Floats2d], is_train: bool
-) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
+    model: Model, X: list[Floats2d], is_train: bool
+) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list[Floats2d]]]:
     if not isinstance(shim_of(model)._model, BiLSTMCRFNetwork):
         raise ValueError(Errors.E109.format(name="bilstm_crf_ner"))
     return docs_to_torch(model, X, is_train)
 
 
 def _convert_outputs(
-    model: Model, inputs_outputs: Tuple, is_train: bool
-) -> Tuple[Potentials, Callable[[Potentials], ArgsKwargs]]:
+    model: Model, inputs_outputs: tuple, is_train: bool
+) -> tuple[Potentials, Callable[[Potentials], ArgsKwargs]]:
     X, outputs = inputs_outputs
     device = shim_of(model).device
     emissions, transitions, start, end = (cast(Any, torch2xp(output)) for output in outputs)
@@ -198,7 +199,7 @@ def torch_device(model: Model) -> torch.device:
 
 
 def _deserialize(
-    network: Union[UninitializedBiLSTMCRF, BiLSTMCRFNetwork], state: bytes, device: torch.device
+    network: UninitializedBiLSTMCRF | BiLSTMCRFNetwork, state: bytes, device: torch.device
 ) -> torch.nn.Module:
     if not state:
         return UninitializedBiLSTMCRF(network.hidden_width, network.depth)

@@ -1,7 +1,8 @@
 """Registered embedding layers: docs -> one vector per token, from word and characters."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any
 
 import torch
 from spacy.tokens import Doc
@@ -34,7 +35,7 @@ def CharCNNEmbed(
     span_features: Sequence[str] = (),
     span_width: int = 16,
     span_dropout: float = 0.2,
-) -> Model[List[Doc], List[Floats2d]]:
+) -> Model[list[Doc], list[Floats2d]]:
     """Word vector and character CNN (Ma and Hovy 2016).
 
     Args:
@@ -80,7 +81,7 @@ def CharBiLSTMEmbed(
     span_features: Sequence[str] = (),
     span_width: int = 16,
     span_dropout: float = 0.2,
-) -> Model[List[Doc], List[Floats2d]]:
+) -> Model[list[Doc], list[Floats2d]]:
     """Word vector and character BiLSTM (Lample et al. 2016).
 
     Args:
@@ -123,7 +124,7 @@ def _settings(
     attrs: Sequence[str],
     attr_width: int,
     max_chars: int,
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     check_positive("The embedding", width=width, attr_width=attr_width)
     if max_chars < 2:
         raise ValueError(f"max_chars must be at least 2, but is {max_chars}.")
@@ -138,7 +139,7 @@ def _settings(
     }
 
 
-def _span_settings(keys: Sequence[str], width: int, dropout: float) -> Dict[str, Any]:
+def _span_settings(keys: Sequence[str], width: int, dropout: float) -> dict[str, Any]:
     check_keys(keys)
     check_positive("The embedding", span_width=width)
     if not isinstance(dropout, Real) or not 0.0 <= dropout <= 1.0:
@@ -147,8 +148,8 @@ def _span_settings(keys: Sequence[str], width: int, dropout: float) -> Dict[str,
 
 
 def _embed(
-    name: str, settings: Dict[str, Any], trained: Dict[str, Any]
-) -> Model[List[Doc], List[Floats2d]]:
+    name: str, settings: dict[str, Any], trained: dict[str, Any]
+) -> Model[list[Doc], list[Floats2d]]:
     model = torch_layer(
         name,
         UninitializedEmbedding(settings),
@@ -164,7 +165,7 @@ def _embed(
     return model
 
 
-def _trained(settings: Dict[str, Any], of_encoder: Dict[str, Any]) -> Dict[str, Any]:
+def _trained(settings: dict[str, Any], of_encoder: dict[str, Any]) -> dict[str, Any]:
     """What weights depend on, by its name in the config."""
     attrs, spans = settings["attrs"], settings["span_features"]
     return {
@@ -178,7 +179,7 @@ def _trained(settings: Dict[str, Any], of_encoder: Dict[str, Any]) -> Dict[str, 
     }
 
 
-def _init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[List[Floats2d]] = None) -> Model:
+def _init(model: Model, X: list[Doc] | None = None, Y: list[Floats2d] | None = None) -> Model:
     settings = shim_of(model)._model.settings
     vectors_width = X[0].vocab.vectors_length if X else 0
     model.attrs["vectors_width"] = vectors_width
@@ -197,8 +198,8 @@ def _forget_words(model: Model) -> None:
 
 
 def _convert_inputs(
-    model: Model, X: List[Doc], is_train: bool
-) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List]]:
+    model: Model, X: list[Doc], is_train: bool
+) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list]]:
     network = shim_of(model)._model
     if not isinstance(network, CharWordEmbedding):
         raise ValueError(
@@ -212,7 +213,7 @@ def _convert_inputs(
     return ArgsKwargs(args=(moved,), kwargs={}), _no_gradient
 
 
-def _check_vocab(model: Model, docs: List[Doc]) -> None:
+def _check_vocab(model: Model, docs: list[Doc]) -> None:
     if docs:
         check_tables(shim_of(model)._model.settings["attrs"], docs[0].vocab)
     expected = model.attrs["vectors_width"]
@@ -226,12 +227,12 @@ def _check_vocab(model: Model, docs: List[Doc]) -> None:
         )
 
 
-def _no_gradient(d_inputs: ArgsKwargs) -> List:
+def _no_gradient(d_inputs: ArgsKwargs) -> list:
     return []
 
 
 def _deserialize(
-    network: Union[UninitializedEmbedding, CharWordEmbedding], state: bytes, device: torch.device
+    network: UninitializedEmbedding | CharWordEmbedding, state: bytes, device: torch.device
 ) -> torch.nn.Module:
     if not state:
         return UninitializedEmbedding(network.settings)

@@ -1,6 +1,7 @@
 """What the document says beside each token: its word at other places, and all of its words."""
 
-from typing import Callable, List, NamedTuple, Optional, Tuple, cast
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import numpy as np
 from spacy.attrs import LOWER
@@ -20,10 +21,10 @@ class Groups(NamedTuple):
 
 
 def DocumentContext(
-    tok2vec: Model[List[Doc], List[Floats2d]],
+    tok2vec: Model[list[Doc], list[Floats2d]],
     recurring_words: bool = True,
     document_vector: bool = True,
-) -> Model[List[Doc], List[Floats2d]]:
+) -> Model[list[Doc], list[Floats2d]]:
     """Vectors of tokens with vectors of the document beside them.
 
     A name that one sentence makes clear is unclear in another. Where the tok2vec reads context, as
@@ -61,7 +62,7 @@ def DocumentContext(
     )
 
 
-def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[List[Floats2d]] = None) -> None:
+def init(model: Model, X: list[Doc] | None = None, Y: list[Floats2d] | None = None) -> None:
     """Initialize the layer."""
     tok2vec = model.layers[0]
     tok2vec.initialize(X=X, Y=Y)
@@ -77,8 +78,8 @@ def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[List[Floats2d]
 
 
 def forward(
-    model: Model, docs: List[Doc], is_train: bool
-) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], List[Doc]]]:
+    model: Model, docs: list[Doc], is_train: bool
+) -> tuple[list[Floats2d], Callable[[list[Floats2d]], list[Doc]]]:
     """Vectors of the tokens of docs."""
     vectors, backprop = model.layers[0](docs, is_train)
     n_outputs = model.get_dim("nO")
@@ -93,7 +94,7 @@ def forward(
     flat = end_to_end(ops, vectors, width)
     beside = [flat, *(mean_of_group(ops, flat, groups) for groups in groupings)]
 
-    def backprop_context(d_outputs: List[Floats2d]) -> List[Doc]:
+    def backprop_context(d_outputs: list[Floats2d]) -> list[Doc]:
         parts = ops.xp.split(end_to_end(ops, d_outputs, n_outputs), 1 + len(groupings), axis=1)
         gradient = parts[0].copy()
         for part, groups in zip(parts[1:], groupings):
@@ -119,7 +120,7 @@ def mean_of_group(ops: Ops, flat: Floats2d, groups: Groups) -> Floats2d:
     return cast(Floats2d, means[ops.xp.asarray(groups.of_token)])
 
 
-def _of_words(docs: List[Doc]) -> Groups:
+def _of_words(docs: list[Doc]) -> Groups:
     """The places of each word of each doc."""
     of_token, sizes, n_before = [], [], 0
     for doc in docs:
@@ -132,11 +133,11 @@ def _of_words(docs: List[Doc]) -> Groups:
     return Groups(_joined(of_token), _joined(sizes))
 
 
-def _of_docs(docs: List[Doc]) -> Groups:
+def _of_docs(docs: list[Doc]) -> Groups:
     """The tokens of each doc."""
     sizes = np.array([len(doc) for doc in docs if len(doc)], dtype=np.int64)
     return Groups(np.repeat(np.arange(len(sizes)), sizes), sizes)
 
 
-def _joined(arrays: List[np.ndarray]) -> np.ndarray:
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0, dtype=np.int64), *arrays])

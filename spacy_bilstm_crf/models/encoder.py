@@ -1,6 +1,7 @@
 """An encoder that can be pre-trained: an embedding, and bidirectional LSTM layers."""
 
-from typing import Callable, List, Optional, Tuple, cast
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from spacy.tokens import Doc
@@ -23,13 +24,13 @@ LAYER = "bilstm_encoder"
 
 
 def BiLSTMEncoder(
-    embed: Model[List[Doc], List[Floats2d]],
+    embed: Model[list[Doc], list[Floats2d]],
     hidden_width: int = 128,
     depth: int = 1,
-    dropout: Optional[float] = None,
+    dropout: float | None = None,
     locked_dropout: bool = False,
     by_sentence: bool = False,
-) -> Model[List[Doc], List[Floats2d]]:
+) -> Model[list[Doc], list[Floats2d]]:
     """Vectors of tokens in their sentence: an embedding, and bidirectional LSTM layers.
 
     It is the tok2vec of a `spacy-bilstm-crf.BiLSTMCRF.v1` with `depth = 0`, where `spacy pretrain`
@@ -55,12 +56,12 @@ def BiLSTMEncoder(
     bilstm.init = _init
     set_dropout(bilstm, "BiLSTMEncoder", dropout, locked_dropout)
     together = sentence_by_sentence if by_sentence else chain
-    model: Model[List[Doc], List[Floats2d]] = together(embed, bilstm)
+    model: Model[list[Doc], list[Floats2d]] = together(embed, bilstm)
     model.set_ref("embed", embed)
     return model
 
 
-def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) -> Model:
+def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Model:
     if not X:
         raise ValueError("BiLSTMEncoder is initialized with docs, which say the embedding's width.")
     shim = shim_of(model)
@@ -72,8 +73,8 @@ def _init(model: Model, X: Optional[List[Floats2d]] = None, Y: object = None) ->
 
 
 def _convert_inputs(
-    model: Model, X: List[Floats2d], is_train: bool
-) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
+    model: Model, X: list[Floats2d], is_train: bool
+) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list[Floats2d]]]:
     if not isinstance(shim_of(model)._model, BiLSTMEncoderNetwork):
         raise ValueError(
             "The BiLSTMEncoder is not initialized. Call nlp.initialize before it is used."

@@ -1,6 +1,6 @@
 """Several networks of one architecture as one: the mean of their potentials."""
 
-from typing import Callable, List, Optional, Tuple
+from collections.abc import Callable
 
 from spacy.tokens import Doc
 from thinc.api import Model
@@ -9,7 +9,7 @@ from ..potentials import Potentials
 from .bilstm_crf import resize_output as resize_member
 
 
-def Ensemble(*members: Model[List[Doc], Potentials]) -> Model[List[Doc], Potentials]:
+def Ensemble(*members: Model[list[Doc], Potentials]) -> Model[list[Doc], Potentials]:
     """Several `BiLSTMCRF`s, whose potentials are averaged.
 
     The mean of the scores is the normalised geometric mean of the members' distributions over tag
@@ -33,7 +33,7 @@ def Ensemble(*members: Model[List[Doc], Potentials]) -> Model[List[Doc], Potenti
                 "pipeline, for each was trained with its own: put the tok2vec into the component, "
                 "as in configs/bilstm_crf.cfg."
             )
-    model: Model[List[Doc], Potentials] = Model(
+    model: Model[list[Doc], Potentials] = Model(
         "ensemble",
         _forward,
         init=_init,
@@ -52,15 +52,15 @@ def listens(model: Model) -> bool:
 
 
 def _forward(
-    model: Model[List[Doc], Potentials], docs: List[Doc], is_train: bool
-) -> Tuple[Potentials, Callable[[Potentials], List[Doc]]]:
+    model: Model[list[Doc], Potentials], docs: list[Doc], is_train: bool
+) -> tuple[Potentials, Callable[[Potentials], list[Doc]]]:
     share = 1.0 / len(model.layers)
     parts = [member(docs, is_train) for member in model.layers]
     mean = parts[0][0].scaled(share)
     for potentials, _ in parts[1:]:
         mean = mean.plus(potentials.scaled(share))
 
-    def backprop(gradient: Potentials) -> List[Doc]:
+    def backprop(gradient: Potentials) -> list[Doc]:
         of_member = gradient.scaled(share)
         for _, backprop_member in parts:
             backprop_member(of_member)
@@ -69,7 +69,7 @@ def _forward(
     return mean, backprop
 
 
-def _init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Potentials] = None) -> None:
+def _init(model: Model, X: list[Doc] | None = None, Y: Potentials | None = None) -> None:
     for member in model.layers:
         member.initialize(X=X, Y=Y)
 

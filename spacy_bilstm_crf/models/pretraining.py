@@ -1,6 +1,7 @@
 """What an encoder is pre-trained to predict: the words beside each token."""
 
-from typing import Callable, List, Optional, Tuple, cast
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -76,13 +77,13 @@ def _check_encoder(tok2vec: Model) -> None:
         )
 
 
-def _init_objective(model: Model, X: Optional[List[Doc]] = None, Y: object = None) -> None:
+def _init_objective(model: Model, X: list[Doc] | None = None, Y: object = None) -> None:
     model.layers[0].initialize(X=X)
 
 
 def _forward(
-    model: Model, docs: List[Doc], is_train: bool
-) -> Tuple[Floats1d, Callable[[Floats1d], List[Doc]]]:
+    model: Model, docs: list[Doc], is_train: bool
+) -> tuple[Floats1d, Callable[[Floats1d], list[Doc]]]:
     """Negative log-probability of each word beside a token."""
     tok2vec, output = model.layers
     vectors, backprop_vectors = tok2vec(docs, is_train)
@@ -91,13 +92,13 @@ def _forward(
     return improbable, lambda d_improbable: backprop_vectors(backprop(d_improbable))
 
 
-def _loss(ops: Ops, docs: List[Doc], improbable: Floats1d) -> Tuple[float, Floats1d]:
+def _loss(ops: Ops, docs: list[Doc], improbable: Floats1d) -> tuple[float, Floats1d]:
     """The sum over the words, as spaCy's objectives have it, and the gradient of the mean."""
     n = max(len(improbable), 1)
     return float(ops.xp.sum(improbable)), ops.alloc1f(len(improbable)) + ops.xp.float32(1.0 / n)
 
 
-def _rows_of_words(docs: List[Doc], n_rows: int) -> np.ndarray:
+def _rows_of_words(docs: list[Doc], n_rows: int) -> np.ndarray:
     orths = np.concatenate([doc.to_array("ORTH") for doc in docs])
     distinct, of_token = np.unique(orths, return_inverse=True)
     strings = docs[0].vocab.strings
@@ -106,15 +107,15 @@ def _rows_of_words(docs: List[Doc], n_rows: int) -> np.ndarray:
 
 
 def _states_and_words(
-    model: Model, inputs: Tuple[List[Floats2d], np.ndarray], is_train: bool
-) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
+    model: Model, inputs: tuple[list[Floats2d], np.ndarray], is_train: bool
+) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list[Floats2d]]]:
     vectors, rows = inputs
     device = shim_of(model).device
     lengths = [len(x) for x in vectors]
     hidden = xp2torch(model.ops.xp.concatenate(vectors), requires_grad=is_train, device=device)
     of_docs = torch.tensor(lengths, dtype=torch.long, device="cpu")
 
-    def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
+    def from_torch(d_inputs: ArgsKwargs) -> list[Floats2d]:
         return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
 
     arguments = (hidden, torch.from_numpy(rows).to(device), of_docs)
@@ -122,8 +123,8 @@ def _states_and_words(
 
 
 def _improbabilities(
-    model: Model, inputs_outputs: Tuple, is_train: bool
-) -> Tuple[Floats1d, Callable[[Floats1d], ArgsKwargs]]:
+    model: Model, inputs_outputs: tuple, is_train: bool
+) -> tuple[Floats1d, Callable[[Floats1d], ArgsKwargs]]:
     _, output = inputs_outputs
 
     def to_torch(gradient: Floats1d) -> ArgsKwargs:

@@ -2,12 +2,12 @@
 
 import multiprocessing
 import os
-from functools import lru_cache
+from functools import cache
 
 import torch
 
 
-@lru_cache(maxsize=None)
+@cache
 def use_one_thread_in_children() -> None:
     """Keep torch to one thread in child processes, from now on; called again it does nothing.
 

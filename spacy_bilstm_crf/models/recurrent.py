@@ -1,7 +1,8 @@
 """What the layers around recurrent networks have in common."""
 
+from collections.abc import Callable
 from numbers import Real
-from typing import Callable, List, Optional, Tuple, cast
+from typing import cast
 
 import torch
 from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
@@ -11,7 +12,7 @@ from .settings import Configured
 from .torch_layer import end_to_end, rows_of_docs, shim_of
 
 
-def set_dropout(layer: Model, architecture: str, dropout: Optional[float], locked: bool) -> None:
+def set_dropout(layer: Model, architecture: str, dropout: float | None, locked: bool) -> None:
     """Keep a layer's dropout in its attributes.
 
     Raises:
@@ -32,8 +33,8 @@ def set_dropout(layer: Model, architecture: str, dropout: Optional[float], locke
 
 
 def docs_to_torch(
-    model: Model, X: List[Floats2d], is_train: bool
-) -> Tuple[ArgsKwargs, Callable[[ArgsKwargs], List[Floats2d]]]:
+    model: Model, X: list[Floats2d], is_train: bool
+) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list[Floats2d]]]:
     """Vectors of docs as what a network takes: tokens, lengths, dropout, whether that is locked.
 
     Returns:
@@ -46,7 +47,7 @@ def docs_to_torch(
     rate = training_rate if is_train else 0.0
     tokens = xp2torch(flat, requires_grad=is_train, device=shim_of(model).device)
 
-    def from_torch(d_inputs: ArgsKwargs) -> List[Floats2d]:
+    def from_torch(d_inputs: ArgsKwargs) -> list[Floats2d]:
         return rows_of_docs(cast(Floats2d, torch2xp(d_inputs.args[0])), lengths)
 
     locked = bool(model.attrs["locked_dropout"].value)

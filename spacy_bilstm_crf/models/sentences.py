@@ -1,7 +1,8 @@
 """A recurrent layer that reads each sentence of a doc on its own."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Callable, List, Optional, Tuple, cast
+from typing import Any, cast
 
 import numpy as np
 from spacy.attrs import SENT_START
@@ -16,8 +17,8 @@ LAYER = "sentence_by_sentence"
 
 
 def sentence_by_sentence(
-    tok2vec: Model[List[Doc], List[Floats2d]], network: Model[List[Floats2d], Any]
-) -> Model[List[Doc], Any]:
+    tok2vec: Model[list[Doc], list[Floats2d]], network: Model[list[Floats2d], Any]
+) -> Model[list[Doc], Any]:
     """A tok2vec that sees whole docs, and a network that sees the vectors of single sentences.
 
     Args:
@@ -27,7 +28,7 @@ def sentence_by_sentence(
     return Model(LAYER, forward, init=init, layers=[tok2vec, network], dims={"nO": None})
 
 
-def init(model: Model, X: Optional[List[Doc]] = None, Y: Any = None) -> None:
+def init(model: Model, X: list[Doc] | None = None, Y: Any = None) -> None:
     """Initialize the layers, for which sentences don't matter."""
     tok2vec, network = model.layers
     tok2vec.initialize(X=X)
@@ -37,19 +38,19 @@ def init(model: Model, X: Optional[List[Doc]] = None, Y: Any = None) -> None:
 
 
 def forward(
-    model: Model, docs: List[Doc], is_train: bool
-) -> Tuple[Any, Callable[[Any], List[Doc]]]:
+    model: Model, docs: list[Doc], is_train: bool
+) -> tuple[Any, Callable[[Any], list[Doc]]]:
     """Vectors or potentials of docs."""
     tok2vec, network = model.layers
     lengths = [sentence_lengths(doc) for doc in docs]
     vectors, backprop_tok2vec = tok2vec(docs, is_train)
     output, backprop_network = network(_split(vectors, lengths), is_train)
 
-    def joined(sentences: List[Floats2d]) -> List[Floats2d]:
+    def joined(sentences: list[Floats2d]) -> list[Floats2d]:
         remaining = iter(sentences)
         return [model.ops.xp.concatenate([next(remaining) for _ in of_doc]) for of_doc in lengths]
 
-    def backprop(gradient: Any) -> List[Doc]:
+    def backprop(gradient: Any) -> list[Doc]:
         if isinstance(gradient, Potentials):
             gradient = gradient.before_starting_anew(lengths)
             emissions = _split(gradient.emissions, lengths)
@@ -64,12 +65,12 @@ def forward(
     return joined(output), backprop
 
 
-def _split(vectors: List[Floats2d], lengths: List[List[int]]) -> List[Floats2d]:
+def _split(vectors: list[Floats2d], lengths: list[list[int]]) -> list[Floats2d]:
     """Rows of each sentence, as views."""
     return [part for x, of_doc in zip(vectors, lengths) for part in rows_of_docs(x, of_doc)]
 
 
-def sentence_lengths(doc: Doc) -> List[int]:
+def sentence_lengths(doc: Doc) -> list[int]:
     """Number of tokens of each sentence of a doc. Where none is set, the doc is one.
 
     Layers are initialized with docs that have no sentences yet.
@@ -78,7 +79,7 @@ def sentence_lengths(doc: Doc) -> List[int]:
     return np.diff([0, *starts, len(doc)]).tolist()
 
 
-def check_sentences(docs: List[Doc]) -> None:
+def check_sentences(docs: list[Doc]) -> None:
     """Check that a component before has found the sentences of docs.
 
     Raises:

@@ -5,7 +5,8 @@ label. Features are hashed to rows of a table as spaCy's HashEmbed does it (Mira
 each to four of them, whose sum is its own even where a single row is shared.
 """
 
-from typing import List, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from spacy.tokens import Doc
@@ -40,7 +41,7 @@ def check_keys(keys: Sequence[str]) -> None:
         )
 
 
-def check_groups(keys: Sequence[str], docs: List[Doc]) -> None:
+def check_groups(keys: Sequence[str], docs: list[Doc]) -> None:
     """Check that docs have spans under the keys, even if none.
 
     Raises:
@@ -58,7 +59,7 @@ def check_groups(keys: Sequence[str], docs: List[Doc]) -> None:
             )
 
 
-def rows_of_spans(keys: Sequence[str], docs: List[Doc], dropout: float) -> SpanRows:
+def rows_of_spans(keys: Sequence[str], docs: list[Doc], dropout: float) -> SpanRows:
     """Rows of the features of the tokens of docs.
 
     Args:
@@ -66,7 +67,7 @@ def rows_of_spans(keys: Sequence[str], docs: List[Doc], dropout: float) -> SpanR
         docs: The docs.
         dropout: The share of spans that are overlooked.
     """
-    features: List[np.ndarray] = []  # of each span, int64 [n, 2]: bag, then hash
+    features: list[np.ndarray] = []  # of each span, int64 [n, 2]: bag, then hash
     first = 0
     for doc in docs:
         for number, key in enumerate(keys):

@@ -1,7 +1,8 @@
 """Attributes of tokens, as rows of the tables that embed them."""
 
 import re
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from spacy.attrs import IDS
@@ -18,7 +19,7 @@ HASHED_ROWS = 2000
 CLUSTER_ROWS = 5000
 # Log-probabilities are rounded to whole nats; spaCy's tables have none below -20
 LEAST_LOG_PROBABILITY = -30
-FORMS: Dict[str, Callable[[str], str]] = {
+FORMS: dict[str, Callable[[str], str]] = {
     "": str,
     "LOWER_": str.lower,
     "TITLE_": str.capitalize,
@@ -54,7 +55,7 @@ TABLES = {
     "PROB": Table("lexeme_prob", 2 - LEAST_LOG_PROBABILITY, _row_of_probability),
     "CLUSTER": Table("lexeme_cluster", CLUSTER_ROWS, _row_of_cluster),
 }
-LEXICAL: Dict[str, Lexical] = {
+LEXICAL: dict[str, Lexical] = {
     f"{form}{name}": Lexical(table, written)
     for name, table in TABLES.items()
     for form, written in FORMS.items()
@@ -101,7 +102,7 @@ def n_rows(attr: str) -> int:
 
 
 def rows_of_tokens(
-    attrs: Sequence[str], docs: List[Doc], texts: List[str], of_token: np.ndarray
+    attrs: Sequence[str], docs: list[Doc], texts: list[str], of_token: np.ndarray
 ) -> np.ndarray:
     """Rows of the attributes' tables, int64 [n_tokens, n_attributes].
 
@@ -140,7 +141,7 @@ def casing_of(text: str) -> str:
     return "mixed" if text.upper() != text.lower() else "other"
 
 
-def _looked_up(attr: Lexical, vocab: Vocab, texts: List[str]) -> List[int]:
+def _looked_up(attr: Lexical, vocab: Vocab, texts: list[str]) -> list[int]:
     """Row of each word, 0 where its form is not in the table."""
     table, row_of = vocab.lookups.get_table(attr.table.name), attr.table.row_of
     found = (table.get(attr.form(text)) for text in texts)

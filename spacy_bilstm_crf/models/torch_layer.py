@@ -2,9 +2,10 @@
 
 import io
 import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pickle import UnpicklingError
-from typing import Any, Callable, Dict, Iterator, List, Tuple, cast
+from typing import Any, cast
 
 import torch
 from thinc.api import (
@@ -38,7 +39,7 @@ class InPlaceShim(PyTorchShim):
         super().__init__(*args, **kwargs)
         use_one_thread_in_children()
 
-    def __setstate__(self, state: Dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore from a pickle, as a worker that was spawned does."""
         self.__dict__.update(state)
         use_one_thread_in_children()
@@ -82,7 +83,7 @@ class InPlaceShim(PyTorchShim):
         self._grad_scaler.update()
 
     @contextmanager
-    def use_params(self, params: Dict[Any, FloatsXd]) -> Iterator[None]:
+    def use_params(self, params: dict[Any, FloatsXd]) -> Iterator[None]:
         """Put other values in the place of parameters for a while.
 
         Args:
@@ -155,7 +156,7 @@ def dump_state(network: torch.nn.Module) -> bytes:
     return buffer.getvalue()
 
 
-def load_state(state: bytes, device: torch.device) -> Dict[str, torch.Tensor]:
+def load_state(state: bytes, device: torch.device) -> dict[str, torch.Tensor]:
     """Parameters from bytes; tensors alone, nothing that could run code.
 
     Raises:
@@ -189,7 +190,7 @@ def check_tok2vec(architecture: str, tok2vec: Model) -> None:
         )
 
 
-def end_to_end(ops: Ops, vectors: List[Floats2d], width: int) -> Floats2d:
+def end_to_end(ops: Ops, vectors: list[Floats2d], width: int) -> Floats2d:
     """Vectors of docs in one array, [tokens, width]. Those of an empty doc may have no columns.
 
     Raises:
@@ -205,7 +206,7 @@ def end_to_end(ops: Ops, vectors: List[Floats2d], width: int) -> Floats2d:
     return ops.xp.concatenate([ops.alloc2f(0, width), *(x for x in vectors if len(x))])
 
 
-def rows_of_docs(flat: Floats2d, lengths: List[int]) -> List[Floats2d]:
+def rows_of_docs(flat: Floats2d, lengths: list[int]) -> list[Floats2d]:
     """Rows of a flat array for each doc, as views."""
     parts = []
     start = 0
@@ -216,13 +217,13 @@ def rows_of_docs(flat: Floats2d, lengths: List[int]) -> List[Floats2d]:
 
 
 def vectors_of_docs(
-    model: Model, inputs_outputs: Tuple, is_train: bool
-) -> Tuple[List[Floats2d], Callable[[List[Floats2d]], ArgsKwargs]]:
+    model: Model, inputs_outputs: tuple, is_train: bool
+) -> tuple[list[Floats2d], Callable[[list[Floats2d]], ArgsKwargs]]:
     """A network's token vectors for each doc, and what takes their gradients back to it."""
     docs, output = inputs_outputs
     parts = rows_of_docs(cast(Floats2d, torch2xp(output)), [len(doc) for doc in docs])
 
-    def to_torch(d_parts: List[Floats2d]) -> ArgsKwargs:
+    def to_torch(d_parts: list[Floats2d]) -> ArgsKwargs:
         gradient = xp2torch(model.ops.xp.concatenate(d_parts), device=shim_of(model).device)
         return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (gradient,)})
 

@@ -1,17 +1,11 @@
 """Prediction in pieces: what the network needs does not grow with a batch or with a doc."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import (
     Any,
-    Callable,
-    Iterable,
-    Iterator,
-    List,
     NamedTuple,
-    Optional,
-    Tuple,
     TypeVar,
-    Union,
     cast,
 )
 
@@ -30,7 +24,7 @@ from .settings import Configured
 GROUP_TOKENS = 16384
 # What a layer may read of a token, apart from its text: `doc.to_array` gives it, and
 # `doc.from_array` sets it. All else that is in there follows from these and the text.
-TOKEN_ATTRIBUTES: List[Union[int, str]] = [
+TOKEN_ATTRIBUTES: list[int | str] = [
     *("NORM", "LEMMA", "POS", "TAG", "MORPH", "DEP", "SENT_START"),
     *("ENT_IOB", "ENT_TYPE", "ENT_ID", "ENT_KB_ID"),
 ]
@@ -56,8 +50,8 @@ class Piece(NamedTuple):
 
 
 def with_windows(
-    layer: Model[List[Doc], Potentials], window: Optional[int], overlap: int
-) -> Model[List[Doc], Potentials]:
+    layer: Model[list[Doc], Potentials], window: int | None, overlap: int
+) -> Model[list[Doc], Potentials]:
     """Run a layer on a doc that is longer than a window piece by piece, when it predicts.
 
     Each piece is run with tokens on both sides of it, which see to it that a recurrent layer
@@ -87,14 +81,14 @@ def with_windows(
     )
 
 
-def init(model: Model, X: Optional[List[Doc]] = None, Y: Optional[Potentials] = None) -> None:
+def init(model: Model, X: list[Doc] | None = None, Y: Potentials | None = None) -> None:
     """Initialize the layer."""
     model.layers[0].initialize(X=X, Y=Y)
 
 
 def forward(
-    model: Model[List[Doc], Potentials], docs: List[Doc], is_train: bool
-) -> Tuple[Potentials, Callable[[Potentials], List[Doc]]]:
+    model: Model[list[Doc], Potentials], docs: list[Doc], is_train: bool
+) -> tuple[Potentials, Callable[[Potentials], list[Doc]]]:
     """Potentials of docs."""
     layer = model.layers[0]
     if model.attrs["by_sentence"].value:
@@ -117,13 +111,13 @@ def forward(
     return Potentials.of_batches(potentials), _no_backprop
 
 
-def _cut(sequences: List[List[int]], model: Model) -> List[Piece]:
+def _cut(sequences: list[list[int]], model: Model) -> list[Piece]:
     """The pieces of docs, shortest first."""
     cut = pieces(sequences, model.attrs["window"].value, model.attrs["overlap"].value)
     return sorted(cut, key=lambda piece: piece.end - piece.start)
 
 
-def _behind_tok2vec(model: Model[List[Doc], Potentials], docs: List[Doc]) -> Potentials:
+def _behind_tok2vec(model: Model[list[Doc], Potentials], docs: list[Doc]) -> Potentials:
     """Potentials of docs that the tok2vec sees whole, and the network in pieces."""
     layer = model.layers[0]
     tok2vec, network = layer.layers
@@ -139,9 +133,9 @@ def _behind_tok2vec(model: Model[List[Doc], Potentials], docs: List[Doc]) -> Pot
     return potentials.starting_anew(sequences) if by_sentence else potentials
 
 
-def _groups(items: Iterable[T], length: Callable[[T], int]) -> Iterator[List[T]]:
+def _groups(items: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
     """Items in order, GROUP_TOKENS or little more at a time."""
-    group: List[T] = []
+    group: list[T] = []
     n_tokens = 0
     for item in items:
         group.append(item)
@@ -167,7 +161,7 @@ def _reads_tokens_alone(tok2vec: Model) -> bool:
     return tok2vec.name in READERS_OF_TOKENS and not tok2vec.attrs.get("reads_spans")
 
 
-def pieces(sequences: List[List[int]], window: Optional[int], overlap: int) -> Iterator[Piece]:
+def pieces(sequences: list[list[int]], window: int | None, overlap: int) -> Iterator[Piece]:
     """What docs are cut into, in order: sequences that fit into a window, and windows of others.
 
     Args:
@@ -188,7 +182,7 @@ def pieces(sequences: List[List[int]], window: Optional[int], overlap: int) -> I
 
 
 def _predict(
-    layer: Model, cut: List[Piece], part_of: Callable[[Piece], Any], lengths: List[int]
+    layer: Model, cut: list[Piece], part_of: Callable[[Piece], Any], lengths: list[int]
 ) -> Potentials:
     """Potentials of whole docs from those of their pieces, so many tokens at a time.
 
@@ -198,7 +192,7 @@ def _predict(
         part_of: What the layer takes for a piece.
         lengths: Lengths of the docs.
     """
-    emissions: List[Any] = [None] * len(lengths)
+    emissions: list[Any] = [None] * len(lengths)
     for group in _groups(cut, lambda piece: piece.end - piece.start):
         potentials = layer.predict([part_of(piece) for piece in group])
         for piece, scores in zip(group, potentials.emissions):
@@ -217,7 +211,7 @@ class _Source:
 
     def __init__(self, doc: Doc):
         self.doc = doc
-        self.arrays: Optional[List[np.ndarray]] = None  # not made for a doc that stays whole
+        self.arrays: list[np.ndarray] | None = None  # not made for a doc that stays whole
 
     def part(self, start: int, end: int) -> Doc:
         """Tokens as a doc that looks to a layer as they did. Custom extensions are left out."""
@@ -237,5 +231,5 @@ class _Source:
         return part
 
 
-def _no_backprop(gradient: Potentials) -> List[Doc]:
+def _no_backprop(gradient: Potentials) -> list[Doc]:
     raise ValueError("Predicting in pieces leaves nothing to learn from: call with is_train=True.")

@@ -3,7 +3,7 @@
 import re
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ SINGLETON_DROPOUT = 0.5
 class UninitializedEmbedding(torch.nn.Module):
     """A network that is still to be made, when the width of the word vectors is known."""
 
-    def __init__(self, settings: Dict[str, Any]):
+    def __init__(self, settings: dict[str, Any]):
         super().__init__()
         self.settings = settings
 
@@ -39,7 +39,7 @@ class UninitializedEmbedding(torch.nn.Module):
 class CharWordEmbedding(WordEmbedding):
     """The network, with its settings and what it needs to know of words in training."""
 
-    def __init__(self, settings: Dict[str, Any], word_width: int, n_blocks: int):
+    def __init__(self, settings: dict[str, Any], word_width: int, n_blocks: int):
         encoder = dict(settings["encoder"])
         kind = encoder.pop("kind")
         characters = CharCNN(**encoder) if kind == "cnn" else CharBiLSTM(**encoder)
@@ -50,19 +50,19 @@ class CharWordEmbedding(WordEmbedding):
         super().__init__(word_width, characters, rows, settings["attr_width"], spans, n_blocks)
         self.settings = settings
         # Made from the model's `WordCounts`, when those grow
-        self.row_of: Dict[str, int] = {}
-        self.counted_docs: Set[int] = set()
+        self.row_of: dict[str, int] = {}
+        self.counted_docs: set[int] = set()
 
 
 class WordCounts(NamedTuple):
     """What a layer has learned of words, beside its weights; saved with it."""
 
-    words: Dict[str, int]  # how often each was seen, in the order of the table's rows
-    docs: List[int]  # hashes of the docs that were counted
+    words: dict[str, int]  # how often each was seen, in the order of the table's rows
+    docs: list[int]  # hashes of the docs that were counted
 
 
 def words_of_docs(
-    network: CharWordEmbedding, counts: WordCounts, docs: List[Doc], is_train: bool
+    network: CharWordEmbedding, counts: WordCounts, docs: list[Doc], is_train: bool
 ) -> Words:
     """The distinct words of the docs, each to be embedded once.
 
@@ -81,8 +81,8 @@ def words_of_docs(
     if is_train:
         _learn_words(network, counts, vocab, docs, texts, forms, of_token)
     row_of = _rows(network, counts.words)
-    rows: List[int] = []
-    static: List[np.ndarray] = []
+    rows: list[int] = []
+    static: list[np.ndarray] = []
     for text, form in zip(texts, forms):
         row = row_of.get(form, -1)
         if is_train and row >= 0 and counts.words[form] == 1 and draw() < SINGLETON_DROPOUT:
@@ -116,9 +116,9 @@ def _learn_words(
     network: CharWordEmbedding,
     counts: WordCounts,
     vocab: Vocab,
-    docs: List[Doc],
-    texts: List[str],
-    forms: List[str],
+    docs: list[Doc],
+    texts: list[str],
+    forms: list[str],
     of_token: np.ndarray,
 ) -> None:
     """Give words that are new in training a row, and count words, each doc once."""
@@ -148,7 +148,7 @@ def _hash(doc: Doc) -> int:
     return int.from_bytes(blake2b(words, digest_size=8).digest(), "big")
 
 
-def _rows(network: CharWordEmbedding, counts: Dict[str, int]) -> Dict[str, int]:
+def _rows(network: CharWordEmbedding, counts: dict[str, int]) -> dict[str, int]:
     """Row of each word, made again only when there are new words."""
     if len(network.row_of) != len(counts):
         network.row_of = {form: row for row, form in enumerate(counts)}
@@ -162,7 +162,7 @@ def form_of(text: str, lower: bool = True, zero_digits: bool = True) -> str:
     return DIGITS.sub("0", text) if zero_digits else text
 
 
-def pretrained_vector(vocab: Vocab, text: str, form: str) -> Optional[np.ndarray]:
+def pretrained_vector(vocab: Vocab, text: str, form: str) -> np.ndarray | None:
     """The pretrained vector of a word, None if there is nothing that comes near.
 
     As it is written, in lower case, its form; where the vectors were made from other tokens,
@@ -186,7 +186,7 @@ def _vector(vocab: Vocab, word: str) -> np.ndarray:
     return np.asarray(vector.get() if hasattr(vector, "get") else vector, dtype=np.float32)
 
 
-def characters_of(text: str, max_chars: int) -> List[int]:
+def characters_of(text: str, max_chars: int) -> list[int]:
     """Ids of a word's characters, from 1; any of Unicode has one."""
     if len(text) > max_chars:
         half = max_chars // 2

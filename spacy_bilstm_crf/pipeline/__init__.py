@@ -1,6 +1,6 @@
 """The component, as spaCy knows it."""
 
+from .confidence import register_confidence
 from .ner import BiLSTMCRFEntityRecognizer
-from .span_scores import register_confidence
 
 __all__ = ["BiLSTMCRFEntityRecognizer", "register_confidence"]

@@ -1,7 +1,7 @@
 """How many of a corpus' words the pipeline's vectors know."""
 
 from collections import Counter
-from typing import Iterable
+from collections.abc import Iterable
 
 from spacy.tokens import Doc
 from spacy.vocab import Vocab

@@ -1,13 +1,13 @@
 """The factory `bilstm_crf_ner` and its default settings."""
 
-from typing import Callable, Dict, List, Optional, Union
+from collections.abc import Callable
 
 from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Config, Model
 
+from ..common.config_names import check_names
 from ..potentials import Potentials
-from .config_names import check_names
 from .ner import BiLSTMCRFEntityRecognizer
 
 default_model_config = """
@@ -62,16 +62,16 @@ DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
 def make_bilstm_crf_ner(
     nlp: Language,
     name: str,
-    model: Model[List[Doc], Potentials],
-    incorrect_spans_key: Optional[str],
-    entity_ratio: Optional[Dict[str, float]],
-    threshold: Optional[float],
+    model: Model[list[Doc], Potentials],
+    incorrect_spans_key: str | None,
+    entity_ratio: dict[str, float] | None,
+    threshold: float | None,
     entity_scores: bool,
-    spans_key: Optional[str],
-    candidates_threshold: Union[float, Dict[str, float], None],
+    spans_key: str | None,
+    candidates_threshold: float | dict[str, float] | None,
     candidates_key: str,
     candidates_max_length: int,
-    scorer: Optional[Callable],
+    scorer: Callable | None,
 ) -> BiLSTMCRFEntityRecognizer:
     """Create a named entity recognizer that decodes a BiLSTM-CRF.
 

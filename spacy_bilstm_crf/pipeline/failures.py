@@ -1,29 +1,21 @@
 """Errors that say what to do: of labels, examples, scores that are no numbers, files."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Iterable, Iterator, List, Union
 
 import srsly
-import torch
 from spacy.errors import Errors
 from spacy.training import Example, validate_examples
 from thinc.api import get_array_module
 
+from ..common.errors import is_out_of_memory
 from ..potentials import Potentials
 
 # The file of a component's folder that holds the checksums of these others
 CHECKSUMS = "checksums"
 SAVED_FILES = ("cfg", "model")
-# Enough of an error to see what is wrong: spaCy's own about a config prints the whole of it
-MOST_CHARACTERS = 300
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, in one line and not at any length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
 
 
 def check_label(label: str) -> None:
@@ -41,7 +33,7 @@ def check_label(label: str) -> None:
         raise ValueError(Errors.E869.format(label=label))
 
 
-def checked_examples(examples: Iterable[Example], method: str) -> List[Example]:
+def checked_examples(examples: Iterable[Example], method: str) -> list[Example]:
     """The examples of a batch, if they are any.
 
     Raises:
@@ -70,13 +62,6 @@ def check_finite(potentials: Potentials, component: str) -> None:
         )
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether there was not enough memory, of the processor or of the GPU."""
-    # On a CPU torch says so in an error of no kind of its own
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or "DefaultCPUAllocator" in str(error)
-
-
 @contextmanager
 def explained_errors(source: str) -> Iterator[None]:
     """Say which component, and from where, can't be loaded, and what may help."""
@@ -92,7 +77,7 @@ def explained_errors(source: str) -> Iterator[None]:
         ) from error
 
 
-def write_checksums(folder: Union[str, Path]) -> None:
+def write_checksums(folder: str | Path) -> None:
     """Keep the checksums of a component's files beside them.
 
     A bit that flips in a weight or in a label, or a file of another model, would otherwise change
@@ -103,7 +88,7 @@ def write_checksums(folder: Union[str, Path]) -> None:
     srsly.write_json(Path(folder) / CHECKSUMS, checksums)
 
 
-def check_checksums(folder: Union[str, Path], exclude: Iterable[str]) -> None:
+def check_checksums(folder: str | Path, exclude: Iterable[str]) -> None:
     """Compare a component's files with the checksums beside them, if there are any.
 
     Raises:

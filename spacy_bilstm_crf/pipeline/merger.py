@@ -1,16 +1,17 @@
 """Components that make one set of entities out of what several recognizers found."""
 
 import json
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span
 
+from ..common.config_names import check_names
 from ..constraints import blocked_spans
 from ..decoding import Entity, best_entities
-from .config_names import check_names
-from .span_scores import (
+from .confidence import (
     ScoredSpan,
     confidence,
     keep_confidence,
@@ -21,8 +22,8 @@ from .span_scores import (
 SCORES = "scores"
 ROUNDING = 1e-6  # of whoever worked a probability out
 
-Block = Dict[str, Any]  # of a config: a source
-Place = Tuple[int, int, int]  # first token, end, label
+Block = dict[str, Any]  # of a config: a source
+Place = tuple[int, int, int]  # first token, end, label
 
 
 class Source(NamedTuple):
@@ -34,7 +35,7 @@ class Source(NamedTuple):
     """
 
     weight: float
-    labels: Dict[str, float]
+    labels: dict[str, float]
 
     def weight_of(self, label: str) -> float:
         """Of a label's spans."""
@@ -56,11 +57,11 @@ class Source(NamedTuple):
 def make_entity_merger(
     nlp: Language,
     name: str,
-    sources: Dict[str, Block],
-    ents: Optional[Block],
+    sources: dict[str, Block],
+    ents: Block | None,
     threshold: float,
-    spans_key: Optional[str],
-    scorer: Optional[Callable],
+    spans_key: str | None,
+    scorer: Callable | None,
 ) -> "EntityMerger":
     """Create a component that sets the entities of a doc to the best of several components.
 
@@ -107,12 +108,12 @@ class EntityMerger(Pipe):
     def __init__(
         self,
         name: str,
-        sources: Dict[str, Block],
+        sources: dict[str, Block],
         *,
-        ents: Optional[Block] = None,
+        ents: Block | None = None,
         threshold: float = 0.5,
-        spans_key: Optional[str] = None,
-        scorer: Optional[Callable] = None,
+        spans_key: str | None = None,
+        scorer: Callable | None = None,
     ):
         """Initialize a merger.
 
@@ -147,13 +148,13 @@ class EntityMerger(Pipe):
             error_handler(self.name, self, [doc], error)
         return doc
 
-    def merged(self, doc: Doc) -> List[ScoredSpan]:
+    def merged(self, doc: Doc) -> list[ScoredSpan]:
         """The entities that a doc is to have, and their values. The doc is not changed."""
         taken = {token for span in blocked_spans(doc) for token in range(span.start, span.end)}
-        values: Dict[Place, float] = {}
-        spans: Dict[Place, Span] = {}
+        values: dict[Place, float] = {}
+        spans: dict[Place, Span] = {}
         for source, found in self._found(doc):
-            best: Dict[Place, float] = {}  # a source that found a span twice counts once
+            best: dict[Place, float] = {}  # a source that found a span twice counts once
             for span, probability in found:
                 if taken.intersection(range(span.start, span.end)):
                     continue
@@ -167,14 +168,14 @@ class EntityMerger(Pipe):
         chosen = best_entities(candidates, self.threshold)
         return [(_copy(doc, spans[entity.span]), entity.probability) for entity in chosen]
 
-    def _found(self, doc: Doc) -> Iterator[Tuple[Source, Iterator[ScoredSpan]]]:
+    def _found(self, doc: Doc) -> Iterator[tuple[Source, Iterator[ScoredSpan]]]:
         """The spans of each source."""
         for key, source in self.sources.items():
             yield source, _spans_of(doc, key)
         if self.ents is not None:
             yield self.ents, _entities_of(doc)
 
-    def set_annotations(self, doc: Doc, entities: List[ScoredSpan]) -> None:
+    def set_annotations(self, doc: Doc, entities: list[ScoredSpan]) -> None:
         """Set the entities of a doc, instead of those that are there.
 
         Args:
@@ -188,9 +189,7 @@ class EntityMerger(Pipe):
             set_scored_spans(doc, self.spans_key, scored)
 
 
-def _named(
-    name: str, sources: Dict[str, Block], ents: Optional[Block]
-) -> Iterator[Tuple[str, Block]]:
+def _named(name: str, sources: dict[str, Block], ents: Block | None) -> Iterator[tuple[str, Block]]:
     """The blocks of all sources, with how to speak of them; that of the entities comes last."""
     for key, block in sources.items():
         yield f"the source '{key}' of '{name}'", block

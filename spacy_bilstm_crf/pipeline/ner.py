@@ -1,9 +1,10 @@
 """The component that finds entities."""
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,8 @@ from ..decoding import Distribution, Prediction
 from ..models import Potentials
 from ..tags import biluo_tags
 from ..training import Calibration, Loss
-from . import failures, settings, span_scores
+from . import confidence as span_scores
+from . import failures, settings
 
 
 class BiLSTMCRFEntityRecognizer(TrainablePipe):
@@ -35,18 +37,18 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def __init__(
         self,
         vocab: Vocab,
-        model: Model[List[Doc], Potentials],
+        model: Model[list[Doc], Potentials],
         name: str = "ner",
         *,
-        incorrect_spans_key: Optional[str] = None,
-        entity_ratio: Optional[Dict[str, float]] = None,
-        threshold: Optional[float] = None,
+        incorrect_spans_key: str | None = None,
+        entity_ratio: dict[str, float] | None = None,
+        threshold: float | None = None,
         entity_scores: bool = True,
-        spans_key: Optional[str] = None,
-        candidates_threshold: Union[float, Dict[str, float], None] = None,
+        spans_key: str | None = None,
+        candidates_threshold: float | dict[str, float] | None = None,
         candidates_key: str = "candidates",
         candidates_max_length: int = 20,
-        scorer: Optional[Callable] = get_ner_prf,
+        scorer: Callable | None = get_ner_prf,
     ):
         """Initialize a named entity recognizer.
 
@@ -64,7 +66,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         self.vocab = vocab
         self.model = model
         self.name = name
-        self._rehearsal_model: Optional[Model[List[Doc], Potentials]] = None
+        self._rehearsal_model: Model[list[Doc], Potentials] | None = None
         configured = {
             "incorrect_spans_key": incorrect_spans_key,
             "entity_ratio": entity_ratio,
@@ -75,7 +77,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             "candidates_key": candidates_key,
             "candidates_max_length": candidates_max_length,
         }
-        self.cfg: Dict[str, Any] = {
+        self.cfg: dict[str, Any] = {
             **{"labels": [], **configured, **Calibration()._asdict()},
             settings.CONFIGURED: configured,
         }
@@ -94,21 +96,21 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     candidates_max_length = settings.Setting()
 
     @property
-    def labels(self) -> Tuple[str, ...]:
+    def labels(self) -> tuple[str, ...]:
         """Entity labels, in the order in which they were added."""
         return tuple(self.cfg["labels"])
 
     @property
-    def tags(self) -> List[str]:
+    def tags(self) -> list[str]:
         """BILUO tags, in the order of the columns of `emissions`."""
         return biluo_tags(self.labels)
 
     @property
-    def label_data(self) -> List[str]:
+    def label_data(self) -> list[str]:
         """Entity labels in the form that `initialize` takes and `spacy init labels` writes."""
         return list(self.cfg["labels"])
 
-    def predict(self, docs: Iterable[Doc]) -> List[Prediction]:
+    def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Find the entities of each doc, without changing the docs.
 
         Without a threshold they are those of the most probable tag sequence. With one, those for
@@ -125,7 +127,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         distribution = self.distribution(docs, ignore=[[] for _ in docs])
         return decoding.decode(distribution, settings.decoding_settings(self.cfg))
 
-    def set_annotations(self, docs: Iterable[Doc], found: List[Prediction]) -> None:
+    def set_annotations(self, docs: Iterable[Doc], found: list[Prediction]) -> None:
         """Set the entities of docs. Entities that are there already stay as they are.
 
         Args:
@@ -151,9 +153,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         examples: Iterable[Example],
         *,
         drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
         """Learn from a batch of annotated docs.
 
         Args:
@@ -199,9 +201,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         examples: Iterable[Example],
         *,
         drop: float = 0.0,
-        sgd: Optional[Optimizer] = None,
-        losses: Optional[Dict[str, float]] = None,
-    ) -> Dict[str, float]:
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
         """Move towards what the model predicted when `nlp.resume_training` was called.
 
         The loss is the divergence of the tag sequences' probabilities, over the labels that the
@@ -230,8 +232,8 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         self,
         get_examples: Callable[[], Iterable[Example]],
         *,
-        nlp: Optional[Language] = None,
-        labels: Optional[Union[List[str], Dict[Any, Dict[str, int]]]] = None,
+        nlp: Language | None = None,
+        labels: list[str] | dict[Any, dict[str, int]] | None = None,
     ) -> None:
         """Initialize for training, with a representative sample of examples.
 
@@ -278,7 +280,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             self.model.attrs["resize_output"](self.model, len(self.tags))
         return 1
 
-    def emissions(self, docs: Iterable[Doc]) -> List[np.ndarray]:
+    def emissions(self, docs: Iterable[Doc]) -> list[np.ndarray]:
         """Emission scores, before the CRF weighs one tag against the next.
 
         Returns:
@@ -287,7 +289,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         to_numpy = NumpyOps().to_numpy
         return [to_numpy(doc) for doc in self._predict_potentials(list(docs)).emissions]
 
-    def k_best(self, doc: Doc, k: int) -> List[Tuple[List[Span], float]]:
+    def k_best(self, doc: Doc, k: int) -> list[tuple[list[Span], float]]:
         """The k most probable tag sequences of a doc, which is not changed.
 
         Args:
@@ -314,7 +316,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             sequences.append((entities, probability))
         return sequences
 
-    def token_probabilities(self, docs: Iterable[Doc]) -> List[np.ndarray]:
+    def token_probabilities(self, docs: Iterable[Doc]) -> list[np.ndarray]:
         """The exact probability of each tag at each token of docs, which are not changed.
 
         Returns:
@@ -322,7 +324,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         """
         return decoding.token_probabilities(self.distribution(list(docs)))
 
-    def entropy(self, docs: Iterable[Doc]) -> List[float]:
+    def entropy(self, docs: Iterable[Doc]) -> list[float]:
         """How unsure the model is of docs: the entropy of all their tag sequences.
 
         For active learning: the doc with the largest is the one to annotate next.
@@ -374,7 +376,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         return self
 
     def from_disk(
-        self, path: Union[str, Path], *, exclude: Iterable[str] = ()
+        self, path: str | Path, *, exclude: Iterable[str] = ()
     ) -> "BiLSTMCRFEntityRecognizer":
         """Load the component from a folder, with a ValueError if it does not fit."""
         with failures.explained_errors(f"the folder {path}"):
@@ -385,7 +387,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             failures.check_checksums(path, exclude)
         return self
 
-    def to_disk(self, path: Union[str, Path], *, exclude: Iterable[str] = ()) -> None:
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save the component to a folder, with checksums that `from_disk` compares."""
         super().to_disk(path, exclude=exclude)
         failures.write_checksums(path)
@@ -394,9 +396,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
     def _device(self) -> torch.device:
         return models.torch_device(self.model)
 
-    def distribution(
-        self, docs: List[Doc], ignore: Optional[List[List[Span]]] = None
-    ) -> Distribution:
+    def distribution(self, docs: list[Doc], ignore: list[list[Span]] | None = None) -> Distribution:
         """All that decides how probable a tag sequence of docs is.
 
         Args:
@@ -410,7 +410,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         potentials = settings.calibration_of(self.cfg).applied(self._predict_potentials(docs))
         return decoding.distribution_of(docs, potentials, self.labels, ignore, self._device)
 
-    def _loss_of(self, examples: List[Example]) -> Callable[[Potentials], Loss]:
+    def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
         """The loss of annotation or of lessons; what is wrong with them shows here, in time."""
         ratio = training.EntityRatio.from_setting(self.cfg["entity_ratio"], self.name)
         settings_of_loss = (self.labels, self.incorrect_spans_key, ratio)
@@ -418,9 +418,9 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
 
     def _learn(
         self,
-        docs: List[Doc],
+        docs: list[Doc],
         drop: float,
-        sgd: Optional[Optimizer],
+        sgd: Optimizer | None,
         loss_of: Callable[[Potentials], Loss],
     ) -> float:
         """One step of training; returns the loss."""
@@ -432,7 +432,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
             self.finish_update(sgd)
         return loss
 
-    def _predict_potentials(self, docs: List[Doc]) -> Potentials:
+    def _predict_potentials(self, docs: list[Doc]) -> Potentials:
         if not any(len(doc) for doc in docs):  # which not every layer can take
             return Potentials.of_no_tokens(self.model.ops, len(docs), len(self.tags))
         return self._checked(self.model.predict(docs))

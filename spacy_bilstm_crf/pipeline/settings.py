@@ -1,6 +1,7 @@
 """The component's settings: one place checks them, wherever they come from."""
 
-from typing import Any, Callable, Dict, Iterable, List, Optional, Protocol, Union
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from spacy.training import Example
 
@@ -15,7 +16,7 @@ class HasSettings(Protocol):
     """A component with settings."""
 
     name: str
-    cfg: Dict[str, Any]
+    cfg: dict[str, Any]
 
 
 class Setting:
@@ -24,7 +25,7 @@ class Setting:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, ner: Optional[HasSettings], owner: type) -> Any:
+    def __get__(self, ner: HasSettings | None, owner: type) -> Any:
         return self if ner is None else ner.cfg[self.name]
 
     def __set__(self, ner: HasSettings, value: Any) -> None:
@@ -32,7 +33,7 @@ class Setting:
         ner.cfg[self.name] = value
 
 
-def check_settings(cfg: Dict[str, Any], component: str) -> None:
+def check_settings(cfg: dict[str, Any], component: str) -> None:
     """Check a component's settings, wherever they come from.
 
     Raises:
@@ -60,9 +61,9 @@ def _check_labels(labels: Any, component: str) -> None:
 
 
 def labels_to_add(
-    given: Optional[Union[List[str], Dict[Any, Dict[str, int]]]],
+    given: list[str] | dict[Any, dict[str, int]] | None,
     get_examples: Callable[[], Iterable[Example]],
-) -> List[str]:
+) -> list[str]:
     """The entity labels that `initialize` is to add.
 
     Args:
@@ -78,7 +79,7 @@ def labels_to_add(
     return list(given)
 
 
-def loaded(saved: Dict[str, Any], given: Dict[str, Any], component: str) -> Dict[str, Any]:
+def loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -> dict[str, Any]:
     """The settings of a component that was loaded.
 
     A setting is as it was saved, unless the config says another thing than it did then: somebody
@@ -99,11 +100,11 @@ def loaded(saved: Dict[str, Any], given: Dict[str, Any], component: str) -> Dict
     return found
 
 
-def calibration_of(cfg: Dict[str, Any]) -> Calibration:
+def calibration_of(cfg: dict[str, Any]) -> Calibration:
     """The calibration among the settings."""
     return Calibration(*(cfg[name] for name in Calibration._fields))
 
 
-def decoding_settings(cfg: Dict[str, Any]) -> DecodingSettings:
+def decoding_settings(cfg: dict[str, Any]) -> DecodingSettings:
     """Those of the settings that decoding needs."""
     return DecodingSettings(*(cfg[name] for name in DecodingSettings._fields))

@@ -1,7 +1,7 @@
 """What is learned from: losses of annotation, calibration, optimizers."""
 
 from .calibration import Calibration, fit_calibration
-from .lessons import lesson_of, loss_of
+from .distillation import lesson_of, loss_of
 from .losses import Annotation, EntityRatio, Loss, annotation_of, is_annotated, rehearsal_loss
 from .optimizers import SGDMomentum
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Any, NamedTuple, Tuple
+from typing import Any, NamedTuple
 
 import torch
 from thinc.api import get_array_module
@@ -25,7 +25,7 @@ class Calibration(NamedTuple):
     """
 
     temperature: float = 1.0
-    label_biases: Tuple[float, ...] = ()
+    label_biases: tuple[float, ...] = ()
 
     def check(self, n_labels: int, component: str) -> None:
         """Check the values.

@@ -1,8 +1,9 @@
 """What examples say about potentials: losses of a batch, and their gradients."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import Any, NamedTuple, Optional, cast
 
 import torch
 from spacy.tokens import Doc
@@ -16,7 +17,7 @@ from ..batching import Batch, Distribution
 from ..constraints import Mask, allowed_by_doc, allowed_by_gold, incorrect_spans
 from ..potentials import Potentials
 
-Loss = Tuple[float, Potentials]
+Loss = tuple[float, Potentials]
 
 
 class EntityRatio(NamedTuple):
@@ -35,7 +36,7 @@ class EntityRatio(NamedTuple):
     weight: float = 10.0
 
     @classmethod
-    def from_setting(cls, setting: Optional[dict], component: str) -> Optional["EntityRatio"]:
+    def from_setting(cls, setting: dict | None, component: str) -> Optional["EntityRatio"]:
         """Read the component's setting.
 
         Raises:
@@ -79,9 +80,9 @@ class Annotation(NamedTuple):
         wrong: Entities that are known to be none.
     """
 
-    allowed: List[Mask]
-    gold: List[Mask]
-    wrong: List[Wrong]
+    allowed: list[Mask]
+    gold: list[Mask]
+    wrong: list[Wrong]
 
     def distribution(self, potentials: Potentials, device: torch.device) -> Distribution:
         """All tag sequences that the predicted docs allow, annotated or not."""
@@ -94,7 +95,7 @@ class Annotation(NamedTuple):
         return len(known | {entity.doc for entity in self.wrong})
 
 
-def is_annotated(example: Example, incorrect_spans_key: Optional[str] = None) -> bool:
+def is_annotated(example: Example, incorrect_spans_key: str | None = None) -> bool:
     """Whether an example says anything about its entities."""
     reference = example.reference
     return reference.has_annotation("ENT_IOB") or bool(
@@ -103,7 +104,7 @@ def is_annotated(example: Example, incorrect_spans_key: Optional[str] = None) ->
 
 
 def annotation_of(
-    examples: Sequence[Example], labels: Sequence[str], incorrect_spans_key: Optional[str] = None
+    examples: Sequence[Example], labels: Sequence[str], incorrect_spans_key: str | None = None
 ) -> Annotation:
     """Read the annotation of examples.
 
@@ -124,7 +125,7 @@ def annotation_of(
 def annotation_loss(
     device: torch.device,
     annotation: Annotation,
-    entity_ratio: Optional[EntityRatio],
+    entity_ratio: EntityRatio | None,
     scores: Potentials,
 ) -> Loss:
     """-log P(annotation), the mean over the annotated docs, and what the prior adds.
@@ -144,7 +145,7 @@ def annotation_loss(
 
 def _rate_loss(
     distribution: Distribution,
-    incomplete: List[bool],
+    incomplete: list[bool],
     prior: EntityRatio,
 ) -> Loss:
     """Distance of the expected share of tokens in entities from the prior's, beyond its margin.
@@ -190,7 +191,7 @@ def rehearsal_loss(
 
 def negative_log_likelihood(
     device: torch.device, potentials: Potentials, annotation: Annotation
-) -> Tuple[float, Potentials]:
+) -> tuple[float, Potentials]:
     """Negative log-likelihood of the annotation, summed over docs, and its gradient.
 
     See `crf.negative_log_likelihood`.
@@ -218,7 +219,7 @@ def negative_log_likelihood(
     return total.value, total.gradient()
 
 
-def divergence(distribution: Distribution, tutor: Potentials) -> Tuple[float, Potentials]:
+def divergence(distribution: Distribution, tutor: Potentials) -> tuple[float, Potentials]:
     """KL divergence from a tutor's tag sequences, summed over docs, and its gradient.
 
     Both models must have the same tags.
@@ -230,7 +231,7 @@ def divergence(distribution: Distribution, tutor: Potentials) -> Tuple[float, Po
     return total.value, total.gradient()
 
 
-def expected_entity_tokens(distribution: Distribution) -> Tuple[float, Potentials]:
+def expected_entity_tokens(distribution: Distribution) -> tuple[float, Potentials]:
     """Expected number of tokens in entities, summed over docs, and its gradient."""
     potentials = distribution.potentials
     in_entity = torch.arange(potentials.n_tags, device=distribution.device) != tags.OUTSIDE
@@ -247,7 +248,7 @@ class _Total:
     def __init__(self, potentials: Potentials):
         xp = get_array_module(potentials.transitions)
         self.value = 0.0
-        self._emissions: List[Floats2d] = [
+        self._emissions: list[Floats2d] = [
             xp.zeros(doc.shape, dtype="float32") for doc in potentials.emissions
         ]
         self._transitions = xp.zeros(potentials.transitions.shape, dtype="float32")

@@ -1,7 +1,7 @@
 """Stochastic gradient descent with momentum, which Thinc's optimizers can't express."""
 
 from numbers import Real
-from typing import Any, Dict, Tuple, Union, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ MAX_DECAY = 0.9999  # of the averages, as in Thinc
 
 
 def SGDMomentum(
-    learn_rate: Union[float, Generator],
+    learn_rate: float | Generator,
     momentum: float = 0.9,
     grad_clip: float = 5.0,
     L2: float = 0.0,
@@ -54,12 +54,12 @@ class _MomentumOptimizer(Optimizer):
 
     def __call__(
         self,
-        key: Tuple[int, str],
+        key: tuple[int, str],
         weights: FloatsXd,
         gradient: FloatsXd,
         *,
         lr_scale: float = 1.0,
-    ) -> Tuple[FloatsXd, FloatsXd]:
+    ) -> tuple[FloatsXd, FloatsXd]:
         if len(gradient) < 1:
             return weights, gradient
         self.nr_update[key] += 1
@@ -84,7 +84,7 @@ class _MomentumOptimizer(Optimizer):
         norm = float(gradient.norm())
         return self.grad_clip / norm if norm >= self.grad_clip else 1.0
 
-    def _average(self, averages: Dict, key: Tuple[int, str], weights: FloatsXd) -> None:
+    def _average(self, averages: dict, key: tuple[int, str], weights: FloatsXd) -> None:
         """Thinc's moving average, `Ops.update_averages`."""
         if key not in averages:
             averages[key] = get_array_ops(weights).alloc(weights.shape, dtype="float32")

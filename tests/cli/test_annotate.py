@@ -13,9 +13,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from tests.bulk import data
-from tests.bulk.data import ruler_pipeline, text_of, write_rows
 from tests.helpers import ROOT, spacy_command, trained_nlp
+from tests.inference.batch import data
+from tests.inference.batch.data import ruler_pipeline, text_of, write_rows
 
 CODE = Path(data.__file__)
 
@@ -117,7 +117,7 @@ def test_all_engines_give_the_same_rows(engine, model, tmp_path):
 
 
 REFUSES = """
-from tests.bulk.data import in_worker
+from tests.inference.batch.data import in_worker
 if in_worker():
     raise RuntimeError("no licence")
 """

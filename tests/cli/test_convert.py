@@ -8,7 +8,7 @@ import srsly
 from spacy.tokens import DocBin
 
 from spacy_bilstm_crf.cli import convert as command
-from spacy_bilstm_crf.formats import FORMATS
+from spacy_bilstm_crf.data.formats import FORMATS
 from tests.helpers import spacy_command
 
 GOOD = {"id": 1, "text": "Ada saw Rome", "label": [[0, 3, "PER"]]}

@@ -11,7 +11,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 
-from spacy_bilstm_crf.pipeline.teacher import Lessons
+from spacy_bilstm_crf.data.soft_labels import Lessons
 from tests.helpers import CONFIG, SMALL_TRAINING, entities, spacy_command, trained_nlp
 
 TEXTS = ["Who is Shaka Khan?", "I like London and Berlin.", "I like Berlin.", "Who is Ada?"] * 5

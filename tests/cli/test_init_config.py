@@ -11,9 +11,9 @@ import srsly
 from spacy.tokens import Doc, DocBin
 from thinc.api import Config
 
-from spacy_bilstm_crf.cli.annotated import read_docs
-from spacy_bilstm_crf.cli.recipe import BILSTM_LENGTH, THRESHOLDS
-from spacy_bilstm_crf.cli.survey import likely_language, survey
+from spacy_bilstm_crf.data.corpus import read_docs
+from spacy_bilstm_crf.data.statistics import likely_language, survey
+from spacy_bilstm_crf.workflows.init_config.recipe import BILSTM_LENGTH, THRESHOLDS
 from tests.helpers import ROOT, spacy_command
 
 SENTENCES = [

@@ -221,7 +221,8 @@ import sys, spacy
 for name in list(sys.modules):  # spaCy has a use for jinja2 too
     if name.split(".")[0] == "jinja2":
         del sys.modules[name]
-import spacy_bilstm_crf.cli, spacy_bilstm_crf.evaluation.page, spacy_bilstm_crf.evaluation.report
+import spacy_bilstm_crf.cli
+from spacy_bilstm_crf.workflows.report import page, report
 extras = ("jinja2", "matplotlib", "optuna", "pyarrow", "ray", "pyspark", "fastapi", "uvicorn")
 print([name for name in (*extras, "prometheus_client") if name in sys.modules])
 """

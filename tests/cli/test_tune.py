@@ -6,10 +6,10 @@ import pytest
 import spacy
 from spacy.util import load_config
 
-from spacy_bilstm_crf.evaluation.tuning import search as searching
-from spacy_bilstm_crf.evaluation.tuning import trials
-from spacy_bilstm_crf.evaluation.tuning.checks import check_space, read_config
-from spacy_bilstm_crf.evaluation.tuning.space_file import read_space
+from spacy_bilstm_crf.workflows.tuning import search as searching
+from spacy_bilstm_crf.workflows.tuning import trials
+from spacy_bilstm_crf.workflows.tuning.checks import check_space, read_config
+from spacy_bilstm_crf.workflows.tuning.space_file import read_space
 from tests.cli.tuning import SPACE, trials_in, tune_arguments
 from tests.helpers import CONFIG, spacy_command
 

@@ -1,6 +1,6 @@
 """Docs of all sorts, and pipelines that find entities in them."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import spacy
@@ -43,7 +43,7 @@ KINDS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def pipeline(kind, saved=False):
     """A pipeline with random weights, large enough that it is sure of many entities.
 
@@ -67,7 +67,7 @@ def pipeline(kind, saved=False):
     return nlp
 
 
-@lru_cache(maxsize=None)
+@cache
 def stock():
     """spaCy's own `ner`, with the first pipeline's vocabulary and labels."""
     nlp = spacy.blank("en", vocab=pipeline("hash").vocab)

@@ -1,6 +1,7 @@
 """What training promises, of annotation of all sorts."""
 
-from functools import lru_cache
+import itertools
+from functools import cache
 
 import numpy as np
 from hypothesis import note
@@ -26,7 +27,7 @@ from tests.fuzz.strategies import (
 WRONG = "wrong"
 
 
-@lru_cache(maxsize=None)
+@cache
 def bytes_of(kind):
     return pipeline(kind).get_pipe("ner").to_bytes()
 
@@ -46,7 +47,7 @@ def segmentations(draw, text, vocab):
     """A doc of this text, cut into tokens anywhere."""
     cuts = sorted(draw(st.sets(st.integers(1, max(1, len(text) - 1)), max_size=12)))
     places = [0, *(cut for cut in cuts if cut < len(text)), len(text)]
-    found = [text[start:end] for start, end in zip(places, places[1:]) if start < end]
+    found = [text[start:end] for start, end in itertools.pairwise(places) if start < end]
     return Doc(vocab, words=found, spaces=[False] * len(found))
 
 

@@ -1,6 +1,6 @@
 """By sentence, a doc is read as its sentences are read alone."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -153,7 +153,7 @@ def score(potentials, doc, tags):
     return (
         potentials.start[tags[0]]
         + sum(emissions[i, tag] for i, tag in enumerate(tags))
-        + sum(potentials.transitions[pair] for pair in zip(tags, tags[1:]))
+        + sum(potentials.transitions[pair] for pair in pairwise(tags))
         + potentials.end[tags[-1]]
     )
 

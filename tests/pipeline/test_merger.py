@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from spacy.tokens import Doc, Span, SpanGroup
 from thinc.api import Config
 
+from spacy_bilstm_crf.pipeline.confidence import set_scored_spans
 from spacy_bilstm_crf.pipeline.merger import Source
-from spacy_bilstm_crf.pipeline.span_scores import set_scored_spans
 from tests.helpers import SMALL_MODEL, TRAIN_DATA, entities, examples_for
 
 WORDS = ["We", "saw", "Ada", "Lovelace", "in", "New", "York", "."]

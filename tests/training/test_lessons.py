@@ -1,6 +1,6 @@
 """A student's loss by a teacher's lessons."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from spacy.training import Example
 
 from spacy_bilstm_crf.potentials import Potentials
 from spacy_bilstm_crf.tags import count_tags, legal_transitions
-from spacy_bilstm_crf.training.lessons import Lesson, Teacher, give_lesson
+from spacy_bilstm_crf.training.distillation import Lesson, Teacher, give_lesson
 from tests.helpers import make_nlp, random_potentials
 
 LABELS = ("PERSON", "LOC")
@@ -59,7 +59,7 @@ def log_probabilities(potentials, doc, n_tags, temperature):
         if legal(tags, (n_tags - 1) // 4):
             score = potentials.start[tags[0]] + potentials.end[tags[-1]]
             score += sum(emissions[step, tag] for step, tag in enumerate(tags))
-            score += sum(potentials.transitions[step] for step in zip(tags, tags[1:]))
+            score += sum(potentials.transitions[step] for step in pairwise(tags))
             scores[tags] = score / temperature
     log_z = np.logaddexp.reduce(list(scores.values()))
     return {tags: score - log_z for tags, score in scores.items()}

@@ -5,12 +5,7 @@ import pytest
 import torch
 
 from spacy_bilstm_crf.batching import Distribution
-from spacy_bilstm_crf.training.losses import (
-    Annotation,
-    Wrong,
-    divergence,
-    negative_log_likelihood,
-)
+from spacy_bilstm_crf.training.losses import Annotation, Wrong, divergence, negative_log_likelihood
 from tests.helpers import LENGTHS, part, random_masks, random_potentials
 
 CPU = torch.device("cpu")

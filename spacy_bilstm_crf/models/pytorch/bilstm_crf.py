@@ -1,6 +1,6 @@
 """The neural network, in torch alone: token vectors -> BiLSTM -> emissions."""
 
-from typing import Dict, Optional, Tuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +104,7 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
         nn.init.zeros_(self.emissions.bias)
 
     @classmethod
-    def from_state(cls, state: Dict[str, Tensor], hidden_width: int) -> "BiLSTMCRFNetwork":
+    def from_state(cls, state: dict[str, Tensor], hidden_width: int) -> "BiLSTMCRFNetwork":
         """A network with the given parameters, of the sizes that they have.
 
         Args:
@@ -127,7 +127,7 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
 
     def forward(
         self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
-    ) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Potentials of a batch of documents laid end to end.
 
         The arguments are those of `encode`.
@@ -158,7 +158,7 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
         self.end = nn.Parameter(nn.functional.pad(self.end.data, (0, new)))
 
 
-def _dropout(features: Tensor, rate: float, doc_of_token: Optional[Tensor], n_docs: int) -> Tensor:
+def _dropout(features: Tensor, rate: float, doc_of_token: Tensor | None, n_docs: int) -> Tensor:
     """Dropout with one mask for all tokens of a document, or one for each token."""
     if rate <= 0.0:
         return features

@@ -6,7 +6,7 @@ same length are padded, and each direction runs on its own, so that padding come
 last token in both and changes nothing. On a GPU sequences are packed for cuDNN.
 """
 
-from typing import Iterator, List, Tuple
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ def _packed(lstm: nn.LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
 
 def _padded(lstm: nn.LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
     """The layer over groups of sequences of similar length."""
-    parameters: List[Tensor] = list(lstm.parameters())
+    parameters: list[Tensor] = list(lstm.parameters())
     if len(lengths) == 1 and not torch.is_grad_enabled():
         return _of_one(tokens, parameters)
     starts, last = torch.cumsum(lengths, 0) - lengths, lengths - 1
@@ -57,7 +57,7 @@ def _padded(lstm: nn.LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
     # each group forth and then back. Where the first step of a sequence is in both, and how far
     # apart its steps are
     first, apart = lengths.new_empty(len(lengths), 2), torch.empty_like(lengths)
-    hidden: List[Tensor] = []
+    hidden: list[Tensor] = []
     n_before = 0
     multiplications = 4 * lstm.hidden_size * (lstm.input_size + lstm.hidden_size)
     step_cost = STEP_COST / multiplications
@@ -81,7 +81,7 @@ def _padded(lstm: nn.LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
     return torch.cat(hidden).index_select(0, place.flatten()).view(len(tokens), -1)
 
 
-def _of_one(tokens: Tensor, parameters: List[Tensor]) -> Tensor:
+def _of_one(tokens: Tensor, parameters: list[Tensor]) -> Tensor:
     """The layer over a single sequence, [n_steps, 2 * units]. Nothing can learn from it."""
     inputs = (tokens, tokens.flip(0))
     if len(tokens) > STEP_BY_STEP:
@@ -92,7 +92,7 @@ def _of_one(tokens: Tensor, parameters: List[Tensor]) -> Tensor:
     return torch.cat([forth, back.flip(0)], 1)
 
 
-def _step_by_step(inputs: Tuple[Tensor, Tensor], parameters: List[Tensor]) -> Tensor:
+def _step_by_step(inputs: tuple[Tensor, Tensor], parameters: list[Tensor]) -> Tensor:
     """Hidden states of both directions (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
 
     Args:
@@ -134,7 +134,7 @@ def _step_by_step(inputs: Tuple[Tensor, Tensor], parameters: List[Tensor]) -> Te
     return hidden
 
 
-def _one_way(inputs: Tensor, weights: List[Tensor]) -> Tensor:
+def _one_way(inputs: Tensor, weights: list[Tensor]) -> Tensor:
     """Hidden states of one direction, [n_steps, n_sequences, units]."""
     nothing = inputs.new_zeros(1, inputs.shape[1], weights[1].shape[1])
     training = torch.is_grad_enabled()
@@ -143,7 +143,7 @@ def _one_way(inputs: Tensor, weights: List[Tensor]) -> Tensor:
     return torch.lstm(inputs, (nothing, nothing), weights, *options)[0]
 
 
-def _groups(lengths: List[int], step_cost: float) -> Iterator[Tuple[int, int]]:
+def _groups(lengths: list[int], step_cost: float) -> Iterator[tuple[int, int]]:
     """Where groups of sequences, longest first, start and end: little is to be padded.
 
     Args:
@@ -160,7 +160,7 @@ def _groups(lengths: List[int], step_cost: float) -> Iterator[Tuple[int, int]]:
     yield start, len(lengths)
 
 
-def packing_order(lengths: Tensor) -> Tuple[Tensor, Tensor]:
+def packing_order(lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Where the tokens of sequences laid end to end go in a PackedSequence.
 
     Worked out from indices, it needs no padded copy of the vectors.

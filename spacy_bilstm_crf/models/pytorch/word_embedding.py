@@ -1,6 +1,7 @@
 """Token vectors in torch alone: a word vector beside what the characters say."""
 
-from typing import Any, Iterator, List, NamedTuple, Optional, Tuple, Union, cast
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -130,10 +131,10 @@ class WordEmbedding(nn.Module):
     def __init__(
         self,
         word_width: int,
-        characters: Union[CharCNN, CharBiLSTM],
-        attribute_rows: List[int],
+        characters: CharCNN | CharBiLSTM,
+        attribute_rows: list[int],
         attribute_width: int,
-        spans: Optional[SpanFeatures] = None,
+        spans: SpanFeatures | None = None,
         n_blocks: int = 0,
     ):
         super().__init__()
@@ -152,7 +153,7 @@ class WordEmbedding(nn.Module):
             + (spans.n_outputs if spans is not None else 0)
         )
 
-    def set_row(self, row: int, vector: Optional[Tensor]) -> None:
+    def set_row(self, row: int, vector: Tensor | None) -> None:
         """Start a word's row from its pretrained vector, or at random; grows the table."""
         device = self.unknown.device
         while row >= BLOCK_ROWS * len(self.blocks):
@@ -211,7 +212,7 @@ class _Rows(torch.autograd.Function):
         return vectors
 
     @staticmethod
-    def backward(ctx: Any, d_vectors: Tensor) -> Tuple[Optional[Tensor], ...]:
+    def backward(ctx: Any, d_vectors: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the unknown vector and of the blocks."""
         (rows,) = ctx.saved_tensors
         d_unknown = d_vectors[rows == -1].sum(0, keepdim=True)
@@ -221,7 +222,7 @@ class _Rows(torch.autograd.Function):
         return (None, None, d_unknown, *d_blocks)
 
 
-def _by_block(rows: Tensor) -> Iterator[Tuple[int, Tensor]]:
+def _by_block(rows: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Numbers of the blocks that have some of the rows, and which rows those are."""
     number = rows.div(BLOCK_ROWS, rounding_mode="floor")
     for block in torch.unique(number[rows >= 0]).tolist():

@@ -1,0 +1,160 @@
+"""Files and folders that appear whole or not at all, and checks of where they are to go."""
+
+import ctypes
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+
+from .errors import UserError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Write to a temporary path that takes the place of `path` when the block ends.
+
+    A reader sees what was there before or all of what is new. If the block raises, `path` is left
+    as it was and the temporary file or folder is removed.
+
+    Args:
+        path: The file, or the folder, to write. Its parent folder must exist.
+
+    Yields:
+        The path to write to, beside `path`. What a killed process left there is removed.
+    """
+    # Another process, maybe on another machine, may be writing the same file
+    partial = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.partial")
+    remove(partial)
+    try:
+        yield partial
+        if partial.is_dir():
+            remove(path)  # a folder can't be renamed onto another
+        partial.replace(path)
+    finally:
+        remove(partial)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees what was there before or all of what is new.
+
+    Args:
+        path: The file. Its folder must exist.
+        content: Bytes, or text to be written in UTF-8.
+    """
+    with written_whole(path) as partial:
+        partial.write_bytes(content.encode("utf8") if isinstance(content, str) else content)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder and what it holds. Nothing happens if there is none."""
+    if path.is_dir() and not path.is_symlink():
+        rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def save_folder(to_disk: Callable[[Path], None], output: Path) -> None:
+    """Save a folder beside the output, then exchange the two.
+
+    A pipeline that is killed or runs out of disk space leaves the old folder as it was.
+
+    Args:
+        to_disk: Saves to a folder that does not exist yet, as `nlp.to_disk` does.
+        output: The folder, which takes the place of one that exists.
+
+    Raises:
+        UserError: If it can't be written. What was there is unchanged then.
+    """
+    output = output.resolve()
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
+            new, old = Path(temporary) / "new", Path(temporary) / "old"
+            to_disk(new)
+            if not output.exists():
+                new.rename(output)
+            elif not _exchange(new, output):
+                output.rename(old)
+                new.rename(output)
+    except OSError as error:
+        raise UserError(
+            f"Can't save to {output}: {error.strerror or error}. What was there is unchanged. Make "
+            f"room there, or name another folder with --output."
+        ) from error
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step, so that a kill can't come between. Linux alone can.
+
+    Returns:
+        Whether they are exchanged.
+    """
+    if sys.platform != "linux":
+        return False
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)  # not in every C library
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    paths = os.fsencode(one), os.fsencode(other)
+    return renameat2 is not None and not renameat2(here, paths[0], here, paths[1], exchange)
+
+
+def check_folder(output: Path, named_by: str = "--output DIR") -> None:
+    """Check that results can be written to a folder, before any work is done for them.
+
+    Args:
+        output: The folder.
+        named_by: The option or argument that names it.
+
+    Raises:
+        UserError: If there is a file in its place.
+    """
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file. Name a folder: {named_by}")
+    _check_parents(output, named_by)
+
+
+def check_file(output: Path, force: bool) -> None:
+    """Check that a file can be written, before any work is done for it.
+
+    Args:
+        output: The file.
+        force: Whether an existing file may be replaced.
+
+    Raises:
+        UserError: If it may not, or there is a folder in its place, or a file in a folder's.
+    """
+    if output.exists() and not (force and output.is_file()):
+        how = "Replace it with --force, or name" if output.is_file() else "Name"
+        raise UserError(f"{output} exists. {how} another file.")
+    _check_parents(output, "name another file")
+
+
+def check_pipeline_folder(output: Path, force: bool) -> None:
+    """Check that a pipeline can be saved to a folder, and that nothing else is lost by it.
+
+    Args:
+        output: The folder.
+        force: Whether an existing pipeline may be replaced.
+
+    Raises:
+        UserError: If it may not, or the folder holds something else than a pipeline.
+    """
+    check_folder(output, "name a folder for the pipeline")
+    if not output.exists() or not any(output.iterdir()):
+        return
+    if not all((output / name).is_file() for name in ("config.cfg", "meta.json")):
+        raise UserError(
+            f"{output} holds something that is no pipeline, which is never replaced. Name another "
+            f"folder."
+        )
+    if not force:
+        raise UserError(f"{output} exists. Replace it with --force, or name another folder.")
+
+
+def _check_parents(output: Path, named_by: str) -> None:
+    for parent in output.absolute().parents:
+        if parent.exists() and not parent.is_dir():
+            raise UserError(f"{parent} is a file, so there is no {output}: {named_by}")

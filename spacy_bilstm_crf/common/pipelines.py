@@ -1,0 +1,92 @@
+"""Pipelines on disk: loading them, what they need to be loaded, and telling them apart."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import UserError, one_line
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+NO_PIPELINE = "There is no pipeline {}: name the folder model-best of a training."
+
+
+def load_pipeline(name: str) -> "Language":
+    """Load a trained pipeline.
+
+    Args:
+        name: Its folder, or the name of an installed package.
+
+    Raises:
+        UserError: If there is none, or it can't be loaded.
+    """
+    from spacy import util
+
+    try:
+        return util.load_model(name)
+    except OSError as error:  # spaCy's E050, E053
+        raise UserError(NO_PIPELINE.format(name)) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"The pipeline {name} can't be loaded: {one_line(error)}") from error
+
+
+def pipeline_folder(name: str) -> Path:
+    """Return the folder of a pipeline, which may be an installed package.
+
+    Raises:
+        UserError: If there is none.
+    """
+    from spacy import util
+
+    if Path(name).is_dir():
+        return Path(name)
+    if not util.is_package(name):
+        raise UserError(NO_PIPELINE.format(name))
+    return util.get_package_path(name)
+
+
+def fingerprint(folder: Path) -> str:
+    """Return a SHA-256 of all files of a pipeline, whatever its folder is called."""
+    sha = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            sha.update(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n".encode())
+    return sha.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        sha = hashlib.sha256()
+        while block := file.read(1 << 20):
+            sha.update(block)
+        return sha.hexdigest()
+
+
+def check_code(path: Path | None) -> None:
+    """Check that the file of --code, if it is given, exists.
+
+    Raises:
+        UserError: If it does not.
+    """
+    if path is not None and not path.is_file():
+        raise UserError(f"There is no file {path}: --code")
+
+
+def import_code(path: Path | None) -> None:
+    """Run the file of --code, if it is given, for the functions that it registers.
+
+    Raises:
+        UserError: If it does not exist, or fails.
+    """
+    check_code(path)
+    if path is None:
+        return
+    from spacy.util import import_file
+
+    try:
+        import_file("python_code", path)
+    except Exception as error:  # the user's code may raise anything
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise UserError(f"--code {path} can't be run: {what}") from error

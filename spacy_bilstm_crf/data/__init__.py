@@ -1,0 +1,1 @@
+"""Annotated docs and raw texts, in files of many formats."""

@@ -1,0 +1,129 @@
+"""brat's standoff: a folder of texts (.txt), and beside each its annotation (.ann).
+
+Entities are read and written; of relations, events, attributes and notes it is said how many were
+left out. An entity that goes on in the next line is in two parts there, and one entity here.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from spacy.tokens import Doc
+
+from ...common.errors import UserError
+from .docs import ID, DocSettings, is_annotated
+from .losses import note_losses
+from .records import Findings, Mention, Offsets, Record
+
+ENTITY = re.compile(r"(T\S*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)(?:\t(.*))?")
+OTHERS = {
+    "R": "relations left out",
+    "*": "relations left out",
+    "E": "events left out",
+    "A": "attributes left out",
+    "M": "attributes left out",
+    "N": "normalisations left out",
+    "#": "notes left out",
+}
+SAFE_PART = re.compile(r"[\w-][\w.-]*")  # of a path
+
+
+def read_brat(folder: Path, findings: Findings) -> Iterator[Record]:
+    """The documents of a folder and of its folders. One without an .ann file is not annotated.
+
+    Raises:
+        UserError: If there are none, or naming the line that is no annotation.
+    """
+    paths = sorted(folder.rglob("*.txt"))
+    if not paths:
+        raise UserError(f"{folder} holds no .txt file. Each text has one, beside its .ann file.")
+    orphans = [path for path in folder.rglob("*.ann") if not path.with_suffix(".txt").exists()]
+    findings.notes[".ann files without a text left out"] += len(orphans)
+    for path in paths:
+        with path.open(encoding="utf8", newline="") as file:  # line ends count as they are
+            text = file.read()
+        annotation = path.with_suffix(".ann")
+        mentions = list(_mentions(annotation, findings)) if annotation.exists() else []
+        mark = "\ufeff"
+        if text.startswith(mark):
+            text = text[len(mark) :]
+            mentions = [_moved(mention, -len(mark)) for mention in mentions]
+        yield Record(
+            str(path),
+            text,
+            id=path.relative_to(folder).with_suffix("").as_posix(),
+            entities=tuple(mentions),
+            is_annotated=annotation.exists(),
+        )
+
+
+def _mentions(path: Path, findings: Findings) -> Iterator[Mention]:
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+        line = line.rstrip("\r")
+        if not line.strip():
+            continue
+        if line[0] in OTHERS:
+            findings.notes[OTHERS[line[0]]] += 1
+            continue
+        found = ENTITY.fullmatch(line)
+        if found is None:
+            raise UserError(
+                f"{path}:{number} is {line!r:.80}, but an entity is a T with a number, a tab, its "
+                f"label, start and end, a tab and its text."
+            )
+        _, label, offsets, quote = found.groups()
+        parts = [part.split() for part in offsets.split(";")]
+        yield Mention(tuple(sorted((int(a), int(b)) for a, b in parts)), label, None, quote)
+
+
+def _moved(mention: Mention, by: int) -> Mention:
+    fragments = tuple((start + by, end + by) for start, end in mention.fragments)
+    return mention._replace(fragments=fragments)
+
+
+def write_brat(
+    docs: Iterable[Doc], folder: Path, settings: DocSettings, findings: Findings
+) -> None:
+    """Write the text and the annotation of each doc, under its id where that can be a path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    for number, doc in enumerate(docs):
+        name = _name(str(doc.user_data.get(ID, "")), number, taken)
+        taken.add(name)
+        path = folder / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(doc.text, encoding="utf8", newline="")
+        kept = (ID,) if name == str(doc.user_data.get(ID)) else ()
+        note_losses(doc, settings, findings, keeps_missing=not doc.ents, keeps=kept)
+        if is_annotated(doc):
+            lines = list(_lines(doc, findings))
+            path.with_suffix(".ann").write_text("".join(lines), encoding="utf8", newline="")
+
+
+def _name(id_: str, number: int, taken: set[str]) -> str:
+    """A path below the folder and no other one's."""
+    parts = id_.split("/")
+    if all(SAFE_PART.fullmatch(part) for part in parts) and id_ not in taken:
+        return id_
+    name = f"doc-{number:06}"
+    while name in taken:
+        name += "-"
+    return name
+
+
+def _lines(doc: Doc, findings: Findings) -> Iterator[str]:
+    for number, ent in enumerate(doc.ents, start=1):
+        label = "_".join(ent.label_.split())
+        findings.notes["labels with blanks written with _"] += label != ent.label_
+        parts = _in_lines(ent.text, ent.start_char)
+        offsets = ";".join(f"{start} {end}" for start, end in parts)
+        quote = " ".join(doc.text[start:end] for start, end in parts)
+        yield f"T{number}\t{label} {offsets}\t{quote}\n"
+
+
+def _in_lines(text: str, first: int) -> list[tuple[int, int]]:
+    """The parts of an entity that are on a line each."""
+    found: list[Offsets] = []
+    for part in re.finditer(r"[^\r\n]+", text):
+        found.append((first + part.start(), first + part.end()))
+    return found

@@ -1,0 +1,302 @@
+"""CoNLL columns: a word and its tag on each line, an empty line after each sentence.
+
+Tags are of IOB1, IOB2, BILUO or BIOES. The tags `?` and `-` say that nothing is known of a token,
+which is not the same as `O`; an entity that may go on in such a token is not known either. Without
+-DOCSTART- lines each sentence is a document; the first document may lack its line.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from spacy.tokens import Doc
+
+from ...common.errors import UserError
+from .docs import DocSettings
+from .losses import note_losses
+from .records import Findings, Mention, Problem, Record
+
+WITHOUT_WORDS = "documents without words left out"
+MISSING = ("?", "-")
+DOCSTART = "-DOCSTART-"
+TAG = re.compile(r"O|[BILUES]-\S+|[?-]")
+SCHEMES = ("auto", "iob1", "iob2", "biluo", "bioes")
+BIOES_TO_BILUO = str.maketrans("ES", "LU")
+BILUO_TO_BIOES = str.maketrans("LU", "ES")
+BILUO_TO_IOB2 = str.maketrans("LU", "IB")
+NO_POS = "-"
+
+
+class ColumnSettings(NamedTuple):
+    r"""Where things are in the columns.
+
+    Attributes:
+        scheme: One of `SCHEMES`. "auto" looks at the tags of a file.
+        separator: Between columns; None for any number of blanks and tabs.
+        word: Column of the word. The first is 0, the last is -1.
+        tag: Column of the tag.
+        pos: Column of the part of speech; None for none.
+        comment: What lines start with that are comments; None if there are none.
+    """
+
+    scheme: str = "auto"
+    separator: str | None = None
+    word: int = 0
+    tag: int = -1
+    pos: int | None = None
+    comment: str | None = None
+
+
+class Token(NamedTuple):
+    """A line of a file."""
+
+    line: int
+    word: str
+    tag: str
+    pos: str
+
+
+Sentence = list[Token]
+
+
+def read_columns(path: Path, settings: ColumnSettings) -> Iterator[Record]:
+    """The documents of a file.
+
+    Raises:
+        UserError: Naming the line that is no word with a tag.
+    """
+    docs = list(_sentences(path, settings))
+    every = [sentence for _, sentences in docs for sentence in sentences]
+    scheme = settings.scheme
+    if scheme == "auto":
+        scheme = scheme_of([[token.tag for token in sentence] for sentence in every], path)
+    for line, sentences in docs:
+        yield _record(path, line, sentences, scheme, settings)
+
+
+def _sentences(path: Path, settings: ColumnSettings) -> Iterator[tuple[int, list[Sentence]]]:
+    """Split a file into documents of sentences, with the line that each starts on."""
+    text = path.read_text(encoding="utf-8-sig")
+    docs: list[tuple[int, list[Sentence]]] = [(1, [[]])]
+    # Python's own split knows separators of lines and columns that may be part of a word
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.rstrip("\r")
+        columns = _columns(line, settings.separator)
+        if settings.comment and line.startswith(settings.comment):
+            continue
+        if columns and columns[0] == DOCSTART:
+            docs.append((number, [[]]))
+        elif not columns:
+            docs[-1][1].append([])
+        else:
+            docs[-1][1][-1].append(_token(columns, settings, path, number, line))
+    # Some files begin with a document, and only the others have their line
+    has_docstarts = len(docs) > 1
+    for number, sentences in docs:
+        full = [sentence for sentence in sentences if sentence]
+        if has_docstarts and full:
+            yield number, full
+        elif full:
+            yield from ((sentence[0].line, [sentence]) for sentence in full)
+
+
+def _columns(line: str, separator: str | None) -> list[str]:
+    if separator is None:
+        return re.findall(r"[^ \t]+", line)
+    return [part.strip(" ") for part in line.split(separator)] if line.strip() else []
+
+
+def _token(
+    columns: list[str], settings: ColumnSettings, path: Path, number: int, line: str
+) -> Token:
+    try:
+        word, tag = columns[settings.word], columns[settings.tag]
+        pos = NO_POS if settings.pos is None else columns[settings.pos]
+    except IndexError:
+        word, tag, pos = "", "", NO_POS
+    if len(columns) < 2 or not word or not TAG.fullmatch(tag):
+        hint = " If it is a comment, say so: --comment '# '." if line.startswith("#") else ""
+        raise UserError(
+            f"{path}:{number} is {line.strip()!r}, but it must be a word and its tag (column "
+            f"{settings.tag}): O, B-X, I-X, L-X, U-X, E-X, S-X, or ? for one that is not "
+            f"known.{hint}"
+        )
+    return Token(number, word, tag, pos)
+
+
+def scheme_of(sentences: Sequence[Sequence[str]], path: Path) -> str:
+    """The scheme that tags are of, by the letters and by how entities start.
+
+    Raises:
+        UserError: If there are letters of two schemes.
+    """
+    letters = {tag[0] for tags in sentences for tag in tags}
+    if letters & set("LU") and letters & set("ES"):
+        raise UserError(
+            f"{path} has tags of BILUO (L, U) and of BIOES (E, S). Say which it is: --scheme"
+        )
+    if letters & set("LU"):
+        return "biluo"
+    if letters & set("ES"):
+        return "bioes"
+    starts = set()  # of entities that come after no other of their label
+    for tags in sentences:
+        for before, tag in zip(["O", *tags], tags):
+            if tag[2:] and tag[2:] != before[2:] and before not in MISSING:
+                starts.add(tag[0])
+    return "iob1" if starts == {"I"} else "iob2"
+
+
+def _record(
+    path: Path, line: int, sentences: list[Sentence], scheme: str, settings: ColumnSettings
+) -> Record:
+    tokens = [token for sentence in sentences for token in sentence]
+    starts = list(accumulate((len(token.word) + 1 for token in tokens), initial=0))
+    record = Record(
+        f"{path}:{line}",
+        text="".join(token.word + " " for token in tokens),
+        words=[token.word for token in tokens],
+        sent_starts=[i == 0 for sentence in sentences for i in range(len(sentence))],
+        pos=None if settings.pos is None else [token.pos for token in tokens],
+    )
+    entities, unknown, problems = [], [], []
+    first = 0
+    for sentence in sentences:
+        tags = [token.tag for token in sentence]
+        spans, no_tag = spans_of(tags)
+        unknown += [(starts[first + i], starts[first + i + 1] - 1) for i in no_tag]
+        for start, end, label in spans:
+            where = (starts[first + start], starts[first + end] - 1)
+            if is_valid(tags, start, end, scheme):
+                entities.append(Mention((where,), label))
+            else:
+                covered, found = record.text[slice(*where)], " ".join(tags[start:end])
+                message = f"{covered!r} is tagged {found}, which is no entity of {scheme}."
+                place = f"{path}:{sentence[start].line}"
+                problems.append(Problem("invalid tags", place, None, *where, message))
+                unknown.append(where)
+        first += len(sentence)
+    return record._replace(
+        entities=tuple(entities), unknown=tuple(unknown), problems=tuple(problems)
+    )
+
+
+def spans_of(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list[int]]:
+    """Entities of a sentence, as start, end and label, and the tokens that are not known."""
+    tags = [tag if tag in MISSING else tag[0].translate(BIOES_TO_BILUO) + tag[1:] for tag in tags]
+    spans, unknown = [], [i for i, tag in enumerate(tags) if tag in MISSING]
+    start = 0
+    while start < len(tags):
+        label, end = tags[start][2:], start + 1
+        if not label:
+            start = end
+            continue
+        while tags[end - 1][0] not in "LU" and end < len(tags) and tags[end][2:] == label:
+            if tags[end][0] not in "IL":
+                break
+            end += 1
+        # Without a tag that says so, it may have begun or may go on in a token of no tag
+        begins = tags[start][0] in "BU" or start == 0 or tags[start - 1] not in MISSING
+        ends = tags[end - 1][0] in "LU" or end == len(tags) or tags[end] not in MISSING
+        if begins and ends:
+            spans.append((start, end, label))
+        else:
+            unknown += range(start, end)
+        start = end
+    return spans, unknown
+
+
+def is_valid(tags: Sequence[str], start: int, end: int, scheme: str) -> bool:
+    """Whether the tags of an entity are as the scheme has them."""
+    letters = "".join(tag[0] for tag in tags[start:end])
+    inside = "I" * (end - start)
+    if scheme == "iob1":
+        return letters in (inside, "B" + inside[1:])
+    if scheme == "iob2":
+        return letters == "B" + inside[1:]
+    whole = "U" if end - start == 1 else "B" + inside[2:] + "L"
+    return letters == (whole.translate(BILUO_TO_BIOES) if scheme == "bioes" else whole)
+
+
+def write_columns(
+    docs: Iterable[Doc],
+    path: Path,
+    settings: ColumnSettings,
+    doc_settings: DocSettings,
+    findings: Findings,
+) -> None:
+    """Write a word and its tag on each line. White space is left out: columns can't hold it.
+
+    The scheme is IOB2 if none is asked for, or BILUO if there are tokens of which nothing is known.
+    """
+    separator = settings.separator or "\t"
+    written = []
+    for doc in docs:
+        note_losses(doc, doc_settings, findings, keeps_missing=True)
+        written.append(list(_tagged_sentences(doc, separator, findings)))
+        findings.notes[WITHOUT_WORDS] += not written[-1]
+    scheme = settings.scheme
+    if scheme == "auto":
+        known = all(tag not in MISSING for doc in written for tagged in doc for _, tag in tagged)
+        scheme = "iob2" if known else "biluo"
+    of_sentences = all(len(sentences) <= 1 for sentences in written)
+    blocks: list[str] = []
+    for sentences in written:
+        if sentences and not of_sentences:
+            blocks.append(DOCSTART + separator + "O")
+        for tagged in sentences:
+            tags = in_scheme([tag for _, tag in tagged], scheme, findings)
+            lines = [word + separator + tag for (word, _), tag in zip(tagged, tags)]
+            blocks.append("\n".join(lines))
+    path.write_text("\n\n".join(blocks) + "\n", encoding="utf8")
+
+
+def _tagged_sentences(
+    doc: Doc, separator: str, findings: Findings
+) -> Iterator[list[tuple[str, str]]]:
+    """The words and tags of BILUO of each sentence."""
+    tags = _biluo_tags(doc, findings)
+    unsafe = re.compile(f"[ \\t\\r\\n]+|{re.escape(separator)}")
+    sentences = doc.sents if doc.has_annotation("SENT_START") else [doc[:]]
+    for sentence in sentences:
+        tokens = [token for token in sentence if not token.is_space]
+        findings.notes["tokens of white space left out"] += len(sentence) - len(tokens)
+        if tokens:
+            words = [unsafe.sub("_", token.text) for token in tokens]
+            changed = sum(word != token.text for word, token in zip(words, tokens))
+            findings.notes["blanks inside of a token written as _"] += changed
+            yield [(word, tags[token.i]) for word, token in zip(words, tokens)]
+
+
+def _biluo_tags(doc: Doc, findings: Findings) -> list[str]:
+    tags = ["O" if token.ent_iob else MISSING[0] for token in doc]
+    for ent in doc.ents:
+        letters = "U" if len(ent) == 1 else "B" + "I" * (len(ent) - 2) + "L"
+        label = "_".join(ent.label_.split())
+        findings.notes["labels with blanks written with _"] += label != ent.label_
+        tags[ent.start : ent.end] = [f"{letter}-{label}" for letter in letters]
+    return tags
+
+
+def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]:
+    """Tags of BILUO in another scheme."""
+    if scheme == "biluo":
+        return list(tags)
+    if scheme == "bioes":
+        return [
+            tag if tag in MISSING else tag[0].translate(BILUO_TO_BIOES) + tag[1:] for tag in tags
+        ]
+    lost = sum(tag[0] in "UL" and after in MISSING for tag, after in pairwise(tags))
+    findings.notes[
+        "entities beside unknown tokens that are not known any more: write biluo or bioes"
+    ] += lost
+    tags = [tag if tag in MISSING else tag[0].translate(BILUO_TO_IOB2) + tag[1:] for tag in tags]
+    if scheme == "iob2":
+        return tags
+    # B only where it parts two entities of a label
+    return [
+        "I" + tag[1:] if tag[0] == "B" and before[2:] != tag[2:] else tag
+        for before, tag in zip(["O", *tags], tags)
+    ]

@@ -1,0 +1,299 @@
+"""Records -> docs. What does not fit is counted and listed, and never guessed."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from spacy.language import Language
+from spacy.tokens import Doc, Span, SpanGroup
+
+from ...pipeline.confidence import keep_confidence
+from .counting import fits, is_whole, recounted
+from .records import Findings, Mention, Offsets, Problem, Record
+
+PREDICTIONS = "predictions"  # key in doc.spans
+# Keys in doc.user_data
+ID, ANSWER, ANNOTATOR, META = "id", "answer", "annotator", "meta"
+# What the probabilities of annotated entities are kept under, where a component has its name
+SOURCE = "annotation"
+# Kinds of problems
+OVERLAPPING = "overlapping"
+OUTSIDE_THE_TEXT = "outside the text"
+DISPUTED = "annotators differ"
+OTHER_TEXT = "other text than quoted"
+ON_PROBLEM = ("error", "skip", "missing")
+
+
+ScoredSpan = tuple[Span, float | None]
+
+
+class DocSettings(NamedTuple):
+    """How docs are made of records.
+
+    Attributes:
+        on_problem: What becomes of a document with a problem: "skip" leaves it out, "missing"
+            takes what the problem touches as not annotated. With "error" it is made as with
+            "missing", and who reads on has to look at the findings.
+        unannotated: "outside" if all entities are annotated, "missing" if only some may be.
+        incorrect_spans_key: Key in `doc.spans` of what is known to be no entity.
+    """
+
+    on_problem: str = "error"
+    unannotated: str = "outside"
+    incorrect_spans_key: str = "incorrect_spans"
+
+
+def docs_of(
+    records: Iterable[Record], nlp: Language, settings: DocSettings, findings: Findings
+) -> Iterator[Doc]:
+    """Make docs of the records of a file.
+
+    Args:
+        records: What a reader yields.
+        nlp: Tokenises texts that come without tokens.
+        settings: What to make of what does not fit.
+        findings: Gets the problems.
+    """
+    ids: set[str] = set()
+    for record in records:
+        doc, problems = _doc_of(record, nlp, settings, findings)
+        if record.id is not None:
+            if record.id in ids:
+                message = f"The id {record.id!r} is that of an earlier document."
+                problems.append(record.problem("duplicate id", None, message))
+                doc.user_data.pop(ID)
+            ids.add(record.id)
+        findings.problems += problems
+        if not problems or settings.on_problem != "skip":
+            yield doc
+
+
+def _doc_of(
+    record: Record, nlp: Language, settings: DocSettings, findings: Findings
+) -> tuple[Doc, list[Problem]]:
+    record, how = _recounted(record)
+    if how:
+        findings.notes[f"documents with offsets in {how}, converted to code points"] += 1
+    doc = _tokens(record, nlp)
+    problems = list(record.problems)
+    unknown: set[int] = set()
+    for start, end in record.unknown:
+        unknown.update(_covering(doc, start, end))
+    for mention, who in record.disputed:
+        _, problem = _span(doc, mention, record)
+        where = (mention.start, mention.end) if is_whole(mention) else None
+        message = f"{who} {mention.label} here."
+        problems.append(problem or record.problem(DISPUTED, where, message))
+        unknown.update(_touched(doc, mention, problem))
+
+    spans: list[ScoredSpan] = []
+    for mention in record.entities:
+        span, problem = _span(doc, mention, record)
+        if problem is not None:
+            problems.append(problem)
+            unknown.update(_touched(doc, mention, problem))
+        else:
+            spans.append((span, mention.score))
+    spans, overlapping = _without_overlap(spans, record)
+    problems += overlapping
+    for one in overlapping:
+        if one.kind == OVERLAPPING:
+            unknown.update(_covering(doc, one.start, one.end))
+    touched = [not unknown.isdisjoint(range(span.start, span.end)) for span, _ in spans]
+    kept = [scored for scored, is_touched in zip(spans, touched) if not is_touched]
+    for (span, _), is_touched in zip(spans, touched):
+        unknown.update(range(span.start, span.end) if is_touched else ())
+    findings.n_annotated += record.is_annotated or bool(kept or record.incorrect)
+    is_complete = record.is_annotated and settings.unannotated == "outside"
+    doc.set_ents(
+        [span for span, _ in kept],
+        missing=[doc[t : t + 1] for t in sorted(unknown)],
+        default="outside" if is_complete else "missing",
+    )
+    scored = [(span, score) for span, score in kept if score is not None]
+    probable = [(span, float(score)) for span, score in scored if _is_probability(score)]
+    findings.notes["scores that are no probabilities left out"] += len(scored) - len(probable)
+    keep_confidence(doc, probable, SOURCE)
+
+    for key, mentions in (
+        (settings.incorrect_spans_key, record.incorrect),
+        (PREDICTIONS, record.predictions),
+    ):
+        problems += _keep_spans(doc, key, mentions, record)
+    _keep_data(doc, record)
+    return doc, problems
+
+
+def _recounted(record: Record) -> tuple[Record, str | None]:
+    """The same record with offsets in code points, and how they were counted if otherwise."""
+    groups = [record.entities, record.incorrect, record.predictions]
+    disputed = [mention for mention, _ in record.disputed]
+    every = [mention for group in [*groups, disputed] for mention in group]
+    found, how = recounted(record.text, every)
+    left = iter(found)
+    entities, incorrect, predictions = (tuple(islice(left, len(group))) for group in groups)
+    return (
+        record._replace(
+            entities=entities,
+            incorrect=incorrect,
+            predictions=predictions,
+            disputed=tuple((mention, who) for mention, (_, who) in zip(left, record.disputed)),
+        ),
+        how,
+    )
+
+
+def _touched(doc: Doc, mention: Mention, problem: Problem | None) -> range:
+    """The tokens of which nothing is known, as there is something wrong with a mention."""
+    if problem is not None and problem.kind in (OUTSIDE_THE_TEXT, OTHER_TEXT):
+        # Where it really is nobody knows, so that no token is known to be outside
+        return range(len(doc))
+    return _covering(doc, mention.start, mention.end)
+
+
+def _tokens(record: Record, nlp: Language) -> Doc:
+    if record.words is None:
+        return nlp.make_doc(record.text)
+    starts: Any = record.sent_starts  # spaCy's own type has ints as well
+    return Doc(
+        nlp.vocab, words=record.words, spaces=record.spaces, sent_starts=starts, tags=record.pos
+    )
+
+
+def _covering(doc: Doc, start: int | None, end: int | None) -> range:
+    """The tokens that have a character of a part of the text."""
+    length = len(doc.text)
+    if start is None or end is None or not 0 <= start < end or start >= length:
+        return range(0)
+    span = doc.char_span(start, min(end, length), alignment_mode="expand")
+    return range(0) if span is None else range(span.start, span.end)
+
+
+def _span(doc: Doc, mention: Mention, record: Record) -> tuple[Any, Problem | None]:
+    """The tokens that a mention covers, or why there are none."""
+
+    def problem(kind: str, message: str) -> tuple[None, Problem]:
+        where = (mention.start, mention.end) if is_whole(mention) else None
+        return None, record.problem(kind, where, message)
+
+    text = record.text
+    length = len(text)
+    if not is_whole(mention) or not all(0 <= a < b <= length for a, b in mention.fragments):
+        return problem(
+            OUTSIDE_THE_TEXT,
+            f"The offsets of {mention.label} are {list(mention.fragments)}, but they must be two "
+            f"numbers from 0 to {length}, the second one larger.",
+        )
+    if not isinstance(mention.label, str) or not mention.label.strip():
+        return problem("no label", f"The label is {mention.label!r}, but it must be a name.")
+    start, end = mention.start, mention.end
+    covered = text[start:end]
+    if not fits(text, mention):
+        return problem(
+            OTHER_TEXT,
+            f"{mention.label} is {mention.quote!r} in the file, but its offsets cover {covered!r}.",
+        )
+    if any(text[a[1] : b[0]].strip() or b[0] < a[1] for a, b in _pairs(mention.fragments)):
+        return problem(
+            "discontinuous",
+            f"{mention.label} is in {len(mention.fragments)} parts of {covered!r}.",
+        )
+    span = doc.char_span(start, end, label=mention.label)
+    if span is None or doc[span.start].is_space or doc[span.end - 1].is_space:
+        shorter = text[start:end].strip()
+        first = start + text[start:end].find(shorter) if shorter else start
+        fit = doc.char_span(first, first + len(shorter), alignment_mode="expand")
+        nearest = "" if fit is None else f" The nearest tokens are {fit.text!r}."
+        return problem(
+            "not on tokens",
+            f"{covered!r} ({mention.label}) does not begin and end where tokens do.{nearest}",
+        )
+    return span, None
+
+
+def _pairs(fragments: Sequence[Offsets]) -> Iterator[tuple[Offsets, Offsets]]:
+    return pairwise(fragments)
+
+
+def _without_overlap(
+    spans: Sequence[ScoredSpan], record: Record
+) -> tuple[list[ScoredSpan], list[Problem]]:
+    """Spans that share no token with another, and what is wrong with the rest.
+
+    One that is there twice stays once.
+    """
+    ordered = sorted(spans, key=lambda scored: (scored[0].start, scored[0].end))
+    problems: list[Problem] = []
+    groups: list[list[ScoredSpan]] = []
+    end = -1
+    for span, score in ordered:
+        if span.start < end:
+            same = groups[-1][-1][0]
+            if (span.start, span.end, span.label) == (same.start, same.end, same.label):
+                where = (span.start_char, span.end_char)
+                message = f"{span.text!r} ({span.label_}) is annotated twice."
+                problems.append(record.problem("twice", where, message))
+                continue
+            groups[-1].append((span, score))
+        else:
+            groups.append([(span, score)])
+        end = max(end, span.end)
+    for group in groups:
+        if len(group) > 1:
+            where = (group[0][0].start_char, max(span.end_char for span, _ in group))
+            parts = ", ".join(f"{span.text!r} ({span.label_})" for span, _ in group)
+            problems.append(record.problem(OVERLAPPING, where, f"These overlap: {parts}."))
+    return [group[0] for group in groups if len(group) == 1], problems
+
+
+def _keep_spans(
+    doc: Doc, key: str, mentions: Sequence[Mention], record: Record
+) -> Iterator[Problem]:
+    found: list[ScoredSpan] = []
+    for mention in mentions:
+        span, problem = _span(doc, mention, record)
+        if problem is not None:
+            yield problem
+        else:
+            found.append((span, mention.score))
+    keep_predictions(doc, key, found)
+
+
+def _is_probability(score: Any) -> bool:
+    return isinstance(score, (int, float)) and 0.0 <= score <= 1.0
+
+
+def keep_predictions(doc: Doc, key: str, scored: Sequence[ScoredSpan]) -> None:
+    """Put spans, if there are any, into `doc.spans`, with their scores where all have one."""
+    if not scored:
+        return
+    scores = [score for _, score in scored if _is_probability(score)]
+    attrs: dict[str, Any] = {}
+    if len(scores) == len(scored):
+        attrs["scores"] = np.array(scores, dtype=np.float32)
+    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in scored])
+
+
+def predictions_of(doc: Doc) -> list[ScoredSpan]:
+    """The spans under the key of predictions, with their scores where there are some."""
+    if PREDICTIONS not in doc.spans:
+        return []
+    group = doc.spans[PREDICTIONS]
+    scores = group.attrs.get("scores")
+    return list(zip(group, [None] * len(group) if scores is None else map(float, scores)))
+
+
+def is_annotated(doc: Doc) -> bool:
+    """Whether anything is known of a doc; of one without tokens all is."""
+    return any(token.ent_iob for token in doc) or not len(doc)
+
+
+def _keep_data(doc: Doc, record: Record) -> None:
+    values = {
+        ID: record.id,
+        ANSWER: record.answer,
+        ANNOTATOR: record.annotator,
+        META: record.meta or None,
+    }
+    doc.user_data.update({key: value for key, value in values.items() if value is not None})

@@ -1,0 +1,135 @@
+"""Files of JSON: a value on each line, or a list of them; and how a bad one is named."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import srsly
+
+from ...common.errors import UserError
+
+MOST_DIGITS = 18
+SURROGATE = "\\ud"
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file of JSON lines, each with its place.
+
+    Raises:
+        UserError: Naming the line that is no object.
+    """
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield f"{path}:{number}", _object(line, f"{path}:{number}")
+
+
+def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file that is a list of them, a single one, or one on each line.
+
+    Raises:
+        UserError: If it is neither.
+    """
+    text = path.read_text(encoding="utf-8-sig")
+    if text.lstrip().startswith("["):
+        values = _parsed(text, str(path))
+    else:
+        lines = text.strip().split("\n")
+        if len(lines) == 1 or lines[0].strip() != "{":
+            yield from read_lines(path)
+            return
+        values = [_parsed(text, str(path))]  # over several lines
+    for number, value in enumerate(values, start=1):
+        if not isinstance(value, dict):
+            raise UserError(f"{path}, number {number}, is no object of JSON: {value!r:.80}")
+        yield f"{path}, number {number}", value
+
+
+def write_lines(path: Path, values: Iterable[dict[str, Any]]) -> None:
+    """One object on each line."""
+    with path.open("w", encoding="utf8") as file:
+        for value in values:
+            file.write(srsly.json_dumps(value) + "\n")
+
+
+def _parsed(text: str, place: str) -> Any:
+    try:
+        value = json.loads(text, parse_int=_whole)
+        # An escape may be half a character, which no string of spaCy can hold
+        if SURROGATE in text.lower():
+            json.dumps(value, ensure_ascii=False).encode("utf8")
+    except UnicodeEncodeError as error:
+        raise UserError(f"{place} has half a character ({SURROGATE}...).") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place} is no JSON: {error}") from error
+    return value
+
+
+def _whole(digits: str) -> int | str:
+    """A whole number; one that no file of spaCy can hold, and no offset is, stays a string."""
+    return int(digits) if len(digits) <= MOST_DIGITS else digits
+
+
+def _object(line: str, place: str) -> dict[str, Any]:
+    value = _parsed(line, place)
+    if not isinstance(value, dict):
+        raise UserError(f"{place} is no object of JSON: {line.strip():.80}")
+    return value
+
+
+def text_of(value: dict[str, Any], key: str, place: str) -> str:
+    """The text of an object.
+
+    Raises:
+        UserError: If there is none, naming the keys that there are.
+    """
+    text = value.get(key)
+    if text is None:
+        raise UserError(
+            f"{place} has no text under {key!r} (--text-key). It has: {', '.join(map(str, value))}."
+        )
+    if not isinstance(text, str):
+        raise UserError(f"{place}: the text under {key!r} is {text!r:.80}, which is no string.")
+    return text
+
+
+def list_of(value: dict[str, Any], key: str, place: str) -> Any:
+    """A list of an object, empty where there is none.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    found = value.get(key) or []
+    if not isinstance(found, list):
+        raise UserError(f"{place}: {key!r} must be a list, but is {found!r:.80}")
+    return found
+
+
+def objects_of(value: dict[str, Any], key: str, place: str) -> Any:
+    """A list of objects, empty where there is none.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    found = list_of(value, key, place)
+    for one in found:
+        if not isinstance(one, dict):
+            raise UserError(f"{place}: {key!r} must be a list of objects, but has {one!r:.80}")
+    return found
+
+
+def as_id(value: Any) -> str | None:
+    """An id as a string; None where there is none."""
+    return None if value is None else str(value)
+
+
+def field(value: Any, key: str, place: str) -> Any:
+    """A part of an object that has to be there.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if not isinstance(value, dict) or key not in value:
+        raise UserError(f"{place}: {value!r:.80} has no {key!r}.")
+    return value[key]

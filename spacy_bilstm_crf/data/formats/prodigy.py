@@ -1,0 +1,187 @@
+"""Prodigy's JSON lines.
+
+A task that was accepted is annotated, one that was ignored or not yet answered is not. What was
+rejected is known to be no entity: the span of a binary task, or spans with an answer of their own.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from spacy.tokens import Doc, Span
+
+from ...common.errors import UserError
+from ...pipeline.confidence import confidence
+from .counting import is_whole
+from .docs import ANNOTATOR, ANSWER, ID, META, DocSettings, is_annotated, predictions_of
+from .jsonl import as_id, field, list_of, objects_of, read_lines, text_of, write_lines
+from .records import Findings, Mention, Problem, Record
+
+ACCEPT, REJECT, IGNORE = "accept", "reject", "ignore"
+MANUAL = ("ner_manual", "spans_manual")  # views
+
+
+def read_prodigy(path: Path, text_key: str, findings: Findings) -> Iterator[Record]:
+    """The tasks of a file."""
+    for place, task in read_lines(path):
+        text = text_of(task, text_key, place)
+        words, spaces = _tokens(list_of(task, "tokens", place), text)
+        meta = task.get("meta") or {}
+        findings.notes["relations left out"] += len(list_of(task, "relations", place))
+        record = Record(
+            place,
+            text,
+            words,
+            spaces,
+            id=as_id(task.get("id", meta.get("id") if isinstance(meta, dict) else None)),
+            answer=_answer(task, place),
+            annotator=task.get("_annotator_id") or task.get("_session_id"),
+            meta=meta if isinstance(meta, dict) else {META: meta},
+        )
+        yield _judged(record, objects_of(task, "spans", place), _is_binary(task), _is_manual(task))
+
+
+def _answer(value: dict[str, Any], place: str) -> str | None:
+    """What an annotator said of a task or a span; None if nothing.
+
+    Raises:
+        UserError: If it is no answer of Prodigy.
+    """
+    answer = value.get("answer")
+    if answer not in (ACCEPT, REJECT, IGNORE, None):
+        raise UserError(f"{place}: the answer is {answer!r:.80}, not accept, reject or ignore.")
+    return cast(str | None, answer)
+
+
+def _is_manual(task: dict[str, Any]) -> bool:
+    """Whether a whole task was judged, in which spans were drawn by hand."""
+    return task.get("_is_binary") is False or task.get("_view_id") in MANUAL
+
+
+def _is_binary(task: dict[str, Any]) -> bool:
+    """Whether only the spans of a task were asked about."""
+    return bool(task.get("_is_binary", task.get("_view_id") == "ner"))
+
+
+def _tokens(tokens: list[Any], text: str) -> tuple[list[str] | None, list[bool] | None]:
+    """The task's own tokens, if they make up its text."""
+    words: list[str] = []
+    spaces: list[bool] = []
+    end = 0
+    for token in tokens:
+        start, end_of_token = (
+            (token.get("start"), token.get("end")) if isinstance(token, dict) else (None, None)
+        )
+        if not isinstance(start, int) or not isinstance(end_of_token, int):
+            return None, None
+        if start == end + 1 and words and text[end:start] == " ":
+            spaces[-1] = True
+        elif start != end:
+            return None, None
+        end = end_of_token
+        words.append(text[start:end])
+        spaces.append(False)
+    if words and text[end:] == " ":
+        spaces[-1], end = True, end + 1
+    return (words, spaces) if words and end == len(text) and all(words) else (None, None)
+
+
+def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) -> Record:
+    """Tell what is right, what is wrong and what nobody has judged."""
+    place = record.place
+    mentions = [
+        Mention(
+            ((field(span, "start", place), field(span, "end", place)),),
+            field(span, "label", place),
+            span.get("score"),
+        )
+        for span in spans
+    ]
+    answers = [_answer(span, place) if "answer" in span else record.answer for span in spans]
+    if record.answer == IGNORE:
+        answers = [IGNORE] * len(spans)
+    right = tuple(m for m, answer in zip(mentions, answers) if answer == ACCEPT)
+    wrong = tuple(m for m, answer in zip(mentions, answers) if answer == REJECT)
+    open_ = tuple(m for m, answer in zip(mentions, answers) if answer not in (ACCEPT, REJECT))
+    problems: tuple[Problem, ...] = ()
+    together = len(wrong) > 1 or (is_manual and len(wrong) > 0)
+    if record.answer == REJECT and together and not any("answer" in span for span in spans):
+        message = f"Rejected as a whole, with {len(wrong)} spans: nobody said what is wrong."
+        problems = (record.problem("rejected together", None, message),)
+        wrong, open_ = (), wrong
+    # A binary task asks about its spans alone
+    complete = record.answer == ACCEPT and not is_binary
+    return record._replace(
+        entities=right,
+        incorrect=wrong,
+        predictions=open_,
+        is_annotated=complete,
+        problems=problems,
+        # Of what nobody has judged in a judged task, nothing is known
+        unknown=tuple(m.fragments[0] for m in open_ if record.answer == ACCEPT and is_whole(m)),
+    )
+
+
+def write_prodigy(
+    docs: Iterable[Doc], path: Path, settings: DocSettings, text_key: str, findings: Findings
+) -> None:
+    """Write a task for each doc: with an answer if it is annotated, else with the predictions."""
+    write_lines(path, (_task(doc, settings, text_key, findings) for doc in docs))
+
+
+def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) -> dict[str, Any]:
+    task: dict[str, Any] = {text_key: doc.text, "tokens": tokens_of(doc)}
+    answer: str | None = doc.user_data.get(ANSWER)
+    incorrect = list(doc.spans.get(settings.incorrect_spans_key, ()))
+    predictions = predictions_of(doc)
+    known = [token for token in doc if token.ent_iob]
+    spans = [span_of(ent, confidence(ent)) for ent in doc.ents]
+    if answer is None and (is_annotated(doc) or incorrect):
+        answer = ACCEPT
+    if answer == REJECT and len(incorrect) == 1 and not doc.ents:
+        spans = [span_of(incorrect[0])]
+    elif incorrect or (doc.ents and answer != ACCEPT):
+        spans = [{**span, "answer": ACCEPT} for span in spans]
+        spans += [{**span_of(span), "answer": REJECT} for span in incorrect]
+    if not spans and not is_annotated(doc):
+        spans = [span_of(span, score) for span, score in predictions]
+    elif predictions:
+        findings.notes["predictions beside annotation left out"] += len(predictions)
+    if answer == ACCEPT and len(known) < len(doc):
+        task["_is_binary"] = True  # the rest is not known
+        findings.notes["documents of which tokens outside of the spans are not known"] += 1
+    task["spans"] = spans
+    values = {
+        "answer": answer,
+        ID: doc.user_data.get(ID),
+        META: doc.user_data.get(META),
+        "_annotator_id": doc.user_data.get(ANNOTATOR),
+    }
+    task.update({key: value for key, value in values.items() if value is not None})
+    return task
+
+
+def tokens_of(doc: Doc) -> list[dict[str, Any]]:
+    """A doc's tokens."""
+    return [
+        {
+            "text": token.text,
+            "start": token.idx,
+            "end": token.idx + len(token),
+            "id": token.i,
+            "ws": bool(token.whitespace_),
+        }
+        for token in doc
+    ]
+
+
+def span_of(span: Span, score: float | None = None) -> dict[str, Any]:
+    """A span, with its probability where there is one."""
+    found = {
+        "start": span.start_char,
+        "end": span.end_char,
+        "token_start": span.start,
+        "token_end": span.end - 1,
+        "label": span.label_,
+    }
+    return found if score is None else {**found, "score": score}

@@ -1,0 +1,114 @@
+"""What a reader finds in a file, before tokens come into it."""
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+Offsets = tuple[int, int]  # first character, character after the last; in code points
+
+
+class Mention(NamedTuple):
+    """A labelled part of a text.
+
+    Attributes:
+        fragments: What it covers; more than one where it is discontinuous.
+        label: Its label.
+        score: A probability, where there is one.
+        quote: What the file says it covers, to check the offsets by.
+    """
+
+    fragments: tuple[Offsets, ...]
+    label: str
+    score: float | None = None
+    quote: str | None = None
+
+    @property
+    def start(self) -> int:
+        """Its first character."""
+        return self.fragments[0][0]
+
+    @property
+    def end(self) -> int:
+        """The character after its last."""
+        return self.fragments[-1][1]
+
+
+class Problem(NamedTuple):
+    """Something in a file that a doc can't hold.
+
+    Attributes:
+        kind: What it is, in a few words.
+        place: The file, and the line or number in it.
+        id: The document's, where it has one.
+        start: First character; None if it is about the whole document.
+        end: Character after the last.
+        message: The rest, and what would be right where that can be said.
+    """
+
+    kind: str
+    place: str
+    id: str | None
+    start: int | None
+    end: int | None
+    message: str
+
+
+class Record(NamedTuple):
+    """A document and its annotation.
+
+    Attributes:
+        place: The file, and the line or number in it.
+        text: The text; of a file of words, the words with a blank after each.
+        words: Its tokens, if the file has them.
+        spaces: Whether a blank follows each of them; None if the file does not say.
+        sent_starts: Whether each of them starts a sentence.
+        pos: The part of speech of each.
+        id: The document's own.
+        answer: "accept", "reject" or "ignore", where an annotator said so.
+        annotator: Who.
+        meta: What else belongs to the document.
+        entities: What is annotated.
+        incorrect: What is known to be no entity.
+        predictions: What a model suggests and nobody has judged.
+        unknown: Parts of the text of which nothing is known.
+        disputed: What only some annotators have, and who has it.
+        is_annotated: Whether the rest is known to be no entity.
+        problems: What the reader could not make sense of, apart from offsets.
+    """
+
+    place: str
+    text: str
+    words: list[str] | None = None
+    spaces: list[bool] | None = None
+    sent_starts: list[bool] | None = None
+    pos: list[str] | None = None
+    id: str | None = None
+    answer: str | None = None
+    annotator: str | None = None
+    meta: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    entities: tuple[Mention, ...] = ()
+    incorrect: tuple[Mention, ...] = ()
+    predictions: tuple[Mention, ...] = ()
+    unknown: tuple[Offsets, ...] = ()
+    disputed: tuple[tuple[Mention, str], ...] = ()
+    is_annotated: bool = True
+    problems: tuple[Problem, ...] = ()
+
+    def problem(self, kind: str, where: Offsets | None, message: str) -> Problem:
+        """Something that is wrong with this document."""
+        start, end = where or (None, None)
+        return Problem(kind, self.place, self.id, start, end, message)
+
+
+class Findings:
+    """What came up while files were read and written.
+
+    Attributes:
+        problems: What a doc can't hold.
+        notes: How often something was left out or mended that is no problem, by what it is.
+        n_annotated: Documents of which something is known.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.notes: Counter = Counter()
+        self.n_annotated = 0

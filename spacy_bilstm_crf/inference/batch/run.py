@@ -1,0 +1,218 @@
+"""Annotate all parts of the input, and go on where an earlier run stopped.
+
+Each part becomes a Parquet file, which appears when it is complete. So a run that was killed at any
+moment leaves whole parts, and the next one does the others. A manifest says what they were made of,
+and a run with anything else is refused.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from spacy.util import get_package_version
+
+from ...common.errors import UserError, one_line
+from .inputs import InputSettings, Part, stamp
+from .rows import read_part
+from .table import Annotator, AnnotatorSettings, folder_of
+
+# Readers of Parquet folders leave out what begins with an underscore
+MANIFEST = "_manifest.json"
+
+
+class Work(NamedTuple):
+    """All that a worker has to know.
+
+    Attributes:
+        output: The folder.
+        inputs: Where texts are in the files.
+        annotator: What they are annotated with.
+    """
+
+    output: str
+    inputs: InputSettings
+    annotator: AnnotatorSettings
+
+    def do(self, part: Part) -> int:
+        """Annotate a part and write it; returns its number.
+
+        Raises:
+            UserError: If that is not possible on the worker's machine.
+        """
+        try:
+            self._write(part.number, Annotator(self.annotator)(read_part(part, self.inputs)))
+        except (OSError, ValueError) as error:
+            where = platform.node()
+            raise UserError(f"Part {part.number} failed on {where}: {one_line(error)}") from error
+        return part.number
+
+    def _write(self, number: int, table: pa.Table) -> None:
+        counts = {
+            "n_tokens": sum(table.column("n_tokens").to_pylist()),
+            "n_errors": len(table) - table.column("error").null_count,
+        }
+        table = table.replace_schema_metadata({key: str(n) for key, n in counts.items()})
+        path = part_path(self.output, number)
+        partial = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
+        pq.write_table(table, partial)
+        partial.replace(path)
+
+
+class Done(NamedTuple):
+    """What is in a part that was written."""
+
+    number: int
+    n_rows: int
+    n_tokens: int
+    n_errors: int
+
+
+Engine = Callable[[Work, Sequence[Part], int], Generator[int, None, None]]
+
+
+def part_path(output: str, number: int) -> Path:
+    """Where a part is written to."""
+    return Path(output) / f"part-{number:06}.parquet"
+
+
+def done(output: str, number: int) -> Done:
+    """What is in a part, by its file."""
+    metadata = pq.read_metadata(part_path(output, number))
+    kept = metadata.metadata
+    return Done(number, metadata.num_rows, int(kept[b"n_tokens"]), int(kept[b"n_errors"]))
+
+
+def errors_of(output: str, number: int) -> Iterator[str]:
+    """Why rows of a part that was written could not be annotated."""
+    errors = pq.read_table(part_path(output, number), columns=["error"]).column("error")
+    return filter(None, errors.to_pylist())
+
+
+def fingerprint(pipeline: str) -> str:
+    """Of all files of a pipeline, whatever the folder's name.
+
+    Raises:
+        OSError: If there is no such pipeline.
+    """
+    folder = folder_of(pipeline)
+    sha = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            sha.update(f"{path.relative_to(folder).as_posix()} {_checksum(path)}\n".encode())
+    return sha.hexdigest()
+
+
+def _checksum(path: Path) -> str:
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def is_of_run(path: Path, output: Path) -> bool:
+    """Whether a file was written by a run into this folder, so that it is none of the input."""
+    names = (MANIFEST, f".{MANIFEST}")
+    is_one = path.name in names or re.fullmatch(r"\.?part-\d+\.parquet.*", path.name) is not None
+    return is_one and path.resolve().parent == output and (output / MANIFEST).exists()
+
+
+def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> dict[str, Any]:
+    """What the output is made of."""
+    return {
+        "version": get_package_version("spacy-bilstm-crf"),
+        "pipeline": fingerprint(work.annotator.pipeline),
+        "inputs": [
+            {"path": str(path.resolve()), **dict(zip(("size", "modified"), stamp(path)))}
+            for path in files
+        ],
+        "settings": {
+            **work.inputs._asdict(),
+            "code": None if work.annotator.code is None else _checksum(Path(work.annotator.code)),
+            "candidates": work.annotator.candidates,
+            "max_length": work.annotator.max_length,
+        },
+        "parts": len(parts),
+        "rows": sum(part.n_rows for part in parts),
+    }
+
+
+def pending(
+    work: Work, files: Sequence[Path], parts: Sequence[Part], anew: bool = False
+) -> list[Part]:
+    """The parts that are not there yet, in a folder that may hold an earlier run.
+
+    Args:
+        work: What is to be done.
+        files: The input.
+        parts: Its parts.
+        anew: Remove what an earlier run has written, and nothing else.
+
+    Raises:
+        UserError: If what it holds is none, or one of another pipeline, other files or settings.
+    """
+    folder = Path(work.output)
+    for file in files:
+        if folder in file.resolve().parents:
+            raise UserError(f"{folder} holds the input {file}: name another folder.")
+    now = manifest(work, files, parts)
+    path = folder / MANIFEST
+    if path.exists() and anew:
+        for written in [*folder.glob("part-*.parquet"), path]:
+            written.unlink()
+    elif path.exists():
+        _check_same(folder, now)
+    elif folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty, and holds no annotation. Name another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob(".part-*"):  # of a worker that was killed
+        stale.unlink()
+    partial = folder / f".{MANIFEST}"
+    partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf8")
+    partial.replace(path)
+    return [part for part in parts if not _is_whole(part_path(work.output, part.number))]
+
+
+def _check_same(folder: Path, now: dict[str, Any]) -> None:
+    names = {
+        "pipeline": "with another pipeline",
+        "inputs": "of other files, or of files that have changed",
+        "settings": "with other settings",
+        "version": "by another version of this package",
+    }
+    try:
+        before = json.loads((folder / MANIFEST).read_text(encoding="utf8"))
+        differing = [how for key, how in names.items() if before[key] != now[key]]
+    except (ValueError, TypeError, KeyError):
+        differing = [f"with a {MANIFEST} that is damaged"]
+    if differing:
+        raise UserError(
+            f"{folder} holds texts that were annotated {differing[0]}. Name another folder, or "
+            f"begin anew with --force."
+        )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a part is there and can be read."""
+    try:
+        kept = pq.read_metadata(path).metadata
+        return {b"n_tokens", b"n_errors"} <= set(kept)
+    except (OSError, pa.ArrowException, TypeError):
+        return False
+
+
+def run(
+    work: Work, parts: Sequence[Part], engine: Engine, jobs: int
+) -> Generator[Done, None, None]:
+    """Annotate parts by an engine; yields each when it is written."""
+    with closing(engine(work, parts, jobs)) as numbers:
+        for number in numbers:
+            yield done(work.output, number)

@@ -1,0 +1,248 @@
+"""The service as a FastAPI app."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI
+from spacy.language import Language
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from .annotator import Annotator, Answer, Failed, Job, Settings
+from .body import CLOSE, Limits, Refused, asked
+from .messages import AnnotateRequest, AnnotateResponse, HealthResponse, LabelsResponse, Problem
+from .metrics import Metrics
+from .waiting import WaitingJobs
+
+BATCH_SIZE = 64
+# Nobody is there to read it; it is counted
+CLIENT_LEFT = 499
+PAGE = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/examples.json": ("examples.json", "application/json"),
+}
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in {
+        400: "The body is no JSON.",
+        408: "The body took too long to arrive.",
+        413: "Too many characters or bytes.",
+        415: "The content type is another than JSON, or the body is compressed.",
+        422: "A field is missing, unknown or of another type, there are too many texts, one has "
+        "too many signs in a row, or the pipeline was asked for probabilities and knows none.",
+        500: "A component of the pipeline failed on a text.",
+        503: "Too many requests wait. Try again after the seconds of Retry-After.",
+    }.items()
+}
+
+
+def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_SIZE) -> FastAPI:  # noqa: B008
+    """The app that serves a pipeline.
+
+    Args:
+        nlp: The pipeline. It belongs to the app: its settings are changed for single requests.
+        limits: What one request may take. The pipeline's `max_length` is a limit too.
+        batch_size: Texts of several requests that are predicted together, at most.
+    """
+    limits = limits._replace(characters=min(limits.characters, nlp.max_length))
+    service = Service(nlp, limits, batch_size)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.jobs.stop()
+
+    app = FastAPI(
+        title="Named entities",
+        description=f"Finds entities in texts with the pipeline {name_of(nlp)}.",
+        version=str(nlp.meta.get("version") or "0.0.0"),
+        lifespan=lifespan,
+        # They load scripts from elsewhere
+        docs_url=None,
+        redoc_url=None,
+    )
+    schema = AnnotateRequest.model_json_schema()
+    schema["properties"]["texts"]["maxItems"] = limits.texts
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+
+    @app.post(
+        "/annotate",
+        summary="Find the entities of texts",
+        response_model=AnnotateResponse,
+        responses=PROBLEMS,
+        openapi_extra={"requestBody": body},
+    )
+    async def annotate(request: Request) -> Response:
+        return await service.annotate(request)
+
+    @app.get("/labels", summary="What the pipeline knows", response_model=LabelsResponse)
+    async def labels() -> dict[str, Any]:
+        return service.labels()
+
+    @app.get("/health", summary="Whether the service is up", response_model=HealthResponse)
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "waiting": service.n_waiting}
+
+    @app.head("/health", include_in_schema=False)
+    @app.head("/", include_in_schema=False)
+    async def head() -> Response:
+        return Response()
+
+    @app.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
+    async def metrics() -> Response:
+        content, media_type = service.metrics.page()
+        return Response(content, media_type=media_type)
+
+    for path, (name, media_type) in PAGE.items():
+        app.add_api_route(path, _file(name, media_type), include_in_schema=False)
+    return app
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client leaves: nothing else can come after the body."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _file(name: str, media_type: str) -> Any:
+    content = files(__package__).joinpath(name).read_bytes()
+
+    async def page() -> Response:
+        return Response(content, media_type=media_type, headers=PAGE_HEADERS)
+
+    return page
+
+
+def name_of(nlp: Language) -> str:
+    """Name and version of a pipeline."""
+    name, version = (nlp.meta.get(key) for key in ("name", "version"))
+    return f"{nlp.lang}_{name} {version}"
+
+
+def labels_of(nlp: Language) -> list[str]:
+    """The labels of all components that set entities."""
+    found = {
+        label
+        for name, pipe in nlp.pipeline
+        if "doc.ents" in nlp.get_pipe_meta(name).assigns
+        for label in getattr(pipe, "labels", ())
+    }
+    return sorted(found)
+
+
+class Service:
+    """What the app does, apart from its routes.
+
+    Args:
+        nlp: The pipeline.
+        limits: What one request may take.
+        batch_size: Texts that are predicted together, at most.
+    """
+
+    def __init__(self, nlp: Language, limits: Limits, batch_size: int) -> None:
+        self._nlp = nlp
+        self._annotator = Annotator(nlp)
+        self._limits = limits
+        self.metrics = Metrics()
+        self.jobs = WaitingJobs(self._annotator, batch_size, self.metrics.seen)
+        self.n_waiting = 0
+
+    def labels(self) -> dict[str, Any]:
+        """See `messages.LabelsResponse`."""
+        return {
+            "pipeline": name_of(self._nlp),
+            "labels": labels_of(self._nlp),
+            "knows_probabilities": len(self._annotator.recognizers) == 1,
+            "threshold": self._annotator.threshold,
+            "max_texts": self._limits.texts,
+            "max_characters": self._limits.characters,
+        }
+
+    async def annotate(self, request: Request) -> Response:
+        """Answer a request, or say why not."""
+        begin = time.perf_counter()
+        status = 500
+        self.n_waiting += 1
+        self.metrics.waiting.inc()
+        try:
+            response = await self._answered(request)
+            status = response.status_code
+            return response
+        except Refused as refused:
+            status = refused.status
+            return JSONResponse({"detail": refused.detail}, status, refused.headers)
+        except ClientDisconnect:
+            status = CLIENT_LEFT
+            return Response(status_code=status)
+        finally:
+            self.n_waiting -= 1
+            self.metrics.waiting.dec()
+            self.metrics.requests.labels(str(status)).inc()
+            self.metrics.seconds.observe(time.perf_counter() - begin)
+
+    async def _answered(self, request: Request) -> Response:
+        if self.n_waiting > self._limits.waiting:
+            soon = {"Retry-After": "1", **CLOSE}
+            raise Refused(503, "Too many requests wait. Try again soon.", soon)
+        given = await asked(request, self._limits)
+        job = Job(tuple(given.texts), self._settings(given))
+        answer = await self._wait(job, request)
+        if isinstance(answer, Failed):
+            # What it said may hold the text
+            where = "; ".join(answer.place)
+            logging.getLogger("uvicorn.error").error("A text failed: %s at %s", answer.kind, where)
+            raise Refused(500, f"The pipeline failed on a text: {answer.kind}. The log says where.")
+        self.metrics.texts.inc(len(job.texts))
+        self.metrics.tokens.inc(answer.n_tokens)
+        content = json.dumps({"results": answer.results}, ensure_ascii=False)
+        return Response(content.encode(), media_type="application/json")
+
+    def _settings(self, given: AnnotateRequest) -> Settings:
+        """What a request asks for, and of what it does not name what the service has.
+
+        Raises:
+            Refused: The pipeline does not know that.
+        """
+        wanted = given.model_dump(exclude={"texts"}, exclude_none=True)
+        n_recognizers = len(self._annotator.recognizers)
+        if wanted and not n_recognizers:
+            raise Refused(
+                422,
+                f"{', '.join(wanted)}: the pipeline has no bilstm_crf_ner component, and others "
+                f"know no probabilities. Leave it out.",
+            )
+        if given.k_best is not None and n_recognizers > 1:
+            raise Refused(
+                422, f"k_best: the pipeline has {n_recognizers} components. Leave it out."
+            )
+        own = "threshold" not in given.model_fields_set
+        return Settings(given.threshold, own, given.candidates, given.k_best)
+
+    async def _wait(self, job: Job, request: Request) -> Answer | Failed:
+        """The answer to a job, unless the client leaves before it is worked on."""
+        answer: asyncio.Future[Any] = self.jobs.add(job)
+        left: asyncio.Future[Any] = asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait([answer, left], return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise ClientDisconnect
+            return answer.result()
+        finally:
+            left.cancel()
+            answer.cancel()  # which does nothing to one that is there

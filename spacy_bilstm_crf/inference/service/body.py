@@ -1,0 +1,136 @@
+"""The body of a request -> what it asks for, or a clear refusal."""
+
+import asyncio
+import re
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from .messages import AnnotateRequest
+
+# Of a character in JSON: a pair of \uXXXX
+BYTES_OF_CHARACTER = 12
+BYTES_BESIDE = 1 << 16
+# A body that is too large is read to its end, so that the client reads the answer; not at any size
+MOST_READ = 1 << 28
+MOST_OF_PROBLEM = 500  # characters
+MOST_PROBLEMS = 5
+# What is left of a body is not waited for
+CLOSE = {"Connection": "close"}
+# spaCy's tokenizer takes one sign (or 's) after the other from either end of a word, and copies the
+# rest: 100,000 of them would keep all others waiting for an hour. Some signs it does not take
+MOST_SIGNS = 200
+SIGNS = re.compile(rf"(?:(?:_|[^\w\s./@\\^|~-])s?){{{MOST_SIGNS + 1}}}", re.IGNORECASE)
+
+
+class Limits(NamedTuple):
+    """What one request may take.
+
+    Attributes:
+        texts: Texts.
+        characters: Characters of all its texts together.
+        waiting: Requests without an answer at any time, from their headers on.
+        seconds: Time for its body to arrive.
+    """
+
+    texts: int = 256
+    characters: int = 100_000
+    waiting: int = 1000
+    seconds: float = 10.0
+
+    @property
+    def bytes(self) -> int:
+        """Of a body: enough for the characters however they are written."""
+        return BYTES_OF_CHARACTER * self.characters + BYTES_BESIDE
+
+
+class Refused(Exception):
+    """A request that is not answered.
+
+    Args:
+        status: The HTTP status.
+        detail: What is wrong, and what to do.
+        headers: Further headers of the response.
+    """
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, headers
+
+
+async def asked(request: Request, limits: Limits) -> AnnotateRequest:
+    """What a request asks for.
+
+    Raises:
+        Refused: It is too large or too slow, or no JSON, or does not fit the schema.
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(415, "Send the body as it is, without a Content-Encoding.", CLOSE)
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    if kind.lower() != "application/json":
+        raise Refused(415, "Send JSON: Content-Type: application/json.", CLOSE)
+    try:
+        body = await asyncio.wait_for(_read(request, limits.bytes), limits.seconds)
+    except asyncio.TimeoutError as error:
+        raise Refused(
+            408, f"The body took longer than {limits.seconds:g} seconds.", CLOSE
+        ) from error
+    return _checked(_parsed(body), limits)
+
+
+async def _read(request: Request, most: int) -> bytes:
+    body = bytearray()
+    n_bytes = 0
+    async for chunk in request.stream():
+        n_bytes += len(chunk)
+        if n_bytes <= most:
+            body += chunk
+        elif n_bytes > MOST_READ:
+            break
+    if n_bytes > most:
+        raise Refused(413, f"The body has more than {most:,} bytes. Send fewer texts at a time.")
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> AnnotateRequest:
+    try:
+        return AnnotateRequest.model_validate_json(body)
+    except ValidationError as error:
+        # Without what was sent: it may be anything, and texts are not to come back in errors
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        is_json = problems[0]["type"] != "json_invalid"
+        words = "; ".join(map(_in_words, problems[:MOST_PROBLEMS]))[:MOST_OF_PROBLEM]
+        if is_json:
+            raise Refused(422, words) from error
+        raise Refused(
+            400, f"{words}. Send JSON in UTF-8, without byte-order mark and lone surrogates."
+        ) from error
+
+
+def _in_words(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":  # whose name may be a text
+        return f"There is an unknown field. Known are {', '.join(AnnotateRequest.model_fields)}."
+    place = ".".join(map(str, problem["loc"]))
+    return f"{place}: {problem['msg']}" if place else problem["msg"]
+
+
+def _checked(given: AnnotateRequest, limits: Limits) -> AnnotateRequest:
+    n_texts = len(given.texts)
+    if n_texts > limits.texts:
+        raise Refused(422, f"texts: {n_texts:,} of them. Send {limits.texts:,} at most.")
+    n_characters = sum(map(len, given.texts))
+    if n_characters > limits.characters:
+        raise Refused(
+            413,
+            f"The texts have {n_characters:,} characters. Send {limits.characters:,} at a time at "
+            f"most.",
+        )
+    for place, text in enumerate(given.texts):
+        if SIGNS.search(text):
+            raise Refused(
+                422,
+                f"texts.{place}: it has more than {MOST_SIGNS} signs in a row, such as !!!, which "
+                f"would take spaCy's tokenizer too long. Leave some out.",
+            )
+    return given

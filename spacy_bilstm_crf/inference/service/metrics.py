@@ -1,0 +1,74 @@
+"""What Prometheus is told. With several workers all of them are counted, whichever is asked."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from .annotator import Job
+
+# Where several workers leave their numbers: prometheus-client's own name for it
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+PREFIX = "spacy_bilstm_crf"
+
+
+class Metrics:
+    """Counters of one app."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            f"{PREFIX}_requests", "Requests to annotate, by status", ["status"], registry=registry
+        )
+        self.seconds = Histogram(
+            f"{PREFIX}_request_seconds",
+            "Seconds from a request's headers to its answer",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            registry=registry,
+        )
+        self.texts = Counter(f"{PREFIX}_texts", "Texts annotated", registry=registry)
+        self.tokens = Counter(f"{PREFIX}_tokens", "Tokens annotated", registry=registry)
+        self.batch = Histogram(
+            f"{PREFIX}_batch_texts",
+            "Texts that were taken together",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            f"{PREFIX}_waiting_requests",
+            "Requests that have no answer yet",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+
+    def seen(self, jobs: Sequence[Job]) -> None:
+        """Count a batch."""
+        self.batch.observe(sum(len(job.texts) for job in jobs))
+
+    def page(self) -> tuple[bytes, str]:
+        """All numbers in Prometheus' text format, and its content type."""
+        registry = self._registry
+        if SHARED_FOLDER in os.environ:
+            registry = CollectorRegistry()
+            _forget_the_dead(Path(os.environ[SHARED_FOLDER]))
+            MultiProcessCollector(registry)
+        return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """What waited in a worker that was killed waits no longer."""
+    for path in folder.glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(folder))

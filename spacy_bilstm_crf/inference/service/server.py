@@ -1,0 +1,120 @@
+"""The app on a socket, in one process or several, until SIGTERM."""
+
+import json
+import os
+import signal
+import socket
+import tempfile
+from typing import Any, NamedTuple
+
+import torch
+import uvicorn
+from fastapi import FastAPI
+from spacy import util
+from spacy.language import Language
+
+from ...common.processes import end_with_parent
+from ..entities import no_recognizer, recognizers
+from .app import BATCH_SIZE, make_app
+from .body import Limits
+from .metrics import SHARED_FOLDER
+
+# Seconds in which a worker has to say that it lives: a long text lets nothing else run for some
+HEALTHY = 60
+BACKLOG = 2048  # connections that wait to be accepted
+# Where worker processes find what they serve
+SETTINGS = "SPACY_BILSTM_CRF_SERVE"
+
+
+class ServerSettings(NamedTuple):
+    """What a process needs to know to serve.
+
+    Attributes:
+        pipeline: A folder, or the name of an installed package.
+        threshold: In place of the component's own, if given.
+        limits: What one request may take.
+        batch_size: Texts that are predicted together, at most.
+        code: Python file with registered functions that the pipeline needs.
+    """
+
+    pipeline: str
+    threshold: float | None = None
+    limits: Limits = Limits()
+    batch_size: int = BATCH_SIZE
+    code: str | None = None
+
+
+def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
+    """The app for a pipeline that is loaded.
+
+    Raises:
+        ValueError: There is to be a threshold, and the pipeline knows no probabilities.
+    """
+    torch.set_num_threads(1)  # threads that wait for one another are slower than one
+    if settings.threshold is not None:
+        found = recognizers(nlp)
+        if not found:
+            raise ValueError(no_recognizer(nlp, settings.pipeline, "threshold"))
+        for ner in found:
+            ner.threshold = settings.threshold
+    return make_app(nlp, settings.limits, settings.batch_size)
+
+
+def app_of_worker() -> FastAPI:
+    """The app of a worker process."""
+    parent, given = json.loads(os.environ[SETTINGS])
+    end_with_parent(parent, lambda: os.kill(os.getpid(), signal.SIGTERM))  # answers what it has
+    settings = ServerSettings(**{**given, "limits": Limits(*given["limits"])})
+    if settings.code:
+        util.import_file("python_code", settings.code)
+    return app_of(util.load_model(settings.pipeline), settings)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        OSError: The address is taken, or is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    # Connections have it from here. Without it each answer waits 40 ms: its body for the client to
+    # say that the headers have come
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def serve(
+    app: FastAPI | None,
+    settings: ServerSettings,
+    listening: socket.socket,
+    workers: int,
+    grace: int,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C. Requests that were accepted are answered before the end.
+
+    Args:
+        app: See `app_of`. None for workers, which make their own.
+        settings: What the app was made of.
+        listening: See `bound`.
+        workers: Processes, where there is no app.
+        grace: Seconds for the answers at the end.
+    """
+    options: dict[str, Any] = {
+        "server_header": False,
+        "backlog": BACKLOG,
+        "timeout_graceful_shutdown": grace,
+        "timeout_worker_healthcheck": HEALTHY,
+    }
+    # uvicorn ends at these, and raises them again when it is done
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    if app is not None:
+        uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
+        return
+    with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        os.environ[SETTINGS] = json.dumps([os.getpid(), settings._asdict()])
+        worker = f"{__name__}:{app_of_worker.__name__}"
+        fd = listening.fileno()
+        uvicorn.run(worker, factory=True, workers=workers, fd=fd, **options)

@@ -1,0 +1,154 @@
+"""Entities and their probabilities, as they are kept in a doc.
+
+An entity's probability is in `doc.user_data`, under a key of the kind that spaCy has for extensions
+of spans: by characters, so that it stays right when tokens are merged or split, and goes where the
+user data go. It belongs to the label too: an entity that is given another has none.
+
+Where a key in `doc.spans` is asked for, spans are there too, in the way of spaCy's `spancat`: a
+group's `attrs["scores"]` has a number for each of its spans.
+"""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from spacy.tokens import Doc, Span, SpanGroup
+
+from ..constraints import blocked_spans
+from ..decoding import Entity
+
+ScoredSpan = tuple[Span, float]
+EXTENSION = "confidence"
+STORED = "bilstm_crf_ner_confidence"
+# Other components keep scores in `doc.spans` too, which are no probabilities of an entity
+KIND = "entity probability"
+
+
+def new_spans(doc: Doc, entities: Iterable[Entity], labels: Sequence[str]) -> list[ScoredSpan]:
+    """Entities as spans, but for those that start in an entity that the doc has already."""
+    taken = {token for ent in doc.ents for token in range(ent.start, ent.end)}
+    return [
+        (Span(doc, entity.start, entity.end, label=labels[entity.label]), entity.probability)
+        for entity in entities
+        if entity.start not in taken
+    ]
+
+
+def add_entities(doc: Doc, spans: Iterable[Span]) -> None:
+    """Add entities to those of a doc. All other tokens are outside, unless they are blocked."""
+    # The default overwrites blocked tokens unless they are named
+    doc.set_ents([*doc.ents, *spans], blocked=blocked_spans(doc), default="outside")
+
+
+def set_scored_spans(doc: Doc, key: str, spans: Iterable[ScoredSpan]) -> None:
+    """Keep spans with their probabilities in `doc.spans`, instead of what is there.
+
+    Args:
+        doc: The doc.
+        key: The key in `doc.spans`.
+        spans: Spans and their probabilities, in any order.
+    """
+    ordered = sorted(spans, key=lambda scored: (scored[0].start, scored[0].end))
+    scores = np.array([score for _, score in ordered], dtype=np.float32)
+    attrs = {"kind": KIND, "scores": scores, "n_tokens": len(doc)}
+    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in ordered])
+
+
+def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) -> None:
+    """Keep entities' probabilities in a doc, instead of what the component has kept there.
+
+    Args:
+        doc: The doc.
+        entities: Entities of the doc and their probabilities.
+        component: The name of the component that found them.
+    """
+    kept = _user_data(doc)
+    for key in [key for key, value in kept.items() if _is_kept(key) and value[2] == component]:
+        del kept[key]
+    for span, probability in entities:
+        kept[_key(span)] = [span.label_, float(probability), component]
+
+
+def scored_entities(doc: Doc, component: str) -> list[ScoredSpan]:
+    """A doc's entities that a component found with a probability, and that.
+
+    Args:
+        doc: The doc.
+        component: The component's name.
+    """
+    kept = ((ent, _user_data(doc).get(_key(ent))) for ent in doc.ents)
+    return [
+        (ent, value[1])
+        for ent, value in kept
+        if value is not None and (value[0], value[2]) == (ent.label_, component)
+    ]
+
+
+def confidence(span: Span) -> float | None:
+    """The probability that a span is an entity of its label; None where it is not known."""
+    kept = _user_data(span.doc).get(_key(span))
+    if kept is not None and kept[0] == span.label_:
+        return float(kept[1])
+    for group in span.doc.spans.values():
+        if _has_probabilities(group, len(span.doc)):
+            place = _place(group, span)
+            if place is not None:
+                return float(group.attrs["scores"][place])
+    return None
+
+
+def _user_data(doc: Doc) -> dict[Any, Any]:
+    return cast(dict[Any, Any], doc.user_data)  # its keys are not all strings
+
+
+def _key(span: Span) -> tuple[str, str, int, int]:
+    """Where spaCy keeps the value of an extension of a span: by characters."""
+    return "._.", STORED, span.start_char, span.end_char
+
+
+def _is_kept(key: Any) -> bool:
+    return isinstance(key, tuple) and key[:2] == ("._.", STORED)
+
+
+def _has_probabilities(group: SpanGroup, n_tokens: int) -> bool:
+    """Whether a group has a probability for each of its spans.
+
+    A user may have added some, and spaCy leaves groups as they are when tokens are merged.
+    """
+    attrs = group.attrs
+    is_ours = attrs.get("kind") == KIND and attrs.get("n_tokens") == n_tokens
+    return is_ours and len(attrs.get("scores", ())) == len(group)
+
+
+def _place(group: SpanGroup, span: Span) -> int | None:
+    """Where a group that is in order of the spans' starts has a span."""
+    low, high = 0, len(group)
+    while low < high:
+        middle = (low + high) // 2
+        if group[middle].start < span.start:
+            low = middle + 1
+        else:
+            high = middle
+    while low < len(group) and group[low].start == span.start:
+        if group[low].end == span.end and group[low].label == span.label:
+            return low
+        low += 1
+    return None
+
+
+def register_confidence() -> None:
+    """Let spans have `span._.confidence`, the probability that a component found them with.
+
+    A component sees to it when it is made. To read docs that were saved, such as those of a
+    DocBin with `store_user_data=True`, without the pipeline that made them, call this.
+    """
+    if not Span.has_extension(EXTENSION):
+        Span.set_extension(EXTENSION, getter=confidence)
+    elif Span.get_extension(EXTENSION)[2] is not confidence:
+        warnings.warn(
+            f"span._.{EXTENSION} is taken by another extension, and stays as it is. To have the "
+            f"probabilities of bilstm_crf_ner, set its spans_key: they are in attrs['scores'] of "
+            f"that group of doc.spans then.",
+            stacklevel=3,
+        )

@@ -1,0 +1,106 @@
+"""The one place that runs spaCy's training loop."""
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from spacy.language import Language
+from spacy.schemas import ConfigSchemaTraining
+from spacy.training.initialize import init_nlp
+from spacy.training.loop import train
+from spacy.util import load_config, load_model_from_config, registry
+from thinc.api import Config
+
+from ..common.errors import UserError, one_line
+
+LOGGER = "spacy-bilstm-crf.callback_logger"
+QUIET = {"@loggers": "spacy.ConsoleLogger.v3", "console_output": False}
+Info = dict[str, Any]
+
+
+def train_pipeline(
+    config: Config,
+    output: Path | None = None,
+    *,
+    use_gpu: int = -1,
+    verbose: bool = True,
+    on_evaluation: Callable[[Info], None] | None = None,
+) -> Language:
+    """Train the pipeline of a config, as `spacy train` does.
+
+    Args:
+        config: The complete config, with the paths of the data.
+        output: Folder for `model-best` and `model-last`. None saves nothing.
+        use_gpu: ID of the GPU, or -1 for the CPU.
+        verbose: Whether to print what `spacy train` prints.
+        on_evaluation: Takes the place of the config's logger: called after each evaluation with
+            what spaCy's loggers get, such as "score", "step" and "losses". It may raise to end the
+            training.
+
+    Returns:
+        The pipeline after its last step, with averaged weights if the optimizer keeps them.
+
+    Raises:
+        ValueError: Whatever spaCy or a component raises.
+    """
+    config = config.copy()
+    if on_evaluation is not None:
+        _register_logger(on_evaluation)
+        config["training"]["logger"] = {"@loggers": LOGGER}
+    elif not verbose:
+        config["training"]["logger"] = QUIET
+    nlp = init_nlp(config, use_gpu=use_gpu)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    stdout, stderr = (sys.stdout, sys.stderr) if verbose else (io.StringIO(), io.StringIO())
+    train(nlp, output, use_gpu=use_gpu, stdout=stdout, stderr=stderr)
+    return nlp
+
+
+def _register_logger(on_evaluation: Callable[[Info], None]) -> None:
+    def log(info: Info | None) -> None:
+        if info is not None:  # a step without evaluation has none
+            on_evaluation(info)
+
+    def logger(nlp: Language, stdout: IO, stderr: IO) -> tuple[Callable, Callable]:
+        return log, lambda: None
+
+    registry.loggers.register(LOGGER, func=lambda: logger)
+
+
+def best_model(output: Path) -> Path:
+    """Return the folder of the best pipeline that a training saved in its output folder."""
+    best = output / "model-best"
+    return best if best.exists() else output / "model-last"
+
+
+def untrained_pipeline(config: Path, overrides: dict[str, Any], component: str) -> Language:
+    """Make the untrained pipeline of a training config, and check what its training needs.
+
+    Args:
+        config: The config.
+        overrides: Settings of it to replace, by their paths.
+        component: Name of the component that is to be trained.
+
+    Raises:
+        UserError: If there is no such config or component, or the config can't be used.
+    """
+    if not config.is_file():
+        raise UserError(
+            f"There is no file {config}. Write a config with: "
+            f"python -m spacy bilstm-crf init-config {config} --train train.spacy"
+        )
+    try:
+        loaded = load_config(config, overrides={**overrides, "paths.train": "", "paths.dev": ""})
+        nlp = load_model_from_config(loaded, auto_fill=True)
+        registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
+    except ValueError as error:
+        raise UserError(f"The config {config} can't be used: {one_line(error)}") from error
+    if component not in nlp.pipe_names:
+        raise UserError(
+            f"The pipeline of {config} has no component '{component}', but "
+            f"{', '.join(nlp.pipe_names) or 'none'}. Name the one that finds entities: --component"
+        )
+    return nlp

@@ -1,0 +1,1 @@
+"""What a user does with a recognizer, one public function each, named as its command."""

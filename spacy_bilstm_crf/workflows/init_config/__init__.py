@@ -1,0 +1,1 @@
+"""A training config that fits the data."""

@@ -1,0 +1,99 @@
+"""Two pipelines on the same docs: differences with a paired bootstrap, docs that changed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .metrics import FOUND, GOLD, PREDICTED, RIGHT, Counts, interval, prf, resampled
+from .slices import ALL, LABEL, Group
+
+MOST_DOCS = 25  # that are shown of each kind
+
+
+def on_same_groups(
+    ours: tuple[list[Group], Counts], baseline: tuple[list[Group], Counts]
+) -> tuple[list[Group], Counts, Counts]:
+    """The counts of all entities and of each label that either side has.
+
+    Args:
+        ours: Groups and their counts in each doc.
+        baseline: The same of the baseline.
+    """
+    groups = [group for group in ours[0] if group == ALL or group[0] == LABEL]
+    groups += [group for group in baseline[0] if group[0] == LABEL and group not in groups]
+    return groups, _select(groups, *ours), _select(groups, *baseline)
+
+
+def _select(groups: Sequence[Group], known: Sequence[Group], counts: Counts) -> Counts:
+    places = {group: place for place, group in enumerate(known)}
+    selected = np.zeros((len(counts), len(groups), 4), dtype=counts.dtype)
+    for place, group in enumerate(groups):
+        if group in places:
+            selected[:, place] = counts[:, places[group]]
+    return selected
+
+
+def differences(
+    ours: Counts, baseline: Counts, drawn: Sequence[np.ndarray]
+) -> list[dict[str, Any]]:
+    """How much better ours is than the baseline, in each group.
+
+    Both are scored on the same resamples of docs (Efron and Tibshirani 1993; for text, Koehn 2004).
+    The p value is two-sided: twice the share of resamples on the less frequent side of no
+    difference, 1 at most. It is never 0: the data themselves count as one resample.
+
+    Args:
+        ours: Counts in each doc and group.
+        baseline: Those of the baseline.
+        drawn: What `weights` gives.
+    """
+    values = prf(ours.sum(0).astype(float)) - prf(baseline.sum(0).astype(float))
+    samples = resampled(ours, drawn) - resampled(baseline, drawn)
+    return [
+        {
+            name: _difference(values[group, place], samples[:, group, place])
+            for place, name in enumerate(("precision", "recall", "f"))
+        }
+        for group in range(len(values))
+    ]
+
+
+def _difference(value: float, samples: np.ndarray) -> dict[str, Any]:
+    if np.isnan(value):
+        return {"value": None, "low": None, "high": None, "p": None}
+    low, high = interval(samples)
+    known = samples[~np.isnan(samples)]
+    side = min((known <= 0).sum(), (known >= 0).sum())
+    p = min(1.0, 2 * (1 + side) / (1 + len(known)))
+    return {"value": float(value), "low": low, "high": high, "p": float(p)}
+
+
+def n_errors(counts: Counts) -> np.ndarray:
+    """Missed and wrong entities of each doc; the first group is that of all entities."""
+    of_all = counts[:, 0]
+    return of_all[:, GOLD] - of_all[:, FOUND] + of_all[:, PREDICTED] - of_all[:, RIGHT]
+
+
+def changed_docs(ours: Counts, baseline: Counts) -> dict[str, Any]:
+    """The docs with fewer and with more errors than the baseline has there.
+
+    Returns:
+        How many there are, and the places of those that changed most, with both numbers of errors.
+    """
+    of_ours, of_baseline = n_errors(ours), n_errors(baseline)
+    change = of_baseline - of_ours
+    found: dict[str, Any] = {"n_same": int((change == 0).sum())}
+    for name, gain in (("better", change), ("worse", -change)):
+        order = np.argsort(-gain, kind="stable")
+        found[f"n_{name}"] = int((gain > 0).sum())
+        found[name] = [
+            {
+                "place": int(place),
+                "errors": int(of_ours[place]),
+                "baseline_errors": int(of_baseline[place]),
+            }
+            for place in order[:MOST_DOCS]
+            if gain[place] > 0
+        ]
+    return found

@@ -1,0 +1,141 @@
+"""Which gold entity belongs to which predicted one: an optimal one-to-one matching.
+
+Only entities that share a token can be matched. Each scheme of SemEval-2013 task 9 gives a pair its
+credit: strict, exact and type 1 or 0, partial 1 for the same boundaries and 1/2 otherwise. A scheme
+is scored with a matching that earns the most credit under it. For what needs one matching for all
+(kinds of errors, confusion), the credits of the four are added up. Between matchings of equal
+credit, one with more pairs is taken, then one whose pairs share more tokens.
+
+On each side entities don't overlap, so matched pairs can't cross: of two gold entities the first is
+never matched to the later of two predicted ones. That is why a table of prefixes, as in an edit
+distance, finds the optimum.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from .mentions import Compared, Mention
+
+Pair = tuple[Mention, Mention]  # gold, predicted
+# So that a pair more counts before shared tokens, and credit before both
+PAIR = 1 << 30
+CREDIT = 1 << 60
+SCHEMES = ("strict", "exact", "partial", "type")
+
+
+class Cluster(NamedTuple):
+    """Gold and predicted entities that hang together by overlaps."""
+
+    gold: tuple[Mention, ...]
+    predicted: tuple[Mention, ...]
+
+
+class Matching(NamedTuple):
+    """The entities of a cluster or a doc, each in exactly one place."""
+
+    pairs: list[Pair]
+    missed: list[Mention]  # gold without predicted
+    spurious: list[Mention]  # predicted without gold
+
+
+def overlap(one: Mention, other: Mention) -> int:
+    """How many tokens two entities share."""
+    return max(0, min(one.end, other.end) - max(one.start, other.start))
+
+
+def clusters(doc: Compared) -> Iterator[Cluster]:
+    """The connected parts of the graph of overlaps, in the order of the text."""
+    entities = [(m.start, m.end, True, m) for m in doc.gold]
+    entities += [(m.start, m.end, False, m) for m in doc.predicted]
+    entities.sort(key=lambda each: each[:3])
+    gold: list[Mention] = []
+    predicted: list[Mention] = []
+    end = 0
+    for start, its_end, is_gold, mention in entities:
+        if start >= end and (gold or predicted):
+            yield Cluster(tuple(gold), tuple(predicted))
+            gold, predicted = [], []
+        (gold if is_gold else predicted).append(mention)
+        end = max(end, its_end)
+    if gold or predicted:
+        yield Cluster(tuple(gold), tuple(predicted))
+
+
+def matched(doc: Compared) -> Matching:
+    """An optimal matching of a doc's entities."""
+    found = Matching([], [], [])
+    for cluster in clusters(doc):
+        pairs, missed, spurious = match(cluster.gold, cluster.predicted)
+        found.pairs.extend(pairs)
+        found.missed.extend(missed)
+        found.spurious.extend(spurious)
+    return found
+
+
+def match(
+    gold: Sequence[Mention], predicted: Sequence[Mention], schemes: Sequence[str] = SCHEMES
+) -> Matching:
+    """An optimal matching of entities, each side in order and without overlaps.
+
+    Args:
+        gold: Entities of the annotation.
+        predicted: Entities of the pipeline.
+        schemes: Those whose credit is added up.
+
+    Returns:
+        The pairs, and what is left of either side.
+    """
+    if not gold or not predicted:  # as nearly all are: this and the next line save most of the time
+        return Matching([], list(gold), list(predicted))
+    if len(gold) == len(predicted) == 1 and overlap(gold[0], predicted[0]):
+        return Matching([(gold[0], predicted[0])], [], [])
+    best = _best_of_prefixes(gold, predicted, lambda *pair: value_of(pair, schemes))
+    pairs, missed, spurious = [], [], []
+    i, j = len(gold), len(predicted)
+    while i or j:
+        if i and best[i][j] == best[i - 1][j]:
+            i -= 1
+            missed.append(gold[i])
+        elif j and best[i][j] == best[i][j - 1]:
+            j -= 1
+            spurious.append(predicted[j])
+        else:
+            i, j = i - 1, j - 1
+            pairs.append((gold[i], predicted[j]))
+    return Matching(pairs[::-1], missed[::-1], spurious[::-1])
+
+
+def _best_of_prefixes(
+    gold: Sequence[Mention],
+    predicted: Sequence[Mention],
+    value: Callable[[Mention, Mention], int],
+) -> list[list[int]]:
+    """The best value of a matching of the first i gold and the first j predicted entities."""
+    best = [[0] * (len(predicted) + 1) for _ in range(len(gold) + 1)]
+    for i, one in enumerate(gold, 1):
+        for j, other in enumerate(predicted, 1):
+            # A pair that shares nothing is worth 0, which is as good as none
+            with_pair = best[i - 1][j - 1] + value(one, other)
+            best[i][j] = max(best[i - 1][j], best[i][j - 1], with_pair)
+    return best
+
+
+def value_of(pair: Pair, schemes: Sequence[str]) -> int:
+    """What a pair is worth in a matching: 0 if it shares no token."""
+    shared = overlap(*pair)
+    if not shared:
+        return 0
+    halves = {"COR": 2, "PAR": 1, "INC": 0}
+    credit = sum(halves[category(scheme, pair)] for scheme in schemes)
+    return credit * CREDIT + PAIR + shared
+
+
+def category(scheme: str, pair: Pair) -> str:
+    """What a matched pair is under a scheme: correct (COR), incorrect (INC), partly so (PAR)."""
+    gold, predicted = pair
+    same_span = gold.key[:2] == predicted.key[:2]
+    same_label = gold.label == predicted.label
+    if scheme == "partial":
+        return "COR" if same_span else "PAR"
+    agree = {"strict": same_span and same_label, "exact": same_span, "type": same_label}[scheme]
+    return "COR" if agree else "INC"

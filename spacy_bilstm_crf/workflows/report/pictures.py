@@ -1,0 +1,197 @@
+"""The report's pictures: SVG that takes its colours from the page, light or dark."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from ...common.svg import as_svg
+
+INK, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
+COLORS = {INK: "currentColor", GRID: "var(--line)", FIRST: "var(--first)", SECOND: "var(--second)"}
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: it can be read aloud and found
+    "font.size": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+}
+WIDTH = 4.8  # inches; as wide as a phone, so that letters keep their size there
+MOST_LABELS = 30
+
+
+def labels_picture(names: Sequence[str], systems: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """F with its interval of each label, and of all.
+
+    Args:
+        names: The labels.
+        systems: The name of each pipeline, and its part of the report.
+    """
+    names = list(names[:MOST_LABELS])
+    rows = ["all", *names]
+
+    def draw(figure: Any) -> None:
+        axis = figure.subplots()
+        for place, (system, part) in enumerate(systems):
+            of_rows = [part["overall"], *(part["by_label"].get(name) for name in names)]
+            shift = 0.16 * (2 * place - len(systems) + 1)
+            points = [
+                (row + shift, each["f"])
+                for row, each in enumerate(of_rows)
+                if each is not None and each["f"]["value"] is not None
+            ]
+            color = (FIRST, SECOND)[place]
+            for height, f in points:
+                axis.plot([f["low"], f["high"]], [height] * 2, color=color, linewidth=2, alpha=0.5)
+            axis.plot(
+                [f["value"] for _, f in points],
+                [height for height, _ in points],
+                *("o",),
+                color=color,
+                markersize=5,
+                label=system,
+            )
+        axis.set_yticks(range(len(rows)), [_short(name) for name in rows])
+        axis.set_ylim(len(rows) - 0.5, -0.5)
+        axis.set_xlim(-0.02, 1.02)
+        axis.set_xlabel("F with its 95 % interval")
+        if len(systems) > 1:
+            _legend(figure)
+
+    best = ", ".join(
+        f"{name} {_percent(systems[0][1]['by_label'][name]['f']['value'])}"
+        for name in names
+        if name in systems[0][1]["by_label"]
+    )
+    return svg("labels", f"F of each label: {best}", draw, height=1.3 + 0.27 * len(rows))
+
+
+def reliability_picture(systems: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """The share that is right over the mean probability, by bins.
+
+    Args:
+        systems: The name of each pipeline, and what the report says of its probabilities.
+    """
+
+    def draw(figure: Any) -> None:
+        axis, below = figure.subplots(
+            2, 1, sharex=True, gridspec_kw={"height_ratios": [4, 1], "hspace": 0.12}
+        )
+        axis.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
+        for place, (system, part) in enumerate(systems):
+            bins = part["reliability"]
+            color = (FIRST, SECOND)[place]
+            points = [[each[name] for each in bins] for name in ("score", "right")]
+            axis.plot(*points, "o-", color=color, markersize=5, linewidth=1.5, label=system)
+            shift = 0.022 * (2 * place - len(systems) + 1)
+            below.bar(
+                [0.05 + 0.1 * min(9, int(each["score"] * 10)) + shift for each in bins],
+                [each["n"] for each in bins],
+                width=0.08 / len(systems),
+                color=color,
+            )
+        axis.set_ylabel("share that is right")
+        axis.set_xlim(0, 1)
+        axis.set_ylim(0, 1.03)
+        below.set_ylabel("entities")
+        below.set_xlabel("probability")
+        if len(systems) > 1:
+            _legend(figure)
+
+    bins = ", ".join(
+        f"{_percent(each['right'])} right of {each['n']} at {_percent(each['score'])}"
+        for each in systems[0][1]["reliability"]
+    )
+    return svg("reliability", f"Reliability diagram: {bins}", draw, height=4.4)
+
+
+def threshold_picture(probabilities: dict[str, Any]) -> str:
+    """Precision, recall and F over the threshold, and the best F.
+
+    Args:
+        probabilities: What the report says of them.
+    """
+    points, best = probabilities["curve"], probabilities["best"]
+
+    def draw(figure: Any) -> None:
+        axis = figure.subplots()
+        thresholds = [point["threshold"] for point in points]
+        for name, color, dashes in (
+            ("precision", FIRST, "-"),
+            ("recall", SECOND, "-"),
+            ("f", INK, (0, (4, 2))),
+        ):
+            label = "F" if name == "f" else name
+            values = [point[name] for point in points]
+            axis.plot(thresholds, values, color=color, linestyle=dashes, label=label)
+        axis.plot([best["threshold"]], [best["f"]], "o", color=INK, markersize=7)
+        axis.annotate(
+            f"best F {_percent(best['f'])} at {best['threshold']:.2f}",
+            (best["threshold"], best["f"]),
+            xytext=(0.5, 0.06),
+            textcoords="axes fraction",
+            ha="center",
+            arrowprops={"arrowstyle": "-", "color": INK, "alpha": 0.5},
+        )
+        axis.set_xlabel("least probability of an entity")
+        axis.set_xlim(min(0.0, *thresholds), 1)
+        axis.set_ylim(0, 1.03)
+        _legend(figure)
+
+    title = (
+        f"Precision and recall over the threshold: the best F is {_percent(best['f'])}, at a "
+        f"threshold of {best['threshold']:.2f}"
+    )
+    return svg("threshold", title, draw, height=3.7)
+
+
+def _legend(figure: Any) -> None:
+    figure.legend(loc="outside upper center", ncols=3)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:19]}…"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"  # noqa: RUF001
+
+
+def svg(name: str, title: str, draw: Any, height: float) -> str:
+    """Draw, and make it a part of a page.
+
+    Args:
+        name: Different for each picture of a page.
+        title: What the picture says, for those who can't see it.
+        draw: Called with the figure.
+        height: Of the figure, in inches.
+
+    Returns:
+        The `<svg>` element.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    # With a salt, the ids are the same each time, and different in each picture
+    with rc_context({**STYLE, "svg.hashsalt": name}):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure)
+        text = as_svg(figure, COLORS)
+    text = re.sub(r'<g id="[^"]*">', "<g>", text)
+    head, body = text.split(">", 1)
+    (view_box,) = re.findall(r'viewBox="[^"]*"', head)
+    inside = [
+        f'<svg {view_box} role="img" aria-labelledby="{name}-title"',
+        ' class="picture" xmlns:xlink="http://www.w3.org/1999/xlink">',
+        f'<title id="{name}-title">{escape(title)}</title>{body}',
+    ]
+    return "".join(inside)

@@ -1,0 +1,138 @@
+"""Whether probabilities of entities hold, and what a threshold would do.
+
+The expected calibration error (ECE) is that of Guo et al. 2017, eq. 3: over bins of equal width,
+the mean distance between the mean probability and the share that is right. Few entities never come
+out even, so beside it stands the error that is to be expected if each were right with exactly its
+probability: below that nothing can be told apart.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .matching import Matching
+
+N_BINS = 10
+N_DRAWS = 200
+MOST_POINTS = 200  # of the curve
+
+
+class Scored(NamedTuple):
+    """Probabilities of spans, and whether each is an entity of the annotation."""
+
+    scores: np.ndarray
+    right: np.ndarray
+    n_gold: int  # entities of the annotation
+
+
+def scored(matchings: Sequence[Matching]) -> Scored:
+    """The predicted entities that have a probability.
+
+    Args:
+        matchings: Of each doc.
+    """
+    judged, n_gold = [], 0
+    for each in matchings:
+        n_gold += len(each.pairs) + len(each.missed)
+        judged += [(found.probability, gold.key == found.key) for gold, found in each.pairs]
+        judged += [(found.probability, False) for found in each.spurious]
+    known = [(score, right) for score, right in judged if score is not None]
+    return Scored(
+        np.array([score for score, _ in known], dtype=float),
+        np.array([right for _, right in known], dtype=bool),
+        n_gold,
+    )
+
+
+def _places(scores: np.ndarray) -> np.ndarray:
+    return np.minimum((scores * N_BINS).astype(int), N_BINS - 1)
+
+
+def reliability(scored: Scored) -> list[dict[str, float]]:
+    """Of each bin of equal width: how many spans, their mean score, the share that is right."""
+    place = _places(scored.scores)
+    return [
+        {
+            "n": int((place == i).sum()),
+            "score": float(scored.scores[place == i].mean()),
+            "right": float(scored.right[place == i].mean()),
+        }
+        for i in range(N_BINS)
+        if (place == i).any()
+    ]
+
+
+def calibration_error(scored: Scored) -> float:
+    """The distance between mean score and share of right ones, over the bins."""
+    place = _places(scored.scores)
+    gaps = np.bincount(place, scored.scores - scored.right, N_BINS)
+    return float(np.abs(gaps).sum() / len(scored.scores))
+
+
+def error_of_chance(scored: Scored) -> float:
+    """The mean calibration error of spans that are right with exactly their score."""
+    return float(errors_of_chance(scored).mean())
+
+
+def errors_of_chance(scored: Scored) -> np.ndarray:
+    """Calibration errors of spans that are right with exactly their score.
+
+    Returns:
+        One for each draw of outcomes.
+    """
+    rng = np.random.default_rng(0)
+    draws = (rng.random(len(scored.scores)) < scored.scores for _ in range(N_DRAWS))
+    return np.array([calibration_error(scored._replace(right=draw)) for draw in draws])
+
+
+def curve(scored: Scored) -> list[dict[str, float]]:
+    """Precision, recall and F if only entities of at least a probability were kept.
+
+    Returns:
+        A point for each probability that occurs, the lowest first; of many, an even choice, with
+        both ends and the point of the best F among them.
+    """
+    order = np.argsort(-scored.scores, kind="stable")
+    scores = scored.scores[order]
+    n_right = np.cumsum(scored.right[order])
+    n_kept = np.arange(1, len(scores) + 1)
+    f = 2 * n_right / (n_kept + scored.n_gold)
+    # Entities of the same probability are kept or left out together
+    last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
+    best = last[np.argmax(f[last])]
+    chosen = last[np.linspace(0, len(last) - 1, min(MOST_POINTS, len(last))).astype(int)]
+    return [
+        {
+            "threshold": float(scores[i]),
+            "precision": float(n_right[i] / n_kept[i]),
+            "recall": float(n_right[i] / scored.n_gold) if scored.n_gold else 0.0,
+            "f": float(f[i]),
+        }
+        for i in np.unique(np.append(chosen, best))[::-1]
+    ]
+
+
+def summary(scored: Scored, n_predicted: int) -> dict[str, Any] | None:
+    """What the report says of probabilities; None where no entity has one.
+
+    Args:
+        scored: Those that have one.
+        n_predicted: All predicted entities.
+    """
+    if not len(scored.scores):
+        return None
+    by_chance = errors_of_chance(scored)
+    points = curve(scored)
+    return {
+        "n": len(scored.scores),
+        "n_without": n_predicted - len(scored.scores),
+        "mean": float(scored.scores.mean()),
+        "right": float(scored.right.mean()),
+        "ece": calibration_error(scored),
+        "ece_by_chance": float(by_chance.mean()),
+        "ece_by_chance_95": float(np.quantile(by_chance, 0.95)),
+        "reliability": reliability(scored),
+        "curve": points,
+        "best": max(points, key=lambda point: point["f"]),
+    }

@@ -1,0 +1,188 @@
+"""Groups of entities that are scored each on its own: by label, length, novelty, case, source.
+
+Precision is over the predicted entities of a group, recall over the gold ones. Groups that were
+asked for by name take their values from `doc.user_data` or from an extension of docs or spans.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from spacy.tokens import Doc, Span
+
+from .mentions import Compared, Mention, Values
+from .metrics import FOUND, GOLD, PREDICTED, RIGHT, Counts
+
+MOST_VALUES = 30  # of a slice; the rest is put together
+MOST_CHARACTERS = 60  # of a value
+OTHER = "(other)"
+NO_VALUE = "(none)"
+LONG = 5  # tokens, and more
+ALL = ("", "")  # the group of all entities
+LABEL, LENGTH, CASE, SOURCE = "label", "length in tokens", "case", "source"
+NOVELTY = "in the training data"
+Group = tuple[str, str]  # a slice's name, a value
+
+Seen = dict[str, set[str]]  # the labels of a text in the training data
+
+
+def seen_entities(docs: Iterable[Doc]) -> Seen:
+    """The entities of training data: their lower-cased texts, with the labels of each."""
+    found: Seen = {}
+    for doc in docs:
+        for ent in doc.ents:
+            found.setdefault(_normal(ent.text), set()).add(ent.label_)
+    return found
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def groups_of(mention: Mention, doc: Compared, seen: Seen | None) -> list[Group]:
+    """All groups that an entity is in."""
+    n_tokens = mention.end - mention.start
+    found = [
+        ALL,
+        (LABEL, mention.label),
+        (LENGTH, str(n_tokens) if n_tokens < LONG else f"{LONG} or more"),
+        (CASE, case_of(mention.text)),
+    ]
+    if seen is not None:
+        found.append((NOVELTY, _novelty(mention, seen)))
+    if doc.source:
+        found.append((SOURCE, doc.source))
+    # A name may be one of ours, such as "source"
+    taken = (LABEL, LENGTH, CASE, NOVELTY, SOURCE)
+    asked = [(f"{name} (--slice)" if name in taken else name, v) for name, v in mention.values]
+    return [*found, *asked]
+
+
+def case_of(text: str) -> str:
+    """How a text uses upper and lower case."""
+    if not any(character.isalpha() for character in text):
+        return "no letters"
+    if text.isupper():
+        return "UPPER"
+    if text.islower():
+        return "lower"
+    return "Title" if text.istitle() else "miXed"
+
+
+def _novelty(mention: Mention, seen: Seen) -> str:
+    labels = seen.get(_normal(mention.text))
+    if labels is None:
+        return "unseen"
+    return "seen" if mention.label in labels else "seen with another label"
+
+
+def counted(docs: Sequence[Compared], seen: Seen | None) -> tuple[list[Group], Counts]:
+    """Count entities in each doc and group.
+
+    Args:
+        docs: Gold and predicted entities.
+        seen: The entities of the training data, if these are known.
+
+    Returns:
+        The groups, all entities first, and their counts in each doc.
+    """
+    rows: list[tuple[int, Group, int]] = []
+    for place, doc in enumerate(docs):
+        left = Counter(mention.key for mention in doc.gold)
+        for mention in doc.predicted:
+            is_right = left[mention.key] > 0
+            left[mention.key] -= is_right
+            for group in groups_of(mention, doc, seen):
+                rows.append((place, group, PREDICTED))
+                if is_right:
+                    rows.append((place, group, RIGHT))
+        for mention in doc.gold:
+            for group in groups_of(mention, doc, seen):
+                rows.append((place, group, GOLD))
+                if left[mention.key] <= 0:
+                    rows.append((place, group, FOUND))
+    return _table(rows, len(docs))
+
+
+def _table(rows: Sequence[tuple[int, Group, int]], n_docs: int) -> tuple[list[Group], Counts]:
+    sizes = Counter(group for _, group, what in rows if what in (GOLD, PREDICTED))
+    kept = _most_frequent(sizes)
+    groups = [ALL, *sorted({g for g in kept.values() if g != ALL}, key=_order(sizes))]
+    places = {group: place for place, group in enumerate(groups)}
+    counts = np.zeros((n_docs, len(groups), 4), dtype=np.int32)
+    if rows:
+        docs, of_rows, what = zip(*((d, places[kept[group]], w) for d, group, w in rows))
+        np.add.at(counts, (list(docs), list(of_rows), list(what)), 1)
+    return groups, counts
+
+
+def _most_frequent(sizes: dict[Group, int]) -> dict[Group, Group]:
+    """Each group, or what it goes into where its slice has too many values. Labels all stay."""
+    of_slice: dict[str, list[Group]] = {}
+    for group in sorted(sizes, key=lambda group: (-sizes[group], group)):
+        of_slice.setdefault(group[0], []).append(group)
+    return {
+        group: group if place < MOST_VALUES or name == LABEL else (name, OTHER)
+        for name, groups in of_slice.items()
+        for place, group in enumerate(groups)
+    }
+
+
+def _order(sizes: dict[Group, int]) -> Any:
+    """Labels, sources and the like by their size; lengths as they are."""
+
+    def key(group: Group) -> tuple:
+        name, value = group
+        size = 0 if name == LENGTH else -sizes.get(group, 0)
+        return name, value == OTHER, size, value
+
+    return key
+
+
+class NamedSlices:
+    """Values of entities by the names that a user gave.
+
+    A name is looked up in `doc.user_data`, among extensions of docs and among those of spans. Docs
+    keep the values of extensions in their user data, so these need not be registered.
+
+    Args:
+        names: The names.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(dict.fromkeys(names))
+        self.met: set[str] = set()  # those that had a value
+
+    def __call__(self, ent: Span, doc: Doc) -> Values:
+        """The values of an entity; the doc is the annotated one."""
+        found = {}
+        for name in self.names:
+            value = self._value(name, ent, doc)
+            if value is not None:
+                self.met.add(name)
+            found[name] = NO_VALUE if value is None else str(value)[:MOST_CHARACTERS]
+        return tuple(found.items())
+
+    @staticmethod
+    def _value(name: str, ent: Span, doc: Doc) -> Any:
+        user_data = cast(dict[Any, Any], doc.user_data)  # its keys are not all strings
+        of_span = ("._.", name, ent.start_char, ent.end_char)
+        for key in (name, of_span, ("._.", name, None, None)):
+            if user_data.get(key) is not None:
+                return user_data[key]
+        if Doc.has_extension(name) and not callable(doc._.get(name)):
+            return doc._.get(name)
+        if Span.has_extension(name) and not callable(ent._.get(name)):
+            return ent._.get(name)
+        return None
+
+
+def known_names(docs: Iterable[Doc]) -> list[str]:
+    """The names that docs have values of in their user data."""
+    found = set()
+    for doc in docs:
+        for key in doc.user_data:
+            is_extension = isinstance(key, tuple) and len(key) == 4 and key[0] == "._."
+            found.add(str(key[1]) if is_extension else str(key))
+    return sorted(found)

@@ -1,0 +1,52 @@
+"""The service against its own OpenAPI."""
+
+import os
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import load_all_checks
+
+from tests.helpers import trained_nlp
+from tests.inference.service.service import running
+
+load_all_checks()
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
+
+
+@pytest.mark.slow  # some hundred requests
+def test_it_keeps_to_its_openapi():
+    """All of schemathesis' checks: what it should refuse is among the requests."""
+    with running(trained_nlp()) as client:
+        schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
+        operations = [operation.ok() for operation in schema.get_all_operations()]
+        assert {operation.path for operation in operations} == {
+            *("/annotate", "/labels", "/health", "/metrics")
+        }
+        for operation in operations:
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+                if mode == GenerationMode.POSITIVE or operation.path == "/annotate":
+                    conforms(operation.as_strategy(generation_mode=mode))
+
+
+def conforms(cases):
+    @given(case=cases)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    def conform(case):
+        case.call_and_validate()
+
+    conform()
+
+
+def test_examples_of_the_schema_are_ones():
+    from spacy_bilstm_crf.inference.service.messages import AnnotateRequest, AnnotateResponse
+
+    for model in (AnnotateRequest, AnnotateResponse):
+        for example in model.model_json_schema()["examples"]:
+            model.model_validate(example)

@@ -1,0 +1,153 @@
+"""The command: it starts, ends cleanly, and says what is wrong."""
+
+import json
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from spacy_bilstm_crf.inference.service import bound
+from spacy_bilstm_crf.inference.service.metrics import PREFIX
+from tests.helpers import make_nlp, spacy_command
+from tests.inference.service import service
+from tests.inference.service.service import process, wait_for
+
+CODE = Path(service.__file__)
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory):
+    """A pipeline that takes a tenth of a second for a text."""
+    path = tmp_path_factory.mktemp("slow") / "model"
+    nlp = make_nlp()
+    nlp.add_pipe("test_dawdles_of_service", config={"seconds": 0.1})
+    nlp.to_disk(path)
+    return path
+
+
+def serve(*arguments):
+    return spacy_command("bilstm-crf", "serve", *arguments, exit_codes=(1,))
+
+
+@pytest.mark.slow  # starts processes that load pipelines
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_at_the_end_all_that_was_accepted_is_answered(workers, number, slow, tmp_path):
+    options = ("--code", CODE, "--workers", workers, "--batch-size", 1)
+    n = 40
+    with (
+        process(slow, tmp_path / "log", *options) as (served, client),
+        ThreadPoolExecutor(n) as pool,
+    ):
+        answers = [pool.submit(ask, client, [f"text {i}"]) for i in range(n)]
+        wait_for(lambda: n_waiting(client) + number_in(client, f"{PREFIX}_requests_total") == n)
+        assert n_waiting(client) > 2 * workers  # more than are at work
+        served.send_signal(number)
+        assert [answer.result().status_code for answer in answers] == [200] * n
+        assert served.wait(60) == 0
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log and "text 1" not in log
+
+
+def ask(client, texts):
+    return client.post("/annotate", json={"texts": texts})
+
+
+def n_waiting(client):
+    return number_in(client, f"{PREFIX}_waiting_requests")
+
+
+def number_in(client, name):
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+@pytest.mark.slow  # starts processes that load pipelines
+def test_two_workers_count_together(folder, tmp_path):
+    with process(folder, tmp_path / "log", "--workers", 2, "--threshold", 0.25) as (_, client):
+        assert client.get("/labels").json()["threshold"] == 0.25
+        with ThreadPoolExecutor(16) as pool:
+            answers = pool.map(lambda i: ask(client, [f"I like London {i}."] * 2), range(100))
+            assert {answer.status_code for answer in answers} == {200}
+        assert number_in(client, f"{PREFIX}_texts_total") == 200
+
+
+@pytest.mark.slow  # starts processes that load pipelines
+def test_a_worker_that_is_killed_is_replaced_and_waits_no_more(slow, tmp_path):
+    options = ("--code", CODE, "--workers", 2)
+    with (
+        process(slow, tmp_path / "log", *options) as (served, client),
+        ThreadPoolExecutor(8) as pool,
+    ):
+        workers = workers_of(served)
+        answers = [pool.submit(ask, client, [f"text {i}"] * 5) for i in range(8)]
+        wait_for(lambda: n_waiting(client) == 8)
+        workers[0].kill()
+        wait_for(lambda: len(set(workers_of(served)) - set(workers)) == 1)
+        wait_for(lambda: all(answer.done() for answer in answers))
+        wait_for(lambda: n_waiting(client) == 0)
+        assert ask(client, ["once more"]).status_code == 200
+
+
+@pytest.mark.slow  # starts processes that load pipelines
+def test_workers_end_with_the_process_that_started_them(slow, tmp_path):
+    options = ("--code", CODE, "--workers", 2)
+    with process(slow, tmp_path / "log", *options) as (served, _):
+        workers = workers_of(served)
+        assert len(workers) == 2
+        served.kill()
+        wait_for(lambda: not any(worker.is_running() for worker in workers))
+
+
+def workers_of(served):
+    """The processes that serve. uvicorn has another child that looks after shared memory."""
+    children = psutil.Process(served.pid).children()
+    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.slow  # starts a process that loads a pipeline
+def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
+    body = json.dumps({"texts": ["I like London. "] * 250, "k_best": 20}).encode()
+    head = b"POST /annotate HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with (
+        process(folder, tmp_path / "log", "--grace", 1) as (served, client),
+        socket.socket() as deaf,
+    ):
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect((client.base_url.host, client.base_url.port))
+        deaf.sendall(head + body)
+        wait_for(lambda: number_in(client, f"{PREFIX}_texts_total") == 250)
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(60) == 0
+
+
+def test_no_answer_waits_for_the_client_to_say_that_its_headers_have_come():
+    with bound("127.0.0.1", 0) as listening:
+        client = socket.create_connection(listening.getsockname())
+        connection, _ = listening.accept()
+        with client, connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_mistakes_are_said_in_one_line(folder, tmp_path):
+    stock = tmp_path / "stock"
+    make_nlp("ner").to_disk(stock)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for arguments, words in [
+            ((tmp_path / "nothing",), "no pipeline"),
+            ((folder, "--threshold", 2), "--threshold 2.0"),
+            ((stock, "--threshold", 0.5), "no bilstm_crf_ner component"),
+            ((folder, "--port", port), f"port {port}"),
+            ((folder, "--port", 70000), "--port 70000"),
+            ((folder, "--workers", 0), "--workers 0"),
+            ((folder, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
+            ((folder, "--max-texts", 0), "--max-texts 0"),
+            ((folder, "--code", tmp_path / "none.py"), "--code"),
+        ]:
+            (line,) = [x for x in serve(*arguments).splitlines() if x.startswith("Error")]
+            assert words in line

@@ -1,0 +1,229 @@
+"""Annotation that is wrong: what shows without a model, and what models say."""
+
+import json
+
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span
+from spacy.training import Example
+
+from spacy_bilstm_crf.workflows.audit import Suspect, as_prodigy, problems
+from spacy_bilstm_crf.workflows.audit.held_out import Fold, folds, judged
+from spacy_bilstm_crf.workflows.audit.page import page_of
+from spacy_bilstm_crf.workflows.audit.suspects import (
+    ANNOTATED,
+    NOT_ANNOTATED,
+    Scored,
+    ranked,
+    suspects_of,
+)
+from tests.helpers import CONFIG, SMALL_TRAINING, make_nlp, spacy_command
+
+NLP = spacy.blank("en")
+
+
+def annotated(words, *entities, spaces=None):
+    doc = Doc(NLP.vocab, words=words, spaces=spaces)
+    doc.ents = [Span(doc, *entity) for entity in entities]
+    return doc
+
+
+def as_examples(docs):
+    return [Example(NLP.make_doc(doc.text), doc) for doc in docs]
+
+
+def kinds(found):
+    return [(problem.kind, problem.part, problem.doc) for problem in found]
+
+
+def test_entities_that_are_no_whole_tokens():
+    # The tokenizer has "Londoners" as one token
+    doc = annotated(
+        ["The", "London", "ers", "left"], (1, 2, "GPE"), spaces=[True, False, True, False]
+    )
+    (problem, *rare) = problems({"train": as_examples([doc])})
+    assert problem[:5] == ("not on tokens", "train", 0, 4, 10)
+    assert (
+        "'London' (GPE)" in problem.message and "nearest tokens are 'Londoners'" in problem.message
+    )
+    assert kinds(rare) == [("rare label", "train", None)]
+
+
+def test_the_same_words_annotated_differently_and_in_two_parts():
+    words = ["Ada", "lives", "in", "Paris"]
+    one = annotated(words, (0, 1, "PERSON"))
+    other = annotated(["Ada", "lives", "\n", "in", "Paris"], (0, 1, "PERSON"), (4, 5, "GPE"))
+    found = problems({"train": as_examples([one, one]), "dev": as_examples([other])})
+    assert kinds(found) == [
+        ("annotated differently", "dev", 0),
+        ("in two parts", "dev", 0),
+        ("rare label", "train", None),
+    ]
+    assert "'Paris' (GPE)" in found[0].message and "doc 0 of train" in found[0].message
+    unknown = Doc(NLP.vocab, words=words)
+    found = problems({"train": as_examples([one, unknown])})
+    assert "annotated differently" not in [kind for kind, *_ in kinds(found)]
+
+
+def test_spans_twice_and_overlapping():
+    doc = annotated(["a", "b", "c"])
+    doc.spans["sc"] = [Span(doc, 0, 2, "X"), Span(doc, 0, 2, "X"), Span(doc, 1, 3, "Y")]
+    found = problems({"train": as_examples([doc])})
+    assert kinds(found) == [("twice", "train", 0), ("overlapping", "train", 0)]
+
+
+def test_labels_are_rare_below_ten():
+    docs = [annotated(["Ada", str(i)], (0, 1, "PERSON")) for i in range(9)]
+    assert kinds(problems({"train": as_examples(docs)})) == [("rare label", "train", None)]
+    docs.append(annotated(["Ada", "9"], (0, 1, "PERSON")))
+    assert problems({"train": as_examples(docs)}) == []
+
+
+def test_suspects_by_hand():
+    gold = [Scored(0, 5, "A", 0.9), Scored(10, 15, "A", 0.1), Scored(20, 25, "B", 0.3)]
+    found = [
+        Scored(0, 5, "A", 0.9),
+        Scored(9, 15, "A", 0.8),
+        Scored(9, 13, "A", 0.05),
+        Scored(20, 25, "A", 0.6),
+        Scored(30, 35, "B", 0.7),
+        Scored(30, 32, "B", 0.2),
+        Scored(40, 45, "A", 0.3, inside=0.9),
+        Scored(43, 47, "A", 0.25, inside=0.95),
+    ]
+    suspects = suspects_of(7, gold, found)
+    assert [(s.kind, s.entity, s.prefers, round(s.suspicion, 9)) for s in suspects] == [
+        (ANNOTATED, gold[0], None, 0.1),
+        (ANNOTATED, gold[1], found[1], 0.9),
+        (ANNOTATED, gold[2], found[3], 0.7),
+        (NOT_ANNOTATED, found[4], found[4], 0.7),
+        (NOT_ANNOTATED, found[6], found[6], 0.9),
+    ]
+    assert [s.entity for s in ranked(suspects, least=0.5)] == [
+        *(gold[1], found[6], gold[2], found[4])
+    ]
+
+
+def test_long_entities_are_not_suspect_for_their_length():
+    long, short = Scored(0, 20, "A", 0.25, n_tokens=4), Scored(30, 33, "A", 0.3)
+    found = Scored(40, 43, "A", 0.6, inside=0.6)
+    first, second, third = ranked(suspects_of(0, [long, short], [found]))
+    assert [one.entity for one in (first, second, third)] == [short, found, long]
+    assert [round(one.suspicion, 9) for one in (first, second, third)] == [0.7, 0.6, 0.75]
+    assert [round(one.rank, 9) for one in (first, second, third)] == [0.7, 0.6, 0.5]
+
+
+def test_suspects_without_probabilities():
+    gold = [Scored(0, 5, "A", None), Scored(10, 15, "A", None)]
+    found = [Scored(0, 5, "A", None), Scored(10, 15, "B", None), Scored(20, 25, "B", None)]
+    suspects = ranked(suspects_of(0, gold, found), least=0.5)
+    assert [(s.kind, s.entity, s.prefers) for s in suspects] == [
+        (ANNOTATED, gold[1], found[1]),
+        (NOT_ANNOTATED, found[2], found[2]),
+    ]
+
+
+def test_copies_of_a_doc_are_in_one_fold():
+    docs = [annotated(["doc", str(i % 20)]) for i in range(60)]
+    place = folds(docs, 5, seed=0)
+    assert place[:20] == place[20:40] == place[40:]
+    assert sorted(place.count(fold) for fold in range(5)) == [12] * 5
+    assert folds(docs, 5, seed=1) != place
+    with pytest.raises(ValueError, match="20 different docs can't be cut into 21 folds"):
+        folds(docs, 21, seed=0)
+
+
+def test_a_suspect_as_a_task():
+    doc = annotated(["Ada", "lives", "here"], (0, 1, "PERSON"))
+    entity, other = Scored(0, 3, "PERSON", 0.25), Scored(0, 9, "ORG", 0.5)
+    task = as_prodigy(Suspect(0, ANNOTATED, entity, other, 0.75), as_examples([doc]))
+    assert task["text"] == doc.text
+    assert task["spans"] == [
+        {"start": 0, "end": 3, "label": "PERSON", "text": "Ada", "token_start": 0, "token_end": 0}
+    ]
+    assert [token["text"] for token in task["tokens"]] == ["Ada", "lives", "here"]
+    assert task["meta"]["suspicion"] == 0.75 and task["meta"]["score"] == 0.25
+    assert task["meta"]["model_prefers"]["text"] == "Ada lives"
+
+
+def test_the_page_shows_texts_as_they_are():
+    doc = annotated(["<script>alert(1)</script>", "&", "Ada"], (2, 3, "<b>"))
+    examples = as_examples([doc])
+    suspect = Suspect(0, ANNOTATED, Scored(28, 31, "<b>", 0.1), None, 0.9)
+    page = page_of("x.spacy", examples, problems({"train": examples}), [suspect])
+    assert "<script>" not in page and "&lt;script&gt;" in page and "&lt;b&gt;" in page
+    assert "the model prefers no entity" in page and "0.900" in page
+    assert "http://" not in page and "https://" not in page
+    assert "What is suspect" not in page_of("x.spacy", examples, [], None)
+
+
+def wrong_corpus(path):
+    """Thirty sentences of two kinds, one of which has a wrong label and one no entity."""
+    docs = []
+    for i in range(30):
+        docs.append(annotated(["I", "like", "London", "and", str(i)], (2, 3, "LOC")))
+        docs.append(annotated(["Who", "is", "Ada", "Khan", "of", str(i)], (2, 4, "PERSON")))
+    docs[6] = annotated(["I", "like", "London", "and", "3"], (2, 3, "PERSON"))
+    docs[11] = annotated(["Who", "is", "Ada", "Khan", "of", "5"])
+    DocBin(docs=docs).to_disk(path)
+    return path
+
+
+def test_words_with_unknown_spaces_are_tokens_as_in_training():
+    doc = annotated(["via", "#Ada"], (1, 2, "PERSON"))  # which the tokenizer cuts in two
+    ((_, (entity,), _),) = judged(Fold([0], make_nlp()), [doc], "ner")
+    assert entity.n_tokens == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factory", ["bilstm_crf_ner", "ner"])
+def test_models_find_what_is_wrong(factory, tmp_path):
+    config = CONFIG
+    training = [*SMALL_TRAINING, "--training.max_steps=150"]
+    if factory == "ner":
+        config = tmp_path / "stock.cfg"
+        spacy_command("init", "config", config, "--pipeline", "ner")
+        training = ["--training.max_steps=60", "--training.eval_frequency=20"]
+    data, output = wrong_corpus(tmp_path / "train.spacy"), tmp_path / "audit"
+    arguments = [config, data, "--output", output, "--folds", "3", *training]
+    printed = spacy_command("bilstm-crf", "audit", *arguments)
+    tasks = [json.loads(line) for line in (output / "suspects.jsonl").open()]
+    worst = {(t["meta"]["doc"], t["meta"]["kind"], t["spans"][0]["text"]) for t in tasks[:2]}
+    assert worst == {(6, ANNOTATED, "London"), (11, NOT_ANNOTATED, "Ada Khan")}
+    (of_london,) = [task["meta"] for task in tasks if task["meta"]["doc"] == 6]
+    assert of_london["model_prefers"]["label"] == "LOC"
+    assert (of_london["score"] is None) == (factory == "ner")
+    assert f"{len(tasks)} suspects" in printed
+    assert (output / "audit.html").read_text().count("<li>") >= len(tasks)
+    assert (output / "problems.jsonl").exists()
+    printed = spacy_command("bilstm-crf", "audit", *arguments, exit_codes=(1,))
+    assert "--force" in printed
+
+
+def test_bad_input_ends_in_one_line(corpus, tmp_path):
+    empty = tmp_path / "empty.spacy"
+    DocBin(docs=[Doc(NLP.vocab, words=["a"])]).to_disk(empty)
+    (tmp_path / "bad.cfg").write_text("[nlp]\nlang = 3\n")
+    for arguments, said in (
+        ([tmp_path / "no.cfg", corpus], "There is no file"),
+        ([tmp_path / "bad.cfg", corpus], "can't be used: "),
+        ([CONFIG, tmp_path / "no.spacy"], "There is no file or folder"),
+        ([CONFIG, empty], "no entity in any of them"),
+        ([CONFIG, corpus, "--folds", "1"], "--folds 1 can't be"),
+        ([CONFIG, corpus, "--folds", "3000"], "can't be cut into 3000 folds"),
+        ([CONFIG, corpus, "--component", "tagger"], "no component 'tagger', but ner"),
+        ([CONFIG, corpus, "--least", "5"], "--least 5.0 is a probability"),
+        ([CONFIG, corpus, "--training.max_steps", "many"], "can't be used: "),
+    ):
+        output = tmp_path / "out"
+        command = ["bilstm-crf", "audit", *arguments, "--output", output]
+        printed = spacy_command(*command, exit_codes=(1,))
+        assert said in printed
+        assert len([line for line in printed.splitlines() if line.startswith("Error: ")]) == 1
+        assert not output.exists()
+    printed = spacy_command(
+        *("bilstm-crf", "audit", CONFIG, corpus, "--output", empty), exit_codes=(1,)
+    )
+    assert "is a file. Name a folder" in printed
+    spacy_command("bilstm-crf", "audit", CONFIG, corpus, "--folds", "0", "--output", output)
+    assert (output / "problems.jsonl").exists()

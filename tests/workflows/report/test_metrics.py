@@ -1,0 +1,228 @@
+"""Scores: by hand, against nervaluate where that is right, against spaCy's scorer."""
+
+import numpy as np
+import pytest
+import spacy
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from nervaluate import Evaluator
+from spacy.scorer import Scorer
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+
+from spacy_bilstm_crf.workflows.report import metrics
+from spacy_bilstm_crf.workflows.report.matching import overlap
+from spacy_bilstm_crf.workflows.report.mentions import compared
+from spacy_bilstm_crf.workflows.report.metrics import SchemeCounts, prf, semeval, weights
+from spacy_bilstm_crf.workflows.report.slices import ALL, counted
+from tests.workflows.report.docs import LABELS, doc_of, docs
+
+NLP = spacy.blank("xx")
+NAMES = {"strict": "strict", "exact": "exact", "partial": "partial", "type": "ent_type"}
+
+
+def schemes(*docs):
+    return {name: tuple(each) for name, each in semeval(docs).items()}
+
+
+@pytest.mark.parametrize(
+    "gold, predicted, strict, exact, partial, of_type",
+    # Correct, incorrect, partial, missing or spurious, under each scheme
+    [
+        ((0, 2, "A"), (0, 2, "A"), "COR", "COR", "COR", "COR"),
+        ((0, 2, "A"), (0, 2, "B"), "INC", "COR", "COR", "INC"),
+        ((0, 2, "A"), (1, 3, "A"), "INC", "INC", "PAR", "COR"),
+        ((0, 2, "A"), (1, 3, "B"), "INC", "INC", "PAR", "INC"),
+        ((0, 2, "A"), None, *["MIS"] * 4),
+        (None, (0, 2, "A"), *["SPU"] * 4),
+    ],
+)
+def test_each_case(gold, predicted, strict, exact, partial, of_type):
+    doc = doc_of(*([side] if side else [] for side in (gold, predicted)))
+    names = dict(zip(NAMES, (strict, exact, partial, of_type)))
+    assert schemes(doc) == {scheme: only(name) for scheme, name in names.items()}
+
+
+def only(category):
+    return tuple(int(name == category) for name in ("COR", "INC", "PAR", "MIS", "SPU"))
+
+
+def test_a_hand_worked_example():
+    doc = doc_of(
+        [(0, 2, "A"), (3, 5, "A"), (6, 8, "B"), (9, 10, "B")],
+        [(0, 2, "A"), (4, 5, "A"), (6, 8, "A"), (11, 12, "B"), (13, 14, "B")],
+    )
+    partial = semeval([doc])["partial"]
+    assert partial == SchemeCounts(cor=2, inc=0, par=1, mis=1, spu=2)
+    assert (partial.precision, partial.recall) == (2.5 / 5, 2.5 / 4)
+    assert partial.f == pytest.approx(2 * 0.5 * 0.625 / (0.5 + 0.625))
+    assert semeval([doc])["type"].recall == 2 / 4
+
+
+def test_nothing_has_no_scores():
+    assert SchemeCounts(0, 0, 0, 0, 0).f is None
+    assert SchemeCounts(0, 0, 0, 3, 0).precision is None
+    assert SchemeCounts(0, 0, 0, 3, 0).f == 0.0
+
+
+def evaluator(doc, end=-1):
+    """nervaluate's. Its dictionaries have the last token of an entity, not the one behind it."""
+    sides = [
+        [[{"label": m.label, "start": m.start, "end": m.end + end} for m in side]]
+        for side in (doc.gold, doc.predicted)
+    ]
+    return Evaluator(*sides, tags=LABELS, loader="dict")
+
+
+def by_nervaluate(doc, end=-1):
+    found = evaluator(doc, end).evaluate()["overall"]
+    return {
+        ours: tuple(
+            getattr(found[theirs], name)
+            for name in ("correct", "incorrect", "partial", "missed", "spurious")
+        )
+        for ours, theirs in NAMES.items()
+    }
+
+
+@given(docs)
+def test_nervaluate_agrees_where_there_is_one_matching(doc):
+    for side, other in ((doc.gold, doc.predicted), (doc.predicted, doc.gold)):
+        assume(all(sum(overlap(one, two) > 0 for two in other) <= 1 for one in side))
+    assert schemes(doc) == by_nervaluate(doc)
+
+
+@given(docs)
+def test_nervaluate_agrees_on_what_is_exactly_right_and_never_finds_more(doc):
+    ours, theirs = schemes(doc), by_nervaluate(doc)
+    assert ours["strict"][0] == theirs["strict"][0]
+    assert ours["exact"][0] == theirs["exact"][0]
+    for name in NAMES:
+        assert credit(ours, name) >= credit(theirs, name)
+
+
+def credit(counts, name):
+    correct, _, partial, _, _ = counts[name]
+    return correct + partial / 2
+
+
+def test_nervaluate_matches_in_the_order_of_the_predicted_entities():
+    """So the first takes the gold entity that the second would match better or alone."""
+    doc = doc_of([(0, 3, "A"), (4, 6, "B")], [(2, 5, "B"), (5, 6, "B")])
+    assert schemes(doc)["type"] == (1, 1, 0, 0, 0)
+    assert by_nervaluate(doc)["type"] == (1, 0, 0, 1, 1)
+
+
+def test_nervaluate_takes_ends_as_inclusive():
+    neighbours = doc_of([(0, 2, "A")], [(2, 3, "A")])
+    assert schemes(neighbours)["partial"] == by_nervaluate(neighbours)["partial"]
+    assert by_nervaluate(neighbours, end=0)["partial"] == (0, 0, 1, 0, 0)  # share nothing
+
+
+def test_nervaluate_counts_a_wrong_label_twice_by_label():
+    doc = doc_of([(0, 2, "A")], [(0, 2, "B")])
+    assert by_nervaluate(doc)["exact"] == (1, 0, 0, 0, 0)
+    by_label = evaluator(doc).evaluate()["entities"]
+    assert (by_label["A"]["exact"].missed, by_label["B"]["exact"].spurious) == (1, 1)
+
+
+def test_nervaluate_leaves_small_overlaps_of_long_entities_out():
+    doc = doc_of([(0, 101, "A")], [(100, 101, "A")])
+    assert schemes(doc)["partial"] == (0, 0, 1, 0, 0)
+    assert by_nervaluate(doc)["partial"] == (0, 0, 0, 1, 1)
+
+
+@st.composite
+def examples(draw):
+    """Docs of one text, with tokens of their own, of which not all need be annotated."""
+    n_characters = draw(st.integers(1, 10))
+    text = "abcdefghij"[:n_characters]
+    made = []
+    for is_gold in (False, True):
+        cuts = draw(st.sets(st.integers(1, n_characters)))
+        ends = sorted({*cuts, n_characters})
+        words = [text[first:last] for first, last in zip([0, *ends], ends)]
+        doc = Doc(NLP.vocab, words=words, spaces=[False] * len(words))
+        places = draw(st.lists(st.integers(0, len(doc)), unique=True).map(sorted))
+        spans = [
+            Span(doc, first, last, label=draw(st.sampled_from(LABELS)))
+            for first, last in zip(places[::2], places[1::2])
+        ]
+        unknown = is_gold and draw(st.booleans())
+        if draw(st.integers(0, 4)) or not is_gold:
+            doc.set_ents(spans, default="missing" if unknown else "outside")
+        made.append(doc)
+    return Example(*made)
+
+
+@given(st.lists(examples(), min_size=1, max_size=4))
+def test_strict_scores_are_those_of_spacy(several):
+    scores = Scorer(default_lang="xx", default_pipeline=["ner"]).score(several)
+    found = [
+        compared(0, example.reference, example.predicted, "", lambda ent, doc: ())
+        for example in several
+    ]
+    found = [doc for doc in found if doc is not None]
+    groups, counts = counted(found, None)
+    ours = dict(zip(groups, prf(counts.sum(0).astype(float))))
+    strict = semeval(found)["strict"]
+    of_strict = (strict.precision, strict.recall, strict.f)
+    for place, name in enumerate(("p", "r", "f")):
+        value = scores[f"ents_{name}"]
+        if value is None:
+            assert not found or not (strict.cor + strict.inc + strict.mis + strict.spu)
+            continue
+        # spaCy says 0 where there is nothing to divide by
+        assert np.nan_to_num(ours[ALL][place]) == pytest.approx(value)
+        assert (of_strict[place] or 0.0) == pytest.approx(value)
+        for label, of_label in scores["ents_per_type"].items():
+            if ("label", label) not in ours:  # all that has it is on tokens without annotation
+                assert not any(of_label.values())
+                continue
+            assert np.nan_to_num(ours["label", label][place]) == pytest.approx(of_label[name])
+
+
+def random_counts(n_docs, seed=0):
+    rng = np.random.default_rng(seed)
+    gold, predicted = rng.integers(0, 6, size=(2, n_docs))
+    right = rng.binomial(np.minimum(gold, predicted), 0.8)
+    return np.stack([gold, right, predicted, right], axis=-1)[:, None, :]
+
+
+def test_resamples_are_drawn_with_replacement():
+    drawn = np.concatenate(weights(30))
+    assert drawn.shape == (metrics.N_RESAMPLES, 30)
+    assert (drawn.sum(1) == 30).all()
+    assert drawn.mean(0) == pytest.approx(1, abs=0.15)
+    assert (drawn == 0).mean() == pytest.approx((1 - 1 / 30) ** 30, abs=0.01)
+    np.testing.assert_array_equal(drawn, np.concatenate(weights(30)))
+
+
+def test_resampled_scores_are_those_of_the_docs_that_were_drawn():
+    counts, drawn = random_counts(7), weights(7)
+    samples = metrics.resampled(counts, drawn)
+    for row in (0, 60, 999):
+        docs = np.repeat(counts, np.concatenate(drawn)[row].astype(int), axis=0)
+        np.testing.assert_allclose(samples[row], prf(docs.sum(0).astype(float)), rtol=1e-6)
+
+
+def test_intervals_hold_the_true_value_in_95_of_100_samples():
+    truth = prf(random_counts(200_000, seed=1).sum(0).astype(float))[0]
+    held = []
+    for seed in range(2, 102):
+        counts = random_counts(80, seed)
+        (scored,) = metrics.scores(counts, metrics.resampled(counts, weights(80)))
+        held.append([
+            scored[name]["low"] <= truth[place] <= scored[name]["high"]
+            for place, name in enumerate(("precision", "recall", "f"))
+        ])  # fmt: skip
+    share = np.mean(held, axis=0)
+    assert (share >= 0.88).all() and (share <= 1.0).all()
+
+
+def test_labels_without_entities_have_no_values():
+    counts = np.array([[[0, 0, 0, 0], [2, 0, 0, 0]]])
+    nothing, missed = metrics.scores(counts, metrics.resampled(counts, weights(1)))
+    assert nothing["f"] == {"value": None, "low": None, "high": None}
+    assert missed["precision"]["value"] is None
+    assert missed["f"] == {"value": 0.0, "low": 0.0, "high": 0.0}
