@@ -1,39 +1,63 @@
-"""The group of commands, and how a command fails."""
+"""The group of commands, and how a command fails: with one line and exit code 1."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from click import UsageError
+import click
+import typer
 from spacy.cli._util import app, parse_config_overrides, setup_gpu
-from typer import Exit, Typer, secho
+from typer.core import TyperGroup
 
 from ..common.errors import UserError
 
 HELP = """Commands for the BiLSTM-CRF entity recognizer (spacy-bilstm-crf)."""
 
-MOST = 1_000_000_000  # of any number that a command is given
+# typer may bring its own copy of click, whose errors are classes of their own
+USAGE_ERRORS = (click.UsageError, *typer.BadParameter.__bases__)
 
-bilstm_crf_cli = Typer(name="bilstm-crf", help=HELP, no_args_is_help=True)
+
+class OneLineErrors(TyperGroup):
+    """A group whose commands end with one line and exit code 1 where the user is at fault.
+
+    That is so for wrong options, for every `UserError` and for Ctrl-C. Other errors keep their
+    traceback.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was given."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            message = str(error)
+        except USAGE_ERRORS as error:
+            message = error.format_message()
+        except KeyboardInterrupt:
+            message = "Stopped."
+        typer.secho(f"Error: {message}", fg="red", err=True)
+        raise typer.Exit(1)
+
+
+bilstm_crf_cli = typer.Typer(name="bilstm-crf", help=HELP, no_args_is_help=True, cls=OneLineErrors)
 app.add_typer(bilstm_crf_cli)
 
 
-def overrides_of(arguments: list[str]) -> dict[str, Any]:
-    """Settings of a config out of a command's further arguments, as `spacy train` takes them.
+def parse_overrides(arguments: list[str]) -> dict[str, Any]:
+    """Read settings of a config from a command's extra arguments, as `spacy train` does.
 
     Raises:
         UserError: If they are no settings.
     """
     try:
         return parse_config_overrides(arguments)
-    except UsageError as error:
+    except USAGE_ERRORS as error:
         raise UserError(
             f"{error.format_message()} A setting of the config is --section.name value."
         ) from error
 
 
 def choose_gpu(number: int, silent: bool = False) -> None:
-    """Use a GPU, or none for -1.
+    """Use a GPU, or the CPU for -1.
 
     Raises:
         UserError: If it can't be used.
@@ -42,6 +66,11 @@ def choose_gpu(number: int, silent: bool = False) -> None:
         setup_gpu(number, silent=silent)
     except ValueError as error:
         raise UserError(f"--gpu-id {number}: {error}") from error
+
+
+MOST = 1_000_000_000  # of any number that a command is given
+
+overrides_of = parse_overrides
 
 
 def check_choice(option: str, value: str, allowed: Iterable[str]) -> None:
@@ -81,5 +110,5 @@ def fails_in_one_line() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        secho(f"Error: {error}", fg="red", err=True)
-        raise Exit(1) from error
+        typer.secho(f"Error: {error}", fg="red", err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,44 @@
+"""Arguments and options that several commands have, written once so that they agree."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+# Settings of the config that follow a command's own options are handed to its function
+WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+PipelineArgument = Annotated[
+    str, Argument(help="Trained pipeline: a folder or the name of an installed package")
+]
+ConfigArgument = Annotated[
+    Path, Argument(metavar="CONFIG", help="Training config, as `init-config` writes it")
+]
+DataArgument = Annotated[
+    Path, Argument(help="Annotated data: a .spacy file, or a folder of them", exists=True)
+]
+OutputFolder = Annotated[Path, Option("--output", "-o", help="Folder for the results")]
+PipelineFolder = Annotated[
+    Path, Option("--output", "-o", help="Folder to save the new pipeline to")
+]
+ComponentOption = Annotated[
+    str, Option("--component", help="Name of the component that finds entities")
+]
+CodeOption = Annotated[
+    Path | None,
+    Option(
+        "--code",
+        "-c",
+        exists=True,
+        dir_okay=False,
+        help="Python file with registered functions that the pipeline or config needs",
+    ),
+]
+GpuOption = Annotated[int, Option("--gpu-id", "-g", min=-1, help="GPU ID or -1 for CPU")]
+ForceOption = Annotated[
+    bool, Option("--force", "-F", help="Replace what an earlier run has written")
+]
+TextKeyOption = Annotated[
+    str, Option("--text-key", help="Key or column of the text in JSON, CSV and Parquet")
+]
+JobsOption = Annotated[int, Option("--jobs", "-j", min=1, help="Number of worker processes")]
