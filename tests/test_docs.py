@@ -1,7 +1,10 @@
 """README and the pages of the docs: snippets run, tables and names are those of the code."""
 
+import ast
 import contextlib
+import inspect
 import io
+import multiprocessing.spawn
 import re
 import shlex
 import shutil
@@ -10,7 +13,9 @@ from pathlib import Path
 
 import pytest
 import spacy
+import thinc.util
 from spacy.cli._util import app
+from spacy.errors import Errors, Warnings
 from spacy.util import load_config, load_model_from_config
 from thinc.api import Config
 from typer.main import get_command
@@ -267,6 +272,40 @@ def test_every_public_name_is_in_the_reference_once():
             by_itself = f"{module}.{name}" in reference
             with_its_module = module in reference and name not in reference[module]
             assert by_itself != with_its_module, f"{module}.{name}"
+
+
+def texts_in(source):
+    """The strings in Python source, those with values in them without the values."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield " ".join(part.value for part in node.values if is_text(part))
+        elif is_text(node):
+            yield node.value
+
+
+def is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def test_the_messages_of_troubleshooting_are_there():
+    sources = [path.read_text() for path in (ROOT / "spacy_bilstm_crf").rglob("*.py")]
+    sources += [inspect.getsource(module) for module in (spacy.errors, thinc.util)]
+    messages = [text for source in sources for text in texts_in(source)]
+    messages += ["CUDA out of memory", spawning()]
+    headings = re.findall(r"^### `([^`]+)`$", TEXTS["docs/how-to/troubleshooting.md"], re.MULTILINE)
+    for heading in headings:
+        _, code, shown = re.match(r"(\[([EW]\d+)\] )?(.+)", heading).groups()
+        known = messages
+        if code:
+            known = [getattr(Errors if code.startswith("E") else Warnings, code)]
+        parts = re.split(r"\.\.\.|'\w+'", shown)
+        assert any(all(part in text for part in parts) for text in known), heading
+    assert len(headings) > 20
+
+
+def spawning():
+    """What Python says of a script that starts processes while it is imported."""
+    return " ".join(inspect.getsource(multiprocessing.spawn._check_not_importing_main).split())
 
 
 def test_every_command_has_its_options_in_the_docs():
