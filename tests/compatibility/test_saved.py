@@ -19,7 +19,7 @@ from spacy_bilstm_crf.training.loop import train_pipeline
 from tests.compatibility.make import TEXTS, examples, found_in, names
 from tests.helpers import ROOT
 
-RELEASES = sorted(path for path in Path(__file__).parent.iterdir() if (path / "names.json").exists())
+RELEASES = sorted(path.parent for path in Path(__file__).parent.glob("*/names.json"))
 
 
 @pytest.fixture(params=RELEASES, ids=lambda path: path.name)
