@@ -42,12 +42,12 @@ class Segment(NamedTuple):
 
     Attributes:
         start: Its first step.
-        answers_to: The next segment's start.
+        next_start: The next segment's start.
         end: Beyond that, by the overlap at least, where the sequence is as long.
     """
 
     start: int
-    answers_to: int
+    next_start: int
     end: int
 
 
@@ -83,9 +83,9 @@ def posteriors(chain: LinearChain, overlap: int) -> Iterator[tuple[list[Segment]
 
 def _segment(i: int, n_steps: int, size: int, overlap: int) -> Segment:
     """The segment of a place in the order. Its end is a whole number of steps from the last."""
-    start, answers_to = i * size, min((i + 1) * size, n_steps)
-    end = n_steps - max(0, (n_steps - answers_to - overlap) // size) * size
-    return Segment(start, answers_to, end)
+    start, next_start = i * size, min((i + 1) * size, n_steps)
+    end = n_steps - max(0, (n_steps - next_start - overlap) // size) * size
+    return Segment(start, next_start, end)
 
 
 def _messages(chain: LinearChain, size: int) -> tuple[Tensor, Tensor] | None:

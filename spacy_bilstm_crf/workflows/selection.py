@@ -22,7 +22,7 @@ from ..batching import Distribution
 from ..data.corpus import before_component
 from ..data.formats import Text
 from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions
-from ..decoding import candidates_of, entropies, margins
+from ..decoding import candidate_entities, entropies, margins
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..pipeline.confidence import confidence
 
@@ -111,7 +111,7 @@ def _letters(text: str) -> str:
 def doubtful_words(docs: Sequence[Doc], distribution: Distribution) -> list[dict[str, float]]:
     """Of each doc the words of possible entities, and how doubtful they are, in nats."""
     found = []
-    candidates = candidates_of(distribution, LEAST_CANDIDATE, max_length=max(map(len, docs)))
+    candidates = candidate_entities(distribution, LEAST_CANDIDATE, max_length=max(map(len, docs)))
     for doc, of_doc in zip(docs, candidates):
         doubts: dict[str, float] = {}
         for entity in of_doc:

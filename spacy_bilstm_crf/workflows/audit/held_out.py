@@ -22,7 +22,7 @@ from spacy.util import load_config, minibatch
 from thinc.api import Config
 
 from ...data.corpus import before_component, unannotated, words_of
-from ...decoding import candidates_of, span_probabilities, token_probabilities
+from ...decoding import candidate_entities, span_probabilities, token_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
 from ...tags import OUTSIDE
 from .suspects import Scored, Suspect, suspects_of
@@ -163,7 +163,7 @@ def _with_probabilities(
     ]
     distribution = ner.distribution(docs)
     of_gold = span_probabilities(distribution, known)
-    possible = candidates_of(distribution, LEAST_CANDIDATE, ner.candidates_max_length)
+    possible = candidate_entities(distribution, LEAST_CANDIDATE, ner.candidates_max_length)
     inside = [1.0 - of_doc[:, OUTSIDE] for of_doc in token_probabilities(distribution)]
     for doc, spans, probabilities, candidates, of_tokens in zip(
         docs, gold, of_gold, possible, inside
