@@ -1,16 +1,14 @@
 """Calibrate a trained pipeline on held-out annotation."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from spacy.language import Language
-from spacy.tokens import Doc
 
 from ..common.errors import UserError
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
-from ..data.corpus import before_component, read_examples
+from ..data.corpus import Data, before_component, read_examples
 from ..inference.entities import recognizer_of
 from ..training import Calibration
 from .risk_control import RiskControl, control_recall
@@ -43,7 +41,7 @@ class Calibrated(NamedTuple):
 
 def calibrate(
     pipeline: Language | str | Path,
-    data: str | Path | Sequence[Doc],
+    data: Data,
     *,
     component: str = "ner",
     recall: float | None = None,
@@ -76,7 +74,7 @@ def calibrate(
         raise UserError("--per-label goes with --recall: say which recall each label is to have.")
     nlp = load_pipeline(pipeline)
     ner = recognizer_of(nlp, pipeline_name(pipeline), component)
-    examples = read_examples(data, nlp)  # type: ignore[arg-type]
+    examples = read_examples(data, nlp)
     docs = before_component(nlp, [example.predicted for example in examples], component)
     for example, doc in zip(examples, docs):
         example.predicted = doc

@@ -7,7 +7,6 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import srsly
 from spacy.language import Language
-from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.vectors import Mode, Vectors
 from thinc.api import Model, NumpyOps
@@ -15,7 +14,7 @@ from thinc.api import Model, NumpyOps
 from ..common.errors import UserError
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
-from ..data.corpus import read_examples
+from ..data.corpus import Data, read_examples
 
 Dtype = Literal["float32", "float16"]
 # spaCy's layers that multiply with the vectors as they are
@@ -68,7 +67,7 @@ def shrink(
     *,
     keep_words: int | None = None,
     dtype: Dtype = "float16",
-    data: str | Path | Sequence[Doc] | None = None,
+    data: Data | None = None,
 ) -> Shrunk:
     """Keep the vectors of the most frequent words only, with fewer bits.
 
@@ -91,7 +90,7 @@ def shrink(
     if keep_words is not None and keep_words < 1:
         raise UserError(f"--keep-words {keep_words}: keep at least 1.")
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
-    examples = None if data is None else read_examples(data, nlp)  # type: ignore[arg-type]
+    examples = None if data is None else read_examples(data, nlp)
     _check_shrinkable(nlp, name, dtype)
     megabytes = _megabytes(nlp.path) if nlp.path and nlp.path.is_dir() else None
     n_before = len(nlp.vocab.vectors)
