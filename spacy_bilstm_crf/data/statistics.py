@@ -7,14 +7,12 @@ from typing import NamedTuple
 
 import spacy.lang
 from spacy import util
-from spacy.attrs import ENT_IOB
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..pipeline import form_of, pretrained_vector
 from .corpus import words_of
 
-MISSING, INSIDE, OUTSIDE, BEGIN = range(4)  # values of ENT_IOB
 # In the English and German data sets of the project, 45 to 50 % of the words are stop words of the
 # text's language, and up to 16 % are stop words of another one
 STOP_WORDS_OF_TEXT = 0.2
@@ -44,7 +42,7 @@ class Survey(NamedTuple):
 def survey(docs: Iterable[Doc]) -> Survey:
     """Count what is in annotated docs."""
     docs = list(docs)
-    iob = Counter(value for doc in docs for value in doc.to_array(ENT_IOB).tolist())
+    iob = Counter(token.ent_iob_ for doc in docs for token in doc)
     labels = Counter(ent.label_ for doc in docs for ent in doc.ents)
     half = len(docs) // 2
     return Survey(
@@ -53,9 +51,9 @@ def survey(docs: Iterable[Doc]) -> Survey:
         n_tokens=sum(len(doc) for doc in docs),
         n_longest=max((len(doc) for doc in docs), default=0),
         n_of_label=dict(labels.most_common()),
-        n_inside=iob[INSIDE] + iob[BEGIN],
-        n_outside=iob[OUTSIDE],
-        n_missing=iob[MISSING],
+        n_inside=iob["I"] + iob["B"],
+        n_outside=iob["O"],
+        n_missing=iob[""],
         n_repeated=len(docs) - len({words_of(doc) for doc in docs}),
         n_recurring=_n_recurring(_names(docs[:half]), _names(docs[half:])),
     )

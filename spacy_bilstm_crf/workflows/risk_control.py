@@ -23,9 +23,9 @@ from ..decoding import LEAST_PROBABILITY, candidates_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
 
 # For sums of shares that differ only by rounding
-TOLERANCE = 1e-9
-DIGITS = 10**9
-BATCH = 128  # docs
+SUM_TOLERANCE = 1e-9
+PRECISION = 10**9
+DOCS_AT_ONCE = 128  # docs
 
 META_KEY = "risk_control"  # of nlp.meta
 OLD_META_KEY = "guarantee"  # its earlier name, in saved pipelines
@@ -51,7 +51,7 @@ class RiskControl(NamedTuple):
 
 def docs_needed(recall: float) -> int:
     """Return the least number of documents with entities that can bound a recall at all."""
-    return math.ceil(1 / (1 - recall) - 1 - TOLERANCE)
+    return math.ceil(1 / (1 - recall) - 1 - SUM_TOLERANCE)
 
 
 def control_risk(probabilities: Sequence[Sequence[float]], recall: float) -> RiskControl:
@@ -76,7 +76,7 @@ def control_risk(probabilities: Sequence[Sequence[float]], recall: float) -> Ris
             f"there are {n_docs}: annotate more, or ask for less."
         )
     # Raising the threshold past an entity's probability adds its share to the mean loss
-    most = ((1 - recall) * (n_docs + 1) - 1) / n_docs + TOLERANCE
+    most = ((1 - recall) * (n_docs + 1) - 1) / n_docs + SUM_TOLERANCE
     entities = sorted((p, 1 / (len(doc) * n_docs)) for doc in of_docs for p in doc)
     missed, threshold = 0.0, 1.0
     for probability, share in entities:
@@ -93,7 +93,7 @@ def control_risk(probabilities: Sequence[Sequence[float]], recall: float) -> Ris
             f"data, raise candidates_max_length, or ask for less."
         )
     # Rounded down, since files keep ten digits: entities as probable as the threshold are found
-    threshold = math.floor(threshold * DIGITS) / DIGITS
+    threshold = math.floor(threshold * PRECISION) / PRECISION
     missed = sum(share for p, share in entities if p < threshold)
     return RiskControl(recall, threshold, n_docs, 1.0 - missed)
 
@@ -146,7 +146,7 @@ def scored_gold(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> 
 
     The probability is 0 for an entity that can't be a candidate, whatever the threshold.
     """
-    return [one for batch in minibatch(examples, BATCH) for one in _scored(ner, batch)]
+    return [one for batch in minibatch(examples, DOCS_AT_ONCE) for one in _scored(ner, batch)]
 
 
 def _scored(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> Iterator[ScoredGold]:

@@ -31,7 +31,7 @@ def gazetteer_fact(path: str | Path, docs: Sequence[Doc]) -> str:
         if unknown:
             raise UserError(
                 f"Entry {number} of {path} asks for {', '.join(unknown)}, which no component of "
-                f"the pipeline sets: words and their shapes are known (TEXT, LOWER, SHAPE, IS_TITLE)."
+                f"the pipeline sets. It knows words and shapes: TEXT, LOWER, SHAPE, IS_TITLE."
             )
     names = {pattern["pattern"] for pattern in patterns if isinstance(pattern["pattern"], str)}
     entities = [ent.text for doc in docs for ent in doc.ents]
