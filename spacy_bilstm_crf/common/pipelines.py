@@ -12,17 +12,20 @@ if TYPE_CHECKING:
 NO_PIPELINE = "There is no pipeline {}: name the folder model-best of a training."
 
 
-def load_pipeline(name: str) -> "Language":
+def load_pipeline(name: "Language | str | Path") -> "Language":
     """Load a trained pipeline.
 
     Args:
-        name: Its folder, or the name of an installed package.
+        name: Its folder, or the name of an installed package. A loaded pipeline is returned as it
+            is.
 
     Raises:
         UserError: If there is none, or it can't be loaded.
     """
     from spacy import util
 
+    if not isinstance(name, str | Path):
+        return name
     try:
         return util.load_model(name)
     except OSError as error:  # spaCy's E050, E053

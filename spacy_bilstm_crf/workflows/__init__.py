@@ -1,1 +1,6 @@
 """What a user does with a recognizer, one public function each, named as its command."""
+
+from .convert import convert
+from .select import select
+
+__all__ = ["convert", "select"]
