@@ -146,7 +146,10 @@ def read_docbin(path: Path, vocab: Vocab) -> Iterator[Doc]:
     except MemoryError:
         raise  # says nothing about the file
     except Exception as error:  # zlib, msgpack and spaCy each have their own
-        raise UserError(f"{path} is damaged or no .spacy file ({type(error).__name__}).") from error
+        raise UserError(
+            f"{path} is damaged or no .spacy file ({type(error).__name__}): convert the data again "
+            f"with `spacy convert`."
+        ) from error
 
 
 def files_of(path: Path, source: str, output: Path, target: str) -> list[tuple[Path, Path]]:
