@@ -5,9 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_bilstm_crf.data.formats import Text
+from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.models.torch_layer import shim_of
-from spacy_bilstm_crf.workflows.selection import AGAIN, STRATEGIES, _diverse, doubtful_words, select
+from spacy_bilstm_crf.workflows import select
+from spacy_bilstm_crf.workflows.select import AGAIN, STRATEGIES, _diverse, doubtful_words
 from tests.helpers import make_nlp
 
 TEXTS = ["I like London.", "Who is Shaka Khan?", "", "Ada saw Rome and Berlin", "I like  London."]
@@ -35,11 +37,12 @@ def test_entropy_and_margin_are_those_of_the_component(nlp):
         (_, best), (_, second) = ner.k_best(doc, 2)
         margin[i] = 1 - best + second
     for strategy, scores in (("entropy", entropy), ("margin", margin)):
-        found = select(nlp, GIVEN, 99, strategy)
+        found = select(nlp, GIVEN, 99, strategy=strategy).suggestions
         order = sorted(scores, key=lambda i: -scores[i])
         assert [one.place for one in found] == order
         assert [one.score for one in found] == pytest.approx([scores[i] for i in order], rel=1e-4)
-        assert select(nlp, GIVEN, 2, strategy) == found[:2]
+        best = select(nlp, GIVEN, 2, strategy=strategy).suggestions
+        assert [one[:2] for one in best] == [one[:2] for one in found[:2]]
 
 
 def test_doubtful_words_are_those_of_the_candidates(nlp):
@@ -64,9 +67,9 @@ def test_the_same_doubt_does_not_fill_the_list():
         4: {},
     }
     found = _diverse(doubts, 4)
-    assert [one.place for one in found] == [1, 0, 3, 2]
+    assert [place for place, _ in found] == [1, 0, 3, 2]
     # 0.6 and 0.4, halved once; 0.5, halved twice
-    assert [one.score for one in found] == pytest.approx([0.7, 0.3, 0.2, 0.125])
+    assert [score for _, score in found] == pytest.approx([0.7, 0.3, 0.2, 0.125])
 
 
 words = st.dictionaries(st.sampled_from("abcd"), st.floats(0.01, 0.69), max_size=3)
@@ -87,12 +90,39 @@ def test_the_greedy_choice_is_that_of_looking_at_all(of_docs, n):
         for word in left.pop(place):
             times[word] = times.get(word, 0) + 1
     found = _diverse(dict(enumerate(of_docs)), n)
-    assert [one.score for one in found] == pytest.approx(expected)
+    assert [score for _, score in found] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_what_is_known_is_not_chosen_again(strategy, nlp):
     known = [nlp.make_doc("I like  London.")]
-    found = select(nlp, GIVEN, 99, strategy, known=known)
-    assert sorted(one.place for one in found) == DIFFERENT[1:]
-    assert select(make_nlp(), [Text(""), Text(" ")], 3, strategy) == []
+    found = select(nlp, GIVEN, 99, strategy=strategy, exclude=known)
+    assert sorted(one.place for one in found.suggestions) == DIFFERENT[1:]
+    with pytest.raises(UserError, match="The data holds no text that is not known already"):
+        select(make_nlp(), [Text(""), Text(" ")], 3, strategy=strategy)
+
+
+def test_texts_may_be_strings_docs_or_a_file(nlp, tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(TEXTS))
+    docs = [nlp.make_doc(text) for text in TEXTS]
+    expected = select(nlp, path).suggestions
+    for texts in (TEXTS, docs, GIVEN):
+        found = select(nlp, texts)
+        assert found.n_texts == len(TEXTS)
+        assert [one.score for one in found.suggestions] == [one.score for one in expected]
+        assert [one.doc.text for one in found.suggestions] == [one.doc.text for one in expected]
+
+
+@pytest.mark.parametrize(
+    "texts, arguments, message",
+    [
+        (TEXTS, {"n": 0}, "n is 0: ask for at least 1 document"),
+        (TEXTS, {"strategy": "x"}, "strategy x: it must be one of entropy, margin, diverse"),
+        (TEXTS, {"component": "x"}, "The pipeline has no bilstm_crf_ner component 'x'"),
+        ([], {}, "The data holds no text"),
+    ],
+)
+def test_arguments_that_can_not_be(texts, arguments, message, nlp):
+    with pytest.raises(UserError, match=message):
+        select(nlp, texts, **arguments)

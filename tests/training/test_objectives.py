@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from spacy_bilstm_crf.batching import Distribution
-from spacy_bilstm_crf.training.losses import Annotation, Wrong, divergence, negative_log_likelihood
+from spacy_bilstm_crf.training.annotation import Annotation, IncorrectSpan
+from spacy_bilstm_crf.training.objectives import summed_divergence, summed_negative_log_likelihood
 from tests.helpers import LENGTHS, part, random_masks, random_potentials
 
 CPU = torch.device("cpu")
@@ -15,17 +16,19 @@ def test_losses_and_gradients_add_up():
     potentials = random_potentials(LENGTHS)
     allowed = random_masks(potentials, 0.8)
     gold = random_masks(potentials, 0.3)
-    wrong = [
-        Wrong(2, (5, 7, 1)),
-        Wrong(0, (0, 1, 0)),
-        Wrong(2, (9, 10, 0)),
+    incorrect = [
+        IncorrectSpan(2, (5, 7, 1)),
+        IncorrectSpan(0, (0, 1, 0)),
+        IncorrectSpan(2, (9, 10, 0)),
     ]
     allowed[0] = allowed[2] = None
-    loss, gradient = negative_log_likelihood(CPU, potentials, Annotation(allowed, gold, wrong))
+    loss, gradient = summed_negative_log_likelihood(
+        CPU, potentials, Annotation(allowed, gold, incorrect)
+    )
     total, transitions = 0.0, 0.0
     for i in range(len(LENGTHS)):
-        here = [entity._replace(doc=0) for entity in wrong if entity.doc == i]
-        alone, d_alone = negative_log_likelihood(
+        here = [span._replace(doc=0) for span in incorrect if span.doc == i]
+        alone, d_alone = summed_negative_log_likelihood(
             CPU, part(potentials, i), Annotation([allowed[i]], [gold[i]], here)
         )
         total += alone
@@ -39,8 +42,8 @@ def test_divergence_from_itself_and_from_another():
     potentials = random_potentials(LENGTHS)
     masks = [None] * len(LENGTHS)
     distribution = Distribution(potentials, masks, CPU)
-    loss, gradient = divergence(distribution, potentials)
+    loss, gradient = summed_divergence(distribution, potentials)
     assert loss == pytest.approx(0.0, abs=1e-6)
     assert np.abs(gradient.transitions).max() < 1e-6
     other = random_potentials(LENGTHS, seed=3)
-    assert divergence(distribution, other)[0] > 1.0
+    assert summed_divergence(distribution, other)[0] > 1.0
