@@ -183,8 +183,15 @@ def commands_of(page):
 
 
 @pytest.mark.parametrize("page", pages_with("bash"))
-def test_shell_commands_are_there(page):
+def test_shell_commands_are_there(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # with the files and folders that the commands name
     for words in commands_of(page):
+        for path in (Path(word) for word in words if re.fullmatch(r"[\w-][\w./-]*", word)):
+            if path.suffix in {".cfg", ".jsonl", ".spacy"}:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+            elif "/" in str(path):
+                path.mkdir(parents=True, exist_ok=True)
         while re.fullmatch(r"[A-Z_]+=.*", words[0]):  # an environment variable
             words = words[1:]
         if words[:3] == ["python", "-m", "spacy"]:
