@@ -75,13 +75,17 @@ def test_readme_finds_what_it_was_trained_on(readme_run):
 @pytest.mark.parametrize("page", [page for page in pages_with("python") if page != "README.md"])
 def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     # The pipelines that a page may load: README's
-    for name in ("my_pipeline", "training/model-best"):
+    seeds = [f"training/seed{seed}/model-best" for seed in range(2)]
+    for name in ("my_pipeline", "training/model-best", *seeds):
         shutil.copytree(readme_run[0] / "my_pipeline", tmp_path / name)
     printed = run_snippets(page, tmp_path)
     if page == "docs/tutorial/getting-started.md":
         assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
         assert split_probabilities(printed[1:3]) == ["London PLACE", "1833 DATE"]
         assert printed[3:] == ["(7, 13)", "U-PLACE"]
+    if page == "docs/how-to/python.md":
+        assert printed[-1].startswith("my_pipeline can't be shrunk")
+        assert all((tmp_path / name).exists() for name in ("report/report.html", "calibrated"))
     if page == "docs/how-to/documents.md":
         assert printed == ["(London, 1833, London)"]
     if page == "docs/how-to/word-lists.md":
