@@ -411,7 +411,7 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         return decoding.distribution_of(docs, potentials, self.labels, ignore, self._device)
 
     def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
-        """The loss of annotation or of lessons; what is wrong with them shows here, in time."""
+        """The loss of annotation or of soft labels; what is wrong with them shows here, in time."""
         ratio = training.EntityRatio.from_setting(self.cfg["entity_ratio"], self.name)
         settings_of_loss = (self.labels, self.incorrect_spans_key, ratio)
         return training.loss_of(self._device, examples, *settings_of_loss)
@@ -444,5 +444,5 @@ class BiLSTMCRFEntityRecognizer(TrainablePipe):
         return potentials
 
     def _says_something(self, eg: Example) -> bool:
-        is_known = self.entity_ratio is not None or training.lesson_of(eg) is not None
+        is_known = self.entity_ratio is not None or training.soft_labels_of(eg) is not None
         return is_known or training.is_annotated(eg, self.incorrect_spans_key)

@@ -1,7 +1,7 @@
 """What is learned from: losses of annotation, calibration, optimizers."""
 
 from .calibration import Calibration, fit_calibration
-from .distillation import lesson_of, loss_of
+from .distillation import loss_of, soft_labels_of
 from .losses import Annotation, EntityRatio, Loss, annotation_of, is_annotated, rehearsal_loss
 from .optimizers import SGDMomentum
 
@@ -14,7 +14,7 @@ __all__ = [
     "annotation_of",
     "fit_calibration",
     "is_annotated",
-    "lesson_of",
     "loss_of",
     "rehearsal_loss",
+    "soft_labels_of",
 ]

@@ -1,7 +1,6 @@
-"""What a teacher says of a doc, and the loss of a student that learns it.
+"""Knowledge distillation: soft labels of a teacher, and the loss of a student that learns them.
 
-A doc that is to be learned from a teacher's distribution has a `Lesson` in its user data, so that
-it can be in a batch with annotated docs.
+A doc with soft labels has them in its user data, so that it can be in a batch with annotated docs.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,18 +20,19 @@ from ..constraints import allowed_by_doc
 from ..potentials import Potentials
 from .losses import EntityRatio, Loss, annotation_loss, annotation_of, divergence
 
-LESSON = "bilstm_crf_ner_lesson"  # key in the user data
+SOFT_LABELS = "bilstm_crf_ner_soft_labels"  # key in the user data
 
 
 class Teacher(NamedTuple):
-    """What is the same for all docs of a teacher.
+    """The part of a teacher's soft labels that all docs share.
 
     Attributes:
         labels: Its labels, in the order of its tags.
-        transitions: Its potentials' shared scores, float32 [tags, tags].
-        start: The same, [tags].
-        end: The same, [tags].
-        temperature: What its scores and the student's are divided by in the loss.
+        transitions: Score of each step from tag to tag, float32 [tags, tags].
+        start: Score of each tag at the start of a doc, float32 [tags].
+        end: Score of each tag at the end of a doc, float32 [tags].
+        temperature: What its scores and the student's are divided by in the loss. Above 1 it
+            softens the targets.
     """
 
     labels: Sequence[str]
@@ -42,11 +42,11 @@ class Teacher(NamedTuple):
     temperature: float
 
 
-class Lesson(NamedTuple):
+class SoftLabels(NamedTuple):
     """A teacher's distribution over the tag sequences of a doc.
 
     Attributes:
-        teacher: What is the same for all docs.
+        teacher: What all docs of the teacher share.
         emissions: Score of each tag at each token, float32 [tokens, tags].
     """
 
@@ -54,14 +54,14 @@ class Lesson(NamedTuple):
     emissions: np.ndarray
 
 
-def give_lesson(doc: Doc, lesson: Lesson) -> None:
-    """Let a doc be learned from its lesson, instead of its entities."""
-    cast(dict[Any, Any], doc.user_data)[LESSON] = lesson
+def set_soft_labels(doc: Doc, soft_labels: SoftLabels) -> None:
+    """Train on soft labels of a doc instead of its entities."""
+    cast(dict[Any, Any], doc.user_data)[SOFT_LABELS] = soft_labels
 
 
-def lesson_of(example: Example) -> Lesson | None:
-    """The lesson of an example's reference, if it has one."""
-    return cast(dict[Any, Any], example.reference.user_data).get(LESSON)
+def soft_labels_of(example: Example) -> SoftLabels | None:
+    """Return the soft labels of an example's reference, if it has some."""
+    return cast(dict[Any, Any], example.reference.user_data).get(SOFT_LABELS)
 
 
 class _Part(NamedTuple):
@@ -79,27 +79,27 @@ def loss_of(
     incorrect_spans_key: str | None,
     entity_ratio: EntityRatio | None,
 ) -> Callable[[Potentials], Loss]:
-    """The loss of examples: that of their lesson where they have one, or of their annotation.
+    """Return the loss of examples: by their soft labels if they have some, or their annotation.
 
-    It is the mean over the docs that say something. What is wrong with them shows here, before
-    the model has run.
+    It is the mean over the docs that say something. Examples that can't be learned from are
+    refused here, before the model has run.
 
     Raises:
-        ValueError: If the annotation or a lesson does not fit.
+        ValueError: If the annotation or soft labels do not fit.
     """
-    lessons = [lesson_of(example) for example in examples]
-    annotated = [i for i, lesson in enumerate(lessons) if lesson is None]
+    soft = [soft_labels_of(example) for example in examples]
+    annotated = [i for i, of_doc in enumerate(soft) if of_doc is None]
     annotation = annotation_of([examples[i] for i in annotated], labels, incorrect_spans_key)
     of_annotation = partial(annotation_loss, device, annotation, entity_ratio)
     if len(annotated) == len(examples):
         return of_annotation
     parts = [_Part(annotated, annotation.n_annotated, of_annotation)]
-    teachers = {id(lesson.teacher): lesson.teacher for lesson in lessons if lesson is not None}
+    teachers = {id(of_doc.teacher): of_doc.teacher for of_doc in soft if of_doc is not None}
     for key, teacher in teachers.items():
-        taught = [(i, one) for i, one in enumerate(lessons) if one and id(one.teacher) == key]
+        taught = [(i, one) for i, one in enumerate(soft) if one and id(one.teacher) == key]
         docs = [examples[i].predicted for i, _ in taught]
-        of_lessons = _loss_of_lessons(device, teacher, [one for _, one in taught], docs, labels)
-        parts.append(_Part([i for i, _ in taught], len(docs), of_lessons))
+        loss = distillation_loss(device, teacher, [one for _, one in taught], docs, labels)
+        parts.append(_Part([i for i, _ in taught], len(docs), loss))
     return partial(_loss_of_parts, parts)
 
 
@@ -119,30 +119,40 @@ def _loss_of_parts(parts: Sequence[_Part], scores: Potentials) -> Loss:
     return total, replace(gradient, emissions=emissions)
 
 
-def _loss_of_lessons(
+def distillation_loss(
     device: torch.device,
     teacher: Teacher,
-    lessons: Sequence[Lesson],
+    soft_labels: Sequence[SoftLabels],
     docs: Sequence[Doc],
     labels: Sequence[str],
 ) -> Callable[[Potentials], Loss]:
-    """Divergence of the student's tag sequences from the teacher's, the mean over the docs.
+    """Return the divergence of the student's tag sequences from the teacher's, averaged over docs.
 
-    That is structure-level distillation (Wang et al. 2020) without its approximations, with the
-    temperature, and its square as a factor, of Hinton et al. (2015). Labels that the teacher does
-    not know come last among the student's, and are left free.
+    This is structure-level distillation (Wang et al. 2020) without its approximations, with the
+    temperature of Hinton et al. (2015) and its square as a factor. Labels that the teacher does
+    not know come last among the student's and are left free.
+
+    Args:
+        device: Where the recursions run.
+        teacher: The teacher.
+        soft_labels: Its soft labels, of each doc.
+        docs: The docs as the student tokenizes them.
+        labels: The student's labels, in the order of its tags.
+
+    Raises:
+        ValueError: If the student's labels do not begin with the teacher's, or its tokens differ.
     """
     known = list(labels[: len(teacher.labels)])
     if known != list(teacher.labels):
         raise ValueError(
-            f"The lessons are a teacher's with the labels {list(teacher.labels)}, but the first "
+            f"The teacher of the soft labels has the labels {list(teacher.labels)}, but the first "
             f"labels of the student are {known}. Initialize it with the teacher's labels, in this "
             f"order: [initialize.components.NAME] labels."
         )
-    for doc, lesson in zip(docs, lessons):
-        if len(doc) != len(lesson.emissions):
+    for doc, of_doc in zip(docs, soft_labels):
+        if len(doc) != len(of_doc.emissions):
             raise ValueError(
-                f"The teacher made {len(lesson.emissions)} tokens of a doc of which the student "
+                f"The teacher made {len(of_doc.emissions)} tokens of a doc of which the student "
                 f"makes {len(doc)}: '{doc.text[:50]}'. Give both the same language and tokenizer."
             )
     allowed = [allowed_by_doc(doc, known, presets=False) for doc in docs]
@@ -152,11 +162,11 @@ def _loss_of_lessons(
     def loss(scores: Potentials) -> Loss:
         asarray = get_array_ops(scores.transitions).asarray
         parts = (teacher.transitions, teacher.start, teacher.end)
-        emissions = [asarray(lesson.emissions) for lesson in lessons]
-        tutor = Potentials(emissions, *(asarray(part) for part in parts))
+        emissions = [asarray(of_doc.emissions) for of_doc in soft_labels]
+        targets = Potentials(emissions, *(asarray(part) for part in parts))
         student = scores.first_tags(n_tags).scaled(1.0 / temperature)
         value, gradient = divergence(
-            Distribution(student, allowed, device), tutor.scaled(1.0 / temperature)
+            Distribution(student, allowed, device), targets.scaled(1.0 / temperature)
         )
         gradient = gradient.padded(scores.n_tags)
         # The square of the temperature times the factor of the inner derivative
