@@ -73,9 +73,12 @@ def registered(group: str) -> str:
 
 
 def public(package: str, *names: str) -> str:
-    """Return mkdocstrings directives for names that a package exports: by default, all of them."""
+    """Return mkdocstrings directives for names that a package exports: by default, all of them.
+
+    Each has its short name as an anchor, so that links survive when it moves to another module.
+    """
     exported = names or exports(package)
-    return "\n\n".join(f"::: {definition(package, name)}" for name in exported)
+    return "\n\n".join(f"[](){{#{name}}}\n\n::: {definition(package, name)}" for name in exported)
 
 
 def exports(package: str) -> list[str]:
