@@ -188,29 +188,38 @@ def commands_of(page):
 
 @pytest.mark.parametrize("page", pages_with("bash"))
 def test_shell_commands_are_there(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # with the files and folders that the commands name
+    monkeypatch.chdir(tmp_path)
     for words in commands_of(page):
-        for path in (Path(word) for word in words if re.fullmatch(r"[\w-][\w./-]*", word)):
-            if path.suffix in {".cfg", ".jsonl", ".spacy"}:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch()
-            elif "/" in str(path):
-                path.mkdir(parents=True, exist_ok=True)
+        make_files(words)
         while re.fullmatch(r"[A-Z_]+=.*", words[0]):  # an environment variable
             words = words[1:]
-        if words[:3] == ["python", "-m", "spacy"]:
-            check_spacy_command(words[3:])
-        elif words[0] == "make":
-            assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
-        elif words[0] == "spark-submit":
-            check_spacy_command(words[words.index("bilstm-crf") :])
-        elif words[:2] == ["pip", "install"]:
-            for extra in re.findall(r"\[(\w+)\]", words[2]):
-                assert extra in metadata("spacy-bilstm-crf").get_all("Provides-Extra")
-        elif words[0] == "curl":
-            AnnotateRequest.model_validate_json(words[words.index("--json") + 1])
-        else:
-            raise AssertionError(f"Not checked: {words} in {page}")
+        check_command(words)
+
+
+def make_files(words):
+    """Make the files and folders that a command names: it checks whether they are there."""
+    for path in (Path(word) for word in words if re.fullmatch(r"[\w-][\w./-]*", word)):
+        if path.suffix in {".cfg", ".jsonl", ".spacy"}:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        elif "/" in str(path):
+            path.mkdir(parents=True, exist_ok=True)
+
+
+def check_command(words):
+    if words[:3] == ["python", "-m", "spacy"]:
+        check_spacy_command(words[3:])
+    elif words[0] == "make":
+        assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
+    elif words[0] == "spark-submit":
+        check_spacy_command(words[words.index("bilstm-crf") :])
+    elif words[:2] == ["pip", "install"]:
+        for extra in re.findall(r"\[(\w+)\]", words[2]):
+            assert extra in metadata("spacy-bilstm-crf").get_all("Provides-Extra")
+    elif words[0] == "curl":
+        AnnotateRequest.model_validate_json(words[words.index("--json") + 1])
+    else:
+        raise AssertionError(f"Not checked: {words}")
 
 
 def test_the_answer_of_the_service_is_one():
