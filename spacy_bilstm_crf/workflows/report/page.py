@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ...common.pages import render
+from ...common.pages import render, text_window
 from .mentions import Compared, Mention
 from .pictures import labels_picture, reliability_picture, threshold_picture
 
-CONTEXT = 100  # characters before and after an error
-MOST_SHOWN = 700  # characters of a doc
-LONG_WORD = 40
 N_COLORS = 10
 MATRIX_SIZE = 20  # labels of the confusion matrix; the others share a row and a column
 RARE_LABELS = "(other)"
@@ -118,7 +115,7 @@ class DocRows:
         gold, predicted = (
             {(each["start"], each["end"]) for each in error[side]} for side in ("gold", "predicted")
         )
-        window = _window(doc.text, gold | predicted)
+        window = text_window(doc.text, gold | predicted)
         return [
             ("gold", self._marked(doc.text, doc.gold, window, gold)),
             ("predicted", self._marked(doc.text, doc.predicted, window, predicted)),
@@ -132,7 +129,7 @@ class DocRows:
             {(m.start_char, m.end_char) for m in mentions if m.key in keys}
             for mentions in (doc.predicted, other.predicted)
         )
-        window = _window(doc.text, ours | theirs)
+        window = text_window(doc.text, ours | theirs)
         return [
             ("gold", self._marked(doc.text, doc.gold, window, set())),
             ("baseline", self._marked(doc.text, other.predicted, window, theirs)),
@@ -157,16 +154,3 @@ class DocRows:
             pieces.append(Piece(text[start:end], label, self.colors[mention.label], is_hit))
             at = end
         return [*pieces, Piece(text[at:last]), Piece(" …" if last < len(text) else "")]
-
-
-def _window(text: str, places: Iterable[CharSpan]) -> CharSpan:
-    """Return the part of a text that is shown: whole words around some places."""
-    starts, ends = zip(*places)
-    first = max(0, min(starts) - CONTEXT)
-    last = min(len(text), max(ends) + CONTEXT, min(starts) + MOST_SHOWN)
-    # Very long words are cut all the same
-    blank = text.rfind(" ", max(0, first - LONG_WORD), first)
-    if first and blank >= 0:
-        first = blank + 1
-    blank = text.find(" ", last, last + LONG_WORD)
-    return first, blank if blank >= 0 else last

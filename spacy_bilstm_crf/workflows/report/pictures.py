@@ -50,17 +50,10 @@ def labels_picture(names: Sequence[str], systems: Sequence[tuple[str, dict[str, 
                 for row, each in enumerate(of_rows)
                 if each is not None and each["f"]["value"] is not None
             ]
-            color = (FIRST, SECOND)[place]
-            for height, f in points:
-                axis.plot([f["low"], f["high"]], [height] * 2, color=color, linewidth=2, alpha=0.5)
-            axis.plot(
-                [f["value"] for _, f in points],
-                [height for height, _ in points],
-                "o",
-                color=color,
-                markersize=5,
-                label=system,
-            )
+            values = [[f[name] for _, f in points] for name in ("value", "low", "high")]
+            color, heights = (FIRST, SECOND)[place], [height for height, _ in points]
+            axis.hlines(heights, values[1], values[2], color=color, linewidth=2, alpha=0.5)
+            axis.plot(values[0], heights, "o", color=color, markersize=5, label=system)
         axis.set_yticks(range(len(rows)), [_shortened(name) for name in rows])
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.set_xlim(-0.02, 1.02)

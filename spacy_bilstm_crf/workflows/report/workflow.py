@@ -98,12 +98,12 @@ def report(
     seen = None if train is None else seen_entities(read_annotated(train, vocab))
     values = NamedSlices(slices)
     sides = [list(_compared(name, nlp, docs, values)) for name, nlp in zip(names, pipelines)]
-    _check_slices(values, [doc for doc, _ in docs], _named(data))
+    _check_slices(values, [doc for doc, _ in docs], _path(data) or "the data")
     ours, other = sides[0], None if baseline is None else sides[1]
     numbers = {
         "pipeline": names[0],
-        "data": _named(data),
-        "train": None if train is None else _named(train),
+        "data": _path(data),
+        "train": _path(train),
         "version": get_package_version("spacy-bilstm-crf"),
         "spacy_version": get_package_version("spacy"),
         "n_not_annotated": len(docs) - len(ours),
@@ -114,8 +114,8 @@ def report(
     return Report(numbers, report_page(numbers, ours, other))
 
 
-def _named(data: Data) -> str:
-    return str(data) if isinstance(data, str | Path) else "in-memory docs"
+def _path(data: Data | None) -> str | None:
+    return str(data) if isinstance(data, str | Path) else None
 
 
 def _compared(
