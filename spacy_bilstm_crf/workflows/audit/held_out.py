@@ -19,7 +19,7 @@ from spacy.util import load_config, minibatch
 
 from ...common.errors import UserError, one_line
 from ...data.corpus import before_component, unannotated, words_of
-from ...decoding import candidates_of, span_probabilities, token_probabilities
+from ...decoding import candidate_entities, span_probabilities, token_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
 from ...tags import OUTSIDE
 from ...training.loop import best_model, train_pipeline
@@ -157,7 +157,7 @@ def _probable(
     ]
     distribution = ner.distribution(docs)
     of_gold = span_probabilities(distribution, known)
-    candidates = candidates_of(distribution, POSSIBLE, ner.candidates_max_length)
+    candidates = candidate_entities(distribution, POSSIBLE, ner.candidates_max_length)
     of_tokens = token_probabilities(distribution)
     for doc, spans, scores, possible, tokens in zip(docs, gold, of_gold, candidates, of_tokens):
         left = iter(scores)
