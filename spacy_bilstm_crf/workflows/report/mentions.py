@@ -5,13 +5,13 @@ Those on tokens without annotation are left out, and so are docs without any ann
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from spacy.tokens import Doc, Span
 from spacy.training import Alignment
 
-from ...pipeline.confidence import EXTENSION
+from ...pipeline.confidence import EXTENSION, has_its_tokens, scored_spans
 
 Values = tuple[tuple[str, str], ...]  # names of slices, and an entity's value for each
 ValuesOf = Callable[[Span, Doc], Values]  # given an entity and the annotated doc
@@ -112,11 +112,13 @@ def _scores_of_groups(doc: Doc) -> dict[tuple[int, int, str], float]:
     """Return the spans of those groups in `doc.spans` that have a probability for each span."""
     found: dict[tuple[int, int, str], float] = {}
     for group in doc.spans.values():
-        scores: Sequence[Any] = group.attrs.get("scores", ())
-        is_whole = group.attrs.get("n_tokens", len(doc)) == len(doc)
-        if len(scores) == len(group) and is_whole and all(map(_is_probability, scores)):
-            for span, score in zip(group, scores):
-                found[span.start_char, span.end_char, span.label_] = float(score)
+        try:
+            scored = scored_spans(group)
+        except (TypeError, ValueError):
+            continue  # a user has added spans, or the scores are no numbers
+        if has_its_tokens(group) and all(_is_probability(score) for _, score in scored):
+            for span, score in scored:
+                found[span.start_char, span.end_char, span.label_] = cast(float, score)
     return found
 
 
@@ -125,7 +127,7 @@ def _is_probability(value: Any) -> bool:
     return is_number and 0.0 <= value <= 1.0
 
 
-def labels_of(docs: Sequence[Compared]) -> list[str]:
+def labels_by_frequency(docs: Sequence[Compared]) -> list[str]:
     """Return all labels, the most frequent in the annotation first."""
     counts: dict[str, int] = {}
     for doc in docs:

@@ -14,7 +14,7 @@ RARE_LABELS = "(other)"
 CharSpan = tuple[int, int]  # first character, end
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A piece of a text: an entity, or what is between two of them."""
 
     text: str
@@ -23,7 +23,7 @@ class Piece(NamedTuple):
     hit: bool = False  # whether it is what the row is about
 
 
-Row = tuple[str, list[Piece]]  # whose entities are marked, and the text
+MarkedText = tuple[str, list[TextPiece]]  # whose entities are marked, and the text
 
 
 def report_page(
@@ -109,7 +109,7 @@ class DocRows:
         self.docs = {doc.number: doc for doc in docs}
         self.baseline = {doc.number: doc for doc in baseline or ()}
 
-    def of_error(self, error: dict[str, Any]) -> list[Row]:
+    def of_error(self, error: dict[str, Any]) -> list[MarkedText]:
         """Return the rows of an error, as it is in the report."""
         doc = self.docs[error["doc"]]
         gold, predicted = (
@@ -121,7 +121,7 @@ class DocRows:
             ("predicted", self._marked(doc.text, doc.predicted, window, predicted)),
         ]
 
-    def of_change(self, changed: dict[str, Any]) -> list[Row]:
+    def of_change(self, changed: dict[str, Any]) -> list[MarkedText]:
         """Return the rows of a doc in which two pipelines differ, as it is in the report."""
         doc, other = self.docs[changed["doc"]], self.baseline[changed["doc"]]
         keys = {mention.key for mention in doc.predicted} ^ {m.key for m in other.predicted}
@@ -138,9 +138,9 @@ class DocRows:
 
     def _marked(
         self, text: str, mentions: Iterable[Mention], window: CharSpan, hits: set[CharSpan]
-    ) -> list[Piece]:
+    ) -> list[TextPiece]:
         first, last = window
-        pieces = [Piece("… " if first else "")]
+        pieces = [TextPiece("… " if first else "")]
         at = first
         for mention in mentions:
             start, end = max(mention.start_char, first), min(mention.end_char, last)
@@ -150,7 +150,7 @@ class DocRows:
             if mention.probability is not None:
                 label = f"{label} {mention.probability:.2f}"
             is_hit = (mention.start_char, mention.end_char) in hits
-            pieces.append(Piece(text[at:start]))
-            pieces.append(Piece(text[start:end], label, self.colors[mention.label], is_hit))
+            pieces.append(TextPiece(text[at:start]))
+            pieces.append(TextPiece(text[start:end], label, self.colors[mention.label], is_hit))
             at = end
-        return [*pieces, Piece(text[at:last]), Piece(" …" if last < len(text) else "")]
+        return [*pieces, TextPiece(text[at:last]), TextPiece(" …" if last < len(text) else "")]

@@ -9,7 +9,12 @@ from ...common.pages import percent
 from ...common.svg import as_svg
 
 INK, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
-COLORS = {INK: "currentColor", GRID: "var(--line)", FIRST: "var(--first)", SECOND: "var(--second)"}
+CSS_COLORS = {
+    INK: "currentColor",
+    GRID: "var(--line)",
+    FIRST: "var(--first)",
+    SECOND: "var(--second)",
+}
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud and found
     "font.size": 9,
@@ -179,7 +184,7 @@ def _picture(name: str, title: str, draw: Callable[[Any], None], height: float) 
     with rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
-        text = as_svg(figure, COLORS)
+        text = as_svg(figure, CSS_COLORS)
     head, body = re.sub(r'<g id="[^"]*">', "<g>", text).split(">", 1)
     (view_box,) = re.findall(r'viewBox="[^"]*"', head)
     return (
