@@ -64,11 +64,13 @@ def text_window(text: str, spans: Iterable[tuple[int, int]]) -> tuple[int, int]:
     first = max(0, min(starts) - CONTEXT)
     last = min(len(text), max(ends) + CONTEXT, min(starts) + LONGEST_CONTEXT)
     # Very long words are cut all the same
-    blank = text.rfind(" ", max(0, first - LONG_WORD), first)
-    if first and blank >= 0:
-        first = blank + 1
-    blank = text.find(" ", last, last + LONG_WORD)
-    return first, blank if blank >= 0 else last
+    before = text.rfind(" ", max(0, first - LONG_WORD), first)
+    if before >= 0 or first < LONG_WORD:
+        first = before + 1
+    after = text.find(" ", last, last + LONG_WORD)
+    if after >= 0 or len(text) - last < LONG_WORD:
+        last = after if after >= 0 else len(text)
+    return first, last
 
 
 def percent(value: float | None) -> str:

@@ -44,6 +44,8 @@ def test_a_window_has_whole_words_around_its_spans():
     assert text[first:last].split() == ["word"] * ((last - first + 1) // 5)
     assert 1890 < first < 1905 and 2110 < last < 2125
     assert text_window("short", [(0, 5)]) == (0, 5)
+    assert text_window(f"Ostrava{' x' * 50}", [(103, 104)]) == (0, 107)
+    assert text_window(f"{'x ' * 50}Ostrava", [(0, 1)]) == (0, 107)
     assert text_window("y" * 5000, [(2000, 2001)]) == (1900, 2101)
 
 
