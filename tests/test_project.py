@@ -108,7 +108,7 @@ def test_mistakes_are_explained(arguments, message):
 
 
 def test_the_docs_name_every_data_set_and_variable():
-    page = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf8")
+    page = (ROOT / "docs" / "tutorial" / "getting-started.md").read_text(encoding="utf8")
     datasets = {Path(asset["dest"]).parent.parts[1] for asset in PROJECT["assets"]}
     for name in datasets:
         assert f"`{name}`" in page or f"dataset {name}" in page

@@ -38,8 +38,8 @@ from spacy.util import load_config
 
 from benchmarks.accuracy.run import ROWS
 from benchmarks.trainings import ROOT, Results, Run, config_path, processor, summary, train
+from spacy_bilstm_crf.calibration import Calibration
 from spacy_bilstm_crf.tags import tags_of_span
-from spacy_bilstm_crf.training.calibration import Calibration
 from spacy_bilstm_crf.workflows.report.probabilities import (
     Scored,
     calibration_error,

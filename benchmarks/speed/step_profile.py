@@ -21,7 +21,7 @@ from benchmarks.trainings import ROOT
 from spacy_bilstm_crf.constraints import allowed_by_doc, allowed_by_gold
 from spacy_bilstm_crf.decoding.decode import decode
 from spacy_bilstm_crf.tags import spans_of_tags
-from spacy_bilstm_crf.training.losses import negative_log_likelihood
+from spacy_bilstm_crf.training.objectives import summed_negative_log_likelihood
 
 ROUNDS = 7
 PREDICTED = 256  # documents
@@ -104,7 +104,7 @@ def main() -> None:
     ner: Any = tagger.nlp.get_pipe("ner")
 
     watch = Watch()
-    watch.watch_function(negative_log_likelihood, "CRF")
+    watch.watch_function(summed_negative_log_likelihood, "CRF")
     watch.watch_function(decode, "CRF")
     for conversion in (allowed_by_doc, allowed_by_gold, spans_of_tags):
         watch.watch_function(conversion, "entities <-> tags")

@@ -14,6 +14,22 @@ from .errors import UserError
 
 
 @contextmanager
+def reported_os_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `UserError`.
+
+    Args:
+        path: What to name where the error itself names no file.
+
+    Raises:
+        UserError: Naming the file and what is wrong with it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: {error.strerror}.") from error
+
+
+@contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Write to a temporary path that takes the place of `path` when the block ends.
 

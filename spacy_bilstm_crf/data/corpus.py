@@ -1,6 +1,6 @@
 """Annotated data as the commands read it: docs, and examples as in a training."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,9 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from ..common.errors import UserError
-from .formats.files import read_docbin
+from .formats.docbin import read_docbin
+from .formats.docs import ID, META
+from .texts import Text, read_texts
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -99,6 +101,32 @@ def read_examples(data: Data, nlp: "Language") -> list[Example]:
         UserError: If the docs can't be read, none has an entity, or a text is too long.
     """
     return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(data, nlp.vocab)]
+
+
+def texts_of(
+    texts: str | Path | Iterable[str | Text | Doc], text_key: str = "text"
+) -> Iterator[Text]:
+    """Yield the texts of a file or folder, or texts that are given.
+
+    A doc keeps its words where it has unknown spaces, and its id and meta.
+
+    Args:
+        texts: A path, for `read_texts`, or the texts.
+        text_key: Key of the text in JSON.
+
+    Raises:
+        UserError: If the path can't be read.
+    """
+    if isinstance(texts, str | Path):
+        yield from read_texts(Path(texts), text_key)
+        return
+    for text in texts:
+        if isinstance(text, Doc):
+            words = [token.text for token in text] if text.has_unknown_spaces else None
+            id_, meta = text.user_data.get(ID), text.user_data.get(META)
+            yield Text(text.text, None if id_ is None else str(id_), meta or {}, words)
+        else:
+            yield Text(text) if isinstance(text, str) else text
 
 
 def unannotated(nlp: "Language", doc: Doc) -> Doc:

@@ -19,7 +19,7 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..common.errors import UserError
-from ..decoding import LEAST_PROBABILITY, candidates_of
+from ..decoding import LEAST_PROBABILITY, candidate_entities
 from ..pipeline import BiLSTMCRFEntityRecognizer
 
 # For sums of shares that differ only by rounding
@@ -151,7 +151,7 @@ def scored_gold(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> 
 
 def _scored(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> Iterator[ScoredGold]:
     distribution = ner.distribution([example.predicted for example in examples])
-    found = candidates_of(distribution, LEAST_PROBABILITY, ner.candidates_max_length)
+    found = candidate_entities(distribution, LEAST_PROBABILITY, ner.candidates_max_length)
     for example, candidates in zip(examples, found):
         probability = {}
         for start, end, label, p in candidates:
