@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import pytest
 from typer import Context
-from typer.models import OptionInfo, ParameterInfo
+from typer.models import OptionInfo
 
 from spacy_bilstm_crf.cli import bilstm_crf_cli, options
 from tests.helpers import spacy_command
@@ -19,7 +19,8 @@ COMMANDS = {command.name: command.callback for command in bilstm_crf_cli.registe
 LETTERS = {"-c": "--code", "-F": "--force", "-g": "--gpu-id", "-o": "--output"}
 # Paths that are written. Pipelines may be packages, and texts may be a glob: those are strings
 WRITTEN = {"output", "problems"}
-EXPLAINED = {"config"}  # its workflow says how to write one
+# Paths whose readers say how to make such a file, or what they can read
+EXPLAINED = {"config", "path", "texts", "texts_path"}
 # What commands had before typer checked their options
 OLD = {"fails_in_one_line", "check_choice", "check_number", "check_probability", "overrides_of"}
 
@@ -68,12 +69,11 @@ def is_option_name(each):
 
 
 def parameter_of(command, name, annotation, default=inspect.Parameter.empty):
+    info, decls = default, []
     if get_origin(annotation) is Annotated:
         annotation, info = get_args(annotation)
-    else:
-        info = default
-    # In Annotated, typer takes the first one for the default
-    decls = [each for each in (info.default, *(info.param_decls or ())) if is_option_name(each)]
+        decls = [info.default]  # where typer keeps the first name
+    decls = [each for each in (*decls, *(info.param_decls or ())) if is_option_name(each)]
     if isinstance(info, OptionInfo) and not decls:
         decls = [f"--{name.replace('_', '-')}"]
     long = next((each for each in decls if each.startswith("--")), name)
@@ -100,11 +100,8 @@ WRONG = [
 
 
 def is_converted(command):
-    """Whether all options are typer's Annotated ones, and typer checks them."""
-    function = COMMANDS[command]
-    old = OLD & set(vars(sys.modules[function.__module__]))
-    defaults = [each.default for each in inspect.signature(function).parameters.values()]
-    return not old and not any(isinstance(each, ParameterInfo) for each in defaults)
+    """Whether typer checks all of its options."""
+    return not OLD & set(vars(sys.modules[COMMANDS[command].__module__]))
 
 
 @pytest.fixture
