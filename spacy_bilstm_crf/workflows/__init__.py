@@ -3,6 +3,7 @@
 from .audit import audit
 from .calibrate import Calibrated, calibrate
 from .convert import convert
+from .distill import distill
 from .ensemble import ensemble
 from .init_config import FittedConfig, init_config
 from .report import report
@@ -16,6 +17,7 @@ __all__ = [
     "audit",
     "calibrate",
     "convert",
+    "distill",
     "ensemble",
     "init_config",
     "report",

@@ -1,4 +1,4 @@
-"""A student's loss by a teacher's lessons."""
+"""A student's loss by a teacher's soft labels."""
 
 from itertools import pairwise, product
 
@@ -10,7 +10,7 @@ from spacy.training import Example
 
 from spacy_bilstm_crf.potentials import Potentials
 from spacy_bilstm_crf.tags import count_tags, legal_transitions
-from spacy_bilstm_crf.training.distillation import Lesson, Teacher, give_lesson
+from spacy_bilstm_crf.training.distillation import SOFT_LABELS, SoftLabels, Teacher, set_soft_labels
 from tests.helpers import make_nlp, random_potentials
 
 LABELS = ("PERSON", "LOC")
@@ -23,7 +23,7 @@ def nlp():
 
 
 def examples_of(nlp, labels=LABELS, temperature=1.0, seed=1):
-    """Examples of which the second is annotated, and the others have lessons of a teacher."""
+    """Examples of which the second is annotated, and the others have soft labels of a teacher."""
     potentials = random_potentials([len(words) for words in WORDS], seed)
     potentials = potentials.first_tags(count_tags(len(labels)))
     shared = (potentials.transitions, potentials.start, potentials.end)
@@ -34,7 +34,7 @@ def examples_of(nlp, labels=LABELS, temperature=1.0, seed=1):
         if number == 1:
             reference.ents = [Span(reference, 1, 3, "LOC")]
         else:
-            give_lesson(reference, Lesson(teacher, emissions))
+            set_soft_labels(reference, SoftLabels(teacher, emissions))
         examples.append(Example(Doc(nlp.vocab, words=words), reference))
     return examples
 
@@ -73,11 +73,9 @@ def divergence(teacher, student, doc, n_tags, temperature):
 
 
 def teacher_of(examples):
-    lesson = examples[0].reference.user_data["bilstm_crf_ner_lesson"]
-    emissions = [
-        eg.reference.user_data.get("bilstm_crf_ner_lesson", lesson).emissions for eg in examples
-    ]
-    return Potentials(emissions, *lesson.teacher[1:4])
+    soft = examples[0].reference.user_data[SOFT_LABELS]
+    emissions = [eg.reference.user_data.get(SOFT_LABELS, soft).emissions for eg in examples]
+    return Potentials(emissions, *soft.teacher[1:4])
 
 
 @pytest.mark.parametrize("temperature", [1.0, 3.0])
@@ -126,7 +124,7 @@ def test_labels_that_the_teacher_does_not_know_are_left_free(nlp):
     assert not np.concatenate(gradient.emissions)[:, 5:].any()
 
 
-def test_lessons_of_two_teachers_in_a_batch(nlp):
+def test_soft_labels_of_two_teachers_in_a_batch(nlp):
     ner = nlp.get_pipe("ner")
     one, other = (examples_of(nlp, seed=seed)[0] for seed in (1, 5))
     emissions = random_potentials([1, 1], seed=2)
@@ -138,14 +136,14 @@ def test_lessons_of_two_teachers_in_a_batch(nlp):
     assert both == pytest.approx(np.mean(alone))
 
 
-def test_lessons_that_do_not_fit():
+def test_soft_labels_that_do_not_fit():
     nlp = make_nlp(labels=("LOC", "PERSON"))
     examples = examples_of(nlp)
     with pytest.raises(ValueError, match=r"first labels of the student are \['LOC', 'PERSON'\]"):
         nlp.update(examples)
     nlp = make_nlp(labels=LABELS)
-    lesson = examples_of(nlp)[0].reference.user_data["bilstm_crf_ner_lesson"]
+    soft = examples_of(nlp)[0].reference.user_data[SOFT_LABELS]
     other = spacy.blank("en")("Ada Lovelace")
-    give_lesson(other, lesson)
+    set_soft_labels(other, soft)
     with pytest.raises(ValueError, match="made 1 tokens of a doc of which the student makes 2"):
         nlp.update([Example(nlp.make_doc("Ada Lovelace"), other)])
