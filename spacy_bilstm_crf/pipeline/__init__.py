@@ -1,4 +1,4 @@
-"""The component, as spaCy knows it."""
+"""The pipeline components."""
 
 from .confidence import register_confidence
 from .ner import BiLSTMCRFEntityRecognizer
