@@ -118,7 +118,7 @@ def test_config_blocks_are_those_of_a_config(page):
         given = parsed(block)
         known = load_config(SHIPPED)
         known["components"]["ner"]["entity_ratio"] = {"rate": 0, "margin": 0, "weight": 0}
-        known["corpora"]["train"].update({"labelled": None, "temperature": 1.0})  # of lessons
+        known["corpora"]["train"].update({"labelled": None, "temperature": 1.0})  # of soft labels
         lists = load_config(GAZETTEER)
         for section in ("components", "initialize"):
             known[section] = lists.merge(known)[section]

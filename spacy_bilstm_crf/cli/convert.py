@@ -29,7 +29,9 @@ def convert_cli(
     output: Path = Argument(..., help="File to write, or a folder for those of a folder"),
     source: FormatName = Option(..., "--from", "-f", help="Format to read"),
     target: FormatName = Option("spacy", "--to", "-t", help="Format to write"),
-    lang: str = Option("xx", "--lang", "-l", help="Language whose tokenizer splits texts"),
+    lang: str = Option(
+        "xx", "--lang", "-l", help="Language of the tokenizer for texts without tokens"
+    ),
     on_problem: OnProblem = Option("error", help=ON_PROBLEM_HELP),
     problems: Path | None = Option(
         None, help="JSONL file to list the problems in, instead of OUTPUT.problems.jsonl"
