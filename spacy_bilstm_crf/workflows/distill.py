@@ -159,7 +159,8 @@ def _teach(
         for n_texts in write_soft_labels(nlp, docs, folder, ner, key):
             say(f"{n_texts:,} texts")
     if not n_texts:
-        raise UserError(f"There is no text in {texts}.")
+        where = texts if isinstance(texts, str | Path) else "the data"
+        raise UserError(f"There is no text in {where}.")
 
 
 def _recognizer(nlp: Language) -> BiLSTMCRFEntityRecognizer | None:
