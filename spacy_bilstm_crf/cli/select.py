@@ -1,7 +1,7 @@
 """`select`: the documents to annotate next."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from typer import Argument, Option
 from wasabi import msg
@@ -19,36 +19,29 @@ from .options import (
     TextKeyOption,
 )
 
+TEXTS_HELP = "Texts: a .txt file with one on each line, a .jsonl or .spacy file, or a folder"
+STRATEGY_HELP = (
+    "entropy: those the model is most unsure of. margin: those whose second best tag sequence "
+    "comes closest to the best. diverse: those with the most doubtful entities, where the same "
+    "words count less each time"
+)
+
 
 @bilstm_crf_cli.command("select")
 def select_cli(
     pipeline: PipelineArgument,
-    texts_path: Annotated[
-        Path,
-        Argument(
-            metavar="TEXTS",
-            help="Texts: a .txt file with one on each line, a .jsonl or .spacy file, or a folder",
-        ),
-    ],
-    output: Annotated[Path, Option("--output", "-o", help="File to write the chosen documents to")],
-    n: Annotated[int, Option("--n", "-n", min=1, help="How many to choose")] = 100,
-    strategy: Annotated[
-        Literal["entropy", "margin", "diverse"],
-        Option(
-            "--strategy",
-            "-s",
-            help="entropy: those the model is most unsure of. margin: those whose second best tag "
-            "sequence comes closest to the best. diverse: those with the most doubtful entities, "
-            "where the same words count less each time",
-        ),
-    ] = "diverse",
-    target: Annotated[
-        Literal["prodigy", "label-studio", "spacy"], Option("--to", "-t", help="Format to write")
-    ] = "prodigy",
-    exclude: Annotated[
-        Path | None,
-        Option("--exclude", "-x", help="Docs annotated already: a .spacy file or a folder"),
-    ] = None,
+    texts_path: Path = Argument(..., metavar="TEXTS", help=TEXTS_HELP),
+    output: Path = Option(..., "--output", "-o", help="File to write the chosen documents to"),
+    n: int = Option(100, "--n", "-n", min=1, help="How many to choose"),
+    strategy: Literal["entropy", "margin", "diverse"] = Option(
+        "diverse", "--strategy", "-s", help=STRATEGY_HELP
+    ),
+    target: Literal["prodigy", "label-studio", "spacy"] = Option(
+        "prodigy", "--to", "-t", help="Format to write"
+    ),
+    exclude: Path | None = Option(
+        None, "--exclude", "-x", help="Docs annotated already: a .spacy file or a folder"
+    ),
     text_key: TextKeyOption = "text",
     component: ComponentOption = "ner",
     code_path: CodeOption = None,

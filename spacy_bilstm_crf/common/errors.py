@@ -1,6 +1,7 @@
 """The one error that a user is shown as a single line, and how others become one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 # Enough of an error to see what is wrong: spaCy's own about a config prints the whole of it
@@ -19,6 +20,24 @@ def one_line(error: BaseException) -> str:
     """Return the message of an error as one line of at most `MOST_CHARACTERS` characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
+
+
+@contextmanager
+def reported_value_errors(where: str = "") -> Iterator[None]:
+    """Turn a `ValueError` of spaCy or a component into a `UserError`.
+
+    Args:
+        where: What to put before its message.
+
+    Raises:
+        UserError: The same in one line. One that is raised in the block is left as it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{where}{one_line(error)}") from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:
