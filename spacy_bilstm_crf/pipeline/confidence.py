@@ -55,6 +55,32 @@ def set_scored_spans(doc: Doc, key: str, spans: Iterable[ScoredSpan]) -> None:
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in ordered])
 
 
+def scored_spans(group: SpanGroup) -> list[tuple[Span, float | None]]:
+    """Read the spans of a group of `doc.spans`, each with its score; None where it has none.
+
+    Raises:
+        ValueError: If there are not as many scores as spans.
+    """
+    scores = group.attrs.get("scores")
+    if scores is None:
+        return [(span, None) for span in group]
+    if len(scores) != len(group):
+        raise ValueError(
+            f"The scores of doc.spans['{group.name}'] are {len(scores)}, but there are "
+            f"{len(group)} spans: whoever adds spans has to add their scores."
+        )
+    return [(span, None if score is None else float(score)) for span, score in zip(group, scores)]
+
+
+def has_its_tokens(group: SpanGroup) -> bool:
+    """Tell whether the tokens of a group's doc are those that it was made for.
+
+    spaCy leaves groups as they are when tokens are merged or split.
+    """
+    n_tokens = len(group.doc)
+    return bool(group.attrs.get("n_tokens", n_tokens) == n_tokens)
+
+
 def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) -> None:
     """Keep entities' probabilities in a doc, instead of what the component has kept there.
 
@@ -91,7 +117,7 @@ def confidence(span: Span) -> float | None:
     if kept is not None and kept[0] == span.label_:
         return float(kept[1])
     for group in span.doc.spans.values():
-        if _has_probabilities(group, len(span.doc)):
+        if _has_probabilities(group):
             place = _place(group, span)
             if place is not None:
                 return float(group.attrs["scores"][place])
@@ -111,14 +137,10 @@ def _is_kept(key: Any) -> bool:
     return isinstance(key, tuple) and key[:2] == ("._.", STORED)
 
 
-def _has_probabilities(group: SpanGroup, n_tokens: int) -> bool:
-    """Whether a group has a probability for each of its spans.
-
-    A user may have added some, and spaCy leaves groups as they are when tokens are merged.
-    """
-    attrs = group.attrs
-    is_ours = attrs.get("kind") == KIND and attrs.get("n_tokens") == n_tokens
-    return is_ours and len(attrs.get("scores", ())) == len(group)
+def _has_probabilities(group: SpanGroup) -> bool:
+    """Tell whether a group has a probability for each of its spans: a user may have added some."""
+    is_ours = group.attrs.get("kind") == KIND and has_its_tokens(group)
+    return is_ours and len(group.attrs.get("scores", ())) == len(group)
 
 
 def _place(group: SpanGroup, span: Span) -> int | None:

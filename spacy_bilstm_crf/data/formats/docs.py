@@ -8,7 +8,7 @@ import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
-from ...pipeline.confidence import keep_confidence
+from ...pipeline.confidence import keep_confidence, scored_spans
 from .counting import fits, is_whole, recounted
 from .records import Findings, Mention, Offsets, Problem, Record
 
@@ -277,11 +277,7 @@ def keep_predictions(doc: Doc, key: str, scored: Sequence[ScoredSpan]) -> None:
 
 def predictions_of(doc: Doc) -> list[ScoredSpan]:
     """The spans under the key of predictions, with their scores where there are some."""
-    if PREDICTIONS not in doc.spans:
-        return []
-    group = doc.spans[PREDICTIONS]
-    scores = group.attrs.get("scores")
-    return list(zip(group, [None] * len(group) if scores is None else map(float, scores)))
+    return scored_spans(doc.spans[PREDICTIONS]) if PREDICTIONS in doc.spans else []
 
 
 def is_annotated(doc: Doc) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from spacy.tokens import Doc, Span
 from spacy.training import Alignment
 
-from ...pipeline.confidence import EXTENSION
+from ...pipeline.confidence import EXTENSION, has_its_tokens, scored_spans
 
 Values = tuple[tuple[str, str], ...]  # the slices that were asked for, and the value of each
 ValuesOf = Callable[[Span, Doc], Values]  # of an entity; the doc is the annotated one
@@ -128,13 +128,16 @@ def _probabilities(doc: Doc) -> Callable[[Span], float | None]:
 
 def _scores_of_groups(doc: Doc) -> dict[Place, float]:
     """Of `doc.spans`, groups that have a probability for each of their spans."""
-    found: dict[Place, float] = {}
+    found: dict[Place, Any] = {}
     for group in doc.spans.values():
-        scores: Sequence[Any] = group.attrs.get("scores", ())
-        is_whole = group.attrs.get("n_tokens", len(doc)) == len(doc)
-        if len(scores) == len(group) and is_whole and all(map(_is_probability, scores)):
-            for span, score in zip(group, scores):
-                found[span.start_char, span.end_char, span.label_] = float(score)
+        try:
+            scored = scored_spans(group)
+        except (TypeError, ValueError):
+            continue  # a user has added spans
+        if has_its_tokens(group) and all(_is_probability(score) for _, score in scored):
+            found.update(
+                {(s.start_char, s.end_char, s.label_): p for s, p in scored if p is not None}
+            )
     return found
 
 
