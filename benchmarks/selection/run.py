@@ -35,7 +35,7 @@ from benchmarks.trainings import (
     train,
 )
 from benchmarks.tune.run import CONFIG
-from spacy_bilstm_crf.data.formats import Text
+from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.workflows.selection import STRATEGIES, select
 
 RESULTS = Path(__file__).parent / "results"

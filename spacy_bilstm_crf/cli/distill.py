@@ -15,6 +15,7 @@ from ..common.files import check_folder
 from ..common.pipelines import import_code, load_pipeline
 from ..training.loop import untrained_pipeline
 from .app import bilstm_crf_cli, choose_gpu, fails_in_one_line, overrides_of
+from .options import LinesOption
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -33,7 +34,8 @@ def distill_cli(
     teacher: str = Argument(..., help="Pipeline that teaches: a folder or an installed package"),
     texts: Path = Argument(
         ...,
-        help="Raw texts: a .txt file with one a line, .jsonl, .spacy, or a folder of such files",
+        help="Texts: a .txt, .jsonl, .csv, .tsv, .parquet or .spacy file, a folder or a glob. A "
+        ".txt file is one text, unless --lines is given",
     ),
     config_path: Path = Argument(..., metavar="CONFIG", help="Training config of the student"),
     output: Path = Option(..., "--output", "-o", help="Folder for the lessons and the student"),
@@ -53,6 +55,7 @@ def distill_cli(
         False, "--entities", "-e", help="Teach entities alone, whatever else the teacher knows"
     ),
     text_key: str = Option("text", "--text-key", help="Key of the text in JSONL"),
+    lines: LinesOption = False,
     component: str = Option("ner", "--component", help="Name of the component that learns"),
     code_path: Path | None = Option(
         None, "--code", "-c", help="Python file with registered functions that the config needs"
@@ -80,7 +83,7 @@ def distill_cli(
             overrides["paths.dev"] = str(dev)
         student = Student(config_path, overrides, component, labelled, use_gpu)
         student.check()
-        teach(load_pipeline(teacher), texts, text_key, output / LESSONS, entities)
+        teach(load_pipeline(teacher), texts, text_key, output / LESSONS, entities, lines)
         student.train(output, temperature)
     msg.good(f"Saved the student in {output / 'model-best'}")
 
@@ -100,7 +103,14 @@ def _check_teacher_stays(teacher: str, output: Path) -> None:
         )
 
 
-def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: bool) -> None:
+def teach(
+    nlp: "Language",
+    texts: Path,
+    text_key: str,
+    folder: Path,
+    entities: bool,
+    lines: bool = False,
+) -> None:
     """Let a pipeline say what it finds in texts, where that is not kept yet.
 
     Raises:
@@ -108,7 +118,7 @@ def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: b
     """
     from ..common.errors import one_line
     from ..data.soft_labels import write_lessons
-    from ..inference.entities import recognizers
+    from ..inference.recognizers import recognizers
 
     found = recognizers(nlp)
     if len(found) > 1 and not entities:
@@ -130,7 +140,9 @@ def teach(nlp: "Language", texts: Path, text_key: str, folder: Path, entities: b
     teacher = _digest(nlp.path)
     n_texts = 0
     try:
-        for n_texts in write_lessons(nlp, _docs(nlp, texts, text_key), folder, name, teacher):
+        for n_texts in write_lessons(
+            nlp, _docs(nlp, texts, text_key, lines), folder, name, teacher
+        ):
             print(f"{n_texts:,} texts", flush=True)
     except ValueError as error:  # UserError is one
         raise UserError(one_line(error)) from error
@@ -158,10 +170,11 @@ def _digest(pipeline: Path) -> str:
     return found.hexdigest()
 
 
-def _docs(nlp: "Language", path: Path, text_key: str) -> Iterator["Doc"]:
+def _docs(nlp: "Language", path: Path, text_key: str, lines: bool) -> Iterator["Doc"]:
     from ..data.texts import read_texts
 
-    return (one.doc(nlp) for one in read_texts(path, text_key) if one.text.strip())
+    texts = read_texts(path, text_key, lines=lines)
+    return (one.doc(nlp) for one in texts if one.text.strip())
 
 
 class Student(NamedTuple):

@@ -10,7 +10,7 @@ from wasabi import msg
 from ..common.errors import UserError
 from ..common.files import check_pipeline_folder, save_folder
 from ..common.pipelines import import_code, load_pipeline
-from ..inference.entities import recognizer_of
+from ..inference.recognizers import recognizer_of
 from .app import bilstm_crf_cli, fails_in_one_line
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ from wasabi import msg
 from ..common.errors import UserError
 from ..common.files import check_file
 from ..common.pipelines import import_code, load_pipeline
-from ..inference.entities import recognizer_of
+from ..inference.recognizers import recognizer_of
 from .app import bilstm_crf_cli, check_choice, choose_gpu, fails_in_one_line
+from .options import LinesOption
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
-    from ..data.formats import Text
+    from ..data.texts import Text
     from ..workflows.selection import Selected
 
 
@@ -28,7 +29,8 @@ def select_cli(
     pipeline: str = Argument(..., help="Trained pipeline: a folder or an installed package"),
     texts_path: Path = Argument(
         ...,
-        help="Texts: a .txt file with one on each line, a .jsonl or .spacy file, or a folder",
+        help="Texts: a .txt, .jsonl, .csv, .tsv, .parquet or .spacy file, a folder or a glob. A "
+        ".txt file is one text, unless --lines is given",
     ),
     output: Path = Option(..., "--output", "-o", help="File to write the chosen documents to"),
     n: int = Option(100, "--n", "-n", help="How many to choose"),
@@ -47,6 +49,7 @@ def select_cli(
         None, "--exclude", "-x", help="Docs that are annotated already: a .spacy file or a folder"
     ),
     text_key: str = Option("text", "--text-key", help="Key of the text in JSON"),
+    lines: LinesOption = False,
     component: str = Option("ner", "--component", "-c", help="Name of the component"),
     code_path: Path | None = Option(
         None, "--code", help="Python file with registered functions that the pipeline needs"
@@ -59,7 +62,8 @@ def select_cli(
     They come with what the model takes for entities, as suggestions to correct.
     """
     with fails_in_one_line():
-        from ..data.formats import Settings, read_texts, write_whole
+        from ..data.formats import Settings, write_whole
+        from ..data.texts import read_texts
         from ..workflows.selection import STRATEGIES, suggestions
 
         check_choice("--strategy", strategy, STRATEGIES)
@@ -75,7 +79,7 @@ def select_cli(
         nlp = load_pipeline(pipeline)
         recognizer_of(nlp, pipeline, component)
         try:
-            texts = list(read_texts(texts_path, text_key))
+            texts = list(read_texts(texts_path, text_key, lines=lines))
             if not texts:
                 raise UserError(f"{texts_path} holds no text.")
             chosen = selected(nlp, texts, n, strategy, component, exclude)

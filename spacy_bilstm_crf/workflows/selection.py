@@ -20,8 +20,8 @@ from spacy.util import minibatch
 
 from ..batching import Distribution
 from ..data.corpus import before_component
-from ..data.formats import Text
 from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions
+from ..data.texts import Text
 from ..decoding import candidates_of, entropies, margins
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..pipeline.confidence import confidence

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_bilstm_crf.data.formats import Text
+from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.workflows.selection import AGAIN, STRATEGIES, _diverse, doubtful_words, select
 from tests.helpers import make_nlp

@@ -1,6 +1,5 @@
 """Files of annotation tools <-> docs."""
 
-from ..texts import Text, read_texts
 from .docs import DocSettings
 from .files import FORMATS, Settings, check_targets, convert, files_of, read, write, write_whole
 from .records import Findings, Problem
@@ -11,12 +10,10 @@ __all__ = [
     "Findings",
     "Problem",
     "Settings",
-    "Text",
     "check_targets",
     "convert",
     "files_of",
     "read",
-    "read_texts",
     "write",
     "write_whole",
 ]

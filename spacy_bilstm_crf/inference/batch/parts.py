@@ -1,48 +1,37 @@
 """Files of texts, cut into parts that a worker reads by itself."""
 
-import codecs
-import csv
-import glob
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...common.errors import UserError
+from ...data.texts import (
+    CSV,
+    DOCS,
+    PARQUET,
+    TEXT,
+    TextSettings,
+    check_columns,
+    csv_rows,
+    kind_of,
+    lines_of,
+    open_docs,
+    open_parquet,
+    printable,
+    read_rows,
+)
 
-PARQUET, JSON_LINES, CSV, TEXT = "parquet", "jsonl", "csv", "text"
-KINDS = {
-    ".parquet": PARQUET,
-    ".jsonl": JSON_LINES,
-    ".ndjson": JSON_LINES,
-    ".csv": CSV,
-    ".tsv": CSV,
-    ".txt": TEXT,
-}
-DEFAULT_ID = "id"
-# How bytes that are no UTF-8 are decoded: to halves of characters, which `_why_not` finds
-NO_UTF8 = "surrogateescape"
-# Python's own limit of 131,072 characters is for files that are no CSV at all
-MOST_OF_FIELD = 1 << 30
-
-
-class InputSettings(NamedTuple):
-    """Where texts are in the files.
-
-    Attributes:
-        id_column: Column or key of the ids. Where there is none, file and row are the id.
-        text_column: Column or key of the texts.
-        lines: Whether each line of a text file is a text, instead of the file.
-        rows: Rows of a part at most.
-    """
-
-    id_column: str = DEFAULT_ID
-    text_column: str = "text"
-    lines: bool = False
-    rows: int = 2000
+ROWS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("words", pa.list_(pa.string())),
+        ("error", pa.string()),
+    ]
+)
 
 
 class Part(NamedTuple):
@@ -50,17 +39,15 @@ class Part(NamedTuple):
 
     Attributes:
         number: Its place among all parts.
-        kind: What the file is.
-        paths: The files; one unless they are texts.
-        start: First byte, or first row of Parquet.
-        end: The byte after the last.
-        first_row: Rows before it in the file.
+        paths: The files; one unless each is a text.
+        start: The first byte; the first row of Parquet and .spacy files.
+        end: The byte or row after the last.
+        first_row: The number of rows before it in the file.
         n_rows: How many it has.
         stamps: Size and time of change of each file when it was cut.
     """
 
     number: int
-    kind: str
     paths: tuple[str, ...]
     start: int
     end: int
@@ -70,179 +57,57 @@ class Part(NamedTuple):
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """What changes with a file: its size in bytes and, in nanoseconds, when it was changed."""
+    """Return what changes with a file: its size in bytes and its time of change in nanoseconds."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
 
 
-def files_of(inputs: str, leave_out: Callable[[Path], bool] = lambda path: False) -> list[Path]:
-    """The files of a path: itself, those of a folder, or those that a glob finds.
+def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterator[Part]:
+    """Cut files into parts.
 
     Args:
-        inputs: The path or glob.
-        leave_out: Tells which files in a folder, or that a glob finds, are none of the input.
-
-    Raises:
-        UserError: If there are none, or of a kind that is not known.
-    """
-    path = Path(inputs)
-    if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in KINDS]
-        files = [file for file in files if file.is_file()]
-    else:
-        files = (
-            [path]
-            if path.exists()
-            else [Path(p) for p in sorted(glob.glob(inputs, recursive=True))]
-        )
-        files = [file for file in files if not file.is_dir()]
-    files = [file for file in files if not leave_out(file)]
-    if not files:
-        raise UserError(f"There is no file {inputs}. Name a file, a folder or a glob.")
-    for file in files:
-        if file.suffix.lower() not in KINDS:
-            endings = ", ".join(KINDS)
-            raise UserError(f"{file} is of no kind that can be read: {endings}.")
-    return files
-
-
-def parts_of(files: Sequence[Path], settings: InputSettings) -> Iterator[Part]:
-    """Cut the files into parts.
+        files: The files, as `text_files` lists them.
+        settings: Where the texts are in them.
+        rows: The most rows that a part has.
 
     Raises:
         UserError: If a file can't be read, or has no column of texts.
     """
-    number = 0
-    texts = [file for file in files if _is_text(file, settings)]
-    for first in range(0, len(texts), settings.rows):
-        some = tuple(str(path) for path in texts[first : first + settings.rows])
-        stamps = tuple(map(stamp, texts[first : first + settings.rows]))
-        yield Part(number, TEXT, some, 0, 0, 0, len(some), stamps)
-        number += 1
+    numbers = count()
+    whole = [file for file in files if kind_of(file, settings) == TEXT]
+    for first in range(0, len(whole), rows):
+        some = whole[first : first + rows]
+        stamps = tuple(map(stamp, some))
+        yield Part(next(numbers), tuple(map(str, some)), 0, 0, 0, len(some), stamps)
     for file in files:
-        if _is_text(file, settings):
+        if kind_of(file, settings) == TEXT:
             continue
-        kind = KINDS[file.suffix.lower()]
-        cut = {PARQUET: _of_parquet, CSV: _of_csv}.get(kind, _of_lines)
+        check_columns(file, settings)
         stamps = (stamp(file),)
-        for start, end, first_row, n_rows in cut(file, settings):
-            yield Part(number, kind, (str(file),), start, end, first_row, n_rows, stamps)
-            number += 1
+        for start, end, first_row, n_rows in _groups(_row_ends(file, settings), rows):
+            yield Part(next(numbers), (str(file),), start, end, first_row, n_rows, stamps)
 
 
-def _is_text(path: Path, settings: InputSettings) -> bool:
-    """Whether the whole of a file is one text."""
-    return KINDS[path.suffix.lower()] == TEXT and not settings.lines
+def _row_ends(path: Path, settings: TextSettings) -> Iterator[int]:
+    """Yield where the first row of a file starts, and where each of its rows ends."""
+    kind = kind_of(path, settings)
+    if kind == PARQUET:
+        yield from range(open_parquet(path).metadata.num_rows + 1)
+    elif kind == DOCS:
+        yield from range(len(open_docs(path)) + 1)
+    elif kind == CSV:  # whose header ends where the first row starts
+        yield from (end for values, end in csv_rows(path) if values)
+    else:
+        yield 0
+        yield from (end for line, end in lines_of(path) if line.strip())
 
 
-def _of_parquet(path: Path, settings: InputSettings) -> Iterator[tuple[int, int, int, int]]:
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is no Parquet file: {error}") from error
-    names = file.schema_arrow.names
-    _check_columns(path, settings, names)
-    n_rows = file.metadata.num_rows
-    for first in range(0, n_rows, settings.rows):
-        yield first, 0, first, min(settings.rows, n_rows - first)
-
-
-def _of_lines(path: Path, settings: InputSettings) -> Iterator[tuple[int, int, int, int]]:
-    with path.open("rb") as file:
-        sizes = ((len(line), bool(content_of(line))) for line in file)
-        yield from _by_rows(sizes, 0, settings.rows)
-    if KINDS[path.suffix.lower()] == JSON_LINES:
-        _check_first_line(path, settings)
-
-
-def printable(text: str) -> str:
-    """A string that may hold bytes that are no UTF-8, with a question mark for each."""
-    return text.encode("utf8", errors="replace").decode("utf8")
-
-
-def content_of(line: bytes) -> bytes:
-    """What a line has beside white space and a mark of the byte order."""
-    return line.removeprefix(codecs.BOM_UTF8).strip()
-
-
-def _check_first_line(path: Path, settings: InputSettings) -> None:
-    with path.open("rb") as file:
-        for line in file:
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line.removeprefix(codecs.BOM_UTF8))
-            except (ValueError, RecursionError):
-                return  # an error of that row
-            if isinstance(value, dict):
-                _check_columns(path, settings, list(value))
-            return
-
-
-def _of_csv(path: Path, settings: InputSettings) -> Iterator[tuple[int, int, int, int]]:
-    """A quoted field may have line ends: only reading tells where a row ends."""
-    csv.field_size_limit(MOST_OF_FIELD)
-    size = 0  # bytes since the last row
-
-    def lines() -> Iterator[str]:
-        nonlocal size
-        with path.open("rb") as file:
-            for number, line in enumerate(file):
-                size += len(line)
-                encoding = "utf8" if number else "utf-8-sig"
-                yield line.decode(encoding, NO_UTF8)
-
-    # Strict, or a quote that nobody closes would swallow the rest of the file
-    reader = csv.reader(lines(), delimiter=delimiter_of(path), strict=True)
-    try:
-        names = next(reader, [])
-    except csv.Error as error:
-        raise UserError(f"{path} is no CSV: {_csv_problem(error)}") from error
-    _check_columns(path, settings, names)
-    start, size = size, 0
-
-    def of_rows() -> Iterator[tuple[int, bool]]:
-        nonlocal size
-        for values in reader:
-            of_row, size = size, 0
-            yield of_row, bool(values)
-
-    try:
-        yield from _by_rows(of_rows(), start, settings.rows)
-    except csv.Error as error:
-        raise UserError(
-            f"{path} is no CSV, from line {reader.line_num} on or before: {_csv_problem(error)}"
-        ) from error
-
-
-def _csv_problem(error: csv.Error) -> str:
-    if "end of data" in str(error):
-        return f"{error}. Is there a quote that is never closed?"
-    if "new-line" in str(error):  # Python's own advice is for programs
-        return "a carriage return (\\r) outside of quotes. Write line ends as \\n."
-    return f"{error}."
-
-
-def _check_columns(path: Path, settings: InputSettings, names: Sequence[str]) -> None:
-    names = [printable(name) for name in names]
-    if names.count(settings.text_column) != 1:
-        if settings.text_column in names:
-            raise UserError(f"{path} has {settings.text_column!r} twice: name them apart.")
-        raise UserError(_no_column(path, settings, names))
-    if names.count(settings.id_column) > 1:
-        raise UserError(f"{path} has {settings.id_column!r} twice: name them apart.")
-    if settings.id_column != DEFAULT_ID and settings.id_column not in names:
-        raise UserError(f"{path} has no {settings.id_column!r}, but {', '.join(names)}.")
-
-
-def _by_rows(
-    sizes: Iterator[tuple[int, bool]], start: int, rows: int
-) -> Iterator[tuple[int, int, int, int]]:
-    """Groups of rows, from the bytes of each line and whether it is a row."""
-    end, first_row, n = start, 0, 0
-    for size, is_row in sizes:
-        end += size
-        n += is_row
+def _groups(ends: Iterator[int], rows: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield start, end, first row and number of rows of groups of so many rows at most."""
+    start = end = next(ends)
+    first_row = n = 0
+    for end in ends:
+        n += 1
         if n == rows:
             yield start, end, first_row, n
             start, first_row, n = end, first_row + n, 0
@@ -250,13 +115,46 @@ def _by_rows(
         yield start, end, first_row, n
 
 
-def _no_column(path: Path, settings: InputSettings, names: Sequence[str]) -> str:
-    return (
-        f"{path} has no {settings.text_column!r}, but {', '.join(names) or 'nothing'}. Name the "
-        f"texts: --text-column"
+def read_part(part: Part, settings: TextSettings) -> pa.Table:
+    """Read the rows of a part.
+
+    Returns:
+        A table with the columns "id", "text", "words", where the file knows words and not spaces,
+        and "error", which says why a row has no text.
+
+    Raises:
+        UserError: If a file is not what it was when it was cut.
+    """
+    try:
+        return _table(part, settings)
+    finally:  # a file that has changed in between may be read without an error, or fail in any way
+        _check_unchanged(part, settings)
+
+
+def _table(part: Part, settings: TextSettings) -> pa.Table:
+    texts = (
+        text
+        for path in part.paths
+        for text in read_rows(Path(path), settings, part.start, part.end)
     )
+    rows = [
+        {
+            **text._asdict(),
+            "id": printable(f"{part.paths[0]}:{number}") if text.id is None else text.id,
+            "text": text.text if text.error is None else None,
+        }
+        for number, text in enumerate(texts, start=part.first_row + 1)
+    ]
+    return pa.Table.from_pylist(rows, schema=ROWS)
 
 
-def delimiter_of(path: Path) -> str:
-    """What separates the fields of a file of values."""
-    return "\t" if path.suffix.lower() == ".tsv" else ","
+def _check_unchanged(part: Part, settings: TextSettings) -> None:
+    for name, before in zip(part.paths, part.stamps):
+        path = Path(name)
+        if not path.exists() and kind_of(path, settings) == TEXT:
+            continue  # its row says so
+        if not path.exists() or stamp(path) != tuple(before):
+            raise UserError(
+                f"{name} has changed since the run began. Begin anew with --force, or name another "
+                f"folder."
+            )
