@@ -5,7 +5,6 @@ import csv
 import glob
 import json
 from collections.abc import Callable, Iterator
-from copy import copy
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -399,9 +398,8 @@ def _values(column: "pa.ChunkedArray") -> list[Any]:
 
 
 def _read_docs(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
-    docs = copy(open_docs(path))
-    for name in OF_DOCS:
-        setattr(docs, name, getattr(docs, name)[start:end])
+    loaded, docs = vars(open_docs(path)), DocBin()
+    vars(docs).update(loaded, **{name: loaded[name][start:end] for name in OF_DOCS})
     for doc in docs.get_docs(Vocab()):
         words = [token.text for token in doc] if doc.has_unknown_spaces else None
         yield _row(doc.text, doc.user_data.get(ID), doc.user_data.get(META), words)
