@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from ..common.errors import one_line
 from ..data.texts import Text
-from ..pipeline.confidence import confidence, scored_spans
+from ..pipeline.confidence import confidence, has_its_tokens, scored_spans
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from .recognizers import recognizers
 
@@ -200,12 +200,14 @@ def read_candidates(ner: BiLSTMCRFEntityRecognizer, doc: Doc) -> list[EntityDict
     if ner.candidates_key not in doc.spans:
         return []
     text, group = doc.text, doc.spans[ner.candidates_key]
+    if not has_its_tokens(group):  # which spaCy can't read: their characters are still right
+        unmerged = Doc(doc.vocab, words=["-"] * group.attrs["n_tokens"])
+        group = SpanGroup(unmerged).from_bytes(group.to_bytes())
     return [entity_dict(span, score, text) for span, score in scored_spans(group)]
 
 
 def entity_dict(span: Span, probability: float | None, text: str) -> EntityDict:
     """Return a span of a text as a dict: see `Annotation`."""
-    # By characters: the tokens of a group's spans are others once some were merged
     start, end = span.start_char, span.end_char
     return {
         "start": start,

@@ -133,6 +133,11 @@ def test_a_candidate_is_where_it_says(make, folder):
     for text, found in zip(TEXTS, Annotator(make(folder))(TEXTS, RequestSettings(candidates=1e-4))):
         for entity in [*found.entities, *found.candidates]:
             assert text[entity["start"] : entity["end"]] == entity["text"]
+        entities, candidates = (
+            {(e["start"], e["end"], e["label"]) for e in some}
+            for some in (found.entities, found.candidates)
+        )
+        assert entities <= candidates
 
 
 @pytest.fixture(scope="module")
