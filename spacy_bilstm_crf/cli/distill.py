@@ -13,8 +13,10 @@ from .options import (
     CodeOption,
     ComponentOption,
     GpuOption,
+    LinesOption,
     PipelineArgument,
     TextKeyOption,
+    TextsArgument,
 )
 
 
@@ -22,9 +24,7 @@ from .options import (
 def distill_cli(
     ctx: Context,  # for overrides of the config
     teacher: PipelineArgument,
-    texts: Path = Argument(
-        ..., help="Raw texts: a .txt file with one a line, .jsonl, .spacy, or a folder"
-    ),
+    texts: TextsArgument,
     config_path: Path = Argument(..., metavar="CONFIG", help="Training config of the student"),
     output: Path = Option(..., "--output", "-o", help="Folder for soft labels and the student"),
     labelled: Path | None = Option(
@@ -40,6 +40,7 @@ def distill_cli(
         False, "--entities", "-e", help="Learn only the entities that the whole teacher finds"
     ),
     text_key: TextKeyOption = "text",
+    lines: LinesOption = False,
     component: ComponentOption = "ner",
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
@@ -66,6 +67,7 @@ def distill_cli(
         temperature=temperature,
         entities=entities,
         text_key=text_key,
+        lines=lines,
         component=component,
         overrides=overrides,
         use_gpu=use_gpu,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from typer import Argument, Option
+from typer import Option
 from wasabi import msg
 
 from ..common.errors import UserError
@@ -15,11 +15,12 @@ from .options import (
     ComponentOption,
     ForceOption,
     GpuOption,
+    LinesOption,
     PipelineArgument,
     TextKeyOption,
+    TextsArgument,
 )
 
-TEXTS_HELP = "Texts: a .txt file with one on each line, a .jsonl or .spacy file, or a folder"
 STRATEGY_HELP = (
     "entropy: those the model is most unsure of. margin: those whose second best tag sequence "
     "comes closest to the best. diverse: those with the most doubtful entities, where the same "
@@ -30,7 +31,7 @@ STRATEGY_HELP = (
 @bilstm_crf_cli.command("select")
 def select_cli(
     pipeline: PipelineArgument,
-    texts_path: Path = Argument(..., metavar="TEXTS", help=TEXTS_HELP),
+    texts: TextsArgument,
     output: Path = Option(..., "--output", "-o", help="File to write the chosen documents to"),
     n: int = Option(100, "--n", "-n", min=1, help="How many to choose"),
     strategy: Literal["entropy", "margin", "diverse"] = Option(
@@ -43,6 +44,7 @@ def select_cli(
         None, "--exclude", "-x", help="Docs annotated already: a .spacy file or a folder"
     ),
     text_key: TextKeyOption = "text",
+    lines: LinesOption = False,
     component: ComponentOption = "ner",
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
@@ -53,7 +55,7 @@ def select_cli(
     They come with the entities that the model finds, as suggestions to correct.
     """
     check_file(output, force)
-    for path in filter(None, (texts_path, exclude)):
+    for path in filter(None, (Path(texts), exclude)):
         if path.resolve() in (output.resolve(), *output.resolve().parents):
             raise UserError(f"{output} is or lies in {path}, which is read. Name another.")
     import_code(code_path)
@@ -62,12 +64,13 @@ def select_cli(
 
     found = select(
         pipeline,
-        texts_path,
+        texts,
         n,
         strategy=strategy,
         component=component,
         exclude=exclude or (),
         text_key=text_key,
+        lines=lines,
     )
     found.to_disk(output, target=target, text_key=text_key)
     msg.good(f"{len(found.suggestions):,} of {found.n_texts:,} documents: {output}")

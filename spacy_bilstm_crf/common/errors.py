@@ -47,6 +47,28 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or is_of_torch or "DefaultCPUAllocator" in str(error)
 
 
+def check_at_least(least: float, **given: float | None) -> None:
+    """Check that arguments, those that are not None, are at least so large.
+
+    Raises:
+        UserError: Naming the first that is not.
+    """
+    for name, value in given.items():
+        if value is not None and not value >= least:
+            raise UserError(f"{name} must be at least {least}, but is {value}.")
+
+
+def check_probability(**given: float | None) -> None:
+    """Check that arguments, those that are not None, are probabilities.
+
+    Raises:
+        UserError: Naming the first that is not.
+    """
+    for name, value in given.items():
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise UserError(f"{name} must be a probability, from 0 to 1, but is {value}.")
+
+
 def check_installed(extra: str, *packages: str) -> None:
     """Check that optional packages are installed, before any work is done.
 

@@ -14,8 +14,10 @@ from ..decoding import Entity, best_entities
 from .confidence import (
     ScoredSpan,
     confidence,
+    has_its_tokens,
     keep_confidence,
     register_confidence,
+    scored_spans,
     set_scored_spans,
 )
 
@@ -238,20 +240,14 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
             f"{', '.join(doc.spans) or 'no keys'}."
         )
     group = doc.spans[key]
-    if group.attrs.get("n_tokens", len(doc)) != len(doc):
+    if not has_its_tokens(group):
         raise ValueError(
             f"The doc has other tokens now than when doc.spans['{key}'] was set: merge or split "
             f"tokens before the component that sets it."
         )
-    scores = group.attrs.get("scores")
-    if scores is None:
-        scores = [1.0] * len(group)
-    if len(scores) != len(group):
-        raise ValueError(
-            f"The scores of doc.spans['{key}'] are {len(scores)}, but there are {len(group)} "
-            f"spans: whoever adds spans has to add their scores."
-        )
-    for span, score in zip(group, scores):
+    is_scored = group.attrs.get("scores") is not None
+    for span, score in scored_spans(group):
+        score = score if is_scored else 1.0
         if not len(span):
             continue
         if not span.label_:
@@ -263,7 +259,7 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
                 f"In doc.spans['{key}'] '{span.text}' has the score {score}, which is no "
                 f"probability from 0 to 1."
             )
-        yield span, min(max(float(score), 0.0), 1.0)
+        yield span, min(max(score, 0.0), 1.0)
 
 
 def _copy(doc: Doc, span: Span) -> Span:

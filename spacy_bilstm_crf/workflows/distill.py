@@ -18,7 +18,7 @@ from ..common.pipelines import fingerprint, load_pipeline
 from ..data.corpus import Data, read_annotated, texts_of
 from ..data.soft_labels import teacher_labels, write_soft_labels
 from ..data.texts import Text
-from ..inference.entities import recognizers
+from ..inference.recognizers import recognizers
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from ..training.loop import best_model, train_pipeline, untrained_pipeline
 
@@ -38,6 +38,7 @@ def distill(
     temperature: float = 1.0,
     entities: bool = False,
     text_key: str = "text",
+    lines: bool = False,
     component: str = "ner",
     overrides: Overrides | None = None,
     use_gpu: int = -1,
@@ -59,7 +60,8 @@ def distill(
         temperature: What the scores of teacher and student are divided by, above 0 and at most
             1000. Above 1 it softens the targets.
         entities: Whether to learn the entities of the whole pipeline, whatever else it predicts.
-        text_key: Key of the text in JSON.
+        text_key: Key or column of the text in JSON, CSV and Parquet.
+        lines: Whether each line of a .txt file is a text; otherwise the whole file is one.
         component: Name of the student's component that learns.
         overrides: Settings of the config to replace, by their paths.
         use_gpu: ID of the GPU, which must be active (`spacy.require_gpu`), or -1 for the CPU.
@@ -85,7 +87,10 @@ def distill(
         overrides["paths.dev"] = str(_saved(dev, output / "dev.spacy"))
     _check_student(Path(config), overrides, component, labelled)
     folder = output / SOFT_LABELS_FOLDER
-    _teach(teacher, texts, text_key, folder, entities, say)
+    given = texts_of(texts, text_key, lines=lines)
+    if not _teach(teacher, given, folder, entities, say):
+        where = texts if isinstance(texts, str | Path) else "the data"
+        raise UserError(f"There is no text in {where}.")
     corpus = {
         "path": str(folder),
         "labelled": None if labelled is None else str(labelled),
@@ -127,16 +132,15 @@ def _check_teacher_stays(teacher: Language | str | Path, output: Path) -> None:
 
 def _teach(
     teacher: Language | str | Path,
-    texts: str | Path | Iterable[str | Text | Doc],
-    text_key: str,
+    texts: Iterable[Text],
     folder: Path,
     entities: bool,
     say: Callable[[str], None],
-) -> None:
-    """Write the teacher's soft labels, but for those that are there.
+) -> int:
+    """Write the soft labels that are not there yet, and return the number of texts.
 
     Raises:
-        UserError: If there are no texts, or the folder has other soft labels.
+        UserError: If the folder has soft labels of another teacher.
     """
     nlp = load_pipeline(teacher)
     ner = None if entities else _recognizer(nlp)
@@ -153,14 +157,12 @@ def _teach(
     else:
         key = fingerprint(nlp.path)
         nlp.max_length = 10**9  # the limit is there for parsers
-    docs = (text.doc(nlp) for text in texts_of(texts, text_key) if text.text.strip())
+    docs = (text.doc(nlp) for text in texts if text.text.strip())
     n_texts = 0
     with reported_value_errors():
         for n_texts in write_soft_labels(nlp, docs, folder, ner, key):
             say(f"{n_texts:,} texts")
-    if not n_texts:
-        where = texts if isinstance(texts, str | Path) else "the data"
-        raise UserError(f"There is no text in {where}.")
+    return n_texts
 
 
 def _recognizer(nlp: Language) -> BiLSTMCRFEntityRecognizer | None:

@@ -28,7 +28,7 @@ from ..data.formats import Findings, FormatSettings, write
 from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions
 from ..data.texts import Text
 from ..decoding import candidate_entities, entropies, margins
-from ..inference.entities import recognizer_of
+from ..inference.recognizers import recognizer_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..pipeline.confidence import confidence
 
@@ -94,6 +94,7 @@ def select(
     component: str = "ner",
     exclude: Data = (),
     text_key: str = "text",
+    lines: bool = False,
 ) -> Selection:
     """Choose the documents to annotate next: those from which the model would learn most.
 
@@ -105,7 +106,8 @@ def select(
         strategy: One of `STRATEGIES`.
         component: The name of the `bilstm_crf_ner` component.
         exclude: Docs that are annotated already: the same texts are not chosen again.
-        text_key: Key of the text in JSON.
+        text_key: Key or column of the text in JSON, CSV and Parquet.
+        lines: Whether each line of a .txt file is a text; otherwise the whole file is one.
 
     Returns:
         The documents.
@@ -122,7 +124,7 @@ def select(
     ner = recognizer_of(nlp, str(pipeline) if nlp is not pipeline else "The pipeline", component)
     where = texts if isinstance(texts, str | Path) else "The data"
     with reported_os_errors(where):
-        given = list(texts_of(texts, text_key))
+        given = list(texts_of(texts, text_key, lines=lines))
     if not given:
         raise UserError(f"{where} holds no text.")
     seen = {_letters(doc.text) for doc in read_docs(exclude, nlp.vocab)}

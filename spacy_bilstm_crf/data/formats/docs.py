@@ -10,7 +10,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
 from ...common.errors import UserError
-from ...pipeline.confidence import keep_confidence
+from ...pipeline.confidence import keep_confidence, scored_spans
 from .counting import fits, recounted
 from .records import Findings, Problem, RawMention, Record
 from .settings import DocSettings, FormatSettings
@@ -277,11 +277,7 @@ def keep_predictions(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> Non
 
 def predictions_of(doc: Doc) -> list[SpanWithScore]:
     """Return the spans under the key of predictions, with their scores if they have some."""
-    if PREDICTIONS not in doc.spans:
-        return []
-    group = doc.spans[PREDICTIONS]
-    scores = group.attrs.get("scores")
-    return list(zip(group, [None] * len(group) if scores is None else map(float, scores)))
+    return scored_spans(doc.spans[PREDICTIONS]) if PREDICTIONS in doc.spans else []
 
 
 def has_annotation(doc: Doc) -> bool:
