@@ -17,8 +17,8 @@ import srsly
 import torch
 from spacy.tokens import Doc
 
+from spacy_bilstm_crf.inference.annotator import entities_of
 from spacy_bilstm_crf.inference.batch.table import SCHEMA
-from spacy_bilstm_crf.inference.entities import entities_of
 
 
 def row(id_: str, doc: Doc) -> Any:

@@ -38,7 +38,7 @@ def audit_cli(
         ),
     ] = 5,
     dev_path: Annotated[
-        Path | None, Option("--dev", exists=True, help="Development data, to compare with")
+        Path | None, Option("--dev", "-d", exists=True, help="Development data, to compare with")
     ] = None,
     test_path: Annotated[
         Path | None, Option("--test", exists=True, help="Test data, to compare with")

@@ -1,7 +1,5 @@
 """`calibrate`: make the probabilities of a trained pipeline fit held-out annotation."""
 
-from typing import Annotated
-
 from typer import Option
 from wasabi import msg
 
@@ -25,19 +23,17 @@ def calibrate_cli(
     data: DataArgument,
     output: PipelineFolder,
     component: ComponentOption = "ner",
-    recall: Annotated[
-        float | None,
-        Option(
-            "--recall",
-            min=0,
-            max=1,
-            help="Set candidates_threshold instead, so that on average this share of a document's "
-            "entities is among the candidates. The data must not have been used for anything else",
-        ),
-    ] = None,
-    per_label: Annotated[
-        bool, Option("--per-label", help="Control the recall of each label by its own threshold")
-    ] = False,
+    recall: float | None = Option(
+        None,
+        "--recall",
+        min=0,
+        max=1,
+        help="Set candidates_threshold instead, so that on average this share of a document's "
+        "entities is among the candidates. The data must not have been used for anything else",
+    ),
+    per_label: bool = Option(
+        False, "--per-label", help="Control the recall of each label by its own threshold"
+    ),
     code: CodeOption = None,
     use_gpu: GpuOption = -1,
     force: ForceOption = False,

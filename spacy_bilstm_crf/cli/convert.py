@@ -2,66 +2,55 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from typer import Argument, Option
 from wasabi import msg
 
 from .app import bilstm_crf_cli
-from .options import ForceOption
+from .options import ForceOption, TextKeyOption
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
 FormatName = Literal[
     "brat", "conll", "doccano", "doccano-relations", "label-studio", "prodigy", "spacy"
 ]
+OnProblem = Literal["error", "skip", "missing"]
+Unannotated = Literal["outside", "missing"]
+Scheme = Literal["auto", "iob1", "iob2", "biluo", "bioes"]
+ON_PROBLEM_HELP = (
+    "What to do with a document that spaCy can't hold as it is annotated. error: write nothing. "
+    "skip: leave it out. missing: treat what the problem touches as not annotated"
+)
 
 
 @bilstm_crf_cli.command("convert")
 def convert_cli(
-    path: Annotated[Path, Argument(metavar="IN", help="File to convert, or a folder of them")],
-    output: Annotated[Path, Argument(help="File to write, or a folder for those of a folder")],
-    source: Annotated[FormatName, Option("--from", "-f", help="Format to read")],
-    target: Annotated[FormatName, Option("--to", "-t", help="Format to write")] = "spacy",
-    lang: Annotated[
-        str,
-        Option("--lang", "-l", help="Language of the tokenizer, for texts that have no tokens"),
-    ] = "xx",
-    on_problem: Annotated[
-        Literal["error", "skip", "missing"],
-        Option(
-            help="What to do with a document that spaCy can't hold as it is annotated. error: "
-            "write nothing. skip: leave it out. missing: treat what the problem touches as not "
-            "annotated"
-        ),
-    ] = "error",
-    problems: Annotated[
-        Path | None,
-        Option(help="JSONL file to list the problems in, instead of OUTPUT.problems.jsonl"),
-    ] = None,
-    unannotated: Annotated[
-        Literal["outside", "missing"],
-        Option(help="Whether a token without annotation is outside of entities or may be in one"),
-    ] = "outside",
-    incorrect_spans_key: Annotated[
-        str, Option(help="Key in doc.spans of rejected spans")
-    ] = "incorrect_spans",
-    text_key: Annotated[str, Option(help="Key of the text in JSON")] = "text",
-    scheme: Annotated[
-        Literal["auto", "iob1", "iob2", "biluo", "bioes"],
-        Option(help="Tagging scheme of conll. auto: detect it when reading"),
-    ] = "auto",
-    separator: Annotated[
-        str | None,
-        Option(help=r"Between the columns of conll, such as '\t'. Default: blanks and tabs"),
-    ] = None,
-    word_column: Annotated[int, Option(help="Column of the word; the first is 0")] = 0,
-    tag_column: Annotated[int, Option(help="Column of the tag; -1 is the last")] = -1,
-    pos_column: Annotated[
-        int | None, Option(help="Column of the part of speech, to keep it as token.tag_")
-    ] = None,
-    comment: Annotated[
-        str | None, Option(help="Prefix of the comment lines of conll, such as '# '")
-    ] = None,
+    path: Path = Argument(..., help="File to convert, or a folder of them", metavar="IN"),
+    output: Path = Argument(..., help="File to write, or a folder for those of a folder"),
+    source: FormatName = Option(..., "--from", "-f", help="Format to read"),
+    target: FormatName = Option("spacy", "--to", "-t", help="Format to write"),
+    lang: str = Option(
+        "xx", "--lang", "-l", help="Language of the tokenizer for texts without tokens"
+    ),
+    on_problem: OnProblem = Option("error", help=ON_PROBLEM_HELP),
+    problems: Path | None = Option(
+        None, help="JSONL file to list the problems in, instead of OUTPUT.problems.jsonl"
+    ),
+    unannotated: Unannotated = Option(
+        "outside", help="Whether a token without annotation is in no entity, or may be in one"
+    ),
+    incorrect_spans_key: str = Option("incorrect_spans", help="Key in doc.spans of rejected spans"),
+    text_key: TextKeyOption = "text",
+    scheme: Scheme = Option("auto", help="Tagging scheme of conll; auto detects it"),
+    separator: str | None = Option(
+        None, help=r"Between the columns of conll, such as '\t'. Default: blanks and tabs"
+    ),
+    word_column: int = Option(0, help="Column of the word; the first is 0"),
+    tag_column: int = Option(-1, help="Column of the tag; -1 is the last"),
+    pos_column: int | None = Option(
+        None, help="Column of the part of speech, to keep it as token.tag_"
+    ),
+    comment: str | None = Option(None, help="Prefix of the comment lines of conll, such as '# '"),
     force: ForceOption = False,
 ) -> None:
     """Convert annotated data between spaCy, Prodigy, doccano, Label Studio, brat and CoNLL.

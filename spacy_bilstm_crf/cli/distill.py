@@ -2,7 +2,6 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 from typer import Argument, Context, Option
 from wasabi import msg
@@ -13,42 +12,35 @@ from .options import (
     WITH_OVERRIDES,
     CodeOption,
     ComponentOption,
-    ConfigArgument,
     GpuOption,
+    LinesOption,
+    PipelineArgument,
     TextKeyOption,
+    TextsArgument,
 )
 
 
 @bilstm_crf_cli.command("distill", context_settings=WITH_OVERRIDES)
 def distill_cli(
     ctx: Context,  # for overrides of the config
-    teacher: Annotated[
-        str, Argument(help="Trained pipeline to learn from: a folder or an installed package")
-    ],
-    texts: Annotated[
-        Path,
-        Argument(help="Raw texts: a .txt file with one a line, .jsonl, .spacy, or a folder"),
-    ],
-    config_path: ConfigArgument,
-    output: Annotated[
-        Path, Option("--output", "-o", help="Folder for the soft labels and the student")
-    ],
-    labelled: Annotated[
-        Path | None,
-        Option("--labelled", "-l", help="Annotated data to learn from as well, .spacy"),
-    ] = None,
-    dev: Annotated[
-        Path | None, Option("--dev", "-d", help="Development data. Default: the config's paths.dev")
-    ] = None,
-    temperature: Annotated[
-        float,
-        Option("--temperature", "-T", help="Softmax temperature; above 1 softens the targets"),
-    ] = 1.0,
-    entities: Annotated[
-        bool,
-        Option("--entities", "-e", help="Learn only the entities that the whole teacher finds"),
-    ] = False,
+    teacher: PipelineArgument,
+    texts: TextsArgument,
+    config_path: Path = Argument(..., metavar="CONFIG", help="Training config of the student"),
+    output: Path = Option(..., "--output", "-o", help="Folder for soft labels and the student"),
+    labelled: Path | None = Option(
+        None, "--labelled", "-l", help="Annotated data to learn from as well, .spacy"
+    ),
+    dev: Path | None = Option(
+        None, "--dev", "-d", help="Development data. Default: the config's paths.dev"
+    ),
+    temperature: float = Option(
+        1.0, "--temperature", "-T", help="Softmax temperature; above 1 softens the targets"
+    ),
+    entities: bool = Option(
+        False, "--entities", "-e", help="Learn only the entities that the whole teacher finds"
+    ),
     text_key: TextKeyOption = "text",
+    lines: LinesOption = False,
     component: ComponentOption = "ner",
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
@@ -75,6 +67,7 @@ def distill_cli(
         temperature=temperature,
         entities=entities,
         text_key=text_key,
+        lines=lines,
         component=component,
         overrides=overrides,
         use_gpu=use_gpu,

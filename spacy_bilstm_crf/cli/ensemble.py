@@ -14,8 +14,7 @@ from .options import CodeOption, ComponentOption, ForceOption, PipelineFolder
 @bilstm_crf_cli.command("ensemble")
 def ensemble_cli(
     pipelines: Annotated[
-        list[str],
-        Argument(help="Two or more pipelines that one config trained with different seeds"),
+        list[str], Argument(help="Two or more pipelines that one config trained with other seeds")
     ],
     output: PipelineFolder,
     component: ComponentOption = "ner",

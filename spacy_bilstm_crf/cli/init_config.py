@@ -1,7 +1,6 @@
 """`init-config`: write a complete config that fits the data."""
 
 from pathlib import Path
-from typing import Annotated
 
 from typer import Argument, Option
 from wasabi import Printer
@@ -13,69 +12,45 @@ from .options import ForceOption
 
 @bilstm_crf_cli.command("init-config")
 def init_config_cli(
-    output: Annotated[
-        Path, Argument(help="File to save the config to, or - for stdout", allow_dash=True)
-    ],
-    train: Annotated[
-        Path,
-        Option(
-            "--train",
-            "-t",
-            exists=True,
-            help="Training data: a .spacy file, or a folder of them",
-        ),
-    ],
-    dev: Annotated[
-        Path | None,
-        Option("--dev", "-d", exists=True, help="Development data, to choose the best model by"),
-    ] = None,
-    lang: Annotated[
-        str | None,
-        Option(
-            "--lang",
-            "-l",
-            help="Code of the language. Without it, that of the vectors, or the one whose stop "
-            "words the data are full of",
-        ),
-    ] = None,
-    vectors: Annotated[
-        str | None,
-        Option(
-            "--vectors",
-            "-v",
-            help="Pipeline with word vectors: a folder or the name of an installed package",
-        ),
-    ] = None,
-    lookups: Annotated[
-        bool,
-        Option(
-            "--lookups",
-            "-L",
-            help="Embed words' probabilities and Brown clusters, from spacy-lookups-data",
-        ),
-    ] = False,
-    patterns: Annotated[
-        Path | None,
-        Option(
-            "--patterns",
-            "-P",
-            exists=True,
-            dir_okay=False,
-            help="Lists of names, as a .jsonl file of patterns of spaCy's span_ruler. Their "
-            "matches are embedded beside the tokens",
-        ),
-    ] = None,
-    transformer: Annotated[
-        str | None,
-        Option(
-            "--transformer",
-            "-T",
-            help="Fine-tune this transformer: a name on the Hugging Face hub or a folder",
-        ),
-    ] = None,
-    gpu: Annotated[
-        bool, Option("--gpu", "-G", help="Write a config for training on a GPU")
-    ] = False,
+    output: Path = Argument(..., help="File to save the config to, or - for stdout"),
+    train: Path = Option(
+        ..., "--train", "-t", exists=True, help="Training data: a .spacy file, or a folder of them"
+    ),
+    dev: Path | None = Option(
+        None, "--dev", "-d", exists=True, help="Development data, to choose the best model by"
+    ),
+    lang: str | None = Option(
+        None,
+        "--lang",
+        "-l",
+        help="Code of the language. Default: that of the vectors, or the one whose stop words the "
+        "data are full of",
+    ),
+    vectors: str | None = Option(
+        None, "--vectors", "-v", help="Pipeline with word vectors: a folder or a package's name"
+    ),
+    lookups: bool = Option(
+        False,
+        "--lookups",
+        "-L",
+        help="Embed words' probabilities and Brown clusters, from spacy-lookups-data",
+    ),
+    patterns: Path | None = Option(
+        None,
+        "--patterns",
+        "-P",
+        exists=True,
+        dir_okay=False,
+        help="Lists of names, as a .jsonl file of patterns of spaCy's span_ruler. Their matches "
+        "are embedded beside the tokens",
+    ),
+    transformer: str | None = Option(
+        None,
+        "--transformer",
+        "-T",
+        help="Fine-tune this transformer: a name on the Hugging Face hub or a folder",
+    ),
+    gpu: bool = Option(False, "--gpu", "-G", help="Write a config for training on a GPU"),
     force: ForceOption = False,
 ) -> None:
     """Write a complete training config that fits the data.

@@ -42,3 +42,17 @@ TextKeyOption = Annotated[
     str, Option("--text-key", help="Key or column of the text in JSON, CSV and Parquet")
 ]
 JobsOption = Annotated[int, Option("--jobs", "-j", min=1, help="Number of worker processes")]
+TextsArgument = Annotated[
+    str,
+    Argument(
+        help="Texts: a .txt, .jsonl, .ndjson, .csv, .tsv, .parquet or .spacy file, a folder of "
+        "them, or a glob in quotes. A .txt file is one text, unless --lines is given"
+    ),
+]
+LinesOption = Annotated[
+    bool,
+    Option(
+        "--lines/--whole-files",
+        help="Whether each line of a .txt file is a text, or the whole file is one",
+    ),
+]

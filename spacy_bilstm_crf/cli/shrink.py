@@ -1,7 +1,7 @@
 """`shrink`: make the word vectors of a trained pipeline smaller."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from typer import Argument, Option
 from wasabi import msg
@@ -15,22 +15,16 @@ from .options import CodeOption, ForceOption, PipelineArgument
 @bilstm_crf_cli.command("shrink")
 def shrink_cli(
     pipeline: PipelineArgument,
-    output: Annotated[Path, Argument(help="Folder to save the smaller pipeline to")],
-    keep_words: Annotated[
-        int | None,
-        Option("--keep-words", "-k", min=1, help="Keep the vectors of so many most frequent words"),
-    ] = None,
-    dtype: Annotated[
-        Literal["float32", "float16"], Option("--dtype", "-d", help="Type of the vectors' numbers")
-    ] = "float16",
-    data: Annotated[
-        Path | None,
-        Option(
-            "--data",
-            exists=True,
-            help="Annotated data to measure what it costs: a .spacy file, or a folder of them",
-        ),
-    ] = None,
+    output: Path = Argument(..., help="Folder to save the smaller pipeline to"),
+    keep_words: int | None = Option(
+        None, "--keep-words", "-k", min=1, help="Keep the vectors of so many most frequent words"
+    ),
+    dtype: Literal["float32", "float16"] = Option(
+        "float16", "--dtype", "-d", help="Type of the vectors' numbers"
+    ),
+    data: Path | None = Option(
+        None, "--data", exists=True, help="Annotated data, to measure what it costs"
+    ),
     code: CodeOption = None,
     force: ForceOption = False,
 ) -> None:

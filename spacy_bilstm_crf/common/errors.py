@@ -1,6 +1,7 @@
 """The one error that a user is shown as a single line, and how others become one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 # Enough of an error to see what is wrong: spaCy's own about a config prints the whole of it
@@ -21,11 +22,51 @@ def one_line(error: BaseException) -> str:
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " ..."
 
 
+@contextmanager
+def reported_value_errors(where: str = "") -> Iterator[None]:
+    """Turn a `ValueError` of spaCy or a component into a `UserError`.
+
+    Args:
+        where: What to put before its message.
+
+    Raises:
+        UserError: The same in one line. One that is raised in the block is left as it is.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{where}{one_line(error)}") from error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that the CPU or the GPU has run out of memory."""
     # On a CPU torch says so in a RuntimeError; on a GPU in a class that has this name
     is_of_torch = type(error).__name__ == "OutOfMemoryError"
     return isinstance(error, MemoryError) or is_of_torch or "DefaultCPUAllocator" in str(error)
+
+
+def check_at_least(least: float, **given: float | None) -> None:
+    """Check that arguments, those that are not None, are at least so large.
+
+    Raises:
+        UserError: Naming the first that is not.
+    """
+    for name, value in given.items():
+        if value is not None and not value >= least:
+            raise UserError(f"{name} must be at least {least}, but is {value}.")
+
+
+def check_probability(**given: float | None) -> None:
+    """Check that arguments, those that are not None, are probabilities.
+
+    Raises:
+        UserError: Naming the first that is not.
+    """
+    for name, value in given.items():
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise UserError(f"{name} must be a probability, from 0 to 1, but is {value}.")
 
 
 def check_installed(extra: str, *packages: str) -> None:

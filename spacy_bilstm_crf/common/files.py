@@ -14,7 +14,7 @@ from .errors import UserError
 
 
 @contextmanager
-def reported_os_errors(path: Path) -> Iterator[None]:
+def reported_os_errors(path: str | Path) -> Iterator[None]:
     """Turn an `OSError` of the block into a `UserError`.
 
     Args:

@@ -4,9 +4,13 @@ A page's own template is in the folder of the package that renders it. It begins
 `{% extends "base.html.jinja" %}` and fills the blocks `title`, `head` (more CSS) and `content`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.metadata import version
+
+CONTEXT = 100  # characters before and after what a text is shown for
+LONGEST_CONTEXT = 700  # characters of a text that are shown
+LONG_WORD = 40
 
 
 def render(package: str, template: str, **values: object) -> str:
@@ -40,8 +44,33 @@ def as_frame(page: str) -> str:
     The page is in a sandboxed frame of its own: neither its style nor its scripts touch what is
     around it.
     """
+    # Without a base, links to parts of the page would load the notebook into the frame
+    page = page.replace("<head>", '<head><base href="about:srcdoc">', 1)
     style = "width: 100%; height: 42rem; border: 0"
     return f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" style="{style}"></iframe>'
+
+
+def text_window(text: str, spans: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Return the part of a text to show: whole words around some spans of characters.
+
+    Args:
+        text: The text.
+        spans: First character and end of each span.
+
+    Returns:
+        First character and end. If the spans are far apart, the last ones may be outside.
+    """
+    starts, ends = zip(*spans)
+    first = max(0, min(starts) - CONTEXT)
+    last = min(len(text), max(ends) + CONTEXT, min(starts) + LONGEST_CONTEXT)
+    # Very long words are cut all the same
+    before = text.rfind(" ", max(0, first - LONG_WORD), first)
+    if before >= 0 or first < LONG_WORD:
+        first = before + 1
+    after = text.find(" ", last, last + LONG_WORD)
+    if after >= 0 or len(text) - last < LONG_WORD:
+        last = after if after >= 0 else len(text)
+    return first, last
 
 
 def percent(value: float | None) -> str:

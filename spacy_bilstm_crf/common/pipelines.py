@@ -31,7 +31,7 @@ def load_pipeline(pipeline: "Language | str | Path") -> "Language":
         return util.load_model(pipeline)
     except OSError as error:  # spaCy's E050, E053
         raise UserError(NO_PIPELINE.format(pipeline)) from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # code of a package may raise anything
         raise UserError(f"The pipeline {pipeline} can't be loaded: {one_line(error)}") from error
 
 

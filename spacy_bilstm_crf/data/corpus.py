@@ -104,7 +104,7 @@ def read_examples(data: Data, nlp: "Language") -> list[Example]:
 
 
 def texts_of(
-    texts: str | Path | Iterable[str | Text | Doc], text_key: str = "text"
+    texts: str | Path | Iterable[str | Text | Doc], text_key: str = "text", *, lines: bool = False
 ) -> Iterator[Text]:
     """Yield the texts of a file or folder, or texts that are given.
 
@@ -112,13 +112,14 @@ def texts_of(
 
     Args:
         texts: A path, for `read_texts`, or the texts.
-        text_key: Key of the text in JSON.
+        text_key: Key or column of the text in JSON, CSV and Parquet.
+        lines: Whether each line of a .txt file is a text; otherwise the whole file is one.
 
     Raises:
         UserError: If the path can't be read.
     """
     if isinstance(texts, str | Path):
-        yield from read_texts(Path(texts), text_key)
+        yield from read_texts(texts, text_key, lines=lines)
         return
     for text in texts:
         if isinstance(text, Doc):

@@ -1,76 +1,415 @@
-"""Texts to work on, whatever file they are in."""
+"""Texts to work on, whatever file they are in: one reader for every command."""
 
-from collections.abc import Iterator
+import codecs
+import csv
+import glob
+import json
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
 
-from ..common.errors import UserError
-from .formats.docbin import read_docbin
-from .formats.docs import ID, META, blank
-from .formats.jsonl import as_id, read_lines, text_of
+from ..common.errors import UserError, check_installed
+from .formats.docs import ID, META
+from .formats.jsonl import MOST_DIGITS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+PARQUET, JSON_LINES, CSV, TEXT, LINES, DOCS = "parquet", "jsonl", "csv", "text", "lines", "docs"
+KINDS = {
+    ".txt": TEXT,
+    ".jsonl": JSON_LINES,
+    ".ndjson": JSON_LINES,
+    ".csv": CSV,
+    ".tsv": CSV,
+    ".parquet": PARQUET,
+    ".spacy": DOCS,
+}
+DEFAULT_ID = "id"
+# Decodes bytes that are not UTF-8 to halves of characters, which `problem_of` finds
+LENIENT = "surrogateescape"
+# Python's own limit of 131,072 characters is for files that are not CSV at all
+MOST_OF_FIELD = 1 << 30
+# spaCy's own limit of a text. A .txt file with more is most likely a list of texts
+MOST_OF_TEXT = 1_000_000
+# What a DocBin holds for each doc
+OF_DOCS = ("tokens", "spaces", "cats", "flags", "span_groups", "user_data")
 
 
 class Text(NamedTuple):
-    """A text, and what the file says about it."""
+    """A text, and what its file says about it.
+
+    Attributes:
+        text: The text; "" if there is none.
+        id: Its id in the file. A .txt file that is one text has its path.
+        meta: Further data of a JSON object or a doc.
+        words: Its words, where the file knows these and not the spaces between them.
+        error: Why there is no text. `read_texts` never yields such a row.
+    """
 
     text: str
     id: str | None = None
     meta: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    words: list[str] | None = None  # where the file knows the words, and not what is between
+    words: list[str] | None = None
+    error: str | None = None
 
     def doc(self, nlp: Language) -> Doc:
-        """A doc of the text: of its words, or of the tokens of the pipeline's tokenizer."""
+        """Make a doc with the words of the file or, if it has none, the pipeline's tokens."""
         return nlp.make_doc(self.text) if self.words is None else Doc(nlp.vocab, words=self.words)
 
 
-def read_texts(path: Path, text_key: str = "text") -> Iterator[Text]:
-    """The texts of a file, or of all such files of a folder.
+class TextSettings(NamedTuple):
+    """Where the texts are in the files.
 
-    A .txt file has one on each line, a .jsonl file one in each object, under the key; a .spacy
-    file has docs.
+    Attributes:
+        text_key: Column or key of the texts.
+        id_key: Column or key of the ids. Files need not have the default one.
+        lines: Whether each line of a .txt file is a text, instead of the whole file.
+    """
+
+    text_key: str = "text"
+    id_key: str = DEFAULT_ID
+    lines: bool = False
+
+
+def read_texts(path: Path | str, text_key: str = "text", *, lines: bool = False) -> Iterator[Text]:
+    """Read the texts of a file, of all files in a folder, or of those that a glob matches.
+
+    Args:
+        path: A .txt, .jsonl, .ndjson, .csv, .tsv, .parquet or .spacy file, a folder or a glob.
+        text_key: Key or column of the text in JSON, CSV and Parquet.
+        lines: Whether each line of a .txt file is a text, instead of the whole file.
 
     Raises:
-        UserError: If there is no such file, or naming the line that is no text.
+        UserError: If there is no such file, or a row of it has no text. The message names the row.
     """
-    for file in _files(path):
-        try:
-            yield from READERS[file.suffix.lower()](file, text_key)
-        except UnicodeDecodeError as error:
-            raise UserError(f"{file} is no text in UTF-8: {error}") from error
+    settings = TextSettings(text_key, lines=lines)
+    for file in text_files(path):
+        check_columns(file, settings)
+        is_whole = kind_of(file, settings) == TEXT
+        for number, text in enumerate(read_rows(file, settings), start=1):
+            if text.error is not None:
+                place = file if is_whole else f"{file}, row {number}"
+                raise UserError(f"{place}: {text.error}")
+            if is_whole and len(text.text) > MOST_OF_TEXT:
+                raise UserError(
+                    f"{file} is one text of {len(text.text):,} characters. If each of its lines is "
+                    f"a text, add --lines; otherwise cut it into files of {MOST_OF_TEXT:,} at most."
+                )
+            if not is_whole or text.text.strip():
+                yield text
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise UserError(f"There is no file or folder {path}.")
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [file for file in files if file.suffix.lower() in READERS]
-    if not files:
-        raise UserError(f"{path} has no texts: name a .txt, .jsonl or .spacy file.")
+def text_files(
+    path: Path | str, leave_out: Callable[[Path], bool] = lambda path: False
+) -> list[Path]:
+    """List the files of texts at a path: itself, those in a folder, or those that a glob matches.
+
+    Args:
+        path: The path or glob.
+        leave_out: Tells which files of a folder or glob are not input.
+
+    Raises:
+        UserError: If there are none, or one that was named can't be read.
+    """
+    here = Path(path)
+    if here.is_dir():
+        found = [file for file in sorted(here.rglob("*")) if file.suffix.lower() in KINDS]
+    else:
+        matches = sorted(glob.glob(str(path), recursive=True))
+        found = [here] if here.exists() else list(map(Path, matches))
+        if not found:
+            raise UserError(f"There is no file or folder {path}. Name a file, a folder or a glob.")
+    files = [file for file in found if not file.is_dir() and not leave_out(file)]
+    unknown = [file for file in files if file.suffix.lower() not in KINDS]
+    if unknown or not files:
+        endings = ", ".join(KINDS)
+        raise UserError(
+            f"{unknown[0] if unknown else path} has no texts that can be read: name files that end "
+            f"in {endings}."
+        )
     return files
 
 
-def _of_objects(path: Path, text_key: str) -> Iterator[Text]:
-    for place, value in read_lines(path):
-        meta = value.get(META)
-        text = text_of(value, text_key, place)
-        yield Text(text, as_id(value.get(ID)), meta if isinstance(meta, dict) else {})
+def kind_of(path: Path, settings: TextSettings) -> str:
+    """Return how a file is read: one of the values of `KINDS`, or `LINES`."""
+    kind = KINDS[path.suffix.lower()]
+    return LINES if kind == TEXT and settings.lines else kind
 
 
-def _of_docs(path: Path, text_key: str) -> Iterator[Text]:
-    for doc in read_docbin(path, blank("xx").vocab):
-        data = doc.user_data
-        words = [token.text for token in doc] if doc.has_unknown_spaces else None
-        yield Text(doc.text, as_id(data.get(ID)), data.get(META) or {}, words)
+def check_columns(path: Path, settings: TextSettings) -> None:
+    """Check that a file has the columns or keys of texts and ids, as far as its start tells.
+
+    Raises:
+        UserError: If one is missing or there twice, or the file can't be read.
+    """
+    kind = kind_of(path, settings)
+    if kind == PARQUET:
+        names = open_parquet(path).schema_arrow.names
+    elif kind == CSV:
+        names, _ = next(csv_rows(path), ([], 0))
+    elif kind == JSON_LINES:
+        first = next(_read_lines(path, settings, 0, None), Text(""))
+        try:
+            value = json.loads(first.text)
+        except (ValueError, RecursionError):
+            return  # an error of that row
+        if not isinstance(value, dict):
+            return
+        names = list(value)
+    else:
+        return
+    names = [printable(name) for name in names]
+    for key in (settings.text_key, settings.id_key):
+        if names.count(key) > 1:
+            raise UserError(f"{path} has {key!r} twice: name them apart.")
+    known = ", ".join(names) or "nothing"
+    if settings.text_key not in names:
+        raise UserError(
+            f"{path} has no {settings.text_key!r}, but {known}. Name the texts: --text-key"
+        )
+    if settings.id_key != DEFAULT_ID and settings.id_key not in names:
+        raise UserError(f"{path} has no {settings.id_key!r}, but {known}.")
 
 
-def _of_lines(path: Path, text_key: str) -> Iterator[Text]:
-    with path.open(encoding="utf-8-sig") as file:
+def read_rows(
+    path: Path, settings: TextSettings, start: int = 0, end: int | None = None
+) -> Iterator[Text]:
+    """Read the rows of a file, or of a stretch of it. A row without a text says why.
+
+    Args:
+        path: The file.
+        settings: Where its texts are.
+        start: The first byte; the first row of Parquet and .spacy files.
+        end: The byte or row after the last; None for the end of the file.
+
+    Raises:
+        UserError: If the file is not of the kind that its ending says.
+    """
+    return READERS[kind_of(path, settings)](path, settings, start, end)
+
+
+def lines_of(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int]]:
+    """Read the lines of a file, without a byte order mark, and the byte at which each ends."""
+    with path.open("rb") as file:
+        file.seek(start)
         for line in file:
-            if line.strip():
-                yield Text(line.rstrip("\n"))
+            if end is not None and start >= end:
+                return
+            content = line if start else line.removeprefix(codecs.BOM_UTF8)
+            start += len(line)
+            yield content, start
 
 
-READERS = {".txt": _of_lines, ".jsonl": _of_objects, ".spacy": _of_docs}
+def csv_rows(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[list[str], int]]:
+    """Read the rows of a CSV file, its header too, and the byte at which each ends.
+
+    A field in quotes may have line ends, so only reading tells where a row ends.
+
+    Raises:
+        UserError: If the file is not CSV.
+    """
+    csv.field_size_limit(MOST_OF_FIELD)
+    position = start
+
+    def decoded() -> Iterator[str]:
+        nonlocal position
+        for line, position in lines_of(path, start, end):  # noqa: B007 - read below
+            yield line.decode("utf8", LENIENT)
+
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    # Strict, or a quote that is never closed would swallow the rest of the file
+    reader = csv.reader(decoded(), delimiter=delimiter, strict=True)
+    try:
+        for values in reader:
+            yield values, position
+    except csv.Error as error:
+        where = f", from line {reader.line_num} on or before" if reader.line_num > 1 else ""
+        raise UserError(f"{path} is no CSV{where}: {_csv_problem(error)}") from error
+
+
+def _csv_problem(error: csv.Error) -> str:
+    if "end of data" in str(error):
+        return f"{error}. Is there a quote that is never closed?"
+    if "new-line" in str(error):  # Python's own advice is for programs
+        return "a carriage return (\\r) outside of quotes. Write line ends as \\n."
+    return f"{error}."
+
+
+def open_parquet(path: Path) -> "pq.ParquetFile":
+    """Open a Parquet file.
+
+    Raises:
+        UserError: If it is none, or pyarrow is not installed.
+    """
+    check_installed("bulk", "pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path} is no Parquet file: {error}") from error
+
+
+def open_docs(path: Path) -> DocBin:
+    """Load a .spacy file; the last one is kept.
+
+    Raises:
+        UserError: If it is damaged.
+    """
+    return _load_docs(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _load_docs(path: Path, modified: int) -> DocBin:
+    try:
+        return DocBin().from_disk(path)
+    except MemoryError:
+        raise  # says nothing about the file
+    except Exception as error:  # zlib, msgpack and spaCy each have their own
+        raise UserError(f"{path} is damaged or no .spacy file ({type(error).__name__}).") from error
+
+
+def problem_of(text: Any) -> str | None:
+    """Tell why a value is no text, or return None if it is one."""
+    if text is None:
+        return "There is no text."
+    if not isinstance(text, str):
+        return f"The text is no string, but {type(text).__name__}."
+    try:
+        text.encode("utf8")
+    except UnicodeEncodeError:
+        return "The text is no UTF-8, or has half a character (U+D800 to U+DFFF)."
+    return None
+
+
+def printable(text: str) -> str:
+    """Replace bytes that are not UTF-8 and halves of characters by question marks."""
+    return text.encode("utf8", errors="replace").decode("utf8")
+
+
+def _row(value: Any, id_: Any, meta: Any = None, words: list[str] | None = None) -> Text:
+    """Make a row of what a file holds where a text, its id and its meta data should be."""
+    error = problem_of(value)
+    kept = meta if isinstance(meta, dict) else {}
+    return Text("" if error else value, _as_id(id_), kept, words, error)
+
+
+def _as_id(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        value = value.decode("utf8", LENIENT)
+    return printable(json.dumps(value) if isinstance(value, bool | dict | list) else str(value))
+
+
+def _read_whole(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
+    try:
+        yield Text(path.read_bytes().decode("utf-8-sig"), printable(str(path)))
+    except UnicodeDecodeError as error:
+        yield Text("", printable(str(path)), error=f"No text in UTF-8: {error}")
+    except OSError as error:
+        yield Text("", printable(str(path)), error=f"{error.strerror}.")
+
+
+def _read_lines(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
+    for line, _ in lines_of(path, start, end):
+        if not line.strip():
+            continue
+        try:
+            yield Text(line.decode("utf8").rstrip("\r\n"))
+        except UnicodeDecodeError as error:
+            yield Text("", error=f"No text in UTF-8: {error}")
+
+
+def _read_json(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
+    for line in _read_lines(path, settings, start, end):
+        yield line if line.error is not None else _of_object(line.text, settings)
+
+
+def _of_object(line: str, settings: TextSettings) -> Text:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return Text("", error=f"No JSON: {error}")
+    if not isinstance(value, dict):
+        return Text("", error=f"No object of JSON: {line:.80}")
+    meta = value.get(META)
+    if meta:  # .spacy files can hold neither halves of characters nor long numbers
+        meta = json.loads(printable(json.dumps(meta, ensure_ascii=False)), parse_int=_whole_number)
+    return _row(value.get(settings.text_key), value.get(settings.id_key), meta)
+
+
+def _whole_number(digits: str) -> int | str:
+    return int(digits) if len(digits) <= MOST_DIGITS else digits
+
+
+def _read_csv(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
+    header, after_header = next(csv_rows(path), ([], 0))
+    for values, _ in csv_rows(path, start or after_header, end):
+        row = dict(zip(header, values))
+        id_ = row.get(settings.id_key)
+        if len(values) > len(header):  # a comma outside of quotes has cut a text
+            problem = f"The row has {len(values)} fields, and the head of the file {len(header)}."
+            yield Text("", _as_id(id_), error=problem)
+        elif values:
+            yield _row(row.get(settings.text_key), id_)
+
+
+def _read_parquet(
+    path: Path, settings: TextSettings, start: int, end: int | None
+) -> Iterator[Text]:
+    file = open_parquet(path)
+    wanted = (settings.id_key, settings.text_key)
+    columns = [name for name in wanted if name in file.schema_arrow.names]
+    before = 0
+    for group in range(file.num_row_groups):
+        n_rows = file.metadata.row_group(group).num_rows
+        first, last = max(start - before, 0), n_rows if end is None else min(n_rows, end - before)
+        before += n_rows
+        if first >= last:
+            continue
+        table = file.read_row_group(group, columns=columns).slice(first, last - first)
+        has_ids = settings.id_key in columns
+        ids = _values(table.column(settings.id_key)) if has_ids else [None] * len(table)
+        for id_, text in zip(ids, _values(table.column(settings.text_key))):
+            yield _row(text.decode("utf8", LENIENT) if isinstance(text, bytes) else text, id_)
+
+
+def _values(column: "pa.ChunkedArray") -> list[Any]:
+    """Return the values of a column, those of strings that are not UTF-8 as bytes."""
+    import pyarrow as pa
+
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        return column.cast(pa.large_binary()).to_pylist()
+    except (OverflowError, ValueError):  # times that Python can't express
+        return column.cast(pa.string()).to_pylist()
+
+
+def _read_docs(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
+    loaded, docs = vars(open_docs(path)), DocBin()
+    vars(docs).update(loaded, **{name: loaded[name][start:end] for name in OF_DOCS})
+    for doc in docs.get_docs(Vocab()):
+        words = [token.text for token in doc] if doc.has_unknown_spaces else None
+        yield _row(doc.text, doc.user_data.get(ID), doc.user_data.get(META), words)
+
+
+READERS: dict[str, Callable[[Path, TextSettings, int, int | None], Iterator[Text]]] = {
+    PARQUET: _read_parquet,
+    JSON_LINES: _read_json,
+    CSV: _read_csv,
+    TEXT: _read_whole,
+    LINES: _read_lines,
+    DOCS: _read_docs,
+}

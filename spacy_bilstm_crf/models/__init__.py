@@ -1,4 +1,4 @@
-"""Docs -> potentials: the registered layers, as Thinc models around torch networks."""
+"""From docs to potentials: the registered layers, as Thinc models around torch networks."""
 
 from ..potentials import Potentials
 from .bilstm_crf import BiLSTMCRF, check_architecture, check_tags, torch_device

@@ -1,4 +1,4 @@
-"""The registered architecture: tok2vec -> BiLSTM -> potentials, as a Thinc model."""
+"""The architecture BiLSTMCRF: from a tok2vec through a BiLSTM to potentials, as a Thinc model."""
 
 import warnings
 from collections.abc import Callable
@@ -49,25 +49,31 @@ def BiLSTMCRF(
     """Bidirectional LSTM with a linear-chain CRF on top (Huang et al. 2015; Lample et al. 2016).
 
     Args:
-        tok2vec: Embeds the tokens: any layer that gives a vector for each token of a doc.
+        tok2vec: Embeds the tokens: any layer that returns a vector for each token of a doc.
         hidden_width: Units of each LSTM, per direction.
-        depth: Number of bidirectional layers. 0 where they are in the tok2vec already, as a
-            `spacy-bilstm-crf.BiLSTMEncoder.v1`.
-        dropout: Rate of dropout before and after each LSTM layer. None follows `[training]
-            dropout`, which is what you want unless the tok2vec needs another rate.
-        locked_dropout: Drop a feature from all tokens of a doc or from none of them (Gal and
-            Ghahramani 2016). False draws for each token on its own, which learns in fewer epochs;
-            the component's default config and the shipped ones without a transformer have that.
+        depth: Number of bidirectional layers. 0 if the tok2vec has them already, as a
+            `spacy-bilstm-crf.BiLSTMEncoder.v1` does.
+        dropout: Dropout rate before and after each LSTM layer. None follows `[training] dropout`,
+            which is right unless the tok2vec needs another rate.
+        locked_dropout: Drop a feature from all tokens of a doc or from none (Gal and Ghahramani
+            2016). False draws for each token on its own, which learns in fewer epochs and is the
+            default of the component and of the shipped configs without a transformer.
         mixed_precision: Run the LSTM in half precision where that is safe. Needs a GPU.
-        learn_rate_factor: What the optimizer's step size is multiplied with for the BiLSTM and the
-            CRF, the tok2vec not included. More than 1 above a transformer, which is trained
-            already and takes small steps.
-        window: In prediction a doc with more tokens is run through the network in windows of so
-            many, and decoded whole. None never cuts a doc. Training reads whole docs.
-        overlap: Tokens at each side of a window that are read, so that no token lacks its
-            surroundings, but whose scores come from the windows beside it.
-        by_sentence: LSTM and CRF start anew at each sentence of a doc, which suits a model that was
-            trained on single sentences. A component before finds them.
+        learn_rate_factor: Factor of the optimizer's step size for the BiLSTM and the CRF, but not
+            the tok2vec. Set it above 1 on top of a transformer, which needs small steps.
+        window: Longest stretch of a doc, in tokens, that the network reads at once in prediction.
+            A longer doc is read in windows and decoded whole. None never cuts a doc. Training
+            reads whole docs.
+        overlap: Tokens at each side of a window that give context: their own scores come from the
+            neighbouring windows.
+        by_sentence: Restart LSTM and CRF at each sentence of a doc, which suits a model that was
+            trained on single sentences. An earlier component has to set the sentences.
+
+    Returns:
+        The model, from docs to potentials.
+
+    Raises:
+        ValueError: Naming the argument that makes no sense.
     """
     check_tok2vec("BiLSTMCRF", tok2vec)
     check_positive("BiLSTMCRF", hidden_width=hidden_width)
@@ -106,12 +112,20 @@ def BiLSTMCRF(
 
 
 def resize_output(model: Model, n_tags: int) -> Model:
-    """Set the number of tags; a network that is there already keeps what it has learned."""
+    """Set the number of tags of a BiLSTMCRF. A trained network keeps what it has learned.
+
+    Args:
+        model: The model.
+        n_tags: Number of tags, at least the present number.
+
+    Returns:
+        The model.
+    """
     bilstm = model.get_ref("output_layer")
     network = shim_of(bilstm)._model
     if isinstance(network, BiLSTMCRFNetwork) and network.n_tags != n_tags:
         network.add_tags(n_tags)
-        # Optimizers keep moments by this id, and those of the old shapes no longer fit
+        # Optimizers store moments by this id, and those of the old shapes no longer fit
         with Shim.global_id_lock:
             Shim.global_id += 1
             shim_of(bilstm).id = Shim.global_id
@@ -121,10 +135,14 @@ def resize_output(model: Model, n_tags: int) -> Model:
 
 
 def check_architecture(model: Model, component: str) -> None:
-    """Check that a component's model is of this architecture.
+    """Check that a component's model predicts potentials.
+
+    Args:
+        model: The model.
+        component: Name of the component, for the message.
 
     Raises:
-        ValueError: Naming the model and the architecture.
+        ValueError: Naming the model and the architecture it must have.
     """
     if "resize_output" not in model.attrs or not model.has_ref("output_layer"):
         raise ValueError(
@@ -135,10 +153,14 @@ def check_architecture(model: Model, component: str) -> None:
 
 
 def check_tags(model: Model, n_tags: int) -> None:
-    """Check that a network is the one that the component's labels describe.
+    """Check that a model has the number of tags that the component's labels need.
+
+    Args:
+        model: The model.
+        n_tags: Number of tags of the labels.
 
     Raises:
-        ValueError: Naming both numbers of tags.
+        ValueError: Naming both numbers.
     """
     network = shim_of(model.get_ref("output_layer"))._model
     if isinstance(network, BiLSTMCRFNetwork) and network.n_tags != n_tags:
@@ -194,7 +216,7 @@ def _convert_outputs(
 
 
 def torch_device(model: Model) -> torch.device:
-    """The device that the network is on."""
+    """Return the device that the network is on."""
     return shim_of(model.get_ref("output_layer")).device
 
 

@@ -1,4 +1,4 @@
-"""Registered embedding layers: docs -> one vector per token, from word and characters."""
+"""Embedding layers: a vector for each token, from its word and its characters."""
 
 from collections.abc import Callable, Sequence
 from numbers import Real
@@ -16,7 +16,7 @@ from thinc.types import Floats2d
 from .pytorch.word_embedding import Words
 from .settings import Trained
 from .span_features import check_keys
-from .token_attributes import CASING, check_names, check_tables
+from .token_attributes import CASING, check_attributes, check_tables
 from .torch_layer import check_positive, load_state, shim_of, torch_layer, vectors_of_docs
 from .word_features import CharWordEmbedding, UninitializedEmbedding, WordCounts, words_of_docs
 
@@ -36,28 +36,35 @@ def CharCNNEmbed(
     span_width: int = 16,
     span_dropout: float = 0.2,
 ) -> Model[list[Doc], list[Floats2d]]:
-    """Word vector and character CNN (Ma and Hovy 2016).
+    """Embed tokens by word vectors and a character CNN (Ma and Hovy 2016).
 
     Args:
-        width: Width of the word vectors, where the pipeline has none of its own.
+        width: Width of the word vectors, if the pipeline has none of its own.
         char_width: Width of a character's vector.
         filters: Number of filters over the characters.
         window: Number of characters that a filter sees.
         lower: Look words up in lower case.
-        zero_digits: Let all digits count as 0: 1987 and 2031 are one word. It starts from the
-            vector of the first that is met in training, or of the form with zeros.
-        casing: Embed how a word is capitalised.
-        attrs: Token attributes to embed as well: spaCy's, such as SHAPE, SUFFIX or POS, and what
-            the tables of spacy-lookups-data say about a word: PROB and CLUSTER, its log-probability
-            and Brown cluster, or with LOWER_, TITLE_ or UPPER_ before it those of the word in that
-            case.
+        zero_digits: Read all digits as 0, which makes 1987 and 2031 one word. Its initial vector is
+            that of the first such word in training, or of the form with zeros.
+        casing: Embed how a word is capitalized.
+        attrs: Further token attributes to embed: spaCy's, such as SHAPE, SUFFIX or POS, and those
+            from the tables of spacy-lookups-data: PROB and CLUSTER, the log-probability and the
+            Brown cluster of a word, or of its form in another case with the prefix LOWER_, TITLE_
+            or UPPER_.
         attr_width: Width of the vector of each attribute and of the casing.
-        max_chars: Most characters of a word; a longer one loses its middle.
+        max_chars: Most characters of a word; a longer word loses its middle.
         span_features: Keys of `doc.spans` that an earlier component sets, such as a `span_ruler`
-            with a list of names. A token's place in such spans and their labels are embedded.
+            with a list of names. The position of a token in such spans is embedded with their
+            labels.
         span_width: Width of the vector of each key.
-        span_dropout: The share of spans that are overlooked in training, so that the model does not
-            lean on them alone.
+        span_dropout: Share of the spans to ignore in training, to keep the model from relying on
+            them alone.
+
+    Returns:
+        The layer: for each doc, float32 [n_tokens, width of all vectors together].
+
+    Raises:
+        ValueError: Naming the argument that makes no sense.
     """
     check_positive("CharCNNEmbed", char_width=char_width, filters=filters, window=window)
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
@@ -82,27 +89,34 @@ def CharBiLSTMEmbed(
     span_width: int = 16,
     span_dropout: float = 0.2,
 ) -> Model[list[Doc], list[Floats2d]]:
-    """Word vector and character BiLSTM (Lample et al. 2016).
+    """Embed tokens by word vectors and a character BiLSTM (Lample et al. 2016).
 
     Args:
-        width: Width of the word vectors, where the pipeline has none of its own.
+        width: Width of the word vectors, if the pipeline has none of its own.
         char_width: Width of a character's vector.
-        char_hidden: Units of the character LSTM, both directions together; even.
+        char_hidden: Units of the character LSTM, both directions together; an even number.
         lower: Look words up in lower case.
-        zero_digits: Let all digits count as 0: 1987 and 2031 are one word. It starts from the
-            vector of the first that is met in training, or of the form with zeros.
-        casing: Embed how a word is capitalised.
-        attrs: Token attributes to embed as well: spaCy's, such as SHAPE, SUFFIX or POS, and what
-            the tables of spacy-lookups-data say about a word: PROB and CLUSTER, its log-probability
-            and Brown cluster, or with LOWER_, TITLE_ or UPPER_ before it those of the word in that
-            case.
+        zero_digits: Read all digits as 0, which makes 1987 and 2031 one word. Its initial vector is
+            that of the first such word in training, or of the form with zeros.
+        casing: Embed how a word is capitalized.
+        attrs: Further token attributes to embed: spaCy's, such as SHAPE, SUFFIX or POS, and those
+            from the tables of spacy-lookups-data: PROB and CLUSTER, the log-probability and the
+            Brown cluster of a word, or of its form in another case with the prefix LOWER_, TITLE_
+            or UPPER_.
         attr_width: Width of the vector of each attribute and of the casing.
-        max_chars: Most characters of a word; a longer one loses its middle.
+        max_chars: Most characters of a word; a longer word loses its middle.
         span_features: Keys of `doc.spans` that an earlier component sets, such as a `span_ruler`
-            with a list of names. A token's place in such spans and their labels are embedded.
+            with a list of names. The position of a token in such spans is embedded with their
+            labels.
         span_width: Width of the vector of each key.
-        span_dropout: The share of spans that are overlooked in training, so that the model does not
-            lean on them alone.
+        span_dropout: Share of the spans to ignore in training, to keep the model from relying on
+            them alone.
+
+    Returns:
+        The layer: for each doc, float32 [n_tokens, width of all vectors together].
+
+    Raises:
+        ValueError: Naming the argument that makes no sense.
     """
     check_positive("CharBiLSTMEmbed", char_width=char_width, char_hidden=char_hidden)
     if char_hidden % 2:
@@ -128,7 +142,7 @@ def _settings(
     check_positive("The embedding", width=width, attr_width=attr_width)
     if max_chars < 2:
         raise ValueError(f"max_chars must be at least 2, but is {max_chars}.")
-    check_names(attrs)
+    check_attributes(attrs)
     return {
         "width": width,
         "lower": lower,
@@ -160,13 +174,13 @@ def _embed(
     model.init = _init
     _forget_words(model)
     model.attrs["reads_spans"] = bool(settings["span_features"])
-    model.attrs["vectors_width"] = 0  # of the pipeline that the layer was initialized in
+    model.attrs["vectors_width"] = 0  # width of the pipeline's vectors at initialization
     model.attrs.update({key: Trained(value) for key, value in _trained(settings, trained).items()})
     return model
 
 
 def _trained(settings: dict[str, Any], of_encoder: dict[str, Any]) -> dict[str, Any]:
-    """What weights depend on, by its name in the config."""
+    """Return the settings that the weights depend on, by their names in the config."""
     attrs, spans = settings["attrs"], settings["span_features"]
     return {
         **of_encoder,
@@ -174,7 +188,7 @@ def _trained(settings: dict[str, Any], of_encoder: dict[str, Any]) -> dict[str, 
         "casing": CASING in attrs,
         "attrs": [attr for attr in attrs if attr != CASING],
         "attr_width": settings["attr_width"] if attrs else None,
-        "n_span_features": len(spans),  # their keys may be others
+        "n_span_features": len(spans),  # but not on their keys
         "span_width": settings["span_width"] if spans else None,
     }
 
@@ -193,7 +207,7 @@ def _init(model: Model, X: list[Doc] | None = None, Y: list[Floats2d] | None = N
 
 
 def _forget_words(model: Model) -> None:
-    # Apart, as Thinc saves attributes that are lists and dicts
+    # Two attributes, since Thinc saves lists and dicts
     model.attrs["counts"], model.attrs["counted_docs"] = WordCounts({}, [])
 
 
@@ -209,7 +223,7 @@ def _convert_inputs(
     counts = WordCounts(model.attrs["counts"], model.attrs["counted_docs"])
     words = words_of_docs(network, counts, X, is_train)
     device = shim_of(model).device
-    moved = Words(*(part.to(device) for part in words))._replace(lengths=words.lengths)
+    moved = Words(*(each.to(device) for each in words))._replace(lengths=words.lengths)
     return ArgsKwargs(args=(moved,), kwargs={}), _no_gradient
 
 

@@ -1,4 +1,4 @@
-"""An encoder that can be pre-trained: an embedding, and bidirectional LSTM layers."""
+"""An encoder that can be pretrained: an embedding and bidirectional LSTM layers."""
 
 from collections.abc import Callable
 from typing import cast
@@ -20,7 +20,7 @@ from .torch_layer import (
     vectors_of_docs,
 )
 
-LAYER = "bilstm_encoder"
+ENCODER = "bilstm_encoder"  # name of the layer
 
 
 def BiLSTMEncoder(
@@ -31,23 +31,30 @@ def BiLSTMEncoder(
     locked_dropout: bool = False,
     by_sentence: bool = False,
 ) -> Model[list[Doc], list[Floats2d]]:
-    """Vectors of tokens in their sentence: an embedding, and bidirectional LSTM layers.
+    """Encode tokens in context: an embedding and bidirectional LSTM layers.
 
-    It is the tok2vec of a `spacy-bilstm-crf.BiLSTMCRF.v1` with `depth = 0`, where `spacy pretrain`
-    trains it on raw text. The two together are the network of a BiLSTMCRF with LSTM layers.
+    As the tok2vec of a `spacy-bilstm-crf.BiLSTMCRF.v1` with `depth = 0` it can be trained on raw
+    text with `spacy pretrain`. The two together are the network of a BiLSTMCRF with LSTM layers.
 
     Args:
-        embed: Embeds the tokens: any layer that gives a vector for each token of a doc.
+        embed: Embeds the tokens: any layer that returns a vector for each token of a doc.
         hidden_width: Units of each LSTM, per direction.
         depth: Number of bidirectional layers.
-        dropout: Rate of dropout before and after each layer. None follows `[training] dropout`.
-        locked_dropout: Drop a feature from all tokens of a doc or from none of them.
-        by_sentence: Read each sentence of a doc on its own. A component before finds them.
+        dropout: Dropout rate before and after each layer. None follows `[training] dropout`.
+        locked_dropout: Drop a feature from all tokens of a doc or from none.
+        by_sentence: Read each sentence of a doc on its own. An earlier component has to set the
+            sentences.
+
+    Returns:
+        The layer: for each doc, float32 [n_tokens, 2 * hidden_width].
+
+    Raises:
+        ValueError: Naming the argument that makes no sense.
     """
     check_tok2vec("BiLSTMEncoder", embed)
     check_positive("BiLSTMEncoder", hidden_width=hidden_width, depth=depth)
     bilstm = torch_layer(
-        LAYER,
+        ENCODER,
         UninitializedBiLSTMCRF(hidden_width, depth),
         convert_inputs=_convert_inputs,
         convert_outputs=vectors_of_docs,

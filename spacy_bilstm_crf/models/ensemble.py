@@ -1,4 +1,4 @@
-"""Several networks of one architecture as one: the mean of their potentials."""
+"""An ensemble of networks: the mean of their potentials."""
 
 from collections.abc import Callable
 
@@ -10,14 +10,21 @@ from .bilstm_crf import resize_output as resize_member
 
 
 def Ensemble(*members: Model[list[Doc], Potentials]) -> Model[list[Doc], Potentials]:
-    """Several `BiLSTMCRF`s, whose potentials are averaged.
+    """Average the potentials of several `BiLSTMCRF`s.
 
-    The mean of the scores is the normalised geometric mean of the members' distributions over tag
-    sequences (a logarithmic opinion pool; Genest and Zidek 1986). It is a CRF again, so that all
-    probabilities stay exact. Prediction takes as long as all members together.
+    The distribution of the mean scores is the normalized geometric mean of the members'
+    distributions over tag sequences (a logarithmic opinion pool; Genest and Zidek 1986). It is a
+    CRF again, so all probabilities stay exact. Prediction takes as long as all members together.
 
     Args:
-        members: Of `spacy-bilstm-crf.BiLSTMCRF.v1`, each with a tok2vec of its own.
+        members: Models of `spacy-bilstm-crf.BiLSTMCRF.v1`, each with a tok2vec of its own.
+
+    Returns:
+        The model, from docs to potentials.
+
+    Raises:
+        ValueError: If there are no members, or one is of another architecture or listens to a
+            shared tok2vec.
     """
     if not members:
         raise ValueError("An Ensemble needs members: [components.ner.model.*.NAME] blocks.")
@@ -47,7 +54,7 @@ def Ensemble(*members: Model[list[Doc], Potentials]) -> Model[list[Doc], Potenti
 
 
 def listens(model: Model) -> bool:
-    """Whether a layer gets its vectors from another component."""
+    """Check whether a layer gets its vectors from another component."""
     return any(node.name.endswith("listener") for node in model.walk())
 
 
@@ -55,14 +62,14 @@ def _forward(
     model: Model[list[Doc], Potentials], docs: list[Doc], is_train: bool
 ) -> tuple[Potentials, Callable[[Potentials], list[Doc]]]:
     share = 1.0 / len(model.layers)
-    parts = [member(docs, is_train) for member in model.layers]
-    mean = parts[0][0].scaled(share)
-    for potentials, _ in parts[1:]:
+    outputs = [member(docs, is_train) for member in model.layers]
+    mean = outputs[0][0].scaled(share)
+    for potentials, _ in outputs[1:]:
         mean = mean.plus(potentials.scaled(share))
 
     def backprop(gradient: Potentials) -> list[Doc]:
         of_member = gradient.scaled(share)
-        for _, backprop_member in parts:
+        for _, backprop_member in outputs:
             backprop_member(of_member)
         return []
 

@@ -1,4 +1,4 @@
-"""What an encoder is pre-trained to predict: the words beside each token."""
+"""An objective for pretraining an encoder: the neighbouring words of each token."""
 
 from collections.abc import Callable
 from typing import cast
@@ -11,25 +11,31 @@ from spacy.vocab import Vocab
 from thinc.api import ArgsKwargs, Model, Ops, get_torch_default_device, torch2xp, xp2torch
 from thinc.types import Floats1d, Floats2d
 
-from .encoder import LAYER
+from .encoder import ENCODER
 from .pytorch.language_model import NextAndPreviousWordNetwork
 from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
 from .word_features import form_of
 
-# Layers that see a word and nothing beside it
-READERS_OF_WORDS = ("char_cnn_embed", "char_bilstm_embed")
+# Layers that read single words, without their neighbours
+WORD_EMBEDDINGS = ("char_cnn_embed", "char_bilstm_embed")
 
 
 def NextAndPreviousWord(n_rows: int = 20000) -> Callable[[Vocab, Model], Model]:
-    """An objective of `spacy pretrain`: each token says which words are beside it.
+    """Create an objective for `spacy pretrain`: predict the neighbouring words of each token.
 
-    The forward LSTM says which comes next, and the backward LSTM which came before (Peters et al.
-    2017). That fits an LSTM better than the masked words of spaCy's own objectives. Needs a
-    BiLSTMEncoder of a single layer on an embedding that sees single words: any other would
-    have seen the words that it is to say.
+    The forward LSTM predicts the next word, the backward LSTM the previous word (Peters et al.
+    2017). That fits an LSTM better than the masked words of spaCy's own objectives. It needs a
+    BiLSTMEncoder with a single layer on an embedding that reads single words: any other network
+    has already seen the words that it is to predict.
 
     Args:
-        n_rows: Rows of a table of words, which they are hashed to.
+        n_rows: Rows of the table that words are hashed to.
+
+    Returns:
+        A function that `spacy pretrain` calls with the vocabulary and the encoder.
+
+    Raises:
+        ValueError: If there are no rows.
     """
     check_positive("NextAndPreviousWord", n_rows=n_rows)
 
@@ -40,7 +46,7 @@ def NextAndPreviousWord(n_rows: int = 20000) -> Callable[[Vocab, Model], Model]:
             "next_and_previous_word",
             NextAndPreviousWordNetwork(n_rows, width).to(get_torch_default_device()),
             convert_inputs=_states_and_words,
-            convert_outputs=_improbabilities,
+            convert_outputs=_losses,
             deserialize=_load,
         )
         model: Model = Model(
@@ -58,22 +64,22 @@ def NextAndPreviousWord(n_rows: int = 20000) -> Callable[[Vocab, Model], Model]:
 
 
 def _check_encoder(tok2vec: Model) -> None:
-    is_encoder = tok2vec.has_ref("embed") and tok2vec.layers[-1].name == LAYER
+    is_encoder = tok2vec.has_ref("embed") and tok2vec.layers[-1].name == ENCODER
     if not is_encoder or shim_of(tok2vec.layers[-1])._model.depth != 1:
         raise ValueError(
             "NextAndPreviousWord needs a spacy-bilstm-crf.BiLSTMEncoder.v1 with depth = 1 as the "
-            "tok2vec: in other layers both directions have met, and know the words to be said."
+            "tok2vec: other layers see both directions, and with them the words to predict."
         )
     embed = tok2vec.get_ref("embed")
-    if embed.name not in READERS_OF_WORDS:
+    if embed.name not in WORD_EMBEDDINGS:
         raise ValueError(
-            f"NextAndPreviousWord needs an embedding that sees single words, such as "
+            f"NextAndPreviousWord needs an embedding that reads single words, such as "
             f"spacy-bilstm-crf.CharCNNEmbed.v1, but that of the encoder is '{embed.name}'."
         )
     if embed.attrs.get("reads_spans"):
         raise ValueError(
             "The encoder's embedding has span_features, but `spacy pretrain` runs no component "
-            "that sets spans: pre-train without them."
+            "that sets spans: pretrain without them."
         )
 
 
@@ -84,18 +90,17 @@ def _init_objective(model: Model, X: list[Doc] | None = None, Y: object = None) 
 def _forward(
     model: Model, docs: list[Doc], is_train: bool
 ) -> tuple[Floats1d, Callable[[Floats1d], list[Doc]]]:
-    """Negative log-probability of each word beside a token."""
     tok2vec, output = model.layers
     vectors, backprop_vectors = tok2vec(docs, is_train)
     rows = _rows_of_words(docs, model.attrs["n_rows"])
-    improbable, backprop = output((vectors, rows), is_train)
-    return improbable, lambda d_improbable: backprop_vectors(backprop(d_improbable))
+    losses, backprop = output((vectors, rows), is_train)
+    return losses, lambda d_losses: backprop_vectors(backprop(d_losses))
 
 
-def _loss(ops: Ops, docs: list[Doc], improbable: Floats1d) -> tuple[float, Floats1d]:
-    """The sum over the words, as spaCy's objectives have it, and the gradient of the mean."""
-    n = max(len(improbable), 1)
-    return float(ops.xp.sum(improbable)), ops.alloc1f(len(improbable)) + ops.xp.float32(1.0 / n)
+def _loss(ops: Ops, docs: list[Doc], losses: Floats1d) -> tuple[float, Floats1d]:
+    """Return the sum of the losses, as spaCy's objectives do, and the gradient of their mean."""
+    n = max(len(losses), 1)
+    return float(ops.xp.sum(losses)), ops.alloc1f(len(losses)) + ops.xp.float32(1.0 / n)
 
 
 def _rows_of_words(docs: list[Doc], n_rows: int) -> np.ndarray:
@@ -122,7 +127,7 @@ def _states_and_words(
     return ArgsKwargs(args=arguments, kwargs={}), from_torch
 
 
-def _improbabilities(
+def _losses(
     model: Model, inputs_outputs: tuple, is_train: bool
 ) -> tuple[Floats1d, Callable[[Floats1d], ArgsKwargs]]:
     _, output = inputs_outputs

@@ -1,4 +1,4 @@
-"""torch in processes that are forked, and in the workers of `nlp.pipe(n_process=...)`."""
+"""torch in child processes, such as the workers of `nlp.pipe(n_process=...)`."""
 
 import multiprocessing
 import os
@@ -9,14 +9,13 @@ import torch
 
 @cache
 def use_one_thread_in_children() -> None:
-    """Keep torch to one thread in child processes, from now on; called again it does nothing.
+    """Limit torch to one thread in child processes. Further calls do nothing.
 
-    A fork does not copy torch's pool of threads, and using it then hangs, whoever asks: gunicorn,
-    celery, `multiprocessing`. So the fork itself is where this is set. In a worker that was
-    spawned the pool is there, but several processes with a thread for each core get in one
-    another's way.
+    A fork does not copy torch's thread pool, and using the pool then hangs, whatever forked the
+    process: gunicorn, celery or `multiprocessing`. So the limit is set at the fork. A spawned
+    worker has a pool, but several processes with a thread per core would slow one another down.
     """
-    if hasattr(os, "register_at_fork"):  # not on Windows, which can't fork
+    if hasattr(os, "register_at_fork"):  # not on Windows
         os.register_at_fork(after_in_child=_use_one_thread)
     if multiprocessing.parent_process() is not None:
         _use_one_thread()

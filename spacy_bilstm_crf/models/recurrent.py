@@ -1,4 +1,4 @@
-"""What the layers around recurrent networks have in common."""
+"""Shared code of the layers around recurrent networks."""
 
 from collections.abc import Callable
 from numbers import Real
@@ -13,10 +13,16 @@ from .torch_layer import end_to_end, rows_of_docs, shim_of
 
 
 def set_dropout(layer: Model, architecture: str, dropout: float | None, locked: bool) -> None:
-    """Keep a layer's dropout in its attributes.
+    """Store a layer's dropout in its attributes.
+
+    Args:
+        layer: The layer.
+        architecture: Name of the architecture, for the message.
+        dropout: Dropout rate; None follows `[training] dropout`.
+        locked: Whether to drop a feature from all tokens of a doc or from none.
 
     Raises:
-        ValueError: If it is no rate, naming the architecture.
+        ValueError: If the dropout is not a rate.
     """
     is_rate = isinstance(dropout, Real) and 0.0 <= dropout < 1.0
     if dropout is not None and not is_rate:
@@ -25,7 +31,7 @@ def set_dropout(layer: Model, architecture: str, dropout: float | None, locked: 
             f"config has dropout = {dropout!r}."
         )
     if dropout is None:
-        # [training] dropout is written into this attribute of every node that has it
+        # Thinc writes [training] dropout into this attribute of every node that has it
         layer.attrs["dropout_rate"] = 0.0
     else:
         layer.attrs["fixed_dropout_rate"] = Configured(dropout)
@@ -35,10 +41,16 @@ def set_dropout(layer: Model, architecture: str, dropout: float | None, locked: 
 def docs_to_torch(
     model: Model, X: list[Floats2d], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list[Floats2d]]]:
-    """Vectors of docs as what a network takes: tokens, lengths, dropout, whether that is locked.
+    """Convert the vectors of docs to the inputs of a network.
+
+    Args:
+        model: The layer around the network.
+        X: Vectors of each doc, float32 [n_tokens, width].
+        is_train: Whether the network is trained.
 
     Returns:
-        That, and what makes gradients of docs of the network's.
+        The inputs (vectors of all tokens [n_tokens, width], lengths of the docs, dropout rate,
+        whether it is locked), and the backprop callback.
     """
     flat = end_to_end(model.ops, X, model.get_dim("nI"))
     lengths = [len(x) for x in X]

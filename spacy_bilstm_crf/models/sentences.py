@@ -1,4 +1,4 @@
-"""A recurrent layer that reads each sentence of a doc on its own."""
+"""A layer that reads each sentence of a doc on its own."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,23 +13,25 @@ from thinc.types import Floats2d
 from ..potentials import Potentials
 from .torch_layer import rows_of_docs
 
-LAYER = "sentence_by_sentence"
+BY_SENTENCE = "sentence_by_sentence"  # name of the layer
 
 
 def sentence_by_sentence(
     tok2vec: Model[list[Doc], list[Floats2d]], network: Model[list[Floats2d], Any]
 ) -> Model[list[Doc], Any]:
-    """A tok2vec that sees whole docs, and a network that sees the vectors of single sentences.
+    """Chain a tok2vec that reads whole docs and a network that reads single sentences.
 
     Args:
-        tok2vec: Gives a vector for each token.
-        network: Takes vectors of sequences, and gives vectors of their tokens or potentials.
+        tok2vec: Returns a vector for each token.
+        network: Takes the vectors of sequences, and returns vectors of their tokens or potentials.
+
+    Returns:
+        A layer that returns vectors of the docs' tokens or potentials of docs.
     """
-    return Model(LAYER, forward, init=init, layers=[tok2vec, network], dims={"nO": None})
+    return Model(BY_SENTENCE, _forward, init=_init, layers=[tok2vec, network], dims={"nO": None})
 
 
-def init(model: Model, X: list[Doc] | None = None, Y: Any = None) -> None:
-    """Initialize the layers, for which sentences don't matter."""
+def _init(model: Model, X: list[Doc] | None = None, Y: Any = None) -> None:
     tok2vec, network = model.layers
     tok2vec.initialize(X=X)
     network.initialize(X=None if X is None else tok2vec.predict(X), Y=Y)
@@ -37,10 +39,9 @@ def init(model: Model, X: list[Doc] | None = None, Y: Any = None) -> None:
         model.set_dim("nO", network.get_dim("nO"), force=True)
 
 
-def forward(
+def _forward(
     model: Model, docs: list[Doc], is_train: bool
 ) -> tuple[Any, Callable[[Any], list[Doc]]]:
-    """Vectors or potentials of docs."""
     tok2vec, network = model.layers
     lengths = [sentence_lengths(doc) for doc in docs]
     vectors, backprop_tok2vec = tok2vec(docs, is_train)
@@ -66,24 +67,24 @@ def forward(
 
 
 def _split(vectors: list[Floats2d], lengths: list[list[int]]) -> list[Floats2d]:
-    """Rows of each sentence, as views."""
-    return [part for x, of_doc in zip(vectors, lengths) for part in rows_of_docs(x, of_doc)]
+    """Split the rows of docs into those of sentences, as views."""
+    return [rows for x, of_doc in zip(vectors, lengths) for rows in rows_of_docs(x, of_doc)]
 
 
 def sentence_lengths(doc: Doc) -> list[int]:
-    """Number of tokens of each sentence of a doc. Where none is set, the doc is one.
+    """Return the number of tokens of each sentence of a doc.
 
-    Layers are initialized with docs that have no sentences yet.
+    A doc without sentences counts as one sentence: layers are initialized with such docs.
     """
     starts = np.flatnonzero(cast(np.ndarray, doc.to_array([SENT_START])).ravel()[1:] == 1) + 1
     return np.diff([0, *starts, len(doc)]).tolist()
 
 
 def check_sentences(docs: list[Doc]) -> None:
-    """Check that a component before has found the sentences of docs.
+    """Check that the sentences of docs are set.
 
     Raises:
-        ValueError: Naming a doc that has none.
+        ValueError: Naming a doc without sentences.
     """
     for doc in docs:
         if len(doc) > 1 and not doc.has_annotation("SENT_START"):

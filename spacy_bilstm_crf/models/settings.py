@@ -1,7 +1,7 @@
-"""Settings of layers and what becomes of them when saved weights are loaded.
+"""Settings of layers that survive loading.
 
-Thinc saves a layer's attributes beside its weights, and puts the saved ones in the place of those
-that the config asks for. That is silent: `spacy.load(path, config=...)` would change nothing.
+Thinc saves the attributes of a layer with its weights, and on loading silently replaces those of
+the config with the saved ones: `spacy.load(path, config=...)` would have no effect.
 """
 
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from typing import Any, Generic, TypeVar
 import srsly
 from thinc.api import Model, deserialize_attr, serialize_attr
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Configured(Generic[T]):
-    """A setting that weights don't depend on. It is what the config says, whatever was saved."""
+class Configured(Generic[_T]):
+    """A setting that weights don't depend on: the config's value counts, not the saved one."""
 
-    value: T
+    value: _T
 
 
 @dataclass(frozen=True)
-class Trained(Generic[T]):
-    """A setting that weights were trained with. Weights of another are refused."""
+class Trained(Generic[_T]):
+    """A setting that weights depend on: loading weights with another value is an error."""
 
-    value: T
+    value: _T
 
 
 @serialize_attr.register(Configured)

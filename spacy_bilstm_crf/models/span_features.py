@@ -1,8 +1,8 @@
-"""Spans that an earlier component found, as features of the tokens in them.
+"""Features of tokens from spans that an earlier component set.
 
-A token's feature is its place in a span (begin, in, last or unit, as in BILUO tags) with the span's
-label. Features are hashed to rows of a table as spaCy's HashEmbed does it (Miranda et al. 2022):
-each to four of them, whose sum is its own even where a single row is shared.
+A feature is the position of a token in a span (begin, in, last or unit, as in BILUO tags) together
+with the label of the span. Features are hashed to the rows of a table as spaCy's HashEmbed does
+(Miranda et al. 2022): each to four rows, whose sum is distinct even if single rows are shared.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,28 @@ from .torch_layer import draw
 
 N_ROWS = 1000
 HASH_SEED = 1
-BEGIN, IN, LAST, UNIT = range(4)
-N_PLACES = np.uint64(4)
+_BEGIN, _IN, _LAST, _UNIT = range(4)
+N_POSITIONS = np.uint64(4)
 OPS = NumpyOps()
 
 
 class SpanRows(NamedTuple):
-    """Rows of the table, token after token, and for each token key after key."""
+    """Rows of the table for the features of tokens: token by token, and for each token key by key.
 
-    rows: np.ndarray  # int64 [n_features, 4]
-    n_features: np.ndarray  # int64 [n_tokens * n_keys]: how many of them each has
+    Attributes:
+        rows: Four rows of each feature, int64 [n_features, 4].
+        n_features: Number of features for each token and key, int64 [n_tokens * n_keys].
+    """
+
+    rows: np.ndarray
+    n_features: np.ndarray
 
 
 def check_keys(keys: Sequence[str]) -> None:
-    """Check that keys are given as a list, each once.
+    """Check that keys are a list without duplicates.
 
     Raises:
-        ValueError: Naming them.
+        ValueError: Naming the keys.
     """
     if isinstance(keys, str) or len(set(keys)) != len(keys) or not all(keys):
         raise ValueError(
@@ -42,10 +47,10 @@ def check_keys(keys: Sequence[str]) -> None:
 
 
 def check_groups(keys: Sequence[str], docs: list[Doc]) -> None:
-    """Check that docs have spans under the keys, even if none.
+    """Check that docs have the keys in `doc.spans`, even if without any spans.
 
     Raises:
-        ValueError: Naming the key that is missing, and what to do.
+        ValueError: Naming the missing key, and what to do.
     """
     for key in keys:
         if not all(key in doc.spans for doc in docs):
@@ -53,21 +58,21 @@ def check_groups(keys: Sequence[str], docs: list[Doc]) -> None:
                 f"A doc has nothing under '{key}' in doc.spans, which the embedding reads: see "
                 f"span_features in the config. Put the component that sets it before this one; to "
                 f"train, name that one in [training] annotating_components too; for nlp.rehearse, "
-                f"run it on the docs. `spacy pretrain` runs no components: pre-train without "
+                f"run it on the docs. `spacy pretrain` runs no components: pretrain without "
                 f"span_features. Where a doc has no such spans, the component has to set an empty "
                 f"list."
             )
 
 
 def rows_of_spans(keys: Sequence[str], docs: list[Doc], dropout: float) -> SpanRows:
-    """Rows of the features of the tokens of docs.
+    """Return the rows of the features of the docs' tokens.
 
     Args:
-        keys: Keys of `doc.spans`; a doc that lacks one has no spans there.
+        keys: Keys of `doc.spans`; a doc without a key has no spans there.
         docs: The docs.
-        dropout: The share of spans that are overlooked.
+        dropout: Share of the spans to ignore.
     """
-    features: list[np.ndarray] = []  # of each span, int64 [n, 2]: bag, then hash
+    features: list[np.ndarray] = []  # for each span, uint64 [n, 2]: bag, then feature
     first = 0
     for doc in docs:
         for number, key in enumerate(keys):
@@ -75,23 +80,23 @@ def rows_of_spans(keys: Sequence[str], docs: list[Doc], dropout: float) -> SpanR
                 if not len(span) or (dropout and draw() < dropout):
                     continue
                 bags = (first + np.arange(span.start, span.end)) * len(keys) + number
-                ids = np.full(len(span), span.label, dtype=np.uint64) * N_PLACES
-                features.append(np.stack([bags.astype(np.uint64), ids + _places(len(span))], 1))
+                ids = np.full(len(span), span.label, dtype=np.uint64) * N_POSITIONS
+                features.append(np.stack([bags.astype(np.uint64), ids + _positions(len(span))], 1))
         first += len(doc)
     n_bags = first * len(keys)
     if not features:
         return SpanRows(np.zeros((0, 4), dtype=np.int64), np.zeros(n_bags, dtype=np.int64))
-    # Sorted by bag; a feature that several spans give a token counts once
+    # Sorted by bag; a feature of a token from several spans counts once
     distinct = np.unique(np.concatenate(features), axis=0)
     hashes = OPS.hash(np.ascontiguousarray(distinct[:, 1]), HASH_SEED)
     counts = np.bincount(distinct[:, 0].astype(np.int64), minlength=n_bags)
     return SpanRows((hashes % N_ROWS).astype(np.int64), counts)
 
 
-def _places(length: int) -> np.ndarray:
-    """Place of each token of a span, uint64 [length]."""
-    places = np.full(length, IN, dtype=np.uint64)
-    places[0], places[-1] = BEGIN, LAST
+def _positions(length: int) -> np.ndarray:
+    """Return the position of each token of a span, uint64 [length]."""
+    positions = np.full(length, _IN, dtype=np.uint64)
+    positions[0], positions[-1] = _BEGIN, _LAST
     if length == 1:
-        places[0] = UNIT
-    return places
+        positions[0] = _UNIT
+    return positions

@@ -1,4 +1,4 @@
-"""Attributes of tokens, as rows of the tables that embed them."""
+"""Attributes of tokens, as rows of embedding tables."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ from spacy.vocab import Vocab
 DIGITS = re.compile(r"\d")
 CASING = "CASING"
 CASINGS = ("other", "lower", "upper", "title", "mixed", "digits", "some digits")
-# What an attribute's table has rows for: spaCy's hashes are spread over them
+# Rows of the table of an attribute of spaCy's, which its hashes are spread over
 HASHED_ROWS = 2000
-# Ids of clusters are their paths in a binary tree, as numbers: large and few. Nearly all of the
-# English ones have a row of their own in a table of this size.
+# Ids of clusters encode positions in a binary tree: they are large and few. Nearly all English ones
+# have a row of their own in a table of this size
 CLUSTER_ROWS = 5000
 # Log-probabilities are rounded to whole nats; spaCy's tables have none below -20
 LEAST_LOG_PROBABILITY = -30
@@ -28,11 +28,17 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 
 class Table(NamedTuple):
-    """A table of `vocab.lookups`, and how what it says of a word is embedded."""
+    """A table of `vocab.lookups`, and how to embed its values.
+
+    Attributes:
+        name: Name of the table.
+        n_rows: Number of rows of the embedding table.
+        row_of: Maps a value of a word to a row from 1 on. Row 0 is for words without a value.
+    """
 
     name: str
     n_rows: int
-    row_of: Callable[[Any], int]  # row 0 is that of words that are not in the table
+    row_of: Callable[[Any], int]
 
 
 def _row_of_probability(logarithm: float) -> int:
@@ -40,12 +46,17 @@ def _row_of_probability(logarithm: float) -> int:
 
 
 def _row_of_cluster(cluster: int) -> int:
-    # Words that are too rare for a cluster have 0 in the table
+    # Words that are too rare for a cluster have the value 0
     return 1 + cluster % (CLUSTER_ROWS - 1) if cluster else 0
 
 
 class Lexical(NamedTuple):
-    """What a table says about one form of a word, as `Lexeme` names it."""
+    """An attribute that is looked up in a table, for one form of the word.
+
+    Attributes:
+        table: The table.
+        form: Turns a word into the form to look up.
+    """
 
     table: Table
     form: Callable[[str], str]
@@ -62,11 +73,11 @@ LEXICAL: dict[str, Lexical] = {
 }
 
 
-def check_names(attrs: Sequence[str]) -> None:
-    """Check that there are such attributes.
+def check_attributes(attrs: Sequence[str]) -> None:
+    """Check that attributes exist.
 
     Raises:
-        ValueError: Naming those there are not.
+        ValueError: Naming those that don't.
     """
     unknown = [attr for attr in attrs if attr not in IDS and attr not in LEXICAL]
     if unknown:
@@ -77,10 +88,10 @@ def check_names(attrs: Sequence[str]) -> None:
 
 
 def check_tables(attrs: Sequence[str], vocab: Vocab) -> None:
-    """Check that what is to be looked up is there.
+    """Check that the vocabulary has the tables that attributes are looked up in.
 
     Raises:
-        ValueError: Naming the table that is missing, and how to get it.
+        ValueError: Naming the missing table, and how to get it.
     """
     for attr in attrs:
         if attr in LEXICAL and not vocab.lookups.has_table(LEXICAL[attr].table.name):
@@ -94,8 +105,8 @@ def check_tables(attrs: Sequence[str], vocab: Vocab) -> None:
             )
 
 
-def n_rows(attr: str) -> int:
-    """Rows that the table of an attribute needs."""
+def count_rows(attr: str) -> int:
+    """Return the number of rows of the embedding table of an attribute."""
     if attr == CASING:
         return len(CASINGS)
     return LEXICAL[attr].table.n_rows if attr in LEXICAL else HASHED_ROWS
@@ -104,13 +115,16 @@ def n_rows(attr: str) -> int:
 def rows_of_tokens(
     attrs: Sequence[str], docs: list[Doc], texts: list[str], of_token: np.ndarray
 ) -> np.ndarray:
-    """Rows of the attributes' tables, int64 [n_tokens, n_attributes].
+    """Return the rows of the attributes of tokens.
 
     Args:
         attrs: The attributes.
         docs: The docs.
         texts: Their distinct words.
-        of_token: Which of the words each token is.
+        of_token: Index of each token's word, int64 [n_tokens].
+
+    Returns:
+        int64 [n_tokens, n_attributes].
     """
     columns = []
     for attr in attrs:
@@ -127,7 +141,7 @@ def rows_of_tokens(
 
 
 def casing_of(text: str) -> str:
-    """How a word is capitalised: one of CASINGS."""
+    """Return how a word is capitalized: one of CASINGS."""
     if text.isdigit():
         return "digits"
     if DIGITS.search(text):
@@ -142,7 +156,7 @@ def casing_of(text: str) -> str:
 
 
 def _looked_up(attr: Lexical, vocab: Vocab, texts: list[str]) -> list[int]:
-    """Row of each word, 0 where its form is not in the table."""
+    """Return the row of each word, 0 if its form is not in the table."""
     table, row_of = vocab.lookups.get_table(attr.table.name), attr.table.row_of
     found = (table.get(attr.form(text)) for text in texts)
     return [0 if value is None else row_of(value) for value in found]

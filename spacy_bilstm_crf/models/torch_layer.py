@@ -1,4 +1,4 @@
-"""How the layers of this package wrap a torch network for Thinc."""
+"""Wraps a torch network as a Thinc layer, with its weights as bytes."""
 
 import io
 import zipfile
@@ -25,69 +25,78 @@ from .processes import use_one_thread_in_children
 
 
 class InPlaceShim(PyTorchShim):
-    """Thinc's shim, with updates in place and with weights that averages can stand in for.
+    """Thinc's shim, with updates in place and support for averaged weights.
 
-    Thinc's gives a parameter a new tensor at every step, which is a view of the last one when
-    the optimizer works in place, as it does on a CPU. The views hold on to one another: memory
-    grows with every step of training. And it looks for averages by keys that Thinc's optimizers
-    never give them.
+    Thinc's own shim gives a parameter a new tensor at every step. When the optimizer works in
+    place, as on a CPU, that is a view of the last one, and the views keep one another alive: memory
+    grows with every step of training. It also looks up averages by keys that Thinc's optimizers
+    never use.
+
+    Attributes:
+        learn_rate_factor: Factor of the optimizer's step size for this network.
     """
 
-    learn_rate_factor = 1.0  # of this network's steps
+    learn_rate_factor = 1.0
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         use_one_thread_in_children()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore from a pickle, as a worker that was spawned does."""
+        """Restore from a pickle, in a spawned worker for example."""
         self.__dict__.update(state)
         use_one_thread_in_children()
 
     def predict(self, inputs: ArgsKwargs) -> Any:
         """Run the network for prediction.
 
-        Thinc's switches the module to evaluation and back, for all threads that use it. The
-        networks of this package are told by each call what to drop, and have no such mode.
+        Thinc's own shim switches the module to evaluation mode and back, for all threads at once.
+        The networks of this package have no such mode: each call passes the dropout rate.
+
+        Args:
+            inputs: Arguments of the network.
+
+        Returns:
+            What the network returns.
         """
-        # A GPU may work in half precision; entering autocast takes longer than a short text
+        # Only a GPU uses half precision: entering autocast takes longer than a short text
         half = torch.autocast("cuda") if self._mixed_precision else nullcontext()
         with torch.no_grad(), half:
             return self._model(*inputs.args, **inputs.kwargs)
 
     def begin_update(self, inputs: Any) -> Any:
-        """Run the network for training, also where gradients are switched off around it."""
+        """Run the network for training, even if gradients are switched off around the call."""
         with torch.enable_grad():
             return super().begin_update(inputs)
 
     def finish_update(self, optimizer: Optimizer) -> None:
-        """Update the parameters with their gradients, and forget those."""
+        """Update the parameters with their gradients, and clear the gradients."""
         is_optimizer = isinstance(optimizer, Optimizer)
         options = {"lr_scale": self.learn_rate_factor} if is_optimizer else {}
         for name, parameter in self._model.named_parameters():
             if parameter.grad is None:
                 continue
-            if not self._grad_scaler.found_inf:  # a gradient that overflowed is of no use
+            if not self._grad_scaler.found_inf:  # an overflowed gradient is useless
                 gradient = cast(FloatsXd, torch2xp(parameter.grad))
                 weights, _ = optimizer(
                     (self.id, name),
                     cast(FloatsXd, torch2xp(parameter.data)),
-                    # `nlp.rehearse` passes a function that takes gradients down for later
+                    # `nlp.rehearse` passes a function that stores gradients for later
                     gradient if is_optimizer else gradient.copy(),
                     **options,
                 )
                 updated = xp2torch(weights, device=parameter.device)
                 if updated.data_ptr() != parameter.data_ptr():
                     parameter.data.copy_(updated)
-            parameter.grad = None  # quicker than zeros, to which the next would be added
+            parameter.grad = None  # faster than adding the next one to zeros
         self._grad_scaler.update()
 
     @contextmanager
     def use_params(self, params: dict[Any, FloatsXd]) -> Iterator[None]:
-        """Put other values in the place of parameters for a while.
+        """Replace parameters temporarily.
 
         Args:
-            params: Values by the keys that a Thinc optimizer gives them, such as its averages.
+            params: Values by the keys of a Thinc optimizer, such as its averages.
         """
         saved = []
         for name, parameter in self._model.named_parameters():
@@ -103,10 +112,14 @@ class InPlaceShim(PyTorchShim):
 
 
 def check_positive(layer: str, **sizes: int) -> None:
-    """Check a layer's sizes, by the names that they have in the config.
+    """Check that the sizes of a layer are at least 1.
+
+    Args:
+        layer: Name of the layer, for the message.
+        sizes: The sizes, by their names in the config.
 
     Raises:
-        ValueError: Naming those that are below 1.
+        ValueError: Naming the sizes that are below 1.
     """
     wrong = {name: size for name, size in sizes.items() if size < 1}
     if wrong:
@@ -126,9 +139,18 @@ def torch_layer(
     mixed_precision: bool = False,
     learn_rate_factor: float = 1.0,
 ) -> Model:
-    """A Thinc layer around a torch network. The arguments are `PyTorchWrapper_v3`'s, and what
-    the optimizer's step size is multiplied with."""
-    with torch.device("cpu"):  # where the scaler is made, whatever torch's default
+    """Wrap a torch network as a Thinc layer, as `PyTorchWrapper_v3` does.
+
+    Args:
+        name: Name of the layer.
+        network: The network.
+        convert_inputs: Converts the inputs of the layer to those of the network.
+        convert_outputs: Converts the outputs of the network to those of the layer.
+        deserialize: Makes a network from the present one, bytes and a device.
+        mixed_precision: Whether to run the network in half precision where that is safe.
+        learn_rate_factor: Factor of the optimizer's step size.
+    """
+    with torch.device("cpu"):  # for the scaler, whatever torch's default is
         shim = InPlaceShim(
             network,
             mixed_precision=mixed_precision,
@@ -142,12 +164,12 @@ def torch_layer(
 
 
 def shim_of(model: Model) -> PyTorchShim:
-    """The shim of a layer that wraps a torch network."""
+    """Return the shim of a layer that wraps a torch network."""
     return cast(PyTorchShim, model.shims[0])
 
 
 def dump_state(network: torch.nn.Module) -> bytes:
-    """A network's parameters as bytes. A module without any is not initialized: no bytes."""
+    """Serialize the parameters of a network: empty bytes for one that is not initialized."""
     state = network.state_dict()
     if not state:
         return b""
@@ -157,7 +179,14 @@ def dump_state(network: torch.nn.Module) -> bytes:
 
 
 def load_state(state: bytes, device: torch.device) -> dict[str, torch.Tensor]:
-    """Parameters from bytes; tensors alone, nothing that could run code.
+    """Deserialize parameters. Only tensors are loaded, nothing that could run code.
+
+    Args:
+        state: What `dump_state` returned.
+        device: Where to put the parameters.
+
+    Returns:
+        The parameters by name.
 
     Raises:
         ValueError: If the bytes are damaged, or hold anything but tensors.
@@ -178,23 +207,35 @@ def load_state(state: bytes, device: torch.device) -> dict[str, torch.Tensor]:
 
 
 def check_tok2vec(architecture: str, tok2vec: Model) -> None:
-    """Check that a layer's tok2vec is one.
+    """Check that the tok2vec of a layer returns vectors.
+
+    Args:
+        architecture: Name of the layer's architecture, for the message.
+        tok2vec: The tok2vec.
 
     Raises:
-        ValueError: If it is a BiLSTMCRF, naming the architecture that it was given to.
+        ValueError: If it is a BiLSTMCRF.
     """
     if "resize_output" in tok2vec.attrs:
         raise ValueError(
-            f"The tok2vec of {architecture} is a BiLSTMCRF, but it must be a layer that gives a "
+            f"The tok2vec of {architecture} is a BiLSTMCRF, but it must be a layer that returns a "
             f"vector for each token, such as spacy-bilstm-crf.CharCNNEmbed.v1."
         )
 
 
 def end_to_end(ops: Ops, vectors: list[Floats2d], width: int) -> Floats2d:
-    """Vectors of docs in one array, [tokens, width]. Those of an empty doc may have no columns.
+    """Concatenate the vectors of docs.
+
+    Args:
+        ops: Allocates the array.
+        vectors: Vectors of each doc, float32 [n_tokens, width]; an empty doc may have any width.
+        width: The width.
+
+    Returns:
+        float32 [n_tokens of all docs, width], always a copy.
 
     Raises:
-        ValueError: If they are of another width.
+        ValueError: If vectors have another width.
     """
     for each in vectors:
         if len(each) and each.shape[1] != width:
@@ -207,29 +248,44 @@ def end_to_end(ops: Ops, vectors: list[Floats2d], width: int) -> Floats2d:
 
 
 def rows_of_docs(flat: Floats2d, lengths: list[int]) -> list[Floats2d]:
-    """Rows of a flat array for each doc, as views."""
-    parts = []
+    """Split an array into the rows of each doc, as views.
+
+    Args:
+        flat: Rows of all docs, [n_tokens of all docs, width].
+        lengths: Number of rows of each doc.
+    """
+    rows = []
     start = 0
     for length in lengths:
-        parts.append(flat[start : start + length])
+        rows.append(flat[start : start + length])
         start += length
-    return parts
+    return rows
 
 
 def vectors_of_docs(
     model: Model, inputs_outputs: tuple, is_train: bool
 ) -> tuple[list[Floats2d], Callable[[list[Floats2d]], ArgsKwargs]]:
-    """A network's token vectors for each doc, and what takes their gradients back to it."""
-    docs, output = inputs_outputs
-    parts = rows_of_docs(cast(Floats2d, torch2xp(output)), [len(doc) for doc in docs])
+    """Convert a network's token vectors to one array per doc.
 
-    def to_torch(d_parts: list[Floats2d]) -> ArgsKwargs:
-        gradient = xp2torch(model.ops.xp.concatenate(d_parts), device=shim_of(model).device)
+    Args:
+        model: The layer around the network.
+        inputs_outputs: The docs (or their vectors), and the network's output, float32
+            [n_tokens of all docs, width].
+        is_train: Whether the network is trained.
+
+    Returns:
+        The vectors of each doc, float32 [n_tokens, width], and the backprop callback.
+    """
+    docs, output = inputs_outputs
+    vectors = rows_of_docs(cast(Floats2d, torch2xp(output)), [len(doc) for doc in docs])
+
+    def to_torch(d_vectors: list[Floats2d]) -> ArgsKwargs:
+        gradient = xp2torch(model.ops.xp.concatenate(d_vectors), device=shim_of(model).device)
         return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (gradient,)})
 
-    return parts, to_torch
+    return vectors, to_torch
 
 
 def draw() -> float:
-    """A random number from 0 up to 1, by torch's generator of the CPU."""
+    """Draw a random number from 0 up to 1 from torch's CPU generator."""
     return float(torch.rand((), dtype=torch.float32, device="cpu"))

@@ -1,13 +1,8 @@
-"""Prediction in pieces: what the network needs does not grow with a batch or with a doc."""
+"""Prediction in windows: memory does not grow with the size of a batch or the length of a doc."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import (
-    Any,
-    NamedTuple,
-    TypeVar,
-    cast,
-)
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from spacy.tokens import Doc
@@ -16,31 +11,38 @@ from thinc.layers.chain import forward as chain_forward
 from thinc.layers.concatenate import forward as concatenate_forward
 
 from ..potentials import Potentials
-from .sentences import LAYER as BY_SENTENCE
-from .sentences import check_sentences, sentence_lengths
+from .sentences import BY_SENTENCE, check_sentences, sentence_lengths
 from .settings import Configured
 
-# Tokens that are run through the network at once: enough to fill its matrix products
-GROUP_TOKENS = 16384
-# What a layer may read of a token, apart from its text: `doc.to_array` gives it, and
-# `doc.from_array` sets it. All else that is in there follows from these and the text.
+# Tokens that the network reads at once: enough to fill its matrix products
+BATCH_TOKENS = 16384
+# What layers may read of a token apart from its text. All other attributes follow from these, which
+# `doc.to_array` reads and `doc.from_array` sets
 TOKEN_ATTRIBUTES: list[int | str] = [
     *("NORM", "LEMMA", "POS", "TAG", "MORPH", "DEP", "SENT_START"),
     *("ENT_IOB", "ENT_TYPE", "ENT_ID", "ENT_KB_ID"),
 ]
-# Layers of spaCy and of this package that read these and a token's text, and nothing else of a doc
-READERS_OF_TOKENS = {
+# Layers of spaCy and of this package that read nothing of a doc but these attributes and the text
+TOKEN_LAYERS = {
     *("extract_features", "static_vectors", "charembed"),
     *("char_cnn_embed", "char_bilstm_embed"),
 }
-ENT_IOB = TOKEN_ATTRIBUTES.index("ENT_IOB")
-INSIDE, BEGIN = 1, 3  # values of ENT_IOB
+_ENT_IOB = TOKEN_ATTRIBUTES.index("ENT_IOB")
+_INSIDE, _BEGIN = 1, 3  # values of ENT_IOB
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Piece(NamedTuple):
-    """Tokens of a doc that are run at once, and those of them whose emissions are kept."""
+class Window(NamedTuple):
+    """A stretch of a doc that the network reads at once.
+
+    Attributes:
+        doc: Index of the doc.
+        start: First token.
+        end: Token after the last.
+        kept_start: First token whose emissions are kept.
+        kept_end: Token after the last whose emissions are kept.
+    """
 
     doc: int
     start: int
@@ -52,15 +54,20 @@ class Piece(NamedTuple):
 def with_windows(
     layer: Model[list[Doc], Potentials], window: int | None, overlap: int
 ) -> Model[list[Doc], Potentials]:
-    """Run a layer on a doc that is longer than a window piece by piece, when it predicts.
+    """Run a layer in windows when it predicts long docs or large batches.
 
-    Each piece is run with tokens on both sides of it, which see to it that a recurrent layer
-    has read what comes before and after. Training runs whole docs.
+    Windows overlap on both sides, to give a recurrent layer context. Training runs whole docs.
 
     Args:
-        layer: A tok2vec, and what is made of its vectors.
-        window: Tokens of a piece with both sides. None never cuts a doc.
-        overlap: Tokens of each side.
+        layer: A tok2vec and a network on top of it.
+        window: Tokens of a window, overlaps included. None never cuts a doc.
+        overlap: Tokens of each overlap.
+
+    Returns:
+        The model, from docs to potentials.
+
+    Raises:
+        ValueError: If a window is too short for its overlaps.
     """
     if overlap < 0 or (window is not None and window <= 2 * overlap):
         raise ValueError(
@@ -69,8 +76,8 @@ def with_windows(
         )
     return Model(
         "windows",
-        forward,
-        init=init,
+        _forward,
+        init=_init,
         layers=[layer],
         attrs={
             "window": Configured(window),
@@ -81,44 +88,42 @@ def with_windows(
     )
 
 
-def init(model: Model, X: list[Doc] | None = None, Y: Potentials | None = None) -> None:
-    """Initialize the layer."""
+def _init(model: Model, X: list[Doc] | None = None, Y: Potentials | None = None) -> None:
     model.layers[0].initialize(X=X, Y=Y)
 
 
-def forward(
+def _forward(
     model: Model[list[Doc], Potentials], docs: list[Doc], is_train: bool
 ) -> tuple[Potentials, Callable[[Potentials], list[Doc]]]:
-    """Potentials of docs."""
     layer = model.layers[0]
     if model.attrs["by_sentence"].value:
         check_sentences(docs)
     if is_train:
         return layer(docs, is_train)
     lengths = [len(doc) for doc in docs]
-    cut = _cut([[length] for length in lengths], model)
-    if len(cut) == len(docs) and sum(lengths) <= GROUP_TOKENS:
+    windows = _windows([[length] for length in lengths], model)
+    if len(windows) == len(docs) and sum(lengths) <= BATCH_TOKENS:
         return layer(docs, is_train)
-    if layer.name != BY_SENTENCE and _reads_tokens_alone(layer.layers[0]):
+    if layer.name != BY_SENTENCE and _reads_single_tokens(layer.layers[0]):
         sources = [_Source(doc) for doc in docs]
 
-        def part_of(piece: Piece) -> Doc:
-            return sources[piece.doc].part(piece.start, piece.end)
+        def input_of(window: Window) -> Doc:
+            return sources[window.doc].cut(window.start, window.end)
 
-        return _predict(layer, cut, part_of, lengths), _no_backprop
-    # So many tokens at a time, as the vectors of all docs would take much memory
-    potentials = (_behind_tok2vec(model, group) for group in _groups(docs, len))
+        return _predict(layer, windows, input_of, lengths), _no_backprop
+    # A batch at a time, as the vectors of all docs would take much memory
+    potentials = (_predict_from_vectors(model, batch) for batch in _batches(docs, len))
     return Potentials.of_batches(potentials), _no_backprop
 
 
-def _cut(sequences: list[list[int]], model: Model) -> list[Piece]:
-    """The pieces of docs, shortest first."""
-    cut = pieces(sequences, model.attrs["window"].value, model.attrs["overlap"].value)
-    return sorted(cut, key=lambda piece: piece.end - piece.start)
+def _windows(sequences: list[list[int]], model: Model) -> list[Window]:
+    """Return the windows of docs, shortest first."""
+    windows = windows_of(sequences, model.attrs["window"].value, model.attrs["overlap"].value)
+    return sorted(windows, key=lambda window: window.end - window.start)
 
 
-def _behind_tok2vec(model: Model[list[Doc], Potentials], docs: list[Doc]) -> Potentials:
-    """Potentials of docs that the tok2vec sees whole, and the network in pieces."""
+def _predict_from_vectors(model: Model[list[Doc], Potentials], docs: list[Doc]) -> Potentials:
+    """Predict with a tok2vec that reads whole docs, and only the network in windows."""
     layer = model.layers[0]
     tok2vec, network = layer.layers
     vectors = tok2vec.predict(docs)
@@ -126,49 +131,48 @@ def _behind_tok2vec(model: Model[list[Doc], Potentials], docs: list[Doc]) -> Pot
     by_sentence = layer.name == BY_SENTENCE
     sequences = [sentence_lengths(doc) if by_sentence else [len(doc)] for doc in docs]
 
-    def part_of(piece: Piece) -> Any:
-        return vectors[piece.doc][piece.start : piece.end]
+    def input_of(window: Window) -> Any:
+        return vectors[window.doc][window.start : window.end]
 
-    potentials = _predict(network, _cut(sequences, model), part_of, lengths)
+    potentials = _predict(network, _windows(sequences, model), input_of, lengths)
     return potentials.starting_anew(sequences) if by_sentence else potentials
 
 
-def _groups(items: Iterable[T], length: Callable[[T], int]) -> Iterator[list[T]]:
-    """Items in order, GROUP_TOKENS or little more at a time."""
-    group: list[T] = []
+def _batches(items: Iterable[_T], length: Callable[[_T], int]) -> Iterator[list[_T]]:
+    """Yield the items in order, in batches of BATCH_TOKENS or a little more."""
+    batch: list[_T] = []
     n_tokens = 0
     for item in items:
-        group.append(item)
+        batch.append(item)
         n_tokens += length(item)
-        if n_tokens >= GROUP_TOKENS:
-            yield group
-            group, n_tokens = [], 0
-    if group:
-        yield group
+        if n_tokens >= BATCH_TOKENS:
+            yield batch
+            batch, n_tokens = [], 0
+    if batch:
+        yield batch
 
 
-def _reads_tokens_alone(tok2vec: Model) -> bool:
-    """Whether a part of a doc is the same to a layer as it was in the doc.
+def _reads_single_tokens(tok2vec: Model) -> bool:
+    """Check whether a layer reads single tokens, so that it can read a doc cut into docs.
 
-    It is not for a listener, which knows vectors of whole docs, nor for what looks for them in
-    `doc._` or `doc.user_data`, nor for what reads `doc.spans`. So layers that are not known count
-    as such.
+    A listener has vectors of whole docs, and other layers may read `doc._`, `doc.user_data` or
+    `doc.spans`. So only known layers count.
     """
     if tok2vec._func is chain_forward:
-        return _reads_tokens_alone(tok2vec.layers[0])
+        return _reads_single_tokens(tok2vec.layers[0])
     if tok2vec._func is concatenate_forward:
-        return all(map(_reads_tokens_alone, tok2vec.layers))
-    return tok2vec.name in READERS_OF_TOKENS and not tok2vec.attrs.get("reads_spans")
+        return all(map(_reads_single_tokens, tok2vec.layers))
+    return tok2vec.name in TOKEN_LAYERS and not tok2vec.attrs.get("reads_spans")
 
 
-def pieces(sequences: list[list[int]], window: int | None, overlap: int) -> Iterator[Piece]:
-    """What docs are cut into, in order: sequences that fit into a window, and windows of others.
+def windows_of(sequences: list[list[int]], window: int | None, overlap: int) -> Iterator[Window]:
+    """Cut docs into windows, in order. A sequence that fits into a window is one window.
 
     Args:
-        sequences: For each doc the lengths of what the network reads on its own: the doc, or its
-            sentences.
-        window: Tokens of a piece. None cuts no sequence.
-        overlap: Tokens of each side of a window.
+        sequences: For each doc, the lengths of the sequences that the network reads on their own:
+            the doc itself, or its sentences.
+        window: Tokens of a window, overlaps included. None cuts no sequence.
+        overlap: Tokens of each overlap.
     """
     for doc, lengths in enumerate(sequences):
         first = 0
@@ -177,59 +181,59 @@ def pieces(sequences: list[list[int]], window: int | None, overlap: int) -> Iter
             n_kept = length if window is None or length <= window else window - 2 * overlap
             for start in range(first, last, n_kept) if length else [first]:
                 end = min(start + n_kept, last)
-                yield Piece(doc, max(start - overlap, first), min(end + overlap, last), start, end)
+                yield Window(doc, max(start - overlap, first), min(end + overlap, last), start, end)
             first = last
 
 
 def _predict(
-    layer: Model, cut: list[Piece], part_of: Callable[[Piece], Any], lengths: list[int]
+    layer: Model, windows: list[Window], input_of: Callable[[Window], Any], lengths: list[int]
 ) -> Potentials:
-    """Potentials of whole docs from those of their pieces, so many tokens at a time.
+    """Predict the potentials of docs from their windows, a batch of windows at a time.
 
     Args:
-        layer: The layer that takes the parts.
-        cut: The pieces, of similar lengths one after the other.
-        part_of: What the layer takes for a piece.
+        layer: The layer to run.
+        windows: The windows, sorted by length.
+        input_of: Returns the input of the layer for a window.
         lengths: Lengths of the docs.
     """
     emissions: list[Any] = [None] * len(lengths)
-    for group in _groups(cut, lambda piece: piece.end - piece.start):
-        potentials = layer.predict([part_of(piece) for piece in group])
-        for piece, scores in zip(group, potentials.emissions):
-            if len(scores) == lengths[piece.doc]:
-                emissions[piece.doc] = scores
+    for batch in _batches(windows, lambda window: window.end - window.start):
+        potentials = layer.predict([input_of(window) for window in batch])
+        for window, scores in zip(batch, potentials.emissions):
+            if len(scores) == lengths[window.doc]:
+                emissions[window.doc] = scores
                 continue
-            if emissions[piece.doc] is None:
-                emissions[piece.doc] = layer.ops.alloc2f(lengths[piece.doc], scores.shape[1])
-            kept = scores[piece.kept_start - piece.start : piece.kept_end - piece.start]
-            emissions[piece.doc][piece.kept_start : piece.kept_end] = kept
+            if emissions[window.doc] is None:
+                emissions[window.doc] = layer.ops.alloc2f(lengths[window.doc], scores.shape[1])
+            kept = scores[window.kept_start - window.start : window.kept_end - window.start]
+            emissions[window.doc][window.kept_start : window.kept_end] = kept
     return replace(potentials, emissions=emissions)
 
 
 class _Source:
-    """A doc that parts are taken from, as docs of their own."""
+    """A doc to cut docs from."""
 
     def __init__(self, doc: Doc):
         self.doc = doc
-        self.arrays: list[np.ndarray] | None = None  # not made for a doc that stays whole
+        self.arrays: list[np.ndarray] | None = None  # None as long as the doc stays whole
 
-    def part(self, start: int, end: int) -> Doc:
-        """Tokens as a doc that looks to a layer as they did. Custom extensions are left out."""
+    def cut(self, start: int, end: int) -> Doc:
+        """Return some tokens as a doc with the same attributes, without custom extensions."""
         if start == 0 and end == len(self.doc):
             return self.doc
         if self.arrays is None:
             names = ("ORTH", "SPACY", TOKEN_ATTRIBUTES)
             self.arrays = [self.doc.to_array(name) for name in names]
         orths, spaces, attributes = (array[start:end] for array in self.arrays)
-        if attributes[0, ENT_IOB] == INSIDE:  # an entity whose begin is cut off
+        if attributes[0, _ENT_IOB] == _INSIDE:  # the start of the entity is cut off
             attributes = attributes.copy()
-            attributes[0, ENT_IOB] = BEGIN
-        part = Doc(self.doc.vocab, words=orths.tolist(), spaces=spaces.astype(bool).tolist())
-        part.from_array(TOKEN_ATTRIBUTES, cast(Any, attributes))
+            attributes[0, _ENT_IOB] = _BEGIN
+        cut = Doc(self.doc.vocab, words=orths.tolist(), spaces=spaces.astype(bool).tolist())
+        cut.from_array(TOKEN_ATTRIBUTES, cast(Any, attributes))
         if len(self.doc.tensor):
-            part.tensor = self.doc.tensor[start:end]
-        return part
+            cut.tensor = self.doc.tensor[start:end]
+        return cut
 
 
 def _no_backprop(gradient: Potentials) -> list[Doc]:
-    raise ValueError("Predicting in pieces leaves nothing to learn from: call with is_train=True.")
+    raise ValueError("Prediction in windows has no gradient: call with is_train=True to train.")

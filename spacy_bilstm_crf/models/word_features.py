@@ -1,4 +1,4 @@
-"""Docs -> the distinct words of a batch, as the arrays that a word network takes."""
+"""From docs to the distinct words of a batch, as the inputs of a word embedding."""
 
 import re
 from hashlib import blake2b
@@ -19,17 +19,16 @@ from .pytorch.word_embedding import (
     Words,
 )
 from .span_features import N_ROWS, check_groups, rows_of_spans
-from .token_attributes import DIGITS, n_rows, rows_of_tokens
+from .token_attributes import DIGITS, count_rows, rows_of_tokens
 from .torch_layer import draw
 
 PUNCTUATION = re.compile(r"[\W_]+")
-# The share of times that a word seen once in training is treated as if it had not been seen
-# (Lample et al. 2016, section 4.1)
+# How often a word that occurs once in training counts as unknown (Lample et al. 2016, section 4.1)
 SINGLETON_DROPOUT = 0.5
 
 
 class UninitializedEmbedding(torch.nn.Module):
-    """A network that is still to be made, when the width of the word vectors is known."""
+    """A placeholder until the width of the word vectors is known."""
 
     def __init__(self, settings: dict[str, Any]):
         super().__init__()
@@ -37,40 +36,48 @@ class UninitializedEmbedding(torch.nn.Module):
 
 
 class CharWordEmbedding(WordEmbedding):
-    """The network, with its settings and what it needs to know of words in training."""
+    """The network with its settings and its index of known words."""
 
     def __init__(self, settings: dict[str, Any], word_width: int, n_blocks: int):
         encoder = dict(settings["encoder"])
         kind = encoder.pop("kind")
         characters = CharCNN(**encoder) if kind == "cnn" else CharBiLSTM(**encoder)
-        rows = [n_rows(attr) for attr in settings["attrs"]]
+        rows = [count_rows(attr) for attr in settings["attrs"]]
         n_keys, spans = len(settings["span_features"]), None
         if n_keys:
             spans = SpanFeatures(n_keys, N_ROWS, settings["span_width"])
         super().__init__(word_width, characters, rows, settings["attr_width"], spans, n_blocks)
         self.settings = settings
-        # Made from the model's `WordCounts`, when those grow
+        # Derived from the model's `WordCounts`, and updated when these grow
         self.row_of: dict[str, int] = {}
         self.counted_docs: set[int] = set()
 
 
 class WordCounts(NamedTuple):
-    """What a layer has learned of words, beside its weights; saved with it."""
+    """What a layer knows about words besides its weights; saved with the layer.
 
-    words: dict[str, int]  # how often each was seen, in the order of the table's rows
-    docs: list[int]  # hashes of the docs that were counted
+    Attributes:
+        words: Number of occurrences of each word, in the order of the table's rows.
+        docs: Hashes of the docs that were counted.
+    """
+
+    words: dict[str, int]
+    docs: list[int]
 
 
 def words_of_docs(
     network: CharWordEmbedding, counts: WordCounts, docs: list[Doc], is_train: bool
 ) -> Words:
-    """The distinct words of the docs, each to be embedded once.
+    """Collect the distinct words of docs, to embed each of them once.
 
     Args:
-        network: The network; in training its table grows by the words that are new.
-        counts: Words that have a row in the table; added to in training.
+        network: The network. In training, new words get a row in its table.
+        counts: Words that have a row in the table. In training, new words are added.
         docs: The docs.
-        is_train: Whether words are learned, and rare ones may be treated as unseen.
+        is_train: Whether to learn words, and to treat some of the rare ones as unknown.
+
+    Returns:
+        The inputs of the network.
     """
     settings = network.settings
     vocab = docs[0].vocab
@@ -86,7 +93,7 @@ def words_of_docs(
     for text, form in zip(texts, forms):
         row = row_of.get(form, -1)
         if is_train and row >= 0 and counts.words[form] == 1 and draw() < SINGLETON_DROPOUT:
-            row = -1  # as if it were not in the training data
+            row = -1  # as if it were unknown
         if row < 0:
             vector = pretrained_vector(vocab, text, form)
             if vector is not None:
@@ -95,7 +102,7 @@ def words_of_docs(
         rows.append(row)
     characters = [characters_of(text, settings["max_chars"]) for text in texts]
     keys, dropout = settings["span_features"], settings["span_dropout"] if is_train else 0.0
-    if is_train or counts.words:  # a layer that is being initialized takes docs as they are
+    if is_train or counts.words:  # but not during initialization
         check_groups(keys, docs)
     spans = rows_of_spans(keys, docs, dropout)
     return Words(
@@ -121,7 +128,7 @@ def _learn_words(
     forms: list[str],
     of_token: np.ndarray,
 ) -> None:
-    """Give words that are new in training a row, and count words, each doc once."""
+    """Give new words a row, and count the words of docs that were not counted before."""
     for text, form in zip(texts, forms):
         if form not in counts.words:
             vector = pretrained_vector(vocab, text, form)
@@ -143,41 +150,56 @@ def _learn_words(
 
 
 def _hash(doc: Doc) -> int:
-    """Of a doc's words; the same in every process, unlike Python's own."""
+    """Hash the words of a doc, the same in every process, unlike Python's own hash."""
     words = doc.to_array("ORTH").tobytes()
     return int.from_bytes(blake2b(words, digest_size=8).digest(), "big")
 
 
 def _rows(network: CharWordEmbedding, counts: dict[str, int]) -> dict[str, int]:
-    """Row of each word, made again only when there are new words."""
+    """Return the row of each word; updated only when there are new words."""
     if len(network.row_of) != len(counts):
         network.row_of = {form: row for row, form in enumerate(counts)}
     return network.row_of
 
 
 def form_of(text: str, lower: bool = True, zero_digits: bool = True) -> str:
-    """What a word is looked up as in the table of words."""
+    """Return the form of a word to look up in the table of words.
+
+    Args:
+        text: The word.
+        lower: Whether to lower-case it.
+        zero_digits: Whether to replace all digits with 0.
+    """
     if lower:
         text = text.lower()
     return DIGITS.sub("0", text) if zero_digits else text
 
 
 def pretrained_vector(vocab: Vocab, text: str, form: str) -> np.ndarray | None:
-    """The pretrained vector of a word, None if there is nothing that comes near.
+    """Return the pretrained vector of a word, or of something close to it.
 
-    As it is written, in lower case, its form; where the vectors were made from other tokens,
-    without its punctuation ("u.s." as "us"), or the mean of its parts ("anglo-swiss").
+    Looks up the word as it is written, in lower case, and its form. Vectors may come from other
+    tokens, so next come the word without punctuation ("u.s." as "us") and the mean of what stands
+    between the punctuation ("anglo-swiss").
+
+    Args:
+        vocab: Has the vectors.
+        text: The word.
+        form: The form of `form_of`.
+
+    Returns:
+        float32 [width]; None if nothing is found.
     """
     if not vocab.vectors_length:
         return None
     for candidate in (text, text.lower(), form):
         if vocab.has_vector(candidate):
             return _vector(vocab, candidate)
-    parts = [part for part in PUNCTUATION.split(text.lower()) if part]
-    joined = "".join(parts)
+    words = [word for word in PUNCTUATION.split(text.lower()) if word]
+    joined = "".join(words)
     if vocab.has_vector(joined):
         return _vector(vocab, joined)
-    known = [_vector(vocab, part) for part in parts if vocab.has_vector(part)]
+    known = [_vector(vocab, word) for word in words if vocab.has_vector(word)]
     return np.mean(known, axis=0) if known else None
 
 
@@ -187,7 +209,12 @@ def _vector(vocab: Vocab, word: str) -> np.ndarray:
 
 
 def characters_of(text: str, max_chars: int) -> list[int]:
-    """Ids of a word's characters, from 1; any of Unicode has one."""
+    """Return the ids of a word's characters, from 1. Every Unicode character has an id.
+
+    Args:
+        text: The word.
+        max_chars: Most characters; a longer word loses its middle.
+    """
     if len(text) > max_chars:
         half = max_chars // 2
         text = text[:half] + text[half - max_chars :]

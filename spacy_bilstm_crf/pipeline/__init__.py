@@ -1,4 +1,4 @@
-"""The component, as spaCy knows it."""
+"""The pipeline components."""
 
 from ..models.word_features import form_of, pretrained_vector
 from .confidence import register_confidence

@@ -253,13 +253,13 @@ class TrainableCRF(TrainablePipe):
 
     def _check_loaded(self, given: dict[str, Any]) -> None:
         """Merge the loaded settings with those of the config, and check that the model fits."""
-        self.cfg = settings.loaded(self.cfg, given, self.name)
+        self.cfg = settings.merge_loaded(self.cfg, given, self.name)
         models.check_tags(self.model, len(self.tags))
 
     def _has_target(self, eg: Example) -> bool:
         """Check whether there is anything to learn from an example."""
         is_known = self.entity_ratio is not None or training.soft_labels_of(eg) is not None
-        return is_known or training.is_annotated(eg, self.incorrect_spans_key)
+        return is_known or training.has_annotation(eg, self.incorrect_spans_key)
 
     def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
         """Check a batch, before the model runs, and return its loss function."""

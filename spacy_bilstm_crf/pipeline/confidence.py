@@ -1,11 +1,11 @@
-"""Entities and their probabilities, as they are kept in a doc.
+"""Stores entities and their probabilities in docs.
 
-An entity's probability is in `doc.user_data`, under a key of the kind that spaCy has for extensions
-of spans: by characters, so that it stays right when tokens are merged or split, and goes where the
-user data go. It belongs to the label too: an entity that is given another has none.
+The probability of an entity is in `doc.user_data`, under a key like those of spaCy's extensions of
+spans. The key has characters, so it stays correct when tokens are merged or split, and it is saved
+with the user data. The probability belongs to the label: an entity that gets another has none.
 
-Where a key in `doc.spans` is asked for, spans are there too, in the way of spaCy's `spancat`: a
-group's `attrs["scores"]` has a number for each of its spans.
+With a `spans_key` the spans are also in `doc.spans`, as spaCy's `spancat` stores them: the group's
+`attrs["scores"]` has a number for each span.
 """
 
 import warnings
@@ -21,12 +21,18 @@ from ..decoding import Entity
 ScoredSpan = tuple[Span, float]
 EXTENSION = "confidence"
 STORED = "bilstm_crf_ner_confidence"
-# Other components keep scores in `doc.spans` too, which are no probabilities of an entity
+# Marks our groups in `doc.spans`: scores of other components need not be probabilities of entities
 KIND = "entity probability"
 
 
 def new_spans(doc: Doc, entities: Iterable[Entity], labels: Sequence[str]) -> list[ScoredSpan]:
-    """Entities as spans, but for those that start in an entity that the doc has already."""
+    """Turn entities into spans, except those that start within an entity of the doc.
+
+    Args:
+        doc: The doc.
+        entities: Entities that the component found.
+        labels: Labels of the component.
+    """
     taken = {token for ent in doc.ents for token in range(ent.start, ent.end)}
     return [
         (Span(doc, entity.start, entity.end, label=labels[entity.label]), entity.probability)
@@ -36,13 +42,13 @@ def new_spans(doc: Doc, entities: Iterable[Entity], labels: Sequence[str]) -> li
 
 
 def add_entities(doc: Doc, spans: Iterable[Span]) -> None:
-    """Add entities to those of a doc. All other tokens are outside, unless they are blocked."""
-    # The default overwrites blocked tokens unless they are named
+    """Add entities to a doc. All other tokens become outside, unless they are blocked."""
+    # `default` would overwrite blocked tokens that are not listed
     doc.set_ents([*doc.ents, *spans], blocked=blocked_spans(doc), default="outside")
 
 
 def set_scored_spans(doc: Doc, key: str, spans: Iterable[ScoredSpan]) -> None:
-    """Keep spans with their probabilities in `doc.spans`, instead of what is there.
+    """Store spans and their probabilities in `doc.spans`, replacing the group that is there.
 
     Args:
         doc: The doc.
@@ -55,13 +61,39 @@ def set_scored_spans(doc: Doc, key: str, spans: Iterable[ScoredSpan]) -> None:
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in ordered])
 
 
+def scored_spans(group: SpanGroup) -> list[tuple[Span, float | None]]:
+    """Read the spans of a group of `doc.spans`, each with its score; None where it has none.
+
+    Raises:
+        ValueError: If there are not as many scores as spans.
+    """
+    scores = group.attrs.get("scores")
+    if scores is None:
+        return [(span, None) for span in group]
+    if len(scores) != len(group):
+        raise ValueError(
+            f"The scores of doc.spans['{group.name}'] are {len(scores)}, but there are "
+            f"{len(group)} spans: whoever adds spans has to add their scores."
+        )
+    return [(span, None if score is None else float(score)) for span, score in zip(group, scores)]
+
+
+def has_its_tokens(group: SpanGroup) -> bool:
+    """Tell whether the tokens of a group's doc are those that it was made for.
+
+    spaCy leaves groups as they are when tokens are merged or split.
+    """
+    n_tokens = len(group.doc)
+    return bool(group.attrs.get("n_tokens", n_tokens) == n_tokens)
+
+
 def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) -> None:
-    """Keep entities' probabilities in a doc, instead of what the component has kept there.
+    """Store the probabilities of entities in a doc, replacing those of the same component.
 
     Args:
         doc: The doc.
         entities: Entities of the doc and their probabilities.
-        component: The name of the component that found them.
+        component: Name of the component that found them.
     """
     kept = _user_data(doc)
     for key in [key for key, value in kept.items() if _is_kept(key) and value[2] == component]:
@@ -71,11 +103,11 @@ def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) ->
 
 
 def scored_entities(doc: Doc, component: str) -> list[ScoredSpan]:
-    """A doc's entities that a component found with a probability, and that.
+    """Return the entities of a doc that a component found, with their probabilities.
 
     Args:
         doc: The doc.
-        component: The component's name.
+        component: Name of the component.
     """
     kept = ((ent, _user_data(doc).get(_key(ent))) for ent in doc.ents)
     return [
@@ -86,15 +118,15 @@ def scored_entities(doc: Doc, component: str) -> list[ScoredSpan]:
 
 
 def confidence(span: Span) -> float | None:
-    """The probability that a span is an entity of its label; None where it is not known."""
+    """Return the probability that a span is an entity of its label, None if it is unknown."""
     kept = _user_data(span.doc).get(_key(span))
     if kept is not None and kept[0] == span.label_:
         return float(kept[1])
     for group in span.doc.spans.values():
-        if _has_probabilities(group, len(span.doc)):
-            place = _place(group, span)
-            if place is not None:
-                return float(group.attrs["scores"][place])
+        if _has_probabilities(group):
+            index = _index(group, span)
+            if index is not None:
+                return float(group.attrs["scores"][index])
     return None
 
 
@@ -103,7 +135,7 @@ def _user_data(doc: Doc) -> dict[Any, Any]:
 
 
 def _key(span: Span) -> tuple[str, str, int, int]:
-    """Where spaCy keeps the value of an extension of a span: by characters."""
+    """Return the key of a span in the user data, as spaCy makes it for extensions."""
     return "._.", STORED, span.start_char, span.end_char
 
 
@@ -111,18 +143,14 @@ def _is_kept(key: Any) -> bool:
     return isinstance(key, tuple) and key[:2] == ("._.", STORED)
 
 
-def _has_probabilities(group: SpanGroup, n_tokens: int) -> bool:
-    """Whether a group has a probability for each of its spans.
-
-    A user may have added some, and spaCy leaves groups as they are when tokens are merged.
-    """
-    attrs = group.attrs
-    is_ours = attrs.get("kind") == KIND and attrs.get("n_tokens") == n_tokens
-    return is_ours and len(attrs.get("scores", ())) == len(group)
+def _has_probabilities(group: SpanGroup) -> bool:
+    """Tell whether a group has a probability for each of its spans: a user may have added some."""
+    is_ours = group.attrs.get("kind") == KIND and has_its_tokens(group)
+    return is_ours and len(group.attrs.get("scores", ())) == len(group)
 
 
-def _place(group: SpanGroup, span: Span) -> int | None:
-    """Where a group that is in order of the spans' starts has a span."""
+def _index(group: SpanGroup, span: Span) -> int | None:
+    """Find the index of a span in a group that is sorted by start, None if it is not there."""
     low, high = 0, len(group)
     while low < high:
         middle = (low + high) // 2
@@ -138,10 +166,10 @@ def _place(group: SpanGroup, span: Span) -> int | None:
 
 
 def register_confidence() -> None:
-    """Let spans have `span._.confidence`, the probability that a component found them with.
+    """Register the extension `span._.confidence`, the probability of an entity.
 
-    A component sees to it when it is made. To read docs that were saved, such as those of a
-    DocBin with `store_user_data=True`, without the pipeline that made them, call this.
+    Components call this when they are created. Call it to read saved docs, such as those of a
+    DocBin with `store_user_data=True`, without the pipeline that made them.
     """
     if not Span.has_extension(EXTENSION):
         Span.set_extension(EXTENSION, getter=confidence)

@@ -1,4 +1,4 @@
-"""The factory `bilstm_crf_ner` and its default settings."""
+"""The factory `bilstm_crf_ner` and its default config."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from ..common.config_names import check_names
 from ..potentials import Potentials
 from .ner import BiLSTMCRFEntityRecognizer
 
-default_model_config = """
+_MODEL_CONFIG = """
 [model]
 @architectures = "spacy-bilstm-crf.BiLSTMCRF.v1"
 hidden_width = 128
@@ -39,7 +39,7 @@ span_features = []
 span_width = 16
 span_dropout = 0.2
 """
-DEFAULT_MODEL = Config().from_str(default_model_config)["model"]
+DEFAULT_MODEL = Config().from_str(_MODEL_CONFIG)["model"]
 
 
 @Language.factory(
@@ -73,29 +73,32 @@ def make_bilstm_crf_ner(
     candidates_max_length: int,
     scorer: Callable | None,
 ) -> BiLSTMCRFEntityRecognizer:
-    """Create a named entity recognizer that decodes a BiLSTM-CRF.
+    """Create a named entity recognizer with a BiLSTM-CRF.
 
     Args:
         nlp: The pipeline that the component is part of; spaCy passes it.
         name: The component's name; spaCy passes it.
-        model: Gives the potentials of the tag sequences of each doc: a
+        model: Predicts the potentials of the tag sequences of each doc: a
             `spacy-bilstm-crf.BiLSTMCRF.v1`.
-        incorrect_spans_key: Key in the annotation's `doc.spans` of spans that are known to be no
+        incorrect_spans_key: Key in the annotation's `doc.spans` of spans that are known not to be
             entities of their label. None reads no such spans.
-        entity_ratio: How many tokens to expect in entities where annotation is missing: a block
-            with `rate`, the share of tokens that are in entities, `margin` (0.05), how far from
-            it costs nothing, and `weight` (10), how much the rest costs. None expects nothing.
-        threshold: Probability below which an entity is left out, 0 to 1. None takes the entities of
-            the most probable tag sequence, whatever their own probability.
-        entity_scores: Whether to work out each entity's probability, `span._.confidence`.
-        spans_key: Key in `doc.spans` for the entities with their probabilities, as `spancat` keeps
-            them. None leaves `doc.spans` alone; `span._.confidence` is there all the same.
-        candidates_threshold: Least probability of a candidate, 0 to 1, or a block with one for each
-            label: there are no candidates of other labels then. None looks for none at all.
-        candidates_key: Key in `doc.spans` for the candidates: all spans that are so probable,
-            overlapping ones too.
-        candidates_max_length: Tokens that a candidate has at most.
+        entity_ratio: Prior for the share of tokens in entities where annotation is missing: a block
+            with `rate`, the expected share, `margin` (0.05), the deviation that costs nothing, and
+            `weight` (10), the cost of any further deviation. None has no prior.
+        threshold: Least probability of an entity, 0 to 1. None takes the entities of the most
+            probable tag sequence, whatever their own probability.
+        entity_scores: Whether to compute the probability of each entity, `span._.confidence`.
+        spans_key: Key in `doc.spans` to store the entities under with their probabilities, as
+            `spancat` does. None does not write to `doc.spans`; `span._.confidence` is set anyway.
+        candidates_threshold: Least probability of a candidate, 0 to 1, or a block with one value
+            per label; labels without a value have no candidates. None finds no candidates.
+        candidates_key: Key in `doc.spans` to store the candidates under: all spans that are at
+            least as probable, overlapping ones too.
+        candidates_max_length: Longest candidate, in tokens.
         scorer: The scoring method.
+
+    Returns:
+        The component.
 
     Raises:
         ValueError: If a setting makes no sense, or a saved config would lose it.

@@ -1,4 +1,4 @@
-"""Components that make one set of entities out of what several recognizers found."""
+"""Components that merge the entities of several recognizers."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,31 +14,32 @@ from ..decoding import Entity, best_entities
 from .confidence import (
     ScoredSpan,
     confidence,
+    has_its_tokens,
     keep_confidence,
     register_confidence,
+    scored_spans,
     set_scored_spans,
 )
 
-SCORES = "scores"
-ROUNDING = 1e-6  # of whoever worked a probability out
+ROUNDING = 1e-6  # rounding errors that a probability may have
 
-Block = dict[str, Any]  # of a config: a source
-Place = tuple[int, int, int]  # first token, end, label
+Block = dict[str, Any]  # a source, as a block of the config
+SpanKey = tuple[int, int, int]  # first token, token after the last, hash of the label
 
 
 class Source(NamedTuple):
-    """How much the spans of a source count.
+    """The weights of a source's spans.
 
     Attributes:
-        weight: What a span's probability is multiplied with.
-        labels: The same for labels, where they have another weight than 1; 0 leaves a label out.
+        weight: Factor of the probability of a span.
+        labels: Further factor for single labels, 1 for all others; 0 leaves a label out.
     """
 
     weight: float
     labels: dict[str, float]
 
     def weight_of(self, label: str) -> float:
-        """Of a label's spans."""
+        """Return the weight of a label's spans."""
         return self.weight * self.labels.get(label, 1.0)
 
 
@@ -63,19 +64,23 @@ def make_entity_merger(
     spans_key: str | None,
     scorer: Callable | None,
 ) -> "EntityMerger":
-    """Create a component that sets the entities of a doc to the best of several components.
+    """Create a component that merges the entities of several components.
 
     Args:
         nlp: The pipeline that the component is part of; spaCy passes it.
         name: The component's name; spaCy passes it.
-        sources: For each key of `doc.spans` that is a source a block with `weight` (1) and
-            `labels` (none), the weights of single labels: a block, or a list of pairs such as
+        sources: A block for each key of `doc.spans` to merge, with its `weight` (1) and the
+            weights of single `labels` (none): a block, or a list of pairs such as
             `[["GPE:city", 0.5]]` for names that a config can't hold.
         ents: The same block for the entities that are in `doc.ents` already. None drops them.
-        threshold: The least value of an entity: its probability times its source's weight, summed
-            over the sources that found it.
-        spans_key: Key in `doc.spans` for the entities with their values. None keeps none.
+        threshold: Least value of an entity: its probability times the weight, summed over the
+            sources that found it.
+        spans_key: Key in `doc.spans` to store the entities under with their values. None stores
+            none.
         scorer: The scoring method.
+
+    Returns:
+        The component.
 
     Raises:
         ValueError: If a setting makes no sense, or a saved config would lose it.
@@ -93,16 +98,16 @@ def make_entity_merger(
 
 
 class EntityMerger(Pipe):
-    """Sets `doc.ents` to the spans, of all sources, that are best together without overlap.
+    """Sets `doc.ents` to the best spans of all sources, without overlap.
 
-    A span's value is its probability times its source's weight. Where several sources found the
-    same span with the same label, their values are summed: with weights that sum to one that is
-    the linear opinion pool (Stone 1961), with weights of one it is a vote. Of spans that overlap
-    those stand whose sum of (value - threshold) is largest.
+    The value of a span is its probability times the weight of its source. Values of the same span
+    and label from several sources are added up: with weights that sum to one this is the linear
+    opinion pool (Stone 1961), with weights of one a vote. The selected spans are those without
+    overlap that maximize the sum of (value - threshold).
 
-    A span without a probability counts as certain: one of a ruler, or an entity of a component that
-    knows none. `doc.spans` that have `attrs["scores"]` have probabilities, as `spancat` and
-    `bilstm_crf_ner` set them; entities of a `bilstm_crf_ner` have theirs.
+    Probabilities are those of `bilstm_crf_ner` entities, and `attrs["scores"]` of groups in
+    `doc.spans`, which `spancat` and `bilstm_crf_ner` set. Spans without a probability, such as
+    those of a ruler, count as certain.
     """
 
     def __init__(
@@ -116,6 +121,8 @@ class EntityMerger(Pipe):
         scorer: Callable | None = None,
     ):
         """Initialize a merger.
+
+        `make_entity_merger` documents the arguments.
 
         Raises:
             ValueError: If a setting makes no sense, naming it.
@@ -149,34 +156,34 @@ class EntityMerger(Pipe):
         return doc
 
     def merged(self, doc: Doc) -> list[ScoredSpan]:
-        """The entities that a doc is to have, and their values. The doc is not changed."""
+        """Return the entities of a doc and their values, without changing the doc."""
         taken = {token for span in blocked_spans(doc) for token in range(span.start, span.end)}
-        values: dict[Place, float] = {}
-        spans: dict[Place, Span] = {}
+        values: dict[SpanKey, float] = {}
+        spans: dict[SpanKey, Span] = {}
         for source, found in self._found(doc):
-            best: dict[Place, float] = {}  # a source that found a span twice counts once
+            best: dict[SpanKey, float] = {}  # a span that a source has twice counts once
             for span, probability in found:
                 if taken.intersection(range(span.start, span.end)):
                     continue
-                place = (span.start, span.end, span.label)
+                key = (span.start, span.end, span.label)
                 value = probability * source.weight_of(span.label_)
-                best[place] = max(value, best.get(place, 0.0))
-                spans.setdefault(place, span)
-            for place, value in best.items():
-                values[place] = values.get(place, 0.0) + value
-        candidates = [Entity(*place, value) for place, value in values.items() if value > 0.0]
+                best[key] = max(value, best.get(key, 0.0))
+                spans.setdefault(key, span)
+            for key, value in best.items():
+                values[key] = values.get(key, 0.0) + value
+        candidates = [Entity(*key, value) for key, value in values.items() if value > 0.0]
         chosen = best_entities(candidates, self.threshold)
         return [(_copy(doc, spans[entity.span]), entity.probability) for entity in chosen]
 
     def _found(self, doc: Doc) -> Iterator[tuple[Source, Iterator[ScoredSpan]]]:
-        """The spans of each source."""
+        """Yield each source and its spans."""
         for key, source in self.sources.items():
             yield source, _spans_of(doc, key)
         if self.ents is not None:
             yield self.ents, _entities_of(doc)
 
     def set_annotations(self, doc: Doc, entities: list[ScoredSpan]) -> None:
-        """Set the entities of a doc, instead of those that are there.
+        """Set the entities of a doc, replacing those that are there.
 
         Args:
             doc: The doc.
@@ -190,7 +197,7 @@ class EntityMerger(Pipe):
 
 
 def _named(name: str, sources: dict[str, Block], ents: Block | None) -> Iterator[tuple[str, Block]]:
-    """The blocks of all sources, with how to speak of them; that of the entities comes last."""
+    """Yield a description and the block of each source; that of the entities comes last."""
     for key, block in sources.items():
         yield f"the source '{key}' of '{name}'", block
     if ents is not None:
@@ -217,14 +224,14 @@ def _source(what: str, block: Block) -> Source:
 
 
 def _entities_of(doc: Doc) -> Iterator[ScoredSpan]:
-    """Entities and their probabilities."""
+    """Yield the entities of a doc and their probabilities."""
     for ent in doc.ents:
         known = confidence(ent)
         yield ent, 1.0 if known is None else known
 
 
 def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
-    """Spans of a source and their probabilities."""
+    """Yield the spans of a source and their probabilities."""
     if key not in doc.spans:
         raise ValueError(
             f"A doc has nothing under '{key}' in doc.spans: put the component that sets it before "
@@ -233,20 +240,14 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
             f"{', '.join(doc.spans) or 'no keys'}."
         )
     group = doc.spans[key]
-    if group.attrs.get("n_tokens", len(doc)) != len(doc):
+    if not has_its_tokens(group):
         raise ValueError(
             f"The doc has other tokens now than when doc.spans['{key}'] was set: merge or split "
             f"tokens before the component that sets it."
         )
-    scores = group.attrs.get(SCORES)
-    if scores is None:
-        scores = [1.0] * len(group)
-    if len(scores) != len(group):
-        raise ValueError(
-            f"The scores of doc.spans['{key}'] are {len(scores)}, but there are {len(group)} "
-            f"spans: whoever adds spans has to add their scores."
-        )
-    for span, score in zip(group, scores):
+    is_scored = group.attrs.get("scores") is not None
+    for span, score in scored_spans(group):
+        score = score if is_scored else 1.0
         if not len(span):
             continue
         if not span.label_:
@@ -258,7 +259,7 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
                 f"In doc.spans['{key}'] '{span.text}' has the score {score}, which is no "
                 f"probability from 0 to 1."
             )
-        yield span, min(max(float(score), 0.0), 1.0)
+        yield span, min(max(score, 0.0), 1.0)
 
 
 def _copy(doc: Doc, span: Span) -> Span:
@@ -269,13 +270,17 @@ def _copy(doc: Doc, span: Span) -> Span:
 def make_entities_to_spans(nlp: Language, name: str, spans_key: str) -> Callable[[Doc], Doc]:
     """Create a component that moves the entities of a doc to `doc.spans`.
 
-    Recognizers leave the entities alone that they meet. So the next one finds its own then.
+    Recognizers keep the entities that a doc has already. Move them away for the next recognizer to
+    find all of its own.
 
     Args:
         nlp: The pipeline that the component is part of; spaCy passes it.
         name: The component's name; spaCy passes it.
-        spans_key: The key in `doc.spans`. Probabilities are kept with them; an entity without one
-            has 1.
+        spans_key: Key in `doc.spans` to store the entities under with their probabilities, 1 for
+            entities without one.
+
+    Returns:
+        The component.
     """
     return EntitiesToSpans(spans_key)
 
@@ -287,7 +292,7 @@ class EntitiesToSpans:
         self.spans_key = spans_key
 
     def __call__(self, doc: Doc) -> Doc:
-        """Move the entities of a doc. Blocked tokens stay blocked, all others are unset."""
+        """Move the entities of a doc. Blocked tokens stay blocked, all others become missing."""
         set_scored_spans(doc, self.spans_key, _entities_of(doc))
         doc.set_ents([], blocked=blocked_spans(doc), default="missing")
         return doc

@@ -1,4 +1,4 @@
-"""The component's settings: one place checks them, wherever they come from."""
+"""Settings of a component, and their checks."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -9,19 +9,19 @@ from ..calibration import Calibration
 from ..decoding import DecodingSettings
 from ..training import EntityRatio
 
-# What the config said when the component was made, beside the settings as they are now
+# Key in `cfg` of the settings as the config had them when the component was created
 CONFIGURED = "configured"
 
 
 class HasSettings(Protocol):
-    """A component with settings."""
+    """A component with settings: `name` is its name, `cfg` what is saved."""
 
     name: str
     cfg: dict[str, Any]
 
 
 class Setting:
-    """A property of the component that is kept in its `cfg`, and checked when it is set."""
+    """A property of a component that is stored in its `cfg` and checked when it is set."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -35,10 +35,14 @@ class Setting:
 
 
 def check_settings(cfg: dict[str, Any], component: str) -> None:
-    """Check a component's settings, wherever they come from.
+    """Check the settings of a component.
+
+    Args:
+        cfg: The settings, with the labels and the calibration.
+        component: Name of the component, for the message.
 
     Raises:
-        ValueError: Naming the one that makes no sense.
+        ValueError: Naming the setting that makes no sense.
     """
     _check_labels(cfg["labels"], component)
     calibration_of(cfg).check(len(cfg["labels"]), component)
@@ -65,11 +69,11 @@ def labels_to_add(
     given: list[str] | dict[Any, dict[str, int]] | None,
     get_examples: Callable[[], Iterable[Example]],
 ) -> list[str]:
-    """The entity labels that `initialize` is to add.
+    """Return the entity labels for `initialize` to add.
 
     Args:
-        given: Labels, or the stock ner's `label_data`: counts of labels, by action. None takes
-            those of the examples.
+        given: Labels, or the `label_data` of spaCy's `ner`: counts of labels by action. None takes
+            the labels of the examples.
         get_examples: Returns the examples.
     """
     if given is None:
@@ -80,16 +84,16 @@ def labels_to_add(
     return list(given)
 
 
-def loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -> dict[str, Any]:
-    """The settings of a component that was loaded.
+def merge_loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -> dict[str, Any]:
+    """Return the settings of a component that was loaded.
 
-    A setting is as it was saved, unless the config says another thing than it did then: somebody
-    has changed it there, or in what is given to `spacy.load`.
+    A setting has its saved value, unless the config has changed since then: in the file, or through
+    the `config` argument of `spacy.load`.
 
     Args:
-        saved: What was saved.
-        given: The settings of the component as the config has made it.
-        component: Its name.
+        saved: The saved settings.
+        given: The settings that the component was created with.
+        component: Name of the component, for the message.
 
     Raises:
         ValueError: Naming the setting that makes no sense.
@@ -102,10 +106,10 @@ def loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -> dict
 
 
 def calibration_of(cfg: dict[str, Any]) -> Calibration:
-    """The calibration among the settings."""
+    """Return the calibration among the settings."""
     return Calibration(*(cfg[name] for name in Calibration._fields))
 
 
 def decoding_settings(cfg: dict[str, Any]) -> DecodingSettings:
-    """Those of the settings that decoding needs."""
+    """Return the settings of decoding."""
     return DecodingSettings(*(cfg[name] for name in DecodingSettings._fields))

@@ -1,7 +1,7 @@
 """Losses and their gradients, calibration, optimizers and the training loop."""
 
 from ..calibration import Calibration
-from .annotation import Annotation, annotation_of, is_annotated
+from .annotation import Annotation, annotation_of, has_annotation
 from .calibration import fit_calibration
 from .distillation import soft_labels_of, teacher_loss
 from .losses import EntityRatio, loss_of
@@ -16,7 +16,7 @@ __all__ = [
     "SGDMomentum",
     "annotation_of",
     "fit_calibration",
-    "is_annotated",
+    "has_annotation",
     "loss_of",
     "soft_labels_of",
     "teacher_loss",

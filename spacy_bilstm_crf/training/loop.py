@@ -15,8 +15,8 @@ from thinc.api import Config
 
 from ..common.errors import UserError, one_line
 
-LOGGER = "spacy-bilstm-crf.callback_logger"
-QUIET = {"@loggers": "spacy.ConsoleLogger.v3", "console_output": False}
+CALLBACK_LOGGER = "spacy-bilstm-crf.callback_logger"
+QUIET_LOGGER = {"@loggers": "spacy.ConsoleLogger.v3", "console_output": False}
 Info = dict[str, Any]
 
 
@@ -35,22 +35,22 @@ def train_pipeline(
         output: Folder for `model-best` and `model-last`. None saves nothing.
         use_gpu: ID of the GPU, or -1 for the CPU.
         verbose: Whether to print what `spacy train` prints.
-        on_evaluation: Takes the place of the config's logger: called after each evaluation with
-            what spaCy's loggers get, such as "score", "step" and "losses". It may raise to end the
-            training.
+        on_evaluation: Replaces the config's logger: called after each evaluation with the
+            information that spaCy passes to loggers, such as "score", "step" and "losses". It may
+            raise an exception to end the training.
 
     Returns:
         The pipeline after its last step, with averaged weights if the optimizer keeps them.
 
     Raises:
-        ValueError: Whatever spaCy or a component raises.
+        ValueError: Any that spaCy or a component raises.
     """
     config = config.copy()
     if on_evaluation is not None:
         _register_logger(on_evaluation)
-        config["training"]["logger"] = {"@loggers": LOGGER}
+        config["training"]["logger"] = {"@loggers": CALLBACK_LOGGER}
     elif not verbose:
-        config["training"]["logger"] = QUIET
+        config["training"]["logger"] = QUIET_LOGGER
     nlp = init_nlp(config, use_gpu=use_gpu)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
@@ -61,13 +61,13 @@ def train_pipeline(
 
 def _register_logger(on_evaluation: Callable[[Info], None]) -> None:
     def log(info: Info | None) -> None:
-        if info is not None:  # a step without evaluation has none
+        if info is not None:  # None after a step without evaluation
             on_evaluation(info)
 
     def logger(nlp: Language, stdout: IO, stderr: IO) -> tuple[Callable, Callable]:
         return log, lambda: None
 
-    registry.loggers.register(LOGGER, func=lambda: logger)
+    registry.loggers.register(CALLBACK_LOGGER, func=lambda: logger)
 
 
 def best_model(output: Path) -> Path:
@@ -77,12 +77,12 @@ def best_model(output: Path) -> Path:
 
 
 def untrained_pipeline(config: Path, overrides: dict[str, Any], component: str) -> Language:
-    """Make the untrained pipeline of a training config, and check what its training needs.
+    """Create the untrained pipeline of a training config, and check the config.
 
     Args:
-        config: The config.
-        overrides: Settings of it to replace, by their paths.
-        component: Name of the component that is to be trained.
+        config: The config file.
+        overrides: Settings to override, by dotted names.
+        component: Name of the component to train.
 
     Raises:
         UserError: If there is no such config or component, or the config can't be used.

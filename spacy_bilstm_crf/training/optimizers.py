@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with momentum, which Thinc's optimizers can't express."""
+"""Stochastic gradient descent with momentum, which Thinc's optimizers can't do."""
 
 from numbers import Real
 from typing import Any, cast
@@ -26,8 +26,14 @@ def SGDMomentum(
         learn_rate: The step size, or a schedule of it.
         momentum: Share of the last step that is taken again, from 0 up to 1.
         grad_clip: Largest L2 norm of a parameter's gradient; 0 for no limit.
-        L2: Weight decay: the share of a weight, times the step size, that a step removes.
+        L2: Weight decay: each step removes this share of a weight, times the step size.
         use_averages: Whether to keep moving averages of the parameters for evaluation.
+
+    Returns:
+        The optimizer.
+
+    Raises:
+        ValueError: Naming the argument that makes no sense.
     """
     for name, value in (("learn_rate", learn_rate), ("grad_clip", grad_clip), ("L2", L2)):
         if isinstance(value, (int, float)) and not value >= 0.0:
@@ -48,8 +54,8 @@ def SGDMomentum(
 class _MomentumOptimizer(Optimizer):
     """Thinc's optimizer with another rule: velocity = b1 * velocity + gradient.
 
-    The arithmetic is torch's, in place on the memory of the arrays: it passes over it half as
-    often as numpy's does.
+    It runs as torch operations, in place on the memory of the arrays, which takes half as many
+    passes over the memory as NumPy.
     """
 
     def __call__(
@@ -78,14 +84,14 @@ class _MomentumOptimizer(Optimizer):
         return weights, gradient
 
     def _clipping(self, gradient: Tensor) -> float:
-        """What a gradient is multiplied with, so that its norm is not above the limit."""
+        """Return the factor that brings the norm of a gradient down to the limit."""
         if not self.grad_clip:
             return 1.0
         norm = float(gradient.norm())
         return self.grad_clip / norm if norm >= self.grad_clip else 1.0
 
     def _average(self, averages: dict, key: tuple[int, str], weights: FloatsXd) -> None:
-        """Thinc's moving average, `Ops.update_averages`."""
+        """Update the moving average as Thinc's `Ops.update_averages` does."""
         if key not in averages:
             averages[key] = get_array_ops(weights).alloc(weights.shape, dtype="float32")
         n_updates = self.nr_update[key]

@@ -1,5 +1,6 @@
 """What a user does with a recognizer, one public function each, named as its command."""
 
+from .annotate import AnnotateProgress, AnnotateSummary, annotate
 from .audit import audit
 from .calibrate import Calibrated, calibrate
 from .convert import convert
@@ -8,12 +9,16 @@ from .ensemble import ensemble
 from .init_config import FittedConfig, init_config
 from .report import report
 from .select import select
+from .serve import serve
 from .shrink import Shrunk, shrink
 
 __all__ = [
+    "AnnotateProgress",
+    "AnnotateSummary",
     "Calibrated",
     "FittedConfig",
     "Shrunk",
+    "annotate",
     "audit",
     "calibrate",
     "convert",
@@ -22,5 +27,6 @@ __all__ = [
     "init_config",
     "report",
     "select",
+    "serve",
     "shrink",
 ]

@@ -9,7 +9,7 @@ from ..common.errors import UserError
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
 from ..data.corpus import Data, before_component, read_examples
-from ..inference.entities import recognizer_of
+from ..inference.recognizers import recognizer_of
 from ..training import Calibration
 from .risk_control import RiskControl, control_recall
 

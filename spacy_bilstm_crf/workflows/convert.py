@@ -112,11 +112,27 @@ def convert(
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key)
     settings = FormatSettings(lang, text_key, docs, columns)
     listed = _problems_path(output, problems, force)
-    with reported_os_errors(output):
+    findings = Findings()
+    with reported_os_errors(output), ExitStack() as stack:  # all files take their places, or none
         files = _files(path, FORMATS[source], output, FORMATS[target])
         _check_outputs(files, FORMATS[target], listed, force)
-        findings = Findings()
-        written = _write(files, source, target, settings, findings, listed, on_progress)
+        written = []
+        for place, goal in files:
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            partial = stack.enter_context(written_whole(goal))
+            n_docs = _convert_file(place, source, partial, target, settings, findings)
+            written.append(ConvertedFile(goal, n_docs))
+        _list_problems(listed, findings)
+        for what, n in sorted(findings.notes.items()):
+            if n and on_progress is not None:
+                on_progress(f"{n:,} {what}")
+        if on_problem == "error" and findings.problems:
+            first = findings.problems[0]
+            raise UserError(
+                f"{len(findings.problems):,} problems, and nothing was written. The first: "
+                f"{first.place}: {first.kind}. {first.message} All are in {listed}. Mend them, or "
+                f"take what they touch as not annotated: --on-problem missing."
+            )
     return Conversion(written, findings, listed if findings.problems else None)
 
 
@@ -190,41 +206,21 @@ def _check_outputs(
         raise UserError(f"{existing[0]} exists. Replace it with --force, or name another.")
 
 
-def _write(
-    files: list[tuple[Path, Path]],
-    source: str,
-    target: str,
-    settings: FormatSettings,
-    findings: Findings,
-    listed: Path,
-    on_progress: Callable[[str], None] | None,
-) -> list[ConvertedFile]:
-    converted = []
-    with ExitStack() as stack:  # all files take their places, or none
-        for path, output in files:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            partial = stack.enter_context(written_whole(output))
-            n_before = findings.notes[WITHOUT_WORDS]
-            docs = read(path, source, settings, findings)
-            n_docs = write(docs, partial, target, settings, findings)
-            if not n_docs:
-                n = len(findings.problems)
-                without = f" without a problem ({n} found)" if n else ""
-                raise UserError(f"{path} holds no documents{without}.")
-            n_left_out = findings.notes[WITHOUT_WORDS] - n_before
-            converted.append(ConvertedFile(output, n_docs - n_left_out))
-        _list_problems(listed, findings)
-        for what, n in sorted(findings.notes.items()):
-            if n and on_progress is not None:
-                on_progress(f"{n:,} {what}")
-        if settings.docs.on_problem == "error" and findings.problems:
-            first = findings.problems[0]
-            raise UserError(
-                f"{len(findings.problems):,} problems, and nothing was written. The first: "
-                f"{first.place}: {first.kind}. {first.message} All are in {listed}. Mend them, or "
-                f"take what they touch as not annotated: --on-problem missing."
-            )
-    return converted
+def _convert_file(
+    path: Path, source: str, output: Path, target: str, settings: FormatSettings, findings: Findings
+) -> int:
+    """Convert a file and return the number of docs in the new one.
+
+    Raises:
+        UserError: If it is not of its format, or has no docs.
+    """
+    n_before = findings.notes[WITHOUT_WORDS]
+    n_docs = write(read(path, source, settings, findings), output, target, settings, findings)
+    if not n_docs:
+        n = len(findings.problems)
+        without = f" without a problem ({n} found)" if n else ""
+        raise UserError(f"{path} holds no documents{without}.")
+    return n_docs - findings.notes[WITHOUT_WORDS] + n_before
 
 
 def _list_problems(listed: Path, findings: Findings) -> None:

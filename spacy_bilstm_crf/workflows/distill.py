@@ -3,24 +3,26 @@
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaInit
 from spacy.tokens import Doc, DocBin
 from spacy.util import load_config, registry
 from spacy.vocab import Vocab
+from thinc.api import Config
 
-from ..common.errors import UserError, one_line
+from ..common.errors import UserError, reported_value_errors
 from ..common.files import check_folder
 from ..common.pipelines import fingerprint, load_pipeline
 from ..data.corpus import Data, read_annotated, texts_of
 from ..data.soft_labels import teacher_labels, write_soft_labels
 from ..data.texts import Text
-from ..inference.entities import recognizers
+from ..inference.recognizers import recognizers
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from ..training.loop import best_model, train_pipeline, untrained_pipeline
 
+Overrides = dict[str, Any]
 SOFT_LABELS_FOLDER = "soft-labels"  # in the output
 MOST_TEMPERATURE = 1000.0  # far above, floats can't tell the probabilities apart
 
@@ -36,8 +38,9 @@ def distill(
     temperature: float = 1.0,
     entities: bool = False,
     text_key: str = "text",
+    lines: bool = False,
     component: str = "ner",
-    overrides: dict[str, Any] | None = None,
+    overrides: Overrides | None = None,
     use_gpu: int = -1,
     on_progress: Callable[[str], None] | None = None,
 ) -> Path:
@@ -57,7 +60,8 @@ def distill(
         temperature: What the scores of teacher and student are divided by, above 0 and at most
             1000. Above 1 it softens the targets.
         entities: Whether to learn the entities of the whole pipeline, whatever else it predicts.
-        text_key: Key of the text in JSON.
+        text_key: Key or column of the text in JSON, CSV and Parquet.
+        lines: Whether each line of a .txt file is a text; otherwise the whole file is one.
         component: Name of the student's component that learns.
         overrides: Settings of the config to replace, by their paths.
         use_gpu: ID of the GPU, which must be active (`spacy.require_gpu`), or -1 for the CPU.
@@ -70,7 +74,7 @@ def distill(
         UserError: If an argument can't be used, or the student can't be trained.
     """
     output = Path(output)
-    say = on_progress or _say_nothing
+    say = on_progress or (lambda line: None)
     check_folder(output)
     _check_teacher_stays(teacher, output)
     if not 0.0 < temperature <= MOST_TEMPERATURE:
@@ -81,16 +85,21 @@ def distill(
     labelled = _saved(labelled, output / "labelled.spacy")
     if dev is not None:
         overrides["paths.dev"] = str(_saved(dev, output / "dev.spacy"))
-    student = _Student(Path(config), overrides, component, labelled)
-    student.check()
+    _check_student(Path(config), overrides, component, labelled)
     folder = output / SOFT_LABELS_FOLDER
-    _teach(teacher, texts, text_key, folder, entities, say)
-    student.train(output, folder, temperature, use_gpu, verbose=on_progress is not None)
+    given = texts_of(texts, text_key, lines=lines)
+    if not _teach(teacher, given, folder, entities, say):
+        where = texts if isinstance(texts, str | Path) else "the data"
+        raise UserError(f"There is no text in {where}.")
+    corpus = {
+        "path": str(folder),
+        "labelled": None if labelled is None else str(labelled),
+        "temperature": temperature,
+    }
+    student = _student_config(Path(config), overrides, component, corpus)
+    with reported_value_errors():
+        train_pipeline(student, output, use_gpu=use_gpu, verbose=on_progress is not None)
     return best_model(output)
-
-
-def _say_nothing(line: str) -> None:
-    pass
 
 
 def _saved(data: Data | None, path: Path) -> Path | None:
@@ -123,16 +132,15 @@ def _check_teacher_stays(teacher: Language | str | Path, output: Path) -> None:
 
 def _teach(
     teacher: Language | str | Path,
-    texts: str | Path | Iterable[str | Text | Doc],
-    text_key: str,
+    texts: Iterable[Text],
     folder: Path,
     entities: bool,
     say: Callable[[str], None],
-) -> None:
-    """Write the teacher's soft labels, but for those that are there.
+) -> int:
+    """Write the soft labels that are not there yet, and return the number of texts.
 
     Raises:
-        UserError: If there are no texts, or the folder has other soft labels.
+        UserError: If the folder has soft labels of another teacher.
     """
     nlp = load_pipeline(teacher)
     ner = None if entities else _recognizer(nlp)
@@ -149,17 +157,12 @@ def _teach(
     else:
         key = fingerprint(nlp.path)
         nlp.max_length = 10**9  # the limit is there for parsers
-    docs = (text.doc(nlp) for text in texts_of(texts, text_key) if text.text.strip())
+    docs = (text.doc(nlp) for text in texts if text.text.strip())
     n_texts = 0
-    try:
+    with reported_value_errors():
         for n_texts in write_soft_labels(nlp, docs, folder, ner, key):
             say(f"{n_texts:,} texts")
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(one_line(error)) from error
-    if not n_texts:
-        raise UserError(f"There is no text in {texts}.")
+    return n_texts
 
 
 def _recognizer(nlp: Language) -> BiLSTMCRFEntityRecognizer | None:
@@ -189,75 +192,46 @@ def _left_out(nlp: Language, component: str) -> list[str]:
     return before + nlp.pipe_names[place + 1 :]
 
 
-class _Student(NamedTuple):
-    """What is trained, and with what.
+def _check_student(
+    config: Path, overrides: Overrides, component: str, labelled: Path | None
+) -> None:
+    """Check that the student can be trained, before the teacher works.
 
-    Attributes:
-        config: Training config.
-        overrides: Settings of it to replace.
-        component: The component that learns.
-        labelled: Annotated data to learn from as well.
+    Raises:
+        UserError: If it can't.
     """
+    nlp = untrained_pipeline(config, overrides, component)
+    if not nlp.config["training"]["max_steps"]:
+        raise UserError(
+            f"{config} has no training.max_steps, and soft labels are read without end: give it "
+            f"with --training.max_steps"
+        )
+    with reported_value_errors(f"[initialize] of {config}: "):
+        registry.resolve(nlp.config.interpolate()["initialize"], schema=ConfigSchemaInit)
+    dev = overrides.get("paths.dev") or load_config(config)["paths"].get("dev")
+    if not dev:
+        raise UserError("There is nothing to choose the best model by: name it with --dev")
+    for path in filter(None, (dev, labelled)):
+        read_annotated(path, nlp.vocab)
 
-    config: Path
-    overrides: dict[str, Any]
-    component: str
-    labelled: Path | None
 
-    def check(self) -> None:
-        """Check that the student can be trained, before the teacher works.
+def _student_config(
+    path: Path, overrides: Overrides, component: str, corpus: dict[str, Any]
+) -> Config:
+    """Return the training config of the student on soft labels, and annotated data if there is.
 
-        Raises:
-            UserError: If it can't.
-        """
-        nlp = untrained_pipeline(self.config, self.overrides, self.component)
-        if not nlp.config["training"]["max_steps"]:
-            raise UserError(
-                f"{self.config} has no training.max_steps, and soft labels are read without end: "
-                f"give it with --training.max_steps"
-            )
-        try:
-            registry.resolve(nlp.config.interpolate()["initialize"], schema=ConfigSchemaInit)
-        except ValueError as error:
-            raise UserError(f"[initialize] of {self.config}: {one_line(error)}") from error
-        dev = self.overrides.get("paths.dev") or load_config(self.config)["paths"].get("dev")
-        if not dev:
-            raise UserError("There is nothing to choose the best model by: name it with --dev")
-        for path in filter(None, (dev, self.labelled)):
-            read_annotated(path, nlp.vocab)
-
-    def train(
-        self, output: Path, folder: Path, temperature: float, use_gpu: int, verbose: bool
-    ) -> None:
-        """Train the student on the soft labels of a folder.
-
-        Raises:
-            UserError: If it can't be trained.
-        """
-        config = load_config(self.config, overrides=self.overrides, interpolate=False)
-        corpus = config["training"]["train_corpus"].removeprefix("corpora.")
-        config["corpora"][corpus] = {
-            "@readers": "spacy-bilstm-crf.Lessons.v1",
-            "path": str(folder),
-            "labelled": None if self.labelled is None else str(self.labelled),
-            "temperature": temperature,
-        }
-        config["training"]["max_epochs"] = -1  # soft labels are not kept in memory
-        of_component = config["initialize"]["components"].setdefault(self.component, {})
-        of_component["labels"] = self._labels(folder)
-        try:
-            train_pipeline(config, output, use_gpu=use_gpu, verbose=verbose)
-        except UserError:
-            raise
-        except ValueError as error:
-            raise UserError(one_line(error)) from error
-
-    def _labels(self, folder: Path) -> list[str]:
-        """The teacher's labels in its order, then those of the annotated data."""
-        found = dict.fromkeys(teacher_labels(folder))
-        if self.labelled is not None:
-            docs = read_annotated(self.labelled, Vocab())
-            found.update(dict.fromkeys(sorted({ent.label_ for doc in docs for ent in doc.ents})))
-        if not found:
-            raise UserError("The teacher found no entity in the texts: there is nothing to learn.")
-        return list(found)
+    Raises:
+        UserError: If there is no entity to learn.
+    """
+    labels = teacher_labels(Path(corpus["path"]))
+    if corpus["labelled"] is not None:  # its labels come after the teacher's
+        docs = read_annotated(corpus["labelled"], Vocab())
+        labels += sorted({ent.label_ for doc in docs for ent in doc.ents} - set(labels))
+    if not labels:
+        raise UserError("The teacher found no entity in the texts: there is nothing to learn.")
+    config = load_config(path, overrides=overrides, interpolate=False)
+    name = config["training"]["train_corpus"].removeprefix("corpora.")
+    config["corpora"][name] = {"@readers": "spacy-bilstm-crf.Lessons.v1", **corpus}
+    config["training"]["max_epochs"] = -1  # soft labels are not kept in memory
+    config["initialize"]["components"].setdefault(component, {})["labels"] = labels
+    return config

@@ -10,7 +10,7 @@ from spacy.util import registry
 
 from ..common.errors import UserError
 from ..common.pipelines import load_pipeline, pipeline_name
-from ..inference.entities import recognizer_of
+from ..inference.recognizers import recognizer_of
 from ..training import Calibration
 
 ARCHITECTURE = "spacy-bilstm-crf.Ensemble.v1"

@@ -28,7 +28,7 @@ from ..data.formats import Findings, FormatSettings, write
 from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions
 from ..data.texts import Text
 from ..decoding import candidate_entities, entropies, margins
-from ..inference.entities import recognizer_of
+from ..inference.recognizers import recognizer_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..pipeline.confidence import confidence
 
@@ -94,6 +94,7 @@ def select(
     component: str = "ner",
     exclude: Data = (),
     text_key: str = "text",
+    lines: bool = False,
 ) -> Selection:
     """Choose the documents to annotate next: those from which the model would learn most.
 
@@ -105,7 +106,8 @@ def select(
         strategy: One of `STRATEGIES`.
         component: The name of the `bilstm_crf_ner` component.
         exclude: Docs that are annotated already: the same texts are not chosen again.
-        text_key: Key of the text in JSON.
+        text_key: Key or column of the text in JSON, CSV and Parquet.
+        lines: Whether each line of a .txt file is a text; otherwise the whole file is one.
 
     Returns:
         The documents.
@@ -121,35 +123,32 @@ def select(
         nlp.max_length = 10**9  # the limit is there for parsers
     ner = recognizer_of(nlp, str(pipeline) if nlp is not pipeline else "The pipeline", component)
     where = texts if isinstance(texts, str | Path) else "The data"
-    with reported_os_errors(Path(str(where))):
-        given = list(texts_of(texts, text_key))
+    with reported_os_errors(where):
+        given = list(texts_of(texts, text_key, lines=lines))
     if not given:
         raise UserError(f"{where} holds no text.")
     seen = {_letters(doc.text) for doc in read_docs(exclude, nlp.vocab)}
-    chosen = _chosen(nlp, ner, given, n, strategy, seen)
+    scored = _scored(nlp, ner, given, strategy, seen)
+    if strategy == "diverse":
+        chosen = _diverse(scored, n)
+    else:
+        chosen = heapq.nlargest(n, scored.items(), key=lambda item: (item[1], -item[0]))
     if not chosen:
         raise UserError(f"{where} holds no text that is not known already.")
     return Selection(list(_suggestions(nlp, given, chosen)), len(given))
 
 
-def _chosen(
-    nlp: Language,
-    ner: BiLSTMCRFEntityRecognizer,
-    texts: Iterable[Text],
-    n: int,
-    strategy: str,
-    seen: set[str],
-) -> list[tuple[int, float]]:
-    """The places and scores of the texts to annotate, the most valuable first."""
+def _scored(
+    nlp: Language, ner: BiLSTMCRFEntityRecognizer, texts: list[Text], strategy: str, seen: set[str]
+) -> dict[int, Any]:
+    """What a strategy says of each text, by its place, without those that were seen before."""
     score = {"entropy": _entropies, "margin": _closeness, "diverse": doubtful_words}[strategy]
-    scored: dict[int, Any] = {}
+    found: dict[int, Any] = {}
     for batch in minibatch(_new_docs(nlp, texts, seen), _BATCH):
         places, made = zip(*batch)
         docs = before_component(nlp, made, ner.name)
-        scored.update(zip(places, score(docs, ner.distribution(docs))))
-    if strategy == "diverse":
-        return _diverse(scored, n)
-    return heapq.nlargest(n, scored.items(), key=lambda item: (item[1], -item[0]))
+        found.update(zip(places, score(docs, ner.distribution(docs))))
+    return found
 
 
 def _entropies(docs: Sequence[Doc], distribution: Distribution) -> Sequence[float]:

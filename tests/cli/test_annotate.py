@@ -141,7 +141,10 @@ def test_what_fails_in_a_worker_is_told_in_one_line(engine, tmp_path):
     path, code = write_rows(tmp_path / "in.jsonl", 60), tmp_path / "code.py"
     code.write_text(REFUSES)
     last = failed(engine, pipeline, path, tmp_path / "out", "--code", code)
-    assert re.fullmatch(r"Error: Part \d failed on .*: .*model can't be loaded: no licence", last)
+    assert re.fullmatch(
+        r"Error: Part \d failed on .*: --code .*code.py can't be run: RuntimeError: no licence",
+        last,
+    )
 
 
 @pytest.mark.slow  # each engine starts processes that load the pipeline
@@ -347,14 +350,17 @@ def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
         (("nowhere", "in.jsonl"), "There is no pipeline"),
         (("model", "nowhere.jsonl"), "There is no file"),
         (("model", "in.jsonl", "--text-column", "x"), "has no 'x', but id, text"),
-        (("model", "in.jsonl", "--engine", "dask"), "one of local, ray, spark"),
-        (("model", "in.jsonl", "--jobs", "0"), "--jobs 0: it must be from 1"),
-        (("model", "in.jsonl", "--candidates", "2"), "is a probability"),
+        (("model", "in.jsonl", "--engine", "dask"), "'dask' is not one of 'local', 'ray', 'spark'"),
+        (("model", "in.jsonl", "--jobs", "0"), "Invalid value for '--jobs' / '-j'"),
+        (("model", "in.jsonl", "--candidates", "2"), "Invalid value for '--candidates'"),
         (("model", "in.jsonl", "--candidates", "0.5"), "no bilstm_crf_ner component"),
         (("model", "empty.jsonl"), "holds no texts"),
         (("damaged", "in.jsonl"), "can't be loaded"),
-        (("model", "in.jsonl", "--max-length", "0"), "--max-length 0: it must be from 1"),
-        (("model", "in.jsonl", "--code", "nowhere.py"), "There is no file nowhere.py: --code"),
+        (("model", "in.jsonl", "--max-length", "0"), "Invalid value for '--max-length'"),
+        (
+            ("model", "in.jsonl", "--code", "nowhere.py"),
+            "'nowhere.py' does not exist",
+        ),
     ],
 )
 def test_mistakes_end_in_one_line(arguments, expected, tmp_path):
@@ -374,7 +380,8 @@ def test_mistakes_end_in_one_line(arguments, expected, tmp_path):
 
 def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "spacy_bilstm_crf.cli.app.find_spec", lambda name: None if name == "ray" else object()
+        "spacy_bilstm_crf.common.errors.find_spec",
+        lambda name: None if name == "ray" else object(),
     )
     said = annotate("model", "in.jsonl", tmp_path / "out", "--engine", "ray", exit_codes=(1,))
     assert 'This needs ray, which is not installed: pip install "spacy-bilstm-crf[ray]"' in said

@@ -1,5 +1,6 @@
 """`distill`: what the student learns, what is kept, what is refused."""
 
+import json
 import os
 import shutil
 import signal
@@ -27,8 +28,8 @@ def teacher(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory):
-    path = tmp_path_factory.mktemp("texts") / "texts.txt"
-    path.write_text("\n".join(TEXTS))
+    path = tmp_path_factory.mktemp("texts") / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
     return path
 
 
@@ -168,7 +169,7 @@ def test_soft_labels_of_another_teacher_are_not_mixed_in(teacher, texts, corpus,
 def test_soft_labels_follow_the_texts(teacher, corpus, tmp_path):
     texts = tmp_path / "texts.txt"
     texts.write_text("Who is Shaka Khan?")
-    arguments = [CONFIG, "--output", tmp_path / "out", "--dev", corpus]
+    arguments = [CONFIG, "--output", tmp_path / "out", "--dev", corpus, "--lines"]
     distill(teacher, texts, *arguments, *SHORT)
     texts.write_text("I like London.\nI like Berlin.")
     distill(teacher, texts, *arguments, *SHORT)

@@ -59,7 +59,7 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
     DocBin(docs=[nlp.make_doc("Who is Shaka Khan?")]).to_disk(folder / "c.spacy")
     (folder / "d.pdf").write_text("no text")
     output = tmp_path / "tasks.json"
-    arguments = ("--text-key", "words", "--to", "label-studio", "--output", output)
+    arguments = ("--text-key", "words", "--to", "label-studio", "--lines", "--output", output)
     select(pipeline, folder, *arguments)
     tasks = srsly.read_json(output)
     found = {task["data"]["words"] for task in tasks}
@@ -85,11 +85,14 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
     [
         (("model", "nowhere.txt"), "There is no file or folder"),
         (("model", "empty.txt"), "holds no text"),
-        (("model", "texts.pdf"), "has no texts: name a .txt, .jsonl or .spacy file"),
-        (("model", "latin.txt"), "is no text in UTF-8"),
-        (("model", "latin.jsonl"), "is no text in UTF-8"),
-        (("model", "texts.jsonl", "--text-key", "x"), "texts.jsonl:1 has no text under 'x'"),
-        (("model", "texts.jsonl", "--text-key", "meta"), "under 'meta' is {'source': 'x'}, which"),
+        (
+            ("model", "texts.pdf"),
+            "has no texts that can be read: name files that end in .txt, .jsonl",
+        ),
+        (("model", "latin.txt"), "latin.txt: No text in UTF-8"),
+        (("model", "latin.jsonl"), "latin.jsonl, row 1: No text in UTF-8"),
+        (("model", "texts.jsonl", "--text-key", "x"), "texts.jsonl has no 'x', but text, id, meta"),
+        (("model", "texts.jsonl", "--text-key", "meta"), "row 1: The text is no string, but dict"),
         (("model", "texts.jsonl", "--strategy", "x"), "not one of 'entropy', 'margin', 'diverse'"),
         (("model", "texts.jsonl", "--to", "doccano"), "one of 'prodigy', 'label-studio', 'spacy'"),
         (("model", "texts.jsonl", "--exclude", "known.spacy"), "no text that is not known"),

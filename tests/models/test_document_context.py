@@ -127,7 +127,7 @@ def test_many_docs_are_as_each_alone_and_a_long_one_as_a_whole(nlp, monkeypatch)
     alone = [model.predict([doc]).emissions[0] for doc in docs]
     for together, one in zip(model.predict(docs).emissions, alone):
         np.testing.assert_allclose(together, one, atol=1e-5)
-    monkeypatch.setattr(windows, "GROUP_TOKENS", 10)
+    monkeypatch.setattr(windows, "BATCH_TOKENS", 10)
     set_windows(model, 20, 2)
     for cut, one in zip(model.predict(docs).emissions, alone):
         np.testing.assert_allclose(cut, one, atol=1e-5)

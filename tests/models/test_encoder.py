@@ -135,7 +135,7 @@ def test_no_state_has_seen_the_word_that_it_is_to_say():
     "config, message",
     [
         ({"depth": 2}, "depth = 1"),
-        ({"embed": SMALL_MODEL["tok2vec"]}, "sees single words"),
+        ({"embed": SMALL_MODEL["tok2vec"]}, "reads single words"),
         ({"embed": char_embed(span_features=["names"])}, "that sets spans"),
     ],
 )

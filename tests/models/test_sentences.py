@@ -13,7 +13,7 @@ from spacy.training import Example
 from thinc.api import Model
 
 from spacy_bilstm_crf.models import with_windows as windows
-from spacy_bilstm_crf.models.sentences import LAYER, sentence_by_sentence, sentence_lengths
+from spacy_bilstm_crf.models.sentences import BY_SENTENCE, sentence_by_sentence, sentence_lengths
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.potentials import Potentials
 from spacy_bilstm_crf.tags import OUTSIDE
@@ -101,7 +101,7 @@ def test_a_doc_has_what_its_sentences_have_alone(nlp, monkeypatch):
     sentencizer = nlp.get_pipe("sentencizer")
     docs = [sentencizer(nlp.make_doc(text)) for text in (TEXT, "", TEXT * 9, "Who?")]
     alone = [[sent.as_doc() for sent in doc.sents] for doc in docs]
-    by_sentence = model.layers[0].name == LAYER  # and not in the encoder alone
+    by_sentence = model.layers[0].name == BY_SENTENCE  # and not in the encoder alone
 
     def check():
         for doc, sentences, found in zip(docs, alone, model.predict(docs).emissions):
@@ -116,7 +116,7 @@ def test_a_doc_has_what_its_sentences_have_alone(nlp, monkeypatch):
                 np.testing.assert_allclose(found, np.concatenate(expected.emissions), atol=1e-5)
 
     check()
-    monkeypatch.setattr(windows, "GROUP_TOKENS", 10)
+    monkeypatch.setattr(windows, "BATCH_TOKENS", 10)
     set_windows(model, 12, 2)
     check()
     set_windows(model, 1000, 100)

@@ -6,7 +6,7 @@ import spacy
 from spacy.lookups import Lookups
 from spacy.tokens import Doc
 
-from spacy_bilstm_crf.models.token_attributes import LEXICAL, casing_of, n_rows, rows_of_tokens
+from spacy_bilstm_crf.models.token_attributes import LEXICAL, casing_of, count_rows, rows_of_tokens
 from tests.helpers import char_embed_model, entities, examples_for, train
 
 PROBABILITIES = {"london": -14.2, "London": -9.6, "LONDON": -13.1, "the": -3.5, "London.": -90.0}
@@ -69,7 +69,7 @@ def test_rows_fit_into_the_table(attr):
     clusters = {**CLUSTERS, "1": 2**17 - 1, "日本": 2**63}
     nlp = nlp_with_lookups(["PROB"], lexeme_prob=probabilities, lexeme_cluster=clusters)
     (found,) = rows([attr], words, nlp)
-    assert min(found) >= 0 and max(found) < n_rows(attr)
+    assert min(found) >= 0 and max(found) < count_rows(attr)
 
 
 def test_trains_and_comes_back_from_disk_with_its_tables(tmp_path):

@@ -1,4 +1,4 @@
-"""Prediction in pieces gives what prediction at once gives."""
+"""Prediction in windows gives what prediction at once gives."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from thinc.api import Model, concatenate
 
 from spacy_bilstm_crf import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed
 from spacy_bilstm_crf.models import with_windows as windows
-from spacy_bilstm_crf.models.with_windows import _Source, pieces
+from spacy_bilstm_crf.models.with_windows import _Source, windows_of
 from tests.helpers import SMALL_MODEL, TRAIN_DATA, examples_for, make_nlp, set_windows, train
 
 WINDOW = {"window": 50, "overlap": 12}
@@ -63,14 +63,14 @@ def test_every_token_is_kept_once_and_has_its_surroundings(docs, window, overlap
         [(sum(lengths[:i]), sum(lengths[: i + 1])) for i, n in enumerate(lengths) for _ in range(n)]
         for lengths in docs
     ]
-    for piece in pieces(docs, window, overlap):
+    for each in windows_of(docs, window, overlap):
         if window:
-            assert piece.end - piece.start <= window
-        for token in range(piece.kept_start, piece.kept_end):
-            kept[piece.doc][token] += 1
-            first, last = edges[piece.doc][token]
-            assert piece.start in (first, piece.kept_start - overlap) and piece.start >= first
-            assert piece.end in (last, piece.kept_end + overlap) and piece.end <= last
+            assert each.end - each.start <= window
+        for token in range(each.kept_start, each.kept_end):
+            kept[each.doc][token] += 1
+            first, last = edges[each.doc][token]
+            assert each.start in (first, each.kept_start - overlap) and each.start >= first
+            assert each.end in (last, each.kept_end + overlap) and each.end <= last
     assert kept == [[1] * sum(lengths) for lengths in docs]
 
 
@@ -78,8 +78,8 @@ def test_entities_across_the_edges_of_windows_are_found():
     nlp = with_model(**WINDOW)
     ner = nlp.get_pipe("ner")
     docs = [long_doc(nlp), nlp.make_doc(""), nlp.make_doc(TRAIN_DATA[0][0]), long_doc(nlp, 9)]
-    edges = {piece.kept_start for piece in pieces([[len(docs[0])]], **WINDOW)}
-    in_pieces = ner.emissions(docs)
+    edges = {each.kept_start for each in windows_of([[len(docs[0])]], **WINDOW)}
+    in_windows = ner.emissions(docs)
     found = [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in nlp.pipe(docs)]
     assert any(start < edge < end for start, end, _ in found[0] for edge in edges)
 
@@ -92,9 +92,9 @@ def test_entities_across_the_edges_of_windows_are_found():
         [(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in nlp.pipe(docs)
     ]
     assert len(found[0]) == 90
-    for cut, uncut in zip(in_pieces, whole):
+    for cut, uncut in zip(in_windows, whole):
         np.testing.assert_allclose(cut, uncut, atol=1e-2)  # little is left of what is far away
-    np.testing.assert_allclose(in_pieces[2], whole[2], atol=1e-5)  # it fits into a window
+    np.testing.assert_allclose(in_windows[2], whole[2], atol=1e-5)  # it fits into a window
 
 
 def test_another_window_when_it_is_loaded(tmp_path):
@@ -103,20 +103,20 @@ def test_another_window_when_it_is_loaded(tmp_path):
     model = {"window": None, "by_sentence": False}
     other = spacy.load(tmp_path, config={"components": {"ner": {"model": model}}})
     doc = long_doc(nlp)
-    in_pieces, whole = (each.get_pipe("ner").model.predict([doc]) for each in (nlp, other))
-    assert np.abs(in_pieces.emissions[0] - whole.emissions[0]).max() > 1e-6
+    in_windows, whole = (each.get_pipe("ner").model.predict([doc]) for each in (nlp, other))
+    assert np.abs(in_windows.emissions[0] - whole.emissions[0]).max() > 1e-6
     never_cut(nlp)
     np.testing.assert_array_equal(
         nlp.get_pipe("ner").model.predict([doc]).emissions[0], whole.emissions[0]
     )
 
 
-def test_a_large_batch_is_run_in_groups(monkeypatch):
+def test_a_large_batch_is_run_in_batches(monkeypatch):
     nlp = with_model()
     ner = nlp.get_pipe("ner")
     docs = [long_doc(nlp, n) for n in (3, 0, 1, 7, 2, 2, 5)]
     at_once = ner.emissions(docs)
-    monkeypatch.setattr(windows, "GROUP_TOKENS", 20)
+    monkeypatch.setattr(windows, "BATCH_TOKENS", 20)
     calls = []
     predict = windows.Model.predict
     monkeypatch.setattr(
@@ -192,7 +192,7 @@ def test_a_part_of_a_doc_looks_to_a_layer_as_it_did():
         token.set_morph("Number=Sing")
     doc.set_ents([Span(doc, 3, 7, "PER", kb_id="Q1", span_id="7"), Span(doc, 10, 12, "LOC")])
     doc.tensor = np.arange(len(doc) * 2, dtype="float32").reshape(-1, 2)
-    part = _Source(doc).part(5, 20)
+    part = _Source(doc).cut(5, 20)
     assert [token.text_with_ws for token in part] == [t.text_with_ws for t in doc[5:20]]
     np.testing.assert_array_equal(part.tensor, doc.tensor[5:20])
     for name, attribute in IDS.items():
@@ -208,7 +208,7 @@ def test_a_part_of_a_doc_looks_to_a_layer_as_it_did():
         (0, 2, "PER"),
         (5, 7, "LOC"),
     ]
-    whole = _Source(doc).part(0, len(doc))
+    whole = _Source(doc).cut(0, len(doc))
     assert whole is doc
 
 
@@ -228,7 +228,7 @@ def test_windows_that_would_keep_no_token_are_refused(window, overlap):
         make_nlp(model={**SMALL_MODEL, "window": window, "overlap": overlap})
 
 
-def test_predictions_in_pieces_can_not_be_learned_from():
+def test_predictions_in_windows_can_not_be_learned_from():
     nlp = with_model(**WINDOW)
     potentials, backprop = nlp.get_pipe("ner").model([long_doc(nlp)], is_train=False)
     with pytest.raises(ValueError, match="is_train=True"):

@@ -5,7 +5,7 @@ left out. An entity that goes on in the next line is in two parts there, and one
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from spacy.tokens import Doc
@@ -14,7 +14,7 @@ from ...common.errors import UserError
 from .docs import ID, has_annotation
 from .losses import NOTES
 from .records import Findings, Offsets, RawMention, Record
-from .registry import Format, register
+from .registry import Docs, Format, register
 from .settings import FormatSettings
 
 ENTITY_LINE = re.compile(r"(T\S*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)(?:\t(.*))?")
@@ -85,9 +85,7 @@ def _moved(mention: RawMention, by: int) -> RawMention:
     return mention._replace(fragments=fragments)
 
 
-def write_brat(
-    docs: Iterable[Doc], folder: Path, settings: FormatSettings, findings: Findings
-) -> None:
+def write_brat(docs: Docs, folder: Path, settings: FormatSettings, findings: Findings) -> None:
     """Write the text and the annotation of each doc, under its id where that can be a path."""
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
@@ -130,13 +128,5 @@ def _in_lines(text: str, first: int) -> list[Offsets]:
     return [(first + m.start(), first + m.end()) for m in re.finditer(r"[^\r\n]+", text)]
 
 
-register(
-    Format(
-        "brat",
-        read_brat,
-        write_brat,
-        suffixes=(".txt", ".ann"),
-        keeps=frozenset({ID}),  # but for ids that can't be a path
-        is_folder=True,
-    )
-)
+# It keeps ids that can be a path
+register(Format("brat", read_brat, write_brat, (".txt", ".ann"), keeps={ID}, is_folder=True))

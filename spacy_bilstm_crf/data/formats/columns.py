@@ -1,12 +1,12 @@
 """CoNLL columns: a word and its tag on each line, an empty line after each sentence.
 
-Tags are of IOB1, IOB2, BILUO or BIOES. The tags `?` and `-` say that nothing is known of a token,
-which is not the same as `O`; an entity that may go on in such a token is not known either. Without
--DOCSTART- lines each sentence is a document; the first document may lack its line.
+The scheme is IOB1, IOB2, BILUO or BIOES. The tags `?` and `-` mean that nothing is known of a
+token, which is not the same as `O`; an entity that may continue in such a token is not known
+either. Without -DOCSTART- lines each sentence is a document. The first document may lack its line.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from spacy.tokens import Doc
 from ...common.errors import UserError
 from .losses import UNKNOWN_TOKENS
 from .records import Findings, Problem, RawMention, Record
-from .registry import Format, register
+from .registry import Docs, Format, register
 from .settings import ColumnSettings, FormatSettings
 
 WITHOUT_WORDS = "documents without words left out"
@@ -108,7 +108,7 @@ def _token(
 
 
 def scheme_of(sentences: Sequence[Sequence[str]], path: Path) -> str:
-    """The scheme that tags are of, by the letters and by how entities start.
+    """Detect the tagging scheme, from the letters of tags and how entities start.
 
     Raises:
         UserError: If there are letters of two schemes.
@@ -165,7 +165,7 @@ def _record(
 
 
 def spans_of(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list[int]]:
-    """Entities of a sentence, as start, end and label, and the tokens that are not known."""
+    """Return the entities of a sentence, as start, end and label, and its unknown tokens."""
     tags = [tag if tag in UNKNOWN else tag[0].translate(BIOES_TO_BILUO) + tag[1:] for tag in tags]
     spans, unknown = [], [i for i, tag in enumerate(tags) if tag in UNKNOWN]
     start = 0
@@ -190,7 +190,7 @@ def spans_of(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list[int]
 
 
 def is_valid(tags: Sequence[str], start: int, end: int, scheme: str) -> bool:
-    """Whether the tags of an entity are as the scheme has them."""
+    """Tell whether the tags of an entity are valid in a scheme."""
     letters = "".join(tag[0] for tag in tags[start:end])
     inside = "I" * (end - start)
     if scheme == "iob1":
@@ -201,9 +201,7 @@ def is_valid(tags: Sequence[str], start: int, end: int, scheme: str) -> bool:
     return letters == (whole.translate(BILUO_TO_BIOES) if scheme == "bioes" else whole)
 
 
-def write_columns(
-    docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings
-) -> None:
+def write_columns(docs: Docs, path: Path, settings: FormatSettings, findings: Findings) -> None:
     """Write a word and its tag on each line. White space is left out: columns can't hold it.
 
     The scheme is IOB2 if none is asked for, or BILUO if there are tokens of which nothing is known.
@@ -230,7 +228,7 @@ def write_columns(
 def _tagged_sentences(
     doc: Doc, separator: str, findings: Findings
 ) -> Iterator[list[tuple[str, str]]]:
-    """The words and tags of BILUO of each sentence."""
+    """The words and BILUO tags of each sentence."""
     tags = _biluo_tags(doc, findings)
     unsafe = re.compile(f"[ \\t\\r\\n]+|{re.escape(separator)}")
     sentences = doc.sents if doc.has_annotation("SENT_START") else [doc[:]]
@@ -255,7 +253,7 @@ def _biluo_tags(doc: Doc, findings: Findings) -> list[str]:
 
 
 def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]:
-    """Tags of BILUO in another scheme."""
+    """Convert BILUO tags to another scheme."""
     if scheme == "biluo":
         return list(tags)
     if scheme == "bioes":
@@ -276,12 +274,5 @@ def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]
     ]
 
 
-register(
-    Format(
-        "conll",
-        read_columns,
-        write_columns,
-        suffixes=(".conll", ".iob", ".bio", ".tsv", ".txt"),
-        keeps=frozenset({UNKNOWN_TOKENS}),
-    )
-)
+_SUFFIXES = (".conll", ".iob", ".bio", ".tsv", ".txt")
+register(Format("conll", read_columns, write_columns, _SUFFIXES, keeps={UNKNOWN_TOKENS}))

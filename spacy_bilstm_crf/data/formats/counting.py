@@ -1,7 +1,7 @@
 """Offsets that were not counted in code points.
 
-A tool that runs in a browser may count UTF-16 units, of which a character beyond the 65,536 first
-(an emoji, say) takes two; and it may count a line end of two characters as one. What a file quotes
+A tool that runs in a browser may count UTF-16 units, of which characters beyond U+FFFF, such as
+emoji, take two. It may also count a line end of two characters as one. The text that a file quotes
 of an entity shows how it was counted.
 """
 
@@ -16,12 +16,16 @@ COUNTINGS = ("UTF-16 units", "line ends as one", "UTF-16 units, line ends as one
 
 
 def recounted(text: str, mentions: Sequence[RawMention]) -> tuple[list[RawMention], str | None]:
-    """The same mentions in code points, and how they were counted if it was otherwise.
+    """Convert mentions to code points if they were counted in another way.
 
-    They are taken as code points unless some quote contradicts that, and another way of counting
-    fits more of them.
+    They are taken to be code points unless a quote contradicts that and another way of counting
+    fits more quotes.
+
+    Returns:
+        The mentions in code points, and how they were counted, one of `COUNTINGS`; None if they
+        are unchanged.
     """
-    if not all(map(is_whole, mentions)):
+    if any(mention.offsets is None for mention in mentions):
         return list(mentions), None  # a damaged file, in which each is a problem of its own
     quoted = [mention for mention in mentions if mention.quote is not None]
     best, how = list(mentions), None
@@ -37,17 +41,8 @@ def recounted(text: str, mentions: Sequence[RawMention]) -> tuple[list[RawMentio
     return best, how
 
 
-def is_whole(mention: RawMention) -> bool:
-    """Whether all offsets are whole numbers."""
-    return all(
-        isinstance(offset, int) and not isinstance(offset, bool)
-        for fragment in mention.fragments
-        for offset in fragment
-    )
-
-
 def fits(text: str, mention: RawMention) -> bool:
-    """Whether a mention covers what is quoted, whatever white space is in it."""
+    """Tell whether a mention covers the text that is quoted, apart from white space."""
     if not isinstance(mention.quote, str):
         return True
     covered = " ".join(text[start:end] for start, end in mention.fragments)

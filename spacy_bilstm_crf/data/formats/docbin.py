@@ -1,6 +1,6 @@
 """spaCy's own binary files of docs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from spacy.tokens import Doc, DocBin
@@ -8,9 +8,9 @@ from spacy.vocab import Vocab
 
 from ...common.errors import UserError
 from .docs import blank
-from .losses import EVERYTHING
+from .losses import NOTES
 from .records import Findings
-from .registry import Format, register
+from .registry import Docs, Format, register
 from .settings import FormatSettings
 
 
@@ -35,8 +35,8 @@ def _read(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[
     return read_docbin(path, blank(settings.lang).vocab)
 
 
-def _write(docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings) -> None:
+def _write(docs: Docs, path: Path, settings: FormatSettings, findings: Findings) -> None:
     DocBin(docs=docs, store_user_data=True).to_disk(path)
 
 
-register(Format("spacy", _read, _write, suffixes=(".spacy",), keeps=EVERYTHING))
+register(Format("spacy", _read, _write, (".spacy",), keeps=NOTES))

@@ -5,17 +5,18 @@
 wrote `labels`, or `annotations` with a `label_name`. What else is there belongs to the document.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spacy.tokens import Doc
+import srsly
 
 from ...common.errors import UserError
 from .docs import ID, META, has_annotation
-from .jsonl import as_id, field, list_of, read_lines, text_of, write_lines
+from .jsonl import as_id, field, list_of, read_lines, text_of
 from .records import Findings, RawMention, Record
-from .registry import Format, register
+from .registry import Docs, Format, register
 from .settings import FormatSettings
 
 TRIPLES = ("label", "labels")
@@ -62,7 +63,7 @@ def _of_object(value: Any, place: str) -> RawMention:
 
 
 def write_doccano(
-    docs: Iterable[Doc],
+    docs: Docs,
     path: Path,
     settings: FormatSettings,
     findings: Findings,
@@ -89,15 +90,10 @@ def write_doccano(
                 line["label"] = ents
             yield {key: value for key, value in line.items() if value is not None}
 
-    write_lines(path, lines())
+    srsly.write_jsonl(path, lines())
 
 
-def _write_relations(
-    docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings
-) -> None:
-    write_doccano(docs, path, settings, findings, with_relations=True)
-
-
+write_relations = partial(write_doccano, with_relations=True)
 # Both layouts are read under either name
-for _name, _write in (("doccano", write_doccano), ("doccano-relations", _write_relations)):
-    register(Format(_name, read_doccano, _write, (".jsonl",), keeps=frozenset({ID, META})))
+register(Format("doccano", read_doccano, write_doccano, (".jsonl",), keeps={ID, META}))
+register(Format("doccano-relations", read_doccano, write_relations, (".jsonl",), keeps={ID, META}))

@@ -10,8 +10,8 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
 from ...common.errors import UserError
-from ...pipeline.confidence import keep_confidence
-from .counting import fits, is_whole, recounted
+from ...pipeline.confidence import keep_confidence, scored_spans
+from .counting import fits, recounted
 from .records import Findings, Problem, RawMention, Record
 from .settings import DocSettings, FormatSettings
 
@@ -81,33 +81,26 @@ def _doc_of(
         findings.notes[f"documents with offsets in {how}, converted to code points"] += 1
     doc = _tokens(record, nlp)
     problems = list(record.problems)
-    unknown: set[int] = set()
+    unknown: set[int] = set()  # tokens
     for start, end in record.unknown:
         unknown.update(_covering(doc, start, end))
     for mention, who in record.disputed:
         _, problem = _span(doc, mention, record)
-        where = (mention.start, mention.end) if is_whole(mention) else None
         message = f"{who} {mention.label} here."
-        problems.append(problem or record.problem(DISPUTED, where, message))
+        problems.append(problem or record.problem(DISPUTED, mention.offsets, message))
         unknown.update(_touched(doc, mention, problem))
-
-    spans: list[SpanWithScore] = []
-    for mention in record.entities:
-        span, problem = _span(doc, mention, record)
-        if problem is not None:
-            problems.append(problem)
-            unknown.update(_touched(doc, mention, problem))
-        else:
-            spans.append((span, mention.score))
+    spans, misfits = _spans(doc, record.entities, record)
+    problems += [problem for _, problem in misfits]
+    for mention, problem in misfits:
+        unknown.update(_touched(doc, mention, problem))
     spans, overlapping = _without_overlap(spans, record)
     problems += overlapping
     for one in overlapping:
         if one.kind == OVERLAPPING:
             unknown.update(_covering(doc, one.start, one.end))
-    touched = [not unknown.isdisjoint(range(span.start, span.end)) for span, _ in spans]
-    kept = [scored for scored, is_touched in zip(spans, touched) if not is_touched]
-    for (span, _), is_touched in zip(spans, touched):
-        unknown.update(range(span.start, span.end) if is_touched else ())
+    kept = [one for one in spans if unknown.isdisjoint(_tokens_of(one[0]))]
+    touched = [span for span, _ in spans if not unknown.isdisjoint(_tokens_of(span))]
+    unknown.update(token for span in touched for token in _tokens_of(span))
     findings.n_annotated += record.is_annotated or bool(kept or record.incorrect)
     is_complete = record.is_annotated and settings.unannotated == "outside"
     doc.set_ents(
@@ -119,18 +112,21 @@ def _doc_of(
     probable = [(span, float(score)) for span, score in scored if _is_probability(score)]
     findings.notes["scores that are no probabilities left out"] += len(scored) - len(probable)
     keep_confidence(doc, probable, ANNOTATION_SOURCE)
-
     for key, mentions in (
         (settings.incorrect_spans_key, record.incorrect),
         (PREDICTIONS, record.predictions),
     ):
-        problems += _keep_spans(doc, key, mentions, record)
-    _keep_data(doc, record)
+        spans, misfits = _spans(doc, mentions, record)
+        keep_predictions(doc, key, spans)
+        problems += [problem for _, problem in misfits]
+    of_doc = (record.id, record.answer, record.annotator, record.meta or None)
+    values = dict(zip((ID, ANSWER, ANNOTATOR, META), of_doc))
+    doc.user_data.update({key: value for key, value in values.items() if value is not None})
     return doc, problems
 
 
 def _recounted(record: Record) -> tuple[Record, str | None]:
-    """The same record with offsets in code points, and how they were counted if otherwise."""
+    """The record with offsets in code points, and how they were counted if otherwise."""
     groups = [record.entities, record.incorrect, record.predictions]
     disputed = [mention for mention, _ in record.disputed]
     every = [mention for group in [*groups, disputed] for mention in group]
@@ -153,7 +149,7 @@ def _touched(doc: Doc, mention: RawMention, problem: Problem | None) -> range:
     if problem is not None and problem.kind in (OUTSIDE_THE_TEXT, OTHER_TEXT):
         # Where it really is nobody knows, so that no token is known to be outside
         return range(len(doc))
-    return _covering(doc, mention.start, mention.end)
+    return _covering(doc, *(mention.offsets or (0, 0)))
 
 
 def _tokens(record: Record, nlp: Language) -> Doc:
@@ -165,25 +161,42 @@ def _tokens(record: Record, nlp: Language) -> Doc:
     )
 
 
+def _tokens_of(span: Span) -> range:
+    return range(span.start, span.end)
+
+
 def _covering(doc: Doc, start: int | None, end: int | None) -> range:
     """The tokens that have a character of a part of the text."""
     length = len(doc.text)
     if start is None or end is None or not 0 <= start < end or start >= length:
         return range(0)
     span = doc.char_span(start, min(end, length), alignment_mode="expand")
-    return range(0) if span is None else range(span.start, span.end)
+    return range(0) if span is None else _tokens_of(span)
+
+
+def _spans(
+    doc: Doc, mentions: Iterable[RawMention], record: Record
+) -> tuple[list[SpanWithScore], list[tuple[RawMention, Problem]]]:
+    """The tokens that mentions cover, with their scores, and the mentions that cover none."""
+    spans, misfits = [], []
+    for mention in mentions:
+        span, problem = _span(doc, mention, record)
+        if problem is None:
+            spans.append((span, mention.score))
+        else:
+            misfits.append((mention, problem))
+    return spans, misfits
 
 
 def _span(doc: Doc, mention: RawMention, record: Record) -> tuple[Any, Problem | None]:
     """The tokens that a mention covers, or why there are none."""
 
     def problem(kind: str, message: str) -> tuple[None, Problem]:
-        where = (mention.start, mention.end) if is_whole(mention) else None
-        return None, record.problem(kind, where, message)
+        return None, record.problem(kind, mention.offsets, message)
 
     text = record.text
     length = len(text)
-    if not is_whole(mention) or not all(0 <= a < b <= length for a, b in mention.fragments):
+    if mention.offsets is None or not all(0 <= a < b <= length for a, b in mention.fragments):
         return problem(
             OUTSIDE_THE_TEXT,
             f"The offsets of {mention.label} are {list(mention.fragments)}, but they must be two "
@@ -191,7 +204,7 @@ def _span(doc: Doc, mention: RawMention, record: Record) -> tuple[Any, Problem |
         )
     if not isinstance(mention.label, str) or not mention.label.strip():
         return problem("no label", f"The label is {mention.label!r}, but it must be a name.")
-    start, end = mention.start, mention.end
+    start, end = mention.offsets
     covered = text[start:end]
     if not fits(text, mention):
         return problem(
@@ -247,25 +260,12 @@ def _without_overlap(
     return [group[0] for group in groups if len(group) == 1], problems
 
 
-def _keep_spans(
-    doc: Doc, key: str, mentions: Sequence[RawMention], record: Record
-) -> Iterator[Problem]:
-    found: list[SpanWithScore] = []
-    for mention in mentions:
-        span, problem = _span(doc, mention, record)
-        if problem is not None:
-            yield problem
-        else:
-            found.append((span, mention.score))
-    keep_predictions(doc, key, found)
-
-
 def _is_probability(score: Any) -> bool:
     return isinstance(score, (int, float)) and 0.0 <= score <= 1.0
 
 
 def keep_predictions(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> None:
-    """Put spans, if there are any, into `doc.spans`, with their scores where all have one."""
+    """Store spans, if there are any, in `doc.spans`, with their scores if all have one."""
     if not scored:
         return
     scores = [score for _, score in scored if _is_probability(score)]
@@ -276,24 +276,10 @@ def keep_predictions(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> Non
 
 
 def predictions_of(doc: Doc) -> list[SpanWithScore]:
-    """The spans under the key of predictions, with their scores where there are some."""
-    if PREDICTIONS not in doc.spans:
-        return []
-    group = doc.spans[PREDICTIONS]
-    scores = group.attrs.get("scores")
-    return list(zip(group, [None] * len(group) if scores is None else map(float, scores)))
+    """Return the spans under the key of predictions, with their scores if they have some."""
+    return scored_spans(doc.spans[PREDICTIONS]) if PREDICTIONS in doc.spans else []
 
 
 def has_annotation(doc: Doc) -> bool:
-    """Whether anything is known of a doc; of one without tokens all is."""
+    """Tell whether any token is annotated, or there are none."""
     return any(token.ent_iob for token in doc) or not len(doc)
-
-
-def _keep_data(doc: Doc, record: Record) -> None:
-    values = {
-        ID: record.id,
-        ANSWER: record.answer,
-        ANNOTATOR: record.annotator,
-        META: record.meta or None,
-    }
-    doc.user_data.update({key: value for key, value in values.items() if value is not None})

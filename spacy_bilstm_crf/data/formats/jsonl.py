@@ -1,11 +1,9 @@
-"""Files of JSON: a value on each line, or a list of them; and how a bad one is named."""
+"""Reading JSON: an object on each line or a list of them, and errors that name the place."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import srsly
 
 from ...common.errors import UserError
 
@@ -14,7 +12,7 @@ SURROGATE = "\\ud"
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a file of JSON lines, each with its place.
+    """Yield the objects of a JSONL file, each with its place.
 
     Raises:
         UserError: Naming the line that is no object.
@@ -26,7 +24,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a file that is a list of them, a single one, or one on each line.
+    """Yield the objects of a file that is a list of them, a single one, or one on each line.
 
     Raises:
         UserError: If it is neither.
@@ -44,13 +42,6 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if not isinstance(value, dict):
             raise UserError(f"{path}, number {number}, is no object of JSON: {value!r:.80}")
         yield f"{path}, number {number}", value
-
-
-def write_lines(path: Path, values: Iterable[dict[str, Any]]) -> None:
-    """One object on each line."""
-    with path.open("w", encoding="utf8") as file:
-        for value in values:
-            file.write(srsly.json_dumps(value) + "\n")
 
 
 def _parsed(text: str, place: str) -> Any:
@@ -79,7 +70,7 @@ def _object(line: str, place: str) -> dict[str, Any]:
 
 
 def text_of(value: dict[str, Any], key: str, place: str) -> str:
-    """The text of an object.
+    """Return the text of an object.
 
     Raises:
         UserError: If there is none, naming the keys that there are.
@@ -95,7 +86,7 @@ def text_of(value: dict[str, Any], key: str, place: str) -> str:
 
 
 def list_of(value: dict[str, Any], key: str, place: str) -> Any:
-    """A list of an object, empty where there is none.
+    """Return a list that an object has under a key, empty if there is none.
 
     Raises:
         UserError: If it is something else.
@@ -107,7 +98,7 @@ def list_of(value: dict[str, Any], key: str, place: str) -> Any:
 
 
 def objects_of(value: dict[str, Any], key: str, place: str) -> Any:
-    """A list of objects, empty where there is none.
+    """Return a list of objects that an object has under a key, empty if there is none.
 
     Raises:
         UserError: If it is something else.
@@ -120,12 +111,12 @@ def objects_of(value: dict[str, Any], key: str, place: str) -> Any:
 
 
 def as_id(value: Any) -> str | None:
-    """An id as a string; None where there is none."""
+    """Return an id as a string; None if there is none."""
     return None if value is None else str(value)
 
 
 def field(value: Any, key: str, place: str) -> Any:
-    """A part of an object that has to be there.
+    """Return a value that an object must have.
 
     Raises:
         UserError: If it is not.

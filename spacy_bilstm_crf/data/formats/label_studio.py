@@ -4,7 +4,7 @@ Of several annotations of a task the one that is marked as ground truth counts. 
 what they agree about is annotated, and where they differ it is a problem.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from .jsonl import as_id, field, objects_of, read_objects, text_of
 from .losses import PROBABILITIES
 from .prodigy import IGNORE
 from .records import Findings, RawMention, Record
-from .registry import Format, register
+from .registry import Docs, Format, register
 from .settings import FormatSettings
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
@@ -129,7 +129,7 @@ def _are_regions(value: Any) -> bool:
 
 
 def write_label_studio(
-    docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings
+    docs: Docs, path: Path, settings: FormatSettings, findings: Findings
 ) -> None:
     """Write a list of tasks, with annotations, predictions or both."""
     tasks = [_task(doc, settings.text_key) for doc in docs]
@@ -172,12 +172,6 @@ def _result(number: int, span: Span, score: float | None) -> dict[str, Any]:
     return result if score is None else {**result, "score": score}
 
 
-register(
-    Format(
-        "label-studio",
-        read_label_studio,
-        write_label_studio,
-        suffixes=(".json", ".jsonl"),
-        keeps=frozenset({PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR}),
-    )
-)
+_KEPT = {PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR}
+_SUFFIXES = (".json", ".jsonl")
+register(Format("label-studio", read_label_studio, write_label_studio, _SUFFIXES, keeps=_KEPT))

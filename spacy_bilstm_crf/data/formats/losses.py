@@ -19,7 +19,6 @@ NOTES = {
     META: "documents' meta left out",
     ANNOTATOR: "names of annotators left out",
 }
-EVERYTHING = frozenset(NOTES)
 
 
 def note_losses(

@@ -4,20 +4,20 @@ A task that was accepted is annotated, one that was ignored or not yet answered 
 rejected is known to be no entity: the span of a binary task, or spans with an answer of their own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import srsly
 from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
 from ...pipeline.confidence import confidence
-from .counting import is_whole
 from .docs import ANNOTATOR, ANSWER, ID, META, has_annotation, predictions_of
-from .jsonl import as_id, field, list_of, objects_of, read_lines, text_of, write_lines
-from .losses import EVERYTHING
+from .jsonl import as_id, field, list_of, objects_of, read_lines, text_of
+from .losses import NOTES
 from .records import Findings, Problem, RawMention, Record
-from .registry import Format, register
+from .registry import Docs, Format, register
 from .settings import FormatSettings
 
 ACCEPT, REJECT, IGNORE = "accept", "reject", "ignore"
@@ -45,7 +45,7 @@ def read_prodigy(path: Path, settings: FormatSettings, findings: Findings) -> It
 
 
 def _answer(value: dict[str, Any], place: str) -> str | None:
-    """What an annotator said of a task or a span; None if nothing.
+    """Return what an annotator said of a task or a span; None if nothing.
 
     Raises:
         UserError: If it is no answer of Prodigy.
@@ -57,7 +57,7 @@ def _answer(value: dict[str, Any], place: str) -> str | None:
 
 
 def _is_manual(task: dict[str, Any]) -> bool:
-    """Whether a whole task was judged, in which spans were drawn by hand."""
+    """Whether an annotator drew the spans, so that the answer is about the whole task."""
     return task.get("_is_binary") is False or task.get("_view_id") in MANUAL
 
 
@@ -90,7 +90,7 @@ def _tokens(tokens: list[Any], text: str) -> tuple[list[str] | None, list[bool] 
 
 
 def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) -> Record:
-    """Tell what is right, what is wrong and what nobody has judged."""
+    """Sort spans into accepted, rejected and not judged ones."""
     place = record.place
     mentions = [
         RawMention(
@@ -121,15 +121,13 @@ def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) 
         is_annotated=complete,
         problems=problems,
         # Of what nobody has judged in a judged task, nothing is known
-        unknown=tuple(m.fragments[0] for m in open_ if record.answer == ACCEPT and is_whole(m)),
+        unknown=tuple(m.offsets for m in open_ if record.answer == ACCEPT and m.offsets),
     )
 
 
-def write_prodigy(
-    docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings
-) -> None:
-    """Write a task for each doc: with an answer if it is annotated, else with the predictions."""
-    write_lines(path, (_task(doc, settings, findings) for doc in docs))
+def write_prodigy(docs: Docs, path: Path, settings: FormatSettings, findings: Findings) -> None:
+    """Write a task for each doc: with an answer if it is annotated, else with predictions."""
+    srsly.write_jsonl(path, (_task(doc, settings, findings) for doc in docs))
 
 
 def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, Any]:
@@ -165,7 +163,7 @@ def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, A
 
 
 def tokens_of(doc: Doc) -> list[dict[str, Any]]:
-    """A doc's tokens."""
+    """Return a doc's tokens as Prodigy has them."""
     return [
         {
             "text": token.text,
@@ -179,7 +177,7 @@ def tokens_of(doc: Doc) -> list[dict[str, Any]]:
 
 
 def span_of(span: Span, score: float | None = None) -> dict[str, Any]:
-    """A span, with its probability where there is one."""
+    """Return a span as Prodigy has it, with its probability if there is one."""
     found = {
         "start": span.start_char,
         "end": span.end_char,
@@ -191,4 +189,4 @@ def span_of(span: Span, score: float | None = None) -> dict[str, Any]:
 
 
 # Predictions beside annotation are the exception, which the writer counts
-register(Format("prodigy", read_prodigy, write_prodigy, (".jsonl",), keeps=EVERYTHING))
+register(Format("prodigy", read_prodigy, write_prodigy, (".jsonl",), keeps=NOTES))

@@ -1,4 +1,4 @@
-"""What a reader finds in a file, before tokens come into it."""
+"""What a reader finds in a file, before tokenization."""
 
 from collections import Counter
 from typing import Any, NamedTuple
@@ -10,10 +10,10 @@ class RawMention(NamedTuple):
     """A labelled part of a text.
 
     Attributes:
-        fragments: What it covers; more than one where it is discontinuous.
+        fragments: What it covers; more than one if it is discontinuous.
         label: Its label.
-        score: A probability, where there is one.
-        quote: What the file says it covers, to check the offsets by.
+        score: A probability, if there is one.
+        quote: The text that it covers according to the file, to check the offsets.
     """
 
     fragments: tuple[Offsets, ...]
@@ -22,14 +22,11 @@ class RawMention(NamedTuple):
     quote: str | None = None
 
     @property
-    def start(self) -> int:
-        """Its first character."""
-        return self.fragments[0][0]
-
-    @property
-    def end(self) -> int:
-        """The character after its last."""
-        return self.fragments[-1][1]
+    def offsets(self) -> Offsets | None:
+        """Where it begins and ends; None if some offset in the file is no whole number."""
+        values = [offset for fragment in self.fragments for offset in fragment]
+        whole = all(isinstance(x, int) and not isinstance(x, bool) for x in values)
+        return (values[0], values[-1]) if whole else None
 
 
 class Problem(NamedTuple):
@@ -70,7 +67,7 @@ class Record(NamedTuple):
         incorrect: What is known to be no entity.
         predictions: What a model suggests and nobody has judged.
         unknown: Parts of the text of which nothing is known.
-        disputed: What only some annotators have, and who has it.
+        disputed: What only some annotators have marked, and who.
         is_annotated: Whether the rest is known to be no entity.
         problems: What the reader could not make sense of, apart from offsets.
     """
@@ -94,7 +91,7 @@ class Record(NamedTuple):
     problems: tuple[Problem, ...] = ()
 
     def problem(self, kind: str, where: Offsets | None, message: str) -> Problem:
-        """Something that is wrong with this document."""
+        """Return something that is wrong with this document."""
         start, end = where or (None, None)
         return Problem(kind, self.place, self.id, start, end, message)
 

@@ -1,6 +1,6 @@
 """The registry of formats: each module of a format adds its own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +9,9 @@ from spacy.tokens import Doc
 from .records import Findings, Record
 from .settings import FormatSettings
 
-Reader = Callable[[Path, FormatSettings, Findings], Iterable[Record] | Iterable[Doc]]
-Writer = Callable[[Iterable[Doc], Path, FormatSettings, Findings], None]
+Docs = Iterable[Doc]
+Reader = Callable[[Path, FormatSettings, Findings], Iterable[Record] | Docs]
+Writer = Callable[[Docs, Path, FormatSettings, Findings], None]
 
 
 class Format(NamedTuple):
@@ -30,7 +31,7 @@ class Format(NamedTuple):
     read: Reader
     write: Writer
     suffixes: tuple[str, ...]
-    keeps: frozenset[str] = frozenset()
+    keeps: Collection[str] = ()
     is_folder: bool = False
 
 

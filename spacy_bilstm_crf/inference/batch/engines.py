@@ -20,7 +20,7 @@ from typing import Any
 
 from ...common.errors import UserError, one_line
 from ...common.processes import end_with_parent
-from .inputs import Part
+from .parts import Part
 from .run import Engine, Work, part_path
 
 POLL = 0.5  # seconds

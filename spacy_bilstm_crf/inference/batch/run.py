@@ -5,9 +5,7 @@ moment leaves whole parts, and the next one does the others. A manifest says wha
 and a run with anything else is refused.
 """
 
-import hashlib
 import json
-import os
 import platform
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,9 +18,11 @@ import pyarrow.parquet as pq
 from spacy.util import get_package_version
 
 from ...common.errors import UserError, one_line
-from .inputs import InputSettings, Part, stamp
-from .rows import read_part
-from .table import Annotator, AnnotatorSettings, folder_of
+from ...common.files import write_whole, written_whole
+from ...common.pipelines import file_digest, fingerprint, pipeline_folder
+from ...data.texts import TextSettings
+from .parts import Part, read_part, stamp
+from .table import AnnotatorSettings, TableAnnotator
 
 # Readers of Parquet folders leave out what begins with an underscore
 MANIFEST = "_manifest.json"
@@ -33,22 +33,24 @@ class Work(NamedTuple):
 
     Attributes:
         output: The folder.
-        inputs: Where texts are in the files.
+        texts: Where texts are in the files.
+        rows: The most rows that a part has.
         annotator: What they are annotated with.
     """
 
     output: str
-    inputs: InputSettings
+    texts: TextSettings
+    rows: int
     annotator: AnnotatorSettings
 
     def do(self, part: Part) -> int:
-        """Annotate a part and write it; returns its number.
+        """Annotate a part, write it and return its number.
 
         Raises:
             UserError: If that is not possible on the worker's machine.
         """
         try:
-            self._write(part.number, Annotator(self.annotator)(read_part(part, self.inputs)))
+            self._write(part.number, TableAnnotator(self.annotator)(read_part(part, self.texts)))
         except (OSError, ValueError) as error:
             where = platform.node()
             raise UserError(f"Part {part.number} failed on {where}: {one_line(error)}") from error
@@ -60,14 +62,12 @@ class Work(NamedTuple):
             "n_errors": len(table) - table.column("error").null_count,
         }
         table = table.replace_schema_metadata({key: str(n) for key, n in counts.items()})
-        path = part_path(self.output, number)
-        partial = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
-        pq.write_table(table, partial)
-        partial.replace(path)
+        with written_whole(part_path(self.output, number)) as partial:
+            pq.write_table(table, partial)
 
 
 class Done(NamedTuple):
-    """What is in a part that was written."""
+    """What is in a part that was written: its rows, their tokens and their errors."""
 
     number: int
     n_rows: int
@@ -79,64 +79,42 @@ Engine = Callable[[Work, Sequence[Part], int], Generator[int, None, None]]
 
 
 def part_path(output: str, number: int) -> Path:
-    """Where a part is written to."""
+    """Return the file that a part is written to."""
     return Path(output) / f"part-{number:06}.parquet"
 
 
 def done(output: str, number: int) -> Done:
-    """What is in a part, by its file."""
+    """Read from the file of a part what is in it."""
     metadata = pq.read_metadata(part_path(output, number))
     kept = metadata.metadata
     return Done(number, metadata.num_rows, int(kept[b"n_tokens"]), int(kept[b"n_errors"]))
 
 
 def errors_of(output: str, number: int) -> Iterator[str]:
-    """Why rows of a part that was written could not be annotated."""
+    """Read why rows of a part that was written could not be annotated."""
     errors = pq.read_table(part_path(output, number), columns=["error"]).column("error")
     return filter(None, errors.to_pylist())
 
 
-def fingerprint(pipeline: str) -> str:
-    """Of all files of a pipeline, whatever the folder's name.
-
-    Raises:
-        OSError: If there is no such pipeline.
-    """
-    folder = folder_of(pipeline)
-    sha = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
-            sha.update(f"{path.relative_to(folder).as_posix()} {_checksum(path)}\n".encode())
-    return sha.hexdigest()
-
-
-def _checksum(path: Path) -> str:
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            sha.update(block)
-    return sha.hexdigest()
-
-
 def is_of_run(path: Path, output: Path) -> bool:
-    """Whether a file was written by a run into this folder, so that it is none of the input."""
-    names = (MANIFEST, f".{MANIFEST}")
-    is_one = path.name in names or re.fullmatch(r"\.?part-\d+\.parquet.*", path.name) is not None
+    """Tell whether a file was written by a run into this folder, so that it is not input."""
+    is_one = re.fullmatch(rf"\.?({MANIFEST}|part-\d+\.parquet).*", path.name) is not None
     return is_one and path.resolve().parent == output and (output / MANIFEST).exists()
 
 
 def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> dict[str, Any]:
-    """What the output is made of."""
+    """Describe what the output is made of."""
     return {
         "version": get_package_version("spacy-bilstm-crf"),
-        "pipeline": fingerprint(work.annotator.pipeline),
+        "pipeline": fingerprint(pipeline_folder(work.annotator.pipeline)),
         "inputs": [
             {"path": str(path.resolve()), **dict(zip(("size", "modified"), stamp(path)))}
             for path in files
         ],
         "settings": {
-            **work.inputs._asdict(),
-            "code": None if work.annotator.code is None else _checksum(Path(work.annotator.code)),
+            **work.texts._asdict(),
+            "rows": work.rows,
+            "code": None if work.annotator.code is None else file_digest(Path(work.annotator.code)),
             "candidates": work.annotator.candidates,
             "max_length": work.annotator.max_length,
         },
@@ -148,7 +126,7 @@ def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> dict[s
 def pending(
     work: Work, files: Sequence[Path], parts: Sequence[Part], anew: bool = False
 ) -> list[Part]:
-    """The parts that are not there yet, in a folder that may hold an earlier run.
+    """List the parts that are not written yet, in a folder that may hold an earlier run.
 
     Args:
         work: What is to be done.
@@ -157,7 +135,8 @@ def pending(
         anew: Remove what an earlier run has written, and nothing else.
 
     Raises:
-        UserError: If what it holds is none, or one of another pipeline, other files or settings.
+        UserError: If the folder holds anything else, or a run with another pipeline, other files or
+            other settings.
     """
     folder = Path(work.output)
     for file in files:
@@ -173,11 +152,9 @@ def pending(
     elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty, and holds no annotation. Name another folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob(".part-*"):  # of a worker that was killed
+    for stale in [*folder.glob(".part-*"), *folder.glob(f".{MANIFEST}.*")]:  # of killed processes
         stale.unlink()
-    partial = folder / f".{MANIFEST}"
-    partial.write_text(json.dumps(now, indent=1) + "\n", encoding="utf8")
-    partial.replace(path)
+    write_whole(path, json.dumps(now, indent=1) + "\n")
     return [part for part in parts if not _is_whole(part_path(work.output, part.number))]
 
 
@@ -201,7 +178,7 @@ def _check_same(folder: Path, now: dict[str, Any]) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a part is there and can be read."""
+    """Tell whether a part is there and can be read."""
     try:
         kept = pq.read_metadata(path).metadata
         return {b"n_tokens", b"n_errors"} <= set(kept)
@@ -212,7 +189,7 @@ def _is_whole(path: Path) -> bool:
 def run(
     work: Work, parts: Sequence[Part], engine: Engine, jobs: int
 ) -> Generator[Done, None, None]:
-    """Annotate parts by an engine; yields each when it is written."""
+    """Annotate parts by an engine, and yield each when it is written."""
     with closing(engine(work, parts, jobs)) as numbers:
         for number in numbers:
             yield done(work.output, number)

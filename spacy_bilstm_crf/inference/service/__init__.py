@@ -2,6 +2,6 @@
 
 from .app import make_app
 from .body import Limits
-from .server import ServerSettings, app_of, bound, serve
+from .server import ServerSettings, app_of, bound, run_server
 
-__all__ = ["Limits", "ServerSettings", "app_of", "bound", "make_app", "serve"]
+__all__ = ["Limits", "ServerSettings", "app_of", "bound", "make_app", "run_server"]

@@ -11,14 +11,21 @@ from typing import Any
 
 from fastapi import FastAPI
 from spacy.language import Language
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from .annotator import Annotator, Answer, Failed, Job, Settings
-from .body import CLOSE, Limits, Refused, asked
-from .messages import AnnotateRequest, AnnotateResponse, HealthResponse, LabelsResponse, Problem
+from ..annotator import Annotator, Failure, RequestSettings
+from .body import CLOSE, Limits, Refused, read_request
+from .dynamic_batching import Answer, DynamicBatcher, Request
+from .messages import (
+    AnnotateRequest,
+    AnnotateResponse,
+    ErrorResponse,
+    HealthResponse,
+    LabelsResponse,
+)
 from .metrics import Metrics
-from .waiting import WaitingJobs
 
 BATCH_SIZE = 64
 # Nobody is there to read it; it is counted
@@ -37,8 +44,8 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": description}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse, "description": description}
     for status, description in {
         400: "The body is no JSON.",
         408: "The body took too long to arrive.",
@@ -53,7 +60,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_SIZE) -> FastAPI:  # noqa: B008
-    """The app that serves a pipeline.
+    """Make the app that serves a pipeline.
 
     Args:
         nlp: The pipeline. It belongs to the app: its settings are changed for single requests.
@@ -66,11 +73,11 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await service.jobs.stop()
+        await service.batcher.stop()
 
     app = FastAPI(
         title="Named entities",
-        description=f"Finds entities in texts with the pipeline {name_of(nlp)}.",
+        description=f"Finds entities in texts with the pipeline {_name_of(nlp)}.",
         version=str(nlp.meta.get("version") or "0.0.0"),
         lifespan=lifespan,
         # They load scripts from elsewhere
@@ -85,10 +92,10 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
         "/annotate",
         summary="Find the entities of texts",
         response_model=AnnotateResponse,
-        responses=PROBLEMS,
+        responses=ERRORS,
         openapi_extra={"requestBody": body},
     )
-    async def annotate(request: Request) -> Response:
+    async def annotate(request: HttpRequest) -> Response:
         return await service.annotate(request)
 
     @app.get("/labels", summary="What the pipeline knows", response_model=LabelsResponse)
@@ -114,7 +121,7 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
     return app
 
 
-async def _left(request: Request) -> None:
+async def _left(request: HttpRequest) -> None:
     """Wait until the client leaves: nothing else can come after the body."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -129,14 +136,14 @@ def _file(name: str, media_type: str) -> Any:
     return page
 
 
-def name_of(nlp: Language) -> str:
-    """Name and version of a pipeline."""
+def _name_of(nlp: Language) -> str:
+    """Return language, name and version of a pipeline."""
     name, version = (nlp.meta.get(key) for key in ("name", "version"))
     return f"{nlp.lang}_{name} {version}"
 
 
-def labels_of(nlp: Language) -> list[str]:
-    """The labels of all components that set entities."""
+def _labels_of(nlp: Language) -> list[str]:
+    """Return the labels of all components that set entities, sorted."""
     found = {
         label
         for name, pipe in nlp.pipeline
@@ -160,21 +167,21 @@ class Service:
         self._annotator = Annotator(nlp)
         self._limits = limits
         self.metrics = Metrics()
-        self.jobs = WaitingJobs(self._annotator, batch_size, self.metrics.seen)
+        self.batcher = DynamicBatcher(self._annotator, batch_size, self.metrics.count_batch)
         self.n_waiting = 0
 
     def labels(self) -> dict[str, Any]:
-        """See `messages.LabelsResponse`."""
+        """Return what `messages.LabelsResponse` describes."""
         return {
-            "pipeline": name_of(self._nlp),
-            "labels": labels_of(self._nlp),
+            "pipeline": _name_of(self._nlp),
+            "labels": _labels_of(self._nlp),
             "knows_probabilities": len(self._annotator.recognizers) == 1,
             "threshold": self._annotator.threshold,
             "max_texts": self._limits.texts,
             "max_characters": self._limits.characters,
         }
 
-    async def annotate(self, request: Request) -> Response:
+    async def annotate(self, request: HttpRequest) -> Response:
         """Answer a request, or say why not."""
         begin = time.perf_counter()
         status = 500
@@ -196,28 +203,32 @@ class Service:
             self.metrics.requests.labels(str(status)).inc()
             self.metrics.seconds.observe(time.perf_counter() - begin)
 
-    async def _answered(self, request: Request) -> Response:
+    async def _answered(self, request: HttpRequest) -> Response:
         if self.n_waiting > self._limits.waiting:
             soon = {"Retry-After": "1", **CLOSE}
             raise Refused(503, "Too many requests wait. Try again soon.", soon)
-        given = await asked(request, self._limits)
-        job = Job(tuple(given.texts), self._settings(given))
-        answer = await self._wait(job, request)
-        if isinstance(answer, Failed):
-            # What it said may hold the text
+        given = await read_request(request, self._limits)
+        settings = self._settings(given)
+        answer = await self._answer(Request(tuple(given.texts), settings), request)
+        if isinstance(answer, Failure):
+            # Without the reason, which may quote the text
             where = "; ".join(answer.place)
             logging.getLogger("uvicorn.error").error("A text failed: %s at %s", answer.kind, where)
             raise Refused(500, f"The pipeline failed on a text: {answer.kind}. The log says where.")
-        self.metrics.texts.inc(len(job.texts))
-        self.metrics.tokens.inc(answer.n_tokens)
-        content = json.dumps({"results": answer.results}, ensure_ascii=False)
+        self.metrics.texts.inc(len(answer))
+        self.metrics.tokens.inc(sum(found.n_tokens for found in answer))
+        results = [
+            {"entities": found.entities, "candidates": found.candidates, "k_best": found.k_best}
+            for found in answer
+        ]
+        content = json.dumps({"results": results}, ensure_ascii=False)
         return Response(content.encode(), media_type="application/json")
 
-    def _settings(self, given: AnnotateRequest) -> Settings:
-        """What a request asks for, and of what it does not name what the service has.
+    def _settings(self, given: AnnotateRequest) -> RequestSettings:
+        """Return the settings of a request; what it leaves out is as the service has it.
 
         Raises:
-            Refused: The pipeline does not know that.
+            Refused: If the pipeline does not know what the request asks for.
         """
         wanted = given.model_dump(exclude={"texts"}, exclude_none=True)
         n_recognizers = len(self._annotator.recognizers)
@@ -232,12 +243,12 @@ class Service:
                 422, f"k_best: the pipeline has {n_recognizers} components. Leave it out."
             )
         own = "threshold" not in given.model_fields_set
-        return Settings(given.threshold, own, given.candidates, given.k_best)
+        return RequestSettings(given.threshold, own, given.candidates, given.k_best)
 
-    async def _wait(self, job: Job, request: Request) -> Answer | Failed:
-        """The answer to a job, unless the client leaves before it is worked on."""
-        answer: asyncio.Future[Any] = self.jobs.add(job)
-        left: asyncio.Future[Any] = asyncio.ensure_future(_left(request))
+    async def _answer(self, request: Request, http_request: HttpRequest) -> Answer:
+        """Return the answer to a request, unless the client leaves before there is one."""
+        answer = self.batcher.add(request)
+        left: asyncio.Future[Any] = asyncio.ensure_future(_left(http_request))
         try:
             await asyncio.wait([answer, left], return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():

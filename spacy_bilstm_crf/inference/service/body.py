@@ -5,7 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from starlette.requests import Request
+from starlette.requests import Request as HttpRequest
 
 from .messages import AnnotateRequest
 
@@ -59,11 +59,11 @@ class Refused(Exception):
         self.status, self.detail, self.headers = status, detail, headers
 
 
-async def asked(request: Request, limits: Limits) -> AnnotateRequest:
-    """What a request asks for.
+async def read_request(request: HttpRequest, limits: Limits) -> AnnotateRequest:
+    """Read and check the body of a request.
 
     Raises:
-        Refused: It is too large or too slow, or no JSON, or does not fit the schema.
+        Refused: If it is too large or too slow, is not JSON or does not fit the schema.
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(415, "Send the body as it is, without a Content-Encoding.", CLOSE)
@@ -79,7 +79,7 @@ async def asked(request: Request, limits: Limits) -> AnnotateRequest:
     return _checked(_parsed(body), limits)
 
 
-async def _read(request: Request, most: int) -> bytes:
+async def _read(request: HttpRequest, most: int) -> bytes:
     body = bytearray()
     n_bytes = 0
     async for chunk in request.stream():

@@ -67,13 +67,13 @@ class FoundEntity(BaseModel):
 
 
 class TagSequence(BaseModel):
-    """One reading of the whole text."""
+    """One way to tag the whole text."""
 
     probability: float
     entities: list[FoundEntity] = Field(description="Without a confidence of their own.")
 
 
-class Result(BaseModel):
+class TextResult(BaseModel):
     """What was found in a text."""
 
     entities: list[FoundEntity]
@@ -99,7 +99,7 @@ class AnnotateResponse(BaseModel):
         }
     )
 
-    results: list[Result]
+    results: list[TextResult]
 
 
 class LabelsResponse(BaseModel):
@@ -122,7 +122,7 @@ class HealthResponse(BaseModel):
     waiting: int = Field(description="Requests of this process that have no answer yet.")
 
 
-class Problem(BaseModel):
+class ErrorResponse(BaseModel):
     """Why there is no result."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"detail": "texts: Field required"}]})

@@ -1,4 +1,4 @@
-"""What Prometheus is told. With several workers all of them are counted, whichever is asked."""
+"""Numbers for Prometheus: of all workers together, whichever of them is asked."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from .annotator import Job
+from .dynamic_batching import Request
 
 # Where several workers leave their numbers: prometheus-client's own name for it
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -50,12 +50,12 @@ class Metrics:
             registry=registry,
         )
 
-    def seen(self, jobs: Sequence[Job]) -> None:
+    def count_batch(self, requests: Sequence[Request]) -> None:
         """Count a batch."""
-        self.batch.observe(sum(len(job.texts) for job in jobs))
+        self.batch.observe(sum(len(request.texts) for request in requests))
 
     def page(self) -> tuple[bytes, str]:
-        """All numbers in Prometheus' text format, and its content type."""
+        """Return all numbers in Prometheus' text format, and its content type."""
         registry = self._registry
         if SHARED_FOLDER in os.environ:
             registry = CollectorRegistry()
@@ -65,7 +65,7 @@ class Metrics:
 
 
 def _forget_the_dead(folder: Path) -> None:
-    """What waited in a worker that was killed waits no longer."""
+    """Stop counting the requests that waited in workers that were killed."""
     for path in folder.glob("gauge_live*_*.db"):
         pid = int(path.stem.rpartition("_")[2])
         try:

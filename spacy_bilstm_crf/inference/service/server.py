@@ -5,16 +5,17 @@ import os
 import signal
 import socket
 import tempfile
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import uvicorn
 from fastapi import FastAPI
-from spacy import util
 from spacy.language import Language
 
+from ...common.pipelines import import_code, load_pipeline
 from ...common.processes import end_with_parent
-from ..entities import no_recognizer, recognizers
+from ..recognizers import recognizers, require_recognizers
 from .app import BATCH_SIZE, make_app
 from .body import Limits
 from .metrics import SHARED_FOLDER
@@ -45,36 +46,33 @@ class ServerSettings(NamedTuple):
 
 
 def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
-    """The app for a pipeline that is loaded.
+    """Make the app for a pipeline that is loaded.
 
     Raises:
-        ValueError: There is to be a threshold, and the pipeline knows no probabilities.
+        UserError: If a threshold is given, and the pipeline knows no probabilities.
     """
     torch.set_num_threads(1)  # threads that wait for one another are slower than one
     if settings.threshold is not None:
-        found = recognizers(nlp)
-        if not found:
-            raise ValueError(no_recognizer(nlp, settings.pipeline, "threshold"))
-        for ner in found:
+        require_recognizers(nlp, settings.pipeline, "threshold")
+        for ner in recognizers(nlp):
             ner.threshold = settings.threshold
     return make_app(nlp, settings.limits, settings.batch_size)
 
 
 def app_of_worker() -> FastAPI:
-    """The app of a worker process."""
+    """Make the app of a worker process."""
     parent, given = json.loads(os.environ[SETTINGS])
     end_with_parent(parent, lambda: os.kill(os.getpid(), signal.SIGTERM))  # answers what it has
     settings = ServerSettings(**{**given, "limits": Limits(*given["limits"])})
-    if settings.code:
-        util.import_file("python_code", settings.code)
-    return app_of(util.load_model(settings.pipeline), settings)
+    import_code(None if settings.code is None else Path(settings.code))
+    return app_of(load_pipeline(settings.pipeline), settings)
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Make a socket that listens.
 
     Raises:
-        OSError: The address is taken, or is none of this machine's.
+        OSError: If the address is taken, or is none of this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
@@ -84,7 +82,7 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(
+def run_server(
     app: FastAPI | None,
     settings: ServerSettings,
     listening: socket.socket,

@@ -1,1 +1,1 @@
-"""The neural networks, in torch alone."""
+"""The neural networks, in pure torch."""

@@ -1,4 +1,4 @@
-"""The neural network, in torch alone: token vectors -> BiLSTM -> emissions."""
+"""The network from token vectors through a BiLSTM to emissions, in pure torch."""
 
 from typing import cast
 
@@ -8,13 +8,18 @@ from torch import Tensor, nn
 from .defaults import FLOATS
 from .lstm import bilstm
 
-# Emission of a tag that is added to a network which may be trained already. Low, so that
-# what the network predicts stays as it was until training says something about the tag.
+# Initial emission of a tag that is added to a network. Low, so that the predictions of a trained
+# network stay the same until the tag is trained
 NEW_TAG_EMISSION = -10.0
 
 
 class UninitializedBiLSTMCRF(nn.Module):
-    """A network that is still to be made, when its input width and tags are known."""
+    """A placeholder until the width of the inputs and the number of tags are known.
+
+    Args:
+        hidden_width: Units of each LSTM, per direction.
+        depth: Number of bidirectional layers.
+    """
 
     def __init__(self, hidden_width: int, depth: int):
         super().__init__()
@@ -23,12 +28,12 @@ class UninitializedBiLSTMCRF(nn.Module):
 
 
 class BiLSTMLayers(nn.Module):
-    """Bidirectional LSTM layers over documents laid end to end.
+    """Bidirectional LSTM layers over concatenated documents.
 
     Args:
         n_inputs: Width of a token's vector.
         hidden_width: Units of each LSTM, per direction.
-        depth: Number of bidirectional layers. Without any the vectors are only dropped out of.
+        depth: Number of bidirectional layers. With 0 there is only dropout.
     """
 
     def __init__(self, n_inputs: int, hidden_width: int, depth: int):
@@ -48,15 +53,18 @@ class BiLSTMLayers(nn.Module):
     def encode(
         self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
     ) -> Tensor:
-        """Hidden states of both directions, [sum of lengths, n_outputs].
+        """Compute the hidden states of both directions.
 
         Args:
-            tokens: Token vectors, [sum of lengths, n_inputs].
+            tokens: Token vectors, float32 [sum of lengths, n_inputs].
             lengths: Number of tokens of each document, int64 on the CPU; 0 is allowed.
-            dropout: Rate at which features are dropped before and after each layer, 0 to 1; 0 in
-                prediction. The call says it, not the module's mode, which threads share and switch.
-            locked: Drop a feature from all tokens of a document or from none of them (Gal and
-                Ghahramani 2016), instead of from each token on its own.
+            dropout: Dropout rate before and after each layer, 0 to 1; 0 in prediction. It is an
+                argument because threads share the mode of a module.
+            locked: Drop a feature from all tokens of a document or from none (Gal and Ghahramani
+                2016), instead of from each token on its own.
+
+        Returns:
+            float32 [sum of lengths, n_outputs].
         """
         if not len(tokens):
             return tokens.new_zeros(0, self.n_outputs)
@@ -72,25 +80,25 @@ class BiLSTMLayers(nn.Module):
 
 
 class BiLSTMEncoderNetwork(BiLSTMLayers):
-    """The layers alone: the hidden states of both directions."""
+    """The layers alone, from token vectors to hidden states."""
 
     def forward(
         self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
     ) -> Tensor:
-        """See `encode`."""
+        """Compute the hidden states of both directions: see `encode`."""
         return self.encode(tokens, lengths, dropout, locked)
 
 
 class BiLSTMCRFNetwork(BiLSTMLayers):
-    """Emissions of a bidirectional LSTM, and the transition scores that go with them.
+    """Bidirectional LSTM layers with a linear layer for emissions, and transition scores.
 
-    Emission layer and transitions start at zero, as spaCy's output layers do: before
-    training, all legal tag sequences are equally probable.
+    Emission layer and transitions start at zero, as spaCy's output layers do: before training, all
+    legal tag sequences are equally probable.
 
     Args:
         n_inputs: Width of a token's vector.
         hidden_width: Units of each LSTM, per direction.
-        depth: Number of bidirectional layers, 0 where the vectors come from such layers.
+        depth: Number of bidirectional layers, 0 if the vectors come from such layers.
         n_tags: Number of tags.
     """
 
@@ -105,11 +113,11 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor], hidden_width: int) -> "BiLSTMCRFNetwork":
-        """A network with the given parameters, of the sizes that they have.
+        """Create a network from its parameters.
 
         Args:
-            state: The parameters.
-            hidden_width: Where there is no LSTM to say it.
+            state: The parameters by name.
+            hidden_width: The value to set if there is no LSTM.
         """
         depth = sum(name.endswith("weight_ih_l0") for name in state)
         n_tags, width = state["emissions.weight"].shape
@@ -128,19 +136,26 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
     def forward(
         self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Potentials of a batch of documents laid end to end.
+        """Compute the potentials of a batch of concatenated documents.
 
         The arguments are those of `encode`.
 
         Returns:
-            Float32 emissions [sum of lengths, n_tags], transitions [n_tags, n_tags], start and end
+            Emissions, float32 [sum of lengths, n_tags], transitions [n_tags, n_tags], start and end
             scores [n_tags].
         """
         emissions = self.emissions(self.encode(tokens, lengths, dropout, locked)).float()
         return emissions, self.transitions, self.start, self.end
 
     def add_tags(self, n_tags: int) -> None:
-        """Grow to a larger number of tags, in place. What is there keeps its parameters."""
+        """Grow to a larger number of tags, in place. Present tags keep their parameters.
+
+        Args:
+            n_tags: The new number of tags.
+
+        Raises:
+            ValueError: If it is smaller than the present number.
+        """
         old = self.n_tags
         if n_tags < old:
             raise ValueError(f"Can't shrink from {old} to {n_tags} tags: labels can't be removed.")
@@ -159,13 +174,13 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
 
 
 def _dropout(features: Tensor, rate: float, doc_of_token: Tensor | None, n_docs: int) -> Tensor:
-    """Dropout with one mask for all tokens of a document, or one for each token."""
+    """Apply dropout with one mask per document, or per token without `doc_of_token`."""
     if rate <= 0.0:
         return features
     if doc_of_token is None:
         if features.device.type != "cpu" or rate >= 1.0:
             return nn.functional.dropout(features, rate)
-        # The same, but torch draws its own mask four times as slowly on a CPU
+        # The same as torch's own, which is four times as slow on a CPU
         kept = torch.empty_like(features).uniform_().ge_(rate)
         return features * kept.mul_(1.0 / (1.0 - rate))
     masks = nn.functional.dropout(features.new_ones(n_docs, features.shape[1]), rate)
@@ -173,10 +188,10 @@ def _dropout(features: Tensor, rate: float, doc_of_token: Tensor | None, n_docs:
 
 
 def _init_lstm(lstm: nn.LSTM) -> None:
-    """Xavier input weights, orthogonal recurrent ones, and forget gates that start open.
+    """Initialize with Xavier input weights, orthogonal recurrent weights and open forget gates.
 
-    Saxe et al. 2014; Jozefowicz et al. 2015. Each gate's matrix is initialised
-    on its own; torch orders the gates input, forget, cell, output.
+    See Saxe et al. (2014) and Jozefowicz et al. (2015). Each gate's matrix is initialized on its
+    own; torch orders the gates input, forget, cell, output.
     """
     size = lstm.hidden_size
     for name, parameter in lstm.named_parameters():

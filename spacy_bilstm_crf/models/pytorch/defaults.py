@@ -1,8 +1,8 @@
-"""What networks are made with, whatever defaults other code has given torch."""
+"""Arguments for creating parameters, whatever torch's defaults are."""
 
 from typing import Any
 
 import torch
 
-# They are moved to their device as a whole
+# On the CPU: networks are moved to their device as a whole
 FLOATS: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}

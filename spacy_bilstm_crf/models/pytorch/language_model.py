@@ -1,4 +1,4 @@
-"""Next and previous words as what an encoder is to predict, in torch alone."""
+"""A network that predicts next and previous words, in pure torch."""
 
 import torch
 from torch import Tensor, nn
@@ -7,12 +7,11 @@ from .defaults import FLOATS
 
 
 class NextAndPreviousWordNetwork(nn.Module):
-    """How improbable each token's neighbours are, by the states of a bidirectional LSTM.
+    """Predicts the neighbours of each token from the states of a bidirectional LSTM.
 
-    Words share the rows of a table. What the forward LSTM says after a token is compared with the
-    row of the next word, what the backward LSTM says with that of the word before, and both with
-    the rows of all words of the batch: a softmax over these (Peters et al. 2017 have one over all
-    words).
+    Words are hashed to the rows of a table. The state of the forward LSTM after a token predicts
+    the row of the next word, that of the backward LSTM the row of the previous word, with a softmax
+    over the rows of all words of the batch (Peters et al. 2017 have one over all words).
 
     Args:
         n_rows: Rows of the table.
@@ -26,17 +25,18 @@ class NextAndPreviousWordNetwork(nn.Module):
         nn.init.normal_(self.rows, std=hidden_width**-0.5)
 
     def forward(self, hidden: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
-        """Negative log-probability of each neighbour, in nats.
+        """Compute the negative log-probability of each neighbour, in nats.
 
         Args:
-            hidden: States of the forward and the backward LSTM side by side, [sum of lengths,
-                2 * hidden_width].
-            rows: Row of each token's word, [sum of lengths].
-            lengths: Number of tokens of each document, on the CPU.
+            hidden: States of the forward and the backward LSTM side by side, float32
+                [sum of lengths, 2 * hidden_width].
+            rows: Row of each token's word, int64 [sum of lengths].
+            lengths: Number of tokens of each document, int64 on the CPU.
 
         Returns:
-            Of the next words of all tokens but the last of a document, then of the previous words
-            of all but the first: shape [2 * (sum of lengths - number of documents with tokens)].
+            The losses of the next words of all tokens but the last of a document, then those of the
+            previous words of all tokens but the first: float32
+            [2 * (sum of lengths - number of documents with tokens)].
         """
         document = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
         before = (document[1:] == document[:-1]).nonzero()[:, 0].to(hidden.device)

@@ -1,4 +1,4 @@
-"""Token vectors in torch alone: a word vector beside what the characters say."""
+"""Token vectors from words, their characters and attributes, in pure torch."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
@@ -9,31 +9,43 @@ from torch import Tensor, nn
 from .defaults import FLOATS
 from .lstm import bilstm
 
-# Rows that the table of word vectors grows by. Each block is a parameter of its own, so
-# that growing leaves the shapes that an optimizer has seen as they are.
+# Number of rows that the table of word vectors grows by. Each block is a parameter of its own:
+# growing does not change shapes that an optimizer has seen
 BLOCK_ROWS = 1024
-# Characters with a row of their own; the others share as many rows again
+# Characters with a row of their own; all others share the same number of rows
 N_DIRECT_CHARACTERS = 1024
 N_CHARACTER_ROWS = 1 + 2 * N_DIRECT_CHARACTERS  # row 0 is padding
-NOTHING = torch.zeros(0, dtype=torch.long, device="cpu")
+NO_SPANS = torch.zeros(0, dtype=torch.long, device="cpu")
 
 
 class Words(NamedTuple):
-    """The distinct words of a batch, and where its tokens find them."""
+    """The distinct words of a batch and the words of its tokens.
 
-    rows: Tensor  # [n_words]: row of the table, -1 for unknown, -2 - i for row i of `static`
-    static: Tensor  # [n_static, word_width]: pretrained vectors of words without a row
-    characters: Tensor  # [sum of lengths]: ids from 1, word after word
-    lengths: Tensor  # [n_words]: number of characters, int64 on the CPU
-    of_token: Tensor  # [n_tokens]: which of the words a token is
-    attributes: Tensor  # [n_tokens, n_attributes]: row of each attribute's table
-    # Of spans, for each token key after key: four rows of each feature, and how many it has
-    span_rows: Tensor = NOTHING  # [n_features, 4]
-    n_span_features: Tensor = NOTHING  # [n_tokens * n_keys]
+    Attributes:
+        rows: Row of each word in the table, int64 [n_words]; -1 for an unknown word, -2 - i for
+            row i of `static`.
+        static: Pretrained vectors of words without a row, float32 [n_static, word_width].
+        characters: Ids of the characters from 1, word by word, int64 [sum of lengths].
+        lengths: Number of characters of each word, int64 [n_words], on the CPU.
+        of_token: Index of each token's word, int64 [n_tokens].
+        attributes: Rows of the attributes, int64 [n_tokens, n_attributes].
+        span_rows: Four rows of each feature from spans, token by token and for each token key by
+            key, int64 [n_features, 4].
+        n_span_features: Number of these features for each token and key, int64 [n_tokens * n_keys].
+    """
+
+    rows: Tensor
+    static: Tensor
+    characters: Tensor
+    lengths: Tensor
+    of_token: Tensor
+    attributes: Tensor
+    span_rows: Tensor = NO_SPANS
+    n_span_features: Tensor = NO_SPANS
 
 
 class CharCNN(nn.Module):
-    """Convolution over a word's characters, the maximum over places (Ma and Hovy 2016).
+    """Convolution over the characters of a word with max pooling (Ma and Hovy 2016).
 
     Args:
         width: Width of a character's vector.
@@ -48,15 +60,22 @@ class CharCNN(nn.Module):
         self.convolution = nn.Conv1d(width, n_outputs, window, padding=window // 2, **FLOATS)
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
-        """Vectors of words, [n_words, n_outputs].
+        """Compute the vectors of words.
 
-        What a filter gives is the sum, over the places of its window, of what it gives for
-        the character there. That is worked out once for each distinct character.
+        The output of a filter is a sum over the positions in its window, of terms that depend on
+        the character alone. These are computed once for each distinct character.
+
+        Args:
+            characters: Ids of the characters, word by word, int64 [sum of lengths].
+            lengths: Number of characters of each word, int64 [n_words], on the CPU.
+
+        Returns:
+            float32 [n_words, n_outputs].
         """
         window = self.convolution.kernel_size[0]
         before = window // 2
-        # Zeros around the words, and between them, so that no window sees two. An even
-        # window has more of its places before a character.
+        # Zeros around and between the words keep windows from seeing two of them. Of an even
+        # window, the larger half is before the character
         word = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
         start = (torch.arange(len(word), device="cpu") + before * word).to(characters.device)
         spaced = characters.new_zeros(len(word) + before * len(lengths) + window)
@@ -66,12 +85,12 @@ class CharCNN(nn.Module):
         steps = torch.arange(window, device=characters.device)
         seen = rows.unfold(0, window, 1)[start] + len(distinct) * steps
         sums = nn.functional.embedding_bag(seen, table.flatten(0, 1), mode="sum")
-        places = sums + cast(Tensor, self.convolution.bias)  # [n_characters, n_outputs]
-        return torch.segment_reduce(places, "max", lengths=lengths.to(places.device))
+        outputs = sums + cast(Tensor, self.convolution.bias)  # [n_characters, n_outputs]
+        return torch.segment_reduce(outputs, "max", lengths=lengths.to(outputs.device))
 
 
 class CharBiLSTM(nn.Module):
-    """Last states of an LSTM over a word's characters, both ways (Lample et al. 2016).
+    """Last states of a bidirectional LSTM over the characters of a word (Lample et al. 2016).
 
     Args:
         width: Width of a character's vector.
@@ -85,7 +104,15 @@ class CharBiLSTM(nn.Module):
         self.lstm = nn.LSTM(width, n_outputs // 2, bidirectional=True, **FLOATS)
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
-        """Vectors of words, [n_words, n_outputs]."""
+        """Compute the vectors of words.
+
+        Args:
+            characters: Ids of the characters, word by word, int64 [sum of lengths].
+            lengths: Number of characters of each word, int64 [n_words], on the CPU.
+
+        Returns:
+            float32 [n_words, n_outputs].
+        """
         forth, back = bilstm(self.lstm, self.embedding(characters), lengths).chunk(2, 1)
         last = (torch.cumsum(lengths, 0) - 1).to(characters.device)
         first = (last - lengths.to(last.device)) + 1
@@ -93,7 +120,7 @@ class CharBiLSTM(nn.Module):
 
 
 class SpanFeatures(nn.Module):
-    """Sums of the vectors of features that a token has from spans, for each key on its own.
+    """Sums of the vectors of a token's features from spans, for each key on its own.
 
     Args:
         n_keys: Number of keys.
@@ -107,7 +134,7 @@ class SpanFeatures(nn.Module):
         self.table = _table(n_rows, width)
 
     def forward(self, rows: Tensor, n_features: Tensor) -> Tensor:
-        """Vectors of the tokens, [n_tokens, n_outputs]: see `Words`."""
+        """Compute vectors of tokens, float32 [n_tokens, n_outputs], from inputs as in `Words`."""
         starts = rows.shape[1] * (torch.cumsum(n_features, 0) - n_features)
         sums = nn.functional.embedding_bag(rows.flatten(), self.table.weight, starts, mode="sum")
         return sums.view(-1, self.n_outputs)
@@ -116,16 +143,16 @@ class SpanFeatures(nn.Module):
 class WordEmbedding(nn.Module):
     """Fine-tuned word vectors, a character encoder and token attributes, side by side.
 
-    Words of the training data have a row in a table that starts from their pretrained
-    vectors; others keep their pretrained vector; words without either share one.
+    Words of the training data have a row in a table that starts with their pretrained vectors. All
+    other words have their pretrained vector, or share one vector if they have none.
 
     Args:
         word_width: Width of a word's vector.
         characters: The character encoder.
         attribute_rows: Rows of each token attribute's table.
         attribute_width: Width of an attribute's vector.
-        spans: What embeds the features of spans, if any.
-        n_blocks: Blocks that the table of words has.
+        spans: Embeds the features from spans, if any.
+        n_blocks: Number of blocks of the table of words.
     """
 
     def __init__(
@@ -154,24 +181,27 @@ class WordEmbedding(nn.Module):
         )
 
     def set_row(self, row: int, vector: Tensor | None) -> None:
-        """Start a word's row from its pretrained vector, or at random; grows the table."""
+        """Initialize the row of a word, and grow the table if necessary.
+
+        Args:
+            row: The row.
+            vector: The pretrained vector of the word, [word_width]; None for a random vector.
+        """
         device = self.unknown.device
         while row >= BLOCK_ROWS * len(self.blocks):
-            self.blocks.append(
-                nn.Parameter(
-                    torch.zeros(BLOCK_ROWS, self.word_width, device=device, dtype=torch.float32)
-                )
-            )
+            shape = (BLOCK_ROWS, self.word_width)
+            block = torch.zeros(shape, device=device, dtype=torch.float32)
+            self.blocks.append(nn.Parameter(block))
         if vector is None:
             vector = random_vectors(1, self.word_width)[0]
         with torch.no_grad():
             self.blocks[row // BLOCK_ROWS][row % BLOCK_ROWS] = vector.to(device)
 
     def forward(self, words: Words) -> Tensor:
-        """Vectors of the tokens, [n_tokens, n_outputs]."""
+        """Compute the vectors of tokens, float32 [n_tokens, n_outputs]."""
         vectors = self._vectors(words)
         characters = vectors.new_zeros(0, self.characters.n_outputs)
-        # A shared tok2vec is trained on docs without tokens too
+        # A shared tok2vec is also trained on docs without tokens
         if len(words.lengths):
             characters = self.characters(words.characters, words.lengths)
         tokens = [torch.cat([vectors, characters], -1)[words.of_token]]
@@ -181,25 +211,25 @@ class WordEmbedding(nn.Module):
         return torch.cat(tokens, -1)
 
     def _vectors(self, words: Words) -> Tensor:
-        """The words' vectors, [n_words, word_width]."""
+        """Look up the vectors of words, float32 [n_words, word_width]."""
         if words.rows.device.type == "cpu":
             return cast(Tensor, _Rows.apply(words.rows, words.static, self.unknown, *self.blocks))
-        # One table: the unknown vector, then pretrained ones, then the rows
+        # One table: the unknown vector, then the pretrained ones, then the rows
         table = torch.cat([self.unknown, words.static, *self.blocks])
-        place = torch.where(words.rows >= 0, 1 + len(words.static) + words.rows, -1 - words.rows)
-        return table[place]
+        index = torch.where(words.rows >= 0, 1 + len(words.static) + words.rows, -1 - words.rows)
+        return table[index]
 
 
 class _Rows(torch.autograd.Function):
-    """Rows out of the blocks of a table, without a copy of all of it.
+    """Looks up rows in the blocks of a table, without a copy of the table.
 
-    The table may have a hundred times as many rows as a batch has words. Their gradient is of the
+    The table may have a hundred times as many rows as a batch has words. The gradient is that of
     whole blocks: an optimizer with momentum also moves rows that the batch did not use.
     """
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, static: Tensor, unknown: Tensor, *blocks: Tensor) -> Tensor:
-        """Vectors of the words with these rows (see `Words`)."""
+        """Look up the vectors of words by `Words.rows`."""
         ctx.save_for_backward(rows)
         ctx.shapes = [block.shape for block in blocks]
         vectors = unknown.expand(len(rows), -1).clone()
@@ -213,7 +243,7 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, d_vectors: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the unknown vector and of the blocks."""
+        """Compute the gradients of the unknown vector and of the blocks."""
         (rows,) = ctx.saved_tensors
         d_unknown = d_vectors[rows == -1].sum(0, keepdim=True)
         d_blocks = [d_vectors.new_zeros(shape) for shape in ctx.shapes]
@@ -223,14 +253,22 @@ class _Rows(torch.autograd.Function):
 
 
 def _by_block(rows: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Numbers of the blocks that have some of the rows, and which rows those are."""
+    """Yield the numbers of the blocks with some of the rows, and the indices of these rows."""
     number = rows.div(BLOCK_ROWS, rounding_mode="floor")
     for block in torch.unique(number[rows >= 0]).tolist():
         yield block, (number == block).nonzero()[:, 0]
 
 
 def random_vectors(n_rows: int, width: int) -> Tensor:
-    """Uniform in +-sqrt(3 / width), of variance 1 / width (Ma and Hovy 2016, section 3.1)."""
+    """Draw vectors uniformly from +-sqrt(3 / width) (Ma and Hovy 2016, section 3.1).
+
+    Args:
+        n_rows: Number of vectors.
+        width: Width of a vector.
+
+    Returns:
+        float32 [n_rows, width], of variance 1 / width.
+    """
     bound = (3.0 / width) ** 0.5
     return torch.empty(n_rows, width, **FLOATS).uniform_(-bound, bound)
 

@@ -27,7 +27,7 @@ from .suspects import ScoredEntity
 
 # The part of a fold's training docs by which the best state of its model is chosen
 SHARE_OF_DEV = 0.1
-LEAST_CANDIDATE = 1e-5
+POSSIBLE = 1e-5  # minimum probability of a candidate
 DOCS_AT_A_TIME = 64
 
 Judgment = tuple[list[ScoredEntity], list[ScoredEntity]]  # annotated entities, the model's
@@ -157,7 +157,7 @@ def _probable(
     ]
     distribution = ner.distribution(docs)
     of_gold = span_probabilities(distribution, known)
-    candidates = candidate_entities(distribution, LEAST_CANDIDATE, ner.candidates_max_length)
+    candidates = candidate_entities(distribution, POSSIBLE, ner.candidates_max_length)
     of_tokens = token_probabilities(distribution)
     for doc, spans, scores, possible, tokens in zip(docs, gold, of_gold, candidates, of_tokens):
         left = iter(scores)

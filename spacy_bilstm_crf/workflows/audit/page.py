@@ -1,17 +1,15 @@
 """The page of an audit."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from spacy.training import Example
 
-from ...common.pages import render
+from ...common.pages import render, text_window
 from .checks import DataProblem
-from .suspects import ANNOTATED, Suspect
+from .suspects import Suspect
 
 MOST_SUSPECTS = 500
-MOST_PROBLEMS = 200  # shown of each kind
-CONTEXT_OF_SUSPECT = 80  # characters on either side
+SHOWN_PROBLEMS = 200  # of each kind
 
 
 def audit_page(
@@ -31,7 +29,10 @@ def audit_page(
     by_kind: dict[str, list[DataProblem]] = {}
     for problem in problems:
         by_kind.setdefault(problem.kind, []).append(problem)
-    suspects_shown = (suspects or ())[:MOST_SUSPECTS]
+    shown = []
+    for suspect in (suspects or ())[:MOST_SUSPECTS]:
+        text = examples[suspect.doc].reference.text
+        shown.append((suspect, text, *text_window(text, [suspect.entity[:2]])))
     return render(
         __package__,
         "audit.html.jinja",
@@ -39,29 +40,8 @@ def audit_page(
         n_docs=len(examples),
         n_entities=sum(len(example.reference.ents) for example in examples),
         problems=by_kind,
-        most=MOST_PROBLEMS,
-        has_suspects=suspects is not None,
-        suspects=[_shown(one, examples[one.doc].reference.text) for one in suspects_shown],
+        most=SHOWN_PROBLEMS,
+        suspects=None if suspects is None else shown,
         n_suspects=len(suspects or ()),
-        with_probabilities=any(one.entity.probability is not None for one in suspects_shown),
+        with_probabilities=any(each[0].entity.probability is not None for each in shown),
     )
-
-
-def _shown(suspect: Suspect, text: str) -> dict[str, Any]:
-    start, end, label = suspect.entity[:3]
-    first, last = max(0, start - CONTEXT_OF_SUSPECT), end + CONTEXT_OF_SUSPECT
-    shown = {
-        "doc": suspect.doc,
-        "before": ("… " if first else "") + text[first:start],
-        "text": text[start:end],
-        "label": label,
-        "after": text[end:last] + (" …" if last < len(text) else ""),
-        "kind": suspect.kind,
-        "suspicion": suspect.suspicion,
-        "prefers": None,
-    }
-    other = suspect.prefers
-    if other is not None and suspect.kind == ANNOTATED:
-        probability = "" if other.probability is None else f" ({other.probability:.3f})"
-        shown["prefers"] = f"{text[other.start : other.end]!r} as {other.label}{probability}"
-    return shown

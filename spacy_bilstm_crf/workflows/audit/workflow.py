@@ -9,7 +9,7 @@ from typing import Any
 from spacy.training import Example
 
 from ...common.errors import UserError
-from ...common.files import check_folder, write_whole
+from ...common.files import check_folder, reported_os_errors, write_whole
 from ...common.pages import as_frame
 from ...data.corpus import Data, read_examples
 from ...training.loop import untrained_pipeline
@@ -50,15 +50,16 @@ class Audit:
             folder: The folder, which is made if it does not exist.
 
         Raises:
-            UserError: If there is a file in its place.
+            UserError: If it can't be written.
         """
         folder = Path(folder)
         check_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         tasks = (as_prodigy(one, self.examples[one.doc]) for one in self.suspects)
-        write_whole(folder / "problems.jsonl", _lines(one._asdict() for one in self.problems))
-        write_whole(folder / "suspects.jsonl", _lines(tasks))
-        write_whole(folder / "audit.html", self.html)
+        with reported_os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / "problems.jsonl", _lines(one._asdict() for one in self.problems))
+            write_whole(folder / "suspects.jsonl", _lines(tasks))
+            write_whole(folder / "audit.html", self.html)
 
 
 def audit(

@@ -8,9 +8,9 @@ import numpy as np
 from . import comparison, probabilities
 from .errors import Failure, confusion, failures
 from .matching import Matching, matched
-from .mentions import Compared, Mention, labels_of
+from .mentions import Compared, Mention, labels_by_frequency
 from .metrics import LEVEL, N_RESAMPLES, SEED, Counts, bootstrap_weights, resampled, scores, semeval
-from .slices import ALL, LABEL, Group, Seen, counted
+from .slices import ALL, LABEL, Group, Seen, count_by_group
 
 MOST_ERRORS = 50  # shown of each kind
 
@@ -41,8 +41,8 @@ def report_numbers(
         The content of the JSON file: dictionaries, lists, strings, numbers and None.
     """
     drawn = bootstrap_weights(len(docs))
-    ours = _measured(docs, seen, drawn)
-    labels = labels_of([*docs, *(baseline or ())])
+    ours = _measure(docs, seen, drawn)
+    labels = labels_by_frequency([*docs, *(baseline or ())])
     numbers: dict[str, Any] = {
         "bootstrap": {"resamples": N_RESAMPLES, "seed": SEED, "level": LEVEL},
         "n_docs": len(docs),
@@ -57,7 +57,7 @@ def report_numbers(
         "baseline": None,
     }
     if baseline is not None:
-        other = _measured(baseline, seen, drawn)
+        other = _measure(baseline, seen, drawn)
         numbers["baseline"] = {
             **_of_pipeline(other, labels),
             "errors": {kind: len(each) for kind, each in failures(baseline).items()},
@@ -66,8 +66,8 @@ def report_numbers(
     return numbers
 
 
-def _measured(docs: Sequence[Compared], seen: Seen | None, drawn: Sequence[np.ndarray]) -> Measured:
-    groups, counts = counted(docs, seen)
+def _measure(docs: Sequence[Compared], seen: Seen | None, drawn: Sequence[np.ndarray]) -> Measured:
+    groups, counts = count_by_group(docs, seen)
     of_groups = scores(counts, resampled(counts, drawn))
     return Measured(docs, [matched(doc) for doc in docs], groups, counts, of_groups)
 

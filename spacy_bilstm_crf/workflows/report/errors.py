@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .matching import Cluster, Matching, Pair, clusters, match
 from .mentions import Compared, Mention
 
-KINDS = (
+ERROR_KINDS = (
     "missed",
     "spurious",
     "wrong label",
@@ -55,7 +55,7 @@ class Failure(NamedTuple):
 
 def failures(docs: Sequence[Compared]) -> dict[str, list[Failure]]:
     """Return the errors of each kind, the most confident first."""
-    found: dict[str, list[Failure]] = {kind: [] for kind in KINDS}
+    found: dict[str, list[Failure]] = {kind: [] for kind in ERROR_KINDS}
     for doc in docs:
         for cluster in clusters(doc):
             for failure in _of_cluster(doc, cluster):

@@ -5,13 +5,13 @@ Those on tokens without annotation are left out, and so are docs without any ann
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from spacy.tokens import Doc, Span
 from spacy.training import Alignment
 
-from ...pipeline.confidence import EXTENSION
+from ...pipeline.confidence import EXTENSION, has_its_tokens, scored_spans
 
 Values = tuple[tuple[str, str], ...]  # names of slices, and an entity's value for each
 ValuesOf = Callable[[Span, Doc], Values]  # given an entity and the annotated doc
@@ -74,40 +74,23 @@ def compared(
     if not gold.has_annotation("ENT_IOB"):
         return None
     probability_of = _probabilities(predicted)
-    of_gold = tuple(
-        _mention(ent, ent, probability_of(ent), values_of(ent, gold)) for ent in gold.ents
-    )
-    aligned = _aligned(predicted, gold)
-    known = [token.ent_iob != 0 for token in gold]
+
+    def mention(ent: Span, place: Span, shown: Span) -> Mention:
+        characters = shown.start_char, shown.end_char
+        known = probability_of(ent), values_of(ent, gold)
+        return Mention(place.start, place.end, ent.label_, shown.text, *characters, *known)
+
+    words, gold_words = [t.text for t in predicted], [t.text for t in gold]
+    # As in spaCy's scorer. Most docs need no alignment, which takes time
+    to_gold = None if words == gold_words else Alignment.from_strings(words, gold_words).x2y
     found = []
     for ent in predicted.ents:
-        place = aligned(ent)
-        if place is not None and all(known[place.start : place.end]):
-            shown = ent if gold.text == predicted.text else place
-            found.append(_mention(place, shown, probability_of(ent), values_of(ent, gold)))
+        tokens = range(ent.start, ent.end) if to_gold is None else to_gold[ent.start : ent.end]
+        place = gold[int(tokens[0]) : int(tokens[-1]) + 1] if len(tokens) else None
+        if place is not None and all(token.ent_iob != 0 for token in place):
+            found.append(mention(ent, place, ent if gold.text == predicted.text else place))
+    of_gold = tuple(mention(ent, ent, ent) for ent in gold.ents)
     return Compared(number, gold.text, source, of_gold, tuple(found))
-
-
-def _mention(place: Span, shown: Span, probability: float | None, values: Values) -> Mention:
-    characters = shown.start_char, shown.end_char
-    label = shown.label_ or place.label_
-    return Mention(place.start, place.end, label, shown.text, *characters, probability, values)
-
-
-def _aligned(predicted: Doc, gold: Doc) -> Callable[[Span], Span | None]:
-    """Return a function that aligns predicted entities with the gold doc, as in spaCy's scorer."""
-    words, gold_words = [t.text for t in predicted], [t.text for t in gold]
-    if words == gold_words:
-        return lambda ent: Span(gold, ent.start, ent.end, label=ent.label_)
-    to_gold = Alignment.from_strings(words, gold_words).x2y
-
-    def place(ent: Span) -> Span | None:
-        tokens = to_gold[ent.start : ent.end]
-        if not len(tokens):
-            return None
-        return Span(gold, int(tokens[0]), int(tokens[-1]) + 1, label=ent.label_)
-
-    return place
 
 
 def _probabilities(doc: Doc) -> Callable[[Span], float | None]:
@@ -129,11 +112,13 @@ def _scores_of_groups(doc: Doc) -> dict[tuple[int, int, str], float]:
     """Return the spans of those groups in `doc.spans` that have a probability for each span."""
     found: dict[tuple[int, int, str], float] = {}
     for group in doc.spans.values():
-        scores: Sequence[Any] = group.attrs.get("scores", ())
-        is_whole = group.attrs.get("n_tokens", len(doc)) == len(doc)
-        if len(scores) == len(group) and is_whole and all(map(_is_probability, scores)):
-            for span, score in zip(group, scores):
-                found[span.start_char, span.end_char, span.label_] = float(score)
+        try:
+            scored = scored_spans(group)
+        except (TypeError, ValueError):
+            continue  # a user has added spans, or the scores are no numbers
+        if has_its_tokens(group) and all(_is_probability(score) for _, score in scored):
+            for span, score in scored:
+                found[span.start_char, span.end_char, span.label_] = cast(float, score)
     return found
 
 
@@ -142,7 +127,7 @@ def _is_probability(value: Any) -> bool:
     return is_number and 0.0 <= value <= 1.0
 
 
-def labels_of(docs: Sequence[Compared]) -> list[str]:
+def labels_by_frequency(docs: Sequence[Compared]) -> list[str]:
     """Return all labels, the most frequent in the annotation first."""
     counts: dict[str, int] = {}
     for doc in docs:

@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ...common.pages import render
+from ...common.pages import render, text_window
 from .mentions import Compared, Mention
 from .pictures import labels_picture, reliability_picture, threshold_picture
 
-CONTEXT = 100  # characters before and after an error
-MOST_SHOWN = 700  # characters of a doc
-LONG_WORD = 40
 N_COLORS = 10
 MATRIX_SIZE = 20  # labels of the confusion matrix; the others share a row and a column
 RARE_LABELS = "(other)"
@@ -17,7 +14,7 @@ RARE_LABELS = "(other)"
 CharSpan = tuple[int, int]  # first character, end
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A piece of a text: an entity, or what is between two of them."""
 
     text: str
@@ -26,7 +23,7 @@ class Piece(NamedTuple):
     hit: bool = False  # whether it is what the row is about
 
 
-Row = tuple[str, list[Piece]]  # whose entities are marked, and the text
+MarkedText = tuple[str, list[TextPiece]]  # whose entities are marked, and the text
 
 
 def report_page(
@@ -112,19 +109,19 @@ class DocRows:
         self.docs = {doc.number: doc for doc in docs}
         self.baseline = {doc.number: doc for doc in baseline or ()}
 
-    def of_error(self, error: dict[str, Any]) -> list[Row]:
+    def of_error(self, error: dict[str, Any]) -> list[MarkedText]:
         """Return the rows of an error, as it is in the report."""
         doc = self.docs[error["doc"]]
         gold, predicted = (
             {(each["start"], each["end"]) for each in error[side]} for side in ("gold", "predicted")
         )
-        window = _window(doc.text, gold | predicted)
+        window = text_window(doc.text, gold | predicted)
         return [
             ("gold", self._marked(doc.text, doc.gold, window, gold)),
             ("predicted", self._marked(doc.text, doc.predicted, window, predicted)),
         ]
 
-    def of_change(self, changed: dict[str, Any]) -> list[Row]:
+    def of_change(self, changed: dict[str, Any]) -> list[MarkedText]:
         """Return the rows of a doc in which two pipelines differ, as it is in the report."""
         doc, other = self.docs[changed["doc"]], self.baseline[changed["doc"]]
         keys = {mention.key for mention in doc.predicted} ^ {m.key for m in other.predicted}
@@ -132,7 +129,7 @@ class DocRows:
             {(m.start_char, m.end_char) for m in mentions if m.key in keys}
             for mentions in (doc.predicted, other.predicted)
         )
-        window = _window(doc.text, ours | theirs)
+        window = text_window(doc.text, ours | theirs)
         return [
             ("gold", self._marked(doc.text, doc.gold, window, set())),
             ("baseline", self._marked(doc.text, other.predicted, window, theirs)),
@@ -141,9 +138,9 @@ class DocRows:
 
     def _marked(
         self, text: str, mentions: Iterable[Mention], window: CharSpan, hits: set[CharSpan]
-    ) -> list[Piece]:
+    ) -> list[TextPiece]:
         first, last = window
-        pieces = [Piece("… " if first else "")]
+        pieces = [TextPiece("… " if first else "")]
         at = first
         for mention in mentions:
             start, end = max(mention.start_char, first), min(mention.end_char, last)
@@ -153,20 +150,7 @@ class DocRows:
             if mention.probability is not None:
                 label = f"{label} {mention.probability:.2f}"
             is_hit = (mention.start_char, mention.end_char) in hits
-            pieces.append(Piece(text[at:start]))
-            pieces.append(Piece(text[start:end], label, self.colors[mention.label], is_hit))
+            pieces.append(TextPiece(text[at:start]))
+            pieces.append(TextPiece(text[start:end], label, self.colors[mention.label], is_hit))
             at = end
-        return [*pieces, Piece(text[at:last]), Piece(" …" if last < len(text) else "")]
-
-
-def _window(text: str, places: Iterable[CharSpan]) -> CharSpan:
-    """Return the part of a text that is shown: whole words around some places."""
-    starts, ends = zip(*places)
-    first = max(0, min(starts) - CONTEXT)
-    last = min(len(text), max(ends) + CONTEXT, min(starts) + MOST_SHOWN)
-    # Very long words are cut all the same
-    blank = text.rfind(" ", max(0, first - LONG_WORD), first)
-    if first and blank >= 0:
-        first = blank + 1
-    blank = text.find(" ", last, last + LONG_WORD)
-    return first, blank if blank >= 0 else last
+        return [*pieces, TextPiece(text[at:last]), TextPiece(" …" if last < len(text) else "")]

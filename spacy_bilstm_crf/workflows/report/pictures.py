@@ -9,7 +9,12 @@ from ...common.pages import percent
 from ...common.svg import as_svg
 
 INK, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
-COLORS = {INK: "currentColor", GRID: "var(--line)", FIRST: "var(--first)", SECOND: "var(--second)"}
+CSS_COLORS = {
+    INK: "currentColor",
+    GRID: "var(--line)",
+    FIRST: "var(--first)",
+    SECOND: "var(--second)",
+}
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud and found
     "font.size": 9,
@@ -50,17 +55,10 @@ def labels_picture(names: Sequence[str], systems: Sequence[tuple[str, dict[str, 
                 for row, each in enumerate(of_rows)
                 if each is not None and each["f"]["value"] is not None
             ]
-            color = (FIRST, SECOND)[place]
-            for height, f in points:
-                axis.plot([f["low"], f["high"]], [height] * 2, color=color, linewidth=2, alpha=0.5)
-            axis.plot(
-                [f["value"] for _, f in points],
-                [height for height, _ in points],
-                "o",
-                color=color,
-                markersize=5,
-                label=system,
-            )
+            values = [[f[name] for _, f in points] for name in ("value", "low", "high")]
+            color, heights = (FIRST, SECOND)[place], [height for height, _ in points]
+            axis.hlines(heights, values[1], values[2], color=color, linewidth=2, alpha=0.5)
+            axis.plot(values[0], heights, "o", color=color, markersize=5, label=system)
         axis.set_yticks(range(len(rows)), [_shortened(name) for name in rows])
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.set_xlim(-0.02, 1.02)
@@ -186,7 +184,7 @@ def _picture(name: str, title: str, draw: Callable[[Any], None], height: float) 
     with rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
-        text = as_svg(figure, COLORS)
+        text = as_svg(figure, CSS_COLORS)
     head, body = re.sub(r'<g id="[^"]*">', "<g>", text).split(">", 1)
     (view_box,) = re.findall(r'viewBox="[^"]*"', head)
     return (

@@ -77,7 +77,7 @@ def _novelty(mention: Mention, seen: Seen) -> str:
     return "seen" if mention.label in labels else "seen with another label"
 
 
-def counted(docs: Sequence[Compared], seen: Seen | None) -> tuple[list[Group], Counts]:
+def count_by_group(docs: Sequence[Compared], seen: Seen | None) -> tuple[list[Group], Counts]:
     """Count entities in each doc and group.
 
     Args:

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from spacy.util import get_package_version
 
 from ...common.errors import UserError, check_installed
-from ...common.files import check_folder, write_whole
+from ...common.files import check_folder, reported_os_errors, write_whole
 from ...common.pages import as_frame
 from ...common.pipelines import load_pipeline, pipeline_name
 from ...data.corpus import Data, check_annotated, read_annotated, read_files, unannotated
@@ -52,13 +52,14 @@ class Report:
             folder: The folder, which is made if it does not exist.
 
         Raises:
-            UserError: If there is a file in its place.
+            UserError: If it can't be written.
         """
         folder = Path(folder)
         check_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "report.json", srsly.json_dumps(self.numbers, indent=2))
-        write_whole(folder / "report.html", self.html)
+        with reported_os_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / "report.json", srsly.json_dumps(self.numbers, indent=2))
+            write_whole(folder / "report.html", self.html)
 
 
 def report(
@@ -98,12 +99,12 @@ def report(
     seen = None if train is None else seen_entities(read_annotated(train, vocab))
     values = NamedSlices(slices)
     sides = [list(_compared(name, nlp, docs, values)) for name, nlp in zip(names, pipelines)]
-    _check_slices(values, [doc for doc, _ in docs], _named(data))
+    _check_slices(values, [doc for doc, _ in docs], _path(data) or "the data")
     ours, other = sides[0], None if baseline is None else sides[1]
     numbers = {
         "pipeline": names[0],
-        "data": _named(data),
-        "train": None if train is None else _named(train),
+        "data": _path(data),
+        "train": _path(train),
         "version": get_package_version("spacy-bilstm-crf"),
         "spacy_version": get_package_version("spacy"),
         "n_not_annotated": len(docs) - len(ours),
@@ -114,8 +115,8 @@ def report(
     return Report(numbers, report_page(numbers, ours, other))
 
 
-def _named(data: Data) -> str:
-    return str(data) if isinstance(data, str | Path) else "in-memory docs"
+def _path(data: Data | None) -> str | None:
+    return str(data) if isinstance(data, str | Path) else None
 
 
 def _compared(

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 import spacy
 
-from spacy_bilstm_crf.inference.batch import Annotator, AnnotatorSettings, annotate_table, loaded
+from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator, load_annotator
 from tests.helpers import trained_nlp
 from tests.inference.batch.data import ruler_pipeline
 
@@ -30,11 +30,13 @@ def spans(entities):
 
 def test_a_batch_has_a_text_at_least(pipeline):
     with pytest.raises(ValueError, match="batch_size must be at least 1, but is 0"):
-        Annotator(AnnotatorSettings(pipeline, batch_size=0))
+        TableAnnotator(AnnotatorSettings(pipeline, batch_size=0))
 
 
 def test_entities_are_those_of_the_pipeline(pipeline):
-    annotator = pickle.loads(pickle.dumps(Annotator(AnnotatorSettings(pipeline, batch_size=2))))
+    annotator = pickle.loads(
+        pickle.dumps(TableAnnotator(AnnotatorSettings(pipeline, batch_size=2)))
+    )
     found = annotator(table(TEXTS)).to_pylist()
     nlp = spacy.load(pipeline)
     assert [row["id"] for row in found] == ["0", "1", "2", "3"]
@@ -52,7 +54,7 @@ def test_entities_are_those_of_the_pipeline(pipeline):
 
 def test_candidates_are_those_of_the_component(pipeline):
     settings = AnnotatorSettings(pipeline, candidates=0.01)
-    found = annotate_table(table(TEXTS), loaded(settings), settings).to_pylist()
+    found = TableAnnotator(settings)(table(TEXTS)).to_pylist()
     nlp = spacy.load(pipeline)
     ner = nlp.get_pipe("ner")
     ner.candidates_threshold, ner.candidates_key = 0.01, "all"
@@ -69,7 +71,7 @@ def test_a_row_that_fails_says_why_and_leaves_the_others(tmp_path):
     path = ruler_pipeline(tmp_path / "model", "test_stumbles")
     settings = AnnotatorSettings(str(path), max_length=20)
     texts = ["in London", None, "stumble here", "long " * 10, "in Rome", "stumble"]
-    annotated = annotate_table(table(texts), loaded(settings), settings)
+    annotated = TableAnnotator(settings)(table(texts))
     for _ in range(2):  # and the pipeline is as it was afterwards
         assert annotated.column("error").to_pylist() == [
             None,
@@ -82,21 +84,21 @@ def test_a_row_that_fails_says_why_and_leaves_the_others(tmp_path):
         rows = annotated.to_pylist()
         assert [len(row["entities"] or ()) for row in rows] == [1, 0, 0, 0, 1, 0]
         assert rows[1]["entities"] is None and rows[0]["entities"][0]["confidence"] is None
-        annotated = annotate_table(table(texts), loaded(settings), settings)
+        annotated = TableAnnotator(settings)(table(texts))
 
 
 def test_texts_that_are_none(tmp_path):
     settings = AnnotatorSettings(str(ruler_pipeline(tmp_path / "model")))
-    rows = annotate_table(table([7, None]), loaded(settings), settings).to_pylist()
+    rows = TableAnnotator(settings)(table([7, None])).to_pylist()
     assert [row["error"] for row in rows] == [
         "The text is no string, but int.",
         "There is no text.",
     ]
-    empty = annotate_table(table([], pa.string()), loaded(settings), settings)
+    empty = TableAnnotator(settings)(table([], pa.string()))
     assert empty.num_rows == 0 and empty.column_names == ["id", "entities", "n_tokens", "error"]
 
 
 def test_a_pipeline_without_candidates_is_refused(tmp_path):
     settings = AnnotatorSettings(str(ruler_pipeline(tmp_path / "model")), candidates=0.1)
     with pytest.raises(ValueError, match=r"no bilstm_crf_ner component.*It has: entity_ruler"):
-        loaded(settings)
+        load_annotator(settings)

@@ -140,13 +140,13 @@ def test_mistakes_are_said_in_one_line(folder, tmp_path):
         port = taken.getsockname()[1]
         for arguments, words in [
             ((tmp_path / "nothing",), "no pipeline"),
-            ((folder, "--threshold", 2), "--threshold 2.0"),
+            ((folder, "--threshold", 2), "Invalid value for '--threshold' / '-t'"),
             ((stock, "--threshold", 0.5), "no bilstm_crf_ner component"),
             ((folder, "--port", port), f"port {port}"),
-            ((folder, "--port", 70000), "--port 70000"),
-            ((folder, "--workers", 0), "--workers 0"),
+            ((folder, "--port", 70000), "Invalid value for '--port' / '-p'"),
+            ((folder, "--workers", 0), "Invalid value for '--workers' / '-w'"),
             ((folder, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
-            ((folder, "--max-texts", 0), "--max-texts 0"),
+            ((folder, "--max-texts", 0), "Invalid value for '--max-texts'"),
             ((folder, "--code", tmp_path / "none.py"), "--code"),
         ]:
             (line,) = [x for x in serve(*arguments).splitlines() if x.startswith("Error")]

@@ -46,12 +46,12 @@ def test_values_and_gradients_are_torchs(shape, dtype, tolerance, step_cost, way
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=200), st.floats(0.1, 100))
-def test_groups_hold_every_sequence_and_little_padding(lengths, step_cost):
+def test_batches_hold_every_sequence_and_little_padding(lengths, step_cost):
     lengths = sorted([*lengths, 1], reverse=True)
-    groups = list(lstm._groups(lengths, step_cost))
-    together = [i for start, end in groups for i in range(start, end)]
+    batches = list(lstm._batches(lengths, step_cost))
+    together = [i for start, end in batches for i in range(start, end)]
     assert together == [i for i, length in enumerate(lengths) if length]
-    for start, end in groups:
+    for start, end in batches:
         padding = sum(lengths[start] - length for length in lengths[start:end])
         assert start < end
         assert padding <= step_cost * lengths[end - 1]

@@ -7,6 +7,7 @@ import spacy
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
+from spacy_bilstm_crf.workflows import audit
 from spacy_bilstm_crf.workflows.audit import Suspect
 from spacy_bilstm_crf.workflows.audit.checks import find_problems
 from spacy_bilstm_crf.workflows.audit.held_out import Fold, fold_of_docs, judged
@@ -208,6 +209,33 @@ def test_models_find_what_is_wrong(factory, tmp_path):
     assert (output / "problems.jsonl").exists()
     printed = spacy_command("bilstm-crf", "audit", *arguments, exit_codes=(1,))
     assert "--force" in printed
+
+
+def test_from_python_it_takes_docs_and_tells_of_folds(tmp_path):
+    docs = [annotated(["I", "like", "London", str(i)], (2, 3, "LOC")) for i in range(12)]
+    overrides = dict(option.removeprefix("--").split("=") for option in SMALL_TRAINING)
+    overrides = {name: json.loads(value) for name, value in overrides.items()}
+    folds = []
+    found = audit(
+        CONFIG,
+        docs,
+        dev=docs[:1],
+        folds=2,
+        least=0.0,
+        overrides={**overrides, "training.max_steps": 2},
+        on_fold=lambda *fold: folds.append(fold),
+    )
+    assert folds == [(1, 2), (2, 2)]
+    assert {problem.kind for problem in found.problems} == {"in two parts"}
+    assert len(found.suspects) >= len(docs)
+    assert repr(found) == f"1 problems and {len(found.suspects)} probable label errors"
+    assert "Audit of in-memory docs" in found.html and found._repr_html_().startswith("<iframe ")
+    found.to_disk(tmp_path / "new")
+    assert len((tmp_path / "new" / "suspects.jsonl").read_text().splitlines()) == len(
+        found.suspects
+    )
+    with pytest.raises(ValueError, match="least"):
+        audit(CONFIG, docs, least=2.0)
 
 
 def test_bad_input_ends_in_one_line(corpus, tmp_path):

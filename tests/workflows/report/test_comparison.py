@@ -5,7 +5,7 @@ import pytest
 
 from spacy_bilstm_crf.workflows.report.comparison import changed_docs, differences, on_same_groups
 from spacy_bilstm_crf.workflows.report.metrics import bootstrap_weights, prf
-from spacy_bilstm_crf.workflows.report.slices import ALL, counted
+from spacy_bilstm_crf.workflows.report.slices import ALL, count_by_group
 from tests.workflows.report.docs import doc_of
 
 GOLD = [(0, 1, "A"), (2, 3, "B")]
@@ -13,7 +13,9 @@ GOLD = [(0, 1, "A"), (2, 3, "B")]
 
 def compare(ours, baseline):
     """The groups, the two counts and their differences."""
-    sides = [counted([doc_of(GOLD, found) for found in side], None) for side in (ours, baseline)]
+    sides = [
+        count_by_group([doc_of(GOLD, found) for found in side], None) for side in (ours, baseline)
+    ]
     groups, *counts = on_same_groups(*sides)
     return groups, counts, dict(zip(groups, differences(*counts, bootstrap_weights(len(ours)))))
 

@@ -14,7 +14,7 @@ from spacy_bilstm_crf.workflows.report import metrics
 from spacy_bilstm_crf.workflows.report.matching import overlap
 from spacy_bilstm_crf.workflows.report.mentions import compared
 from spacy_bilstm_crf.workflows.report.metrics import SchemeCounts, bootstrap_weights, prf, semeval
-from spacy_bilstm_crf.workflows.report.slices import ALL, counted
+from spacy_bilstm_crf.workflows.report.slices import ALL, count_by_group
 from tests.workflows.report.docs import LABELS, doc_of, docs
 
 NLP = spacy.blank("xx")
@@ -163,7 +163,7 @@ def test_strict_scores_are_those_of_spacy(several):
         for example in several
     ]
     found = [doc for doc in found if doc is not None]
-    groups, counts = counted(found, None)
+    groups, counts = count_by_group(found, None)
     ours = dict(zip(groups, prf(counts.sum(0).astype(float))))
     strict = semeval(found)["strict"]
     of_strict = (strict.precision, strict.recall, strict.f)

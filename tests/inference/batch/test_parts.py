@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.inference.batch import InputSettings, files_of, parts_of, read_part
+from spacy_bilstm_crf.data.texts import TextSettings, text_files
+from spacy_bilstm_crf.inference.batch import parts_of, read_part
 
 TEXTS = [
     "Ada",
@@ -23,14 +24,14 @@ TEXTS = [
 ]
 
 
-def rows_of(path, **options):
+def rows_of(path, rows=2000, **options):
     """All rows, part by part, and how many rows the parts have."""
-    given_settings = InputSettings(**options)
-    parts = list(parts_of(files_of(str(path)), given_settings))
+    given_settings = TextSettings(**options)
+    parts = list(parts_of(text_files(path), given_settings, rows))
     assert [part.number for part in parts] == list(range(len(parts)))
     tables = [read_part(part, given_settings) for part in parts]
     assert [len(table) for table in tables] == [part.n_rows for part in parts]
-    assert all(len(table) <= given_settings.rows for table in tables)
+    assert all(len(table) <= rows for table in tables)
     return [row for table in tables for row in table.to_pylist()]
 
 
@@ -74,7 +75,7 @@ def test_file_and_row_are_the_id_where_there_is_none(kind, tmp_path):
     found = rows_of(path, rows=2)
     assert [row["id"] for row in found] == [f"{path}:{i}" for i in (1, 2, 3)]
     with pytest.raises(UserError, match="has no 'typo', but"):
-        rows_of(path, id_column="typo")
+        rows_of(path, id_key="typo")
 
 
 def test_lines_that_are_no_rows(tmp_path):
@@ -99,7 +100,9 @@ def test_lines_that_are_no_rows(tmp_path):
         *(f"{path}:1", f"{path}:2", f"{path}:3", "3", "4", "5", f"{path}:7", "?", "b")
     ]
     errors = [row["error"] for row in found]
-    starts = [None, "No JSON", "No object of JSON", "The text is no string, but int.", None, None]
+    nothing = "There is no text."
+    starts = [None, "No JSON", "No object of JSON", "The text is no string, but int."]
+    starts += [nothing, nothing]
     starts += ["No text in UTF-8", "The text is no UTF-8", None]
     assert all(
         error is start is None or error.startswith(start) for error, start in zip(errors, starts)
@@ -183,8 +186,8 @@ def test_a_file_that_changes_after_it_was_cut(kind, change, tmp_path):
     path = tmp_path / "data.txt"
     path.write_text("a\nb\n") if kind == "txt" else None
     path = path if kind == "txt" else write(tmp_path, kind, ["a", "b"])
-    settings = InputSettings(rows=1, lines=True)
-    first, second = parts_of(files_of(str(path)), settings)
+    settings = TextSettings(lines=True)
+    first, second = parts_of(text_files(path), settings, rows=1)
     assert read_part(first, settings).column("text").to_pylist() == ["a"]
     if change == "other" and kind == "txt":
         path.write_text("ä\nö\n")
@@ -217,7 +220,11 @@ def test_a_folder_of_several_kinds(tmp_path):
         ("data.csv", b"text,id,id\na,1,2\n", "data.csv has 'id' twice"),
         ("data.jsonl", b'\n{"txt": "a"}\n', "data.jsonl has no 'text', but txt"),
         ("data.parquet", b"no parquet", "data.parquet is no Parquet file"),
-        ("data.pdf", b"", "data.pdf is of no kind that can be read"),
+        (
+            "data.pdf",
+            b"",
+            "data.pdf has no texts that can be read: name files that end in .txt, .json",
+        ),
     ],
 )
 def test_files_that_can_not_be_read(name, content, message, tmp_path):

@@ -1,0 +1,160 @@
+"""Files of texts, cut into parts that a worker reads by itself."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from ...common.errors import UserError
+from ...data.texts import (
+    CSV,
+    DOCS,
+    PARQUET,
+    TEXT,
+    TextSettings,
+    check_columns,
+    csv_rows,
+    kind_of,
+    lines_of,
+    open_docs,
+    open_parquet,
+    printable,
+    read_rows,
+)
+
+ROWS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("words", pa.list_(pa.string())),
+        ("error", pa.string()),
+    ]
+)
+
+
+class Part(NamedTuple):
+    """Rows of a file, or several files of one text each.
+
+    Attributes:
+        number: Its place among all parts.
+        paths: The files; one unless each is a text.
+        start: The first byte; the first row of Parquet and .spacy files.
+        end: The byte or row after the last.
+        first_row: The number of rows before it in the file.
+        n_rows: How many it has.
+        stamps: Size and time of change of each file when it was cut.
+    """
+
+    number: int
+    paths: tuple[str, ...]
+    start: int
+    end: int
+    first_row: int
+    n_rows: int
+    stamps: tuple[tuple[int, int], ...]
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Return what changes with a file: its size in bytes and its time of change in nanoseconds."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterator[Part]:
+    """Cut files into parts.
+
+    Args:
+        files: The files, as `text_files` lists them.
+        settings: Where the texts are in them.
+        rows: The most rows that a part has.
+
+    Raises:
+        UserError: If a file can't be read, or has no column of texts.
+    """
+    numbers = count()
+    whole = [file for file in files if kind_of(file, settings) == TEXT]
+    for first in range(0, len(whole), rows):
+        some = whole[first : first + rows]
+        stamps = tuple(map(stamp, some))
+        yield Part(next(numbers), tuple(map(str, some)), 0, 0, 0, len(some), stamps)
+    for file in files:
+        if kind_of(file, settings) == TEXT:
+            continue
+        check_columns(file, settings)
+        stamps = (stamp(file),)
+        for start, end, first_row, n_rows in _groups(_row_ends(file, settings), rows):
+            yield Part(next(numbers), (str(file),), start, end, first_row, n_rows, stamps)
+
+
+def _row_ends(path: Path, settings: TextSettings) -> Iterator[int]:
+    """Yield where the first row of a file starts, and where each of its rows ends."""
+    kind = kind_of(path, settings)
+    if kind == PARQUET:
+        yield from range(open_parquet(path).metadata.num_rows + 1)
+    elif kind == DOCS:
+        yield from range(len(open_docs(path)) + 1)
+    elif kind == CSV:  # whose header ends where the first row starts
+        yield from (end for values, end in csv_rows(path) if values)
+    else:
+        yield 0
+        yield from (end for line, end in lines_of(path) if line.strip())
+
+
+def _groups(ends: Iterator[int], rows: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield start, end, first row and number of rows of groups of so many rows at most."""
+    start = end = next(ends)
+    first_row = n = 0
+    for end in ends:
+        n += 1
+        if n == rows:
+            yield start, end, first_row, n
+            start, first_row, n = end, first_row + n, 0
+    if n:
+        yield start, end, first_row, n
+
+
+def read_part(part: Part, settings: TextSettings) -> pa.Table:
+    """Read the rows of a part.
+
+    Returns:
+        A table with the columns "id", "text", "words", where the file knows words and not spaces,
+        and "error", which says why a row has no text.
+
+    Raises:
+        UserError: If a file is not what it was when it was cut.
+    """
+    try:
+        return _table(part, settings)
+    finally:  # a file that has changed in between may be read without an error, or fail in any way
+        _check_unchanged(part, settings)
+
+
+def _table(part: Part, settings: TextSettings) -> pa.Table:
+    texts = (
+        text
+        for path in part.paths
+        for text in read_rows(Path(path), settings, part.start, part.end)
+    )
+    rows = [
+        {
+            **text._asdict(),
+            "id": printable(f"{part.paths[0]}:{number}") if text.id is None else text.id,
+            "text": text.text if text.error is None else None,
+        }
+        for number, text in enumerate(texts, start=part.first_row + 1)
+    ]
+    return pa.Table.from_pylist(rows, schema=ROWS)
+
+
+def _check_unchanged(part: Part, settings: TextSettings) -> None:
+    for name, before in zip(part.paths, part.stamps):
+        path = Path(name)
+        if not path.exists() and kind_of(path, settings) == TEXT:
+            continue  # its row says so
+        if not path.exists() or stamp(path) != tuple(before):
+            raise UserError(
+                f"{name} has changed since the run began. Begin anew with --force, or name another "
+                f"folder."
+            )

@@ -1,0 +1,181 @@
+"""Find the entities of many documents, and write them as Parquet."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from spacy.language import Language
+
+from ..common.errors import UserError, check_at_least, check_installed, check_probability
+from ..common.files import check_folder
+from ..common.pipelines import check_code, pipeline_folder
+from ..data.texts import TextSettings, text_files
+
+if TYPE_CHECKING:
+    from ..inference.batch import Work
+
+EngineName = Literal["local", "ray", "spark"]
+# The packages that each engine needs, and the extra that installs them
+NEEDS: dict[str, list[tuple[str, str]]] = {
+    "local": [("bulk", "pyarrow")],
+    "ray": [("bulk", "pyarrow"), ("ray", "ray")],
+    "spark": [("bulk", "pyarrow"), ("spark", "pyspark")],
+}
+
+
+class AnnotateProgress(NamedTuple):
+    """How far a run of `annotate` is.
+
+    Attributes:
+        n_rows: Rows that are written, those of earlier runs too.
+        n_total: Rows of the whole input.
+        n_tokens: Tokens that this run has annotated.
+    """
+
+    n_rows: int
+    n_total: int
+    n_tokens: int
+
+
+class AnnotateSummary(NamedTuple):
+    """What `annotate` has written.
+
+    Attributes:
+        output: The folder of Parquet files.
+        n_rows: Rows in it.
+        n_files: Parquet files.
+        n_errors: Rows that could not be annotated. Their column "error" says why.
+    """
+
+    output: Path
+    n_rows: int
+    n_files: int
+    n_errors: int
+
+
+def annotate(
+    pipeline: Language | str | Path,
+    inputs: str | Path,
+    output: str | Path,
+    *,
+    engine: EngineName = "local",
+    jobs: int = 1,
+    id_key: str = "id",
+    text_key: str = "text",
+    lines: bool = False,
+    batch_size: int = 128,
+    candidates: float | None = None,
+    max_length: int | None = None,
+    rows: int = 2000,
+    code: str | Path | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[AnnotateProgress], None] = lambda progress: None,
+) -> AnnotateSummary:
+    """Find the entities of many documents, with any spaCy pipeline, and write them as Parquet.
+
+    A run that was stopped or killed goes on when it is called again. A text that can't be annotated
+    keeps its row, with the reason in the column "error".
+
+    Args:
+        pipeline: A folder, the name of an installed package, or a loaded pipeline, which is saved
+            to a temporary folder for the workers of this machine.
+        inputs: Texts: a .txt, .jsonl, .ndjson, .csv, .tsv, .parquet or .spacy file, a folder of
+            such files, or a glob.
+        output: The folder to write to.
+        engine: What runs the workers: processes of this machine, Ray or Spark.
+        jobs: The number of workers. Each loads the pipeline.
+        id_key: Column or key of the ids. Without one, file and row are the id.
+        text_key: Column or key of the texts.
+        lines: Whether each line of a .txt file is a text, instead of the whole file.
+        batch_size: Number of texts that go through the pipeline at once.
+        candidates: Keeps all spans that are at least so probable, overlapping or not, of every
+            `bilstm_crf_ner` component. None keeps none.
+        max_length: The most characters of a text; None for the pipeline's own limit.
+        rows: The most rows of a file that is written.
+        code: Python file with registered functions that the pipeline needs.
+        overwrite: Whether to begin anew.
+        on_progress: Called at the start, and whenever a file is written.
+
+    Returns:
+        What is in the folder.
+
+    Raises:
+        UserError: If the run can't be started or finished, or no row could be annotated.
+    """
+    _check_engine(engine)
+    check_at_least(1, jobs=jobs, batch_size=batch_size, max_length=max_length, rows=rows)
+    check_probability(candidates=candidates)
+    code = None if code is None else Path(code).resolve()
+    check_code(code)
+    check_folder(Path(output), "OUTPUT")
+    from ..inference.batch import AnnotatorSettings, Work
+
+    with TemporaryDirectory() as temporary:
+        folder = _absolute(pipeline, Path(temporary))
+        work = Work(
+            str(Path(output).resolve()),
+            TextSettings(text_key, id_key, lines),
+            rows,
+            AnnotatorSettings(
+                folder, candidates, batch_size, max_length, None if code is None else str(code)
+            ),
+        )
+        try:
+            return _annotate(work, str(inputs), engine, jobs, overwrite, on_progress)
+        except OSError as error:
+            raise UserError(str(error)) from error
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in NEEDS:
+        raise UserError(f"engine must be one of {', '.join(NEEDS)}, but is {engine}.")
+    for extra, package in NEEDS[engine]:
+        check_installed(extra, package)
+    if engine == "spark" and shutil.which("java") is None:
+        raise UserError("Spark needs Java, which is not on the PATH: install Java 17 or later.")
+
+
+def _absolute(pipeline: Language | str | Path, temporary: Path) -> str:
+    """Return how workers find a pipeline: they may be in other folders."""
+    if isinstance(pipeline, Language):
+        pipeline.to_disk(temporary)
+        return str(temporary)
+    return str(Path(pipeline).resolve()) if Path(pipeline).is_dir() else str(pipeline)
+
+
+def _annotate(
+    work: "Work",
+    inputs: str,
+    engine: str,
+    jobs: int,
+    overwrite: bool,
+    on_progress: Callable[[AnnotateProgress], None],
+) -> AnnotateSummary:
+    from ..inference import batch
+
+    output = Path(work.output)
+    files = text_files(inputs, lambda path: batch.is_of_run(path, output))
+    parts = list(batch.parts_of(files, work.texts, work.rows))
+    if not parts:
+        raise UserError(f"{inputs} holds no texts.")
+    # Loaded here first: a worker would say what is wrong with it in a traceback
+    pipeline_folder(work.annotator.pipeline)
+    batch.load_annotator(work.annotator)
+    left = batch.pending(work, files, parts, anew=overwrite)
+    total = sum(part.n_rows for part in parts)
+    progress = AnnotateProgress(total - sum(part.n_rows for part in left), total, 0)
+    on_progress(progress)
+    # Closed, so that workers end when this does
+    with closing(batch.run(work, left, batch.ENGINES[engine], jobs)) as written:
+        for part in written if left else ():
+            n_rows, n_tokens = progress.n_rows + part.n_rows, progress.n_tokens + part.n_tokens
+            progress = AnnotateProgress(n_rows, total, n_tokens)
+            on_progress(progress)
+    n_errors = sum(batch.done(work.output, part.number).n_errors for part in parts)
+    if n_errors == total:
+        why = next(batch.errors_of(work.output, parts[0].number))
+        raise UserError(f"None of {total:,} rows could be annotated, the first for this: {why}")
+    return AnnotateSummary(output, total, len(parts), n_errors)

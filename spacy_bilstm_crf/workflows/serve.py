@@ -1,0 +1,88 @@
+"""Serve a pipeline over HTTP."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spacy.language import Language
+
+from ..common.errors import UserError, check_at_least, check_installed, check_probability
+from ..common.pipelines import import_code, load_pipeline, pipeline_name
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+MOST_PORT = 65535
+
+
+def serve(
+    pipeline: Language | str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    threshold: float | None = None,
+    workers: int = 1,
+    batch_size: int = 64,
+    max_texts: int = 256,
+    max_characters: int = 100_000,
+    max_waiting: int = 1000,
+    grace: int = 60,
+    code: str | Path | None = None,
+    on_listening: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Serve a pipeline over HTTP: a page to try it, and `POST /annotate` for programs.
+
+    It ends at SIGTERM or Ctrl-C, when the requests that it has accepted are answered. To make it
+    part of an app of your own, see `inference.service.make_app`.
+
+    Args:
+        pipeline: A folder, the name of an installed package or, for one worker, a loaded pipeline.
+            It may have any components; probabilities, thresholds and candidates need a
+            `bilstm_crf_ner`.
+        host: Address to listen on; 0.0.0.0 for all of this machine's.
+        port: Port to listen on; 0 for any that is free.
+        threshold: For requests that name none, in place of the components' own.
+        workers: The number of processes. Each loads the pipeline.
+        batch_size: The most texts of several requests that are predicted together.
+        max_texts: The most texts of a request.
+        max_characters: The most characters of all texts of a request together.
+        max_waiting: The most requests that a process lets wait; more get status 503.
+        grace: Seconds for the answers at the end.
+        code: Python file with registered functions that the pipeline needs.
+        on_listening: Called with the address as soon as it is open.
+
+    Raises:
+        UserError: If the pipeline can't be served, or not at this address.
+    """
+    numbers = {"batch_size": batch_size, "max_texts": max_texts, "max_waiting": max_waiting}
+    check_at_least(1, workers=workers, max_characters=max_characters, **numbers)
+    check_at_least(0, port=port, grace=grace)
+    check_probability(threshold=threshold)
+    if port > MOST_PORT:
+        raise UserError(f"port must be at most {MOST_PORT}, but is {port}.")
+    if workers > 1 and isinstance(pipeline, Language):
+        raise UserError("Several workers load the pipeline themselves: give its folder.")
+    check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
+    from ..inference.service import Limits, ServerSettings, app_of, bound, run_server
+
+    code = None if code is None else Path(code).resolve()
+    import_code(code)
+    settings = ServerSettings(
+        pipeline_name(pipeline),
+        threshold,
+        Limits(max_texts, max_characters, max_waiting),
+        batch_size,
+        None if code is None else str(code),
+    )
+    # Several workers make apps of their own: this process only sees whether that is possible
+    app: FastAPI | None = app_of(load_pipeline(pipeline), settings)
+    app = app if workers == 1 else None
+    try:
+        listening = bound(host, port)
+    except OSError as error:
+        why, _, _ = str(error.strerror).partition(" (while")  # where is said already
+        raise UserError(f"Can't listen on {host}, port {port}: {why}.") from error
+    with listening:
+        address = f"[{host}]" if ":" in host else host
+        on_listening(f"http://{address}:{listening.getsockname()[1]}")
+        run_server(app, settings, listening, workers, grace)

@@ -1,0 +1,199 @@
+"""The one annotator: what it finds, and that `annotate` and the service find the same."""
+
+import pyarrow as pa
+import pytest
+import spacy
+from spacy.tokens import Doc
+
+from spacy_bilstm_crf.data.texts import Text
+from spacy_bilstm_crf.inference.annotator import Annotator, Failure, RequestSettings
+from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator
+from tests.approx import alike
+from tests.helpers import examples_for, make_nlp, train, trained_nlp
+from tests.inference.service.service import running
+
+TEXTS = [
+    "Who is Shaka Khan?",
+    "I like London and Berlin.",
+    "",
+    "\U0001f600 I like London and \U0001f600 Berlin.",
+    "Shaka Khan likes Berlin, London and Shaka Khan.\r\n\r\nWho is Berlin?",
+]
+LONG = " ".join(["word"] * 30)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("trained") / "model"
+    trained_nlp().to_disk(path)
+    return path
+
+
+def with_settings(folder, **settings):
+    return spacy.load(folder, config={"components": {"ner": settings}})
+
+
+def of_one(folder):
+    return spacy.load(folder)
+
+
+def without_scores(folder):
+    """With a threshold and a `spans_key` where candidates are by default."""
+    return with_settings(folder, entity_scores=False, spans_key="candidates", threshold=0.3)
+
+
+def of_two(folder):
+    """Two recognizers that keep candidates under the same key."""
+    nlp = spacy.load(folder)
+    nlp.add_pipe("ner", name="second", source=spacy.load(folder), before="ner")
+    nlp.get_pipe("second").threshold = 0.99
+    return nlp
+
+
+def with_merged_tokens(folder):
+    nlp = spacy.load(folder)
+    nlp.add_pipe("merge_entities")
+    return nlp
+
+
+def with_merger(folder):
+    """A merger that reads the candidates of two recognizers."""
+    nlp = spacy.load(folder)
+    nlp.add_pipe("ner", name="second", source=spacy.load(folder), before="ner")
+    for name in ("second", "ner"):
+        ner = nlp.get_pipe(name)
+        ner.candidates_key, ner.candidates_threshold = name, 0.01
+    sources = {"second": {"weight": 0.5}, "ner": {"weight": 0.5}}
+    nlp.add_pipe("entity_merger", config={"sources": sources, "threshold": 0.4})
+    return nlp
+
+
+def of_rules(folder):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "London"}])
+    return nlp
+
+
+PIPELINES = [of_one, without_scores, of_two, with_merged_tokens, with_merger]
+
+
+@pytest.mark.parametrize("candidates", [None, 0.001])
+@pytest.mark.parametrize("make", [*PIPELINES, of_rules])
+def test_annotate_and_the_service_find_the_same(make, candidates, folder, tmp_path):
+    if make is of_rules and candidates is not None:
+        pytest.skip("rules have no candidates")
+    make(folder).to_disk(tmp_path)
+    table = pa.table({"id": [str(i) for i in range(len(TEXTS))], "text": TEXTS})
+    settings = AnnotatorSettings(str(tmp_path), candidates=candidates, batch_size=2)
+    rows = TableAnnotator(settings)(table).to_pylist()
+    assert [row["error"] for row in rows] == [None] * len(TEXTS)
+    wanted = {} if candidates is None else {"candidates": candidates}
+    with running(spacy.load(tmp_path)) as client:
+        response = client.post("/annotate", json={"texts": TEXTS, **wanted})
+    assert response.status_code == 200, response.text
+    results = response.json()["results"]
+    assert any(result["entities"] for result in results)
+    for row, result in zip(rows, results, strict=True):
+        for key in ["entities"] + ["candidates"] * (candidates is not None):
+            assert row[key] == alike(result[key])
+
+
+@pytest.mark.parametrize("make", PIPELINES)
+def test_settings_are_restored_and_entities_are_those_of_the_pipeline(make, folder):
+    nlp = make(folder)
+    annotator = Annotator(nlp)
+    before = [dict(ner.cfg) for ner in annotator.recognizers]
+    annotator(TEXTS, RequestSettings(0.0, own_threshold=False, candidates=0.0))
+    assert [ner.cfg for ner in annotator.recognizers] == before
+    found = annotator(TEXTS)
+    assert [ner.cfg for ner in annotator.recognizers] == before
+    for text, annotation in zip(TEXTS, found, strict=True):
+        doc = nlp(text)
+        assert [(e["start"], e["end"], e["label"]) for e in annotation.entities] == [
+            (ent.start_char, ent.end_char, ent.label_) for ent in doc.ents
+        ]
+        assert all(e["confidence"] is not None for e in annotation.entities)
+        assert annotation.n_tokens == len(doc)
+
+
+def test_candidates_are_those_of_all_components(folder, tmp_path):
+    nlp = of_two(folder)
+    for ner in nlp.get_pipe("ner"), nlp.get_pipe("second"):
+        ner.threshold = 1.0  # so that neither finds an entity where the other has one
+    nlp.to_disk(tmp_path)
+    settings = AnnotatorSettings(str(tmp_path), candidates=0.5)
+    table = pa.table({"id": ["a"], "text": TEXTS[1:2]})
+    (row,) = TableAnnotator(settings)(table).to_pylist()
+    assert [e["text"] for e in row["candidates"]] == ["London", "London", "Berlin", "Berlin"]
+    assert row["entities"] == []
+
+
+@pytest.mark.parametrize("make", PIPELINES)
+def test_a_candidate_is_where_it_says(make, folder):
+    for text, found in zip(TEXTS, Annotator(make(folder))(TEXTS, RequestSettings(candidates=1e-4))):
+        for entity in [*found.entities, *found.candidates]:
+            assert text[entity["start"] : entity["end"]] == entity["text"]
+        entities, candidates = (
+            {(e["start"], e["end"], e["label"]) for e in some}
+            for some in (found.entities, found.candidates)
+        )
+        assert entities <= candidates
+
+
+@pytest.fixture(scope="module")
+def of_long_entities():
+    nlp = make_nlp(labels=("LONG",))
+    train(nlp, examples_for(nlp, [(LONG, {"entities": [(0, len(LONG), "LONG")]})]))
+    return nlp
+
+
+def test_a_candidate_may_be_long(of_long_entities, tmp_path):
+    of_long_entities.to_disk(tmp_path)
+    settings = AnnotatorSettings(str(tmp_path), candidates=0.5)
+    (row,) = TableAnnotator(settings)(pa.table({"id": ["a"], "text": [LONG]})).to_pylist()
+    assert (0, len(LONG)) in [(e["start"], e["end"]) for e in row["candidates"]]
+
+
+def test_k_best_sequences(folder):
+    nlp = spacy.load(folder)
+    (found,) = Annotator(nlp)(TEXTS[1:2], RequestSettings(k_best=3))
+    expected = nlp.get_pipe("ner").k_best(nlp(TEXTS[1]), 3)
+    for sequence, (entities, probability) in zip(found.k_best, expected, strict=True):
+        assert sequence["probability"] == pytest.approx(probability, abs=1e-5)
+        assert [e["text"] for e in sequence["entities"]] == [e.text for e in entities]
+        assert all(e["confidence"] is None for e in sequence["entities"])
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_a_text_that_fails_leaves_the_others(n):
+    calls = []
+
+    def stumbles(doc):
+        calls.append(doc.text)
+        if "stumble" in doc.text:
+            raise RuntimeError(f"over {doc.text}")
+        return doc
+
+    nlp = of_rules(None)
+    spacy.Language.component("test_stumbles_in_annotator", func=stumbles)
+    nlp.add_pipe("test_stumbles_in_annotator")
+    nlp.max_length = 100
+    texts = [*["in London"] * n, "stumble", "long " * 30, *["in London"] * n]
+    found = Annotator(nlp)(texts)
+    assert [len(f.entities) for f in (*found[:n], *found[n + 2 :])] == [1] * 2 * n
+    failed, too_long = found[n : n + 2]
+    assert isinstance(failed, Failure) and isinstance(too_long, Failure)
+    assert (failed.kind, failed.reason) == ("RuntimeError", "RuntimeError: over stumble")
+    # What the service tells does not quote the text
+    assert "test_annotator.py" in failed.place[-1] and "over" not in " ".join(failed.place)
+    assert too_long.reason == "The text has 150 characters, and max_length is 100."
+    assert "long " * 30 not in calls
+
+
+def test_words_of_a_text_are_its_tokens():
+    words = ["Ada", ":-", ")", "don't"]  # which the tokenizer cuts elsewhere
+    text = Doc(spacy.blank("en").vocab, words=words).text
+    nlp = of_rules(None)
+    as_they_are, cut = Annotator(nlp)([Text(text, words=words), Text(text)])
+    assert (as_they_are.n_tokens, cut.n_tokens) == (4, len(nlp(text)))
+    assert cut.n_tokens != 4
