@@ -43,7 +43,8 @@ def check_contents(wheel: Path, sdist: Path) -> None:
         next(name for name in names if name.endswith("entry_points.txt"))
     )
     assert b"bilstm_crf_ner" in entry_points
-    assert "spacy_bilstm_crf/workflows/report/report.html.jinja" in names
+    for template in ("common/base", "workflows/audit/audit", "workflows/report/report"):
+        assert f"spacy_bilstm_crf/{template}.html.jinja" in names
     with tarfile.open(sdist) as archive:
         assert any(name.endswith("/setup.cfg") for name in archive.getnames())
 

@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.trainings import ROOT, Results, Run, config_path, processor, scored, summary, train
-from spacy_bilstm_crf.cli.calibrate import calibrate
-from spacy_bilstm_crf.cli.ensemble import averaged
+from spacy_bilstm_crf.workflows import calibrate, ensemble
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -123,7 +122,7 @@ def run_seed(row: dict[str, Any], seed: int, paths: dict[str, str], folder: Path
     )
     threshold = row.get("calibrated_threshold")
     if threshold is not None:
-        calibrate(str(model), data / "dev", model)
+        calibrate(model, data / "dev").to_disk(model)
     curve = [
         {
             "step": entry["step"],
@@ -188,7 +187,7 @@ def run_averaged(name: str, seeds: list[int], paths: dict[str, str], folder: Pat
     run = {"seed": " ".join(map(str, seeds)), "processor": processor()}
     if not results.has(run["seed"]):
         model = folder / "averaged"
-        averaged([str(folder / f"seed{seed}" / "model-best") for seed in seeds]).to_disk(model)
+        ensemble([folder / f"seed{seed}" / "model-best" for seed in seeds]).to_disk(model)
         results.add({**run, **scored(model, ROOT / "corpus" / ROWS[name]["dataset"])})
 
 

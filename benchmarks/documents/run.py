@@ -41,7 +41,7 @@ from benchmarks.trainings import (
     train,
 )
 from benchmarks.tune.run import CONFIG
-from spacy_bilstm_crf.cli.ensemble import averaged
+from spacy_bilstm_crf.workflows import ensemble
 
 RESULTS = Path(__file__).parent / "results"
 KINDS = DOCUMENTS, SENTENCES = "documents", "sentences"
@@ -217,7 +217,7 @@ def main() -> None:
             for kind, predicted in product(given.kinds, KINDS):
                 if not results.has(name, kind, given.seeds[0], predicted):
                     models = [str(model_of(system, kind, seed)) for seed in given.seeds]
-                    add(name, kind, given.seeds[0], predicted, averaged(models))
+                    add(name, kind, given.seeds[0], predicted, ensemble(models))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from benchmarks.trainings import (
     train,
 )
 from benchmarks.tune.run import CONFIG
-from spacy_bilstm_crf.cli.ensemble import averaged
+from spacy_bilstm_crf.workflows import ensemble
 
 DATASET = "four-domains"
 RESULTS = Path(__file__).parent / "results"
@@ -124,7 +124,7 @@ def main() -> None:
             add(seed, MERGED, together(one, other, merge=True))
             add(seed, ALL, every)
         models = [str(folder / "model-best") for folder in folders]
-        add(given.seeds[0], AVERAGED, averaged(models))
+        add(given.seeds[0], AVERAGED, ensemble(models))
 
 
 if __name__ == "__main__":

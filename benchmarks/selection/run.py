@@ -35,8 +35,9 @@ from benchmarks.trainings import (
     train,
 )
 from benchmarks.tune.run import CONFIG
-from spacy_bilstm_crf.data.formats import Text
-from spacy_bilstm_crf.workflows.selection import STRATEGIES, select
+from spacy_bilstm_crf.data.texts import Text
+from spacy_bilstm_crf.workflows import select
+from spacy_bilstm_crf.workflows.select import STRATEGIES
 
 RESULTS = Path(__file__).parent / "results"
 DATASETS = ("ncbi-disease", "wnut17")
@@ -66,8 +67,8 @@ class Pool:
         known = [self.docs[place] for place in chosen]
         docs = [self.docs[place] for place in left]
         texts = [Text(doc.text, words=[token.text for token in doc]) for doc in docs]
-        found = select(spacy.load(model), texts, n, strategy, known=known)
-        return chosen + [left[one.place] for one in found]
+        found = select(spacy.load(model), texts, n, strategy=strategy, exclude=known)
+        return chosen + [left[one.place] for one in found.suggestions]
 
 
 def run(pool: Pool, chosen: list[int], seed: int, steps: int, vectors: Path, out: Path) -> Run:

@@ -258,7 +258,7 @@ class TrainableCRF(TrainablePipe):
 
     def _has_target(self, eg: Example) -> bool:
         """Check whether there is anything to learn from an example."""
-        is_known = self.entity_ratio is not None or training.lesson_of(eg) is not None
+        is_known = self.entity_ratio is not None or training.soft_labels_of(eg) is not None
         return is_known or training.has_annotation(eg, self.incorrect_spans_key)
 
     def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:

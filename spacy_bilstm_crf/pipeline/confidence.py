@@ -61,6 +61,32 @@ def set_scored_spans(doc: Doc, key: str, spans: Iterable[ScoredSpan]) -> None:
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in ordered])
 
 
+def scored_spans(group: SpanGroup) -> list[tuple[Span, float | None]]:
+    """Read the spans of a group of `doc.spans`, each with its score; None where it has none.
+
+    Raises:
+        ValueError: If there are not as many scores as spans.
+    """
+    scores = group.attrs.get("scores")
+    if scores is None:
+        return [(span, None) for span in group]
+    if len(scores) != len(group):
+        raise ValueError(
+            f"The scores of doc.spans['{group.name}'] are {len(scores)}, but there are "
+            f"{len(group)} spans: whoever adds spans has to add their scores."
+        )
+    return [(span, None if score is None else float(score)) for span, score in zip(group, scores)]
+
+
+def has_its_tokens(group: SpanGroup) -> bool:
+    """Tell whether the tokens of a group's doc are those that it was made for.
+
+    spaCy leaves groups as they are when tokens are merged or split.
+    """
+    n_tokens = len(group.doc)
+    return bool(group.attrs.get("n_tokens", n_tokens) == n_tokens)
+
+
 def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) -> None:
     """Store the probabilities of entities in a doc, replacing those of the same component.
 
@@ -97,7 +123,7 @@ def confidence(span: Span) -> float | None:
     if kept is not None and kept[0] == span.label_:
         return float(kept[1])
     for group in span.doc.spans.values():
-        if _has_probabilities(group, len(span.doc)):
+        if _has_probabilities(group):
             index = _index(group, span)
             if index is not None:
                 return float(group.attrs["scores"][index])
@@ -117,14 +143,10 @@ def _is_kept(key: Any) -> bool:
     return isinstance(key, tuple) and key[:2] == ("._.", STORED)
 
 
-def _has_probabilities(group: SpanGroup, n_tokens: int) -> bool:
-    """Check whether a group has a probability for each of its spans.
-
-    It may not: users add spans, and spaCy does not update groups when tokens are merged.
-    """
-    attrs = group.attrs
-    is_ours = attrs.get("kind") == KIND and attrs.get("n_tokens") == n_tokens
-    return is_ours and len(attrs.get("scores", ())) == len(group)
+def _has_probabilities(group: SpanGroup) -> bool:
+    """Tell whether a group has a probability for each of its spans: a user may have added some."""
+    is_ours = group.attrs.get("kind") == KIND and has_its_tokens(group)
+    return is_ours and len(group.attrs.get("scores", ())) == len(group)
 
 
 def _index(group: SpanGroup, span: Span) -> int | None:

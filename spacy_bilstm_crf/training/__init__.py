@@ -3,7 +3,7 @@
 from ..calibration import Calibration
 from .annotation import Annotation, annotation_of, has_annotation
 from .calibration import fit_calibration
-from .distillation import lesson_of, teacher_loss
+from .distillation import soft_labels_of, teacher_loss
 from .losses import EntityRatio, loss_of
 from .objectives import Loss
 from .optimizers import SGDMomentum
@@ -17,7 +17,7 @@ __all__ = [
     "annotation_of",
     "fit_calibration",
     "has_annotation",
-    "lesson_of",
     "loss_of",
+    "soft_labels_of",
     "teacher_loss",
 ]

@@ -1,7 +1,6 @@
-"""What a teacher says of a doc, and the loss of a student that learns it.
+"""Knowledge distillation: soft labels of a teacher, and the loss of a student that learns them.
 
-A doc that is to be learned from a teacher's distribution has a `Lesson` in its user data, so that
-it can be in a batch with annotated docs.
+A doc with soft labels has them in its user data, so that it can be in a batch with annotated docs.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,18 +18,19 @@ from ..constraints import allowed_by_doc
 from ..potentials import Potentials
 from .objectives import Loss, summed_divergence
 
-LESSON = "bilstm_crf_ner_lesson"  # key in the user data
+SOFT_LABELS = "bilstm_crf_ner_soft_labels"  # key in the user data
 
 
 class Teacher(NamedTuple):
-    """What is the same for all docs of a teacher.
+    """The part of a teacher's soft labels that all docs share.
 
     Attributes:
         labels: Its labels, in the order of its tags.
-        transitions: Its potentials' shared scores, float32 [tags, tags].
-        start: The same, [tags].
-        end: The same, [tags].
-        temperature: What its scores and the student's are divided by in the loss.
+        transitions: Score of each step from tag to tag, float32 [tags, tags].
+        start: Score of each tag at the start of a doc, float32 [tags].
+        end: Score of each tag at the end of a doc, float32 [tags].
+        temperature: What its scores and the student's are divided by in the loss. Above 1 it
+            softens the targets.
     """
 
     labels: Sequence[str]
@@ -40,11 +40,11 @@ class Teacher(NamedTuple):
     temperature: float
 
 
-class Lesson(NamedTuple):
+class SoftLabels(NamedTuple):
     """A teacher's distribution over the tag sequences of a doc.
 
     Attributes:
-        teacher: What is the same for all docs.
+        teacher: What all docs of the teacher share.
         emissions: Score of each tag at each token, float32 [tokens, tags].
     """
 
@@ -52,14 +52,14 @@ class Lesson(NamedTuple):
     emissions: np.ndarray
 
 
-def give_lesson(doc: Doc, lesson: Lesson) -> None:
-    """Let a doc be learned from its lesson, instead of its entities."""
-    cast(dict[Any, Any], doc.user_data)[LESSON] = lesson
+def set_soft_labels(doc: Doc, soft_labels: SoftLabels) -> None:
+    """Train on soft labels of a doc instead of its entities."""
+    cast(dict[Any, Any], doc.user_data)[SOFT_LABELS] = soft_labels
 
 
-def lesson_of(example: Example) -> Lesson | None:
-    """The lesson of an example's reference, if it has one."""
-    return cast(dict[Any, Any], example.reference.user_data).get(LESSON)
+def soft_labels_of(example: Example) -> SoftLabels | None:
+    """Return the soft labels of an example's reference, if it has some."""
+    return cast(dict[Any, Any], example.reference.user_data).get(SOFT_LABELS)
 
 
 def teacher_loss(
@@ -101,16 +101,16 @@ def teacher_loss(
 def distillation_loss(
     device: torch.device,
     teacher: Teacher,
-    lessons: Sequence[Lesson],
+    soft_labels: Sequence[SoftLabels],
     docs: Sequence[Doc],
     labels: Sequence[str],
 ) -> Callable[[Potentials], Loss]:
-    """Check that lessons fit the student, and return their loss function.
+    """Check that soft labels fit the student, and return their loss function.
 
     Args:
         device: Where the CRF runs.
-        teacher: The teacher of all these lessons.
-        lessons: One for each doc.
+        teacher: The teacher of all these soft labels.
+        soft_labels: Those of each doc.
         docs: The student's docs.
         labels: Labels of the student.
 
@@ -123,21 +123,21 @@ def distillation_loss(
     known = list(labels[: len(teacher.labels)])
     if known != list(teacher.labels):
         raise ValueError(
-            f"The lessons are a teacher's with the labels {list(teacher.labels)}, but the first "
+            f"The teacher of the soft labels has the labels {list(teacher.labels)}, but the first "
             f"labels of the student are {known}. Initialize it with the teacher's labels, in this "
             f"order: [initialize.components.NAME] labels."
         )
-    for doc, lesson in zip(docs, lessons):
-        if len(doc) != len(lesson.emissions):
+    for doc, of_doc in zip(docs, soft_labels):
+        if len(doc) != len(of_doc.emissions):
             raise ValueError(
-                f"The teacher made {len(lesson.emissions)} tokens of a doc of which the student "
+                f"The teacher made {len(of_doc.emissions)} tokens of a doc of which the student "
                 f"makes {len(doc)}: '{doc.text[:50]}'. Give both the same language and tokenizer."
             )
 
     def loss(scores: Potentials) -> Loss:
         asarray = get_array_ops(scores.transitions).asarray
         of_teacher = Potentials(
-            emissions=[asarray(lesson.emissions) for lesson in lessons],
+            emissions=[asarray(of_doc.emissions) for of_doc in soft_labels],
             transitions=asarray(teacher.transitions),
             start=asarray(teacher.start),
             end=asarray(teacher.end),

@@ -12,7 +12,7 @@ from spacy.training import Example
 from ..batching import Distribution
 from ..potentials import Potentials
 from .annotation import Annotation, annotation_of
-from .distillation import distillation_loss, lesson_of
+from .distillation import distillation_loss, soft_labels_of
 from .objectives import Loss, expected_entity_tokens, summed_negative_log_likelihood
 
 
@@ -87,7 +87,7 @@ def loss_of(
 ) -> Callable[[Potentials], Loss]:
     """Return the loss function of a batch: distillation or annotation, example by example.
 
-    An example with a lesson is learned from its teacher, any other from its annotation. The loss
+    An example with soft labels is learned from its teacher, any other from its annotation. The loss
     is the mean over the docs that have either. The examples are checked here, before the model
     runs.
 
@@ -102,18 +102,18 @@ def loss_of(
         A function from the batch's potentials to the loss and its gradient.
 
     Raises:
-        ValueError: If the annotation or a lesson does not fit the docs or the labels.
+        ValueError: If the annotation or soft labels do not fit the docs or the labels.
     """
-    lessons = [lesson_of(example) for example in examples]
-    annotated = [i for i, lesson in enumerate(lessons) if lesson is None]
+    soft_labels = [soft_labels_of(example) for example in examples]
+    annotated = [i for i, of_doc in enumerate(soft_labels) if of_doc is None]
     annotation = annotation_of([examples[i] for i in annotated], labels, incorrect_spans_key)
     of_annotation = partial(annotation_loss, device, annotation, entity_ratio)
     if len(annotated) == len(examples):
         return of_annotation
     shares = [_Share(annotated, annotation.n_annotated, of_annotation)]
-    teachers = {id(lesson.teacher): lesson.teacher for lesson in lessons if lesson is not None}
+    teachers = {id(of_doc.teacher): of_doc.teacher for of_doc in soft_labels if of_doc is not None}
     for key, teacher in teachers.items():
-        taught = [(i, one) for i, one in enumerate(lessons) if one and id(one.teacher) == key]
+        taught = [(i, one) for i, one in enumerate(soft_labels) if one and id(one.teacher) == key]
         docs = [examples[i].predicted for i, _ in taught]
         loss = distillation_loss(device, teacher, [one for _, one in taught], docs, labels)
         shares.append(_Share([i for i, _ in taught], len(docs), loss))

@@ -9,8 +9,10 @@ import time
 
 import pytest
 import spacy
+import srsly
 from spacy.tokens import Doc, DocBin, Span
 
+from spacy_bilstm_crf import workflows
 from tests.browser import browser, opened
 from tests.helpers import examples_for, make_nlp, spacy_command, trained_nlp
 
@@ -122,6 +124,44 @@ def test_baseline(model, stock, data, tmp_path):
     assert numbers_of(tmp_path)["baseline"]["overall"]["gold"] == 5
 
 
+def test_from_python_it_takes_what_is_loaded(model, stock, data, corpus, tmp_path):
+    report(model, data, "--baseline", stock, "--train", corpus, "--output", tmp_path / "cli")
+    nlp, other = spacy.load(model), spacy.load(stock)
+    files = [data / "first.spacy", data / "more" / "second.spacy"]
+    docs, train = (
+        [
+            doc
+            for path in paths
+            for doc in DocBin().from_disk(path).get_docs(spacy.blank("en").vocab)
+        ]
+        for paths in (files, [corpus])
+    )
+    found = workflows.report(nlp, docs, baseline=other, train=train)
+    found.to_disk(tmp_path / "python")
+    assert numbers_of(tmp_path / "python") == json.loads(srsly.json_dumps(found.numbers))
+    assert page_of(tmp_path / "python") == found.html
+    assert str(found).startswith("precision ") and found._repr_html_().startswith("<iframe ")
+    by_command = numbers_of(tmp_path / "cli")
+    names = ("pipeline", "data", "train")
+    assert [by_command.pop(name) for name in names] == [str(model), str(data), str(corpus)]
+    assert [found.numbers.pop(name) for name in names] == ["pipeline", None, None]
+    for numbers in (by_command, found.numbers):  # in memory, docs have no files
+        numbers["slices"].pop("source", None)
+        numbers["baseline"].pop("pipeline")
+        for each in find_key(numbers, "source"):
+            each.pop("source")
+    assert by_command == json.loads(srsly.json_dumps(found.numbers))
+
+
+def find_key(value, key):
+    """All dictionaries in a value that have a key."""
+    children = value.values() if isinstance(value, dict) else value
+    found = [value] if isinstance(value, dict) and key in value else []
+    for child in children if isinstance(value, dict | list) else ():
+        found += find_key(child, key)
+    return found
+
+
 def test_slices_by_name(model, data, tmp_path):
     report(model, data, "--slice", "domain", "--output", tmp_path)
     found = numbers_of(tmp_path)["slices"]["domain"]
@@ -177,7 +217,7 @@ def bad(tmp_path_factory):
     [
         ("nowhere", None, [], "no pipeline"),
         ("blank", None, [], "sets no entities"),
-        (None, "nowhere", [], "no file or folder"),
+        (None, "nowhere", [], "does not exist"),
         (None, "empty", [], "empty holds no .spacy file"),
         (None, "none.spacy", [], "none.spacy is damaged or no .spacy file"),
         (None, "no-docs.spacy", [], "has 0 docs"),
@@ -208,7 +248,7 @@ def test_what_can_not_be_used_is_refused_in_one_line(
 def test_a_missing_extra_is_named(missing, model, data, tmp_path, monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        "spacy_bilstm_crf.cli.app.find_spec",
+        "spacy_bilstm_crf.common.errors.find_spec",
         lambda name: None if name == missing else find_spec(name),
     )
     printed = report(model, data, "--output", tmp_path / "out", exit_codes=(1,))
@@ -258,4 +298,4 @@ class TestInChromium:
     def test_the_page_opens(self, model, stock, data, tmp_path):
         report(model, data, "--baseline", stock, "--output", tmp_path / "out")
         dom, console = opened(page_of(tmp_path / "out"), tmp_path)
-        assert not console and "errors that are shown</output>" in dom
+        assert not console and "errors shown</output>" in dom

@@ -1,35 +1,34 @@
-"""From a gold doc and a pipeline's doc of the same text to comparable entities.
+"""Read the entities of a gold doc and of a pipeline's doc of the same text, to be compared.
 
-What counts is what spaCy's scorer counts: predicted entities are aligned with the tokens of the
-annotation, those on tokens without annotation are left out, and so are docs without any.
+Entities count as in spaCy's scorer: predicted ones are aligned with the tokens of the annotation.
+Those on tokens without annotation are left out, and so are docs without any annotation.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from spacy.tokens import Doc, Span
 from spacy.training import Alignment
 
-from ...pipeline.confidence import EXTENSION
+from ...pipeline.confidence import EXTENSION, has_its_tokens, scored_spans
 
-Values = tuple[tuple[str, str], ...]  # the slices that were asked for, and the value of each
-ValuesOf = Callable[[Span, Doc], Values]  # of an entity; the doc is the annotated one
-Place = tuple[int, int, str]  # first character, end, label
+Values = tuple[tuple[str, str], ...]  # names of slices, and an entity's value for each
+ValuesOf = Callable[[Span, Doc], Values]  # given an entity and the annotated doc
 
 
 class Mention(NamedTuple):
     """An entity, gold or predicted.
 
     Attributes:
-        start: First token, of the annotation.
-        end: The token behind its last.
+        start: Its first token in the annotated doc.
+        end: The token after its last.
         label: Its label.
         text: Its text.
-        start_char: First character, of the annotated doc's text.
-        end_char: The character behind its last.
-        probability: What the pipeline gives it, from 0 to 1; None where that is not known.
-        values: Values of the slices that were asked for by name.
+        start_char: Its first character in the annotated doc.
+        end_char: The character after its last.
+        probability: The pipeline's probability of it; None if unknown.
+        values: Its values for the slices that the user named.
     """
 
     start: int
@@ -43,14 +42,14 @@ class Mention(NamedTuple):
 
     @property
     def key(self) -> tuple[int, int, str]:
-        """What a strict match has to have in common."""
+        """What the two entities of a strict match have in common."""
         return self.start, self.end, self.label
 
 
 class Compared(NamedTuple):
     """The entities of a doc, each side in order of their starts."""
 
-    number: int  # in the order of the data, from 0
+    number: int  # from 0, in the order of the data
     text: str
     source: str  # the file that it came from
     gold: tuple[Mention, ...]
@@ -60,59 +59,42 @@ class Compared(NamedTuple):
 def compared(
     number: int, gold: Doc, predicted: Doc, source: str, values_of: ValuesOf
 ) -> Compared | None:
-    """The entities of a doc.
+    """Read the gold and the predicted entities of a doc.
 
     Args:
-        number: The doc's place in the data.
+        number: The doc's index in the data.
         gold: The annotated doc.
-        predicted: The same text, as the pipeline left it.
+        predicted: A doc of the same text with the pipeline's entities.
         source: The file that the annotated doc came from.
-        values_of: The values of an entity that slices were asked for.
+        values_of: Returns an entity's values for the slices that the user named.
 
     Returns:
-        Its entities; None if nothing is annotated, not even that there are none.
+        The entities; None if the doc has no annotation, not even that there are none.
     """
     if not gold.has_annotation("ENT_IOB"):
         return None
     probability_of = _probabilities(predicted)
-    of_gold = tuple(
-        _mention(ent, ent, probability_of(ent), values_of(ent, gold)) for ent in gold.ents
-    )
-    aligned = _aligned(predicted, gold)
-    known = [token.ent_iob != 0 for token in gold]
+
+    def mention(ent: Span, place: Span, shown: Span) -> Mention:
+        characters = shown.start_char, shown.end_char
+        known = probability_of(ent), values_of(ent, gold)
+        return Mention(place.start, place.end, ent.label_, shown.text, *characters, *known)
+
+    words, gold_words = [t.text for t in predicted], [t.text for t in gold]
+    # As in spaCy's scorer. Most docs need no alignment, which takes time
+    to_gold = None if words == gold_words else Alignment.from_strings(words, gold_words).x2y
     found = []
     for ent in predicted.ents:
-        place = aligned(ent)
-        if place is not None and all(known[place.start : place.end]):
-            shown = ent if gold.text == predicted.text else place
-            found.append(_mention(place, shown, probability_of(ent), values_of(ent, gold)))
+        tokens = range(ent.start, ent.end) if to_gold is None else to_gold[ent.start : ent.end]
+        place = gold[int(tokens[0]) : int(tokens[-1]) + 1] if len(tokens) else None
+        if place is not None and all(token.ent_iob != 0 for token in place):
+            found.append(mention(ent, place, ent if gold.text == predicted.text else place))
+    of_gold = tuple(mention(ent, ent, ent) for ent in gold.ents)
     return Compared(number, gold.text, source, of_gold, tuple(found))
 
 
-def _mention(place: Span, shown: Span, probability: float | None, values: Values) -> Mention:
-    characters = shown.start_char, shown.end_char
-    label = shown.label_ or place.label_
-    return Mention(place.start, place.end, label, shown.text, *characters, probability, values)
-
-
-def _aligned(predicted: Doc, gold: Doc) -> Callable[[Span], Span | None]:
-    """Where in the annotated doc a predicted entity is; spaCy's scorer does the same."""
-    words, gold_words = [t.text for t in predicted], [t.text for t in gold]
-    if words == gold_words:
-        return lambda ent: Span(gold, ent.start, ent.end, label=ent.label_)
-    to_gold = Alignment.from_strings(words, gold_words).x2y
-
-    def place(ent: Span) -> Span | None:
-        tokens = to_gold[ent.start : ent.end]
-        if not len(tokens):
-            return None
-        return Span(gold, int(tokens[0]), int(tokens[-1]) + 1, label=ent.label_)
-
-    return place
-
-
 def _probabilities(doc: Doc) -> Callable[[Span], float | None]:
-    """The probability of a span in a pipeline's doc, where there is a number from 0 to 1."""
+    """Return a function that gives a span its probability in a pipeline's doc, if it is known."""
     in_groups = _scores_of_groups(doc)
     has_extension = Span.has_extension(EXTENSION)
 
@@ -126,15 +108,17 @@ def _probabilities(doc: Doc) -> Callable[[Span], float | None]:
     return probability_of
 
 
-def _scores_of_groups(doc: Doc) -> dict[Place, float]:
-    """Of `doc.spans`, groups that have a probability for each of their spans."""
-    found: dict[Place, float] = {}
+def _scores_of_groups(doc: Doc) -> dict[tuple[int, int, str], float]:
+    """Return the spans of those groups in `doc.spans` that have a probability for each span."""
+    found: dict[tuple[int, int, str], float] = {}
     for group in doc.spans.values():
-        scores: Sequence[Any] = group.attrs.get("scores", ())
-        is_whole = group.attrs.get("n_tokens", len(doc)) == len(doc)
-        if len(scores) == len(group) and is_whole and all(map(_is_probability, scores)):
-            for span, score in zip(group, scores):
-                found[span.start_char, span.end_char, span.label_] = float(score)
+        try:
+            scored = scored_spans(group)
+        except (TypeError, ValueError):
+            continue  # a user has added spans, or the scores are no numbers
+        if has_its_tokens(group) and all(_is_probability(score) for _, score in scored):
+            for span, score in scored:
+                found[span.start_char, span.end_char, span.label_] = cast(float, score)
     return found
 
 
@@ -143,8 +127,8 @@ def _is_probability(value: Any) -> bool:
     return is_number and 0.0 <= value <= 1.0
 
 
-def labels_of(docs: Sequence[Compared]) -> list[str]:
-    """All labels, the most frequent in the annotation first."""
+def labels_by_frequency(docs: Sequence[Compared]) -> list[str]:
+    """Return all labels, the most frequent in the annotation first."""
     counts: dict[str, int] = {}
     for doc in docs:
         for mention in doc.gold:

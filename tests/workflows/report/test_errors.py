@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from spacy_bilstm_crf.workflows.report.errors import KINDS, confusion, failures
+from spacy_bilstm_crf.workflows.report.errors import ERROR_KINDS, confusion, failures
 from spacy_bilstm_crf.workflows.report.matching import matched
 from tests.workflows.report.docs import doc_of, docs
 
@@ -42,7 +42,7 @@ def test_every_wrong_entity_is_in_one_error(doc):
         in_errors = [m.key for failure in found for m in getattr(failure, side)]
         wrong = [m.key for m in getattr(doc, side) if m.key not in right]
         assert sorted(in_errors) == sorted(wrong)
-    assert set(failures([doc])) == set(KINDS)
+    assert set(failures([doc])) == set(ERROR_KINDS)
 
 
 def test_the_surest_come_first():
@@ -55,7 +55,7 @@ def test_the_surest_come_first():
         doc_of([(0, 1, "A")], [], number=5),  # not even a candidate
         doc_of([(0, 4, "A")], [(0, 1, "A", 0.2), (2, 3, "A", 0.7)], number=6),
     ])  # fmt: skip
-    order = {kind: [failure.doc.number for failure in found[kind]] for kind in KINDS}
+    order = {kind: [failure.doc.number for failure in found[kind]] for kind in ERROR_KINDS}
     assert order["spurious"] == [1, 0, 2]
     assert order["missed"] == [5, 4, 3]
     assert found["split"][0].probability == 0.7

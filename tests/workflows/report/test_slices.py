@@ -9,7 +9,7 @@ from spacy_bilstm_crf.workflows.report.slices import (
     MOST_VALUES,
     NamedSlices,
     case_of,
-    counted,
+    count_by_group,
     known_names,
     seen_entities,
 )
@@ -20,7 +20,7 @@ NLP = spacy.blank("en")
 
 def of_slice(name, docs, seen=None):
     """Gold, found, predicted and right of each value of a slice."""
-    groups, counts = counted(docs, seen)
+    groups, counts = count_by_group(docs, seen)
     totals = counts.sum(0).tolist()
     return {value: tuple(each) for (of, value), each in zip(groups, totals) if of == name}
 
@@ -38,7 +38,7 @@ def test_counts_by_hand():
 
 
 def test_counts_are_of_docs():
-    groups, counts = counted([doc_of([(0, 1, "A")], []), doc_of([], [(0, 1, "A")])], None)
+    groups, counts = count_by_group([doc_of([(0, 1, "A")], []), doc_of([], [(0, 1, "A")])], None)
     assert counts[:, groups.index(ALL)].tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
 
 

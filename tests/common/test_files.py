@@ -1,0 +1,49 @@
+"""Files and folders that appear whole or not at all."""
+
+import pytest
+
+from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.common.files import check_file, save_folder, write_whole, written_whole
+
+
+def test_a_file_is_replaced_when_it_is_whole(tmp_path):
+    path = tmp_path / "file"
+    write_whole(path, "one ä")
+    assert path.read_bytes() == "one ä".encode()
+    with pytest.raises(RuntimeError), written_whole(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text(encoding="utf8") == "one ä"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_takes_the_place_of_one(tmp_path):
+    path = tmp_path / "folder"
+    for content in ("one", "two"):
+        with written_whole(path) as partial:
+            partial.mkdir()
+            (partial / content).write_text(content)
+    assert [file.name for file in path.iterdir()] == ["two"]
+
+
+def test_a_folder_that_can_not_be_saved_leaves_the_old_one(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("mine")
+
+    def fails(folder):
+        folder.mkdir()
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match=r"No space left on device\. What was there is unchanged"):
+        save_folder(fails, tmp_path / "kept")
+    assert (tmp_path / "kept" / "file").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_file_that_is_read_is_not_written(tmp_path):
+    (tmp_path / "data").write_text("mine")
+    with pytest.raises(UserError, match="is data that is read"):
+        check_file(tmp_path / "data", force=True, read=[None, tmp_path / "x" / ".." / "data"])
+    with pytest.raises(UserError, match=r"exists\. Replace it with --force"):
+        check_file(tmp_path / "data", force=False)
+    check_file(tmp_path / "data", force=True)

@@ -1,0 +1,65 @@
+"""Pipelines that are given loaded, as a folder or by a package's name."""
+
+import pytest
+import spacy
+
+from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.common.pipelines import (
+    fingerprint,
+    import_code,
+    load_pipeline,
+    pipeline_folder,
+    pipeline_name,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    nlp = spacy.blank("en", meta={"name": "small"})
+    nlp.to_disk(tmp_path / "pipeline")
+    return tmp_path / "pipeline"
+
+
+def test_a_loaded_pipeline_is_returned_unchanged():
+    nlp = spacy.blank("en", meta={"name": "small"})
+    assert load_pipeline(nlp) is nlp
+    assert pipeline_name(nlp) == "small"
+
+
+def test_a_folder_may_be_a_string_or_a_path(folder):
+    assert load_pipeline(folder).lang == load_pipeline(str(folder)).lang == "en"
+    assert pipeline_folder(folder) == pipeline_folder(str(folder)) == folder
+    assert pipeline_name(folder) == str(folder)
+
+
+@pytest.mark.parametrize("load", [load_pipeline, pipeline_folder])
+def test_a_pipeline_that_is_not_there(load, tmp_path):
+    with pytest.raises(UserError, match=r"There is no pipeline .*nothing"):
+        load(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    "config",
+    ['[nlp]\nlang = "en"\npipeline = ["ner"]\n', '[nlp]\nlang = "qq"\npipeline = []\n', "[nlp"],
+)
+def test_a_pipeline_that_can_not_be_loaded(config, folder):
+    (folder / "config.cfg").write_text(config)
+    with pytest.raises(UserError, match="pipeline can't be loaded: ") as raised:
+        load_pipeline(folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_fingerprint_is_that_of_the_content(folder, tmp_path):
+    before = fingerprint(folder)
+    assert fingerprint(folder.rename(tmp_path / "renamed")) == before
+    (tmp_path / "renamed" / "more").write_text("")
+    assert fingerprint(tmp_path / "renamed") != before
+
+
+def test_code_is_run(tmp_path):
+    import_code(None)
+    (tmp_path / "code.py").write_text("1 / 0")
+    with pytest.raises(UserError, match="ZeroDivisionError"):
+        import_code(tmp_path / "code.py")
+    with pytest.raises(UserError, match="There is no file"):
+        import_code(tmp_path / "no.py")
