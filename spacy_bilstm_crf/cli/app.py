@@ -1,6 +1,6 @@
 """The group of commands, and how a command fails: with one line and exit code 1."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,7 @@ import typer
 from spacy.cli._util import app, parse_config_overrides, setup_gpu
 from typer.core import TyperGroup
 
-from ..common.errors import UserError
+from ..common.errors import UserError, check_choice  # noqa: F401
 
 HELP = """Commands for the BiLSTM-CRF entity recognizer (spacy-bilstm-crf)."""
 
@@ -71,17 +71,6 @@ def choose_gpu(number: int, silent: bool = False) -> None:
 MOST = 1_000_000_000  # of any number that a command is given
 
 overrides_of = parse_overrides
-
-
-def check_choice(option: str, value: str, allowed: Iterable[str]) -> None:
-    """See to it that an option has one of some values.
-
-    Raises:
-        UserError: Naming them.
-    """
-    allowed = list(allowed)
-    if value not in allowed:
-        raise UserError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
 
 
 def check_number(option: str, value: int | None, least: int = 1, most: int = MOST) -> None:
