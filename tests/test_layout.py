@@ -42,7 +42,6 @@ DUPLICATES = {
     "STYLE",
     "T",
     "UNIT",
-    "check_names",
     "counted",
     "fingerprint",
     "labels_of",
