@@ -227,10 +227,20 @@ def test_the_answer_of_the_service_is_one():
     AnnotateResponse.model_validate_json(answer)
 
 
+def make_files(words):
+    """Make the files that a command may read, for typer looks for them."""
+    paths = {Path(word) for word in words if re.fullmatch(r"[\w.-]+(/[\w.-]+)*", word)}
+    for path in sorted(paths, key=lambda path: -len(path.parts)):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
 def check_spacy_command(words):
     spacy.util.registry.cli.get_all()
     if words[0] == "bilstm-crf":
         command = get_command(bilstm_crf_cli).commands[words[1]]
+        make_files(words[2:])
         command.make_context(words[1], words[2:])  # fails for unknown options
         return
     group = get_command(app)
