@@ -73,11 +73,12 @@ def registered(group: str) -> str:
 
 
 def public(package: str, *names: str) -> str:
-    """Return mkdocstrings directives for names that a package exports: by default, all of them.
+    """Return mkdocstrings directives for names that a package exports.
 
-    Each has its short name as an anchor, so that links survive when it moves to another module.
+    By default these are all of them, functions first. Each has its short name as an anchor, so that
+    links survive when it moves to another module.
     """
-    exported = names or exports(package)
+    exported = names or sorted(exports(package), key=lambda name: name[0].isupper())
     return "\n\n".join(f"[](){{#{name}}}\n\n::: {definition(package, name)}" for name in exported)
 
 
