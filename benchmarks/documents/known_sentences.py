@@ -5,18 +5,18 @@ from pathlib import Path
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from benchmarks.trainings import docs_of
+from benchmarks.harness.training import docs_of
 
 PARTS = ("train", "dev", "test")
 
 
 @Language.factory("known_sentences")
 class KnownSentences:
-    """Sets the sentences of docs that are in a data set; another doc is one sentence.
+    """Set the sentences of docs that are in a data set. Any other doc is one sentence.
 
     Args:
         nlp: The pipeline.
-        name: Of the component.
+        name: Name of the component.
         data: Folder of the data set.
     """
 
