@@ -25,13 +25,11 @@ import typer
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import import_file
 from thinc.api import Config
 
 from benchmarks.accuracy import LOOKED_UP
 from benchmarks.harness import command, tables
 from benchmarks.harness.paths import (
-    BENCHMARKS,
     CORPUS,
     SHIPPED,
     VECTORS,
@@ -45,8 +43,6 @@ from spacy_bilstm_crf.cli.ensemble import averaged
 KINDS = DOCUMENTS, SENTENCES = "documents", "sentences"
 BY_SENTENCE = "documents by sentence"
 AVERAGED = ", averaged"  # ends the name of a system whose seeds are one model
-# The component that knows the data's sentences
-KNOWN_SENTENCES = BENCHMARKS / "documents" / "known_sentences.py"
 # The steps for each data set, and other settings
 DATASETS: dict[str, tuple[int, dict[str, Any]]] = {
     "four-domains": (1000, {}),
@@ -101,7 +97,7 @@ def overrides_of(system: System, data: Path, hidden_width: int) -> dict[str, Any
         "components.ner.model.by_sentence": system.by_sentence,
     }
     if system.by_sentence:
-        overrides["code"] = KNOWN_SENTENCES
+        overrides["code"] = __file__  # for the component below
         overrides["nlp.pipeline"] = ["known_sentences", "ner"]
         overrides["components.known_sentences"] = {"factory": "known_sentences", "data": str(data)}
         overrides["training.annotating_components"] = ["known_sentences"]
@@ -121,6 +117,31 @@ def overrides_of(system: System, data: Path, hidden_width: int) -> dict[str, Any
             **system.context,
         }
     return {**overrides, "components.ner.model.tok2vec": tok2vec}
+
+
+@Language.factory("known_sentences")
+class KnownSentences:
+    """Set the sentences of docs that are in a data set. Any other doc is one sentence.
+
+    Args:
+        nlp: The pipeline.
+        name: Name of the component.
+        data: Folder of the data set.
+    """
+
+    def __init__(self, nlp: Language, name: str, data: str):
+        self.starts: dict[tuple[str, ...], list[bool]] = {
+            tuple(token.text for token in doc): [bool(token.is_sent_start) for token in doc]
+            for part in ("train", "dev", "test")
+            for doc in docs_of(Path(data) / part)
+        }
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Set the sentences."""
+        starts = self.starts.get(tuple(token.text for token in doc), [False] * len(doc))
+        for token, starts_here in zip(doc, starts):
+            token.is_sent_start = starts_here or token.i == 0
+        return doc
 
 
 def part_of(dataset: str, part: str, kind: str) -> list[Doc]:
@@ -161,7 +182,6 @@ def scores(nlp: Language, dataset: str, kind: str) -> dict[str, float]:
 
 def by_sentence(model: Path, dataset: str) -> Language:
     """Load a model that was trained without it, and have it read documents by sentence."""
-    import_file("known_sentences", KNOWN_SENTENCES)
     config = {"components": {"ner": {"model": {"by_sentence": True}}}}
     nlp = spacy.load(model, config=config)
     nlp.add_pipe("known_sentences", before="ner", config={"data": str(CORPUS / dataset)})

@@ -96,7 +96,8 @@ def main(
                 nlp = together(spacy.load(one), spacy.load(other), merge)
                 file.record((seed, what), scored(nlp, DATA))
             file.record((seed, ALL), scored(every, DATA))
-        file.record((seeds[0], AVERAGED), scored(averaged(of_all_labels), DATA))
+        if len(seeds) > 1:
+            file.record((seeds[0], AVERAGED), scored(averaged(of_all_labels), DATA))
 
 
 def table() -> str:
