@@ -23,8 +23,7 @@ from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
 from benchmarks.harness.results import Results, Run, read_all, summary
 from benchmarks.harness.training import LIKELY, Overrides, config_path, length, scored, train
-from spacy_bilstm_crf.cli.calibrate import calibrate
-from spacy_bilstm_crf.cli.ensemble import averaged
+from spacy_bilstm_crf.workflows import calibrate, ensemble
 
 # For WNUT-17, where F1 is about 0.5 on the development part
 UNLIKELY_TOO = {"components.ner.threshold": 0.1}
@@ -91,7 +90,7 @@ def run_seed(row: dict[str, Any], seed: int, paths: dict[str, str], folder: Path
     model, evaluations, _ = train(config, paths, seed, overrides, folder / f"seed{seed}")
     threshold = row.get("calibrated_threshold")
     if threshold is not None:
-        calibrate(str(model), data / "dev", model)
+        calibrate(model, data / "dev").to_disk(model)
     curve = [
         {
             "step": entry["step"],
@@ -152,10 +151,10 @@ def main(
         if average:
             file = file.with_stem(f"{name}-averaged")
             as_one = Results(file, {**settings, "averaged": len(seeds)}, ["seed"], f_of_parts)
-            trained = [str(folder / f"seed{seed}" / "model-best") for seed in seeds]
+            trained = [folder / f"seed{seed}" / "model-best" for seed in seeds]
             as_one.fill(
                 [(" ".join(map(str, seeds)),)],
-                lambda _: scored(averaged(trained), CORPUS / row["dataset"]),
+                lambda _: scored(ensemble(trained), CORPUS / row["dataset"]),
             )
 
 

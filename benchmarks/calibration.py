@@ -36,8 +36,8 @@ from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CORPUS, PICTURES, results_of, temporary_folder
 from benchmarks.harness.results import Results, Run, read_all, summary
 from benchmarks.harness.training import config_path, train
+from spacy_bilstm_crf.calibration import Calibration
 from spacy_bilstm_crf.tags import tags_of_span
-from spacy_bilstm_crf.training.calibration import Calibration
 from spacy_bilstm_crf.workflows.report.probabilities import (
     Scored,
     calibration_error,

@@ -38,7 +38,7 @@ from benchmarks.harness.paths import (
 )
 from benchmarks.harness.results import Results, Run, read_all, summaries_of
 from benchmarks.harness.training import docs_of, length, train, write_docs
-from spacy_bilstm_crf.cli.ensemble import averaged
+from spacy_bilstm_crf.workflows import ensemble
 
 KINDS = DOCUMENTS, SENTENCES = "documents", "sentences"
 BY_SENTENCE = "documents by sentence"
@@ -219,7 +219,7 @@ def main(
         def run(system: str, kind: str, seed: int, predicted: str) -> Run:
             if system.endswith(AVERAGED):
                 system = system.removesuffix(AVERAGED)
-                nlp = averaged([str(model_of(system, kind, each)) for each in seeds])
+                nlp = ensemble([model_of(system, kind, each) for each in seeds])
             elif predicted == BY_SENTENCE:
                 nlp = by_sentence(model_of(system, kind, seed), dataset)
             else:

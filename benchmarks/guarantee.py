@@ -30,7 +30,7 @@ from benchmarks.harness.processes import spacy_command
 from benchmarks.harness.results import processor, read_all, write
 from benchmarks.harness.training import train
 from spacy_bilstm_crf.decoding import LEAST_PROBABILITY
-from spacy_bilstm_crf.workflows.risk_control import guarantee_of, scored_gold
+from spacy_bilstm_crf.workflows.risk_control import control_risk, scored_gold
 
 DATASETS = ["ncbi-disease", "wnut17"]
 RECALLS = (0.8, 0.9, 0.95)
@@ -59,7 +59,7 @@ def cut(of: Probabilities, recall: float, rng: np.random.Generator) -> dict[str,
     """Find the threshold on one half of the documents, and score the other."""
     order = rng.permutation(len(of.gold))
     fitted, checked = np.array_split(order, 2)
-    threshold = guarantee_of([of.gold[i] for i in fitted], recall).threshold
+    threshold = control_risk([of.gold[i] for i in fitted], recall).threshold
     docs = [of.gold[i] for i in checked]
     missed = [np.mean([p < threshold for p in doc]) for doc in docs if doc]
     n_candidates = sum((of.candidates[i] >= threshold).sum() for i in checked)

@@ -23,7 +23,7 @@ from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CORPUS, SHIPPED, VECTORS, results_of, temporary_folder
 from benchmarks.harness.results import Results, Run, read_all, summaries_of
 from benchmarks.harness.training import docs_of, length, scored, train, write_docs
-from spacy_bilstm_crf.cli.ensemble import averaged
+from spacy_bilstm_crf.workflows import ensemble
 
 DATA = CORPUS / "four-domains"
 LEAST = 0.05  # probability of a candidate
@@ -91,13 +91,13 @@ def main(
                 trained(some, seed, steps, vectors, folder / f"{seed}-{n}")
                 for n, some in enumerate((*halves, labels))
             )
-            of_all_labels.append(str(every))
+            of_all_labels.append(every)
             for what, merge in ((AFTER, False), (MERGED, True)):
                 nlp = together(spacy.load(one), spacy.load(other), merge)
                 file.record((seed, what), scored(nlp, DATA))
             file.record((seed, ALL), scored(every, DATA))
         if len(seeds) > 1:
-            file.record((seeds[0], AVERAGED), scored(averaged(of_all_labels), DATA))
+            file.record((seeds[0], AVERAGED), scored(ensemble(of_all_labels), DATA))
 
 
 def table() -> str:

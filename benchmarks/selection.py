@@ -35,9 +35,9 @@ from benchmarks.harness.paths import (
 )
 from benchmarks.harness.results import Results, Run, read_all, summaries_of
 from benchmarks.harness.training import docs_of, length, scored, train, write_docs
-from spacy_bilstm_crf.data.formats import Text
-from spacy_bilstm_crf.workflows.selection import STRATEGIES as OF_SELECT
-from spacy_bilstm_crf.workflows.selection import select
+from spacy_bilstm_crf.data.texts import Text
+from spacy_bilstm_crf.workflows import select
+from spacy_bilstm_crf.workflows.select import STRATEGIES as OF_SELECT
 
 DATASETS = ["ncbi-disease", "wnut17"]
 STRATEGIES = ["random", *OF_SELECT]
@@ -77,8 +77,8 @@ class Pool:
         known = [self.docs[place] for place in chosen]
         docs = [self.docs[place] for place in left]
         texts = [Text(doc.text, words=[token.text for token in doc]) for doc in docs]
-        found = select(spacy.load(model), texts, n, strategy, known=known)
-        return chosen + [left[one.place] for one in found]
+        found = select(spacy.load(model), texts, n, strategy=strategy, exclude=known)
+        return chosen + [left[one.place] for one in found.suggestions]
 
 
 def run(pool: Pool, chosen: list[int], seed: int, steps: int, vectors: Path, out: Path) -> Run:

@@ -1,7 +1,6 @@
-"""Docs of any length <-> padded batches that the CRF works on.
+"""Pads docs of any length into batches for the CRF.
 
-The model's potentials and the masks come as one array per doc. Here they are padded into
-batches of docs of similar length, handed to `crf`, and what comes back is cut up again.
+Potentials and masks have one array per doc. Docs of similar length are padded into one batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,47 +17,54 @@ from .constraints import Mask
 from .potentials import Potentials
 from .tags import OUTSIDE, count_labels, legal_transitions
 
-# A bucket is closed when padding would make it this much larger than its own tokens, but not
-# while it is small: then a step costs the same for one doc as for ten
+# Padding may make a batch this much larger than its own tokens
 MAX_PADDING = 0.25
-SMALL_BUCKET = 2048  # tokens, with padding
-# Scores of the tokens of a bucket, with padding, unless that would be too few tokens to be quick.
-# The CRF needs some 80 bytes for each
-LARGEST_BUCKET = 1 << 21
-LEAST_LARGEST = 512  # tokens
+# A batch up to this size may have any padding: a step costs the same for one doc as for ten
+SMALL_BATCH = 2048  # tokens, with padding
+# Most scores of a batch, with padding. The CRF needs about 80 bytes for each
+LARGEST_BATCH = 1 << 21
+# With many tags a batch may have this many tokens all the same, or it would be slow
+LEAST_LARGEST = 512
 
 
-def buckets(lengths: Sequence[int], n_tags: int) -> Iterator[np.ndarray]:
-    """Indices of the docs that have tokens, in groups of similar length, shortest first.
+def batches_by_length(lengths: Sequence[int], n_tags: int) -> Iterator[np.ndarray]:
+    """Yield batches of docs of similar length, shortest first, without the empty docs.
 
-    With many tags a group is smaller, so that the memory it needs has a bound. A doc is not cut.
+    With many tags batches are smaller, to bound their memory. Docs are never cut.
+
+    Args:
+        lengths: Number of tokens of each doc.
+        n_tags: Number of tags.
+
+    Yields:
+        Indices of the docs of a batch, int64.
     """
-    most = max(LARGEST_BUCKET // n_tags, LEAST_LARGEST)
+    most = max(LARGEST_BATCH // n_tags, LEAST_LARGEST)
     order = np.argsort(lengths, kind="stable")
-    group: list[int] = []
+    batch: list[int] = []
     n_tokens = 0
     for i in order:
         if lengths[i] == 0:
             continue
-        padded = lengths[i] * (len(group) + 1)
-        limit = max(SMALL_BUCKET, (1 + MAX_PADDING) * (n_tokens + lengths[i]))
-        if group and padded > min(limit, most):
-            yield np.array(group)
-            group, n_tokens = [], 0
-        group.append(int(i))
+        padded = lengths[i] * (len(batch) + 1)
+        limit = max(SMALL_BATCH, (1 + MAX_PADDING) * (n_tokens + lengths[i]))
+        if batch and padded > min(limit, most):
+            yield np.array(batch)
+            batch, n_tokens = [], 0
+        batch.append(int(i))
         n_tokens += lengths[i]
-    if group:
-        yield np.array(group)
+    if batch:
+        yield np.array(batch)
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """The distribution over the tag sequences of docs: all that decides how probable each is.
+    """The distribution over the tag sequences of docs.
 
     Attributes:
-        potentials: What the model says about the docs.
-        allowed: What each doc, or its annotation, allows.
-        device: Where it is worked out.
+        potentials: What the model predicted for the docs.
+        allowed: Tags that each doc or its annotation allows, bool [n_tokens, n_tags]; None for all.
+        device: Where the CRF runs.
     """
 
     potentials: Potentials
@@ -66,57 +72,71 @@ class Distribution:
     device: torch.device
 
     def batches(self) -> Iterator["Batch"]:
-        """All docs that have tokens, in batches of similar length."""
+        """Yield all docs that have tokens, in batches of similar length."""
         legal = legality(self.potentials.n_tags, self.device)
         lengths = [len(doc) for doc in self.potentials.emissions]
-        for docs in buckets(lengths, self.potentials.n_tags):
+        for docs in batches_by_length(lengths, self.potentials.n_tags):
             yield Batch(self, docs, legal)
 
 
 @lru_cache(maxsize=8)
 def legality(n_tags: int, device: torch.device) -> crf.Legality:
-    """Which tags may start a doc, follow one another and end it.
+    """Return which tags may start a doc, follow one another and end it.
 
-    Not to be written to: it is kept.
+    The result is cached: don't write to it.
+
+    Args:
+        n_tags: Number of tags.
+        device: Where the tensors are.
     """
     legal = legal_transitions(count_labels(n_tags))
     pairs = np.zeros((n_tags, n_tags), dtype=bool)
     pairs[legal.ended[:, None], legal.fresh] = True
     pairs[legal.going_on[:, :, None], legal.inside[:, None, :]] = True
-    # A doc starts and ends as if an outside token were before it and after it
+    # A doc starts and ends as if it were between outside tokens
     transitions = torch.from_numpy(pairs).to(device)
-    blocks = crf.Blocks(*(torch.from_numpy(part).to(device) for part in legal))
+    blocks = crf.Blocks(*(torch.from_numpy(tags).to(device) for tags in legal))
     return crf.Legality(transitions, transitions[OUTSIDE], transitions[:, OUTSIDE], blocks)
 
 
 class Batch:
-    """Some of the docs of a distribution, as padded tensors on its device."""
+    """Some of the docs of a distribution, as padded tensors on its device.
+
+    Attributes:
+        docs: Indices of the docs, int64 [B].
+        sizes: Number of tokens of each doc.
+        shape: Docs, steps and tags: B, T, K.
+        chain: The distribution over the docs' tag sequences.
+    """
 
     def __init__(self, distribution: Distribution, docs: np.ndarray, legal: crf.Legality):
         self.docs = docs
         self.device = distribution.device
         scores = self.scores_of(distribution.potentials)
         self.sizes = [len(distribution.potentials.emissions[doc]) for doc in docs]
-        self.shape = tuple(scores.emissions.shape)  # B, T, K
+        self.shape = tuple(scores.emissions.shape)
         lengths = torch.tensor(self.sizes, device=self.device)
         self.chain = crf.LinearChain(scores, lengths, legal, self.mask(distribution.allowed))
 
     def scores_of(self, potentials: Potentials) -> crf.Scores:
-        """Potentials of these docs, padded."""
+        """Select these docs' potentials and pad them."""
         flat = [xp2torch(potentials.emissions[doc], device=self.device) for doc in self.docs]
+        pad = torch.nn.utils.rnn.pad_sequence
         return crf.Scores(
-            flat[0][None]
-            if len(flat) == 1
-            else torch.nn.utils.rnn.pad_sequence(flat, batch_first=True),
+            flat[0][None] if len(flat) == 1 else pad(flat, batch_first=True),
             xp2torch(potentials.transitions, device=self.device),
             xp2torch(potentials.start, device=self.device),
             xp2torch(potentials.end, device=self.device),
         )
 
     def mask(self, masks: Sequence[Mask]) -> Tensor | None:
-        """These docs' masks out of those of all docs, padded with "allowed". [B, T, K] bool.
+        """Select these docs' masks and pad them.
 
-        None where all is allowed.
+        Args:
+            masks: The masks of all docs.
+
+        Returns:
+            bool [B, T, K]; None if all tags are allowed.
         """
         if all(masks[doc] is None for doc in self.docs):
             return None

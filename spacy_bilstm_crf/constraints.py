@@ -1,4 +1,4 @@
-"""What a document or its annotation says about tags: masks, before any model is asked."""
+"""Masks of the tags that a doc or its annotation allows, before any model runs."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,7 +23,7 @@ from .tags import (
 
 # spaCy's token.ent_iob values
 IOB_IN, IOB_OUT, IOB_BEGIN = 1, 2, 3
-Mask = np.ndarray | None  # bool [tokens, tags], None where all is allowed
+Mask = np.ndarray | None  # bool [n_tokens, n_tags]; None allows all tags
 
 
 def allowed_by_doc(
@@ -32,24 +32,23 @@ def allowed_by_doc(
     *,
     presets: bool = True,
     ignore: Iterable[Span] = (),
-) -> np.ndarray | None:
-    """Tags that a document leaves possible, before any model is asked.
+) -> Mask:
+    """Return the tags that a doc allows.
 
-    No entity starts or ends on whitespace and none crosses a sentence start that is set.
-    Entities that are there already stay, even against these two rules; a token that is
-    blocked, or in an entity whose label the model does not know, is outside of any new
-    entity. A token that is set as outside is not bound by it. This is what spaCy's `ner`
-    does.
+    The rules are those of spaCy's `ner`. No entity starts or ends on whitespace, and none crosses a
+    sentence start that is set. Preset entities stay, even against these two rules. A token that is
+    blocked, or in a preset entity with an unknown label, is outside of any new entity. A token that
+    is preset as outside may still become part of an entity.
 
     Args:
-        doc: The document.
+        doc: The doc.
         labels: Labels of the model.
-        presets: Whether entities and blocks that are there already count. They do not in training,
-            as in spaCy's `ner`: it is the annotation that one learns from.
-        ignore: Entities of the doc that do not count.
+        presets: Whether preset entities and blocked tokens count. They do not in training, as in
+            spaCy's `ner`, which learns from the annotation alone.
+        ignore: Entities of the doc that do not count as preset.
 
     Returns:
-        bool [len(doc), n_tags], None where all is possible.
+        bool [len(doc), n_tags]; None if all tags are allowed.
     """
     attrs = doc.to_array([ENT_IOB, SENT_START, IS_SPACE])
     iob, sent_start, is_space = attrs.reshape(len(doc), 3).T
@@ -72,22 +71,20 @@ def allowed_by_doc(
     return allowed
 
 
-def allowed_by_gold(
-    example: Example, labels: Sequence[str], by_doc: np.ndarray | None
-) -> np.ndarray | None:
-    """Tags that an example's annotation leaves possible.
+def allowed_by_gold(example: Example, labels: Sequence[str], by_doc: Mask) -> Mask:
+    """Return the tags that an example's annotation allows.
 
-    Missing, misaligned and blocked tokens keep all tags. So do entities and outside tokens
-    that the predicted document rules out (see `allowed_by_doc`): no tag sequence could agree
-    with them.
+    Missing, misaligned and blocked tokens allow all tags. So do annotated entities and outside
+    tokens that the predicted doc rules out (see `allowed_by_doc`): no tag sequence could agree with
+    both.
 
     Args:
         example: The example; its `reference` holds the annotation.
         labels: Labels of the model.
-        by_doc: What the predicted document allows.
+        by_doc: Tags that the predicted doc allows, bool [n_tokens, n_tags]; None for all.
 
     Returns:
-        bool [n_tokens, n_tags], None where nothing is annotated.
+        bool [n_tokens, n_tags]; None if nothing is annotated.
 
     Raises:
         ValueError: If an entity has a label that the model does not know.
@@ -108,7 +105,7 @@ def allowed_by_gold(
 
 
 def _gold_aligned(example: Example, labels: Sequence[str]) -> np.ndarray:
-    """Tag ids of the annotation as spaCy aligns it with the predicted tokens, -1 for missing."""
+    """Return annotated tag ids as spaCy aligns them with the predicted tokens, -1 for missing."""
     tags = example.get_aligned_ner()
     ids = {tag: i for i, tag in enumerate(biluo_tags(labels))}
     unknown = {tag for tag in tags if tag not in ids and tag not in (None, "-", "")}
@@ -118,12 +115,12 @@ def _gold_aligned(example: Example, labels: Sequence[str]) -> np.ndarray:
 
 
 def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> np.ndarray | None:
-    """The same, much quicker, where there is nothing to align; None where there may be."""
+    """Return annotated tag ids without aligning, much faster; None if tokens need aligning."""
     predicted, reference = example.predicted, example.reference
     if len(predicted) != len(reference):
         return None
     orth, iob, is_space = reference.to_array([ORTH, ENT_IOB, IS_SPACE]).reshape(-1, 3).T
-    # spaCy aligns whitespace, and treats it, in ways of its own
+    # spaCy has rules of its own for whitespace
     if is_space.any() or (orth != predicted.to_array(ORTH)).any():
         return None
     gold = np.where(iob == IOB_OUT, OUTSIDE, -1)
@@ -135,14 +132,17 @@ def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> np.ndarray 
 
 
 def incorrect_spans(example: Example, key: str | None, labels: Sequence[str]) -> list[LabelledSpan]:
-    """Spans that an example's annotation says are no entities, in the predicted document.
+    """Return the spans of the predicted doc that are annotated as not being entities.
 
-    A span whose label the model does not know is left out: it has no probability to lose.
+    Spans with a label that the model does not know are left out: their probability is 0 already.
 
     Args:
         example: The example.
-        key: Where they are in `reference.spans`; None for nowhere.
+        key: Key of these spans in `reference.spans`; None for no such spans.
         labels: Labels of the model.
+
+    Returns:
+        First token, token after the last and index of the label of each span.
 
     Raises:
         ValueError: If a span is annotated as an entity as well (spaCy's E868).
@@ -161,13 +161,13 @@ def incorrect_spans(example: Example, key: str | None, labels: Sequence[str]) ->
 
 
 def blocked_spans(doc: Doc) -> list[Span]:
-    """The tokens of a document that are blocked from being in an entity."""
+    """Return the tokens of a doc that are blocked from being in an entity, as spans."""
     iob, ent_type = doc.to_array([ENT_IOB, ENT_TYPE]).reshape(len(doc), 2).T
     return [doc[i : i + 1] for i in np.flatnonzero((iob == IOB_BEGIN) & (ent_type == 0)).tolist()]
 
 
 def _forget(gold: np.ndarray, token: int) -> None:
-    """Turn the annotation of a token, with the entity it is in, into missing (-1), in place."""
+    """Mark the annotation of a token, and of the entity it is in, as missing (-1), in place."""
     if gold[token] <= OUTSIDE:
         gold[token] = -1
         return

@@ -1,4 +1,4 @@
-"""What the model says about docs."""
+"""The scores that a model predicts for a batch of docs: the potentials of a CRF."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,18 +8,18 @@ import numpy as np
 from thinc.api import Ops, get_array_module
 from thinc.types import Floats1d, Floats2d
 
-OUTSIDE = 0  # the tag outside of entities
+_OUTSIDE = 0  # the tag outside of entities; models may not import `tags`
 
 
 @dataclass
 class Potentials:
-    """What the model says about a batch of docs, or a gradient with respect to it.
+    """The scores that a model predicts for a batch of docs, or a gradient with respect to them.
 
     Attributes:
-        emissions: Score of each tag for each token, per doc [tokens, tags].
-        transitions: Score of a tag (column) after a tag (row), [tags, tags].
-        start: Score of a tag for the first token, [tags].
-        end: Score of a tag for the last token, [tags].
+        emissions: Score of each tag for each token, per doc float32 [n_tokens, n_tags].
+        transitions: Score of each tag (column) after each tag (row), float32 [n_tags, n_tags].
+        start: Score of each tag for the first token, float32 [n_tags].
+        end: Score of each tag for the last token, float32 [n_tags].
     """
 
     emissions: list[Floats2d]
@@ -29,14 +29,20 @@ class Potentials:
 
     @classmethod
     def of_batches(cls, batches: Iterable["Potentials"]) -> "Potentials":
-        """Those of several batches of docs, all by the same model, together."""
+        """Join the potentials of several batches, all by the same model."""
         first, *others = batches
         emissions = [doc for batch in [first, *others] for doc in batch.emissions]
         return replace(first, emissions=emissions)
 
     @classmethod
     def of_no_tokens(cls, ops: Ops, n_docs: int, n_tags: int) -> "Potentials":
-        """Those of docs without tokens, where no score counts."""
+        """Return potentials for docs without tokens.
+
+        Args:
+            ops: Allocates the arrays.
+            n_docs: Number of docs.
+            n_tags: Number of tags.
+        """
         emissions = [ops.alloc2f(0, n_tags) for _ in range(n_docs)]
         return cls(emissions, ops.alloc2f(n_tags, n_tags), ops.alloc1f(n_tags), ops.alloc1f(n_tags))
 
@@ -46,17 +52,17 @@ class Potentials:
         return len(self.start)
 
     def starting_anew(self, lengths: Sequence[list[int]]) -> "Potentials":
-        """Those of docs in which the CRF starts anew at each of several sequences.
+        """Return potentials with which the CRF starts anew at each sequence of a doc.
 
-        Where a sequence ends and the next begins, the last tag has its end score, and the first its
-        start score. The transition from "O" is taken out of that, as the CRF of the doc adds it. So
-        the doc's score of tags is the sum of what the sequences alone would have, wherever a
-        sequence ends outside of entities, as a sentence with its full stop does.
+        Between two sequences, such as sentences, the last tag gets its end score and the first its
+        start score, less the transition from "O", which the CRF of the doc adds. So the score of a
+        tag sequence is the sum of the scores of its sequences alone, provided that each of them
+        ends outside of entities, as a sentence with a full stop does.
 
         Args:
-            lengths: For each doc, how many tokens each of its sequences has.
+            lengths: For each doc, the number of tokens of each of its sequences.
         """
-        first: Any = self.start - self.transitions[OUTSIDE]
+        first: Any = self.start - self.transitions[_OUTSIDE]
         emissions = []
         for scores, starts in zip(self.emissions, map(self._starts, lengths)):
             if len(starts):
@@ -67,8 +73,15 @@ class Potentials:
             emissions.append(scores)
         return replace(self, emissions=emissions)
 
-    def before_starting_anew(self, lengths: Sequence[list[int]]) -> "Potentials":
-        """Of a gradient with respect to `starting_anew`, that with respect to what that was of."""
+    def backprop_starting_anew(self, lengths: Sequence[list[int]]) -> "Potentials":
+        """Backpropagate this gradient through `starting_anew`.
+
+        Args:
+            lengths: For each doc, the number of tokens of each of its sequences.
+
+        Returns:
+            The gradient with respect to the potentials before.
+        """
         xp = get_array_module(self.start)
         start, end, transitions = (xp.array(x) for x in (self.start, self.end, self.transitions))
         for scores, starts in zip(self.emissions, map(self._starts, lengths)):
@@ -76,16 +89,16 @@ class Potentials:
             if len(starts):
                 first = gradient[starts].sum(axis=0)
                 start += first
-                transitions[OUTSIDE] -= first
+                transitions[_OUTSIDE] -= first
                 end += gradient[starts - 1].sum(axis=0)
         return Potentials(self.emissions, transitions, start, end)
 
     def _starts(self, lengths: list[int]) -> Any:
-        """Where sequences begin, but for the first."""
+        """Return the first token of each sequence but the first, int64."""
         return get_array_module(self.start).asarray(np.cumsum(lengths[:-1], dtype=np.int64))
 
     def scaled(self, factor: float) -> "Potentials":
-        """All scores times a factor."""
+        """Multiply all scores with a factor."""
         return Potentials(
             [doc * factor for doc in self.emissions],
             self.transitions * factor,
@@ -94,7 +107,7 @@ class Potentials:
         )
 
     def plus(self, other: "Potentials") -> "Potentials":
-        """The sums of these scores and others of the same shapes."""
+        """Add other potentials of the same shapes."""
         return Potentials(
             [ours + theirs for ours, theirs in zip(self.emissions, other.emissions)],
             self.transitions + other.transitions,
@@ -103,7 +116,7 @@ class Potentials:
         )
 
     def dot(self, other: "Potentials") -> float:
-        """The sum of the products of these scores with others of the same shapes."""
+        """Return the dot product with other potentials of the same shapes."""
         shared = ("transitions", "start", "end")
         pairs = [(getattr(self, name), getattr(other, name)) for name in shared]
         return sum(
@@ -112,7 +125,7 @@ class Potentials:
         )
 
     def first_tags(self, n_tags: int) -> "Potentials":
-        """The scores of only the first tags."""
+        """Select the scores of the first tags."""
         return Potentials(
             [doc[:, :n_tags] for doc in self.emissions],
             self.transitions[:n_tags, :n_tags],
@@ -121,7 +134,7 @@ class Potentials:
         )
 
     def padded(self, n_tags: int) -> "Potentials":
-        """These scores with zeros for the tags that follow, up to a number of tags."""
+        """Append zeros up to a number of tags."""
         new = n_tags - self.n_tags
         pad = get_array_module(self.start).pad
         return Potentials(

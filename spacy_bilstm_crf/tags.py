@@ -1,7 +1,7 @@
 """Entity labels as BILUO tags.
 
-With K labels there are 4 K + 1 tags: "O", then "B-X", "I-X", "L-X", "U-X" for each label in
-turn, so that adding a label appends four tags and leaves the others where they are.
+With K labels there are 4 K + 1 tags: "O", then "B-X", "I-X", "L-X" and "U-X" for each label in
+turn. Adding a label appends four tags and keeps the ids of all others.
 """
 
 from collections.abc import Sequence
@@ -11,40 +11,40 @@ import numpy as np
 
 OUTSIDE = 0
 MOVES = "BILU"
-# Tag id of a label's first tag is 1 + 4 * label; these are the offsets from it
+# Offsets from the id of a label's first tag, which is 1 + 4 * label
 BEGIN, IN, LAST, UNIT = range(4)
 
 LabelledSpan = tuple[int, int, int]  # first token, token after the last, index of the label
 
 
 def count_tags(n_labels: int) -> int:
-    """Number of tags for a number of labels."""
+    """Return the number of tags for a number of labels."""
     return 4 * n_labels + 1
 
 
 def count_labels(n_tags: int) -> int:
-    """Number of labels for a number of tags."""
+    """Return the number of labels for a number of tags."""
     return n_tags // 4
 
 
 def biluo_tags(labels: Sequence[str]) -> list[str]:
-    """Names of all tags, in the order of their ids."""
+    """Return the names of all tags, in the order of their ids."""
     return ["O"] + [f"{move}-{label}" for label in labels for move in MOVES]
 
 
 def tag_id(move: int, label: int) -> int:
-    """Id of a label's BEGIN, IN, LAST or UNIT tag."""
+    """Return the id of the BEGIN, IN, LAST or UNIT tag of a label."""
     return 1 + 4 * label + move
 
 
 class LegalTransitions(NamedTuple):
-    """Which tag may come directly after which, as pairs of two kinds.
+    """Which tags may directly follow one another.
 
     Attributes:
-        ended: Tags at which no entity goes on, [2 * n_labels + 1].
-        fresh: Tags that may follow each of those, [2 * n_labels + 1].
-        going_on: Tags at which each label's entity goes on, [n_labels, 2].
-        inside: Tags that may follow each of those of the same label, [n_labels, 2].
+        ended: Tags after which no entity continues, int64 [2 * n_labels + 1].
+        fresh: Tags that may follow any of `ended`, int64 [2 * n_labels + 1].
+        going_on: Tags after which an entity of each label continues, int64 [n_labels, 2].
+        inside: Tags that may follow any of `going_on` of the same label, int64 [n_labels, 2].
     """
 
     ended: np.ndarray
@@ -54,7 +54,7 @@ class LegalTransitions(NamedTuple):
 
 
 def legal_transitions(n_labels: int) -> LegalTransitions:
-    """Which tag may come directly after which, of the tags for a number of labels."""
+    """Return the legal transitions between the tags for a number of labels."""
     first = tag_id(0, 0) + 4 * np.arange(n_labels)[:, None]
 
     def of_labels(*moves: int) -> np.ndarray:
@@ -67,7 +67,7 @@ def legal_transitions(n_labels: int) -> LegalTransitions:
 
 
 def tags_of_span(span: LabelledSpan) -> list[int]:
-    """Tag ids of an entity's tokens."""
+    """Return the tag ids of an entity's tokens."""
     start, end, label = span
     if end - start == 1:
         return [tag_id(UNIT, label)]
@@ -76,7 +76,11 @@ def tags_of_span(span: LabelledSpan) -> list[int]:
 
 
 def spans_of_tags(tag_ids: np.ndarray) -> list[LabelledSpan]:
-    """Entities of a legal sequence of tag ids, in order."""
+    """Return the entities of a legal tag sequence, in order.
+
+    Args:
+        tag_ids: Tag ids, int [n_tokens].
+    """
     inside = np.asarray(tag_ids, dtype=np.int64) - 1
     moves = np.where(inside >= 0, inside % 4, -1)
     firsts = np.flatnonzero((moves == BEGIN) | (moves == UNIT))
@@ -87,7 +91,15 @@ def spans_of_tags(tag_ids: np.ndarray) -> list[LabelledSpan]:
 
 
 def tags_of_spans(spans: Sequence[LabelledSpan], n_tokens: int) -> np.ndarray:
-    """Tag ids of all tokens, int64 [n_tokens], from entities that do not overlap."""
+    """Return the tag sequence of entities that do not overlap.
+
+    Args:
+        spans: The entities, in any order.
+        n_tokens: Number of tokens of the doc.
+
+    Returns:
+        Tag ids, int64 [n_tokens].
+    """
     tag_ids = np.full(n_tokens, OUTSIDE, dtype=np.int64)
     for span in spans:
         tag_ids[span[0] : span[1]] = tags_of_span(span)
@@ -95,7 +107,12 @@ def tags_of_spans(spans: Sequence[LabelledSpan], n_tokens: int) -> np.ndarray:
 
 
 def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
-    """Allowed tags that pick out the tag sequences in which this very entity occurs.
+    """Return the mask of the tag sequences that contain an entity.
+
+    Args:
+        span: The entity.
+        n_tokens: Number of tokens of the doc.
+        n_tags: Number of tags.
 
     Returns:
         bool [n_tokens, n_tags].
@@ -106,6 +123,11 @@ def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
 
 
 def force_span(mask: np.ndarray, span: LabelledSpan) -> None:
-    """Leave only this entity's tags to its tokens, in place."""
+    """Allow only an entity's tags for its tokens, in place.
+
+    Args:
+        mask: Allowed tags, bool [n_tokens, n_tags].
+        span: The entity.
+    """
     mask[span[0] : span[1]] = False
     mask[np.arange(span[0], span[1]), tags_of_span(span)] = True

@@ -3,6 +3,7 @@
 import pytest
 import spacy
 import torch
+from filelock import FileLock
 from spacy.tokens import DocBin
 from spacy.util import fix_random_seed
 
@@ -17,25 +18,54 @@ def fixed_seed():
     fix_random_seed(0)
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory, request):
+    """A folder that all processes of a test run have in common."""
+    folder = tmp_path_factory.getbasetemp()
+    is_worker = hasattr(request.config, "workerinput")  # of pytest-xdist
+    return folder.parent if is_worker else folder
+
+
+@pytest.fixture(scope="session")
+def made_once(shared_folder):
+    """Makes a folder by a function, once for all processes of a test run. Tests only read it."""
+
+    def made(name, make):
+        path = shared_folder / name
+        with FileLock(shared_folder / f"{name}.lock"):
+            if not path.exists():
+                unfinished = shared_folder / f"{name}-unfinished"
+                unfinished.mkdir()
+                make(unfinished)
+                unfinished.rename(path)
+        return path
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def corpus(made_once):
     """A file of a few docs."""
-    path = tmp_path_factory.mktemp("corpus") / "train.spacy"
-    examples = examples_for(spacy.blank("en"))
-    DocBin(docs=[eg.reference for eg in examples] * 4).to_disk(path)
-    return path
+
+    def make(folder):
+        examples = examples_for(spacy.blank("en"))
+        DocBin(docs=[eg.reference for eg in examples] * 4).to_disk(folder / "train.spacy")
+
+    return made_once("corpus", make) / "train.spacy"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def paths(corpus):
     """Options for `spacy train` to train and evaluate on it."""
     return [f"--paths.train={corpus}", f"--paths.dev={corpus}"]
 
 
-@pytest.fixture(scope="module")
-def model(paths, tmp_path_factory):
+@pytest.fixture(scope="session")
+def model(made_once, paths):
     """Folder of a pipeline that was trained on it, by the shipped config."""
-    output = tmp_path_factory.mktemp("training")
-    arguments = [*paths, *SMALL_TRAINING, "--training.max_steps=60"]
-    spacy_command("train", CONFIG, "--output", output, *arguments)
-    return output / "model-best"
+
+    def make(folder):
+        arguments = [*paths, *SMALL_TRAINING, "--training.max_steps=60"]
+        spacy_command("train", CONFIG, "--output", folder, *arguments)
+
+    return made_once("training", make) / "model-best"

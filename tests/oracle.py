@@ -68,10 +68,10 @@ class Oracle:
         """Probability of the tag sequences for which the condition holds."""
         return math.fsum(p for path, p in self.probabilities.items() if condition(path))
 
-    def divergence_from(self, tutor):
-        """KL(tutor || self) by its definition."""
-        ours, theirs = self.log_partition, tutor.log_partition
+    def divergence_from(self, teacher):
+        """KL(teacher || self) by its definition."""
+        ours, theirs = self.log_partition, teacher.log_partition
         return math.fsum(
-            p * ((tutor.scores[path] - theirs) - (self.scores[path] - ours))
-            for path, p in tutor.probabilities.items()
+            p * ((teacher.scores[path] - theirs) - (self.scores[path] - ours))
+            for path, p in teacher.probabilities.items()
         )

@@ -1,7 +1,10 @@
 """README and the pages of the docs: snippets run, tables and names are those of the code."""
 
+import ast
 import contextlib
+import inspect
 import io
+import multiprocessing.spawn
 import re
 import shlex
 import shutil
@@ -10,12 +13,15 @@ from pathlib import Path
 
 import pytest
 import spacy
+import thinc.util
 from spacy.cli._util import app
+from spacy.errors import Errors, Warnings
 from spacy.util import load_config, load_model_from_config
 from thinc.api import Config
 from typer.main import get_command
 
 from benchmarks.tables import with_tables
+from scripts.docs_hooks import expanded, public_names
 from spacy_bilstm_crf.cli import bilstm_crf_cli
 from spacy_bilstm_crf.inference.service.messages import AnnotateRequest, AnnotateResponse
 from tests.helpers import ROOT, spacy_command
@@ -72,15 +78,15 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     for name in ("my_pipeline", "training/model-best"):
         shutil.copytree(readme_run[0] / "my_pipeline", tmp_path / name)
     printed = run_snippets(page, tmp_path)
-    if page == "docs/getting-started.md":
+    if page == "docs/tutorial/getting-started.md":
         assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
         assert split_probabilities(printed[1:3]) == ["London PLACE", "1833 DATE"]
         assert printed[3:] == ["(7, 13)", "U-PLACE"]
-    if page == "docs/documents.md":
+    if page == "docs/how-to/documents.md":
         assert printed == ["(London, 1833, London)"]
-    if page == "docs/word-lists.md":
+    if page == "docs/how-to/word-lists.md":
         assert printed == ["[('Paris', 'PLACE')]"]
-    if page == "docs/probabilities.md":
+    if page == "docs/how-to/probabilities.md":
         spans = split_probabilities(printed[:-1])
         assert spans[:2] == ["London PLACE", "1833 DATE"]
         assert "Charles Babbage PERSON" in spans[2:-3]  # candidates
@@ -90,7 +96,7 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
 
 def test_vectors_side_by_side_are_read_by_spacy(tmp_path):
     names = {}
-    exec(snippets("docs/pretraining.md", "python")[0], names)
+    exec(snippets("docs/how-to/pretrain.md", "python")[0], names)
     glove, own, both = (tmp_path / name for name in ("glove.txt", "own.vec", "both.txt"))
     glove.write_text("a 1 2\nb 3 4\n")
     own.write_text("2 2 \nb 5 6 \nc 7 8 \n")  # fastText ends lines with a blank
@@ -118,7 +124,7 @@ def test_config_blocks_are_those_of_a_config(page):
         given = parsed(block)
         known = load_config(SHIPPED)
         known["components"]["ner"]["entity_ratio"] = {"rate": 0, "margin": 0, "weight": 0}
-        known["corpora"]["train"].update({"labelled": None, "temperature": 1.0})  # of lessons
+        known["corpora"]["train"].update({"labelled": None, "temperature": 1.0})  # of soft labels
         lists = load_config(GAZETTEER)
         for section in ("components", "initialize"):
             known[section] = lists.merge(known)[section]
@@ -152,7 +158,7 @@ def has(config, path):
     return True
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/training.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/train.md"])
 def test_the_model_block_is_the_shipped_one_and_the_default(page):
     pasted = parsed(snippets(page, "ini")[0])["components"]["ner"]
     shipped = load_config(SHIPPED)["components"]["ner"]
@@ -161,7 +167,7 @@ def test_the_model_block_is_the_shipped_one_and_the_default(page):
 
 
 def test_the_factory_page_has_all_defaults():
-    (block,) = snippets("docs/api/factory.md", "ini")
+    (block,) = snippets("docs/reference/api/factory.md", "ini")
     pasted = parsed(block)["components"]["ner"]
     expected = {name: value for name, value in DEFAULTS.items() if name != "model"}
     assert pasted == {"factory": "bilstm_crf_ner", **expected}
@@ -197,7 +203,7 @@ def test_shell_commands_are_there(page):
 
 
 def test_the_answer_of_the_service_is_one():
-    (answer,) = snippets("docs/service.md", "json")
+    (answer,) = snippets("docs/reference/service.md", "json")
     AnnotateResponse.model_validate_json(answer)
 
 
@@ -249,15 +255,59 @@ def test_what_is_named_is_there(page):
         assert (ROOT / page).parent.joinpath(link).exists(), link
 
 
-def test_every_module_is_in_the_reference():
-    reference = "\n".join(text for page, text in TEXTS.items() if page.startswith("docs/api/"))
-    described = set(re.findall(r"^::: ([\w.]+)", reference, re.MULTILINE))
+def documented():
+    """What the reference documents, by full name, and the names that each directive leaves out."""
+    pages = [page for page in TEXTS if page.startswith("docs/reference/")]
+    directives = re.compile(r"^::: ([\w.]+)\n((?: .*\n)*)", re.MULTILINE)
+    found = [each for page in pages for each in directives.findall(expanded(TEXTS[page]) + "\n")]
+    assert len(dict(found)) == len(found)
+    return {name: re.findall(r"!\^([A-Za-z]\w*)\$", options) for name, options in found}
+
+
+def test_every_public_name_is_in_the_reference_once():
+    reference = documented()
     for path in (ROOT / "spacy_bilstm_crf").rglob("*.py"):
-        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        if path.name != "__init__.py":
-            assert any(f"{each}.".startswith(f"{name}.") for each in described), name
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for name in public_names(module):
+            by_itself = f"{module}.{name}" in reference
+            with_its_module = module in reference and name not in reference[module]
+            assert by_itself != with_its_module, f"{module}.{name}"
+
+
+def texts_in(source):
+    """The strings in Python source, those with values in them without the values."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield " ".join(part.value for part in node.values if is_text(part))
+        elif is_text(node):
+            yield node.value
+
+
+def is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def test_the_messages_of_troubleshooting_are_there():
+    sources = [path.read_text() for path in (ROOT / "spacy_bilstm_crf").rglob("*.py")]
+    sources += [inspect.getsource(module) for module in (spacy.errors, thinc.util)]
+    messages = [text for source in sources for text in texts_in(source)]
+    messages += ["CUDA out of memory", spawning()]
+    headings = re.findall(r"^### `([^`]+)`$", TEXTS["docs/how-to/troubleshooting.md"], re.MULTILINE)
+    for heading in headings:
+        _, code, shown = re.match(r"(\[([EW]\d+)\] )?(.+)", heading).groups()
+        known = messages
+        if code:
+            known = [getattr(Errors if code.startswith("E") else Warnings, code)]
+        parts = re.split(r"\.\.\.|'\w+'", shown)
+        assert any(all(part in text for part in parts) for text in known), heading
+    assert len(headings) > 20
+
+
+def spawning():
+    """What Python says of a script that starts processes while it is imported."""
+    return " ".join(inspect.getsource(multiprocessing.spawn._check_not_importing_main).split())
 
 
 def test_every_command_has_its_options_in_the_docs():
     for name in get_command(bilstm_crf_cli).commands:
-        assert f"<!-- options: {name} -->" in TEXTS["docs/commands.md"]
+        assert f"<!-- options: {name} -->" in TEXTS["docs/reference/commands.md"]

@@ -22,7 +22,7 @@ from benchmarks.speed.spacy_worker import Tagger
 from spacy_bilstm_crf.constraints import allowed_by_doc, allowed_by_gold
 from spacy_bilstm_crf.decoding.decode import decode
 from spacy_bilstm_crf.tags import spans_of_tags
-from spacy_bilstm_crf.training.losses import negative_log_likelihood
+from spacy_bilstm_crf.training.objectives import summed_negative_log_likelihood
 
 BATCHES = 150  # of training
 PREDICTED = 256  # documents
@@ -94,7 +94,7 @@ class Watch:
 def watch_over(ner: Any) -> Watch:
     """Watch the parts of a component."""
     watch = Watch()
-    watch.watch_function(negative_log_likelihood, "CRF")
+    watch.watch_function(summed_negative_log_likelihood, "CRF")
     watch.watch_function(decode, "CRF")
     for conversion in (allowed_by_doc, allowed_by_gold, spans_of_tags):
         watch.watch_function(conversion, "entities <-> tags")

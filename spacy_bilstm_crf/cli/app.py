@@ -14,7 +14,7 @@ from ..common.errors import UserError
 HELP = """Commands for the BiLSTM-CRF entity recognizer (spacy-bilstm-crf)."""
 
 # typer may bring its own copy of click, whose errors are classes of their own
-USAGE_ERRORS = (click.UsageError, *typer.BadParameter.__bases__)
+USAGE_ERRORS: tuple[Any, ...] = (click.UsageError, *typer.BadParameter.__bases__)
 
 
 class OneLineErrors(TyperGroup):

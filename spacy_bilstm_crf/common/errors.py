@@ -1,5 +1,6 @@
 """The one error that a user is shown as a single line, and how others become one."""
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 
 # Enough of an error to see what is wrong: spaCy's own about a config prints the whole of it
@@ -43,3 +44,19 @@ def check_installed(extra: str, *packages: str) -> None:
                 f"This needs {name}, which is not installed: "
                 f'pip install "spacy-bilstm-crf[{extra}]"'
             )
+
+
+def check_choice(name: str, value: str, allowed: Iterable[str]) -> None:
+    """Check that an argument has one of the values that it may have.
+
+    Args:
+        name: The argument, or the option that sets it.
+        value: What it was given.
+        allowed: What it may be.
+
+    Raises:
+        UserError: Naming them.
+    """
+    allowed = list(allowed)
+    if value not in allowed:
+        raise UserError(f"{name} {value}: it must be one of {', '.join(allowed)}.")

@@ -4,13 +4,29 @@ import ctypes
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 from .errors import UserError
+
+
+@contextmanager
+def reported_os_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block into a `UserError`.
+
+    Args:
+        path: What to name where the error itself names no file.
+
+    Raises:
+        UserError: Naming the file and what is wrong with it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: {error.strerror}.") from error
 
 
 @contextmanager
@@ -116,16 +132,19 @@ def check_folder(output: Path, named_by: str = "--output DIR") -> None:
     _check_parents(output, named_by)
 
 
-def check_file(output: Path, force: bool) -> None:
+def check_file(output: Path, force: bool, read: Iterable[Path | None] = ()) -> None:
     """Check that a file can be written, before any work is done for it.
 
     Args:
         output: The file.
         force: Whether an existing file may be replaced.
+        read: Files or folders of data that are read, and that the file must not replace.
 
     Raises:
         UserError: If it may not, or there is a folder in its place, or a file in a folder's.
     """
+    if any(path is not None and path.resolve() == output.resolve() for path in read):
+        raise UserError(f"{output} is data that is read. Name another file.")
     if output.exists() and not (force and output.is_file()):
         how = "Replace it with --force, or name" if output.is_file() else "Name"
         raise UserError(f"{output} exists. {how} another file.")

@@ -12,26 +12,35 @@ if TYPE_CHECKING:
 NO_PIPELINE = "There is no pipeline {}: name the folder model-best of a training."
 
 
-def load_pipeline(name: str) -> "Language":
+def load_pipeline(pipeline: "Language | str | Path") -> "Language":
     """Load a trained pipeline.
 
     Args:
-        name: Its folder, or the name of an installed package.
+        pipeline: Its folder, or the name of an installed package. A pipeline that is loaded already
+            is returned unchanged.
 
     Raises:
         UserError: If there is none, or it can't be loaded.
     """
     from spacy import util
+    from spacy.language import Language
 
+    if isinstance(pipeline, Language):
+        return pipeline
     try:
-        return util.load_model(name)
+        return util.load_model(pipeline)
     except OSError as error:  # spaCy's E050, E053
-        raise UserError(NO_PIPELINE.format(name)) from error
+        raise UserError(NO_PIPELINE.format(pipeline)) from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"The pipeline {name} can't be loaded: {one_line(error)}") from error
+        raise UserError(f"The pipeline {pipeline} can't be loaded: {one_line(error)}") from error
 
 
-def pipeline_folder(name: str) -> Path:
+def pipeline_name(pipeline: "Language | str | Path") -> str:
+    """Return what messages call a pipeline: its path or name, or that of `nlp.meta` if loaded."""
+    return str(pipeline) if isinstance(pipeline, str | Path) else str(pipeline.meta["name"])
+
+
+def pipeline_folder(name: str | Path) -> Path:
     """Return the folder of a pipeline, which may be an installed package.
 
     Raises:
@@ -41,9 +50,9 @@ def pipeline_folder(name: str) -> Path:
 
     if Path(name).is_dir():
         return Path(name)
-    if not util.is_package(name):
+    if not util.is_package(str(name)):
         raise UserError(NO_PIPELINE.format(name))
-    return util.get_package_path(name)
+    return util.get_package_path(str(name))
 
 
 def fingerprint(folder: Path) -> str:

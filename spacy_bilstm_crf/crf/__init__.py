@@ -4,12 +4,11 @@ A tag sequence y of a sequence of n tokens has the score
 
     start[y_1] + sum_t emissions[t, y_t] + sum_t transitions[y_t, y_{t+1}] + end[y_n]
 
-and the probability exp(score) / Z, where Z sums over the tag sequences that are legal (which
-tag may start, follow and end: a property of the tag scheme) and allowed (which tags a
-token may have: a property of the document or of its annotation). Illegal tag sequences have
-probability zero, in the partition function as in the decoder. The model is that of Lafferty et
-al. (2001) and of Lample et al. (2016, section 2.2, eq. 1 and 2); the latter sum over ill-formed
-sequences too.
+and the probability exp(score) / Z. Z sums over the tag sequences that are legal (which tags may
+start, follow one another and end: a property of the tag scheme) and allowed (which tags each token
+may have: a property of the document or its annotation). All other tag sequences have probability
+zero, in the partition function as in the decoder. The model is that of Lafferty et al. (2001) and
+Lample et al. (2016, section 2.2, eq. 1 and 2), who also sum over ill-formed sequences.
 
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
@@ -17,7 +16,7 @@ Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 from .chain import Blocks, Legality, LinearChain, Scores
 from .forward_backward import Posterior, forward_backward
 from .long_sequences import Segment, posteriors, steps_of_segment
-from .objectives import divergence, entropy, expected_count, negative_log_likelihood, path_score
+from .objectives import divergence, entropy, expected_count, negative_log_likelihood, sequence_score
 from .viterbi import k_best, viterbi
 
 __all__ = [
@@ -33,8 +32,8 @@ __all__ = [
     "forward_backward",
     "k_best",
     "negative_log_likelihood",
-    "path_score",
     "posteriors",
+    "sequence_score",
     "steps_of_segment",
     "viterbi",
 ]

@@ -1,4 +1,4 @@
-"""What the linear-chain CRF is made of: see the package for the model.
+"""The data structures of the linear-chain CRF; the package describes the model.
 
 Shapes: B sequences, T steps (the longest sequence), K tags.
 """
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-# Steps of which there are views at once: a million would need more memory than what they show
+# Number of steps with a view at once: a million views would need more memory than their data
 BLOCK = 256
 
 
@@ -16,10 +16,10 @@ class Scores(NamedTuple):
     """The potentials of a batch of sequences, or a gradient with respect to them.
 
     Attributes:
-        emissions: Of each tag at each step, [B, T, K].
-        transitions: From row to column, [K, K].
-        start: Of each tag at the first step, [K].
-        end: Of each tag at the last step, [K].
+        emissions: Score of each tag at each step, [B, T, K].
+        transitions: Score of each tag (column) after each tag (row), [K, K].
+        start: Score of each tag at the first step, [K].
+        end: Score of each tag at the last step, [K].
     """
 
     emissions: Tensor
@@ -29,17 +29,17 @@ class Scores(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Legal transitions where they form blocks: each tag of one side before each of the other.
+    """Legal transitions that form blocks: in a block, every source tag precedes every target tag.
 
-    One wide block of many tags, and G narrow ones of few, all of the same size. Each tag is in one
-    block as the tag before and in one as the tag after. So it is with BILUO tags: within an entity
-    only its own label goes on, and any other entity follows one that has ended.
+    There is one wide block of many tags, and G narrow blocks of few tags, all of the same size.
+    Each tag is a source in exactly one block and a target in exactly one. BILUO tags are like this:
+    within an entity only tags of its label may follow, and after an entity any tag that starts one.
 
     Attributes:
-        wide_from: Tags before, int64 [F].
-        wide_to: Tags after, int64 [M].
-        narrow_from: Tags before, int64 [G, R].
-        narrow_to: Tags after, int64 [G, C].
+        wide_from: Sources of the wide block, int64 [F].
+        wide_to: Targets of the wide block, int64 [M].
+        narrow_from: Sources of each narrow block, int64 [G, R].
+        narrow_to: Targets of each narrow block, int64 [G, C].
     """
 
     wide_from: Tensor
@@ -53,7 +53,7 @@ class Blocks(NamedTuple):
         return self.wide_from.numel() + self.narrow_from.numel()
 
     def reversed(self) -> "Blocks":
-        """The same transitions on the way back."""
+        """Return the transitions of the reversed sequences."""
         return Blocks(self.wide_to, self.wide_from, self.narrow_to, self.narrow_from)
 
 
@@ -61,10 +61,10 @@ class Legality(NamedTuple):
     """Which tags may start a sequence, follow one another and end it.
 
     Attributes:
-        transitions: From row to column, bool [K, K].
-        start: bool [K].
-        end: bool [K].
-        blocks: The transitions once more, where they form blocks: with many tags that takes a
+        transitions: Whether a tag (column) may follow a tag (row), bool [K, K].
+        start: Tags that may start a sequence, bool [K].
+        end: Tags that may end a sequence, bool [K].
+        blocks: The same transitions as blocks, if they form any: with many tags that takes a
             quarter of the time, and less memory.
     """
 
@@ -75,7 +75,7 @@ class Legality(NamedTuple):
 
 
 class LinearChain(NamedTuple):
-    """A batch of sequences: what decides how probable each of their tag sequences is.
+    """The distribution over the tag sequences of a batch of sequences.
 
     Attributes:
         scores: The potentials.
@@ -90,10 +90,10 @@ class LinearChain(NamedTuple):
     allowed: Tensor | None = None
 
     def validate(self) -> None:
-        """Check that shapes fit together.
+        """Check that the shapes fit together.
 
         Raises:
-            ValueError: Naming the sizes that are at fault.
+            ValueError: Naming the shapes that do not fit.
         """
         scores = self.scores
         n_rows, n_steps, n_tags = scores.emissions.shape
@@ -112,19 +112,24 @@ class LinearChain(NamedTuple):
                 )
 
     def rows(self, rows: Tensor, n_steps: int | None = None) -> "LinearChain":
-        """Some of the sequences, int64 [R], cut to so many steps where all of them have ended."""
+        """Select sequences.
+
+        Args:
+            rows: Their indices, int64 [R].
+            n_steps: Number of steps to keep, at least the longest of them; None for all.
+        """
         scores = self.scores._replace(emissions=self.scores.emissions[rows, :n_steps])
         allowed = None if self.allowed is None else self.allowed[rows, :n_steps]
         return LinearChain(scores, self.lengths[rows], self.legal, allowed)
 
     def sequence(self, row: int, length: int) -> "LinearChain":
-        """A single sequence, without what is beyond its end."""
+        """Select a single sequence, without the padding beyond its length."""
         scores = self.scores._replace(emissions=self.scores.emissions[row, None, :length])
         allowed = None if self.allowed is None else self.allowed[row, None, :length]
         return LinearChain(scores, self.lengths[row, None], self.legal, allowed)
 
 
-def by_step(*parts: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Views of each step of tensors that have time as their first axis, in order."""
-    for start in range(0, len(parts[0]), BLOCK):
-        yield from zip(*(part[start : start + BLOCK].unbind() for part in parts))
+def by_step(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield views of each step of tensors whose first axis is time, in order."""
+    for start in range(0, len(tensors[0]), BLOCK):
+        yield from zip(*(tensor[start : start + BLOCK].unbind() for tensor in tensors))

@@ -1,4 +1,4 @@
-"""The forward-backward recursions of the linear-chain CRF: see `crf` for the model.
+"""Forward-backward for the linear-chain CRF, as the package describes it.
 
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
@@ -22,35 +22,36 @@ from .messages import (
     underflowed,
     with_peaks,
 )
-from .paths import Paths
+from .tag_sequences import TagSequences
 from .transitions import Pairs
 
 
 @dataclass
 class Posterior:
-    """What forward-backward knows about each sequence. Everything is float64.
+    """The posterior distribution over the tag sequences of each sequence.
 
     Attributes:
-        log_partition: log Z of each sequence, shape [B].
-        marginals: P(y_t = k), shape [B, T, K]; zero beyond a sequence's end.
+        log_partition: log Z, float64 [B].
+        marginals: P(y_t = k), float64 [B, T, K]; zero beyond a sequence's end.
+        lengths: Length of each sequence, int64 [B].
     """
 
     log_partition: Tensor
     marginals: Tensor
     lengths: Tensor
     _lattice: "_Lattice"
-    # For the few sequences that were computed in log space
+    # The few sequences that were computed in log space
     _log_space_rows: Tensor  # [R]
     _log_space: LogSpacePosterior | None
 
     def expected_transitions(self, weights: Tensor) -> Tensor:
-        """Expected number of times that each transition is taken, summed over sequences.
+        """Compute the expected count of each transition, summed over sequences.
 
         Args:
-            weights: How much each sequence counts, shape [B].
+            weights: Weight of each sequence, [B].
 
         Returns:
-            Shape [K, K], from row to column.
+            Count of each tag (column) after each tag (row), float64 [K, K].
         """
         left, right = self._pair_messages(weights)
         taken = self._lattice.step.counts(left.flatten(0, 1), right.flatten(0, 1)).table()
@@ -61,13 +62,13 @@ class Posterior:
         return taken
 
     def expected_scores(self, transitions: Tensor) -> Tensor:
-        """Expected sum of scores of the transitions that each sequence takes.
+        """Compute the expected sum of transition scores of each sequence.
 
         Args:
-            transitions: The scores from row to column, [K, K].
+            transitions: Score of each tag (column) after each tag (row), [K, K].
 
         Returns:
-            Shape [B].
+            float64 [B].
         """
         left, right = self._pair_messages(torch.ones_like(self.log_partition))
         step = self._lattice.step
@@ -80,10 +81,13 @@ class Posterior:
         return expected
 
     def _pair_messages(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Factors of weighted pair marginals, left and right of each transition: [T - 1, B, K].
+        """Compute the factors of weighted pair marginals, left and right of each transition.
 
-        P(y_t = j, y_{t+1} = k) = left[t, b, j] * step[j, k] * right[t, b, k]; zeros for what
-        was computed in log space.
+        P(y_t = j, y_{t+1} = k) = left[t, b, j] * step[j, k] * right[t, b, k]. Sequences that were
+        computed in log space have zeros.
+
+        Returns:
+            Two tensors, float64 [T - 1, B, K].
         """
         alpha, right = self._lattice.alpha[:-1], self._lattice.right[1:]
         steps = torch.arange(len(alpha), device=alpha.device)[:, None]
@@ -95,18 +99,21 @@ class Posterior:
         return left, right
 
     def log_next(self, rows: Tensor, steps: Tensor, tags: Tensor, after: Tensor) -> Tensor:
-        """log P(y_{t+1} = after | y_t = tag): the tags are a Markov chain, given the tokens.
+        """Compute log P(y_{t+1} = after | y_t = tag): given the tokens, tags are a Markov chain.
 
-        rows, steps, tags, after (Tensor): Sequence, t and the two tags of each question, int64
-            [N]. The tag must have a probability at t, and its sequence must go on after t.
+        Args:
+            rows: Sequence of each query, int64 [N].
+            steps: t of each query, before the last step of its sequence, int64 [N].
+            tags: Tag at t, with a probability above 0, int64 [N].
+            after: Tag at t + 1, int64 [N].
 
         Returns:
-            Shape [N].
+            float64 [N].
         """
         lattice = self._lattice
         log_step = lattice.transitions[tags, after].double()
         log_step = log_step.masked_fill(~lattice.legal.transitions[tags, after], -torch.inf)
-        # What arrives at a state on the way back is the sum over all tags that may follow
+        # The backward message of a state is the sum over all tags that may follow
         log_right = lattice.right[steps + 1, rows, after].log()
         log_all = lattice.after[lattice.mirror[steps, rows], rows, tags].log() + lattice.peak
         if self._log_space is not None:
@@ -120,20 +127,20 @@ class Posterior:
             log_all[redone] = self._log_space.after[row, step, tags[redone]]
         return log_step + log_right - log_all
 
-    def gradient(self, weights: Tensor, taken: Paths | None = None) -> Scores:
-        """Gradient of the weighted sum of the log-partitions: the expected counts.
+    def gradient(self, weights: Tensor, gold: TagSequences | None = None) -> Scores:
+        """Compute the gradient of the weighted sum of the log-partitions: the expected counts.
 
         Args:
-            weights: How much each sequence counts, shape [B].
-            taken: Tag sequences of the first sequences, whose counts are taken off.
+            weights: Weight of each sequence, [B].
+            gold: Tag sequences of the first sequences, whose counts are subtracted.
 
         Returns:
-            The gradient, emissions per sequence, the rest summed.
+            The gradient: emissions per sequence, all else summed over sequences.
         """
         emissions = self.marginals * weights[:, None, None]
         transitions = self.expected_transitions(weights)
-        if taken is not None:
-            taken.take_from(emissions, transitions)
+        if gold is not None:
+            gold.subtract_from(emissions, transitions)
         rows = torch.arange(len(self.lengths), device=emissions.device)
         return Scores(
             emissions=emissions,
@@ -145,34 +152,45 @@ class Posterior:
 
 @dataclass
 class _Lattice:
-    """The messages, scaled at will at each step: only ratios within a step mean something."""
+    """The messages, each step with a scale of its own: only ratios within a step have a meaning.
 
-    alpha: Tensor  # [T, B, K]: of the paths into a state, its own emission included
-    right: Tensor  # [T, B, K]: of a state and all that can follow it
-    norm: Tensor  # [T, B, 1]: sum over states of what arrives times `right`
-    after: Tensor  # [T, B, K]: of all that can follow a state, at the mirrored step
-    mirror: Tensor  # [T, B]: the steps of the sequences from their ends
-    step: Pairs  # factors of the transitions
-    peak: Tensor  # the transition score whose factor is 1
-    transitions: Tensor  # [K, K]: their scores
+    Attributes:
+        alpha: Forward messages, the state's own emission included, [T, B, K].
+        right: Backward messages, the state's own emission included, [T, B, K].
+        norm: Sum over states of the forward message without the emission times `right`, [T, B, 1].
+        after: Backward messages without the state's own emission, by mirrored step, [T, B, K].
+        mirror: Steps of the sequences counted from their ends, int64 [T, B].
+        step: Factors of the transitions.
+        peak: The score whose factor is 1.
+        transitions: Transition scores, [K, K].
+        legal: What the tag scheme allows.
+    """
+
+    alpha: Tensor
+    right: Tensor
+    norm: Tensor
+    after: Tensor
+    mirror: Tensor
+    step: Pairs
+    peak: Tensor
+    transitions: Tensor
     legal: Legality
 
 
 @torch.inference_mode()
 def forward_backward(chain: LinearChain) -> Posterior:
-    """Log-partition, tag marginals and expected transitions of every sequence.
+    """Compute the posterior of every sequence.
 
-    The recursions (Rabiner 1989, with scaling) run in
-    float64 on probabilities that are scaled on the way. The backward pass is a forward pass
-    over the reversed sequence with transposed transitions, so both take one loop of
-    [2, B, K] x [2, K, K] products. Sequences in which a reachable state comes near float64's
-    underflow (more than 500 nats behind) are computed again in log space.
+    The recursions (Rabiner 1989) run in float64 on probabilities that are rescaled on the way. The
+    backward pass is a forward pass over the reversed sequence with transposed transitions, so both
+    share one loop of [2, B, K] x [2, K, K] products. Sequences in which a reachable state comes
+    near the underflow of float64 (more than 500 nats behind) are computed again in log space.
 
     Args:
         chain: The sequences.
 
     Returns:
-        Log-partitions, marginals and expected transitions.
+        The posterior.
 
     Raises:
         ValueError: If a sequence has no legal tag sequence.
@@ -185,8 +203,8 @@ def forward_backward(chain: LinearChain) -> Posterior:
     inside = steps < lengths  # [T, B]
     mirror = torch.where(inside, lengths - 1 - steps, steps)
 
-    # Potentials as factors in [0, 1], also beyond a sequence's end, so that the loop needs no
-    # mask and what it computes there can be cut out afterwards.
+    # Potentials as factors in [0, 1], also beyond a sequence's end: the loop needs no mask, and
+    # whatever it computes there is cut out afterwards
     emissions = scores.emissions
     shared = shared_factors(scores, legal)
     nats, peak = shrinks_by(scores, shared)
@@ -197,34 +215,34 @@ def forward_backward(chain: LinearChain) -> Posterior:
         emissions, peak = with_peaks(emissions, allowed, inside.T)
         peaks = peak.sum((1, 2))
     factors = emission_factors(emissions, allowed, peak).view(-1, n_tags)
-    # The steps of both directions, as rows of [B, T, K]
+    # The steps in both directions, as rows of [B, T, K]
     places = torch.stack([steps.expand_as(mirror), mirror], 1) + n_steps * rows  # [T, 2, B]
     message = factors.index_select(0, places.flatten()).view(n_steps, 2, n_rows, n_tags)
     arriving, scale = scaled_recursion(message, shared.step, shared.ends[:, None], scale_every)
 
     least_scale = scale.amin()
-    if not least_scale > 0:  # a path without an end: beyond a sequence's end, or to be redone
-        for part in (message, arriving):
-            part.nan_to_num_(0.0)
-    # Where, of all rows of [T, 2, B, K], a step of the sequence is on the way back
+    if not least_scale > 0:  # a dead end: beyond a sequence's end, or to be computed again
+        for messages in (message, arriving):
+            messages.nan_to_num_(0.0)
+    # The row of [T, 2, B, K] with the backward message of each step
     on_way_back = ((2 * mirror + 1) * n_rows + rows).flatten()
     right = message.view(-1, n_tags).index_select(0, on_way_back).view(n_steps, n_rows, n_tags)
     marginals = arriving[:, 0].mul_(right)
     norm = marginals.sum(-1, keepdim=True)  # [T, B, 1]
     marginals *= torch.where(inside[..., None], 1.0 / norm, 0.0)
     scaled = steps[::scale_every] < lengths  # [number of scalings, B]
-    # From the end to the first step, where only the start score is missing
+    # The backward messages, from the end to the first step, and the start score
     log_partition = (
         peaks
         + torch.where(scaled, scale[:, 1].log(), 0.0).sum(0)
         + norm[0, :, 0].log()
-        + (lengths + 1) * shared.peak  # of the start, of each transition and of the end
+        + (lengths + 1) * shared.peak  # for the start, each transition and the end
     )
 
     redo = rows[:0]
     ample = scale_every > 1 and is_ample(message, scale_every)
     if not (ample and torch.minimum(norm.amin(), least_scale) >= UNDERFLOW):
-        # [B]: whether it divides by next to nothing; by zero where there is no legal tag sequence
+        # [B]: divides by nearly nothing, or by zero if there is no legal tag sequence
         unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
         unsafe |= (~(scale.amin(1) >= UNDERFLOW) & scaled).any(0)
         unsafe |= underflowed(message, scale, scale_every, legal, allowed, mirror, inside)
@@ -235,14 +253,14 @@ def forward_backward(chain: LinearChain) -> Posterior:
         redone = log_space_forward_backward(chain.rows(redo))
         log_partition[redo], marginals[redo] = redone.log_partition, redone.marginals
     lattice = _Lattice(
-        message[:, 0],
-        right,
-        norm,
-        arriving[:, 1],
-        mirror,
-        shared.factors,
-        shared.peak,
-        scores.transitions,
-        legal,
+        alpha=message[:, 0],
+        right=right,
+        norm=norm,
+        after=arriving[:, 1],
+        mirror=mirror,
+        step=shared.factors,
+        peak=shared.peak,
+        transitions=scores.transitions,
+        legal=legal,
     )
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)

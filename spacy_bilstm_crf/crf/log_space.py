@@ -1,4 +1,4 @@
-"""The forward-backward recursions in log space, for sequences that need it."""
+"""Forward-backward in log space, for sequences that scaled probabilities can't represent."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,22 +11,32 @@ from .transitions import Pairs
 
 
 class LogSpacePosterior(NamedTuple):
-    """What forward-backward in log space knows about each sequence. Everything is float64."""
+    """The posterior of each sequence, computed in log space. All tensors are float64.
 
-    log_partition: Tensor  # [B]
-    marginals: Tensor  # [B, T, K]
-    left: Tensor  # [B, T, K]: log-score of all that can come before a state, and the state
-    right: Tensor  # [B, T, K]: log-score of a state and all that can follow it
-    after: Tensor  # [B, T, K]: log-score of all that can follow a state
-    step: Pairs  # scores of the transitions
-    lengths: Tensor  # [B]
+    Attributes:
+        log_partition: log Z, [B].
+        marginals: Probability of each tag, [B, T, K].
+        left: Log-sum over all tag sequences up to and including a state, [B, T, K].
+        right: Log-sum over all tag sequences from a state on, the state included, [B, T, K].
+        after: Log-sum over all tag sequences after a state, [B, T, K].
+        step: Transition scores.
+        lengths: Length of each sequence, int64 [B].
+    """
+
+    log_partition: Tensor
+    marginals: Tensor
+    left: Tensor
+    right: Tensor
+    after: Tensor
+    step: Pairs
+    lengths: Tensor
 
     def pairs(self) -> Iterator[tuple[Tensor, Pairs]]:
-        """Expected number of times that each transition is taken in each sequence.
+        """Compute the expected number of times that each sequence takes each transition.
 
         Yields:
-            Some of the sequences, int64 [R], and their numbers, with the sequences as the first
-            axis.
+            Indices of some of the sequences, int64 [R], and their numbers, with the sequences as
+            the first axis.
         """
         rows = torch.arange(len(self.lengths), device=self.lengths.device)
         for some in rows.split(self.step.rows_at_once):
@@ -42,16 +52,19 @@ class LogSpacePosterior(NamedTuple):
 
 
 def log_space_forward_backward(chain: LinearChain) -> LogSpacePosterior:
-    """Forward-backward without scaling, in log space: slower, exact for any scores.
+    """Run forward-backward in log space: slower, and exact for any scores.
 
     Args:
         chain: The sequences.
+
+    Returns:
+        The posterior.
 
     Raises:
         ValueError: If a sequence has no legal tag sequence.
     """
     scores, lengths, legal, allowed = chain
-    scores = Scores(*(part.double() for part in scores))
+    scores = Scores(*(each.double() for each in scores))
     emissions = scores.emissions
     if allowed is not None:
         emissions = emissions.masked_fill(~allowed, -torch.inf)

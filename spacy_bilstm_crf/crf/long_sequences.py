@@ -1,8 +1,8 @@
-"""Forward-backward over a sequence of any length, in memory that hardly grows with it.
+"""Forward-backward over a sequence of any length, in memory that hardly grows with its length.
 
-What the rest of a sequence says about a segment of it is a vector at each of its ends: the
-messages that arrive there. A first run along the sequence keeps these vectors alone, a
-second one works out segment by segment what forward-backward knows.
+A segment is a stretch of one long sequence. The rest of the sequence matters to it only through the
+messages that arrive at its two ends. A first run along the sequence keeps only these messages, and
+a second run computes the posterior segment by segment.
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from .messages import (
     steps_between_scalings,
 )
 
-# Steps from one segment's start to the next. What is kept of the first run grows with the
-# number of segments, what the second needs with their size: with many tags they are shorter.
+# Steps from one segment's start to the next. Memory of the first run grows with the number of
+# segments, that of the second with their size: with many tags they are shorter
 SEGMENT = 4096
 SHORTEST_SEGMENT = 1024
 SCORES_OF_SEGMENT = 1 << 19
@@ -33,37 +33,39 @@ SCORES_AT_ONCE = 1 << 21
 
 
 def steps_of_segment(n_tags: int) -> int:
-    """Steps from one segment's start to the next."""
+    """Return the number of steps from one segment's start to the next, for a number of tags."""
     return min(SEGMENT, max(SHORTEST_SEGMENT, SCORES_OF_SEGMENT // n_tags))
 
 
 class Segment(NamedTuple):
-    """A part of a sequence, and the part of it that no other segment answers for.
+    """A stretch of a sequence that overlaps the next one.
+
+    Each segment is responsible for the steps before the next one's start.
 
     Attributes:
-        start: Its first step.
-        answers_to: The next segment's start.
-        end: Beyond that, by the overlap at least, where the sequence is as long.
+        start: First step.
+        next_start: First step of the next segment.
+        end: Step after the last: at least the overlap beyond `next_start`, or the sequence's end.
     """
 
     start: int
-    answers_to: int
+    next_start: int
     end: int
 
 
 def posteriors(chain: LinearChain, overlap: int) -> Iterator[tuple[list[Segment], Posterior]]:
-    """What forward-backward knows about the segments of one sequence, some at a time.
+    """Compute the posteriors of the segments of one sequence, a few segments at a time.
 
-    Exact: a segment's first and last emissions take up what comes before and after it. Scores
-    for which that could not be held in float64 get a single segment, the whole sequence.
+    The result is exact: the first and last emissions of a segment include the messages from before
+    and after it. If float64 can't hold these messages, the whole sequence is a single segment.
 
     Args:
         chain: A single sequence.
-        overlap: Steps that a segment has, at least, beyond those that it answers for.
+        overlap: Least number of steps that a segment has beyond the next one's start.
 
-    Returns:
-        Segments, and the posterior that has one row for each. Marginals and `log_next` are those of
-        the sequence; log-partitions are not.
+    Yields:
+        Segments, and a posterior with a row for each. Marginals and `log_next` are those of the
+        whole sequence, log-partitions are not.
     """
     _, n_steps, n_tags = chain.scores.emissions.shape
     size = steps_of_segment(n_tags)
@@ -77,24 +79,24 @@ def posteriors(chain: LinearChain, overlap: int) -> Iterator[tuple[list[Segment]
     for first in range(0, len(segments), at_once):
         some = segments[first : first + at_once]
         before = into[first : first + at_once]
-        after = torch.stack([back_into[(n_steps - part.end) // size] for part in some])
+        after = torch.stack([back_into[(n_steps - each.end) // size] for each in some])
         yield some, _of_segments(chain, some, before, after)
 
 
 def _segment(i: int, n_steps: int, size: int, overlap: int) -> Segment:
-    """The segment of a place in the order. Its end is a whole number of steps from the last."""
-    start, answers_to = i * size, min((i + 1) * size, n_steps)
-    end = n_steps - max(0, (n_steps - answers_to - overlap) // size) * size
-    return Segment(start, answers_to, end)
+    """Return the i-th segment. Its end is a whole number of segments from the sequence's end."""
+    start, next_start = i * size, min((i + 1) * size, n_steps)
+    end = n_steps - max(0, (n_steps - next_start - overlap) // size) * size
+    return Segment(start, next_start, end)
 
 
 def _messages(chain: LinearChain, size: int) -> tuple[Tensor, Tensor] | None:
-    """Messages of the paths that arrive at each segment's first step, and at each step that is a
-    whole number of segments from the sequence's end: their own emissions are not included.
+    """Compute the messages that arrive at the ends of segments, without their own emissions.
 
     Returns:
-        Two tensors [number of segments, K], each row scaled at will; None where digits may have
-        been lost.
+        The forward messages at each segment's first step, and the backward messages at each step
+        that is a whole number of segments from the sequence's end: float64 [number of segments, K],
+        each row with a scale of its own. None if digits may have been lost.
     """
     scores, _, legal, allowed = chain
     _, step, ends, *_ = shared = shared_factors(scores, legal)
@@ -106,10 +108,10 @@ def _messages(chain: LinearChain, size: int) -> tuple[Tensor, Tensor] | None:
     arriving = ends[:, None]  # [2, 1, K]
     found = [arriving]
     for i in range((n_steps - 1) // size):
-        places = slice(i * size, (i + 1) * size)
+        steps = slice(i * size, (i + 1) * size)
         from_end = slice(n_steps - (i + 1) * size, n_steps - i * size)
-        emissions = _from_both_ends(scores.emissions, places, from_end)
-        usable = None if allowed is None else _from_both_ends(allowed, places, from_end)
+        emissions = _from_both_ends(scores.emissions, steps, from_end)
+        usable = None if allowed is None else _from_both_ends(allowed, steps, from_end)
         message = emission_factors(emissions, usable, peak)[:, :, None]
         _, scale = scaled_recursion(message, step, arriving, scale_every)
         if not (is_ample(message, scale_every) and (scale > 0).all()):
@@ -122,37 +124,44 @@ def _messages(chain: LinearChain, size: int) -> tuple[Tensor, Tensor] | None:
     return into, back_into
 
 
-def _from_both_ends(of_sequence: Tensor, places: slice, from_end: slice) -> Tensor:
-    """A part of [1, T, K], and another that is reversed: [steps, 2, K]."""
-    return torch.stack([of_sequence[0, places], of_sequence[0, from_end].flip(0)], 1)
+def _from_both_ends(of_sequence: Tensor, steps: slice, from_end: slice) -> Tensor:
+    """Stack some steps of [1, T, K] and some other steps reversed: [n_steps, 2, K]."""
+    return torch.stack([of_sequence[0, steps], of_sequence[0, from_end].flip(0)], 1)
 
 
 def _of_segments(
     chain: LinearChain, segments: list[Segment], before: Tensor, after: Tensor
 ) -> Posterior:
-    """Forward-backward of segments, with the messages that arrive at their ends, each [S, K]."""
+    """Run forward-backward on segments.
+
+    Args:
+        chain: The sequence.
+        segments: S of its segments.
+        before: Forward messages that arrive at their first steps, [S, K].
+        after: Backward messages that arrive at their last steps, [S, K].
+    """
     scores, _, legal, allowed = chain
     device = before.device
-    lengths = torch.tensor([part.end - part.start for part in segments], device=device)
+    lengths = torch.tensor([each.end - each.start for each in segments], device=device)
     n_tags = before.shape[1]
     shape = (len(segments), int(lengths.max()), n_tags)
     emissions = torch.zeros(shape, dtype=torch.float64, device=device)
     usable = torch.ones(shape, dtype=torch.bool, device=device)
-    for i, part in enumerate(segments):
-        size = part.end - part.start
-        emissions[i, :size] = scores.emissions[0, part.start : part.end]
+    for i, segment in enumerate(segments):
+        size = segment.end - segment.start
+        emissions[i, :size] = scores.emissions[0, segment.start : segment.end]
         if allowed is not None:
-            usable[i, :size] = allowed[0, part.start : part.end]
+            usable[i, :size] = allowed[0, segment.start : segment.end]
     rows = torch.arange(len(segments), device=device)
-    for place, arriving in ((torch.zeros_like(lengths), before), (lengths - 1, after)):
+    for step, arriving in ((torch.zeros_like(lengths), before), (lengths - 1, after)):
         reachable = arriving > 0
-        usable[rows, place] &= reachable
-        emissions[rows, place] += torch.where(reachable, arriving, 1.0).log()
-    nothing = torch.zeros(n_tags, dtype=torch.float64, device=device)
+        usable[rows, step] &= reachable
+        emissions[rows, step] += torch.where(reachable, arriving, 1.0).log()
+    zeros = torch.zeros(n_tags, dtype=torch.float64, device=device)
     all_tags = torch.ones(n_tags, dtype=torch.bool, device=device)
     return forward_backward(
         LinearChain(
-            Scores(emissions, scores.transitions.double(), nothing, nothing),
+            Scores(emissions, scores.transitions.double(), zeros, zeros),
             lengths,
             Legality(legal.transitions, all_tags, all_tags, legal.blocks),
             usable,

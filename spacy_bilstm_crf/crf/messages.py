@@ -1,6 +1,7 @@
-"""Forward and backward messages as probabilities in float64, scaled on the way.
+"""Forward and backward messages as probabilities in float64, rescaled on the way.
 
-A message holds for each state the sum, over the paths into it, of the exponential of their scores.
+The message of a state is the sum, over all partial tag sequences that end in it, of the exponential
+of their scores.
 
 Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 """
@@ -13,31 +14,31 @@ from torch import Tensor
 from .chain import Legality, Scores, by_step
 from .transitions import BothWays, Pairs
 
-# Messages are scaled to sum to one after some steps: at least SCALE_EVERY, and as many as make
-# none smaller by more than FREE_RANGE. Where a single step can make one smaller by more than
-# SMALL_STEP, it is done after every step.
+# Messages are scaled to sum to one every so many steps: SCALE_EVERY or more, up to MOST_STEPS, as
+# long as no message shrinks by more than FREE_RANGE in between. If a single step can shrink one by
+# more than SMALL_STEP, they are scaled after every step.
 SCALE_EVERY = 8
 MOST_STEPS = 32
 SMALL_STEP = 60.0  # nats
-# Both ways' messages are multiplied with one another: exp(-2 * 280) is 1e-243
+# In nats. Forward and backward messages are multiplied: exp(-2 * 280) is 1e-243
 FREE_RANGE = 280.0
-# A message that is at least this after scaling stays far above float64's least, 1e-308, until the
-# next: 1e-75 * exp(-60 * 8) is 1e-283.
+# A message of at least this after scaling stays far above the least float64, 1e-308, until the
+# next scaling: 1e-75 * exp(-60 * 8) is 1e-283
 AMPLE = 1e-75
-# Below this share of its step's messages a state may have lost digits to underflow; what is above
-# keeps full relative precision.
+# Below this share of its step's messages, a state may have lost digits to underflow. Anything above
+# has full relative precision
 UNDERFLOW = 1e-250
 
 
 class Shared(NamedTuple):
-    """What all steps share: transition, start and end scores as factors in [0, 1].
+    """Transition, start and end scores, which all steps share, as factors in [0, 1].
 
     Attributes:
-        factors: Of the transitions, zero where illegal.
-        step: The step that they make, both ways.
-        ends: Of start and end, zero where illegal, [2, K].
-        peak: The score that became 1.
-        range: Between the lowest and the highest score, in nats.
+        factors: Factors of the transitions, 0 if illegal.
+        step: A step of the recursion in both directions.
+        ends: Factors of start and end, 0 if illegal, [2, K].
+        peak: The score whose factor is 1.
+        range: Difference of the highest and the lowest score, in nats.
     """
 
     factors: Pairs
@@ -47,29 +48,36 @@ class Shared(NamedTuple):
     range: Tensor
 
 
+# The last factors, and what they were made from. For a short text they take as long as all the rest
+_kept: tuple[list[Tensor], Legality, Shared] | None = None
+
+
 def shared_factors(scores: Scores, legal: Legality) -> Shared:
-    """The factors of transition, start and end scores, kept until those of other scores come."""
+    """Return the factors of transition, start and end scores.
+
+    The last result is kept for the next call with the same scores.
+
+    Args:
+        scores: The potentials.
+        legal: What the tag scheme allows.
+    """
     global _kept
     given = (scores.transitions, scores.start, scores.end)
-    kept = _kept  # which another thread may replace
+    kept = _kept  # another thread may replace it
     if kept is not None and kept[1] is legal and all(map(_same, kept[0], given)):
         return kept[2]
     factors = Pairs.of(scores.transitions, legal, -torch.inf)
     ends = torch.stack([scores.start, scores.end])
     ends = ends.masked_fill(~torch.stack([legal.start, legal.end]), -torch.inf)
     peak = torch.maximum(factors.peak(), ends.amax()).double()
-    factors = factors.map(lambda part: (part.double() - peak).exp_())
-    parts = [part.aminmax() for part in given]
-    least = torch.stack([part.min for part in parts]).amin()
-    most = torch.stack([part.max for part in parts]).amax()
+    factors = factors.map(lambda table: (table.double() - peak).exp_())
+    ranges = [each.aminmax() for each in given]
+    least = torch.stack([each.min for each in ranges]).amin()
+    most = torch.stack([each.max for each in ranges]).amax()
     ends = (ends.double() - peak).exp_()
     shared = Shared(factors, BothWays(factors), ends, peak, most - least)
-    _kept = ([part.clone() for part in given], legal, shared)
+    _kept = ([each.clone() for each in given], legal, shared)
     return shared
-
-
-# The last factors, and what they were made of. For a short text they take as long as the rest
-_kept: tuple[list[Tensor], Legality, Shared] | None = None
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
@@ -77,25 +85,34 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def shrinks_by(scores: Scores, shared: Shared) -> tuple[Tensor, Tensor]:
-    """By how many nats, at most, a step on a legal path makes its share of a message smaller.
+    """Bound how much a legal step can shrink its share of a message.
+
+    Args:
+        scores: The potentials.
+        shared: Their shared factors.
 
     Returns:
-        That, and the highest emission score in float64.
+        The bound in nats, and the highest emission score in float64.
     """
     least, most = scores.emissions.aminmax()
     return most - least + shared.range, most.double()
 
 
 def steps_between_scalings(nats: Tensor) -> int:
-    """How many steps go by without scaling, where none shrinks by more than so many nats."""
+    """Return the number of steps between scalings, if a step shrinks by at most so many nats."""
     return min(MOST_STEPS, max(SCALE_EVERY, int(FREE_RANGE / max(float(nats), 1.0))))
 
 
 def with_peaks(emissions: Tensor, usable: Tensor | None, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Emissions that are 0 beyond a sequence's end, and the highest usable of each step.
+    """Set emissions beyond the end of a sequence to 0, and find the highest usable ones.
+
+    Args:
+        emissions: Emission scores, [B, T, K].
+        usable: Tags that each token may have, bool [B, T, K]; None for all.
+        inside: Steps within a sequence, bool [B, T].
 
     Returns:
-        Shapes [B, T, K] and [B, T, 1].
+        The emissions, float64 [B, T, K], and the highest usable emission of each step, [B, T, 1].
     """
     emissions = emissions.double().masked_fill(~inside[..., None], 0.0)
     if usable is None:
@@ -105,26 +122,35 @@ def with_peaks(emissions: Tensor, usable: Tensor | None, inside: Tensor) -> tupl
 
 
 def emission_factors(emissions: Tensor, usable: Tensor | None, peak: Tensor) -> Tensor:
-    """exp(emissions - peak), 0 where a tag is not usable: float64, contiguous."""
+    """Compute exp(emissions - peak), 0 for tags that are not usable.
+
+    Args:
+        emissions: Emission scores, of any shape.
+        usable: Tags that each token may have, bool of the same shape; None for all.
+        peak: The score whose factor is 1, broadcast to the emissions.
+
+    Returns:
+        float64 of the same shape, contiguous.
+    """
     factors = emissions.new_empty(emissions.shape, dtype=torch.float64)
-    factors.copy_(emissions).sub_(peak).exp_()  # one array of this size is enough
+    factors.copy_(emissions).sub_(peak).exp_()  # in a single array of this size
     return factors if usable is None else factors.masked_fill_(~usable, 0.0)
 
 
 def scaled_recursion(
     message: Tensor, step: BothWays, first: Tensor, scale_every: int
 ) -> tuple[Tensor, Tensor]:
-    """The messages into each state, scaled to sum to one at every so many steps.
+    """Compute the messages of each state, scaled to sum to one every so many steps.
 
     Args:
-        message: Emission factors of both directions, [T, 2, B, K], which the messages replace.
+        message: Emission factors of both directions, [T, 2, B, K]; replaced by the messages.
         step: A step of the recursion.
-        first: Start factors, both directions, [2, 1, K].
-        scale_every: Number of steps from one scaling to the next; the first step is scaled.
+        first: Start factors of both directions, [2, 1, K].
+        scale_every: Number of steps between scalings. The first step is scaled.
 
     Returns:
-        Messages without the state's own emission [T, 2, B, K], and what was divided by, [number of
-        scalings, 2, B].
+        The messages without the state's own emission, [T, 2, B, K], and the divisors of the
+        scalings, [number of scalings, 2, B].
     """
     arriving = torch.empty_like(message)
     scale = message.new_empty(len(message[::scale_every]), *message.shape[1:3], 1)
@@ -145,7 +171,12 @@ def scaled_recursion(
 
 
 def is_ample(message: Tensor, scale_every: int) -> bool:
-    """Whether no state came near to losing digits, in messages scaled every so many steps."""
+    """Check that no state came near to losing digits.
+
+    Args:
+        message: The messages, [T, 2, B, K].
+        scale_every: Number of steps between scalings.
+    """
     looked_at = message[::scale_every]
     return bool(torch.where(looked_at > 0, looked_at, 1.0).amin() >= AMPLE)
 
@@ -159,10 +190,19 @@ def underflowed(
     mirror: Tensor,
     inside: Tensor,
 ) -> Tensor:
-    """Which sequences lost a state that can be reached, so that their sums may be wrong.
+    """Find sequences that lost a reachable state to underflow: their sums may be wrong.
 
-    A message of zero is right where every legal way into the state comes from states whose own
-    is zero. Where no other state is near zero, every sum is exact.
+    A message of zero is correct if every legal transition into the state comes from states with a
+    message of zero. If no other state is near zero, every sum is exact.
+
+    Args:
+        message: The messages, [T, 2, B, K].
+        scale: The divisors of the scalings, [number of scalings, 2, B].
+        scale_every: Number of steps between scalings.
+        legal: What the tag scheme allows.
+        allowed: Tags that each token may have, bool [B, T, K]; None for all.
+        mirror: Steps of the sequences counted from their ends, int64 [T, B].
+        inside: Steps within a sequence, bool [T, B].
 
     Returns:
         bool [B].
@@ -176,7 +216,7 @@ def underflowed(
         faint &= torch.stack(
             [usable, usable[mirror, torch.arange(mirror.shape[1], device=mirror.device)]], 1
         )
-    # The first step has nothing before it: legality alone decides
+    # Nothing precedes the first step: legality alone decides
     suspect = torch.zeros_like(faint)
     suspect[0] = faint[0] & torch.stack([legal.start, legal.end])[:, None]
     if faint[1:].any():

@@ -1,8 +1,8 @@
-"""Transition scores over the legal pairs of tags, and what each recursion does with them.
+"""Numbers for the legal transitions, and the steps of the recursions over them.
 
-A step of a recursion combines what is known of each tag with the score of each transition. Where
-legality has the form of blocks and there are many tags, only the pairs of the blocks are looked
-at; otherwise all pairs, the illegal ones with a score that rules them out.
+A step of a recursion combines a number for each tag with a number for each transition. With many
+tags, if the legal transitions form blocks, it visits only the pairs of tags in these blocks.
+Otherwise it visits all pairs, and illegal ones have a score that rules them out.
 
 Shapes: N rows, each a sequence at some step; K tags; see `Blocks` for F, M, G, R and C.
 """
@@ -15,9 +15,9 @@ from torch import Tensor
 
 from .chain import Blocks, Legality
 
-# From so many tags on, a step is quicker block by block
+# From this many tags on, a step is faster block by block
 MANY_TAGS = 224
-# Numbers of a table of rows and pairs of tags; a larger one is made part by part
+# Largest table of rows and pairs of tags; a larger one is processed a few rows at a time
 TABLE = 1 << 20
 
 
@@ -25,9 +25,9 @@ class Pairs(NamedTuple):
     """A number for each pair of tags that may follow one another.
 
     Attributes:
-        wide: Of the wide block, [F, M]; without blocks of all pairs, [K, K].
-        narrow: Of the narrow blocks, [G, R, C]; None without blocks.
-        blocks: Which tags these are; None for all.
+        wide: Numbers of the wide block, [F, M]; without blocks, numbers of all pairs, [K, K].
+        narrow: Numbers of the narrow blocks, [G, R, C]; None without blocks.
+        blocks: The tags of the blocks; None without blocks.
     """
 
     wide: Tensor
@@ -36,12 +36,12 @@ class Pairs(NamedTuple):
 
     @classmethod
     def of(cls, table: Tensor, legal: Legality, illegal: float) -> "Pairs":
-        """Those of a table of all pairs.
+        """Select the legal pairs of a table of all pairs.
 
         Args:
-            table: From row to column, [K, K].
-            legal: Which of them are legal.
-            illegal: What those get that are not, where they are kept.
+            table: Number of each tag (column) after each tag (row), [K, K].
+            legal: What the tag scheme allows.
+            illegal: The number of illegal pairs, if they are kept.
         """
         blocks = legal.blocks
         if blocks is None or not len(blocks.narrow_from) or len(table) < MANY_TAGS:
@@ -51,44 +51,44 @@ class Pairs(NamedTuple):
         return cls(wide, narrow, blocks)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Pairs":
-        """A function of each number."""
+        """Apply a function to the numbers."""
         narrow = None if self.narrow is None else function(self.narrow)
         return self._replace(wide=function(self.wide), narrow=narrow)
 
     def times(self, others: "Pairs") -> "Pairs":
-        """The products with numbers of the same pairs."""
+        """Multiply with other numbers of the same pairs."""
         narrow = self.narrow
         if narrow is not None and others.narrow is not None:
             narrow = narrow * others.narrow
         return self._replace(wide=self.wide * others.wide, narrow=narrow)
 
     def reversed(self) -> "Pairs":
-        """The same numbers for the way back."""
+        """Return the numbers for the transitions of the reversed sequences."""
         narrow = None if self.narrow is None else self.narrow.transpose(1, 2)
         blocks = None if self.blocks is None else self.blocks.reversed()
         return Pairs(self.wide.T.contiguous(), narrow, blocks)
 
     @property
     def rows_at_once(self) -> int:
-        """How many rows of pairs are to be held at once, at least 1."""
+        """Number of rows to process at once, at least 1."""
         return max(1, TABLE // self.wide.numel())
 
     def peak(self) -> Tensor:
-        """The largest number."""
+        """Return the largest number."""
         peak = self.wide.amax()
         return peak if self.narrow is None else torch.maximum(peak, self.narrow.amax())
 
     def weighted(self, weights: Tensor) -> "Pairs":
-        """The weighted sum of rows, [N], where numbers have them as their first axis."""
+        """Sum over rows, the first axis of the numbers, with weights [N]."""
         return self.map(lambda numbers: torch.tensordot(weights, numbers, 1))
 
     def totals(self) -> Tensor:
-        """The sum over the pairs, where numbers have rows as their first axis: [N]."""
+        """Sum over the pairs of each row, the first axis of the numbers: [N]."""
         total = self.wide.sum((1, 2))
         return total if self.narrow is None else total + self.narrow.sum((1, 2, 3))
 
     def table(self) -> Tensor:
-        """All pairs from row to column, [K, K], 0 for those that are not kept."""
+        """Return the numbers of all pairs, [K, K], with 0 for pairs that are not kept."""
         if self.blocks is None:
             return self.wide
         wide_from, wide_to, narrow_from, narrow_to = self.blocks
@@ -100,11 +100,14 @@ class Pairs(NamedTuple):
         return table
 
     def sums(self, before: Tensor, out: Tensor | None = None) -> Tensor:
-        """Of each tag the sum, over the tags before it, of their numbers times the pair's.
+        """Sum over the tags before each tag: their numbers times those of the pairs.
 
         Args:
             before: Numbers of the tags before, [N, K].
-            out: Where the sums go, [N, K].
+            out: Tensor for the sums, [N, K].
+
+        Returns:
+            The sums, [N, K].
         """
         if self.blocks is None or self.narrow is None:
             return torch.mm(before, self.wide, out=out)
@@ -117,28 +120,38 @@ class Pairs(NamedTuple):
         return out.index_copy_(1, narrow_to.flatten(), within.flatten(1))
 
     def maxima(self, before: Tensor, out: Tensor) -> Tensor:
-        """Of each tag the maximum, over the tags before it, of their numbers plus the pair's.
+        """Take the maximum over the tags before each tag: their numbers plus those of the pairs.
 
         Args:
             before: Numbers of the tags before, [N, K].
-            out: Where the maxima go, [N, K].
+            out: Tensor for the maxima, [N, K].
+
+        Returns:
+            The maxima, [N, K].
         """
         return self._reduced(before, out, lambda table: table.amax(0))
 
     def log_sums(self, before: Tensor) -> Tensor:
-        """The logarithms of sums of exponentials, of numbers plus the pair's: [N, K]."""
+        """Take the log-sum-exp over the tags before each tag: their numbers plus the pairs'.
+
+        Args:
+            before: Numbers of the tags before, [N, K].
+
+        Returns:
+            The log-sums, [N, K].
+        """
         return self._reduced(
             before, torch.empty_like(before), lambda table: torch.logsumexp(table, 0)
         )
 
     def _reduced(self, before: Tensor, out: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tensor:
-        """Numbers plus the pair's, [tags before, N, tags after], without the first axis."""
+        """Reduce numbers plus the pairs', [tags before, N, tags after], over the first axis."""
         blocks = self.blocks
         wide_before = before if blocks is None else before.index_select(1, blocks.wide_from)
         wide_after = out if blocks is None else out.new_empty(len(out), self.wide.shape[1])
         at_once = self.rows_at_once
         for some, after in zip(wide_before.split(at_once), wide_after.split(at_once)):
-            # The reduction is over the first axis: many times quicker than over the last
+            # Reducing over the first axis is many times faster than over the last
             after.copy_(reduce(some.T[:, :, None] + self.wide[:, None]))
         if blocks is None or self.narrow is None:
             return out
@@ -148,12 +161,12 @@ class Pairs(NamedTuple):
         return out.index_copy_(1, blocks.narrow_to.flatten(), within.flatten(1))
 
     def k_maxima(self, before: Tensor, out: Tensor, origin: Tensor) -> None:
-        """Of each tag the k largest, over the tags before it, of their numbers plus the pair's.
+        """Take the k largest over the tags before each tag: their numbers plus those of the pairs.
 
         Args:
             before: k numbers of each tag before, [K, k].
-            out: Where the largest go, [K, k].
-            origin: Where it goes which they are, int64 [K, k]: tag before * k + rank.
+            out: Tensor for the k largest, [K, k].
+            origin: Tensor for where they come from, int64 [K, k]: tag before * k + rank.
         """
         n_tags, k = before.shape
         place = torch.arange(n_tags * k, device=before.device).view(n_tags, k)
@@ -175,11 +188,11 @@ class Pairs(NamedTuple):
         origin[blocks.narrow_to] = places.gather(2, chosen)
 
     def joint(self, left: Tensor, right: Tensor) -> "Pairs":
-        """Exponentials of the pair's number plus those of its two tags, row by row.
+        """Take the exponential of each pair's number plus those of its two tags, row by row.
 
         Args:
-            left: Of the tags before, [N, K].
-            right: Of the tags after, [N, K].
+            left: Numbers of the tags before, [N, K].
+            right: Numbers of the tags after, [N, K].
 
         Returns:
             Numbers with N as their first axis.
@@ -192,17 +205,17 @@ class Pairs(NamedTuple):
         return Pairs(wide.exp(), narrow.exp(), self.blocks)
 
     def add_rows(self, rows: Tensor, others: "Pairs") -> None:
-        """Add to some of the rows, int64 [R], where numbers have rows as their first axis."""
+        """Add other numbers to some of the rows, int64 [R], the first axis of these numbers."""
         self.wide.index_add_(0, rows, others.wide)
         if self.narrow is not None and others.narrow is not None:
             self.narrow.index_add_(0, rows, others.narrow)
 
     def counts(self, left: Tensor, right: Tensor) -> "Pairs":
-        """The pair's number times the sum, over rows, of `left` before it and `right` after it.
+        """Multiply each pair's number with the sum over rows of `left` before and `right` after it.
 
         Args:
-            left: Of the tags before, [N, K].
-            right: Of the tags after, [N, K].
+            left: Numbers of the tags before, [N, K].
+            right: Numbers of the tags after, [N, K].
         """
         if self.blocks is None or self.narrow is None:
             return self._replace(wide=self.wide * (left.T @ right))
@@ -213,17 +226,21 @@ class Pairs(NamedTuple):
 
 
 class BothWays:
-    """A step of the sum-product recursion, of sequences and of their reversals at once."""
+    """A step of the sum-product recursion, for sequences and their reversals at once.
+
+    Args:
+        factors: Factors of the transitions.
+    """
 
     def __init__(self, factors: Pairs):
         self.ways = (factors, factors.reversed())
         self.tables: Tensor | None = None  # [2, K, K]
         if factors.blocks is None:
-            # A product with a transposed matrix is a little quicker
+            # A product with a transposed matrix is a little faster
             self.tables = torch.stack([factors.wide.T, factors.wide]).transpose(1, 2)
 
     def __call__(self, before: Tensor, out: Tensor) -> None:
-        """Sums of numbers of tags times factors of transitions, from [2, B, K] to the same."""
+        """Sum over the tags before: numbers [2, B, K] times factors, into `out` [2, B, K]."""
         if self.tables is not None:
             torch.bmm(before, self.tables, out=out)
         else:
@@ -232,10 +249,10 @@ class BothWays:
 
 
 class BothWaysMax:
-    """A step of the max-sum recursion, of sequences and of their reversals at once.
+    """A step of the max-sum recursion, for sequences and their reversals at once.
 
     Args:
-        scores: Of the transitions.
+        scores: Scores of the transitions.
         n_rows: Number of sequences, B.
     """
 
@@ -243,13 +260,11 @@ class BothWaysMax:
         self.ways = (scores, scores.reversed())
         self.tables: Tensor | None = None  # [K, 2, 1, K]
         if scores.blocks is None and 2 * n_rows * scores.wide.numel() <= TABLE:
-            self.tables = torch.stack([way.wide for way in self.ways], 1)[
-                :, :, None
-            ]  # [K, 2, 1, K]
+            self.tables = torch.stack([way.wide for way in self.ways], 1).unsqueeze(2)
             self.reach = scores.wide.new_empty(len(scores.wide), 2, n_rows, len(scores.wide))
 
     def __call__(self, before: Tensor, out: Tensor) -> None:
-        """Maxima of numbers of tags plus scores of transitions, from [2, B, K] to the same."""
+        """Take the maximum over the tags before: numbers [2, B, K] plus scores, into `out`."""
         if self.tables is not None:
             torch.add(before.permute(2, 0, 1)[..., None], self.tables, out=self.reach)
             torch.amax(self.reach, 0, out=out)

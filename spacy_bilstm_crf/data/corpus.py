@@ -1,6 +1,6 @@
-"""Annotated data as commands read it: docs, and examples as a training would see them."""
+"""Annotated data as the commands read it: docs, and examples as in a training."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,21 +9,33 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from ..common.errors import UserError
-from .formats.files import read_docbin
+from .formats.docbin import read_docbin
+from .formats.docs import ID, META
+from .texts import Text, read_texts
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
+Data = str | Path | Iterable[Doc]
 
-def read_files(path: Path, vocab: Vocab) -> list[tuple[str, list[Doc]]]:
-    """The docs of a `.spacy` file, or of each such file in a folder and in its folders.
+
+def read_files(data: Data, vocab: Vocab) -> list[tuple[str, list[Doc]]]:
+    """Read annotated docs, grouped by the file that they are in.
+
+    Args:
+        data: A `.spacy` file, a folder whose subfolders may hold some, or the docs themselves.
+        vocab: The vocab that the docs get. Docs of another one are copied.
 
     Returns:
-        The name of each file, in a folder without the ending, and its docs.
+        The name of each file, in a folder without its ending, and its docs. Docs that were given
+        are one group, named "docs".
 
     Raises:
-        UserError: If there is no such path, no such file in it, or if one is damaged.
+        UserError: If there is no such path, it holds no such file, or one is damaged.
     """
+    if not isinstance(data, str | Path):
+        return [("docs", [_in_vocab(doc, vocab) for doc in data])]
+    path = Path(data)
     if not path.exists():
         raise UserError(
             f"There is no file or folder {path}. Name a .spacy file, as `spacy convert` writes it."
@@ -34,65 +46,94 @@ def read_files(path: Path, vocab: Vocab) -> list[tuple[str, list[Doc]]]:
             f"{path} holds no .spacy file. Convert the data first, as in: "
             f"python -m spacy convert data.conll . --converter conll"
         )
-    found = []
-    for file in files:
-        try:
-            docs = list(read_docbin(file, vocab))
-        except UserError as error:
-            what = str(error).rstrip(".")
-            raise UserError(f"{what}: convert the data again with `spacy convert`.") from error
-        name = file.relative_to(path).with_suffix("") if path.is_dir() else file
-        found.append((str(name), docs))
-    return found
+    names = [file.relative_to(path).with_suffix("") if path.is_dir() else file for file in files]
+    return [(str(name), list(read_docbin(file, vocab))) for name, file in zip(names, files)]
 
 
-def read_docs(path: Path, vocab: Vocab) -> list[Doc]:
-    """All docs of a `.spacy` file, or of such files in a folder and in its folders.
+def _in_vocab(doc: Doc, vocab: Vocab) -> Doc:
+    if not isinstance(doc, Doc):
+        raise UserError(f"The data must be a path or spaCy docs, but it has a {type(doc).__name__}")
+    return doc if doc.vocab is vocab else Doc(vocab).from_bytes(doc.to_bytes())
+
+
+def read_docs(data: Data, vocab: Vocab) -> list[Doc]:
+    """Read annotated docs: see `read_files`.
 
     Raises:
-        UserError: If there is no such path, no such file in it, or if one is damaged.
+        UserError: If there is no such path, it holds no `.spacy` file, or one is damaged.
     """
-    return [doc for _, docs in read_files(path, vocab) for doc in docs]
+    return [doc for _, docs in read_files(data, vocab) for doc in docs]
 
 
-def read_annotated(path: Path, vocab: Vocab) -> list[Doc]:
-    """The same, where some doc has an entity.
+def read_annotated(data: Data, vocab: Vocab) -> list[Doc]:
+    """Read docs of which at least one must have an entity: see `read_files`.
+
+    Raises:
+        UserError: If they can't be read, or none has an entity.
+    """
+    docs = read_docs(data, vocab)
+    check_annotated(docs, data)
+    return docs
+
+
+def check_annotated(docs: list[Doc], data: Data) -> None:
+    """Check that at least one doc has an entity.
+
+    Args:
+        docs: The docs.
+        data: What they were read from, for the message.
 
     Raises:
         UserError: If none has.
     """
-    docs = read_docs(path, vocab)
-    check_annotated(docs, path)
-    return docs
-
-
-def check_annotated(docs: list[Doc], path: Path) -> None:
-    """See to it that some doc has an entity.
-
-    Raises:
-        UserError: If none has, naming the path that they came from.
-    """
     if not any(doc.ents for doc in docs):
+        name = data if isinstance(data, str | Path) else "The data"
         raise UserError(
-            f"{path} has {len(docs):,} docs, but no entity in any of them: annotate them "
+            f"{name} has {len(docs):,} docs, but no entity in any of them: annotate them "
             f"(doc.ents), or convert the data again with its entity tags."
         )
 
 
-def read_examples(path: Path, nlp: "Language") -> list[Example]:
-    """The same docs beside new ones of the same texts, as spaCy's `Corpus` makes them.
+def read_examples(data: Data, nlp: "Language") -> list[Example]:
+    """Read annotated docs and pair each with an unannotated one, as spaCy's `Corpus` does.
 
     Raises:
-        UserError: If no doc has an entity, or a text is too long.
+        UserError: If the docs can't be read, none has an entity, or a text is too long.
     """
-    return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(path, nlp.vocab)]
+    return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(data, nlp.vocab)]
+
+
+def texts_of(
+    texts: str | Path | Iterable[str | Text | Doc], text_key: str = "text"
+) -> Iterator[Text]:
+    """Yield the texts of a file or folder, or texts that are given.
+
+    A doc keeps its words where it has unknown spaces, and its id and meta.
+
+    Args:
+        texts: A path, for `read_texts`, or the texts.
+        text_key: Key of the text in JSON.
+
+    Raises:
+        UserError: If the path can't be read.
+    """
+    if isinstance(texts, str | Path):
+        yield from read_texts(Path(texts), text_key)
+        return
+    for text in texts:
+        if isinstance(text, Doc):
+            words = [token.text for token in text] if text.has_unknown_spaces else None
+            id_, meta = text.user_data.get(ID), text.user_data.get(META)
+            yield Text(text.text, None if id_ is None else str(id_), meta or {}, words)
+        else:
+            yield Text(text) if isinstance(text, str) else text
 
 
 def unannotated(nlp: "Language", doc: Doc) -> Doc:
-    """Make a new doc of the same text, as spaCy's `Corpus` makes those that it trains on.
+    """Make a new doc of the same text, as spaCy's `Corpus` does.
 
-    It has the tokens of the old one where that has unknown spaces, as columns of words have, and
-    otherwise those of the pipeline's tokenizer.
+    It keeps the tokens if the doc has unknown spaces, as docs from columns of words have.
+    Otherwise the pipeline's tokenizer makes them.
 
     Raises:
         UserError: If the text is longer than `nlp.max_length`.
@@ -115,5 +156,5 @@ def before_component(nlp: "Language", docs: Iterable[Doc], component: str) -> li
 
 
 def words_of(doc: Doc) -> str:
-    """A doc's words, for comparing docs whatever their annotation and white space."""
+    """Return a doc's words, to compare docs regardless of their annotation and white space."""
     return " ".join(token.text for token in doc if not token.is_space)

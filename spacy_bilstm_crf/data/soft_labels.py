@@ -1,49 +1,48 @@
-"""What a teacher says of raw texts, kept on disk, and read again as examples for a student.
+"""Soft labels: what a teacher predicts for raw texts, kept on disk as examples for a student.
 
-A folder has a file of docs for every so many texts, and what is the same for all of them. A file is
-written whole or not at all: whoever comes again goes on where the files end.
+A folder has one file of docs for every `DOCS_OF_FILE` texts, and what all of them share. Each file
+appears when it is complete, so a run that was stopped goes on after the last one.
 """
 
 import io
 import json
-import os
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from itertools import count, islice
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus, Example
+from spacy.util import minibatch
 from spacy.vocab import Vocab
 from thinc.api import NumpyOps
 
 from .. import decoding
+from ..common.errors import UserError
+from ..common.files import write_whole
 from ..pipeline import settings
 from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
-from ..training.distillation import Lesson, Teacher, give_lesson
+from ..training.distillation import SoftLabels, Teacher, set_soft_labels
 from .corpus import before_component, unannotated
 
 DOCS_OF_FILE = 1000
-BATCH = 64  # docs
-EMISSIONS = "emissions"  # keys of a doc's user data
-SCORES = "scores"
-ABOUT = "teacher.json"
-SHARED = "teacher.npz"
-SHARED_SCORES = ("transitions", "start", "end")
+_BATCH = 64  # docs
+_EMISSIONS, _SCORES = "emissions", "scores"  # keys of a doc's user data
+_ABOUT, _SHARED = "teacher.json", "teacher.npz"  # files in the folder
+_SHARED_SCORES = ("transitions", "start", "end")
 
 
-class About(NamedTuple):
-    """What a folder of lessons is of.
+class _About(NamedTuple):
+    """What a folder of soft labels is of.
 
     Attributes:
-        labels: The labels of the teacher, in the order of its tags. None where there are entities
-            alone, and no distributions.
+        labels: The labels of the teacher, in the order of its tags. None if only its entities are
+            kept, not its distributions.
         teacher: Tells the pipeline from any other.
     """
 
@@ -51,51 +50,53 @@ class About(NamedTuple):
     teacher: str
 
 
-def write_lessons(
-    nlp: Language, docs: Iterable[Doc], folder: Path, component: str | None, teacher: str
+def write_soft_labels(
+    nlp: Language,
+    docs: Iterable[Doc],
+    folder: Path,
+    ner: BiLSTMCRFEntityRecognizer | None,
+    teacher: str,
 ) -> Iterator[int]:
-    """Run a teacher over docs, and keep what it says.
+    """Run a teacher over docs and keep what it predicts.
 
-    Files that are there are of the same texts, or written anew.
+    A file that is there is kept if it is of the same texts, and replaced otherwise.
 
     Args:
         nlp: The teacher.
         docs: New docs, with its tokens.
         folder: Where the files go.
-        component: The `bilstm_crf_ner` whose distributions are kept. None keeps entities alone,
-            with their probabilities where they have some.
+        ner: The component whose distributions are kept. None keeps entities only, with their
+            probabilities if they have some.
         teacher: Tells the pipeline from any other.
 
     Yields:
-        The number of docs that are done, file by file.
+        The number of docs that are done, after each file.
 
     Raises:
-        ValueError: If the folder has lessons of another teacher.
+        UserError: If the folder has soft labels of another teacher.
     """
-    ner = None if component is None else cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
-    about = About(None if ner is None else list(ner.labels), teacher)
+    about = _About(None if ner is None else list(ner.labels), teacher)
     folder.mkdir(parents=True, exist_ok=True)
     old = set(_files(folder))
     if not old:  # what another teacher began
-        (folder / SHARED).unlink(missing_ok=True)
+        (folder / _SHARED).unlink(missing_ok=True)
     elif _about(folder) != about:
-        raise ValueError(
-            f"{folder} has lessons of another teacher, or of another kind. Name another folder, or "
-            f"delete it."
+        raise UserError(
+            f"{folder} has soft labels of another teacher, or of another kind. Name another "
+            f"folder, or delete it."
         )
-    _replace(folder / ABOUT, json.dumps(about._asdict(), indent=1).encode())
-    left = iter(docs)
-    done = 0
-    for number in count():
-        part = list(islice(left, DOCS_OF_FILE))
-        if not part:
-            break
+    write_whole(folder / _ABOUT, json.dumps(about._asdict(), indent=1))
+    n_done = 0
+    for number, part in enumerate(minibatch(docs, DOCS_OF_FILE)):
         path = folder / f"{number:06d}-{_digest(part)}.spacy"
-        done += len(part)
+        n_done += len(part)
         if path not in old:
-            _write(path, _said(nlp, ner, part, folder))
+            kept = DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True)
+            for doc in _predicted(nlp, ner, part, folder):
+                kept.add(doc)
+            write_whole(path, kept.to_bytes())
         old.discard(path)
-        yield done
+        yield n_done
     for path in old:  # of texts that are no longer there
         path.unlink()
 
@@ -105,42 +106,38 @@ def _digest(docs: list[Doc]) -> str:
     return blake2b(content.encode("utf8"), digest_size=8).hexdigest()
 
 
-def _said(
+def _predicted(
     nlp: Language, ner: BiLSTMCRFEntityRecognizer | None, docs: list[Doc], folder: Path
 ) -> Iterator[Doc]:
-    """Docs with the teacher's entities, and in the user data what else it says.
+    """Docs with the teacher's entities, and what else it predicts in the user data.
 
-    They are taken out of the list: what components leave in a doc would fill the memory.
+    The list is emptied on the way: what components leave in docs would fill the memory.
     """
     while docs:
-        batch, docs[:BATCH] = docs[:BATCH], []
-        yield from _entities(nlp, batch) if ner is None else _distributions(nlp, ner, batch, folder)
-
-
-def _entities(nlp: Language, docs: list[Doc]) -> Iterator[Doc]:
-    """Docs with their entities and the probabilities of these, 1 where none is known."""
-    for _, pipe in nlp.pipeline:
-        docs = list(pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs))
-    for doc in docs:
-        known = [confidence(ent) for ent in doc.ents]
-        yield _kept(doc, SCORES, [1.0 if score is None else score for score in known])
+        batch, docs[:_BATCH] = docs[:_BATCH], []
+        if ner is None:
+            for doc in nlp.pipe(batch):
+                known = [confidence(ent) for ent in doc.ents]
+                yield _kept(doc, _SCORES, [1.0 if score is None else score for score in known])
+        else:
+            yield from _distributions(nlp, ner, batch, folder)
 
 
 def _distributions(
     nlp: Language, ner: BiLSTMCRFEntityRecognizer, docs: list[Doc], folder: Path
 ) -> Iterator[Doc]:
-    """Docs with their emission scores; the scores that all of them share go into the folder."""
+    """Docs with their emission scores. The scores that all docs share go into the folder."""
     docs = before_component(nlp, docs, ner.name)
     distribution = ner.distribution(docs)
     ner.set_annotations(docs, decoding.decode(distribution, settings.decoding_settings(ner.cfg)))
     potentials = distribution.potentials
     to_numpy = NumpyOps().to_numpy
-    if not (folder / SHARED).exists():
+    if not (folder / _SHARED).exists():
         content = io.BytesIO()
-        np.savez(content, **{x: to_numpy(getattr(potentials, x)) for x in SHARED_SCORES})
-        _replace(folder / SHARED, content.getvalue())
+        np.savez(content, **{x: to_numpy(getattr(potentials, x)) for x in _SHARED_SCORES})
+        write_whole(folder / _SHARED, content.getvalue())
     for doc, emissions in zip(docs, potentials.emissions):
-        yield _kept(doc, EMISSIONS, to_numpy(emissions))
+        yield _kept(doc, _EMISSIONS, to_numpy(emissions))
 
 
 def _kept(doc: Doc, key: str, value: Any) -> Doc:
@@ -150,22 +147,12 @@ def _kept(doc: Doc, key: str, value: Any) -> Doc:
     return doc
 
 
-def _write(path: Path, docs: Iterable[Doc]) -> None:
-    kept = DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True)
-    for doc in docs:
-        kept.add(doc)
-    _replace(path, kept.to_bytes())
+def teacher_labels(folder: Path) -> list[str]:
+    """Return the teacher's labels in the order of its tags, or those of the entities it found.
 
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
-
-
-def labels_of(folder: Path) -> list[str]:
-    """The teacher's labels, in the order of its tags; of entities alone those that it found."""
+    Raises:
+        UserError: If a file is missing or damaged.
+    """
     about = _about(folder)
     if about.labels is not None:
         return about.labels
@@ -174,25 +161,25 @@ def labels_of(folder: Path) -> list[str]:
     return sorted({ent.label_ for doc in docs for ent in doc.ents})
 
 
-def _about(folder: Path) -> About:
-    with _damage_is_told(folder / ABOUT):
-        return About(**json.loads((folder / ABOUT).read_text()))
+def _about(folder: Path) -> _About:
+    with _reported_damage(folder / _ABOUT):
+        return _About(**json.loads((folder / _ABOUT).read_text()))
 
 
 @contextmanager
-def _damage_is_told(path: Path) -> Iterator[None]:
-    """Name a file of lessons that can't be read, whatever is wrong with it.
+def _reported_damage(path: Path) -> Iterator[None]:
+    """Name a file that can't be read, whatever is wrong with it.
 
     Raises:
-        ValueError: Saying what to do.
+        UserError: Saying what to do.
     """
     try:
         yield
     except MemoryError:
         raise  # says nothing about the file
     except Exception as error:  # of json, numpy, zlib and msgpack each has its own
-        raise ValueError(
-            f"{path.parent} holds no whole lessons: {path.name} is missing or damaged "
+        raise UserError(
+            f"The soft labels in {path.parent} are incomplete: {path.name} is missing or damaged "
             f"({type(error).__name__}). Delete the folder and run `bilstm-crf distill` again, or "
             f"name another one."
         ) from error
@@ -202,11 +189,16 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.spacy"))
 
 
-class Lessons:
-    """A corpus of what a teacher said, with annotated docs among it.
+def _docs(path: Path, vocab: Vocab) -> list[Doc]:
+    with _reported_damage(path):
+        return list(DocBin(store_user_data=True).from_disk(path).get_docs(vocab))
 
-    Every pass has another order, by the random numbers of Python, which spaCy's training seeds: of
-    the files, and of the docs of each file with its share of the annotated ones.
+
+class SoftLabelCorpus:
+    """A corpus of texts with a teacher's soft labels, mixed with annotated docs.
+
+    Every pass has another order, by Python's random numbers, which spaCy's training seeds: of the
+    files, and within each file of its docs and its share of the annotated ones.
     """
 
     def __init__(
@@ -215,33 +207,33 @@ class Lessons:
         labelled: str | Path | None = None,
         temperature: float = 1.0,
     ):
-        """Make a corpus, as `@readers = "spacy-bilstm-crf.Lessons.v1"` of a config does.
+        """Make a corpus, as `@readers = "spacy-bilstm-crf.Lessons.v1"` in a config does.
 
         Args:
             path: The folder that `distill` wrote.
             labelled: Annotated docs, for spaCy's own reader. None for none.
-            temperature: What the scores of teacher and student are divided by. Above 1 the student
-                learns more of what the teacher holds for less probable.
+            temperature: What the scores of teacher and student are divided by. Above 1 it softens
+                the targets: the student learns more of the less probable tag sequences.
 
         Raises:
-            ValueError: If there are no lessons, or the temperature makes no sense.
+            UserError: If there are no soft labels, or the temperature is not above 0.
         """
         folder = Path(path)
         if not temperature > 0.0:
-            raise ValueError(f"The temperature of lessons is {temperature}, but is above 0.")
+            raise UserError(f"The temperature is {temperature}, but must be above 0.")
         self.files = _files(folder)
         if not self.files:
-            raise ValueError(f"There are no lessons in {folder}: run `bilstm-crf distill`.")
+            raise UserError(f"There are no soft labels in {folder}: run `bilstm-crf distill`.")
         about = _about(folder)
         self.labelled = None if labelled is None else Corpus(labelled)
         self.teacher: Teacher | None = None
         if about.labels is not None:
-            with _damage_is_told(folder / SHARED), np.load(folder / SHARED) as shared:
-                scores = {name: shared[name] for name in SHARED_SCORES}
+            with _reported_damage(folder / _SHARED), np.load(folder / _SHARED) as shared:
+                scores = {name: shared[name] for name in _SHARED_SCORES}
             self.teacher = Teacher(tuple(about.labels), **scores, temperature=temperature)
 
     def __call__(self, nlp: Language) -> Iterator[Example]:
-        """All examples, once."""
+        """Yield all examples once."""
         annotated = [] if self.labelled is None else list(self.labelled(nlp))
         random.shuffle(annotated)
         files = random.sample(self.files, len(self.files))
@@ -253,23 +245,21 @@ class Lessons:
 
     def _example(self, nlp: Language, doc: Doc) -> Example:
         if self.teacher is not None:
-            give_lesson(doc, Lesson(self.teacher, doc.user_data.pop(EMISSIONS)))
+            set_soft_labels(doc, SoftLabels(self.teacher, doc.user_data.pop(_EMISSIONS)))
         else:
-            _believe(doc, doc.user_data.pop(SCORES))
+            _draw_entities(doc, doc.user_data.pop(_SCORES))
         return Example(unannotated(nlp, doc), doc)
 
 
-def _docs(path: Path, vocab: Vocab) -> list[Doc]:
-    with _damage_is_told(path):
-        return list(DocBin(store_user_data=True).from_disk(path).get_docs(vocab))
+Lessons = SoftLabelCorpus  # the name in setup.cfg, by which saved configs find it
 
 
-def _believe(doc: Doc, scores: list[float]) -> None:
-    """Take each entity for true with its probability; otherwise its tokens are not known.
+def _draw_entities(doc: Doc, probabilities: list[float]) -> None:
+    """Keep each entity with its probability, and otherwise take its tokens as not annotated.
 
     So an entity's part in the loss is weighted by its probability, in the mean over the passes.
     """
-    doubted = [ent for ent, score in zip(doc.ents, scores) if random.random() >= score]
+    doubted = [ent for ent, p in zip(doc.ents, probabilities) if random.random() >= p]
     places = {(ent.start, ent.end) for ent in doubted}
-    believed = [ent for ent in doc.ents if (ent.start, ent.end) not in places]
-    doc.set_ents(believed, missing=doubted, default="outside")
+    kept = [ent for ent in doc.ents if (ent.start, ent.end) not in places]
+    doc.set_ents(kept, missing=doubted, default="outside")

@@ -1,4 +1,4 @@
-"""What a corpus holds: the counts that the settings of a training are chosen by."""
+"""Statistics of a corpus, by which the settings of a training are chosen."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import spacy.lang
 from spacy import util
-from spacy.attrs import ENT_IOB
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
+from ..pipeline import form_of, pretrained_vector
 from .corpus import words_of
 
-MISSING, INSIDE, OUTSIDE, BEGIN = range(4)  # values of ENT_IOB
-# Of the words of running text, 45 to 50 % are stop words of its language and up to 16 % those of
-# another (the English and German data sets of the project)
+# In the English and German data sets of the project, 45 to 50 % of the words are stop words of the
+# text's language, and up to 16 % are stop words of another one
 STOP_WORDS_OF_TEXT = 0.2
 LEAST_STOP_WORDS = 5
 
@@ -28,67 +28,80 @@ class Survey(NamedTuple):
     n_longest: int  # tokens of the longest doc
     n_of_label: dict[str, int]  # entities of each label
     n_inside: int  # tokens in entities
-    n_outside: int  # tokens known to be in none
-    n_missing: int  # tokens of which nothing is known
-    n_repeated: int  # docs whose words are those of an earlier doc
+    n_outside: int  # tokens known to be outside of entities
+    n_missing: int  # tokens without annotation
+    n_repeated: int  # docs with the words of an earlier doc
     n_recurring: int  # entities that are in the other half of the docs too, with the same label
 
     @property
     def n_entities(self) -> int:
-        """Entities of all labels."""
+        """Number of entities of all labels."""
         return sum(self.n_of_label.values())
 
 
 def survey(docs: Iterable[Doc]) -> Survey:
-    """Count what is in the docs."""
-    n_docs = n_sentences = n_tokens = n_longest = n_repeated = 0
-    labels: Counter = Counter()
-    of_iob: Counter = Counter()
-    seen = set()
-    entities = []  # of each doc
-    for doc in docs:
-        n_docs += 1
-        n_sentences += sum(1 for _ in doc.sents) if doc.has_annotation("SENT_START") else 1
-        n_tokens += len(doc)
-        n_longest = max(n_longest, len(doc))
-        labels.update(ent.label_ for ent in doc.ents)
-        entities.append([(ent.text.lower(), ent.label_) for ent in doc.ents])
-        of_iob.update(doc.to_array(ENT_IOB).tolist())
-        words = words_of(doc)
-        n_repeated += words in seen
-        seen.add(words)
+    """Count what is in annotated docs."""
+    docs = list(docs)
+    iob = Counter(token.ent_iob_ for doc in docs for token in doc)
+    labels = Counter(ent.label_ for doc in docs for ent in doc.ents)
+    half = len(docs) // 2
     return Survey(
-        n_docs,
-        n_sentences,
-        n_tokens,
-        n_longest,
-        dict(labels.most_common()),
-        of_iob[INSIDE] + of_iob[BEGIN],
-        of_iob[OUTSIDE],
-        of_iob[MISSING],
-        n_repeated,
-        _n_recurring(entities[: n_docs // 2], entities[n_docs // 2 :]),
+        n_docs=len(docs),
+        n_sentences=sum(_n_sentences(doc) for doc in docs),
+        n_tokens=sum(len(doc) for doc in docs),
+        n_longest=max((len(doc) for doc in docs), default=0),
+        n_of_label=dict(labels.most_common()),
+        n_inside=iob["I"] + iob["B"],
+        n_outside=iob["O"],
+        n_missing=iob[""],
+        n_repeated=len(docs) - len({words_of(doc) for doc in docs}),
+        n_recurring=_n_recurring(_names(docs[:half]), _names(docs[half:])),
     )
 
 
-def _n_recurring(*halves: list[list[tuple[str, str]]]) -> int:
-    """How many entities of each half, doc by doc, the other has too."""
-    first, second = ([entity for doc in half for entity in doc] for half in halves)
-    in_first, in_second = set(first), set(second)
-    return sum(one in in_second for one in first) + sum(one in in_first for one in second)
+def _n_sentences(doc: Doc) -> int:
+    return sum(1 for _ in doc.sents) if doc.has_annotation("SENT_START") else 1
+
+
+def _names(docs: Iterable[Doc]) -> Counter[tuple[str, str]]:
+    return Counter((ent.text.lower(), ent.label_) for doc in docs for ent in doc.ents)
+
+
+def _n_recurring(first: Counter, second: Counter) -> int:
+    """Count the entities of each half that the other half has too."""
+    return sum(first[name] + second[name] for name in first.keys() & second.keys())
 
 
 def n_shared(docs: Iterable[Doc], others: Iterable[Doc]) -> int:
-    """How many of the docs have the same words as one of the others."""
+    """Count the docs that have the same words as one of the others."""
     words = {words_of(doc) for doc in others}
     return sum(words_of(doc) in words for doc in docs)
 
 
-def likely_language(docs: Iterable[Doc]) -> str | None:
-    """The language most of whose stop words, as spaCy lists them, are in the docs.
+def vectors_coverage(docs: Iterable[Doc], vocab: Vocab) -> float:
+    """Return the share of the tokens that have a vector, looked up as the embedding layers do.
+
+    Args:
+        docs: The docs; white space is not counted.
+        vocab: Holds the vectors.
 
     Returns:
-        Its code. None where no language has its share of running text.
+        From 0 to 1.
+    """
+    words = Counter(token.text for doc in docs for token in doc if not token.is_space)
+    known = sum(
+        count
+        for word, count in words.items()
+        if pretrained_vector(vocab, word, form_of(word)) is not None
+    )
+    return known / max(words.total(), 1)
+
+
+def likely_language(docs: Iterable[Doc]) -> str | None:
+    """Return the code of the language whose stop words, as spaCy lists them, the docs have most of.
+
+    Returns:
+        The code; None if no language has as many stop words as running text would.
     """
     words = Counter(token.lower_ for doc in docs for token in doc if token.is_alpha)
     codes = [module.name for module in iter_modules(spacy.lang.__path__) if module.ispkg]

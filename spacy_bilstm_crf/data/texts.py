@@ -8,8 +8,8 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from ..common.errors import UserError
-from .formats.docs import ID, META
-from .formats.files import blank, read_docbin
+from .formats.docbin import read_docbin
+from .formats.docs import ID, META, blank
 from .formats.jsonl import as_id, read_lines, text_of
 
 

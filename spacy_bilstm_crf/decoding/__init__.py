@@ -1,7 +1,7 @@
-"""Potentials and constraints -> entities and their probabilities."""
+"""From potentials and constraints to entities and their probabilities."""
 
 from ..batching import Distribution
-from .decode import Prediction, candidates_of, decode
+from .decode import Prediction, candidate_entities, decode
 from .distribution import (
     distribution_of,
     entropies,
@@ -20,7 +20,7 @@ __all__ = [
     "Entity",
     "Prediction",
     "best_entities",
-    "candidates_of",
+    "candidate_entities",
     "decode",
     "distribution_of",
     "entropies",

@@ -1,4 +1,4 @@
-"""Potentials -> the entities of each doc, and their probabilities."""
+"""Finds the entities of each doc, and their probabilities."""
 
 import math
 from bisect import bisect_left
@@ -12,18 +12,18 @@ from ..batching import Batch, Distribution
 from .entities import Entity, best_entities, likely_entities, probabilities
 from .settings import LEAST_PROBABILITY, DecodingSettings
 
-# A doc of more segments than these is worked through segment by segment
+# A doc with more segments than this is decoded segment by segment
 SHORT_DOC = 4
-# Longer entities have no probability in such a doc if they are not of the best tag sequence
+# In such a doc, longer entities only have a probability if the best tag sequence has them
 LONGEST_OF_LONG_DOC = 1000
 
 
 class Prediction(NamedTuple):
-    """What was found in a doc, in the order of the tokens.
+    """The entities and candidates of a doc, in the order of the tokens.
 
     Attributes:
-        entities: Those for `doc.ents`.
-        candidates: Any that is probable enough, overlapping ones too.
+        entities: Entities for `doc.ents`.
+        candidates: All spans that are probable enough to be candidates; they may overlap.
     """
 
     entities: list[Entity]
@@ -31,10 +31,17 @@ class Prediction(NamedTuple):
 
 
 def decode(distribution: Distribution, settings: DecodingSettings) -> list[Prediction]:
-    """Entities of each doc.
+    """Find the entities and candidates of each doc.
 
-    Without a threshold they are those of the most probable tag sequence. With one, those for which
-    the sum of (probability - threshold) is largest.
+    Without a threshold the entities are those of the most probable tag sequence. With a threshold
+    they are the set without overlap that maximizes the sum of (probability - threshold).
+
+    Args:
+        distribution: The distribution over the docs' tag sequences.
+        settings: What to find.
+
+    Returns:
+        A prediction for each doc.
     """
     found = [Prediction([], []) for _ in distribution.potentials.emissions]
     for batch in distribution.batches():
@@ -43,13 +50,15 @@ def decode(distribution: Distribution, settings: DecodingSettings) -> list[Predi
     return found
 
 
-def candidates_of(distribution: Distribution, least: float, max_length: int) -> list[list[Entity]]:
-    """Of each doc all entities that are so probable at least, overlapping ones too.
+def candidate_entities(
+    distribution: Distribution, least: float, max_length: int
+) -> list[list[Entity]]:
+    """Find all entities of each doc with at least some probability, overlapping ones too.
 
     Args:
         distribution: The distribution over the docs' tag sequences.
-        least: The least probability.
-        max_length: Tokens that an entity has at most.
+        least: Least probability.
+        max_length: Longest entity, in tokens.
     """
     settings = DecodingSettings(None, False, least, max_length)
     return [prediction.candidates for prediction in decode(distribution, settings)]
@@ -58,10 +67,10 @@ def candidates_of(distribution: Distribution, least: float, max_length: int) -> 
 def _of_batch(batch: Batch, settings: DecodingSettings) -> list[Prediction]:
     best: list[list[Entity]] = [[] for _ in batch.docs]
     if settings.threshold is None:
-        paths = crf.viterbi(batch.chain).cpu().numpy()
+        tag_ids = crf.viterbi(batch.chain).cpu().numpy()
         best = [
-            [Entity(*span, math.nan) for span in tags.spans_of_tags(path[:size])]
-            for path, size in zip(paths, batch.sizes)
+            [Entity(*span, math.nan) for span in tags.spans_of_tags(of_row[:size])]
+            for of_row, size in zip(tag_ids, batch.sizes)
         ]
     minimum = settings.minimum
     if minimum is None and not (settings.entity_scores and any(best)):
@@ -78,33 +87,37 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> list[Prediction]:
     starts = [[entity.start for entity in of_row] for of_row in best]
     scored: list[list[Entity]] = [[] for _ in batch.docs]
     likely: list[list[Entity]] = [[] for _ in batch.docs]
-    # Docs whose best tag sequence has no entity have nothing to be asked, but for other candidates
+    # Without a minimum, docs whose best tag sequence has no entity need no posterior
     asked = [row for row, entities in enumerate(best) if entities or minimum is not None]
-    for rows, parts, posterior in _posteriors(batch, asked, overlap):
+    for rows, segments, posterior in _posteriors(batch, asked, overlap):
         if settings.threshold is None:
-            here = [_starting_in(best[row], starts[row], part) for row, part in zip(rows, parts)]
-            spans = [
-                [entity.moved(-part.start).span for entity in of_part]
-                for of_part, part in zip(here, parts)
+            here = [
+                _starting_in(best[row], starts[row], segment)
+                for row, segment in zip(rows, segments)
             ]
-            for row, of_part, ps in zip(rows, here, probabilities(posterior, spans)):
-                scored[row] += [e._replace(probability=p) for e, p in zip(of_part, ps)]
+            spans = [
+                [entity.moved(-segment.start).span for entity in entities]
+                for entities, segment in zip(here, segments)
+            ]
+            found_probabilities = probabilities(posterior, spans)
+            for row, entities, of_entities in zip(rows, here, found_probabilities):
+                scored[row] += [e._replace(probability=p) for e, p in zip(entities, of_entities)]
         if minimum is not None:
             found = likely_entities(posterior, minimum, max_length)
-            for row, part, of_part in zip(rows, parts, found):
-                moved = [entity.moved(part.start) for entity in of_part]
-                likely[row] += _starting_in(moved, [entity.start for entity in moved], part)
+            for row, segment, entities in zip(rows, segments, found):
+                moved = [entity.moved(segment.start) for entity in entities]
+                likely[row] += _starting_in(moved, [entity.start for entity in moved], segment)
     return [_prediction(*of_row, settings) for of_row in zip(scored, likely)]
 
 
 def _posteriors(
     batch: Batch, asked: list[int], overlap: int | None
 ) -> Iterator[tuple[list[int], list[crf.Segment], crf.Posterior]]:
-    """Rows of the batch and their segments, with a posterior that has a row for each of them.
+    """Yield rows of the batch, a segment of each, and the posterior of these segments.
 
     Args:
         batch: The batch.
-        asked: The rows that are asked for, in order.
+        asked: The rows to compute, in order.
         overlap: Tokens that segments share; None does not cut the docs.
     """
     sizes = [batch.sizes[row] for row in asked]
@@ -112,23 +125,24 @@ def _posteriors(
         chain = batch.chain
         if len(asked) < len(batch.sizes):
             chain = chain.rows(torch.tensor(asked, device=batch.device), max(sizes))
-        parts = [crf.Segment(0, size, size) for size in sizes]
-        yield asked, parts, crf.forward_backward(chain)
+        whole = [crf.Segment(0, size, size) for size in sizes]
+        yield asked, whole, crf.forward_backward(chain)
         return
     for row, size in zip(asked, sizes):
-        for parts, posterior in crf.posteriors(batch.chain.sequence(row, size), overlap):
-            yield [row] * len(parts), parts, posterior
+        for segments, posterior in crf.posteriors(batch.chain.sequence(row, size), overlap):
+            yield [row] * len(segments), segments, posterior
 
 
-def _starting_in(entities: list[Entity], starts: list[int], part: crf.Segment) -> list[Entity]:
-    """Those out of entities in order, and where they start, for which a segment answers."""
-    return entities[bisect_left(starts, part.start) : bisect_left(starts, part.answers_to)]
+def _starting_in(entities: list[Entity], starts: list[int], segment: crf.Segment) -> list[Entity]:
+    """Select the entities that a segment is responsible for, from entities in order of `starts`."""
+    first, last = bisect_left(starts, segment.start), bisect_left(starts, segment.next_start)
+    return entities[first:last]
 
 
 def _prediction(
     scored: list[Entity], likely: list[Entity], settings: DecodingSettings
 ) -> Prediction:
-    """Put together what was found in a doc."""
+    """Select the entities and candidates of a doc."""
     entities, candidates = scored, []
     if settings.threshold is not None:
         entities = best_entities(likely, max(settings.threshold, LEAST_PROBABILITY))

@@ -1,4 +1,4 @@
-"""The distribution over a doc's tag sequences, and what it says beyond the doc's entities."""
+"""The distribution over a doc's tag sequences, and its probabilities and statistics."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,7 @@ from spacy.tokens import Doc, Span
 
 from .. import crf, tags
 from ..batching import Distribution
+from ..calibration import Calibration
 from ..constraints import allowed_by_doc
 from ..potentials import Potentials
 from .entities import probabilities
@@ -20,22 +21,24 @@ def distribution_of(
     labels: Sequence[str],
     ignore: Iterable[Iterable[Span]],
     device: torch.device,
+    calibration: Calibration,
 ) -> Distribution:
-    """The distribution over the tag sequences that docs leave possible.
+    """Return the calibrated distribution over the tag sequences that docs allow.
 
     Args:
         docs: The docs.
-        potentials: What the model says about them.
+        potentials: What the model predicted for them.
         labels: Labels of the model.
-        ignore: Entities of each doc that don't count as being there.
-        device: Where it is worked out.
+        ignore: For each doc, entities that do not count as preset.
+        device: Where the CRF runs.
+        calibration: The values to calibrate the potentials with.
     """
     allowed = [allowed_by_doc(doc, labels, ignore=of_doc) for doc, of_doc in zip(docs, ignore)]
-    return Distribution(potentials, allowed, device)
+    return Distribution(calibration.applied(potentials), allowed, device)
 
 
 def token_probabilities(distribution: Distribution) -> list[np.ndarray]:
-    """The probability of each tag at each token: float32 [tokens, tags] of each doc."""
+    """Compute the probability of each tag at each token, per doc float32 [n_tokens, n_tags]."""
     found = [np.zeros(doc.shape, dtype=np.float32) for doc in distribution.potentials.emissions]
     for batch in distribution.batches():
         posterior = crf.forward_backward(batch.chain)
@@ -48,27 +51,28 @@ def token_probabilities(distribution: Distribution) -> list[np.ndarray]:
 def span_probabilities(
     distribution: Distribution, spans: Sequence[Sequence[tags.LabelledSpan]]
 ) -> list[list[float]]:
-    """The probability that each of some spans is an entity of its label.
+    """Compute the probability that each span is an entity of its label.
 
     Args:
         distribution: The distribution over the docs' tag sequences.
-        spans: Of each doc: first token, token after the last, index of the label.
+        spans: For each doc, its spans: first token, token after the last, index of the label.
 
     Returns:
-        In the order of the spans; 0 for one that the doc rules out.
+        For each doc, the probabilities in the order of its spans; 0 for a span that the doc rules
+        out.
     """
     found: list[list[float]] = [[] for _ in spans]
     for batch in distribution.batches():
         posterior = crf.forward_backward(batch.chain)
         of_docs = probabilities(posterior, [spans[doc] for doc in batch.docs])
         for doc, of_doc in zip(batch.docs, of_docs):
-            # What can't follow what can't be there is no number
+            # NaN where a step's first tag is impossible already
             found[doc] = [0.0 if math.isnan(p) else p for p in of_doc]
     return found
 
 
 def entropies(distribution: Distribution) -> list[float]:
-    """Entropy of the distribution over each doc's tag sequences, in nats."""
+    """Compute the entropy of each doc's tag sequences, in nats."""
     found = [0.0] * len(distribution.potentials.emissions)
     for batch in distribution.batches():
         of_docs = crf.entropy(batch.chain).tolist()
@@ -78,7 +82,7 @@ def entropies(distribution: Distribution) -> list[float]:
 
 
 def margins(distribution: Distribution) -> list[float]:
-    """By how much the best tag sequence of each doc is more probable than the second best."""
+    """Compute how much more probable each doc's best tag sequence is than the second best."""
     found = [1.0] * len(distribution.potentials.emissions)
     for batch in distribution.batches():
         log_partitions = crf.forward_backward(batch.chain).log_partition
@@ -92,7 +96,16 @@ def margins(distribution: Distribution) -> list[float]:
 def k_best_sequences(
     distribution: Distribution, k: int
 ) -> list[tuple[list[tags.LabelledSpan], float]]:
-    """The k most probable tag sequences of a single doc: their entities and their probability."""
+    """Find the k most probable tag sequences of a single doc.
+
+    Args:
+        distribution: The distribution over the tag sequences of one doc.
+        k: Number of tag sequences.
+
+    Returns:
+        The entities and the probability of each tag sequence, the most probable first; fewer than k
+        where there are no more.
+    """
     found: list[tuple[list[tags.LabelledSpan], float]] = []
     for batch in distribution.batches():
         posterior = crf.forward_backward(batch.chain)

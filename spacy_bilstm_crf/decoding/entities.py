@@ -1,6 +1,6 @@
-"""Entities by their probability, which forward-backward knows exactly.
+"""Finds entities by their exact probability.
 
-The probability of an entity is that of all tag sequences in which it occurs: with its label, from
+The probability of an entity is that of all tag sequences in which it occurs, with its label, from
 its first token to its last.
 """
 
@@ -16,13 +16,13 @@ from ..crf import Posterior
 
 
 class Entity(NamedTuple):
-    """An entity that a doc may have, and the probability that it does.
+    """A span that may be an entity, with its probability.
 
     Attributes:
-        start: Its first token.
-        end: The token after its last.
-        label: Index of its label among the component's `labels`.
-        probability: From 0 to 1; NaN where it was not asked for.
+        start: Index of the first token.
+        end: Index of the token after the last.
+        label: Index of the label among the component's `labels`.
+        probability: From 0 to 1; NaN if it was not computed.
     """
 
     start: int
@@ -32,25 +32,25 @@ class Entity(NamedTuple):
 
     @property
     def span(self) -> tags.LabelledSpan:
-        """Where it is and what, without the probability."""
+        """The entity without its probability."""
         return self.start, self.end, self.label
 
     def moved(self, steps: int) -> "Entity":
-        """The same entity so many tokens further on."""
+        """Return the entity moved by a number of tokens."""
         return self._replace(start=self.start + steps, end=self.end + steps)
 
 
 def probabilities(
     posterior: Posterior, spans: Sequence[Sequence[tags.LabelledSpan]]
 ) -> list[list[float]]:
-    """The probability of each entity of each sequence.
+    """Compute the probability of each span of each sequence.
 
     Args:
-        posterior: What forward-backward says, over the tags of `tags.biluo_tags`.
-        spans: Entities of each sequence.
+        posterior: The posterior over the tags of `tags.biluo_tags`.
+        spans: Spans of each sequence.
 
     Returns:
-        In the order of the spans.
+        For each sequence, the probabilities in the order of its spans.
     """
     device = posterior.marginals.device
     sizes = [len(of_sequence) for of_sequence in spans]
@@ -59,7 +59,7 @@ def probabilities(
     length = end - start
     first = tags.tag_id(0, 0) + 4 * label + torch.where(length == 1, tags.UNIT, tags.BEGIN)
     log_p = posterior.marginals[row, start, first].log()
-    # Each of an entity's steps from one token to the next, all entities in one go
+    # All steps from one token to the next within all entities, in one array
     entity = torch.repeat_interleave(length - 1)
     begin = torch.cumsum(length - 1, 0) - (length - 1)
     offset = torch.arange(len(entity), device=device) - begin[entity]
@@ -68,25 +68,25 @@ def probabilities(
     after = torch.where(offset == length[entity] - 2, inside - tags.IN + tags.LAST, inside)
     log_next = posterior.log_next(row[entity], start[entity] + offset, tag, after)
     log_p = log_p.index_add(0, entity, log_next)
-    return [part.tolist() for part in log_p.exp().split(sizes)]
+    return [of_sequence.tolist() for of_sequence in log_p.exp().split(sizes)]
 
 
 def likely_entities(
     posterior: Posterior, minimum: float, max_length: int | None = None
 ) -> list[list[Entity]]:
-    """Every entity whose probability is at least the minimum, overlapping ones too.
+    """Find every entity whose probability is at least the minimum, overlapping ones too.
 
-    An entity that starts at a token with the tag B-X has P(B-X) times the probabilities of
-    each next tag given the one before, so it can only get less likely with each token that it
-    grows by: what has fallen below the minimum need not be followed any further.
+    The probability of an entity that begins with the tag B-X is P(B-X) times the probabilities of
+    each next tag given the one before. It can only fall as the entity grows, so entities below the
+    minimum are not extended.
 
     Args:
-        posterior: What forward-backward says, over the tags of `tags.biluo_tags`.
-        minimum: The least probability, above 0.
-        max_length: Tokens that an entity has at most; None for any number.
+        posterior: The posterior over the tags of `tags.biluo_tags`.
+        minimum: Least probability, above 0.
+        max_length: Longest entity, in tokens; None for any length.
 
     Returns:
-        Of each sequence, by start, end and label.
+        For each sequence, its entities in the order of start, end and label.
     """
     n_labels = tags.count_labels(posterior.marginals.shape[-1])
     by_move = posterior.marginals[..., 1:].unflatten(-1, (n_labels, 4))  # [B, T, labels, moves]
@@ -97,7 +97,7 @@ def likely_entities(
     log_p = by_move[row, start, label, tags.BEGIN].log()
     token, move = start, tags.BEGIN
     for length in count(2):
-        # In a segment of a longer sequence an entity may go on beyond the end: not to be known
+        # Stop at the end, even of a segment whose last entity may continue beyond it
         here = token < posterior.lengths[row] - 1
         row, start, label, token, log_p = (x[here] for x in (row, start, label, token, log_p))
         if not len(row) or (max_length is not None and length > max_length):
@@ -118,24 +118,23 @@ def likely_entities(
 
 
 def best_entities(candidates: Sequence[Entity], threshold: float) -> list[Entity]:
-    """Out of entities that may overlap, those that stand, none below the threshold.
+    """Select the entities without overlap that maximize the sum of (probability - threshold).
 
-    They are the ones with the largest sum of (probability - threshold). With calibrated
-    probabilities and a threshold of half the best F1 that can be reached, this is the choice with
-    the best expected F1 (Lipton et al. 2014, for each entity on its own); found by weighted
+    With calibrated probabilities and a threshold of half the best achievable F1, this selection has
+    the best expected F1 (Lipton et al. 2014, for each entity on its own). It is found by weighted
     interval scheduling (Kleinberg and Tardos 2006).
 
     Args:
-        candidates: All entities that are at least as probable as the threshold.
-        threshold: The least probability.
+        candidates: Entities in any order; they may overlap.
+        threshold: Least probability.
 
     Returns:
-        In order, without overlap.
+        The selected entities in order.
     """
     candidates = [entity for entity in candidates if entity.probability >= threshold]
     candidates.sort(key=lambda entity: entity.end)
     ends = [entity.end for entity in candidates]
-    # Of the first i candidates: the best sum, and whether the last of them is part of it
+    # For the first i candidates: the best sum, and whether it includes the last of them
     best, taken = [0.0], [False]
     before = [bisect_right(ends, entity.start) for entity in candidates]
     for entity, compatible in zip(candidates, before):

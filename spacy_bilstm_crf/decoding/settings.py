@@ -1,23 +1,24 @@
-"""What a component is to find in docs."""
+"""Settings of decoding."""
 
 import math
 from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
 
-# The least probability that is made a difference of: there is no end of entities below it
+# Probabilities below this count as zero: entities less probable than this are without number
 LEAST_PROBABILITY = 1e-6
 
 
 class DecodingSettings(NamedTuple):
-    """The settings that decide which entities are found, and what is worked out of them.
+    """Which entities to find, and whether to compute their probabilities.
 
     Attributes:
-        threshold: None takes the entities of the most probable tag sequence.
-        entity_scores: Whether entities are to have probabilities.
-        candidates_threshold: None looks for no candidates. With one for each label by its name,
-            there are none of other labels.
-        candidates_max_length: Tokens.
+        threshold: Least probability of an entity. None takes the entities of the most probable tag
+            sequence.
+        entity_scores: Whether to compute the probabilities of those.
+        candidates_threshold: Least probability of a candidate, for all labels or by label. None
+            finds no candidates, and neither does a label without a value.
+        candidates_max_length: Longest candidate, in tokens.
         labels: Names of the labels.
     """
 
@@ -30,11 +31,14 @@ class DecodingSettings(NamedTuple):
     def check(self, component: str) -> None:
         """Check the values.
 
+        Args:
+            component: Name of the component, for the message.
+
         Raises:
-            ValueError: Naming the setting of the component that makes no sense.
+            ValueError: Naming the setting that makes no sense.
         """
         values = [("threshold", self.threshold)]
-        values += [("candidates_threshold", value) for value in self._thresholds_of_candidates]
+        values += [("candidates_threshold", value) for value in self._candidates_thresholds]
         for setting, value in values:
             is_share = isinstance(value, Real) and 0.0 <= value <= 1.0
             if value is not None and not is_share:
@@ -50,18 +54,18 @@ class DecodingSettings(NamedTuple):
 
     @property
     def minimum(self) -> float | None:
-        """The least probability that makes an entity of any tag sequence of interest."""
-        thresholds = [self.threshold, *self._thresholds_of_candidates]
+        """The least probability of any entity or candidate to look for; None to look for none."""
+        thresholds = [self.threshold, *self._candidates_thresholds]
         given = [p for p in thresholds if p is not None]
         return max(min(given), LEAST_PROBABILITY) if given else None
 
     @property
-    def _thresholds_of_candidates(self) -> Sequence[float | None]:
+    def _candidates_thresholds(self) -> Sequence[float | None]:
         given = self.candidates_threshold
         return list(given.values()) if isinstance(given, dict) else [given]
 
     def least_of_candidates(self, label: int) -> float:
-        """The least probability of a candidate of a label; infinite if there are to be none."""
+        """Return the least probability of a candidate of a label, infinite for no candidates."""
         given = self.candidates_threshold
         if isinstance(given, dict):
             given = given.get(self.labels[label])

@@ -52,7 +52,7 @@ def forward(
 
     def backprop(gradient: Any) -> list[Doc]:
         if isinstance(gradient, Potentials):
-            gradient = gradient.before_starting_anew(lengths)
+            gradient = gradient.backprop_starting_anew(lengths)
             emissions = _split(gradient.emissions, lengths)
             d_sentences = backprop_network(replace(gradient, emissions=emissions))
         else:

@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 from spacy.training import Example
 
+from ..calibration import Calibration
 from ..decoding import DecodingSettings
-from ..training import Calibration, EntityRatio
+from ..training import EntityRatio
 
 # What the config said when the component was made, beside the settings as they are now
 CONFIGURED = "configured"

@@ -1,8 +1,11 @@
-"""What is learned from: losses of annotation, calibration, optimizers."""
+"""Losses and their gradients, calibration, optimizers and the training loop."""
 
-from .calibration import Calibration, fit_calibration
-from .distillation import lesson_of, loss_of
-from .losses import Annotation, EntityRatio, Loss, annotation_of, is_annotated, rehearsal_loss
+from ..calibration import Calibration
+from .annotation import Annotation, annotation_of, is_annotated
+from .calibration import fit_calibration
+from .distillation import soft_labels_of, teacher_loss
+from .losses import EntityRatio, loss_of
+from .objectives import Loss
 from .optimizers import SGDMomentum
 
 __all__ = [
@@ -14,7 +17,7 @@ __all__ = [
     "annotation_of",
     "fit_calibration",
     "is_annotated",
-    "lesson_of",
     "loss_of",
-    "rehearsal_loss",
+    "soft_labels_of",
+    "teacher_loss",
 ]

@@ -1,34 +1,30 @@
-"""What examples say about potentials: losses of a batch, and their gradients."""
+"""Losses of a batch of examples, as functions of the model's potentials."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from numbers import Real
-from typing import Any, NamedTuple, Optional, cast
+from typing import NamedTuple, Optional
 
 import torch
-from spacy.tokens import Doc
 from spacy.training import Example
-from thinc.api import get_array_module, torch2xp
-from thinc.types import Floats2d
-from torch import Tensor
 
-from .. import crf, tags
-from ..batching import Batch, Distribution
-from ..constraints import Mask, allowed_by_doc, allowed_by_gold, incorrect_spans
+from ..batching import Distribution
 from ..potentials import Potentials
-
-Loss = tuple[float, Potentials]
+from .annotation import Annotation, annotation_of
+from .distillation import distillation_loss, soft_labels_of
+from .objectives import Loss, expected_entity_tokens, summed_negative_log_likelihood
 
 
 class EntityRatio(NamedTuple):
-    """How many tokens are expected to be in entities where annotation is incomplete.
+    """The expected share of tokens in entities where annotation is incomplete.
 
     The prior of the expected entity ratio loss (Effland and Collins 2021).
 
     Attributes:
-        rate: Share of the tokens.
-        margin: So far from the rate costs nothing.
-        weight: What more than that costs.
+        rate: Expected share of the tokens, 0 to 1.
+        margin: Deviation from the rate that costs nothing.
+        weight: Cost of any further deviation.
     """
 
     rate: float
@@ -37,10 +33,14 @@ class EntityRatio(NamedTuple):
 
     @classmethod
     def from_setting(cls, setting: dict | None, component: str) -> Optional["EntityRatio"]:
-        """Read the component's setting.
+        """Read the setting of a component.
+
+        Args:
+            setting: Its `entity_ratio`, with the names of the attributes; None for no prior.
+            component: Name of the component, for the message.
 
         Raises:
-            ValueError: Naming what is wrong with it.
+            ValueError: Naming what is wrong with the setting.
         """
         if setting is None:
             return None
@@ -52,7 +52,7 @@ class EntityRatio(NamedTuple):
             )
         found = cls(**setting)
         are_numbers = all(isinstance(value, Real) for value in found)
-        # Of what is no number the comparisons would raise an error that names nothing
+        # Comparing anything else would raise an error that does not name the setting
         if not (
             are_numbers
             and (0.0 < found.rate < 1.0 and 0.0 <= found.margin < 1.0 and found.weight > 0.0)
@@ -64,62 +64,78 @@ class EntityRatio(NamedTuple):
         return found
 
 
-class Wrong(NamedTuple):
-    """An entity that a doc is known not to have."""
-
-    doc: int
-    span: tags.LabelledSpan
-
-
-class Annotation(NamedTuple):
-    """What examples say about the tag sequences of their docs, one mask for each doc.
+class _Share(NamedTuple):
+    """The examples of a batch that share one loss function.
 
     Attributes:
-        allowed: By the predicted doc.
-        gold: By the annotation; None where there is none.
-        wrong: Entities that are known to be none.
+        indices: Their indices in the batch.
+        n_docs: Number of them with any annotation.
+        loss: Mean loss of their docs, from their potentials.
     """
 
-    allowed: list[Mask]
-    gold: list[Mask]
-    wrong: list[Wrong]
-
-    def distribution(self, potentials: Potentials, device: torch.device) -> Distribution:
-        """All tag sequences that the predicted docs allow, annotated or not."""
-        return Distribution(potentials, self.allowed, device)
-
-    @property
-    def n_annotated(self) -> int:
-        """Number of docs of which anything is known."""
-        known = {i for i, mask in enumerate(self.gold) if mask is not None}
-        return len(known | {entity.doc for entity in self.wrong})
+    indices: list[int]
+    n_docs: int
+    loss: Callable[[Potentials], Loss]
 
 
-def is_annotated(example: Example, incorrect_spans_key: str | None = None) -> bool:
-    """Whether an example says anything about its entities."""
-    reference = example.reference
-    return reference.has_annotation("ENT_IOB") or bool(
-        incorrect_spans_key is not None and len(reference.spans.get(incorrect_spans_key, []))
-    )
+def loss_of(
+    device: torch.device,
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    incorrect_spans_key: str | None,
+    entity_ratio: EntityRatio | None,
+) -> Callable[[Potentials], Loss]:
+    """Return the loss function of a batch: distillation or annotation, example by example.
 
+    An example with soft labels is learned from its teacher, any other from its annotation. The loss
+    is the mean over the docs that have either. The examples are checked here, before the model
+    runs.
 
-def annotation_of(
-    examples: Sequence[Example], labels: Sequence[str], incorrect_spans_key: str | None = None
-) -> Annotation:
-    """Read the annotation of examples.
+    Args:
+        device: Where the CRF runs.
+        examples: The batch.
+        labels: Labels of the model.
+        incorrect_spans_key: Key of `reference.spans` with spans that are no entities, if any.
+        entity_ratio: The prior for incomplete annotation, if any.
+
+    Returns:
+        A function from the batch's potentials to the loss and its gradient.
 
     Raises:
-        ValueError: If an entity's label is not known.
+        ValueError: If the annotation or soft labels do not fit the docs or the labels.
     """
-    allowed = [allowed_by_doc(eg.predicted, labels, presets=False) for eg in examples]
-    gold = [allowed_by_gold(eg, labels, mask) for eg, mask in zip(examples, allowed)]
-    wrong = []
-    for i, (eg, mask) in enumerate(zip(examples, allowed)):
-        for span in incorrect_spans(eg, incorrect_spans_key, labels):
-            # An entity that the doc rules out has no probability to lose
-            if mask is None or (tags.mask_of_span(span, *mask.shape) & mask).any(1).all():
-                wrong.append(Wrong(i, span))
-    return Annotation(allowed, gold, wrong)
+    soft_labels = [soft_labels_of(example) for example in examples]
+    annotated = [i for i, of_doc in enumerate(soft_labels) if of_doc is None]
+    annotation = annotation_of([examples[i] for i in annotated], labels, incorrect_spans_key)
+    of_annotation = partial(annotation_loss, device, annotation, entity_ratio)
+    if len(annotated) == len(examples):
+        return of_annotation
+    shares = [_Share(annotated, annotation.n_annotated, of_annotation)]
+    teachers = {id(of_doc.teacher): of_doc.teacher for of_doc in soft_labels if of_doc is not None}
+    for key, teacher in teachers.items():
+        taught = [(i, one) for i, one in enumerate(soft_labels) if one and id(one.teacher) == key]
+        docs = [examples[i].predicted for i, _ in taught]
+        loss = distillation_loss(device, teacher, [one for _, one in taught], docs, labels)
+        shares.append(_Share([i for i, _ in taught], len(docs), loss))
+    return partial(_mean_loss, shares)
+
+
+def _mean_loss(shares: Sequence[_Share], scores: Potentials) -> Loss:
+    """Compute the mean loss over the docs of all shares, and its gradient."""
+    total, emissions = 0.0, list(scores.emissions)
+    gradient = replace(scores, emissions=[]).scaled(0.0)
+    n_docs = sum(share.n_docs for share in shares)
+    for indices, n_of_share, loss in shares:
+        if indices:
+            value, d_scores = loss(
+                replace(scores, emissions=[scores.emissions[i] for i in indices])
+            )
+            d_scores = d_scores.scaled(n_of_share / n_docs)
+            total += value * n_of_share / n_docs
+            gradient = gradient.plus(replace(d_scores, emissions=[]))
+            for i, d_doc in zip(indices, d_scores.emissions):
+                emissions[i] = d_doc
+    return total, replace(gradient, emissions=emissions)
 
 
 def annotation_loss(
@@ -128,11 +144,20 @@ def annotation_loss(
     entity_ratio: EntityRatio | None,
     scores: Potentials,
 ) -> Loss:
-    """-log P(annotation), the mean over the annotated docs, and what the prior adds.
+    """Compute -log P(annotation), the mean over the annotated docs, plus the prior's loss.
 
-    See `crf.negative_log_likelihood` for annotation that is missing, and for wrong spans.
+    See `crf.negative_log_likelihood` for missing annotation and incorrect spans.
+
+    Args:
+        device: Where the CRF runs.
+        annotation: What is known about the docs.
+        entity_ratio: The prior for incomplete annotation, if any.
+        scores: What the model predicted.
+
+    Returns:
+        The loss in nats, and its gradient.
     """
-    loss, gradient = negative_log_likelihood(device, scores, annotation)
+    loss, gradient = summed_negative_log_likelihood(device, scores, annotation)
     share = 1 / (annotation.n_annotated or 1)
     loss, gradient = loss * share, gradient.scaled(share)
     if entity_ratio is not None:
@@ -143,14 +168,10 @@ def annotation_loss(
     return loss, gradient
 
 
-def _rate_loss(
-    distribution: Distribution,
-    incomplete: list[bool],
-    prior: EntityRatio,
-) -> Loss:
-    """Distance of the expected share of tokens in entities from the prior's, beyond its margin.
+def _rate_loss(distribution: Distribution, incomplete: list[bool], prior: EntityRatio) -> Loss:
+    """Penalize the expected share of tokens in entities for leaving the prior's margin.
 
-    Over the docs with missing annotation, all together (Effland and Collins 2021).
+    The share is taken over all docs with missing annotation together (Effland and Collins 2021).
     """
     scores = distribution.potentials
     docs = [doc if use else doc[:0] for doc, use in zip(scores.emissions, incomplete)]
@@ -165,106 +186,4 @@ def _rate_loss(
         d_doc if use else doc * 0.0
         for d_doc, doc, use in zip(d_loss.emissions, scores.emissions, incomplete)
     ]
-    return prior.weight * excess, Potentials(
-        emissions, d_loss.transitions, d_loss.start, d_loss.end
-    )
-
-
-def rehearsal_loss(
-    device: torch.device,
-    tutor: Potentials,
-    docs: Sequence[Doc],
-    labels: Sequence[str],
-    scores: Potentials,
-) -> Loss:
-    """Divergence of the tag sequences' probabilities from a tutor's, the mean over the docs.
-
-    Over the labels that the tutor knows: labels added since are left free.
-    """
-    labels = labels[: tags.count_labels(tutor.n_tags)]
-    allowed = [allowed_by_doc(doc, labels, presets=False) for doc in docs]
-    known = scores.first_tags(tutor.n_tags)
-    loss, gradient = divergence(Distribution(known, allowed, device), tutor)
-    gradient = gradient.padded(scores.n_tags)
-    return loss / len(docs), gradient.scaled(1 / len(docs))
-
-
-def negative_log_likelihood(
-    device: torch.device, potentials: Potentials, annotation: Annotation
-) -> tuple[float, Potentials]:
-    """Negative log-likelihood of the annotation, summed over docs, and its gradient.
-
-    See `crf.negative_log_likelihood`.
-    """
-    total = _Total(potentials)
-    for batch in annotation.distribution(potentials, device).batches():
-        row_of = {int(doc): row for row, doc in enumerate(batch.docs)}
-        here = [entity for entity in annotation.wrong if entity.doc in row_of]
-        rows = [row_of[entity.doc] for entity in here]
-        _, n_steps, n_tags = batch.shape
-        sets = torch.ones(len(here), n_steps, n_tags, dtype=torch.bool, device="cpu")
-        for mask, entity, row in zip(sets, here, rows):
-            of_span = tags.mask_of_span(entity.span, batch.sizes[row], n_tags)
-            mask[: batch.sizes[row]] = torch.from_numpy(of_span)
-        possible = batch.mask(annotation.gold)
-        if possible is None:
-            possible = torch.ones(batch.shape, dtype=torch.bool, device=device)
-        loss, gradient = crf.negative_log_likelihood(
-            batch.chain,
-            possible,
-            wrong_rows=torch.tensor(rows, dtype=torch.long, device=device),
-            wrong=sets.to(device),
-        )
-        total.add(batch, loss, gradient)
-    return total.value, total.gradient()
-
-
-def divergence(distribution: Distribution, tutor: Potentials) -> tuple[float, Potentials]:
-    """KL divergence from a tutor's tag sequences, summed over docs, and its gradient.
-
-    Both models must have the same tags.
-    """
-    total = _Total(distribution.potentials)
-    for batch in distribution.batches():
-        loss, gradient = crf.divergence(batch.chain, batch.scores_of(tutor))
-        total.add(batch, loss, gradient)
-    return total.value, total.gradient()
-
-
-def expected_entity_tokens(distribution: Distribution) -> tuple[float, Potentials]:
-    """Expected number of tokens in entities, summed over docs, and its gradient."""
-    potentials = distribution.potentials
-    in_entity = torch.arange(potentials.n_tags, device=distribution.device) != tags.OUTSIDE
-    total = _Total(potentials)
-    for batch in distribution.batches():
-        expected, gradient = crf.expected_count(batch.chain, in_entity)
-        total.add(batch, expected, gradient)
-    return total.value, total.gradient()
-
-
-class _Total:
-    """Sums values and gradients of batches into those of all docs."""
-
-    def __init__(self, potentials: Potentials):
-        xp = get_array_module(potentials.transitions)
-        self.value = 0.0
-        self._emissions: list[Floats2d] = [
-            xp.zeros(doc.shape, dtype="float32") for doc in potentials.emissions
-        ]
-        self._transitions = xp.zeros(potentials.transitions.shape, dtype="float32")
-        self._start = xp.zeros(potentials.start.shape, dtype="float32")
-        self._end = xp.zeros(potentials.end.shape, dtype="float32")
-
-    def add(self, batch: Batch, value: Tensor, gradient: crf.Scores) -> None:
-        self.value += float(value.sum())
-        emissions, transitions, start, end = (
-            cast(Any, torch2xp(part.float())) for part in gradient
-        )
-        for doc, rows, size in zip(batch.docs, emissions, batch.sizes):
-            self._emissions[doc] = rows[:size]
-        self._transitions += transitions
-        self._start += start
-        self._end += end
-
-    def gradient(self) -> Potentials:
-        return Potentials(self._emissions, self._transitions, self._start, self._end)
+    return prior.weight * excess, replace(d_loss, emissions=emissions)

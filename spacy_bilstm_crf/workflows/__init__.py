@@ -1,1 +1,26 @@
 """What a user does with a recognizer, one public function each, named as its command."""
+
+from .audit import audit
+from .calibrate import Calibrated, calibrate
+from .convert import convert
+from .distill import distill
+from .ensemble import ensemble
+from .init_config import FittedConfig, init_config
+from .report import report
+from .select import select
+from .shrink import Shrunk, shrink
+
+__all__ = [
+    "Calibrated",
+    "FittedConfig",
+    "Shrunk",
+    "audit",
+    "calibrate",
+    "convert",
+    "distill",
+    "ensemble",
+    "init_config",
+    "report",
+    "select",
+    "shrink",
+]

@@ -1,13 +1,13 @@
-"""A threshold for candidates that misses no more entities than is asked for.
+"""Conformal risk control of the recall of candidates.
 
-Conformal risk control (Angelopoulos, Bates, Fisch, Lei and Schuster 2024, theorem 1). The loss of
-a document is the share of its entities that are not among the candidates, so it is at most 1 and
-never falls where the threshold rises. Of n documents with the mean loss R, a threshold with
+Angelopoulos, Bates, Fisch, Lei and Schuster (2024), theorem 1. The loss of a document is the share
+of its entities that are not among the candidates. It is at most 1 and does not fall when the
+threshold rises. A threshold whose mean loss R on n documents satisfies
 
     (n R + 1) / (n + 1) <= 1 - recall
 
-has, for one more document that is exchangeable with them, an expected loss of at most 1 - recall.
-Documents without entities have no such share and do not count.
+has an expected loss of at most 1 - recall on one more document, if that is exchangeable with the
+others. Documents without entities have no such share and do not count.
 """
 
 import math
@@ -18,25 +18,28 @@ from spacy.language import Language
 from spacy.training import Example
 from spacy.util import minibatch
 
-from ..decoding import LEAST_PROBABILITY, candidates_of
+from ..common.errors import UserError
+from ..decoding import LEAST_PROBABILITY, candidate_entities
 from ..pipeline import BiLSTMCRFEntityRecognizer
 
-# For sums of shares that would be equal but for rounding
-TOLERANCE = 1e-9
-DIGITS = 10**9
-BATCH = 128  # docs
+# For sums of shares that differ only by rounding
+SUM_TOLERANCE = 1e-9
+PRECISION = 10**9
+DOCS_AT_ONCE = 128  # docs
 
-ScoredGold = list[tuple[str, float]]  # of each entity its label and its probability
+META_KEY = "risk_control"  # of nlp.meta
+OLD_META_KEY = "guarantee"  # its earlier name, in saved pipelines
+
+ScoredGold = list[tuple[str, float]]  # label and probability of each entity
 
 
-class Guarantee(NamedTuple):
-    """A threshold, and what it was found by.
+class RiskControl(NamedTuple):
+    """A threshold for candidates, and how it was found.
 
     Attributes:
-        recall: What was asked for: the least expected share of a document's entities that are
-            among the candidates.
-        threshold: The least probability of a candidate.
-        n_docs: Documents with entities by which it was found.
+        recall: The expected share of a document's entities that are among the candidates.
+        threshold: Least probability of a candidate.
+        n_docs: Number of documents with entities that it was found on.
         found: Mean share of these documents' entities that are among the candidates.
     """
 
@@ -47,20 +50,21 @@ class Guarantee(NamedTuple):
 
 
 def docs_needed(recall: float) -> int:
-    """The least number of documents with entities for which there is a bound at all."""
-    return math.ceil(1 / (1 - recall) - 1 - TOLERANCE)
+    """Return the least number of documents with entities that can bound a recall at all."""
+    return math.ceil(1 / (1 - recall) - 1 - SUM_TOLERANCE)
 
 
-def guarantee_of(probabilities: Sequence[Sequence[float]], recall: float) -> Guarantee:
-    """The highest threshold that keeps the promise.
+def control_risk(probabilities: Sequence[Sequence[float]], recall: float) -> RiskControl:
+    """Find the highest threshold with an expected recall.
 
     Args:
-        probabilities: Of each document those of its entities, 0 for one that can't be a candidate.
-            Documents without entities don't count.
-        recall: The share of a document's entities that is to be expected among the candidates.
+        probabilities: For each document, the probabilities of its entities; 0 for an entity that
+            can't be a candidate. Documents without entities don't count.
+        recall: Expected share of a document's entities that are among the candidates.
 
     Raises:
-        ValueError: If there are too few documents, or even the lowest threshold misses too many.
+        ValueError: If there are too few documents, or even the lowest threshold misses too many
+            entities.
     """
     if not 0.0 < recall < 1.0:
         raise ValueError(f"The recall is {recall}, but it must be above 0 and below 1.")
@@ -68,11 +72,11 @@ def guarantee_of(probabilities: Sequence[Sequence[float]], recall: float) -> Gua
     n_docs = len(of_docs)
     if n_docs < docs_needed(recall):
         raise ValueError(
-            f"A recall of {recall} can be promised with {docs_needed(recall)} documents that have "
-            f"entities, but there are {n_docs}: annotate more, or ask for less."
+            f"A recall of {recall} takes {docs_needed(recall)} documents that have entities, but "
+            f"there are {n_docs}: annotate more, or ask for less."
         )
     # Raising the threshold past an entity's probability adds its share to the mean loss
-    most = ((1 - recall) * (n_docs + 1) - 1) / n_docs + TOLERANCE
+    most = ((1 - recall) * (n_docs + 1) - 1) / n_docs + SUM_TOLERANCE
     entities = sorted((p, 1 / (len(doc) * n_docs)) for doc in of_docs for p in doc)
     missed, threshold = 0.0, 1.0
     for probability, share in entities:
@@ -83,69 +87,71 @@ def guarantee_of(probabilities: Sequence[Sequence[float]], recall: float) -> Gua
     if threshold < LEAST_PROBABILITY:
         lost = sum(share for p, share in entities if p < LEAST_PROBABILITY)
         raise ValueError(
-            f"A recall of {recall} can't be promised: of a document's entities {lost:.1%} have a "
-            f"probability below {LEAST_PROBABILITY:f} or can be no candidates, as they are longer "
-            f"than candidates_max_length or not made of whole tokens. Train on more data, raise "
-            f"candidates_max_length, or ask for less."
+            f"A recall of {recall} can't be reached: of a document's entities {lost:.1%} have a "
+            f"probability below {LEAST_PROBABILITY:f} or can't be candidates, since they are "
+            f"longer than candidates_max_length or do not consist of whole tokens. Train on more "
+            f"data, raise candidates_max_length, or ask for less."
         )
-    # All that are as probable as the threshold are found. Rounded down, for files keep ten digits
-    threshold = math.floor(threshold * DIGITS) / DIGITS
+    # Rounded down, since files keep ten digits: entities as probable as the threshold are found
+    threshold = math.floor(threshold * PRECISION) / PRECISION
     missed = sum(share for p, share in entities if p < threshold)
-    return Guarantee(recall, threshold, n_docs, 1.0 - missed)
+    return RiskControl(recall, threshold, n_docs, 1.0 - missed)
 
 
-def guarantee_recall(
+def control_recall(
     nlp: Language,
     examples: Sequence[Example],
     recall: float,
-    name: str = "ner",
+    *,
+    component: str = "ner",
     per_label: bool = False,
-) -> dict[str, Guarantee]:
-    """Set a component's candidates_threshold so that the candidates miss at most so many entities.
+) -> dict[str, RiskControl]:
+    """Set a component's `candidates_threshold` for an expected recall of its candidates.
 
     Args:
         nlp: The pipeline.
-        examples: Held-out examples, by which nothing else was chosen. Their predicted docs have
-            been through the components before this one. What is annotated in them counts; the
-            documents that the promise is for have to be of the same kind.
-        recall: The share of a document's entities that is to be expected among the candidates.
-        name: The component's name.
-        per_label: Promise it of each label, by a threshold for each.
+        examples: Held-out examples that nothing else was chosen by. Their predicted docs have been
+            through the components before this one. New documents have to be of the same kind.
+        recall: Expected share of a document's entities that are among the candidates.
+        component: Name of the component.
+        per_label: Control the recall of each label by a threshold of its own.
 
     Returns:
-        The guarantee of each label, or the one of all entities under the name "". It is kept in
-        `nlp.meta["guarantee"]` too, by the component's name.
+        The threshold of each label, or that of all entities under the name "". It is stored in
+        `nlp.meta["risk_control"]` too, by the component's name.
 
     Raises:
-        ValueError: If there are too few documents, or even the lowest threshold misses too many.
+        UserError: If there are too few documents, or even the lowest threshold misses too many
+            entities.
     """
-    ner = cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(name))
+    ner = cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
     scored = scored_gold(ner, examples)
-    found: dict[str, Guarantee] = {}
-    for label in ner.labels if per_label else [""]:
+    found: dict[str, RiskControl] = {}
+    for label in ner.labels if per_label else ("",):
         of_label = [[p for of, p in doc if label in ("", of)] for doc in scored]
         try:
-            found[label] = guarantee_of(of_label, recall)
+            found[label] = control_risk(of_label, recall)
         except ValueError as error:
-            raise ValueError(f"{label}: {error}" if label else str(error)) from error
-    thresholds = {label: guarantee.threshold for label, guarantee in found.items()}
+            raise UserError(f"{label}: {error}" if label else str(error)) from error
+    thresholds = {label: control.threshold for label, control in found.items()}
     ner.candidates_threshold = thresholds if per_label else thresholds[""]
-    kept = {label: guarantee._asdict() for label, guarantee in found.items()}
-    nlp.meta.setdefault("guarantee", {})[name] = kept if per_label else kept[""]
+    kept = {label: control._asdict() for label, control in found.items()}
+    nlp.meta.get(OLD_META_KEY, {}).pop(component, None)
+    nlp.meta.setdefault(META_KEY, {})[component] = kept if per_label else kept[""]
     return found
 
 
 def scored_gold(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> list[ScoredGold]:
-    """Label and probability of each annotated entity of each example.
+    """Return the label and the probability of each annotated entity of each example.
 
-    The probability is 0 where it can be no candidate, whatever the threshold.
+    The probability is 0 for an entity that can't be a candidate, whatever the threshold.
     """
-    return [one for batch in minibatch(examples, BATCH) for one in _scored(ner, batch)]
+    return [one for batch in minibatch(examples, DOCS_AT_ONCE) for one in _scored(ner, batch)]
 
 
 def _scored(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> Iterator[ScoredGold]:
     distribution = ner.distribution([example.predicted for example in examples])
-    found = candidates_of(distribution, LEAST_PROBABILITY, ner.candidates_max_length)
+    found = candidate_entities(distribution, LEAST_PROBABILITY, ner.candidates_max_length)
     for example, candidates in zip(examples, found):
         probability = {}
         for start, end, label, p in candidates:

@@ -48,7 +48,7 @@ def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_pa
         ([tmp_path / "nowhere", corpus], "no pipeline"),
         ([unknown, corpus], "least unexpected argument"),
         ([damaged, corpus], "damaged can't be loaded: "),
-        ([model, tmp_path / "nowhere"], "no file or folder"),
+        ([model, tmp_path / "nowhere"], "nowhere' does not exist"),
         ([model, tmp_path / "empty"], "empty holds no .spacy file"),
         ([model, tmp_path / "no.spacy"], "no.spacy is damaged or no .spacy file"),
         ([model, corpus, "--component", "tagger"], "'tagger', and others know no probabilities"),

@@ -1,6 +1,7 @@
 """`convert`: what it says, what it writes, and that nothing is lost when it fails."""
 
 import json
+from typing import get_args, get_type_hints
 
 import pytest
 import spacy
@@ -9,6 +10,7 @@ from spacy.tokens import DocBin
 
 from spacy_bilstm_crf.cli import convert as command
 from spacy_bilstm_crf.data.formats import FORMATS
+from spacy_bilstm_crf.data.formats.settings import ON_PROBLEM, TAG_SCHEMES, UNANNOTATED
 from tests.helpers import spacy_command
 
 GOOD = {"id": 1, "text": "Ada saw Rome", "label": [[0, 3, "PER"]]}
@@ -36,8 +38,15 @@ def read_docs(path):
     return list(DocBin().from_disk(path).get_docs(spacy.blank("en").vocab))
 
 
-def test_it_names_all_formats():
-    assert tuple(command.FORMATS.split(", ")) == FORMATS
+def test_it_names_all_formats_and_choices():
+    assert list(get_args(command.FormatName)) == sorted(FORMATS)
+    choices = get_type_hints(command.convert_cli)
+    for name, allowed in (
+        ("on_problem", ON_PROBLEM),
+        ("unannotated", UNANNOTATED),
+        ("scheme", TAG_SCHEMES),
+    ):
+        assert get_args(choices[name]) == allowed
 
 
 def test_a_file_becomes_another(tmp_path):
@@ -172,11 +181,14 @@ def test_options_reach_the_reader_and_the_writer(tmp_path):
     "arguments, expected",
     [
         (("nowhere.jsonl", "--from", "doccano"), "There is no file or folder"),
-        (("in.jsonl", "--from", "docano"), "--from docano: it must be one of spacy, prodigy"),
-        (("in.jsonl", "--from", "doccano", "--to", "x"), "--to x: it must be one of"),
-        (("in.jsonl", "--from", "doccano", "--on-problem", "x"), "one of error, skip, missing"),
-        (("in.jsonl", "--from", "doccano", "--unannotated", "x"), "one of outside, missing"),
-        (("in.jsonl", "--from", "doccano", "--scheme", "x"), "one of auto, iob1, iob2"),
+        (("in.jsonl", "--from", "docano"), "'docano' is not one of 'brat', 'conll', 'doccano'"),
+        (("in.jsonl", "--from", "doccano", "--to", "x"), "'x' is not one of 'brat', 'conll'"),
+        (
+            ("in.jsonl", "--from", "doccano", "--on-problem", "x"),
+            "one of 'error', 'skip', 'missing'",
+        ),
+        (("in.jsonl", "--from", "doccano", "--unannotated", "x"), "one of 'outside', 'missing'"),
+        (("in.jsonl", "--from", "doccano", "--scheme", "x"), "one of 'auto', 'iob1', 'iob2'"),
         (("in.jsonl", "--from", "doccano", "--lang", "qq"), "--lang qq can't be used"),
         (("in.jsonl", "--from", "doccano", "--text-key", "x"), "no text under 'x'"),
         (("in.jsonl", "--from", "brat"), "is a file, but brat has folders"),

@@ -11,7 +11,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 
-from spacy_bilstm_crf.data.soft_labels import Lessons
+from spacy_bilstm_crf.data.soft_labels import SoftLabelCorpus
 from tests.helpers import CONFIG, SMALL_TRAINING, entities, spacy_command, trained_nlp
 
 TEXTS = ["Who is Shaka Khan?", "I like London and Berlin.", "I like Berlin.", "Who is Ada?"] * 5
@@ -47,17 +47,17 @@ def test_the_student_learns_the_teachers_distribution(teacher, texts, corpus, tm
             nlp.get_pipe("ner").token_probabilities([nlp.make_doc(text)]) for nlp in (theirs, ours)
         )
         assert abs(known[0] - learned[0]).max() < 0.1
-    # Again, with the lessons that are there; annotated data brings a label of its own
+    # Again, with the soft labels that are there; annotated data brings a label of its own
     doc = spacy.blank("en")("It was 1833.")
     doc.ents = [doc.char_span(7, 11, label="DATE")]
     DocBin(docs=[doc]).to_disk(tmp_path / "more.spacy")
     before = sorted(
-        (path.name, path.stat().st_mtime_ns) for path in (output / "lessons").glob("*.spacy")
+        (path.name, path.stat().st_mtime_ns) for path in (output / "soft-labels").glob("*.spacy")
     )
     options = ["--labelled", tmp_path / "more.spacy", "--temperature", 2.0]
     distill(teacher, texts, CONFIG, "--output", output, "--dev", corpus, *options, *SHORT)
     assert before == sorted(
-        (path.name, path.stat().st_mtime_ns) for path in (output / "lessons").glob("*.spacy")
+        (path.name, path.stat().st_mtime_ns) for path in (output / "soft-labels").glob("*.spacy")
     )
     ours = spacy.load(output / "model-last")
     assert ours.get_pipe("ner").labels == ("PERSON", "LOC", "DATE")
@@ -84,11 +84,11 @@ def test_entities_are_believed_as_often_as_they_are_probable(teacher, texts, cor
     expected = {ent._.confidence for ent in nlp("I like Berlin.").ents if ent.text == "Berlin"}
     arguments = [tmp_path / "vague", texts, CONFIG, "--output", tmp_path, "--dev", corpus]
     distill(*arguments, "--entities", *SHORT)
-    lessons = Lessons(tmp_path / "lessons")
+    soft_labels = SoftLabelCorpus(tmp_path / "soft-labels")
     found = [
         [token.ent_iob_ for token in eg.reference if token.text == "Berlin"]
         for _ in range(100)
-        for eg in lessons(nlp)
+        for eg in soft_labels(nlp)
         if eg.reference.text == "I like Berlin."
     ]
     assert all(iob in (["B"], [""]) for iob in found)
@@ -98,13 +98,13 @@ def test_entities_are_believed_as_often_as_they_are_probable(teacher, texts, cor
 
 KILLED = """
 import sys, time
-from spacy_bilstm_crf.pipeline import teacher
-teacher.DOCS_OF_FILE = 4
-said = teacher._said
+from spacy_bilstm_crf.data import soft_labels
+soft_labels.DOCS_OF_FILE = 4
+predicted = soft_labels._predicted
 def slow(*arguments):
     time.sleep(0.3)
-    yield from said(*arguments)
-teacher._said = slow
+    yield from predicted(*arguments)
+soft_labels._predicted = slow
 from spacy.cli import setup_cli
 import spacy
 spacy.util.registry.cli.get_all()
@@ -117,7 +117,7 @@ def test_a_run_that_was_killed_goes_on(teacher, texts, corpus, tmp_path):
     command = ["bilstm-crf", "distill", *map(str, arguments)]
     process = subprocess.Popen([sys.executable, "-c", KILLED, *command], stdout=subprocess.DEVNULL)
     until = time.monotonic() + 120
-    while not (found := list(tmp_path.glob("lessons/000001-*"))) and time.monotonic() < until:
+    while not (found := list(tmp_path.glob("soft-labels/000001-*"))) and time.monotonic() < until:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -127,8 +127,8 @@ def test_a_run_that_was_killed_goes_on(teacher, texts, corpus, tmp_path):
     subprocess.run([sys.executable, "-c", KILLED, *command], check=True)
     assert second.stat().st_mtime_ns == written
     nlp = spacy.load(tmp_path / "model-last")
-    texts_of_lessons = sorted(eg.reference.text for eg in Lessons(tmp_path / "lessons")(nlp))
-    assert texts_of_lessons == sorted(TEXTS)
+    kept_texts = sorted(eg.reference.text for eg in SoftLabelCorpus(tmp_path / "soft-labels")(nlp))
+    assert kept_texts == sorted(TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -158,14 +158,14 @@ def test_bad_input_is_refused_in_one_line(change, message, teacher, texts, corpu
     assert message in said
 
 
-def test_lessons_of_another_teacher_are_not_mixed_in(teacher, texts, corpus, tmp_path):
+def test_soft_labels_of_another_teacher_are_not_mixed_in(teacher, texts, corpus, tmp_path):
     arguments = [CONFIG, "--output", tmp_path, "--dev", corpus, *SHORT]
     distill(teacher, texts, *arguments)
     said = distill(teacher, texts, *arguments, "--entities", exit_codes=(1,))
-    assert "lessons of another teacher" in said
+    assert "soft labels of another teacher" in said
 
 
-def test_lessons_follow_the_texts(teacher, corpus, tmp_path):
+def test_soft_labels_follow_the_texts(teacher, corpus, tmp_path):
     texts = tmp_path / "texts.txt"
     texts.write_text("Who is Shaka Khan?")
     arguments = [CONFIG, "--output", tmp_path / "out", "--dev", corpus]
@@ -173,13 +173,13 @@ def test_lessons_follow_the_texts(teacher, corpus, tmp_path):
     texts.write_text("I like London.\nI like Berlin.")
     distill(teacher, texts, *arguments, *SHORT)
     nlp = spacy.load(teacher)
-    found = [eg.reference.text for eg in Lessons(tmp_path / "out" / "lessons")(nlp)]
+    found = [eg.reference.text for eg in SoftLabelCorpus(tmp_path / "out" / "soft-labels")(nlp)]
     assert sorted(found) == ["I like Berlin.", "I like London."]
     # A teacher that only its calibration tells from the other
     nlp.get_pipe("ner").cfg["temperature"] = 2.0
     nlp.to_disk(tmp_path / "calibrated")
     said = distill(tmp_path / "calibrated", texts, *arguments, exit_codes=(1,))
-    assert "lessons of another teacher" in said
+    assert "soft labels of another teacher" in said
 
 
 @pytest.mark.parametrize("kind", [[], ["--entities"]])
@@ -190,14 +190,14 @@ def test_words_of_a_file_stay_as_they_are(kind, teacher, corpus, tmp_path):
     DocBin(docs=docs).to_disk(tmp_path / "words.spacy")
     arguments = [teacher, tmp_path / "words.spacy", CONFIG, "--output", tmp_path, "--dev", corpus]
     distill(*arguments, *kind, "--training.max_steps=2")
-    (example,) = Lessons(tmp_path / "lessons")(spacy.load(teacher))
+    (example,) = SoftLabelCorpus(tmp_path / "soft-labels")(spacy.load(teacher))
     for doc in (example.predicted, example.reference):
         assert [token.text for token in doc] == words
     # The same letters in other words are another text
     words[4:] = [")don't"]
     DocBin(docs=[Doc(docs[0].vocab, words=words)]).to_disk(tmp_path / "words.spacy")
     distill(*arguments, *kind, "--training.max_steps=2")
-    (example,) = Lessons(tmp_path / "lessons")(spacy.load(teacher))
+    (example,) = SoftLabelCorpus(tmp_path / "soft-labels")(spacy.load(teacher))
     assert [token.text for token in example.predicted] == words
 
 
@@ -221,7 +221,7 @@ def test_a_student_does_not_take_its_teachers_place(place, teacher, texts, corpu
     shutil.copytree(teacher, path)
     arguments = [path, texts, CONFIG, "--output", tmp_path / "out", "--dev", corpus, *SHORT]
     assert "take the teacher's place" in distill(*arguments, exit_codes=(1,))
-    assert not (tmp_path / "out" / "lessons").exists()
+    assert not (tmp_path / "out" / "soft-labels").exists()
 
 
 @pytest.mark.parametrize(
@@ -231,10 +231,10 @@ def test_a_student_does_not_take_its_teachers_place(place, teacher, texts, corpu
         *(("teacher.json", True), ("teacher.npz", True), ("*.spacy", True)),
     ],
 )
-def test_lessons_that_are_not_whole(name, damaged, teacher, texts, corpus, tmp_path):
+def test_soft_labels_that_are_not_whole(name, damaged, teacher, texts, corpus, tmp_path):
     arguments = [teacher, texts, CONFIG, "--output", tmp_path, "--dev", corpus]
     distill(*arguments, "--training.max_steps=2")
-    (path,) = (tmp_path / "lessons").glob(name)
+    (path,) = (tmp_path / "soft-labels").glob(name)
     if damaged:
         path.write_bytes(path.read_bytes()[:40])
     else:
@@ -242,7 +242,7 @@ def test_lessons_that_are_not_whole(name, damaged, teacher, texts, corpus, tmp_p
     said = distill(*arguments, "--training.max_steps=2", exit_codes=(1,))
     assert f"{path.name} is missing or damaged" in said.strip().splitlines()[-1]
     with pytest.raises(ValueError, match=f"{path.name} is missing or damaged"):
-        list(Lessons(tmp_path / "lessons")(spacy.load(teacher)))
+        list(SoftLabelCorpus(tmp_path / "soft-labels")(spacy.load(teacher)))
 
 
 def test_what_comes_before_the_recognizer_is_named(teacher, texts, corpus, tmp_path):

@@ -75,7 +75,7 @@ def test_members_that_do_not_go_together(pipelines, tmp_path):
         lists[label] = tmp_path / label
         nlp.to_disk(lists[label])
     for arguments, message in (
-        ([pipelines[0]], "two pipelines at least"),
+        ([pipelines[0]], "at least two pipelines"),
         ([pipelines[0], other], "another labels"),
         ([pipelines[0], small], "another model"),
         ([pipelines[0], tmp_path / "blank"], "no bilstm_crf_ner component"),

@@ -269,13 +269,13 @@ def test_what_can_not_be_trained_on_is_refused_in_one_line(train_path, vectors_p
     spacy.blank("en").to_disk(plain)
     foreign = vectors_with(["qwrtz"], tmp_path / "foreign")
     for arguments, said in (
-        (["--train", tmp_path / "nowhere"], "no file or folder"),
+        (["--train", tmp_path / "nowhere"], "nowhere' does not exist"),
         (["--train", tmp_path / "empty"], "spacy convert"),
         (["--train", tmp_path / "columns.conll"], "spacy convert"),
         (["--train", tmp_path / "damaged.spacy"], "convert the data again"),
         (["--train", bare], "no entity in any of them"),
         (["--train", none], "no entity in any of them"),
-        (["--train", train_path, "--dev", tmp_path / "nowhere"], "no file or folder"),
+        (["--train", train_path, "--dev", tmp_path / "nowhere"], "nowhere' does not exist"),
         (["--train", train_path, "--dev", bare], "no entity in any of them"),
         (["--train", train_path, "--lang", "qq"], "--lang qq"),
         (["--train", train_path, "--vectors", tmp_path / "nowhere"], "spacy init vectors"),
@@ -346,7 +346,7 @@ def test_lists_of_names_become_features(train_path, patterns_path, tmp_path):
         ('{"label": "A", "pattern": "B", "id": 3}', "Entry 1 of .* its id is 3"),
         ('{"label": "A", "pattern": [{"pos": "PROPN"}]}', "Entry 1 of .* asks for POS"),
         ("", "has no patterns"),
-        (None, "no file"),
+        (None, "does not exist"),
     ],
 )
 def test_bad_patterns_are_refused(content, message, train_path, tmp_path):

@@ -177,7 +177,7 @@ def bad(tmp_path_factory):
     [
         ("nowhere", None, [], "no pipeline"),
         ("blank", None, [], "sets no entities"),
-        (None, "nowhere", [], "no file or folder"),
+        (None, "nowhere", [], "does not exist"),
         (None, "empty", [], "empty holds no .spacy file"),
         (None, "none.spacy", [], "none.spacy is damaged or no .spacy file"),
         (None, "no-docs.spacy", [], "has 0 docs"),
@@ -208,7 +208,7 @@ def test_what_can_not_be_used_is_refused_in_one_line(
 def test_a_missing_extra_is_named(missing, model, data, tmp_path, monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        "spacy_bilstm_crf.cli.app.find_spec",
+        "spacy_bilstm_crf.common.errors.find_spec",
         lambda name: None if name == missing else find_spec(name),
     )
     printed = report(model, data, "--output", tmp_path / "out", exit_codes=(1,))
@@ -258,4 +258,4 @@ class TestInChromium:
     def test_the_page_opens(self, model, stock, data, tmp_path):
         report(model, data, "--baseline", stock, "--output", tmp_path / "out")
         dom, console = opened(page_of(tmp_path / "out"), tmp_path)
-        assert not console and "errors that are shown</output>" in dom
+        assert not console and "errors shown</output>" in dom

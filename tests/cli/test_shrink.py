@@ -98,9 +98,15 @@ def test_mistakes_are_said_in_one_line(model, tmp_path):
         ((tmp_path / "bare", tmp_path / "out"), "no word vectors"),
         ((tmp_path / "shared", tmp_path / "out"), "read by other too"),
         ((model, tmp_path / "there"), "--force"),
-        ((model, tmp_path / "out", "--keep-words", 0), "--keep-words 0"),
-        ((model, tmp_path / "out", "--dtype", "int4"), "--dtype int4"),
-        ((model, tmp_path / "out", "--data", tmp_path / "no.spacy"), "no.spacy"),
+        (
+            (model, tmp_path / "out", "--keep-words", 0),
+            "Invalid value for '--keep-words'",
+        ),
+        ((model, tmp_path / "out", "--dtype", "int4"), "Invalid value for '--dtype'"),
+        (
+            (model, tmp_path / "out", "--data", tmp_path / "no.spacy"),
+            "no.spacy' does not exist",
+        ),
     ]:
         printed = shrink(*arguments, exit_codes=(1,))
         assert words in " ".join(printed.split()), printed

@@ -197,9 +197,9 @@ def test_a_certain_wrong_set_has_a_finite_loss_and_gradient():
 def test_divergence_agrees_with_enumeration(problem, seed):
     dtype = problem.scores.emissions.dtype
     sizes = (problem.lengths.tolist(), problem.scores.start.shape[0])
-    tutor = Problem(seed, *sizes, dtype=dtype).scores
-    loss, gradient = crf.divergence(problem.chain, tutor)
-    oracles = [(problem.oracle(i), problem.oracle(i, scores=tutor)) for i in range(len(loss))]
+    teacher = Problem(seed, *sizes, dtype=dtype).scores
+    loss, gradient = crf.divergence(problem.chain, teacher)
+    oracles = [(problem.oracle(i), problem.oracle(i, scores=teacher)) for i in range(len(loss))]
     total = sum(ours.divergence_from(theirs) for ours, theirs in oracles)
     assert_close(loss.sum(), total, dtype)
     for row, (ours, theirs) in enumerate(oracles):
@@ -241,10 +241,10 @@ def pairs_of_each(posterior):
     ]
 
 
-def test_path_score():
+def test_sequence_score():
     problem = Problem(1, [3, 1], 3, density=1.0)
     tags = torch.tensor([[2, 0, 1], [1, 99, 99]])
-    scores = crf.path_score(problem.scores, tags, problem.lengths)
+    scores = crf.sequence_score(problem.scores, tags, problem.lengths)
     assert_close(scores[0], problem.oracle(0).scores[(2, 0, 1)])
     assert_close(scores[1], problem.oracle(1).scores[(1,)])
 
@@ -350,7 +350,9 @@ def test_long_sequences_keep_their_precision():
     )
     double = crf.Scores(*(part.double() for part in problem.scores))
     scores = [
-        crf.path_score(double, crf.viterbi(problem.chain._replace(scores=version)), problem.lengths)
+        crf.sequence_score(
+            double, crf.viterbi(problem.chain._replace(scores=version)), problem.lengths
+        )
         for version in (problem.scores, double)
     ]
     # Rounding may settle a near tie otherwise, but not lose score over thousands of steps

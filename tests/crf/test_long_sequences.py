@@ -25,8 +25,8 @@ def assert_same(chain, overlap, n_expected):
     for parts, posterior in long_sequences.posteriors(chain, overlap):
         assert len(parts) <= long_sequences.SEGMENTS_AT_ONCE
         for row, part in enumerate(parts):
-            assert part.end >= min(part.answers_to + overlap, n_steps)
-            answered.append((part.start, part.answers_to))
+            assert part.end >= min(part.next_start + overlap, n_steps)
+            answered.append((part.start, part.next_start))
             inside = posterior.marginals[row, : part.end - part.start]
             torch.testing.assert_close(inside, whole.marginals[0, part.start : part.end])
             pairs = torch.tensor(_possible_pairs(whole, legal, part), dtype=torch.long)
@@ -82,5 +82,5 @@ def test_only_whole_numbers_of_steps_from_the_ends():
             for i in range((n_steps - 1) // 16 + 1):
                 part = long_sequences._segment(i, n_steps, 16, overlap)
                 assert (n_steps - part.end) % 16 == 0
-                assert part.start < part.answers_to <= part.end <= n_steps
-                assert part.end < part.answers_to + overlap + 16 or part.end == n_steps
+                assert part.start < part.next_start <= part.end <= n_steps
+                assert part.end < part.next_start + overlap + 16 or part.end == n_steps

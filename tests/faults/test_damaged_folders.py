@@ -157,7 +157,7 @@ def test_a_flipped_bit_of_a_weight_or_a_label_is_found(copied):
         content = (folder / "ner" / file).read_bytes()
         assert content.count(before) == 1
         (folder / "ner" / file).write_bytes(content.replace(before, after))
-        with pytest.raises(ValueError, match=rf"{file} is another than was saved: its checksum"):
+        with pytest.raises(ValueError, match=rf"{file} is not the one that was saved"):
             spacy.load(folder)
     folder = copied()
     # A table of Thinc's: torch's own checksums are of the network above it
@@ -169,7 +169,7 @@ def test_a_flipped_bit_of_a_weight_or_a_label_is_found(copied):
         damaged = bytearray(model)
         damaged[model.index(table[at : at + 100])] ^= 1
         (folder / "ner" / "model").write_bytes(damaged)
-        with pytest.raises(ValueError, match="model is another than was saved: its checksum"):
+        with pytest.raises(ValueError, match="model is not the one that was saved: its checksum"):
             spacy.load(folder)
 
 

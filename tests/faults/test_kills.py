@@ -13,7 +13,7 @@ import pytest
 import spacy
 from spacy.cli.train import train
 
-from spacy_bilstm_crf.cli.calibrate import calibrate
+from spacy_bilstm_crf.workflows import calibrate
 from tests.helpers import CONFIG
 
 pytestmark = [
@@ -98,10 +98,10 @@ def test_a_training_is_killed_while_it_writes_a_file(corpus, tmp_path, file):
 @pytest.mark.parametrize("moment", [*FILES, "at random"])
 def test_a_calibration_of_a_pipeline_in_its_place_is_killed(model, corpus, tmp_path, moment):
     kept = shutil.copytree(model, tmp_path / "kept")
-    calibrate(str(kept), corpus, tmp_path / "whole")
+    calibrate(kept, corpus).to_disk(tmp_path / "whole")
     of_both = [spacy.load(folder).get_pipe("ner").cfg for folder in (kept, tmp_path / "whole")]
     assert of_both[0]["temperature"] != of_both[1]["temperature"]
-    process = start(lambda: calibrate(str(kept), corpus, kept))
+    process = start(lambda: calibrate(kept, corpus).to_disk(kept))
     rng = random.Random(moment)
     if moment == "at random":
         time.sleep(rng.uniform(0.0, 1.0))
@@ -124,6 +124,6 @@ def test_at_no_moment_is_there_no_pipeline(model, corpus, tmp_path, monkeypatch)
         os.kill(os.getpid(), signal.SIGKILL)
 
     monkeypatch.setattr(Path, "rename", rename_and_die)
-    start(lambda: calibrate(str(kept), corpus, kept)).join()
+    start(lambda: calibrate(kept, corpus).to_disk(kept)).join()
     monkeypatch.undo()
     assert spacy.load(kept).get_pipe("ner").cfg["temperature"] != 1.0

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import strategies as st
 from spacy.tokens import Doc
 
+from spacy_bilstm_crf.calibration import Calibration
 from spacy_bilstm_crf.constraints import blocked_spans
-from spacy_bilstm_crf.training import Calibration
 from tests.fuzz.running import counts, fuzzed
 from tests.fuzz.strategies import (
     documents,

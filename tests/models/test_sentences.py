@@ -173,7 +173,7 @@ def test_a_crf_that_starts_anew_scores_a_doc_as_its_sentences():
 
 def test_the_gradient_of_starting_anew():
     lengths, gradient = [[2, 1, 2], [], [3]], random_potentials([5, 0, 3])
-    found = gradient.before_starting_anew(lengths)
+    found = gradient.backprop_starting_anew(lengths)
     potentials = random_potentials([5, 0, 3])
     arrays = [*potentials.emissions, potentials.transitions, potentials.start, potentials.end]
     derivatives = [*found.emissions, found.transitions, found.start, found.end]

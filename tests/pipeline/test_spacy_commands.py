@@ -128,7 +128,7 @@ def test_debug_model(paths):
 
 
 def test_debug_data_shows_no_section_for_our_factory(paths, tmp_path):
-    # docs/limits.md says so, with a way around it: if this changes, change it there. So small a
+    # docs/explanation/limits.md gives a workaround: if this changes, change it there. So small a
     # corpus is an error by itself, hence exit code 1.
     section = "Named Entity Recognition"
     assert section not in spacy_command("debug", "data", CONFIG, *paths, exit_codes=(1,))
@@ -138,7 +138,7 @@ def test_debug_data_shows_no_section_for_our_factory(paths, tmp_path):
 
 
 def test_evaluate_writes_no_entities_for_displacy(model, corpus, tmp_path):
-    # As above: docs/limits.md says so
+    # As above: docs/explanation/limits.md says so
     spacy_command("evaluate", model, corpus, "--displacy-path", tmp_path)
     assert "London" not in "".join(path.read_text() for path in tmp_path.glob("ent*.html"))
 

@@ -149,7 +149,7 @@ def test_rehearsal_moves_towards_the_old_model(trained, tmp_path):
     nlp = spacy.load(tmp_path)
     ner = nlp.get_pipe("ner")
     optimizer = nlp.resume_training()
-    ner.add_label("DRINK")  # the tutor does not know it, and has no say about it
+    ner.add_label("DRINK")  # the teacher does not know it, and has no say about it
     optimizer.learn_rate = 0.01
     for parameter in ner.model.get_ref("output_layer").shims[0]._model.emissions.parameters():
         parameter.data += torch.randn_like(parameter)
@@ -160,7 +160,7 @@ def test_rehearsal_moves_towards_the_old_model(trained, tmp_path):
     assert min(history) > -1e-6
 
 
-def test_rehearsal_without_a_tutor_does_nothing(trained):
+def test_rehearsal_without_a_teacher_does_nothing(trained):
     before = weights(trained.get_pipe("ner"))
     assert trained.rehearse(examples_for(trained)) == {"ner": 0.0}
     np.testing.assert_array_equal(weights(trained.get_pipe("ner")), before)

@@ -14,9 +14,9 @@ from spacy.training import Example
 from spacy.util import fix_random_seed
 
 from spacy_bilstm_crf.batching import legality
+from spacy_bilstm_crf.calibration import Calibration
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.tags import spans_of_tags
-from spacy_bilstm_crf.training.calibration import Calibration
 from tests.helpers import char_embed_model, examples_for, make_nlp, train
 from tests.oracle import Oracle
 

@@ -1,4 +1,4 @@
-"""The promise that candidates miss few enough entities."""
+"""Conformal risk control of the recall of candidates."""
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from spacy_bilstm_crf.workflows.risk_control import (
+    control_recall,
+    control_risk,
     docs_needed,
-    guarantee_of,
-    guarantee_recall,
     scored_gold,
 )
 from tests.helpers import spacy_command, trained_nlp
@@ -22,41 +22,41 @@ SURE = [0.9]
 def test_by_hand():
     # Nine docs and a bound of (9 R + 1) / 10 <= 0.3: two of the docs may miss their entity
     docs = [SURE] * 5 + [[0.5], [0.4], [0.2], [0.1]]
-    found = guarantee_of([*docs, [], []], recall=0.7)
+    found = control_risk([*docs, [], []], recall=0.7)
     assert found == (0.7, 0.4, 9, pytest.approx(7 / 9))
     # A doc of two entities loses half of itself with one of them
-    found = guarantee_of([*docs[:-1], [0.1, 0.15]], recall=0.7)
+    found = control_risk([*docs[:-1], [0.1, 0.15]], recall=0.7)
     assert found.threshold == 0.4
-    found = guarantee_of([*docs[:-2], [0.3, 0.2], [0.1, 0.15]], recall=0.7)
+    found = control_risk([*docs[:-2], [0.3, 0.2], [0.1, 0.15]], recall=0.7)
     assert (found.threshold, found.found) == (0.4, pytest.approx(1 - 2 / 9))
-    assert guarantee_of([SURE] * 9, recall=0.9) == (0.9, 0.9, 9, 1.0)
+    assert control_risk([SURE] * 9, recall=0.9) == (0.9, 0.9, 9, 1.0)
 
 
 def test_rounding_keeps_the_entity_that_decides():
     p = 0.0086326393
-    found = guarantee_of([[p]] * 30, recall=0.9)
+    found = control_risk([[p]] * 30, recall=0.9)
     assert p - 1e-6 < found.threshold <= p
     assert found.found == 1.0
 
 
 def test_how_many_docs_it_takes():
     assert [docs_needed(recall) for recall in (0.5, 0.9, 0.95, 0.99)] == [1, 9, 19, 99]
-    with pytest.raises(ValueError, match="with 19 documents that have entities, but there are 18"):
-        guarantee_of([*[SURE] * 18, []], recall=0.95)
-    assert guarantee_of([SURE] * 19, recall=0.95).threshold == 0.9
+    with pytest.raises(ValueError, match="takes 19 documents that have entities, but there are 18"):
+        control_risk([*[SURE] * 18, []], recall=0.95)
+    assert control_risk([SURE] * 19, recall=0.95).threshold == 0.9
 
 
 @pytest.mark.parametrize("recall", [0.0, 1.0, 1.5])
 def test_a_recall_is_a_share(recall):
     with pytest.raises(ValueError, match=f"recall is {recall}, but it must be"):
-        guarantee_of([SURE] * 99, recall)
+        control_risk([SURE] * 99, recall)
 
 
-def test_what_can_be_no_candidate_can_not_be_promised():
+def test_entities_that_can_not_be_candidates_limit_the_recall():
     docs = [SURE] * 90 + [[0.0]] * 10
     with pytest.raises(ValueError, match=r"10\.0% have a probability below 0.000001"):
-        guarantee_of(docs, recall=0.95)
-    assert guarantee_of(docs, recall=0.85).found == pytest.approx(0.9)
+        control_risk(docs, recall=0.95)
+    assert control_risk(docs, recall=0.85).found == pytest.approx(0.9)
 
 
 docs_of_probabilities = st.lists(
@@ -75,20 +75,20 @@ def test_it_is_the_highest_threshold_that_keeps_the_bound(docs, recall):
         shares = [sum(p < threshold for p in doc) / len(doc) for doc in with_entities]
         return (sum(shares) + 1) / (n + 1) <= 1 - recall + 1e-9
 
-    found = guarantee_of(docs, recall)
+    found = control_risk(docs, recall)
     assert keeps(found.threshold)
     assert not any(
         keeps(higher) for higher in (0.1, 0.25, 0.5, 0.75, 0.9, 1.0) if higher > found.threshold
     )
 
 
-def test_the_promise_is_kept_on_average():
+def test_the_recall_is_kept_on_average():
     rng = np.random.default_rng(0)
     missed = []
     for _ in range(2000):
         docs = [list(rng.beta(2, 1, rng.integers(1, 4))) for _ in range(40)]
         *fitted, new = docs
-        threshold = guarantee_of(fitted, recall=0.9).threshold
+        threshold = control_risk(fitted, recall=0.9).threshold
         missed.append(np.mean([p < threshold for p in new]))
     mean, error = np.mean(missed), np.std(missed) / np.sqrt(len(missed))
     assert mean <= 0.1 + 3 * error
@@ -129,21 +129,23 @@ def test_probabilities_of_the_annotation(trained):
 
 
 def test_it_is_kept_with_the_pipeline(trained, tmp_path):
-    found = guarantee_recall(trained, examples_of(trained), recall=0.9)[""]
+    trained.meta["guarantee"] = {"ner": {"recall": 0.5}}  # the key that older versions wrote
+    found = control_recall(trained, examples_of(trained), recall=0.9)[""]
     ner = trained.get_pipe("ner")
     assert ner.candidates_threshold == found.threshold
     trained.to_disk(tmp_path)
     loaded = spacy.load(tmp_path)
     assert loaded.get_pipe("ner").candidates_threshold == pytest.approx(found.threshold)
-    assert loaded.meta["guarantee"]["ner"]["recall"] == 0.9
-    assert loaded.meta["guarantee"]["ner"]["n_docs"] == 40
+    assert loaded.meta["risk_control"]["ner"]["recall"] == 0.9
+    assert loaded.meta["risk_control"]["ner"]["n_docs"] == 40
+    assert "ner" not in loaded.meta["guarantee"]
     doc = loaded("I like London.")
     assert [span.text for span in doc.spans["candidates"]] == ["London"]
     ner.candidates_threshold = None
 
 
 def test_a_threshold_for_each_label(trained, tmp_path):
-    found = guarantee_recall(trained, examples_of(trained), recall=0.9, per_label=True)
+    found = control_recall(trained, examples_of(trained), recall=0.9, per_label=True)
     ner = trained.get_pipe("ner")
     assert set(found) == set(ner.labels) and found["LOC"].n_docs == 20
     assert ner.candidates_threshold == {label: one.threshold for label, one in found.items()}
@@ -163,26 +165,30 @@ def test_a_threshold_for_each_label(trained, tmp_path):
     with pytest.raises(ValueError, match="candidates_threshold of 'ner' is 2"):
         ner.candidates_threshold = {"LOC": 2}
     with pytest.raises(ValueError, match="PERSON: A recall of 0"):
-        guarantee_recall(trained, examples_of(trained), recall=0.99, per_label=True)
+        control_recall(trained, examples_of(trained), recall=0.99, per_label=True)
     ner.candidates_threshold = None
 
 
 def test_the_command(model, corpus, tmp_path):
-    def promise(*options, exit_codes=(0,)):
+    def calibrate(*options, exit_codes=(0,)):
         options = ["--output", tmp_path / "out", "--force", *options]
         return spacy_command(
             "bilstm-crf", "calibrate", model, corpus, *options, exit_codes=exit_codes
         )
 
-    printed = promise("--recall", "0.8")
+    printed = calibrate("--recall", "0.8")
     assert "all labels: candidates from a probability of " in printed
     calibrated = spacy.load(tmp_path / "out").get_pipe("ner")
     assert calibrated.candidates_threshold is not None
     assert calibrated.cfg["temperature"] == 1.0  # nothing else is fitted to these docs
-    assert "LOC: candidates from" in promise("--recall", "0.5", "--per-label")
+    assert "LOC: candidates from" in calibrate("--recall", "0.5", "--per-label")
     for options, said in (
-        (["--recall", "0.999"], "Error: A recall of 0.999 can be promised with 999 documents"),
-        (["--recall", "95"], "Error: The recall is 95.0, but it must be above 0 and below 1."),
+        (["--recall", "0.999"], "Error: A recall of 0.999 takes 999 documents"),
+        (
+            ["--recall", "95"],
+            "Error: Invalid value for '--recall'",
+        ),
+        (["--recall", "1"], "Error: The recall is 1.0, but it must be above 0 and below 1."),
         (["--per-label"], "Error: --per-label goes with --recall"),
     ):
-        assert said in promise(*options, exit_codes=(1,))
+        assert said in calibrate(*options, exit_codes=(1,))

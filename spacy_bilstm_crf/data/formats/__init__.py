@@ -1,22 +1,28 @@
-"""Files of annotation tools <-> docs."""
+"""Files of annotation tools <-> docs.
 
-from ..texts import Text, read_texts
-from .docs import DocSettings
-from .files import FORMATS, Settings, check_targets, convert, files_of, read, write, write_whole
+Each format is a module of this folder that registers itself: see `registry.Format`.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from .files import read, write
 from .records import Findings, Problem
+from .registry import FORMATS, Format, register
+from .settings import ColumnSettings, DocSettings, FormatSettings
 
 __all__ = [
     "FORMATS",
+    "ColumnSettings",
     "DocSettings",
     "Findings",
+    "Format",
+    "FormatSettings",
     "Problem",
-    "Settings",
-    "Text",
-    "check_targets",
-    "convert",
-    "files_of",
     "read",
-    "read_texts",
+    "register",
     "write",
-    "write_whole",
 ]
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

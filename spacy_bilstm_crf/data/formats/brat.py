@@ -11,12 +11,14 @@ from pathlib import Path
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
-from .docs import ID, DocSettings, is_annotated
-from .losses import note_losses
-from .records import Findings, Mention, Offsets, Record
+from .docs import ID, has_annotation
+from .losses import NOTES
+from .records import Findings, Offsets, RawMention, Record
+from .registry import Format, register
+from .settings import FormatSettings
 
-ENTITY = re.compile(r"(T\S*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)(?:\t(.*))?")
-OTHERS = {
+ENTITY_LINE = re.compile(r"(T\S*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)(?:\t(.*))?")
+LINES_LEFT_OUT = {
     "R": "relations left out",
     "*": "relations left out",
     "E": "events left out",
@@ -28,8 +30,10 @@ OTHERS = {
 SAFE_PART = re.compile(r"[\w-][\w.-]*")  # of a path
 
 
-def read_brat(folder: Path, findings: Findings) -> Iterator[Record]:
-    """The documents of a folder and of its folders. One without an .ann file is not annotated.
+def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
+    """Read the documents of a folder and its subfolders.
+
+    A text without an .ann file is not annotated.
 
     Raises:
         UserError: If there are none, or naming the line that is no annotation.
@@ -57,15 +61,15 @@ def read_brat(folder: Path, findings: Findings) -> Iterator[Record]:
         )
 
 
-def _mentions(path: Path, findings: Findings) -> Iterator[Mention]:
+def _mentions(path: Path, findings: Findings) -> Iterator[RawMention]:
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
         line = line.rstrip("\r")
         if not line.strip():
             continue
-        if line[0] in OTHERS:
-            findings.notes[OTHERS[line[0]]] += 1
+        if line[0] in LINES_LEFT_OUT:
+            findings.notes[LINES_LEFT_OUT[line[0]]] += 1
             continue
-        found = ENTITY.fullmatch(line)
+        found = ENTITY_LINE.fullmatch(line)
         if found is None:
             raise UserError(
                 f"{path}:{number} is {line!r:.80}, but an entity is a T with a number, a tab, its "
@@ -73,35 +77,35 @@ def _mentions(path: Path, findings: Findings) -> Iterator[Mention]:
             )
         _, label, offsets, quote = found.groups()
         parts = [part.split() for part in offsets.split(";")]
-        yield Mention(tuple(sorted((int(a), int(b)) for a, b in parts)), label, None, quote)
+        yield RawMention(tuple(sorted((int(a), int(b)) for a, b in parts)), label, None, quote)
 
 
-def _moved(mention: Mention, by: int) -> Mention:
+def _moved(mention: RawMention, by: int) -> RawMention:
     fragments = tuple((start + by, end + by) for start, end in mention.fragments)
     return mention._replace(fragments=fragments)
 
 
 def write_brat(
-    docs: Iterable[Doc], folder: Path, settings: DocSettings, findings: Findings
+    docs: Iterable[Doc], folder: Path, settings: FormatSettings, findings: Findings
 ) -> None:
     """Write the text and the annotation of each doc, under its id where that can be a path."""
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for number, doc in enumerate(docs):
-        name = _name(str(doc.user_data.get(ID, "")), number, taken)
+        id_ = str(doc.user_data.get(ID, ""))
+        name = _name(id_, number, taken)
         taken.add(name)
         path = folder / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(doc.text, encoding="utf8", newline="")
-        kept = (ID,) if name == str(doc.user_data.get(ID)) else ()
-        note_losses(doc, settings, findings, keeps_missing=not doc.ents, keeps=kept)
-        if is_annotated(doc):
+        findings.notes[NOTES[ID]] += bool(id_) and name != id_
+        if has_annotation(doc):
             lines = list(_lines(doc, findings))
             path.with_suffix(".ann").write_text("".join(lines), encoding="utf8", newline="")
 
 
 def _name(id_: str, number: int, taken: set[str]) -> str:
-    """A path below the folder and no other one's."""
+    """The id if it can be a path below the folder that no other doc has, or else a new name."""
     parts = id_.split("/")
     if all(SAFE_PART.fullmatch(part) for part in parts) and id_ not in taken:
         return id_
@@ -121,9 +125,18 @@ def _lines(doc: Doc, findings: Findings) -> Iterator[str]:
         yield f"T{number}\t{label} {offsets}\t{quote}\n"
 
 
-def _in_lines(text: str, first: int) -> list[tuple[int, int]]:
+def _in_lines(text: str, first: int) -> list[Offsets]:
     """The parts of an entity that are on a line each."""
-    found: list[Offsets] = []
-    for part in re.finditer(r"[^\r\n]+", text):
-        found.append((first + part.start(), first + part.end()))
-    return found
+    return [(first + m.start(), first + m.end()) for m in re.finditer(r"[^\r\n]+", text)]
+
+
+register(
+    Format(
+        "brat",
+        read_brat,
+        write_brat,
+        suffixes=(".txt", ".ann"),
+        keeps=frozenset({ID}),  # but for ids that can't be a path
+        is_folder=True,
+    )
+)

@@ -14,39 +14,19 @@ from typing import NamedTuple
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
-from .docs import DocSettings
-from .losses import note_losses
-from .records import Findings, Mention, Problem, Record
+from .losses import UNKNOWN_TOKENS
+from .records import Findings, Problem, RawMention, Record
+from .registry import Format, register
+from .settings import ColumnSettings, FormatSettings
 
 WITHOUT_WORDS = "documents without words left out"
-MISSING = ("?", "-")
+UNKNOWN = ("?", "-")
 DOCSTART = "-DOCSTART-"
 TAG = re.compile(r"O|[BILUES]-\S+|[?-]")
-SCHEMES = ("auto", "iob1", "iob2", "biluo", "bioes")
 BIOES_TO_BILUO = str.maketrans("ES", "LU")
 BILUO_TO_BIOES = str.maketrans("LU", "ES")
 BILUO_TO_IOB2 = str.maketrans("LU", "IB")
 NO_POS = "-"
-
-
-class ColumnSettings(NamedTuple):
-    r"""Where things are in the columns.
-
-    Attributes:
-        scheme: One of `SCHEMES`. "auto" looks at the tags of a file.
-        separator: Between columns; None for any number of blanks and tabs.
-        word: Column of the word. The first is 0, the last is -1.
-        tag: Column of the tag.
-        pos: Column of the part of speech; None for none.
-        comment: What lines start with that are comments; None if there are none.
-    """
-
-    scheme: str = "auto"
-    separator: str | None = None
-    word: int = 0
-    tag: int = -1
-    pos: int | None = None
-    comment: str | None = None
 
 
 class Token(NamedTuple):
@@ -61,19 +41,20 @@ class Token(NamedTuple):
 Sentence = list[Token]
 
 
-def read_columns(path: Path, settings: ColumnSettings) -> Iterator[Record]:
-    """The documents of a file.
+def read_columns(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
+    """Read the documents of a file.
 
     Raises:
         UserError: Naming the line that is no word with a tag.
     """
-    docs = list(_sentences(path, settings))
+    columns = settings.columns
+    docs = list(_sentences(path, columns))
     every = [sentence for _, sentences in docs for sentence in sentences]
-    scheme = settings.scheme
+    scheme = columns.scheme
     if scheme == "auto":
         scheme = scheme_of([[token.tag for token in sentence] for sentence in every], path)
     for line, sentences in docs:
-        yield _record(path, line, sentences, scheme, settings)
+        yield _record(path, line, sentences, scheme, columns)
 
 
 def _sentences(path: Path, settings: ColumnSettings) -> Iterator[tuple[int, list[Sentence]]]:
@@ -144,7 +125,7 @@ def scheme_of(sentences: Sequence[Sequence[str]], path: Path) -> str:
     starts = set()  # of entities that come after no other of their label
     for tags in sentences:
         for before, tag in zip(["O", *tags], tags):
-            if tag[2:] and tag[2:] != before[2:] and before not in MISSING:
+            if tag[2:] and tag[2:] != before[2:] and before not in UNKNOWN:
                 starts.add(tag[0])
     return "iob1" if starts == {"I"} else "iob2"
 
@@ -170,7 +151,7 @@ def _record(
         for start, end, label in spans:
             where = (starts[first + start], starts[first + end] - 1)
             if is_valid(tags, start, end, scheme):
-                entities.append(Mention((where,), label))
+                entities.append(RawMention((where,), label))
             else:
                 covered, found = record.text[slice(*where)], " ".join(tags[start:end])
                 message = f"{covered!r} is tagged {found}, which is no entity of {scheme}."
@@ -185,8 +166,8 @@ def _record(
 
 def spans_of(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list[int]]:
     """Entities of a sentence, as start, end and label, and the tokens that are not known."""
-    tags = [tag if tag in MISSING else tag[0].translate(BIOES_TO_BILUO) + tag[1:] for tag in tags]
-    spans, unknown = [], [i for i, tag in enumerate(tags) if tag in MISSING]
+    tags = [tag if tag in UNKNOWN else tag[0].translate(BIOES_TO_BILUO) + tag[1:] for tag in tags]
+    spans, unknown = [], [i for i, tag in enumerate(tags) if tag in UNKNOWN]
     start = 0
     while start < len(tags):
         label, end = tags[start][2:], start + 1
@@ -198,8 +179,8 @@ def spans_of(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list[int]
                 break
             end += 1
         # Without a tag that says so, it may have begun or may go on in a token of no tag
-        begins = tags[start][0] in "BU" or start == 0 or tags[start - 1] not in MISSING
-        ends = tags[end - 1][0] in "LU" or end == len(tags) or tags[end] not in MISSING
+        begins = tags[start][0] in "BU" or start == 0 or tags[start - 1] not in UNKNOWN
+        ends = tags[end - 1][0] in "LU" or end == len(tags) or tags[end] not in UNKNOWN
         if begins and ends:
             spans.append((start, end, label))
         else:
@@ -221,25 +202,18 @@ def is_valid(tags: Sequence[str], start: int, end: int, scheme: str) -> bool:
 
 
 def write_columns(
-    docs: Iterable[Doc],
-    path: Path,
-    settings: ColumnSettings,
-    doc_settings: DocSettings,
-    findings: Findings,
+    docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings
 ) -> None:
     """Write a word and its tag on each line. White space is left out: columns can't hold it.
 
     The scheme is IOB2 if none is asked for, or BILUO if there are tokens of which nothing is known.
     """
-    separator = settings.separator or "\t"
-    written = []
-    for doc in docs:
-        note_losses(doc, doc_settings, findings, keeps_missing=True)
-        written.append(list(_tagged_sentences(doc, separator, findings)))
-        findings.notes[WITHOUT_WORDS] += not written[-1]
-    scheme = settings.scheme
+    separator = settings.columns.separator or "\t"
+    written = [list(_tagged_sentences(doc, separator, findings)) for doc in docs]
+    findings.notes[WITHOUT_WORDS] += written.count([])
+    scheme = settings.columns.scheme
     if scheme == "auto":
-        known = all(tag not in MISSING for doc in written for tagged in doc for _, tag in tagged)
+        known = all(tag not in UNKNOWN for doc in written for tagged in doc for _, tag in tagged)
         scheme = "iob2" if known else "biluo"
     of_sentences = all(len(sentences) <= 1 for sentences in written)
     blocks: list[str] = []
@@ -271,7 +245,7 @@ def _tagged_sentences(
 
 
 def _biluo_tags(doc: Doc, findings: Findings) -> list[str]:
-    tags = ["O" if token.ent_iob else MISSING[0] for token in doc]
+    tags = ["O" if token.ent_iob else UNKNOWN[0] for token in doc]
     for ent in doc.ents:
         letters = "U" if len(ent) == 1 else "B" + "I" * (len(ent) - 2) + "L"
         label = "_".join(ent.label_.split())
@@ -286,13 +260,13 @@ def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]
         return list(tags)
     if scheme == "bioes":
         return [
-            tag if tag in MISSING else tag[0].translate(BILUO_TO_BIOES) + tag[1:] for tag in tags
+            tag if tag in UNKNOWN else tag[0].translate(BILUO_TO_BIOES) + tag[1:] for tag in tags
         ]
-    lost = sum(tag[0] in "UL" and after in MISSING for tag, after in pairwise(tags))
+    lost = sum(tag[0] in "UL" and after in UNKNOWN for tag, after in pairwise(tags))
     findings.notes[
         "entities beside unknown tokens that are not known any more: write biluo or bioes"
     ] += lost
-    tags = [tag if tag in MISSING else tag[0].translate(BILUO_TO_IOB2) + tag[1:] for tag in tags]
+    tags = [tag if tag in UNKNOWN else tag[0].translate(BILUO_TO_IOB2) + tag[1:] for tag in tags]
     if scheme == "iob2":
         return tags
     # B only where it parts two entities of a label
@@ -300,3 +274,14 @@ def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]
         "I" + tag[1:] if tag[0] == "B" and before[2:] != tag[2:] else tag
         for before, tag in zip(["O", *tags], tags)
     ]
+
+
+register(
+    Format(
+        "conll",
+        read_columns,
+        write_columns,
+        suffixes=(".conll", ".iob", ".bio", ".tsv", ".txt"),
+        keeps=frozenset({UNKNOWN_TOKENS}),
+    )
+)

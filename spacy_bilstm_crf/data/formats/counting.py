@@ -9,13 +9,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 
-from .records import Mention
+from .records import RawMention
 
 # Other ways of counting than in code points
 COUNTINGS = ("UTF-16 units", "line ends as one", "UTF-16 units, line ends as one")
 
 
-def recounted(text: str, mentions: Sequence[Mention]) -> tuple[list[Mention], str | None]:
+def recounted(text: str, mentions: Sequence[RawMention]) -> tuple[list[RawMention], str | None]:
     """The same mentions in code points, and how they were counted if it was otherwise.
 
     They are taken as code points unless some quote contradicts that, and another way of counting
@@ -37,7 +37,7 @@ def recounted(text: str, mentions: Sequence[Mention]) -> tuple[list[Mention], st
     return best, how
 
 
-def is_whole(mention: Mention) -> bool:
+def is_whole(mention: RawMention) -> bool:
     """Whether all offsets are whole numbers."""
     return all(
         isinstance(offset, int) and not isinstance(offset, bool)
@@ -46,7 +46,7 @@ def is_whole(mention: Mention) -> bool:
     )
 
 
-def fits(text: str, mention: Mention) -> bool:
+def fits(text: str, mention: RawMention) -> bool:
     """Whether a mention covers what is quoted, whatever white space is in it."""
     if not isinstance(mention.quote, str):
         return True
@@ -65,7 +65,7 @@ def _starts(text: str, counting: str) -> list[int]:
     return [0, *accumulate(widths)]
 
 
-def _moved(mention: Mention, starts: list[int]) -> Mention:
+def _moved(mention: RawMention, starts: list[int]) -> RawMention:
     fragments = tuple(
         (bisect_left(starts, start), bisect_left(starts, end)) for start, end in mention.fragments
     )

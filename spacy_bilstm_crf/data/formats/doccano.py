@@ -12,29 +12,30 @@ from typing import Any
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
-from .docs import ID, META, DocSettings, is_annotated
+from .docs import ID, META, has_annotation
 from .jsonl import as_id, field, list_of, read_lines, text_of, write_lines
-from .losses import note_losses
-from .records import Findings, Mention, Record
+from .records import Findings, RawMention, Record
+from .registry import Format, register
+from .settings import FormatSettings
 
 TRIPLES = ("label", "labels")
 OBJECTS = ("entities", "annotations")
-OTHERS = ("relations", "comments", "Comments")
+LISTS_LEFT_OUT = ("relations", "comments", "Comments")
 
 
-def read_doccano(path: Path, text_key: str, findings: Findings) -> Iterator[Record]:
-    """The documents of a file. One without any of the keys is not annotated."""
+def read_doccano(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
+    """Read the documents of a file. One without any of the keys is not annotated."""
     for place, value in read_lines(path):
-        text = text_of(value, text_key, place)
-        entities: list[Mention] = []
+        text = text_of(value, settings.text_key, place)
+        entities: list[RawMention] = []
         for key in TRIPLES:
             entities += [_of_triple(x, place) for x in list_of(value, key, place)]
         for key in OBJECTS:
             entities += [_of_object(x, place) for x in list_of(value, key, place)]
-        for key in OTHERS:
+        for key in LISTS_LEFT_OUT:
             findings.notes[f"{key.lower()} left out"] += len(list_of(value, key, place))
         meta = value.get(META) or {}
-        known = {text_key, ID, META, *TRIPLES, *OBJECTS, *OTHERS}
+        known = {settings.text_key, ID, META, *TRIPLES, *OBJECTS, *LISTS_LEFT_OUT}
         yield Record(
             place,
             text,
@@ -48,46 +49,55 @@ def read_doccano(path: Path, text_key: str, findings: Findings) -> Iterator[Reco
         )
 
 
-def _of_triple(value: Any, place: str) -> Mention:
+def _of_triple(value: Any, place: str) -> RawMention:
     if not isinstance(value, list) or len(value) != 3:
         raise UserError(f"{place}: {value!r:.80} is no [start, end, label].")
-    return Mention(((value[0], value[1]),), value[2])
+    return RawMention(((value[0], value[1]),), value[2])
 
 
-def _of_object(value: Any, place: str) -> Mention:
+def _of_object(value: Any, place: str) -> RawMention:
     start, end = field(value, "start_offset", place), field(value, "end_offset", place)
     label = value["label_name"] if "label_name" in value else field(value, "label", place)
-    return Mention(((start, end),), label)
+    return RawMention(((start, end),), label)
 
 
 def write_doccano(
     docs: Iterable[Doc],
     path: Path,
-    settings: DocSettings,
-    text_key: str,
+    settings: FormatSettings,
     findings: Findings,
     with_relations: bool = False,
 ) -> None:
-    """Write a line for each doc, in either layout."""
+    """Write a line for each doc, in the layout with relations or that without."""
 
     def lines() -> Iterator[dict[str, Any]]:
         first = 0
         for doc in docs:
-            note_losses(doc, settings, findings, keeps=(ID, META))
-            ents = [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
+            ents = [[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents]
             line: dict[str, Any] = dict(doc.user_data.get(META) or {})
-            line.update({"id": doc.user_data.get(ID), text_key: doc.text})
-            if not is_annotated(doc):
+            line.update({"id": doc.user_data.get(ID), settings.text_key: doc.text})
+            if not has_annotation(doc):
                 pass  # without the key it is not annotated
             elif with_relations:
                 keys = ("id", "start_offset", "end_offset", "label")
                 line["entities"] = [
-                    dict(zip(keys, (first + i, *ent))) for i, ent in enumerate(ents)
+                    dict(zip(keys, [first + i, *ent])) for i, ent in enumerate(ents)
                 ]
                 line["relations"] = []
                 first += len(ents)
             else:
-                line["label"] = [list(ent) for ent in ents]
+                line["label"] = ents
             yield {key: value for key, value in line.items() if value is not None}
 
     write_lines(path, lines())
+
+
+def _write_relations(
+    docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings
+) -> None:
+    write_doccano(docs, path, settings, findings, with_relations=True)
+
+
+# Both layouts are read under either name
+for _name, _write in (("doccano", write_doccano), ("doccano-relations", _write_relations)):
+    register(Format(_name, read_doccano, _write, (".jsonl",), keeps=frozenset({ID, META})))

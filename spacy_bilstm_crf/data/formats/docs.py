@@ -1,63 +1,67 @@
-"""Records -> docs. What does not fit is counted and listed, and never guessed."""
+"""Records -> docs. What does not fit is counted and listed, never guessed."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
+from ...common.errors import UserError
 from ...pipeline.confidence import keep_confidence
 from .counting import fits, is_whole, recounted
-from .records import Findings, Mention, Offsets, Problem, Record
+from .records import Findings, Problem, RawMention, Record
+from .settings import DocSettings, FormatSettings
 
 PREDICTIONS = "predictions"  # key in doc.spans
 # Keys in doc.user_data
 ID, ANSWER, ANNOTATOR, META = "id", "answer", "annotator", "meta"
 # What the probabilities of annotated entities are kept under, where a component has its name
-SOURCE = "annotation"
+ANNOTATION_SOURCE = "annotation"
 # Kinds of problems
 OVERLAPPING = "overlapping"
 OUTSIDE_THE_TEXT = "outside the text"
 DISPUTED = "annotators differ"
 OTHER_TEXT = "other text than quoted"
-ON_PROBLEM = ("error", "skip", "missing")
+
+SpanWithScore = tuple[Span, float | None]
 
 
-ScoredSpan = tuple[Span, float | None]
+def blank(lang: str) -> Language:
+    """Return a tokenizer for texts of any length.
 
-
-class DocSettings(NamedTuple):
-    """How docs are made of records.
-
-    Attributes:
-        on_problem: What becomes of a document with a problem: "skip" leaves it out, "missing"
-            takes what the problem touches as not annotated. With "error" it is made as with
-            "missing", and who reads on has to look at the findings.
-        unannotated: "outside" if all entities are annotated, "missing" if only some may be.
-        incorrect_spans_key: Key in `doc.spans` of what is known to be no entity.
+    Raises:
+        UserError: If there is no such language.
     """
-
-    on_problem: str = "error"
-    unannotated: str = "outside"
-    incorrect_spans_key: str = "incorrect_spans"
+    try:
+        nlp = spacy.blank(lang)
+    except ImportError as error:  # spaCy's E048, or a package that the tokenizer needs
+        reason = str(error).splitlines()[0]
+        raise UserError(f"--lang {lang} can't be used: {reason:.150}") from error
+    nlp.max_length = 10**9  # the limit is there for parsers
+    return nlp
 
 
 def docs_of(
-    records: Iterable[Record], nlp: Language, settings: DocSettings, findings: Findings
+    found: Iterable[Record] | Iterable[Doc], settings: FormatSettings, findings: Findings
 ) -> Iterator[Doc]:
-    """Make docs of the records of a file.
+    """Make docs of the records of a file. Docs are left as they are.
 
     Args:
-        records: What a reader yields.
-        nlp: Tokenises texts that come without tokens.
-        settings: What to make of what does not fit.
+        found: What a format's reader yields.
+        settings: How texts are tokenized, and what becomes of what does not fit.
         findings: Gets the problems.
     """
+    nlp = blank(settings.lang)
     ids: set[str] = set()
-    for record in records:
-        doc, problems = _doc_of(record, nlp, settings, findings)
+    for record in found:
+        if isinstance(record, Doc):
+            findings.n_annotated += 1
+            yield record
+            continue
+        doc, problems = _doc_of(record, nlp, settings.docs, findings)
         if record.id is not None:
             if record.id in ids:
                 message = f"The id {record.id!r} is that of an earlier document."
@@ -65,7 +69,7 @@ def docs_of(
                 doc.user_data.pop(ID)
             ids.add(record.id)
         findings.problems += problems
-        if not problems or settings.on_problem != "skip":
+        if not problems or settings.docs.on_problem != "skip":
             yield doc
 
 
@@ -87,7 +91,7 @@ def _doc_of(
         problems.append(problem or record.problem(DISPUTED, where, message))
         unknown.update(_touched(doc, mention, problem))
 
-    spans: list[ScoredSpan] = []
+    spans: list[SpanWithScore] = []
     for mention in record.entities:
         span, problem = _span(doc, mention, record)
         if problem is not None:
@@ -114,7 +118,7 @@ def _doc_of(
     scored = [(span, score) for span, score in kept if score is not None]
     probable = [(span, float(score)) for span, score in scored if _is_probability(score)]
     findings.notes["scores that are no probabilities left out"] += len(scored) - len(probable)
-    keep_confidence(doc, probable, SOURCE)
+    keep_confidence(doc, probable, ANNOTATION_SOURCE)
 
     for key, mentions in (
         (settings.incorrect_spans_key, record.incorrect),
@@ -144,7 +148,7 @@ def _recounted(record: Record) -> tuple[Record, str | None]:
     )
 
 
-def _touched(doc: Doc, mention: Mention, problem: Problem | None) -> range:
+def _touched(doc: Doc, mention: RawMention, problem: Problem | None) -> range:
     """The tokens of which nothing is known, as there is something wrong with a mention."""
     if problem is not None and problem.kind in (OUTSIDE_THE_TEXT, OTHER_TEXT):
         # Where it really is nobody knows, so that no token is known to be outside
@@ -170,7 +174,7 @@ def _covering(doc: Doc, start: int | None, end: int | None) -> range:
     return range(0) if span is None else range(span.start, span.end)
 
 
-def _span(doc: Doc, mention: Mention, record: Record) -> tuple[Any, Problem | None]:
+def _span(doc: Doc, mention: RawMention, record: Record) -> tuple[Any, Problem | None]:
     """The tokens that a mention covers, or why there are none."""
 
     def problem(kind: str, message: str) -> tuple[None, Problem]:
@@ -194,7 +198,7 @@ def _span(doc: Doc, mention: Mention, record: Record) -> tuple[Any, Problem | No
             OTHER_TEXT,
             f"{mention.label} is {mention.quote!r} in the file, but its offsets cover {covered!r}.",
         )
-    if any(text[a[1] : b[0]].strip() or b[0] < a[1] for a, b in _pairs(mention.fragments)):
+    if any(text[a[1] : b[0]].strip() or b[0] < a[1] for a, b in pairwise(mention.fragments)):
         return problem(
             "discontinuous",
             f"{mention.label} is in {len(mention.fragments)} parts of {covered!r}.",
@@ -212,20 +216,16 @@ def _span(doc: Doc, mention: Mention, record: Record) -> tuple[Any, Problem | No
     return span, None
 
 
-def _pairs(fragments: Sequence[Offsets]) -> Iterator[tuple[Offsets, Offsets]]:
-    return pairwise(fragments)
-
-
 def _without_overlap(
-    spans: Sequence[ScoredSpan], record: Record
-) -> tuple[list[ScoredSpan], list[Problem]]:
+    spans: Sequence[SpanWithScore], record: Record
+) -> tuple[list[SpanWithScore], list[Problem]]:
     """Spans that share no token with another, and what is wrong with the rest.
 
     One that is there twice stays once.
     """
     ordered = sorted(spans, key=lambda scored: (scored[0].start, scored[0].end))
     problems: list[Problem] = []
-    groups: list[list[ScoredSpan]] = []
+    groups: list[list[SpanWithScore]] = []
     end = -1
     for span, score in ordered:
         if span.start < end:
@@ -248,9 +248,9 @@ def _without_overlap(
 
 
 def _keep_spans(
-    doc: Doc, key: str, mentions: Sequence[Mention], record: Record
+    doc: Doc, key: str, mentions: Sequence[RawMention], record: Record
 ) -> Iterator[Problem]:
-    found: list[ScoredSpan] = []
+    found: list[SpanWithScore] = []
     for mention in mentions:
         span, problem = _span(doc, mention, record)
         if problem is not None:
@@ -264,7 +264,7 @@ def _is_probability(score: Any) -> bool:
     return isinstance(score, (int, float)) and 0.0 <= score <= 1.0
 
 
-def keep_predictions(doc: Doc, key: str, scored: Sequence[ScoredSpan]) -> None:
+def keep_predictions(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> None:
     """Put spans, if there are any, into `doc.spans`, with their scores where all have one."""
     if not scored:
         return
@@ -275,7 +275,7 @@ def keep_predictions(doc: Doc, key: str, scored: Sequence[ScoredSpan]) -> None:
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in scored])
 
 
-def predictions_of(doc: Doc) -> list[ScoredSpan]:
+def predictions_of(doc: Doc) -> list[SpanWithScore]:
     """The spans under the key of predictions, with their scores where there are some."""
     if PREDICTIONS not in doc.spans:
         return []
@@ -284,7 +284,7 @@ def predictions_of(doc: Doc) -> list[ScoredSpan]:
     return list(zip(group, [None] * len(group) if scores is None else map(float, scores)))
 
 
-def is_annotated(doc: Doc) -> bool:
+def has_annotation(doc: Doc) -> bool:
     """Whether anything is known of a doc; of one without tokens all is."""
     return any(token.ent_iob for token in doc) or not len(doc)
 

@@ -12,24 +12,26 @@ import srsly
 from spacy.tokens import Doc, Span
 
 from ...pipeline.confidence import confidence
-from .docs import ANNOTATOR, ANSWER, ID, META, DocSettings, is_annotated, predictions_of
+from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, has_annotation, predictions_of
 from .jsonl import as_id, field, objects_of, read_objects, text_of
-from .losses import note_losses
+from .losses import PROBABILITIES
 from .prodigy import IGNORE
-from .records import Findings, Mention, Record
+from .records import Findings, RawMention, Record
+from .registry import Format, register
+from .settings import FormatSettings
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
 
 
-def read_label_studio(path: Path, text_key: str, findings: Findings) -> Iterator[Record]:
-    """The tasks of a file."""
+def read_label_studio(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
+    """Read the tasks of a file."""
     for place, task in read_objects(path):
         data = task.get("data")
         if isinstance(data, dict):
-            yield _of_task(place, task, data, text_key, findings)
+            yield _of_task(place, task, data, settings.text_key, findings)
         else:
-            yield _of_min(place, task, text_key)
+            yield _of_min(place, task, settings.text_key)
 
 
 def _of_task(
@@ -45,7 +47,7 @@ def _of_task(
     done = [one for one in every if not one.get("was_cancelled")]
     done = [one for one in done if one.get("ground_truth")][:1] or done
     found = [_mentions(objects_of(one, "result", place), place, text_key, findings) for one in done]
-    predictions: tuple[Mention, ...] = ()
+    predictions: tuple[RawMention, ...] = ()
     for one in objects_of(task, "predictions", place)[-1:]:  # of the last model
         predictions = tuple(_mentions(objects_of(one, "result", place), place, text_key, findings))
     if len(found) > 1:
@@ -61,7 +63,7 @@ def _of_task(
 
 def _mentions(
     results: Sequence[Any], place: str, text_key: str, findings: Findings
-) -> list[Mention]:
+) -> list[RawMention]:
     found = []
     names = {result.get("to_name") for result in results}
     for result in results:
@@ -75,12 +77,12 @@ def _mentions(
     return found
 
 
-def _of_region(value: dict[str, Any], place: str, score: Any = None) -> list[Mention]:
+def _of_region(value: dict[str, Any], place: str, score: Any = None) -> list[RawMention]:
     """An entity for each label of a region; one without a label where it has none."""
     offsets = (field(value, "start", place), field(value, "end", place))
     labels = value.get("labels")
     every: list[Any] = (labels if isinstance(labels, list) else [labels]) or [None]
-    return [Mention((offsets,), label, score, value.get("text")) for label in every]
+    return [RawMention((offsets,), label, score, value.get("text")) for label in every]
 
 
 def _annotator(annotation: dict[str, Any]) -> str | None:
@@ -88,7 +90,7 @@ def _annotator(annotation: dict[str, Any]) -> str | None:
     return as_id(who.get("email", who.get("id")) if isinstance(who, dict) else who)
 
 
-def _agreed(record: Record, found: Sequence[Sequence[Mention]]) -> Record:
+def _agreed(record: Record, found: Sequence[Sequence[RawMention]]) -> Record:
     """What all annotations have, and apart from it what only some have."""
     # By what they look like: a damaged file may have anything in their place
     by_looks = [{repr(m[:2]): m for m in mentions} for mentions in found]
@@ -127,23 +129,21 @@ def _are_regions(value: Any) -> bool:
 
 
 def write_label_studio(
-    docs: Iterable[Doc], path: Path, settings: DocSettings, text_key: str, findings: Findings
+    docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings
 ) -> None:
     """Write a list of tasks, with annotations, predictions or both."""
-    tasks = [_task(doc, settings, text_key, findings) for doc in docs]
+    tasks = [_task(doc, settings.text_key) for doc in docs]
     path.write_text(srsly.json_dumps(tasks, indent=1) + "\n", encoding="utf8")
 
 
-def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) -> dict[str, Any]:
+def _task(doc: Doc, text_key: str) -> dict[str, Any]:
     predictions = predictions_of(doc)
-    of_docs = (ID, META, ANNOTATOR)
-    note_losses(doc, settings, findings, keeps_predictions=True, keeps_scores=True, keeps=of_docs)
     task: dict[str, Any] = {
         "id": doc.user_data.get(ID),
         "data": {**(doc.user_data.get(META) or {}), text_key: doc.text},
     }
     skipped = doc.user_data.get(ANSWER) == IGNORE
-    if is_annotated(doc) or skipped:
+    if has_annotation(doc) or skipped:
         annotation = {
             "result": [_result(i, ent, confidence(ent)) for i, ent in enumerate(doc.ents)],
             "was_cancelled": skipped,
@@ -170,3 +170,14 @@ def _result(number: int, span: Span, score: float | None) -> dict[str, Any]:
         },
     }
     return result if score is None else {**result, "score": score}
+
+
+register(
+    Format(
+        "label-studio",
+        read_label_studio,
+        write_label_studio,
+        suffixes=(".json", ".jsonl"),
+        keeps=frozenset({PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR}),
+    )
+)

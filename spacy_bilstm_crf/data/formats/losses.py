@@ -5,43 +5,41 @@ from collections.abc import Collection
 from spacy.tokens import Doc
 
 from ...pipeline.confidence import confidence
-from .docs import ANNOTATOR, ID, META, PREDICTIONS, DocSettings
+from .docs import ANNOTATOR, ID, META, PREDICTIONS
 from .records import Findings
 
-# What is known of whole docs
-OF_DOCS = {ID: "ids", META: "documents' meta", ANNOTATOR: "names of annotators"}
+UNKNOWN_TOKENS, INCORRECT_SPANS, PROBABILITIES = "unknown", "incorrect", "probabilities"
+# What a format may be able to hold, and how its loss is reported
+NOTES = {
+    UNKNOWN_TOKENS: "tokens of which nothing is known, now outside of entities",
+    INCORRECT_SPANS: "spans known to be no entity left out",
+    PREDICTIONS: "predictions left out",
+    PROBABILITIES: "probabilities left out",
+    ID: "ids left out",
+    META: "documents' meta left out",
+    ANNOTATOR: "names of annotators left out",
+}
+EVERYTHING = frozenset(NOTES)
 
 
 def note_losses(
-    doc: Doc,
-    settings: DocSettings,
-    findings: Findings,
-    keeps_predictions: bool = False,
-    keeps_scores: bool = False,
-    keeps_missing: bool = False,
-    keeps: Collection[str] = (),
+    doc: Doc, keeps: Collection[str], incorrect_spans_key: str, findings: Findings
 ) -> None:
-    """Count what a format leaves out that knows little but entities.
+    """Count what a format leaves out of a doc.
 
     Args:
         doc: The doc.
-        settings: Where things are in it.
-        findings: Where they are counted.
-        keeps_predictions: Whether the format has a place for predictions,
-        keeps_scores: for probabilities,
-        keeps_missing: for tokens of which nothing is known,
-        keeps: for these keys of `doc.user_data`.
+        keeps: What the format can hold, of `NOTES`.
+        incorrect_spans_key: Key in `doc.spans` of the spans known to be no entity.
+        findings: Where it is counted.
     """
-    known = [bool(token.ent_iob) for token in doc]
-    if not keeps_missing and any(known):
-        what = "tokens of which nothing is known, now outside of entities"
-        findings.notes[what] += len(doc) - sum(known)
-    incorrect = len(doc.spans.get(settings.incorrect_spans_key, ()))
-    findings.notes["spans known to be no entity left out"] += incorrect
-    if not keeps_predictions:
-        findings.notes["predictions left out"] += len(doc.spans.get(PREDICTIONS, ()))
-    if not keeps_scores:
-        scored = sum(1 for ent in doc.ents if confidence(ent) is not None)
-        findings.notes["probabilities left out"] += scored
-    for key, what in OF_DOCS.items():
-        findings.notes[f"{what} left out"] += key not in keeps and bool(doc.user_data.get(key))
+    n_known = sum(bool(token.ent_iob) for token in doc)
+    counts = {
+        UNKNOWN_TOKENS: len(doc) - n_known if n_known else 0,
+        INCORRECT_SPANS: len(doc.spans.get(incorrect_spans_key, ())),
+        PREDICTIONS: len(doc.spans.get(PREDICTIONS, ())),
+        PROBABILITIES: sum(confidence(ent) is not None for ent in doc.ents),
+        **{key: bool(doc.user_data.get(key)) for key in (ID, META, ANNOTATOR)},
+    }
+    for what in NOTES.keys() - set(keeps):
+        findings.notes[NOTES[what]] += counts[what]

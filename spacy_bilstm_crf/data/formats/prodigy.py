@@ -13,18 +13,21 @@ from spacy.tokens import Doc, Span
 from ...common.errors import UserError
 from ...pipeline.confidence import confidence
 from .counting import is_whole
-from .docs import ANNOTATOR, ANSWER, ID, META, DocSettings, is_annotated, predictions_of
+from .docs import ANNOTATOR, ANSWER, ID, META, has_annotation, predictions_of
 from .jsonl import as_id, field, list_of, objects_of, read_lines, text_of, write_lines
-from .records import Findings, Mention, Problem, Record
+from .losses import EVERYTHING
+from .records import Findings, Problem, RawMention, Record
+from .registry import Format, register
+from .settings import FormatSettings
 
 ACCEPT, REJECT, IGNORE = "accept", "reject", "ignore"
 MANUAL = ("ner_manual", "spans_manual")  # views
 
 
-def read_prodigy(path: Path, text_key: str, findings: Findings) -> Iterator[Record]:
-    """The tasks of a file."""
+def read_prodigy(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
+    """Read the tasks of a file."""
     for place, task in read_lines(path):
-        text = text_of(task, text_key, place)
+        text = text_of(task, settings.text_key, place)
         words, spaces = _tokens(list_of(task, "tokens", place), text)
         meta = task.get("meta") or {}
         findings.notes["relations left out"] += len(list_of(task, "relations", place))
@@ -90,7 +93,7 @@ def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) 
     """Tell what is right, what is wrong and what nobody has judged."""
     place = record.place
     mentions = [
-        Mention(
+        RawMention(
             ((field(span, "start", place), field(span, "end", place)),),
             field(span, "label", place),
             span.get("score"),
@@ -123,27 +126,27 @@ def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) 
 
 
 def write_prodigy(
-    docs: Iterable[Doc], path: Path, settings: DocSettings, text_key: str, findings: Findings
+    docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings
 ) -> None:
     """Write a task for each doc: with an answer if it is annotated, else with the predictions."""
-    write_lines(path, (_task(doc, settings, text_key, findings) for doc in docs))
+    write_lines(path, (_task(doc, settings, findings) for doc in docs))
 
 
-def _task(doc: Doc, settings: DocSettings, text_key: str, findings: Findings) -> dict[str, Any]:
-    task: dict[str, Any] = {text_key: doc.text, "tokens": tokens_of(doc)}
+def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, Any]:
+    task: dict[str, Any] = {settings.text_key: doc.text, "tokens": tokens_of(doc)}
     answer: str | None = doc.user_data.get(ANSWER)
-    incorrect = list(doc.spans.get(settings.incorrect_spans_key, ()))
+    incorrect = list(doc.spans.get(settings.docs.incorrect_spans_key, ()))
     predictions = predictions_of(doc)
     known = [token for token in doc if token.ent_iob]
     spans = [span_of(ent, confidence(ent)) for ent in doc.ents]
-    if answer is None and (is_annotated(doc) or incorrect):
+    if answer is None and (has_annotation(doc) or incorrect):
         answer = ACCEPT
     if answer == REJECT and len(incorrect) == 1 and not doc.ents:
         spans = [span_of(incorrect[0])]
     elif incorrect or (doc.ents and answer != ACCEPT):
         spans = [{**span, "answer": ACCEPT} for span in spans]
         spans += [{**span_of(span), "answer": REJECT} for span in incorrect]
-    if not spans and not is_annotated(doc):
+    if not spans and not has_annotation(doc):
         spans = [span_of(span, score) for span, score in predictions]
     elif predictions:
         findings.notes["predictions beside annotation left out"] += len(predictions)
@@ -185,3 +188,7 @@ def span_of(span: Span, score: float | None = None) -> dict[str, Any]:
         "label": span.label_,
     }
     return found if score is None else {**found, "score": score}
+
+
+# Predictions beside annotation are the exception, which the writer counts
+register(Format("prodigy", read_prodigy, write_prodigy, (".jsonl",), keeps=EVERYTHING))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 Offsets = tuple[int, int]  # first character, character after the last; in code points
 
 
-class Mention(NamedTuple):
+class RawMention(NamedTuple):
     """A labelled part of a text.
 
     Attributes:
@@ -85,11 +85,11 @@ class Record(NamedTuple):
     answer: str | None = None
     annotator: str | None = None
     meta: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    entities: tuple[Mention, ...] = ()
-    incorrect: tuple[Mention, ...] = ()
-    predictions: tuple[Mention, ...] = ()
+    entities: tuple[RawMention, ...] = ()
+    incorrect: tuple[RawMention, ...] = ()
+    predictions: tuple[RawMention, ...] = ()
     unknown: tuple[Offsets, ...] = ()
-    disputed: tuple[tuple[Mention, str], ...] = ()
+    disputed: tuple[tuple[RawMention, str], ...] = ()
     is_annotated: bool = True
     problems: tuple[Problem, ...] = ()
 

@@ -1,7 +1,11 @@
-"""Is the annotation right? What can be seen without a model, and what models say about it."""
+"""`audit`: problems of annotated data, and probable label errors.
 
-from .checks import Problem, problems
-from .held_out import suspects_in, trained_folds
-from .suspects import Suspect, as_prodigy
+`checks` finds problems without a model. `held_out` trains models by cross-validation and scores the
+docs that each has not seen, `suspects` ranks what they disagree with, and `page` shows both.
+"""
 
-__all__ = ["Problem", "Suspect", "as_prodigy", "problems", "suspects_in", "trained_folds"]
+from .checks import DataProblem
+from .suspects import Suspect
+from .workflow import Audit, audit
+
+__all__ = ["Audit", "DataProblem", "Suspect", "audit"]

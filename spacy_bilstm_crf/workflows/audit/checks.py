@@ -1,4 +1,4 @@
-"""What is wrong with annotation, as far as that shows without a model."""
+"""Find problems of annotated data that show without a model."""
 
 import itertools
 from collections import Counter
@@ -13,19 +13,19 @@ from ...data.corpus import words_of
 LEAST_OF_LABEL = 10  # entities, for a label to be learned at all
 AROUND = 30  # characters of context in a message
 
-Place = tuple[str, int]  # a part of the data and the doc's place in it
+PlaceOfDoc = tuple[str, int]  # a part of the data, and the doc's index in it
 
 
-class Problem(NamedTuple):
-    """Something that is wrong with the annotation of a doc, or of a part.
+class DataProblem(NamedTuple):
+    """A problem with the annotation of a doc, or of a part of the data.
 
     Attributes:
-        kind: Which of the checks.
-        part: train, dev or test.
-        doc: Place of the doc in the part; None if it is about the whole part.
-        start: First character.
+        kind: The check that found it.
+        part: "train", "dev" or "test".
+        doc: Index of the doc in the part; None if it concerns the whole part.
+        start: First character; None if it concerns the whole doc.
         end: Character after the last.
-        message: What it is, and what would be right where that can be said.
+        message: What is wrong, and what would be right if that is known.
     """
 
     kind: str
@@ -36,61 +36,57 @@ class Problem(NamedTuple):
     message: str
 
 
-def problems(parts: Mapping[str, Sequence[Example]]) -> list[Problem]:
-    """All that is wrong in parts of a data set.
+def find_problems(parts: Mapping[str, Sequence[Example]]) -> list[DataProblem]:
+    """Find all problems in the parts of a data set.
 
     Args:
-        parts: The examples of train, and maybe of dev and test. Their predicted docs have the
-            pipeline's tokens.
+        parts: The examples of "train", and maybe of "dev" and "test". Their predicted docs must
+            have the pipeline's tokens.
     """
-    found: list[Problem] = []
+    found: list[DataProblem] = []
     for part, examples in parts.items():
         for i, example in enumerate(examples):
-            found += _off_tokens(part, i, example)
-            found += _spans_twice(part, i, example.reference)
-    copies = _by_words(parts)
+            found += _misaligned(part, i, example)
+            found += _overlapping_spans(part, i, example.reference)
+    copies = _same_words(parts)
     found += _annotated_differently(parts, copies)
     found += _in_several_parts(copies)
     found += _rare_labels(parts["train"])
     return found
 
 
-def _off_tokens(part: str, i: int, example: Example) -> Iterator[Problem]:
-    """Entities that do not begin and end where tokens do: training leaves them out."""
-    doc = example.predicted
+def _misaligned(part: str, i: int, example: Example) -> Iterator[DataProblem]:
+    """Find entities that don't begin and end at token boundaries: training leaves them out."""
+    doc, text = example.predicted, example.reference.text
     for ent in example.reference.ents:
         start, end = ent.start_char, ent.end_char
         if doc.char_span(start, end) is None:
             fit = doc.char_span(start, end, alignment_mode="expand")
             nearest = "" if fit is None else f" The nearest tokens are {fit.text!r}."
-            text = example.reference.text
-            context = text[max(0, start - AROUND) : end + AROUND]
-            yield Problem(
-                *("not on tokens", part, i, start, end),
-                f"{ent.text!r} ({ent.label_}) does not begin and end where tokens do, in "
-                f"{context!r}.{nearest}",
+            message = (
+                f"{ent.text!r} ({ent.label_}) does not begin and end at token boundaries, in "
+                f"{text[max(0, start - AROUND) : end + AROUND]!r}.{nearest}"
             )
+            yield DataProblem("not on tokens", part, i, start, end, message)
 
 
-def _spans_twice(part: str, i: int, doc: Doc) -> Iterator[Problem]:
-    """Spans of a group that are there twice, or overlap. Entities can do neither."""
+def _overlapping_spans(part: str, i: int, doc: Doc) -> Iterator[DataProblem]:
+    """Find duplicate and overlapping spans in a group of `doc.spans`. Entities can be neither."""
     for key, group in doc.spans.items():
         spans = sorted(group, key=lambda span: (span.start, span.end))
         for span, after in itertools.pairwise(spans):
             if after.start >= span.end:
                 continue
             same = (span.start, span.end, span.label) == (after.start, after.end, after.label)
+            what = "occurs twice" if same else f"overlaps {span.text!r} ({span.label_})"
+            message = f"In doc.spans[{key!r}] {after.text!r} ({after.label_}) {what}."
             kind = "twice" if same else "overlapping"
-            yield Problem(
-                *(kind, part, i, after.start_char, after.end_char),
-                f"In doc.spans[{key!r}] {after.text!r} ({after.label_}) "
-                + ("is there twice." if same else f"overlaps {span.text!r} ({span.label_})."),
-            )
+            yield DataProblem(kind, part, i, after.start_char, after.end_char, message)
 
 
-def _by_words(parts: Mapping[str, Sequence[Example]]) -> list[list[Place]]:
-    """Where there are docs of the same words."""
-    places: dict[str, list[Place]] = {}
+def _same_words(parts: Mapping[str, Sequence[Example]]) -> list[list[PlaceOfDoc]]:
+    """Return the docs that have the same words as others."""
+    places: dict[str, list[PlaceOfDoc]] = {}
     for part, examples in parts.items():
         for i, example in enumerate(examples):
             places.setdefault(words_of(example.reference), []).append((part, i))
@@ -98,7 +94,7 @@ def _by_words(parts: Mapping[str, Sequence[Example]]) -> list[list[Place]]:
 
 
 def _entities_by_words(doc: Doc) -> dict[tuple[int, int], str]:
-    """Entities of a doc by its words, whatever white space is between them."""
+    """Return a doc's entities by word index, regardless of white space between words."""
     place = [0]
     for token in doc:
         place.append(place[-1] + (not token.is_space))
@@ -106,42 +102,41 @@ def _entities_by_words(doc: Doc) -> dict[tuple[int, int], str]:
 
 
 def _annotated_differently(
-    parts: Mapping[str, Sequence[Example]], copies: Sequence[list[Place]]
-) -> Iterator[Problem]:
-    for places in copies:
-        (first_part, first), *others = places
-        reference = parts[first_part][first].reference
-        expected = _entities_by_words(reference)
+    parts: Mapping[str, Sequence[Example]], copies: Sequence[list[PlaceOfDoc]]
+) -> Iterator[DataProblem]:
+    for (first_part, first), *others in copies:
+        expected = _entities_by_words(parts[first_part][first].reference)
         for part, i in others:
             doc = parts[part][i].reference
             found = _entities_by_words(doc)
-            # Where nothing is annotated, nothing contradicts
+            # A doc without annotation contradicts nothing
             if found != expected and doc.has_annotation("ENT_IOB"):
-                differing = sorted(set(found.items()) ^ set(expected.items()))
                 words = [token.text for token in doc if not token.is_space]
-                some = ", ".join(
-                    f"{' '.join(words[a:b])!r} ({label})" for (a, b), label in differing
+                differing = ", ".join(
+                    f"{' '.join(words[start:end])!r} ({label})"
+                    for (start, end), label in sorted(set(found.items()) ^ set(expected.items()))
                 )
-                yield Problem(
-                    *("annotated differently", part, i, None, None),
-                    f"The same words as doc {first} of {first_part}, but other entities: {some}.",
+                message = (
+                    f"The same words as doc {first} of {first_part}, but other entities: "
+                    f"{differing}."
                 )
+                yield DataProblem("annotated differently", part, i, None, None, message)
 
 
-def _in_several_parts(copies: Sequence[list[Place]]) -> Iterator[Problem]:
-    for places in copies:
-        (first_part, first), *others = places
+def _in_several_parts(copies: Sequence[list[PlaceOfDoc]]) -> Iterator[DataProblem]:
+    for (first_part, first), *others in copies:
         for part, i in others:
             if part != first_part:
-                yield Problem(
-                    *("in two parts", part, i, None, None),
-                    f"The same words as doc {first} of {first_part}: scores on them say little.",
+                message = (
+                    f"The same words as doc {first} of {first_part}: scores on this doc say little."
                 )
+                yield DataProblem("in two parts", part, i, None, None, message)
 
 
-def _rare_labels(train: Sequence[Example]) -> Iterator[Problem]:
+def _rare_labels(train: Sequence[Example]) -> Iterator[DataProblem]:
     counts = Counter(ent.label_ for example in train for ent in example.reference.ents)
     for label, n in sorted(counts.items()):
         if n < LEAST_OF_LABEL:
-            message = f"{label} occurs {n} times. Is it a slip of another label?"
-            yield Problem("rare label", "train", None, None, None, message)
+            entities = "entity" if n == 1 else "entities"
+            message = f"{label} has {n} {entities}. Is it a misspelling of another label?"
+            yield DataProblem("rare label", "train", None, None, None, message)

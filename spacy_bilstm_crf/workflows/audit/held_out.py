@@ -1,12 +1,11 @@
-"""Models that are trained on folds of the data, and what each says about the fold it never saw.
+"""Cross-validation: train a model for each fold of the data, and let it judge that fold.
 
-The folds are those of cross-validation, as in confident learning (Northcutt et al. 2021). What is
-judged by is the probability of a whole entity instead of each token's.
+The folds are used as in confident learning (Northcutt et al. 2021). Annotation is judged by the
+probabilities of whole entities rather than of tokens.
 """
 
-import io
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast
@@ -14,28 +13,28 @@ from typing import Any, NamedTuple, cast
 import spacy
 from spacy.attrs import ENT_IOB
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin
+from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
-from spacy.training.initialize import init_nlp
-from spacy.training.loop import train
 from spacy.util import load_config, minibatch
-from thinc.api import Config
 
+from ...common.errors import UserError, one_line
 from ...data.corpus import before_component, unannotated, words_of
-from ...decoding import candidates_of, span_probabilities, token_probabilities
+from ...decoding import candidate_entities, span_probabilities, token_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
 from ...tags import OUTSIDE
-from .suspects import Scored, Suspect, suspects_of
+from ...training.loop import best_model, train_pipeline
+from .suspects import ScoredEntity
 
-# Of the docs that a fold's model is trained on, those that the best of its states is chosen by
+# The part of a fold's training docs by which the best state of its model is chosen
 SHARE_OF_DEV = 0.1
 LEAST_CANDIDATE = 1e-5
-BATCH = 64  # docs
-QUIET = {"@loggers": "spacy.ConsoleLogger.v1", "progress_bar": False}
+DOCS_AT_A_TIME = 64
+
+Judgment = tuple[list[ScoredEntity], list[ScoredEntity]]  # annotated entities, the model's
 
 
 class Fold(NamedTuple):
-    """A part of the docs, by their places, and a model that was trained on the others."""
+    """Held-out docs, by their indices, and a model that was trained on the others."""
 
     held_out: list[int]
     nlp: Language
@@ -43,43 +42,45 @@ class Fold(NamedTuple):
 
 def trained_folds(
     config: Path,
-    overrides: dict[str, Any],
+    overrides: Mapping[str, Any],
     docs: Sequence[Doc],
     n_folds: int,
     use_gpu: int = -1,
     seed: int = 0,
 ) -> Iterator[Fold]:
-    """Folds of the docs, each with a model that was trained on the others.
+    """Split docs into folds, and train a model on all others of each.
 
-    Docs of the same words are in one fold: a model would have seen its copy.
+    Docs with the same words are in the same fold: otherwise a model would have seen a copy.
 
     Args:
         config: A training config. Its paths.train and paths.dev are replaced.
-        overrides: Other settings of it.
+        overrides: Other settings of it to replace.
         docs: The annotated docs.
         n_folds: Number of folds, at least 2.
-        use_gpu: ID of the GPU, or -1.
-        seed: Of the cut into folds.
+        use_gpu: ID of the GPU, or -1 for the CPU.
+        seed: For the assignment of docs to folds.
+
+    Raises:
+        UserError: If there are fewer different docs than folds, or a training fails.
     """
-    place = folds(docs, n_folds, seed)
+    place = fold_of_docs(docs, n_folds, seed)
     for fold in range(n_folds):
         held_out = [i for i, of in enumerate(place) if of == fold]
-        others = [i for i, of in enumerate(place) if of != fold]
+        others = [doc for doc, of in zip(docs, place) if of != fold]
         with TemporaryDirectory(prefix="audit-") as temporary:
-            kept = [docs[i] for i in others]
-            model = _train(config, overrides, kept, Path(temporary), use_gpu, seed)
-            yield Fold(held_out, model)
+            nlp = _train(config, overrides, others, Path(temporary), use_gpu, seed)
+        yield Fold(held_out, nlp)
 
 
-def folds(docs: Sequence[Doc], n_folds: int, seed: int) -> list[int]:
-    """The fold of each doc, at random, of about as many docs each."""
+def fold_of_docs(docs: Sequence[Doc], n_folds: int, seed: int) -> list[int]:
+    """Return the fold of each doc. Folds are random, and of about equal size."""
     groups: dict[str, list[int]] = {}
     for i, doc in enumerate(docs):
         groups.setdefault(words_of(doc), []).append(i)
     if n_folds < 2 or len(groups) < n_folds:
-        raise ValueError(
-            f"{len(groups)} different docs can't be cut into {n_folds} folds. Take from 2 folds up "
-            f"to as many as there are docs."
+        raise UserError(
+            f"{len(groups)} different docs can't be split into {n_folds} folds. Use at least 2 "
+            f"folds, and at most as many as there are different docs."
         )
     order = list(groups.values())
     random.Random(seed).shuffle(order)
@@ -92,132 +93,114 @@ def folds(docs: Sequence[Doc], n_folds: int, seed: int) -> list[int]:
 
 def _train(
     config: Path,
-    overrides: dict[str, Any],
+    overrides: Mapping[str, Any],
     docs: list[Doc],
     folder: Path,
     use_gpu: int,
     seed: int,
 ) -> Language:
-    """Train a pipeline as `spacy train` does; returns the best by a part of the docs."""
-    docs = list(docs)
+    """Train a pipeline as `spacy train` does, and load its best state by a part of the docs."""
     random.Random(seed).shuffle(docs)
     n_dev = max(1, round(SHARE_OF_DEV * len(docs)))
     paths = {"paths.train": folder / "train.spacy", "paths.dev": folder / "dev.spacy"}
     for path, part in zip(paths.values(), (docs[n_dev:], docs[:n_dev])):
         DocBin(docs=part, store_user_data=True).to_disk(path)
     settings = {**overrides, **{name: str(path) for name, path in paths.items()}}
-    loaded: Config = load_config(config, overrides=settings, interpolate=False)
-    loaded["training"]["logger"] = QUIET
-    nlp = init_nlp(loaded, use_gpu=use_gpu)
-    (folder / "model").mkdir()
-    train(nlp, folder / "model", use_gpu=use_gpu, stdout=io.StringIO(), stderr=io.StringIO())
-    best = folder / "model" / "model-best"
-    return spacy.load(best if best.exists() else folder / "model" / "model-last")
-
-
-def suspects_in(fold: Fold, docs: Sequence[Doc], component: str = "ner") -> list[Suspect]:
-    """What is suspect in the docs that a fold's model never saw.
-
-    Args:
-        fold: The fold.
-        docs: All annotated docs.
-        component: The component that finds entities.
-    """
-    return [one for each in judged(fold, docs, component) for one in suspects_of(*each)]
+    try:
+        loaded = load_config(config, overrides=settings, interpolate=False)
+        train_pipeline(loaded, folder / "model", use_gpu=use_gpu, verbose=False)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(
+            f"A model can't be trained on a part of the data: {one_line(error)}"
+        ) from error
+    return spacy.load(best_model(folder / "model"))
 
 
 def judged(
     fold: Fold, docs: Sequence[Doc], component: str
-) -> Iterator[tuple[int, list[Scored], list[Scored]]]:
-    """What a fold's model says about the docs that it never saw.
+) -> Iterator[tuple[int, list[ScoredEntity], list[ScoredEntity]]]:
+    """Let a fold's model judge the docs that it has not seen.
+
+    Args:
+        fold: The fold.
+        docs: All annotated docs.
+        component: Name of the component that finds entities.
 
     Yields:
-        Place of the doc, its annotated entities, and the entities that the model thinks possible.
-        Entities that are not made of whole tokens of the pipeline are left out, as in training,
-        and what overlaps tokens of which nothing is annotated.
+        Index of the doc, its annotated entities, and the entities that the model considers
+        possible. Annotated entities that are not made of whole tokens of the pipeline are left
+        out, as in training, and so are possible ones on tokens without annotation.
     """
-    pipe = fold.nlp.get_pipe(component)
-    for batch in minibatch(fold.held_out, BATCH):
+    pipe: Any = fold.nlp.get_pipe(component)
+    judge = _probable if isinstance(pipe, BiLSTMCRFEntityRecognizer) else _found
+    for batch in minibatch(fold.held_out, DOCS_AT_A_TIME):
         made = [unannotated(fold.nlp, docs[i]) for i in batch]
         predicted = before_component(fold.nlp, made, component)
-        examples = [Example(doc, docs[i]) for doc, i in zip(predicted, batch)]
-        if isinstance(pipe, BiLSTMCRFEntityRecognizer):
-            scored = _with_probabilities(pipe, examples)
-        else:
-            scored = _without_probabilities(pipe, examples)
-        for i, (gold, found) in zip(batch, scored):
+        gold = [_gold_spans(Example(doc, docs[i])) for doc, i in zip(predicted, batch)]
+        for i, (annotated, possible) in zip(batch, judge(pipe, predicted, gold)):
             missing = _missing(docs[i])
-            known = [entity for entity in found if not any(entity.overlaps(m) for m in missing)]
-            yield i, gold, known
+            known = [entity for entity in possible if not any(map(entity.overlaps, missing))]
+            yield i, annotated, known
 
 
-def _with_probabilities(
-    ner: BiLSTMCRFEntityRecognizer, examples: list[Example]
-) -> Iterator[tuple[list[Scored], list[Scored]]]:
-    docs = [example.predicted for example in examples]
-    gold = [_gold_of(example) for example in examples]
+def _probable(
+    ner: BiLSTMCRFEntityRecognizer, docs: list[Doc], gold: list[list[Span]]
+) -> Iterator[Judgment]:
+    """Score gold spans and candidates with exact probabilities."""
     labels = {label: i for i, label in enumerate(ner.labels)}
+    # An entity with a label that the model does not have gets a probability of 0
     known = [
         [(span.start, span.end, labels[span.label_]) for span in spans if span.label_ in labels]
         for spans in gold
     ]
     distribution = ner.distribution(docs)
     of_gold = span_probabilities(distribution, known)
-    possible = candidates_of(distribution, LEAST_CANDIDATE, ner.candidates_max_length)
-    inside = [1.0 - of_doc[:, OUTSIDE] for of_doc in token_probabilities(distribution)]
-    for doc, spans, probabilities, candidates, of_tokens in zip(
-        docs, gold, of_gold, possible, inside
-    ):
-        left = iter(probabilities)
-        annotated = [
-            Scored(
-                span.start_char,
-                span.end_char,
-                span.label_,
-                next(left) if span.label_ in labels else 0.0,
-                n_tokens=len(span),
+    candidates = candidate_entities(distribution, LEAST_CANDIDATE, ner.candidates_max_length)
+    of_tokens = token_probabilities(distribution)
+    for doc, spans, scores, possible, tokens in zip(docs, gold, of_gold, candidates, of_tokens):
+        left = iter(scores)
+        annotated = [_scored(span, next(left) if span.label_ in labels else 0.0) for span in spans]
+        inside = 1.0 - tokens[:, OUTSIDE]
+        found = [
+            _scored(Span(doc, start, end, ner.labels[label]), probability)._replace(
+                inside=float(inside[start:end].max())
             )
-            for span in spans
+            for start, end, label, probability in possible
         ]
-        found = []
-        for start, end, label, probability in candidates:
-            span = doc[start:end]
-            found.append(
-                Scored(
-                    *(span.start_char, span.end_char, ner.labels[label], probability),
-                    inside=float(of_tokens[start:end].max()),
-                )
-            )
         yield annotated, found
 
 
-def _without_probabilities(
-    pipe: Any, examples: list[Example]
-) -> Iterator[tuple[list[Scored], list[Scored]]]:
-    for example in examples:
-        gold = _gold_of(example)
-        found = pipe(example.predicted).ents
-        yield tuple(  # type: ignore[misc]
-            [Scored(span.start_char, span.end_char, span.label_, None) for span in spans]
-            for spans in (gold, found)
+def _found(pipe: Any, docs: list[Doc], gold: list[list[Span]]) -> Iterator[Judgment]:
+    """Return the entities that a component without probabilities finds."""
+    for doc, spans in zip(docs, gold):
+        yield (
+            [_scored(span, None) for span in spans],
+            [_scored(ent, None) for ent in pipe(doc).ents],
         )
 
 
-def _gold_of(example: Example) -> list[Any]:
-    """Annotated entities as spans of the predicted doc, those that are whole tokens of it."""
-    doc = example.predicted
+def _scored(span: Span, probability: float | None) -> ScoredEntity:
+    return ScoredEntity(
+        span.start_char, span.end_char, span.label_, probability, n_tokens=len(span)
+    )
+
+
+def _gold_spans(example: Example) -> list[Span]:
+    """Return the annotated entities that are made of whole tokens of the predicted doc."""
     spans = (
-        doc.char_span(ent.start_char, ent.end_char, label=ent.label_)
+        example.predicted.char_span(ent.start_char, ent.end_char, label=ent.label_)
         for ent in example.reference.ents
     )
     return [span for span in spans if span is not None]
 
 
-def _missing(doc: Doc) -> list[Scored]:
-    """Tokens of which nothing is annotated."""
+def _missing(doc: Doc) -> list[ScoredEntity]:
+    """Return the tokens without annotation."""
     iob = cast(Any, doc.to_array([ENT_IOB]))
     return [
-        Scored(token.idx, token.idx + len(token), "", None)
+        ScoredEntity(token.idx, token.idx + len(token), "", None)
         for token, value in zip(doc, iob)
         if value == 0
     ]

@@ -1,73 +1,67 @@
-"""The audit as a page that opens from disk."""
+"""The page of an audit."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 from spacy.training import Example
 
-from .checks import Problem
+from ...common.pages import render
+from .checks import DataProblem
 from .suspects import ANNOTATED, Suspect
 
 MOST_SUSPECTS = 500
-MOST_OF_A_KIND = 200
-AROUND = 80  # characters beside an entity
+MOST_PROBLEMS = 200  # shown of each kind
+CONTEXT_OF_SUSPECT = 80  # characters on either side
 
 
-def page_of(
+def audit_page(
     data: str,
     examples: Sequence[Example],
-    problems: Sequence[Problem],
+    problems: Sequence[DataProblem],
     suspects: Sequence[Suspect] | None,
 ) -> str:
-    """HTML of an audit.
+    """Render the HTML page.
 
     Args:
-        data: What was audited.
+        data: Name of the data.
         examples: Its docs.
-        problems: What is wrong with them.
-        suspects: What is suspect, the most suspect first; None if no model was asked.
+        problems: Problems of the data.
+        suspects: Probable label errors, the most suspect first; None if no model was trained.
     """
-    from jinja2 import Environment  # spaCy needs it too
-
-    by_kind: dict[str, list[Problem]] = {}
+    by_kind: dict[str, list[DataProblem]] = {}
     for problem in problems:
         by_kind.setdefault(problem.kind, []).append(problem)
-    template = files(__package__).joinpath("page.html").read_text(encoding="utf8")
-    shown = None if suspects is None else suspects[:MOST_SUSPECTS]
-    return (
-        Environment(autoescape=True)
-        .from_string(template)
-        .render(
-            data=data,
-            n_docs=f"{len(examples):,}",
-            n_entities=f"{sum(len(example.reference.ents) for example in examples):,}",
-            problems=by_kind,
-            most=MOST_OF_A_KIND,
-            suspects=None if shown is None else [_shown(suspect, examples) for suspect in shown],
-            n_suspects=len(suspects or ()),
-            with_probabilities=any(s.entity.probability is not None for s in suspects or ()),
-        )
+    suspects_shown = (suspects or ())[:MOST_SUSPECTS]
+    return render(
+        __package__,
+        "audit.html.jinja",
+        data=data,
+        n_docs=len(examples),
+        n_entities=sum(len(example.reference.ents) for example in examples),
+        problems=by_kind,
+        most=MOST_PROBLEMS,
+        has_suspects=suspects is not None,
+        suspects=[_shown(one, examples[one.doc].reference.text) for one in suspects_shown],
+        n_suspects=len(suspects or ()),
+        with_probabilities=any(one.entity.probability is not None for one in suspects_shown),
     )
 
 
-def _shown(suspect: Suspect, examples: Sequence[Example]) -> dict[str, Any]:
-    text = examples[suspect.doc].reference.text
+def _shown(suspect: Suspect, text: str) -> dict[str, Any]:
     start, end, label = suspect.entity[:3]
-    before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
-    prefers = "no entity"
-    if suspect.prefers is not None and suspect.kind == ANNOTATED:
-        other = suspect.prefers
-        prefers = f"{text[other.start : other.end]!r} as {other.label}"
-        if other.probability is not None:
-            prefers += f" ({other.probability:.3f})"
-    return {
+    first, last = max(0, start - CONTEXT_OF_SUSPECT), end + CONTEXT_OF_SUSPECT
+    shown = {
         "doc": suspect.doc,
-        "kind": suspect.kind,
-        "before": ("... " if start > AROUND else "") + before,
+        "before": ("… " if first else "") + text[first:start],
         "text": text[start:end],
         "label": label,
-        "after": after + (" ..." if end + AROUND < len(text) else ""),
-        "prefers": prefers,
+        "after": text[end:last] + (" …" if last < len(text) else ""),
+        "kind": suspect.kind,
         "suspicion": suspect.suspicion,
+        "prefers": None,
     }
+    other = suspect.prefers
+    if other is not None and suspect.kind == ANNOTATED:
+        probability = "" if other.probability is None else f" ({other.probability:.3f})"
+        shown["prefers"] = f"{text[other.start : other.end]!r} as {other.label}{probability}"
+    return shown

@@ -1,4 +1,4 @@
-"""Annotation that a model which never saw it thinks wrong, the surest first."""
+"""Probable label errors: annotation that a model which has not seen it disagrees with."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -10,16 +10,16 @@ from ...data.formats.prodigy import tokens_of
 ANNOTATED, NOT_ANNOTATED = "annotated", "not annotated"
 
 
-class Scored(NamedTuple):
-    """A span, and the probability that a model gives it.
+class ScoredEntity(NamedTuple):
+    """A span, and a model's probability of it.
 
     Attributes:
         start: First character.
         end: Character after the last.
         label: Its label.
-        probability: That it is an entity; None where the model knows no probabilities.
-        inside: The probability that one of its tokens is in some entity; None if not asked for.
-        n_tokens: How many tokens of the pipeline it has.
+        probability: That it is an entity; None if the model has no probabilities.
+        inside: The highest probability of one of its tokens to be in any entity; None if unknown.
+        n_tokens: Number of the pipeline's tokens.
     """
 
     start: int
@@ -29,40 +29,41 @@ class Scored(NamedTuple):
     inside: float | None = None
     n_tokens: int = 1
 
-    def overlaps(self, other: "Scored") -> bool:
-        """Whether they share a character."""
+    def overlaps(self, other: "ScoredEntity") -> bool:
+        """Tell whether the two share a character."""
         return self.start < other.end and other.start < self.end
 
-    def is_same(self, other: "Scored") -> bool:
-        """Whether it is the same entity."""
+    def is_same(self, other: "ScoredEntity") -> bool:
+        """Tell whether the two have the same boundaries and label."""
         return self[:3] == other[:3]
 
 
 class Suspect(NamedTuple):
-    """A place whose annotation is probably wrong.
+    """A probable label error.
 
     Attributes:
-        doc: Place of the doc in the data.
-        kind: Whether the entity is annotated, and maybe should not be, or the other way round.
+        doc: Index of the doc in the data.
+        kind: `ANNOTATED` if the entity is annotated and may be wrong, `NOT_ANNOTATED` if it may be
+            missing.
         entity: The entity in question.
-        prefers: What the model takes to be there instead; None for nothing.
+        prefers: The model's own entity in its place; None if it has none.
         suspicion: The probability that the annotation is wrong here.
     """
 
     doc: int
     kind: str
-    entity: Scored
-    prefers: Scored | None
+    entity: ScoredEntity
+    prefers: ScoredEntity | None
     suspicion: float
 
     @property
     def rank(self) -> float:
-        """What suspects are ordered by.
+        """The value that suspects are sorted by.
 
-        An entity of many tokens is less probable than one of few, for each of them has to be right,
-        but it is not more often wrong. Of an annotated one the probability's root of the square
-        root of its length counts: halfway between the probability of the whole and the mean of its
-        tokens.
+        A long entity is less probable than a short one, since each of its tokens has to be right,
+        but it is not more often wrong. So an annotated entity of n tokens and probability p is
+        ranked by p to the power of 1 / sqrt(n), which is between p and the geometric mean per
+        token.
         """
         probability = self.entity.probability
         if self.kind != ANNOTATED or probability is None:
@@ -70,23 +71,25 @@ class Suspect(NamedTuple):
         return 1.0 - probability ** (self.entity.n_tokens**-0.5)
 
 
-def suspects_of(doc: int, gold: Sequence[Scored], found: Sequence[Scored]) -> list[Suspect]:
-    """What is suspect in a doc.
+def suspects_of(
+    doc: int, gold: Sequence[ScoredEntity], found: Sequence[ScoredEntity]
+) -> list[Suspect]:
+    """Compare the annotated entities of a doc with a model's.
 
-    An annotated entity is as suspect as it is improbable. A place where none is annotated is as
-    suspect as it is probable that something is there: the model may be sure of that and not of
-    where it begins or what it is. Found entities that overlap an annotated one are what the model
-    prefers to it, and no suspects of their own.
+    The suspicion of an annotated entity is the probability that it is none. Where nothing is
+    annotated, it is the probability that some entity is there: the model may be sure of that, but
+    not of its boundaries or label. Found entities that overlap an annotated one are not suspects
+    themselves: the model prefers them to it.
 
     Args:
-        doc: Place of the doc in the data.
+        doc: Index of the doc in the data.
         gold: The annotated entities.
-        found: What the model finds, or thinks possible.
+        found: The entities that the model finds or considers possible.
     """
     suspects = []
-    ranked = sorted(found, key=lambda entity: -(entity.probability or 0.0))
+    by_probability = sorted(found, key=lambda entity: -(entity.probability or 0.0))
     for entity in gold:
-        others = [other for other in ranked if other.overlaps(entity)]
+        others = [other for other in by_probability if other.overlaps(entity)]
         if entity.probability is None:
             suspicion = float(not any(other.is_same(entity) for other in others))
         else:
@@ -94,7 +97,7 @@ def suspects_of(doc: int, gold: Sequence[Scored], found: Sequence[Scored]) -> li
         prefers = next((other for other in others if not other.is_same(entity)), None)
         suspects.append(Suspect(doc, ANNOTATED, entity, prefers, suspicion))
     taken = list(gold)
-    for entity in ranked:
+    for entity in by_probability:
         if not any(entity.overlaps(other) for other in taken):
             somewhere = entity.probability if entity.inside is None else entity.inside
             suspicion = 1.0 if somewhere is None else somewhere
@@ -104,36 +107,45 @@ def suspects_of(doc: int, gold: Sequence[Scored], found: Sequence[Scored]) -> li
 
 
 def ranked(suspects: Iterable[Suspect], least: float = 0.0) -> list[Suspect]:
-    """The most suspect first, without those below a least suspicion."""
+    """Sort suspects, the most suspect first, and drop those below a minimum suspicion."""
     kept = (suspect for suspect in suspects if suspect.suspicion >= least and suspect.suspicion > 0)
     return sorted(kept, key=lambda suspect: (-suspect.rank, suspect.doc, suspect.entity.start))
 
 
-def as_prodigy(suspect: Suspect, examples: Sequence[Example]) -> dict[str, Any]:
-    """A suspect as a task of Prodigy: a line of its JSONL."""
-    text = examples[suspect.doc].reference.text
-    start, end, label, probability = suspect.entity[:4]
-    prefers = suspect.prefers
+def as_prodigy(suspect: Suspect, example: Example) -> dict[str, Any]:
+    """Return a suspect as a task for Prodigy, which is a line of its JSONL.
+
+    Args:
+        suspect: The suspect.
+        example: The example of its doc.
+    """
+    doc, entity, prefers = example.reference, suspect.entity, suspect.prefers
     meta = {
         "doc": suspect.doc,
         "kind": suspect.kind,
         "suspicion": round(suspect.suspicion, 4),
-        "score": None if probability is None else round(probability, 4),
+        "score": _rounded(entity.probability),
         "model_prefers": None
         if prefers is None
-        else {
-            **_span(prefers, text),
-            "score": None if prefers.probability is None else round(prefers.probability, 4),
-        },
+        else {**_span(prefers, doc.text), "score": _rounded(prefers.probability)},
     }
-    span = _span(suspect.entity, text)
-    doc = examples[suspect.doc].reference
-    of_tokens = doc.char_span(start, end)
+    span = _span(entity, doc.text)
+    of_tokens = doc.char_span(entity.start, entity.end)
     if of_tokens is not None:
         span.update(token_start=of_tokens.start, token_end=of_tokens.end - 1)
-    return {"text": text, "tokens": tokens_of(doc), "spans": [span], "label": label, "meta": meta}
+    return {
+        "text": doc.text,
+        "tokens": tokens_of(doc),
+        "spans": [span],
+        "label": entity.label,
+        "meta": meta,
+    }
 
 
-def _span(entity: Scored, text: str) -> dict[str, Any]:
+def _span(entity: ScoredEntity, text: str) -> dict[str, Any]:
     start, end, label = entity[:3]
     return {"start": start, "end": end, "label": label, "text": text[start:end]}
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 4)

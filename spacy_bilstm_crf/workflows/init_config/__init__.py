@@ -1,1 +1,5 @@
-"""A training config that fits the data."""
+"""Write a training config that fits the data."""
+
+from .fitted_config import FittedConfig, init_config
+
+__all__ = ["FittedConfig", "init_config"]

@@ -1,6 +1,5 @@
-"""From the paths of a corpus to the text of a config that fits it, and what there is to say."""
+"""Look at annotated data, and choose the settings of a training config."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,106 +8,157 @@ from spacy import util
 from spacy.language import Language
 from spacy.lookups import load_lookups
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
-from ...common.errors import UserError
-from ...data.corpus import read_annotated
-from ...data.statistics import Survey, likely_language, n_shared, survey
-from ...pipeline.coverage import vectors_coverage
-from .gazetteer import facts_of_lists
+from ...common.errors import UserError, check_installed
+from ...common.files import write_whole
+from ...common.pipelines import load_pipeline
+from ...data.corpus import Data, read_annotated
+from ...data.statistics import Survey, likely_language, n_shared, survey, vectors_coverage
+from .gazetteer import gazetteer_fact
 from .recipe import LOOKUP_TABLES, Choice, Sources, base_config, choices, configured, with_comments
 
-FEW_ENTITIES = 20  # of a label, so that little can be learned of it
+FEW_ENTITIES = 20  # too few of a label to learn much from
 LITTLE_COVERAGE = 0.5
 
 
 class FittedConfig(NamedTuple):
-    """A config, and what is to be said of the data that it was made for."""
+    """A training config that fits the data, and what was seen in them.
+
+    Attributes:
+        text: The config. Comments at its head state the facts and warnings, and one above each
+            chosen setting states its reason.
+        facts: Sentences about the data.
+        warnings: Sentences about what is odd in the data.
+        choices: The chosen settings by their paths in the config, with their reasons.
+    """
 
     text: str
     facts: list[str]
     warnings: list[str]
+    choices: list[Choice]
+
+    def to_str(self) -> str:
+        """Return the config with its comments."""
+        return self.text
+
+    def to_disk(self, path: str | Path) -> None:
+        """Write the config with its comments to a file."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(Path(path), self.text)
 
 
-def fitted_config(
-    train_path: Path, dev_path: Path | None, lang: str | None, sources: Sources
+def init_config(
+    train: Data,
+    *,
+    dev: Data | None = None,
+    lang: str | None = None,
+    vectors: str | Path | None = None,
+    lookups: bool = False,
+    transformer: str | None = None,
+    patterns: str | Path | None = None,
+    gpu: bool = False,
 ) -> FittedConfig:
-    """Look at the data, and choose settings.
+    """Make a complete training config that fits the data.
+
+    Args:
+        train: Training data: a `.spacy` file, a folder of them, or docs. Paths are written into the
+            config; for docs, `paths.train` has to be set in the training.
+        dev: Development data, to choose the best model by.
+        lang: Code of the language. Without it, that of the vectors, or the one whose stop words the
+            data are full of.
+        vectors: Pipeline with word vectors: a folder or an installed package.
+        lookups: Whether to embed words' probabilities and Brown clusters, of spacy-lookups-data.
+        transformer: Fine-tune this transformer: a name on the Hugging Face hub or a folder.
+        patterns: Lists of names, as a JSONL file of patterns of spaCy's `span_ruler`.
+        gpu: Whether the config is for a training on a GPU.
+
+    Returns:
+        The config, and what is to be said about the data.
 
     Raises:
-        UserError: If what was given can't be trained on, saying what to do.
+        UserError: If the data can't be trained on, or a source can't be used.
     """
+    sources = Sources(
+        vectors=None if vectors is None else str(vectors),
+        lookups=lookups,
+        patterns=None if patterns is None else str(patterns),
+        transformer=transformer,
+        gpu=gpu,
+    )
     _check(sources)
-    pretrained = _load(sources.vectors) if sources.vectors is not None else None
-    vocab = pretrained.vocab if pretrained is not None else spacy.blank("xx").vocab
-    train = read_annotated(train_path, vocab)
-    dev = read_annotated(dev_path, vocab) if dev_path is not None else []
-    language, language_fact = _language(lang, pretrained, train)
+    pretrained = None if vectors is None else _load_vectors(vectors)
+    vocab = spacy.blank("xx").vocab if pretrained is None else pretrained.vocab
+    train_docs = read_annotated(train, vocab)
+    dev_docs = [] if dev is None else read_annotated(dev, vocab)
+    language, language_fact = _language(lang, pretrained, train_docs)
     _check_language(language)
-    if sources.lookups:
+    if lookups:
         _check_lookups(language)
-    found = survey(train)
-    facts = [language_fact, *_facts("Training", train_path, found)]
+    found = survey(train_docs)
+    facts = [language_fact, *_facts("Training data", train, found)]
     warnings = _warnings(found)
-    if dev_path is not None:
-        seen_dev = survey(dev)
-        facts += _facts("Development", dev_path, seen_dev)
-        warnings += _dev_warnings(train, dev, found, seen_dev)
-    if sources.patterns is not None:
-        facts.append(facts_of_lists(sources.patterns, train))
-    share = 0.0
-    if sources.vectors is not None:
-        share = _coverage(sources.vectors, train, vocab)
-        facts.append(f"{sources.vectors}: {share:.0%} of the training data's tokens have a vector.")
-        if share < LITTLE_COVERAGE:
+    if dev is not None:
+        found_in_dev = survey(dev_docs)
+        facts += _facts("Development data", dev, found_in_dev)
+        warnings += _dev_warnings(train_docs, dev_docs, found, found_in_dev)
+    if patterns is not None:
+        facts.append(gazetteer_fact(patterns, train_docs))
+    coverage = 0.0
+    if pretrained is not None:
+        coverage = _coverage(pretrained, sources, train_docs)
+        facts.append(f"{vectors}: {coverage:.0%} of the training data's tokens have a vector.")
+        if coverage < LITTLE_COVERAGE:
             warnings.append(
-                f"Only {share:.0%} of the tokens have a vector: were the vectors made for this "
+                f"Only {coverage:.0%} of the tokens have a vector: were the vectors made for this "
                 f"language, and with `spacy init vectors --attr LOWER` if they are lower-cased?"
             )
-    chosen = choices(found, sources, share, language)
-    config = configured(base_config(language, sources), [*_paths(train_path, dev_path), *chosen])
+    chosen = [
+        Choice(f"paths.{name}", str(data))
+        for name, data in (("train", train), ("dev", dev))
+        if isinstance(data, str | Path)
+    ]
+    chosen += choices(found, sources, coverage, language)
+    config = configured(base_config(language, sources), chosen)
     head = ["Made by `python -m spacy bilstm-crf init-config`.", *facts, *warnings]
-    return FittedConfig(with_comments(config.to_str(), head, chosen), facts, warnings)
-
-
-def _paths(train_path: Path, dev_path: Path | None) -> list[Choice]:
-    found = [Choice("paths.train", str(train_path))]
-    return [*found, Choice("paths.dev", str(dev_path))] if dev_path is not None else found
+    return FittedConfig(with_comments(config.to_str(), head, chosen), facts, warnings, chosen)
 
 
 def _check(sources: Sources) -> None:
     if sources.transformer is None:
         return
-    for what, given in (
-        ("vectors", sources.vectors),
-        ("lookups", sources.lookups),
-        ("patterns", sources.patterns),
-    ):
-        if given:
+    for name in ("vectors", "lookups", "patterns"):
+        if getattr(sources, name):
             raise UserError(
-                f"--transformer and --{what} don't go together: the transformer takes the place of "
+                f"--transformer and --{name} don't go together: the transformer takes the place of "
                 f"the layer that reads them. Leave one out."
             )
-    if find_spec("spacy_transformers") is None:
-        raise UserError(
-            "--transformer needs spacy-transformers, which is not installed: "
-            'pip install "spacy-bilstm-crf[transformers]"'
-        )
+    check_installed("transformers", "spacy_transformers")
 
 
-def _load(vectors: str) -> Language:
-    try:
-        nlp = util.load_model(vectors)
-    except OSError as error:
+def _load_vectors(vectors: str | Path) -> Language:
+    if not Path(vectors).is_dir() and not util.is_package(str(vectors)):
         raise UserError(
             f"There are no vectors {vectors}. Name a folder that `spacy init vectors` made, or an "
             f"installed pipeline with vectors."
-        ) from error
+        )
+    nlp = load_pipeline(vectors)
     if not nlp.vocab.vectors_length:
         raise UserError(
             f"The pipeline {vectors} has no word vectors. Name one that `spacy init vectors` made."
         )
     return nlp
+
+
+def _language(lang: str | None, pretrained: Language | None, docs: list[Doc]) -> tuple[str, str]:
+    """Choose the language, and say why."""
+    if lang is not None:
+        return lang, f"Language: {lang}."
+    if pretrained is not None and pretrained.lang is not None:
+        return pretrained.lang, f"Language: {pretrained.lang}, that of the vectors."
+    found = likely_language(docs)
+    if found is not None:
+        return found, f"Language: {found}, by the data's stop words; --lang names another."
+    return "xx", "Language: xx, any; the data's stop words do not tell. --lang names it."
 
 
 def _check_language(language: str) -> None:
@@ -119,23 +169,8 @@ def _check_language(language: str) -> None:
         raise UserError(f"--lang {language} can't be used: {reason}") from error
 
 
-def _language(lang: str | None, pretrained: Language | None, train: list[Doc]) -> tuple:
-    if lang is not None:
-        return lang, f"Language: {lang}."
-    if pretrained is not None:
-        return pretrained.lang, f"Language: {pretrained.lang}, that of the vectors."
-    found = likely_language(train)
-    if found is not None:
-        return found, f"Language: {found}, by the data's stop words; --lang names another."
-    return "xx", "Language: xx, any; the data's stop words say none. --lang names it."
-
-
 def _check_lookups(language: str) -> None:
-    if find_spec("spacy_lookups_data") is None:
-        raise UserError(
-            "--lookups needs spacy-lookups-data, which is not installed: "
-            'pip install "spacy-bilstm-crf[lookups]"'
-        )
+    check_installed("lookups", "spacy_lookups_data")
     try:
         load_lookups(language, LOOKUP_TABLES)
     except ValueError as error:  # spaCy's E955
@@ -145,26 +180,26 @@ def _check_lookups(language: str) -> None:
         ) from error
 
 
-def _coverage(vectors: str, train: list[Doc], vocab: Vocab) -> float:
-    share = vectors_coverage(train, vocab)
-    if not share:
+def _coverage(pretrained: Language, sources: Sources, docs: list[Doc]) -> float:
+    coverage = vectors_coverage(docs, pretrained.vocab)
+    if not coverage:
         raise UserError(
-            f"No word of the training data has a vector in {vectors}: are the vectors for this "
-            f"language? Name others, or leave --vectors out."
+            f"No word of the training data has a vector in {sources.vectors}: are the vectors for "
+            f"this language? Name others, or leave --vectors out."
         )
-    return share
+    return coverage
 
 
-def _facts(name: str, path: Path, found: Survey) -> list[str]:
+def _facts(name: str, data: Data, found: Survey) -> list[str]:
+    source = f"{name}, {data}" if isinstance(data, str | Path) else name
     if found.n_sentences == found.n_docs:
         shape = f"{found.n_docs:,} docs, each of them counted as one sentence"
     else:
         shape = f"{found.n_docs:,} docs with {found.n_sentences:,} sentences"
     labels = ", ".join(f"{label} {count:,}" for label, count in found.n_of_label.items())
     return [
-        f"{name} data, {path}: {shape}, {found.n_tokens:,} tokens, the longest doc "
-        f"{found.n_longest:,}.",
-        f"{name} data: {found.n_entities:,} entities ({labels}).",
+        f"{source}: {shape}, {found.n_tokens:,} tokens, the longest doc {found.n_longest:,}.",
+        f"{name}: {found.n_entities:,} entities ({labels}).",
     ]
 
 
@@ -173,8 +208,8 @@ def _warnings(found: Survey) -> list[str]:
     if found.n_missing:
         share = found.n_missing / found.n_tokens
         warnings.append(
-            f"{share:.0%} of the tokens have no annotation. Nothing is learned from them; what is "
-            f"known of the others is used."
+            f"{share:.0%} of the tokens have no annotation. The training uses what is "
+            f"known about the others."
         )
     if found.n_missing and not found.n_outside:
         warnings.append(
@@ -194,8 +229,8 @@ def _dev_warnings(train: list[Doc], dev: list[Doc], found: Survey, in_dev: Surve
     shared = n_shared(dev, train)
     if shared:
         warnings.append(
-            f"{shared:,} of the {len(dev):,} development docs are in the training data too: scores "
-            f"on them say nothing about new text. Take them out."
+            f"{shared:,} of the {len(dev):,} development docs are in the training data too: their "
+            f"scores say nothing about new text. Take them out."
         )
     unknown = [label for label in in_dev.n_of_label if label not in found.n_of_label]
     if unknown:
@@ -203,7 +238,7 @@ def _dev_warnings(train: list[Doc], dev: list[Doc], found: Survey, in_dev: Surve
     if in_dev.n_missing:
         share = in_dev.n_missing / in_dev.n_tokens
         warnings.append(
-            f"{share:.0%} of the development tokens have no annotation: what is found there counts "
+            f"{share:.0%} of the development tokens have no annotation: entities found there count "
             f"neither for nor against the model."
         )
     return warnings

@@ -1,6 +1,7 @@
-"""What lists of names say of the training data."""
+"""Lists of names, compared with the training data."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from spacy.tokens import Doc
@@ -8,30 +9,29 @@ from spacy.tokens import Doc
 from ...common.errors import UserError
 from ...data.patterns import Pattern, read_patterns
 
-# The component that finds them, and the key of `doc.spans` that it sets
+# Name of the component that finds the names, and key of the spans that it sets
 GAZETTEER = "gazetteer"
 
-
 # Attributes of tokens that a tagger, parser or lemmatizer sets
-OF_OTHERS = {"TAG", "POS", "MORPH", "LEMMA", "DEP"}
+UNKNOWN_ATTRIBUTES = {"TAG", "POS", "MORPH", "LEMMA", "DEP"}
 
 
-def facts_of_lists(path: str, docs: Sequence[Doc]) -> str:
-    """How much of the annotation the lists have, word for word.
+def gazetteer_fact(path: str | Path, docs: Sequence[Doc]) -> str:
+    """Say how many of the annotated entities are in the lists, word for word.
 
     Raises:
-        UserError: If there is no such file, or it has no patterns.
+        UserError: If there is no such file, it has no patterns, or one can't match.
     """
     try:
         patterns: list[Pattern] = read_patterns(path)
     except ValueError as error:
         raise UserError(str(error)) from error
     for number, pattern in enumerate(patterns, 1):
-        asked = _asked_of_others(pattern["pattern"])
-        if asked:
+        unknown = _unknown_attributes(pattern["pattern"])
+        if unknown:
             raise UserError(
-                f"Entry {number} of {path} asks for {', '.join(asked)}, which no component of the "
-                f"pipeline sets: words and their shapes are known (TEXT, LOWER, SHAPE, IS_TITLE)."
+                f"Entry {number} of {path} asks for {', '.join(unknown)}, which no component of "
+                f"the pipeline sets. It knows words and shapes: TEXT, LOWER, SHAPE, IS_TITLE."
             )
     names = {pattern["pattern"] for pattern in patterns if isinstance(pattern["pattern"], str)}
     entities = [ent.text for doc in docs for ent in doc.ents]
@@ -43,8 +43,8 @@ def facts_of_lists(path: str, docs: Sequence[Doc]) -> str:
     )
 
 
-def _asked_of_others(pattern: Any) -> list[str]:
-    """Attributes that a pattern of tokens asks for, and words alone do not have."""
+def _unknown_attributes(pattern: Any) -> list[str]:
+    """Return the attributes that a pattern asks for and no component sets."""
     if isinstance(pattern, str):
         return []
-    return sorted({key.upper() for token in pattern for key in token} & OF_OTHERS)
+    return sorted({key.upper() for token in pattern for key in token} & UNKNOWN_ATTRIBUTES)

@@ -1,24 +1,27 @@
-"""Two pipelines on the same docs: differences with a paired bootstrap, docs that changed."""
+"""Compare two pipelines on the same docs: paired bootstrap, and the docs that changed."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .metrics import FOUND, GOLD, PREDICTED, RIGHT, Counts, interval, prf, resampled
+from .metrics import FOUND, GOLD, PREDICTED, RIGHT, Counts, percentile_interval, prf, resampled
 from .slices import ALL, LABEL, Group
 
-MOST_DOCS = 25  # that are shown of each kind
+MOST_DOCS = 25  # shown of each kind
 
 
 def on_same_groups(
     ours: tuple[list[Group], Counts], baseline: tuple[list[Group], Counts]
 ) -> tuple[list[Group], Counts, Counts]:
-    """The counts of all entities and of each label that either side has.
+    """Return the counts of all entities, and of each label that either side has.
 
     Args:
-        ours: Groups and their counts in each doc.
-        baseline: The same of the baseline.
+        ours: The pipeline's groups, and their counts in each doc.
+        baseline: The baseline's groups and counts.
+
+    Returns:
+        The groups, and the counts of both sides. Shape (docs, groups, 4).
     """
     groups = [group for group in ours[0] if group == ALL or group[0] == LABEL]
     groups += [group for group in baseline[0] if group[0] == LABEL and group not in groups]
@@ -37,16 +40,16 @@ def _select(groups: Sequence[Group], known: Sequence[Group], counts: Counts) -> 
 def differences(
     ours: Counts, baseline: Counts, drawn: Sequence[np.ndarray]
 ) -> list[dict[str, Any]]:
-    """How much better ours is than the baseline, in each group.
+    """Compute the differences of precision, recall and F in each group.
 
     Both are scored on the same resamples of docs (Efron and Tibshirani 1993; for text, Koehn 2004).
-    The p value is two-sided: twice the share of resamples on the less frequent side of no
-    difference, 1 at most. It is never 0: the data themselves count as one resample.
+    The p value is two-sided: twice the share of resamples on the rarer side of no difference, and
+    at most 1. It is never 0, since the data themselves count as one resample.
 
     Args:
-        ours: Counts in each doc and group.
-        baseline: Those of the baseline.
-        drawn: What `weights` gives.
+        ours: Counts of each doc and group.
+        baseline: The baseline's counts.
+        drawn: The resamples that `bootstrap_weights` returns.
     """
     values = prf(ours.sum(0).astype(float)) - prf(baseline.sum(0).astype(float))
     samples = resampled(ours, drawn) - resampled(baseline, drawn)
@@ -62,7 +65,7 @@ def differences(
 def _difference(value: float, samples: np.ndarray) -> dict[str, Any]:
     if np.isnan(value):
         return {"value": None, "low": None, "high": None, "p": None}
-    low, high = interval(samples)
+    low, high = percentile_interval(samples)
     known = samples[~np.isnan(samples)]
     side = min((known <= 0).sum(), (known >= 0).sum())
     p = min(1.0, 2 * (1 + side) / (1 + len(known)))
@@ -70,16 +73,16 @@ def _difference(value: float, samples: np.ndarray) -> dict[str, Any]:
 
 
 def n_errors(counts: Counts) -> np.ndarray:
-    """Missed and wrong entities of each doc; the first group is that of all entities."""
+    """Count the missed and wrong entities of each doc; the first group must be all entities."""
     of_all = counts[:, 0]
     return of_all[:, GOLD] - of_all[:, FOUND] + of_all[:, PREDICTED] - of_all[:, RIGHT]
 
 
 def changed_docs(ours: Counts, baseline: Counts) -> dict[str, Any]:
-    """The docs with fewer and with more errors than the baseline has there.
+    """Find the docs with fewer and with more errors than the baseline.
 
     Returns:
-        How many there are, and the places of those that changed most, with both numbers of errors.
+        Their numbers, and the docs that changed most, with the errors of both sides.
     """
     of_ours, of_baseline = n_errors(ours), n_errors(baseline)
     change = of_baseline - of_ours

@@ -1,12 +1,11 @@
-"""What kinds of errors there are, the surest first, and which labels are taken for which.
+"""Sort errors into kinds, the most confident first, and count confused labels.
 
-Gold and predicted entities that hang together by overlaps are looked at together, without those
-that are right:
+Each cluster of overlapping gold and predicted entities is classified, without those that are right:
 
 - one gold entity and no predicted one: missed; the other way round: spurious;
-- one and one: wrong label, wrong boundary, or both;
+- one of each: wrong label, wrong boundary, or both;
 - one gold entity and several predicted ones: split; the other way round: merged;
-- several of both: each pair of the optimal matching, and what is left, as if it stood alone.
+- several of each: every pair of the optimal matching, and every entity without a match, by itself.
 """
 
 from collections import Counter
@@ -17,14 +16,19 @@ from .matching import Cluster, Matching, Pair, clusters, match
 from .mentions import Compared, Mention
 
 KINDS = (
-    *("missed", "spurious", "wrong label", "wrong boundary", "wrong boundary and label"),
-    *("split", "merged"),
+    "missed",
+    "spurious",
+    "wrong label",
+    "wrong boundary",
+    "wrong boundary and label",
+    "split",
+    "merged",
 )
-NONE = ""  # in the confusion matrix, beside the labels
+NO_MATCH = ""  # in the confusion matrix, beside the labels
 
 
 class Failure(NamedTuple):
-    """An error, with the entities that take part in it."""
+    """An error, and the entities that are involved."""
 
     kind: str
     doc: Compared
@@ -33,7 +37,7 @@ class Failure(NamedTuple):
 
     @property
     def probability(self) -> float | None:
-        """Of the surest predicted entity; of a missed one, what the pipeline gives it."""
+        """The highest probability of the predicted or missed entities; None if unknown."""
         known = [
             mention.probability
             for mention in self.predicted or self.gold
@@ -42,44 +46,42 @@ class Failure(NamedTuple):
         return max(known, default=None)
 
     @property
-    def sureness(self) -> float:
-        """How far the pipeline is from the annotation: what errors are sorted by."""
-        if not self.predicted:  # a missed entity that is not even a candidate is the surest
+    def confidence(self) -> float:
+        """How confident the pipeline is in its error, from 0 to 1."""
+        if not self.predicted:  # a missed entity may not even be a candidate
             return 1.0 - (self.probability or 0.0)
         return self.probability or 0.0
 
 
 def failures(docs: Sequence[Compared]) -> dict[str, list[Failure]]:
-    """The errors of each kind: the surest first, otherwise in the order of the docs."""
+    """Return the errors of each kind, the most confident first."""
     found: dict[str, list[Failure]] = {kind: [] for kind in KINDS}
     for doc in docs:
         for cluster in clusters(doc):
             for failure in _of_cluster(doc, cluster):
                 found[failure.kind].append(failure)
     for of_kind in found.values():
-        of_kind.sort(key=lambda failure: -failure.sureness)
+        of_kind.sort(key=lambda failure: -failure.confidence)
     return found
 
 
 def _of_cluster(doc: Compared, cluster: Cluster) -> Iterator[Failure]:
     matching = match(cluster.gold, cluster.predicted)
     wrong = [pair for pair in matching.pairs if pair[0].key != pair[1].key]
-    n_gold, n_predicted = len(cluster.gold), len(cluster.predicted)
-    if len(wrong) == len(matching.pairs) and min(n_gold, n_predicted) == 1 < max(
-        n_gold, n_predicted
-    ):
-        yield Failure("split" if n_gold == 1 else "merged", doc, *cluster)
+    fewer, more = sorted((len(cluster.gold), len(cluster.predicted)))
+    if len(wrong) == len(matching.pairs) and fewer == 1 < more:
+        yield Failure("split" if len(cluster.gold) == 1 else "merged", doc, *cluster)
         return
     for pair in wrong:
-        yield Failure(kind_of(pair), doc, (pair[0],), (pair[1],))
+        yield Failure(_kind_of(pair), doc, (pair[0],), (pair[1],))
     for mention in matching.missed:
         yield Failure("missed", doc, (mention,), ())
     for mention in matching.spurious:
         yield Failure("spurious", doc, (), (mention,))
 
 
-def kind_of(pair: Pair) -> str:
-    """What is wrong with a matched pair that is not right."""
+def _kind_of(pair: Pair) -> str:
+    """Return the kind of error that a matched pair is."""
     gold, predicted = pair
     if gold.key[:2] == predicted.key[:2]:
         return "wrong label"
@@ -88,14 +90,14 @@ def kind_of(pair: Pair) -> str:
 
 
 def confusion(matchings: Sequence[Matching]) -> dict[tuple[str, str], int]:
-    """How often a gold label is matched with a predicted one; "" is no match.
+    """Count how often a gold label is matched with a predicted one; "" stands for no match.
 
     Args:
-        matchings: Of each doc.
+        matchings: The matching of each doc.
     """
     counts: Counter = Counter()
     for each in matchings:
         counts.update((gold.label, predicted.label) for gold, predicted in each.pairs)
-        counts.update((mention.label, NONE) for mention in each.missed)
-        counts.update((NONE, mention.label) for mention in each.spurious)
+        counts.update((mention.label, NO_MATCH) for mention in each.missed)
+        counts.update((NO_MATCH, mention.label) for mention in each.spurious)
     return dict(counts)

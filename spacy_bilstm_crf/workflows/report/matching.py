@@ -1,14 +1,14 @@
-"""Which gold entity belongs to which predicted one: an optimal one-to-one matching.
+"""Match gold with predicted entities: an optimal one-to-one matching.
 
-Only entities that share a token can be matched. Each scheme of SemEval-2013 task 9 gives a pair its
-credit: strict, exact and type 1 or 0, partial 1 for the same boundaries and 1/2 otherwise. A scheme
-is scored with a matching that earns the most credit under it. For what needs one matching for all
-(kinds of errors, confusion), the credits of the four are added up. Between matchings of equal
-credit, one with more pairs is taken, then one whose pairs share more tokens.
+Only entities that share a token can be matched. Each scheme of SemEval-2013 task 9 gives a pair
+credit: strict, exact and type give 1 or 0, partial gives 1 for the same boundaries and 1/2
+otherwise. A scheme is scored with a matching that earns the most credit under it. Kinds of errors
+and confusion need one matching for all schemes: there the credits of the four are added up. Among
+matchings of equal credit, one with the most pairs is taken, then one whose pairs share the most
+tokens.
 
-On each side entities don't overlap, so matched pairs can't cross: of two gold entities the first is
-never matched to the later of two predicted ones. That is why a table of prefixes, as in an edit
-distance, finds the optimum.
+The entities of one side don't overlap, so matched pairs can't cross. Hence dynamic programming over
+prefixes, as for an edit distance, finds the optimum.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,21 +17,21 @@ from typing import NamedTuple
 from .mentions import Compared, Mention
 
 Pair = tuple[Mention, Mention]  # gold, predicted
-# So that a pair more counts before shared tokens, and credit before both
+# One more pair outweighs any number of shared tokens, and credit outweighs both
 PAIR = 1 << 30
 CREDIT = 1 << 60
 SCHEMES = ("strict", "exact", "partial", "type")
 
 
 class Cluster(NamedTuple):
-    """Gold and predicted entities that hang together by overlaps."""
+    """Gold and predicted entities that are connected by overlaps."""
 
     gold: tuple[Mention, ...]
     predicted: tuple[Mention, ...]
 
 
 class Matching(NamedTuple):
-    """The entities of a cluster or a doc, each in exactly one place."""
+    """The entities of a cluster or a doc, each in exactly one of three lists."""
 
     pairs: list[Pair]
     missed: list[Mention]  # gold without predicted
@@ -39,12 +39,12 @@ class Matching(NamedTuple):
 
 
 def overlap(one: Mention, other: Mention) -> int:
-    """How many tokens two entities share."""
+    """Return the number of tokens that two entities share."""
     return max(0, min(one.end, other.end) - max(one.start, other.start))
 
 
 def clusters(doc: Compared) -> Iterator[Cluster]:
-    """The connected parts of the graph of overlaps, in the order of the text."""
+    """Yield the connected components of the graph of overlaps, in the order of the text."""
     entities = [(m.start, m.end, True, m) for m in doc.gold]
     entities += [(m.start, m.end, False, m) for m in doc.predicted]
     entities.sort(key=lambda each: each[:3])
@@ -62,7 +62,7 @@ def clusters(doc: Compared) -> Iterator[Cluster]:
 
 
 def matched(doc: Compared) -> Matching:
-    """An optimal matching of a doc's entities."""
+    """Return an optimal matching of a doc's entities."""
     found = Matching([], [], [])
     for cluster in clusters(doc):
         pairs, missed, spurious = match(cluster.gold, cluster.predicted)
@@ -75,17 +75,18 @@ def matched(doc: Compared) -> Matching:
 def match(
     gold: Sequence[Mention], predicted: Sequence[Mention], schemes: Sequence[str] = SCHEMES
 ) -> Matching:
-    """An optimal matching of entities, each side in order and without overlaps.
+    """Return an optimal matching of entities, each side in order and without overlaps.
 
     Args:
         gold: Entities of the annotation.
         predicted: Entities of the pipeline.
-        schemes: Those whose credit is added up.
+        schemes: The schemes whose credit is added up.
 
     Returns:
-        The pairs, and what is left of either side.
+        The pairs, and the entities of either side without a match.
     """
-    if not gold or not predicted:  # as nearly all are: this and the next line save most of the time
+    # Nearly all clusters are of these two kinds, which need no table
+    if not gold or not predicted:
         return Matching([], list(gold), list(predicted))
     if len(gold) == len(predicted) == 1 and overlap(gold[0], predicted[0]):
         return Matching([(gold[0], predicted[0])], [], [])
@@ -110,18 +111,18 @@ def _best_of_prefixes(
     predicted: Sequence[Mention],
     value: Callable[[Mention, Mention], int],
 ) -> list[list[int]]:
-    """The best value of a matching of the first i gold and the first j predicted entities."""
+    """Return a table of the best value for the first i gold and the first j predicted entities."""
     best = [[0] * (len(predicted) + 1) for _ in range(len(gold) + 1)]
     for i, one in enumerate(gold, 1):
         for j, other in enumerate(predicted, 1):
-            # A pair that shares nothing is worth 0, which is as good as none
+            # A pair that shares no token is worth 0, as no pair is
             with_pair = best[i - 1][j - 1] + value(one, other)
             best[i][j] = max(best[i - 1][j], best[i][j - 1], with_pair)
     return best
 
 
 def value_of(pair: Pair, schemes: Sequence[str]) -> int:
-    """What a pair is worth in a matching: 0 if it shares no token."""
+    """Return the value of a pair in a matching: 0 if it shares no token."""
     shared = overlap(*pair)
     if not shared:
         return 0
@@ -131,7 +132,7 @@ def value_of(pair: Pair, schemes: Sequence[str]) -> int:
 
 
 def category(scheme: str, pair: Pair) -> str:
-    """What a matched pair is under a scheme: correct (COR), incorrect (INC), partly so (PAR)."""
+    """Return what a scheme calls a pair: correct (COR), incorrect (INC) or partial (PAR)."""
     gold, predicted = pair
     same_span = gold.key[:2] == predicted.key[:2]
     same_label = gold.label == predicted.label

@@ -1,7 +1,7 @@
-"""From a gold doc and a pipeline's doc of the same text to comparable entities.
+"""Read the entities of a gold doc and of a pipeline's doc of the same text, to be compared.
 
-What counts is what spaCy's scorer counts: predicted entities are aligned with the tokens of the
-annotation, those on tokens without annotation are left out, and so are docs without any.
+Entities count as in spaCy's scorer: predicted ones are aligned with the tokens of the annotation.
+Those on tokens without annotation are left out, and so are docs without any annotation.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,23 +13,22 @@ from spacy.training import Alignment
 
 from ...pipeline.confidence import EXTENSION
 
-Values = tuple[tuple[str, str], ...]  # the slices that were asked for, and the value of each
-ValuesOf = Callable[[Span, Doc], Values]  # of an entity; the doc is the annotated one
-Place = tuple[int, int, str]  # first character, end, label
+Values = tuple[tuple[str, str], ...]  # names of slices, and an entity's value for each
+ValuesOf = Callable[[Span, Doc], Values]  # given an entity and the annotated doc
 
 
 class Mention(NamedTuple):
     """An entity, gold or predicted.
 
     Attributes:
-        start: First token, of the annotation.
-        end: The token behind its last.
+        start: Its first token in the annotated doc.
+        end: The token after its last.
         label: Its label.
         text: Its text.
-        start_char: First character, of the annotated doc's text.
-        end_char: The character behind its last.
-        probability: What the pipeline gives it, from 0 to 1; None where that is not known.
-        values: Values of the slices that were asked for by name.
+        start_char: Its first character in the annotated doc.
+        end_char: The character after its last.
+        probability: The pipeline's probability of it; None if unknown.
+        values: Its values for the slices that the user named.
     """
 
     start: int
@@ -43,14 +42,14 @@ class Mention(NamedTuple):
 
     @property
     def key(self) -> tuple[int, int, str]:
-        """What a strict match has to have in common."""
+        """What the two entities of a strict match have in common."""
         return self.start, self.end, self.label
 
 
 class Compared(NamedTuple):
     """The entities of a doc, each side in order of their starts."""
 
-    number: int  # in the order of the data, from 0
+    number: int  # from 0, in the order of the data
     text: str
     source: str  # the file that it came from
     gold: tuple[Mention, ...]
@@ -60,17 +59,17 @@ class Compared(NamedTuple):
 def compared(
     number: int, gold: Doc, predicted: Doc, source: str, values_of: ValuesOf
 ) -> Compared | None:
-    """The entities of a doc.
+    """Read the gold and the predicted entities of a doc.
 
     Args:
-        number: The doc's place in the data.
+        number: The doc's index in the data.
         gold: The annotated doc.
-        predicted: The same text, as the pipeline left it.
+        predicted: A doc of the same text with the pipeline's entities.
         source: The file that the annotated doc came from.
-        values_of: The values of an entity that slices were asked for.
+        values_of: Returns an entity's values for the slices that the user named.
 
     Returns:
-        Its entities; None if nothing is annotated, not even that there are none.
+        The entities; None if the doc has no annotation, not even that there are none.
     """
     if not gold.has_annotation("ENT_IOB"):
         return None
@@ -96,7 +95,7 @@ def _mention(place: Span, shown: Span, probability: float | None, values: Values
 
 
 def _aligned(predicted: Doc, gold: Doc) -> Callable[[Span], Span | None]:
-    """Where in the annotated doc a predicted entity is; spaCy's scorer does the same."""
+    """Return a function that aligns predicted entities with the gold doc, as in spaCy's scorer."""
     words, gold_words = [t.text for t in predicted], [t.text for t in gold]
     if words == gold_words:
         return lambda ent: Span(gold, ent.start, ent.end, label=ent.label_)
@@ -112,7 +111,7 @@ def _aligned(predicted: Doc, gold: Doc) -> Callable[[Span], Span | None]:
 
 
 def _probabilities(doc: Doc) -> Callable[[Span], float | None]:
-    """The probability of a span in a pipeline's doc, where there is a number from 0 to 1."""
+    """Return a function that gives a span its probability in a pipeline's doc, if it is known."""
     in_groups = _scores_of_groups(doc)
     has_extension = Span.has_extension(EXTENSION)
 
@@ -126,9 +125,9 @@ def _probabilities(doc: Doc) -> Callable[[Span], float | None]:
     return probability_of
 
 
-def _scores_of_groups(doc: Doc) -> dict[Place, float]:
-    """Of `doc.spans`, groups that have a probability for each of their spans."""
-    found: dict[Place, float] = {}
+def _scores_of_groups(doc: Doc) -> dict[tuple[int, int, str], float]:
+    """Return the spans of those groups in `doc.spans` that have a probability for each span."""
+    found: dict[tuple[int, int, str], float] = {}
     for group in doc.spans.values():
         scores: Sequence[Any] = group.attrs.get("scores", ())
         is_whole = group.attrs.get("n_tokens", len(doc)) == len(doc)
@@ -144,7 +143,7 @@ def _is_probability(value: Any) -> bool:
 
 
 def labels_of(docs: Sequence[Compared]) -> list[str]:
-    """All labels, the most frequent in the annotation first."""
+    """Return all labels, the most frequent in the annotation first."""
     counts: dict[str, int] = {}
     for doc in docs:
         for mention in doc.gold:

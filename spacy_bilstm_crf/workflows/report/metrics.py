@@ -2,13 +2,13 @@
 
 The categories are those of MUC-5 (Chinchor and Sundheim 1993): a matched pair is correct (COR),
 incorrect (INC) or partially correct (PAR), a gold entity without a match is missing (MIS), a
-predicted one spurious (SPU). The schemes are those of SemEval-2013 task 9.1 (Segura-Bedmar et al.
-2013), which say what of a matched pair has to agree:
+predicted one spurious (SPU). The schemes of SemEval-2013 task 9.1 (Segura-Bedmar et al. 2013)
+differ in what a matched pair has to agree in:
 
 - strict: boundaries and label;
 - exact: boundaries;
-- partial: boundaries, a mere overlap counts half;
-- type: the label, whatever the overlap.
+- partial: boundaries; any other overlap counts half;
+- type: the label.
 
 A scheme is scored with the matching that earns the most credit under it (`matching`). Precision is
 (COR + PAR / 2) / (COR + INC + PAR + SPU), recall (COR + PAR / 2) /
@@ -27,17 +27,17 @@ from .mentions import Compared
 N_RESAMPLES = 1000
 SEED = 0
 LEVEL = 0.95
-# Resamples at a time: their weights are an array of so many x docs
+# Resamples at a time, which bounds the memory for their weights
 CHUNK = 50
 
-# shape: (docs, groups, 4): entities of the annotation, those that were found, entities predicted,
-# those that are right
+# Shape (docs, groups, 4): gold entities, gold entities that were found, predicted entities,
+# predicted entities that are right
 Counts = np.ndarray
 GOLD, FOUND, PREDICTED, RIGHT = range(4)
 
 
 class SchemeCounts(NamedTuple):
-    """How often each category of MUC-5 occurs under a scheme."""
+    """The number of entities in each category of MUC-5, under a scheme."""
 
     cor: int
     inc: int
@@ -47,31 +47,31 @@ class SchemeCounts(NamedTuple):
 
     @property
     def precision(self) -> float | None:
-        """The share of what was predicted; None where that is nothing."""
+        """The credit per predicted entity; None without any."""
         return ratio(self.cor + self.par / 2, self.cor + self.inc + self.par + self.spu)
 
     @property
     def recall(self) -> float | None:
-        """The share of what is annotated; None where that is nothing."""
+        """The credit per gold entity; None without any."""
         return ratio(self.cor + self.par / 2, self.cor + self.inc + self.par + self.mis)
 
     @property
     def f(self) -> float | None:
-        """The harmonic mean; None where nothing is annotated and nothing predicted."""
+        """The harmonic mean of the two; None without any gold or predicted entity."""
         both = 2 * (self.cor + self.inc + self.par) + self.mis + self.spu
         return ratio(2 * (self.cor + self.par / 2), both)
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """A share, or None of nothing."""
+    """Return a share; None if the whole is 0."""
     return part / whole if whole else None
 
 
 def semeval(docs: Iterable[Compared]) -> dict[str, SchemeCounts]:
-    """The counts of each scheme, over all docs.
+    """Count the categories under each scheme, over all docs.
 
     Args:
-        docs: Gold and predicted entities of each.
+        docs: Gold and predicted entities of each doc.
     """
     counts: dict[str, Counter] = {scheme: Counter() for scheme in SCHEMES}
     for doc in docs:
@@ -87,14 +87,14 @@ def semeval(docs: Iterable[Compared]) -> dict[str, SchemeCounts]:
     }
 
 
-def weights(n_docs: int) -> list[np.ndarray]:
-    """How often each doc is in each resample, drawn with replacement; the same at each call.
+def bootstrap_weights(n_docs: int) -> list[np.ndarray]:
+    """Draw bootstrap resamples of docs, the same at each call.
 
     Args:
         n_docs: Number of docs.
 
     Returns:
-        Chunks of shape (resamples, docs).
+        How often each doc is in each resample, in chunks of shape (resamples, docs).
     """
     rng = np.random.default_rng(SEED)
     chunks = []
@@ -108,7 +108,7 @@ def weights(n_docs: int) -> list[np.ndarray]:
 
 
 def prf(counts: np.ndarray) -> np.ndarray:
-    """Precision, recall and F of counts, nan where there is nothing to divide by.
+    """Compute precision, recall and F from counts; nan where the denominator is 0.
 
     Args:
         counts: Shape (..., 4).
@@ -120,18 +120,18 @@ def prf(counts: np.ndarray) -> np.ndarray:
         precision = counts[..., RIGHT] / counts[..., PREDICTED]
         recall = counts[..., FOUND] / counts[..., GOLD]
         f = 2 * precision * recall / (precision + recall)
-    # None found and none right: F is 0 where either side has something
+    # F is 0 if no entity is right and either side has one
     nothing = (counts[..., RIGHT] == 0) & (counts[..., FOUND] == 0)
     f = np.where(nothing & (counts[..., GOLD] + counts[..., PREDICTED] > 0), 0.0, f)
     return np.stack([precision, recall, f], axis=-1)
 
 
 def resampled(counts: Counts, drawn: Sequence[np.ndarray]) -> np.ndarray:
-    """Precision, recall and F of each resample.
+    """Compute precision, recall and F of each resample.
 
     Args:
-        counts: Of each doc and group.
-        drawn: What `weights` gives.
+        counts: Counts of each doc and group.
+        drawn: The resamples that `bootstrap_weights` returns.
 
     Returns:
         Shape (resamples, groups, 3).
@@ -141,8 +141,8 @@ def resampled(counts: Counts, drawn: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([prf((chunk @ flat).reshape(-1, n_groups, 4)) for chunk in drawn])
 
 
-def interval(samples: np.ndarray) -> tuple[float | None, float | None]:
-    """The percentile interval of resampled values; those that are nan are left out."""
+def percentile_interval(samples: np.ndarray) -> tuple[float | None, float | None]:
+    """Return the percentile interval of resampled values, without those that are nan."""
     known = samples[~np.isnan(samples)]
     if not len(known):
         return None, None
@@ -152,11 +152,11 @@ def interval(samples: np.ndarray) -> tuple[float | None, float | None]:
 
 
 def scores(counts: Counts, samples: np.ndarray) -> list[dict[str, Any]]:
-    """What the report says of each group: counts, and values with their intervals.
+    """Return the counts of each group, and its precision, recall and F with their intervals.
 
     Args:
-        counts: Of each doc and group.
-        samples: What `resampled` gives for them.
+        counts: Counts of each doc and group.
+        samples: Shape (resamples, groups, 3), as `resampled` returns for the counts.
     """
     totals = counts.sum(0)
     return [
@@ -176,5 +176,5 @@ def scores(counts: Counts, samples: np.ndarray) -> list[dict[str, Any]]:
 def _with_interval(value: float, samples: np.ndarray) -> dict[str, float | None]:
     if np.isnan(value):
         return {"value": None, "low": None, "high": None}
-    low, high = interval(samples)
+    low, high = percentile_interval(samples)
     return {"value": float(value), "low": low, "high": high}

@@ -1,97 +1,85 @@
-"""The report as one HTML page, which needs nothing beside it."""
+"""The page of a report: rows of its tables, and docs with their entities marked."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
-from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
+from ...common.pages import render
 from .mentions import Compared, Mention
 from .pictures import labels_picture, reliability_picture, threshold_picture
 
-TEMPLATE = "report.html.jinja"
-MARK = '<mark class="l{color}{hit}">{text}<b>{label}</b></mark>'
 CONTEXT = 100  # characters before and after an error
-MOST_CHARACTERS = 700  # of a doc that is shown
+MOST_SHOWN = 700  # characters of a doc
 LONG_WORD = 40
 N_COLORS = 10
-MOST_LABELS = 20  # of the confusion matrix; the rest is put together
-OTHER = "(other)"
+MATRIX_SIZE = 20  # labels of the confusion matrix; the others share a row and a column
+RARE_LABELS = "(other)"
 
-Row = tuple[str, str]  # what it shows, its HTML
+CharSpan = tuple[int, int]  # first character, end
 
 
-def page(
+class Piece(NamedTuple):
+    """A piece of a text: an entity, or what is between two of them."""
+
+    text: str
+    label: str = ""  # with its probability, if known
+    color: int = 0
+    hit: bool = False  # whether it is what the row is about
+
+
+Row = tuple[str, list[Piece]]  # whose entities are marked, and the text
+
+
+def report_page(
     report: dict[str, Any],
     docs: Sequence[Compared],
     baseline: Sequence[Compared] | None = None,
 ) -> str:
-    """The HTML page.
+    """Render the HTML page.
 
     Args:
-        report: What goes into the JSON file.
-        docs: The docs that it is of.
+        report: The content of the JSON file.
+        docs: The docs that it is about.
         baseline: The same docs with the baseline's entities, if there is one.
     """
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
-    source = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["percent"] = percent
-    environment.filters["interval"] = interval
-    renderer = Renderer(report["labels"], docs, baseline)
-    pictures = {name: Markup(svg) for name, svg in _pictures(report).items()}
-    return environment.from_string(source).render(
+    rows = DocRows(report["labels"], docs, baseline)
+    changed = report["baseline"]["docs"] if report["baseline"] else {"better": [], "worse": []}
+    return render(
+        __package__,
+        "report.html.jinja",
         report=report,
-        pictures=pictures,
+        pictures=_pictures(report),
         errors={
-            kind: [(each, renderer.error(each)) for each in of_kind["shown"]]
+            kind: [(each, rows.of_error(each)) for each in of_kind["shown"]]
             for kind, of_kind in report["errors"].items()
         },
         changed={
-            name: [(each, renderer.change(each)) for each in report["baseline"]["docs"][name]]
+            name: [(each, rows.of_change(each)) for each in changed[name]]
             for name in ("better", "worse")
-        }
-        if report["baseline"]
-        else {},
+        },
         confusion=confusion_rows(report),
     )
 
 
-def percent(value: float | None) -> str:
-    """A share in percent, a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f}"  # noqa: RUF001
-
-
-def interval(score: dict[str, Any]) -> str:
-    """The interval of a score, in percent."""
-    if score["low"] is None:
-        return ""
-    return f"{100 * score['low']:.1f} to {100 * score['high']:.1f}"
-
-
 def _pictures(report: dict[str, Any]) -> dict[str, str]:
-    parts = [("pipeline", report)]
+    systems = [("pipeline", report)]
     if report["baseline"]:
-        parts.append(("baseline", report["baseline"]))
-    found = {"labels": labels_picture(report["labels"], parts)}
+        systems.append(("baseline", report["baseline"]))
+    found = {"labels": labels_picture(report["labels"], systems)}
     if report["probabilities"]:
-        sure = [(name, part["probabilities"]) for name, part in parts if part["probabilities"]]
-        found["reliability"] = reliability_picture(sure)
+        known = [(name, of["probabilities"]) for name, of in systems if of["probabilities"]]
+        found["reliability"] = reliability_picture(known)
         found["threshold"] = threshold_picture(report["probabilities"])
     return found
 
 
 def confusion_rows(report: dict[str, Any]) -> dict[str, Any]:
-    """The confusion matrix, rare labels put together.
+    """Return the confusion matrix, with rare labels put together.
 
     Returns:
         The names of rows and columns, and rows of numbers, each with its share of its row.
     """
-    shown = report["labels"][:MOST_LABELS]
-    rest = [OTHER] if len(report["labels"]) > MOST_LABELS else []
+    shown = report["labels"][:MATRIX_SIZE]
+    rest = [RARE_LABELS] if len(report["labels"]) > MATRIX_SIZE else []
     names = [*shown, *rest, "none"]
     places: dict[str | None, int] = {None: len(names) - 1}  # a label may be called "none"
     places.update((label, min(at, len(shown))) for at, label in enumerate(report["labels"]))
@@ -105,11 +93,11 @@ def confusion_rows(report: dict[str, Any]) -> dict[str, Any]:
     return {"names": names, "rows": rows}
 
 
-class Renderer:
-    """Docs with their entities marked by displaCy, gold over predicted.
+class DocRows:
+    """Texts with their entities marked, one row for gold and one for each pipeline.
 
     Args:
-        labels: All labels, which are given colours in this order.
+        labels: All labels, which get their colours in this order.
         docs: The docs.
         baseline: The same docs with the baseline's entities, if there is one.
     """
@@ -124,88 +112,59 @@ class Renderer:
         self.docs = {doc.number: doc for doc in docs}
         self.baseline = {doc.number: doc for doc in baseline or ()}
 
-    def error(self, failure: dict[str, Any]) -> list[Row]:
-        """An error with the text around it.
-
-        Args:
-            failure: As it is in the report.
-        """
-        doc = self.docs[failure["doc"]]
-        sides = [
-            {(each["start"], each["end"]) for each in failure[name]}
-            for name in ("gold", "predicted")
-        ]
-        window = _window(doc.text, sides[0] | sides[1])
+    def of_error(self, error: dict[str, Any]) -> list[Row]:
+        """Return the rows of an error, as it is in the report."""
+        doc = self.docs[error["doc"]]
+        gold, predicted = (
+            {(each["start"], each["end"]) for each in error[side]} for side in ("gold", "predicted")
+        )
+        window = _window(doc.text, gold | predicted)
         return [
-            ("gold", self._marked(doc.text, doc.gold, window, sides[0])),
-            ("predicted", self._marked(doc.text, doc.predicted, window, sides[1])),
+            ("gold", self._marked(doc.text, doc.gold, window, gold)),
+            ("predicted", self._marked(doc.text, doc.predicted, window, predicted)),
         ]
 
-    def change(self, changed: dict[str, Any]) -> list[Row]:
-        """A doc in which two pipelines do not have the same errors.
-
-        Args:
-            changed: As it is in the report.
-        """
+    def of_change(self, changed: dict[str, Any]) -> list[Row]:
+        """Return the rows of a doc in which two pipelines differ, as it is in the report."""
         doc, other = self.docs[changed["doc"]], self.baseline[changed["doc"]]
         keys = {mention.key for mention in doc.predicted} ^ {m.key for m in other.predicted}
-        places = [
+        ours, theirs = (
             {(m.start_char, m.end_char) for m in mentions if m.key in keys}
             for mentions in (doc.predicted, other.predicted)
-        ]
-        window = _window(doc.text, places[0] | places[1])
+        )
+        window = _window(doc.text, ours | theirs)
         return [
             ("gold", self._marked(doc.text, doc.gold, window, set())),
-            ("baseline", self._marked(doc.text, other.predicted, window, places[1])),
-            ("pipeline", self._marked(doc.text, doc.predicted, window, places[0])),
+            ("baseline", self._marked(doc.text, other.predicted, window, theirs)),
+            ("pipeline", self._marked(doc.text, doc.predicted, window, ours)),
         ]
 
     def _marked(
-        self, text: str, mentions: Iterable[Mention], window: tuple[int, int], hits: set
-    ) -> str:
-        from markupsafe import Markup
-        from spacy import displacy
-
+        self, text: str, mentions: Iterable[Mention], window: CharSpan, hits: set[CharSpan]
+    ) -> list[Piece]:
         first, last = window
-        ents = [
-            {
-                "start": max(mention.start_char, first) - first,
-                "end": min(mention.end_char, last) - first,
-                # displaCy escapes texts, but not labels
-                "label": escape(_with_probability(mention)),
-                "params": {
-                    "color": self.colors[mention.label],
-                    "hit": " hit" if (mention.start_char, mention.end_char) in hits else "",
-                },
-            }
-            for mention in mentions
-            if mention.start_char < last and first < mention.end_char
-        ]
-        shown = [{"text": text[first:last], "ents": ents}]
-        html = displacy.render(
-            shown, style="ent", manual=True, jupyter=False, options={"template": MARK}
-        )
-        before, after = "… " if first else "", " …" if last < len(text) else ""
-        return Markup(before + _content(html) + after)
+        pieces = [Piece("… " if first else "")]
+        at = first
+        for mention in mentions:
+            start, end = max(mention.start_char, first), min(mention.end_char, last)
+            if start >= last or end <= first:
+                continue
+            label = mention.label
+            if mention.probability is not None:
+                label = f"{label} {mention.probability:.2f}"
+            is_hit = (mention.start_char, mention.end_char) in hits
+            pieces.append(Piece(text[at:start]))
+            pieces.append(Piece(text[start:end], label, self.colors[mention.label], is_hit))
+            at = end
+        return [*pieces, Piece(text[at:last]), Piece(" …" if last < len(text) else "")]
 
 
-def _content(html: str) -> str:
-    """Without displaCy's `<div>`, whose style is not the page's."""
-    return html[html.index(">") + 1 : html.rindex("</div>")].strip()
-
-
-def _with_probability(mention: Mention) -> str:
-    if mention.probability is None:
-        return mention.label
-    return f"{mention.label} {mention.probability:.2f}"
-
-
-def _window(text: str, places: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """The part of a text that is shown: whole words around some places."""
+def _window(text: str, places: Iterable[CharSpan]) -> CharSpan:
+    """Return the part of a text that is shown: whole words around some places."""
     starts, ends = zip(*places)
     first = max(0, min(starts) - CONTEXT)
-    last = min(len(text), max(ends) + CONTEXT, min(starts) + MOST_CHARACTERS)
-    # Words that are too long are cut all the same
+    last = min(len(text), max(ends) + CONTEXT, min(starts) + MOST_SHOWN)
+    # Very long words are cut all the same
     blank = text.rfind(" ", max(0, first - LONG_WORD), first)
     if first and blank >= 0:
         first = blank + 1

@@ -1,10 +1,11 @@
-"""The report's pictures: SVG that takes its colours from the page, light or dark."""
+"""The report's pictures: SVG with the colours of the page, light or dark."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
+from ...common.pages import percent
 from ...common.svg import as_svg
 
 INK, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
@@ -30,7 +31,7 @@ MOST_LABELS = 30
 
 
 def labels_picture(names: Sequence[str], systems: Sequence[tuple[str, dict[str, Any]]]) -> str:
-    """F with its interval of each label, and of all.
+    """Draw F and its interval for each label and for all entities.
 
     Args:
         names: The labels.
@@ -55,15 +56,15 @@ def labels_picture(names: Sequence[str], systems: Sequence[tuple[str, dict[str, 
             axis.plot(
                 [f["value"] for _, f in points],
                 [height for height, _ in points],
-                *("o",),
+                "o",
                 color=color,
                 markersize=5,
                 label=system,
             )
-        axis.set_yticks(range(len(rows)), [_short(name) for name in rows])
+        axis.set_yticks(range(len(rows)), [_shortened(name) for name in rows])
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.set_xlim(-0.02, 1.02)
-        axis.set_xlabel("F with its 95 % interval")
+        axis.set_xlabel("F with its 95% interval")
         if len(systems) > 1:
             _legend(figure)
 
@@ -72,14 +73,14 @@ def labels_picture(names: Sequence[str], systems: Sequence[tuple[str, dict[str, 
         for name in names
         if name in systems[0][1]["by_label"]
     )
-    return svg("labels", f"F of each label: {best}", draw, height=1.3 + 0.27 * len(rows))
+    return _picture("labels", f"F of each label: {best}", draw, height=1.3 + 0.27 * len(rows))
 
 
 def reliability_picture(systems: Sequence[tuple[str, dict[str, Any]]]) -> str:
-    """The share that is right over the mean probability, by bins.
+    """Draw the share of right entities over the mean probability, by bins.
 
     Args:
-        systems: The name of each pipeline, and what the report says of its probabilities.
+        systems: The name of each pipeline, and the report's summary of its probabilities.
     """
 
     def draw(figure: Any) -> None:
@@ -99,7 +100,7 @@ def reliability_picture(systems: Sequence[tuple[str, dict[str, Any]]]) -> str:
                 width=0.08 / len(systems),
                 color=color,
             )
-        axis.set_ylabel("share that is right")
+        axis.set_ylabel("share of right entities")
         axis.set_xlim(0, 1)
         axis.set_ylim(0, 1.03)
         below.set_ylabel("entities")
@@ -111,14 +112,14 @@ def reliability_picture(systems: Sequence[tuple[str, dict[str, Any]]]) -> str:
         f"{_percent(each['right'])} right of {each['n']} at {_percent(each['score'])}"
         for each in systems[0][1]["reliability"]
     )
-    return svg("reliability", f"Reliability diagram: {bins}", draw, height=4.4)
+    return _picture("reliability", f"Reliability diagram: {bins}", draw, height=4.4)
 
 
 def threshold_picture(probabilities: dict[str, Any]) -> str:
-    """Precision, recall and F over the threshold, and the best F.
+    """Draw precision, recall and F over the threshold, and mark the best F.
 
     Args:
-        probabilities: What the report says of them.
+        probabilities: The report's summary of them.
     """
     points, best = probabilities["curve"], probabilities["best"]
 
@@ -142,36 +143,36 @@ def threshold_picture(probabilities: dict[str, Any]) -> str:
             ha="center",
             arrowprops={"arrowstyle": "-", "color": INK, "alpha": 0.5},
         )
-        axis.set_xlabel("least probability of an entity")
+        axis.set_xlabel("threshold: minimum probability of an entity")
         axis.set_xlim(min(0.0, *thresholds), 1)
         axis.set_ylim(0, 1.03)
         _legend(figure)
 
     title = (
-        f"Precision and recall over the threshold: the best F is {_percent(best['f'])}, at a "
+        f"Precision and recall over the threshold: the best F is {_percent(best['f'])} at a "
         f"threshold of {best['threshold']:.2f}"
     )
-    return svg("threshold", title, draw, height=3.7)
+    return _picture("threshold", title, draw, height=3.7)
 
 
 def _legend(figure: Any) -> None:
     figure.legend(loc="outside upper center", ncols=3)
 
 
-def _short(name: str) -> str:
+def _shortened(name: str) -> str:
     return name if len(name) <= 20 else f"{name[:19]}…"
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"  # noqa: RUF001
+    return percent(value) if value is None else f"{percent(value)}%"
 
 
-def svg(name: str, title: str, draw: Any, height: float) -> str:
-    """Draw, and make it a part of a page.
+def _picture(name: str, title: str, draw: Callable[[Any], None], height: float) -> str:
+    """Draw a figure, and make it part of a page.
 
     Args:
         name: Different for each picture of a page.
-        title: What the picture says, for those who can't see it.
+        title: What the picture shows, for people who can't see it.
         draw: Called with the figure.
         height: Of the figure, in inches.
 
@@ -181,17 +182,15 @@ def svg(name: str, title: str, draw: Any, height: float) -> str:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    # With a salt, the ids are the same each time, and different in each picture
+    # With a salt, ids are the same each time, and different in each picture
     with rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
         text = as_svg(figure, COLORS)
-    text = re.sub(r'<g id="[^"]*">', "<g>", text)
-    head, body = text.split(">", 1)
+    head, body = re.sub(r'<g id="[^"]*">', "<g>", text).split(">", 1)
     (view_box,) = re.findall(r'viewBox="[^"]*"', head)
-    inside = [
-        f'<svg {view_box} role="img" aria-labelledby="{name}-title"',
-        ' class="picture" xmlns:xlink="http://www.w3.org/1999/xlink">',
-        f'<title id="{name}-title">{escape(title)}</title>{body}',
-    ]
-    return "".join(inside)
+    return (
+        f'<svg {view_box} role="img" aria-labelledby="{name}-title" class="picture"'
+        ' xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f'<title id="{name}-title">{escape(title)}</title>{body}'
+    )

@@ -1,9 +1,9 @@
-"""Whether probabilities of entities hold, and what a threshold would do.
+"""How well entities' probabilities are calibrated, and the effect of a threshold.
 
-The expected calibration error (ECE) is that of Guo et al. 2017, eq. 3: over bins of equal width,
-the mean distance between the mean probability and the share that is right. Few entities never come
-out even, so beside it stands the error that is to be expected if each were right with exactly its
-probability: below that nothing can be told apart.
+The expected calibration error (ECE) is that of Guo et al. 2017, eq. 3: the mean distance, over bins
+of equal width, between the mean probability and the share of right entities. With few entities even
+perfect probabilities have an ECE above 0. So the report also has the ECE to be expected if each
+entity were right with exactly its probability: an ECE below that is no sign of miscalibration.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,28 @@ from .matching import Matching
 
 N_BINS = 10
 N_DRAWS = 200
-MOST_POINTS = 200  # of the curve
+MOST_POINTS = 200  # on the curve
 
 
 class Scored(NamedTuple):
-    """Probabilities of spans, and whether each is an entity of the annotation."""
+    """Probabilities of spans, and whether each is right.
+
+    Attributes:
+        scores: Probabilities. Shape (spans,).
+        right: Whether each span is a gold entity. Shape (spans,), bool.
+        n_gold: Number of gold entities.
+    """
 
     scores: np.ndarray
     right: np.ndarray
-    n_gold: int  # entities of the annotation
+    n_gold: int
 
 
 def scored(matchings: Sequence[Matching]) -> Scored:
-    """The predicted entities that have a probability.
+    """Collect the predicted entities that have a probability.
 
     Args:
-        matchings: Of each doc.
+        matchings: The matching of each doc.
     """
     judged, n_gold = [], 0
     for each in matchings:
@@ -50,7 +56,7 @@ def _places(scores: np.ndarray) -> np.ndarray:
 
 
 def reliability(scored: Scored) -> list[dict[str, float]]:
-    """Of each bin of equal width: how many spans, their mean score, the share that is right."""
+    """Return the number of spans, mean score and share of right spans in each bin with any."""
     place = _places(scored.scores)
     return [
         {
@@ -64,22 +70,22 @@ def reliability(scored: Scored) -> list[dict[str, float]]:
 
 
 def calibration_error(scored: Scored) -> float:
-    """The distance between mean score and share of right ones, over the bins."""
+    """Compute the expected calibration error."""
     place = _places(scored.scores)
     gaps = np.bincount(place, scored.scores - scored.right, N_BINS)
     return float(np.abs(gaps).sum() / len(scored.scores))
 
 
 def error_of_chance(scored: Scored) -> float:
-    """The mean calibration error of spans that are right with exactly their score."""
+    """Compute the mean calibration error of spans that are right with exactly their score."""
     return float(errors_of_chance(scored).mean())
 
 
 def errors_of_chance(scored: Scored) -> np.ndarray:
-    """Calibration errors of spans that are right with exactly their score.
+    """Simulate calibration errors of spans that are right with exactly their score.
 
     Returns:
-        One for each draw of outcomes.
+        One for each draw of outcomes. Shape (N_DRAWS,).
     """
     rng = np.random.default_rng(0)
     draws = (rng.random(len(scored.scores)) < scored.scores for _ in range(N_DRAWS))
@@ -87,18 +93,18 @@ def errors_of_chance(scored: Scored) -> np.ndarray:
 
 
 def curve(scored: Scored) -> list[dict[str, float]]:
-    """Precision, recall and F if only entities of at least a probability were kept.
+    """Compute precision, recall and F as functions of the threshold.
 
     Returns:
-        A point for each probability that occurs, the lowest first; of many, an even choice, with
-        both ends and the point of the best F among them.
+        A point for each probability that occurs, the lowest first. If there are many, an even
+        selection of them with both ends and the point of the best F.
     """
     order = np.argsort(-scored.scores, kind="stable")
     scores = scored.scores[order]
     n_right = np.cumsum(scored.right[order])
     n_kept = np.arange(1, len(scores) + 1)
     f = 2 * n_right / (n_kept + scored.n_gold)
-    # Entities of the same probability are kept or left out together
+    # Entities of equal probability are kept or dropped together
     last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
     best = last[np.argmax(f[last])]
     chosen = last[np.linspace(0, len(last) - 1, min(MOST_POINTS, len(last))).astype(int)]
@@ -114,11 +120,11 @@ def curve(scored: Scored) -> list[dict[str, float]]:
 
 
 def summary(scored: Scored, n_predicted: int) -> dict[str, Any] | None:
-    """What the report says of probabilities; None where no entity has one.
+    """Return the report's summary of probabilities; None if no entity has one.
 
     Args:
-        scored: Those that have one.
-        n_predicted: All predicted entities.
+        scored: The predicted entities that have a probability.
+        n_predicted: The number of all predicted entities.
     """
     if not len(scored.scores):
         return None

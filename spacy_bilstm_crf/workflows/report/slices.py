@@ -1,7 +1,7 @@
-"""Groups of entities that are scored each on its own: by label, length, novelty, case, source.
+"""Groups of entities, each scored by itself: by label, length, novelty, case, source.
 
-Precision is over the predicted entities of a group, recall over the gold ones. Groups that were
-asked for by name take their values from `doc.user_data` or from an extension of docs or spans.
+Precision is over the predicted entities of a group, recall over the gold ones. Slices that the user
+names take their values from `doc.user_data` or from an extension of docs or spans.
 """
 
 from collections import Counter
@@ -14,21 +14,21 @@ from spacy.tokens import Doc, Span
 from .mentions import Compared, Mention, Values
 from .metrics import FOUND, GOLD, PREDICTED, RIGHT, Counts
 
-MOST_VALUES = 30  # of a slice; the rest is put together
-MOST_CHARACTERS = 60  # of a value
-OTHER = "(other)"
+MOST_VALUES = 30  # of a slice; rarer ones are put together
+LONGEST_VALUE = 60  # characters
+RARE_VALUES = "(other)"
 NO_VALUE = "(none)"
-LONG = 5  # tokens, and more
+LONG = 5  # tokens
 ALL = ("", "")  # the group of all entities
 LABEL, LENGTH, CASE, SOURCE = "label", "length in tokens", "case", "source"
 NOVELTY = "in the training data"
 Group = tuple[str, str]  # a slice's name, a value
 
-Seen = dict[str, set[str]]  # the labels of a text in the training data
+Seen = dict[str, set[str]]  # lower-cased texts, and their labels in the training data
 
 
 def seen_entities(docs: Iterable[Doc]) -> Seen:
-    """The entities of training data: their lower-cased texts, with the labels of each."""
+    """Collect the entities of the training data: their lower-cased texts and the labels of each."""
     found: Seen = {}
     for doc in docs:
         for ent in doc.ents:
@@ -41,7 +41,7 @@ def _normal(text: str) -> str:
 
 
 def groups_of(mention: Mention, doc: Compared, seen: Seen | None) -> list[Group]:
-    """All groups that an entity is in."""
+    """Return all groups that an entity belongs to."""
     n_tokens = mention.end - mention.start
     found = [
         ALL,
@@ -53,14 +53,14 @@ def groups_of(mention: Mention, doc: Compared, seen: Seen | None) -> list[Group]
         found.append((NOVELTY, _novelty(mention, seen)))
     if doc.source:
         found.append((SOURCE, doc.source))
-    # A name may be one of ours, such as "source"
+    # The user may name a slice as one of ours is called, such as "source"
     taken = (LABEL, LENGTH, CASE, NOVELTY, SOURCE)
-    asked = [(f"{name} (--slice)" if name in taken else name, v) for name, v in mention.values]
-    return [*found, *asked]
+    named = [(f"{name} (--slice)" if name in taken else name, v) for name, v in mention.values]
+    return [*found, *named]
 
 
 def case_of(text: str) -> str:
-    """How a text uses upper and lower case."""
+    """Classify a text by its use of upper and lower case."""
     if not any(character.isalpha() for character in text):
         return "no letters"
     if text.isupper():
@@ -82,10 +82,10 @@ def counted(docs: Sequence[Compared], seen: Seen | None) -> tuple[list[Group], C
 
     Args:
         docs: Gold and predicted entities.
-        seen: The entities of the training data, if these are known.
+        seen: The entities of the training data, if they are known.
 
     Returns:
-        The groups, all entities first, and their counts in each doc.
+        The groups, all entities first, and their counts. Shape (docs, groups, 4).
     """
     rows: list[tuple[int, Group, int]] = []
     for place, doc in enumerate(docs):
@@ -118,33 +118,33 @@ def _table(rows: Sequence[tuple[int, Group, int]], n_docs: int) -> tuple[list[Gr
 
 
 def _most_frequent(sizes: dict[Group, int]) -> dict[Group, Group]:
-    """Each group, or what it goes into where its slice has too many values. Labels all stay."""
+    """Map rare values of a slice with too many to one group, and all others to themselves."""
     of_slice: dict[str, list[Group]] = {}
     for group in sorted(sizes, key=lambda group: (-sizes[group], group)):
         of_slice.setdefault(group[0], []).append(group)
     return {
-        group: group if place < MOST_VALUES or name == LABEL else (name, OTHER)
+        group: group if place < MOST_VALUES or name == LABEL else (name, RARE_VALUES)
         for name, groups in of_slice.items()
         for place, group in enumerate(groups)
     }
 
 
 def _order(sizes: dict[Group, int]) -> Any:
-    """Labels, sources and the like by their size; lengths as they are."""
+    """Return a sort key: lengths by value, others by size."""
 
     def key(group: Group) -> tuple:
         name, value = group
         size = 0 if name == LENGTH else -sizes.get(group, 0)
-        return name, value == OTHER, size, value
+        return name, value == RARE_VALUES, size, value
 
     return key
 
 
 class NamedSlices:
-    """Values of entities by the names that a user gave.
+    """Look up values of entities by the names that a user gave.
 
     A name is looked up in `doc.user_data`, among extensions of docs and among those of spans. Docs
-    keep the values of extensions in their user data, so these need not be registered.
+    keep the values of extensions in their user data, so the extensions need not be registered.
 
     Args:
         names: The names.
@@ -152,16 +152,16 @@ class NamedSlices:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(dict.fromkeys(names))
-        self.met: set[str] = set()  # those that had a value
+        self.met: set[str] = set()  # names that had a value
 
     def __call__(self, ent: Span, doc: Doc) -> Values:
-        """The values of an entity; the doc is the annotated one."""
+        """Return the values of an entity, gold or predicted, given the gold doc."""
         found = {}
         for name in self.names:
             value = self._value(name, ent, doc)
             if value is not None:
                 self.met.add(name)
-            found[name] = NO_VALUE if value is None else str(value)[:MOST_CHARACTERS]
+            found[name] = NO_VALUE if value is None else str(value)[:LONGEST_VALUE]
         return tuple(found.items())
 
     @staticmethod
@@ -179,7 +179,7 @@ class NamedSlices:
 
 
 def known_names(docs: Iterable[Doc]) -> list[str]:
-    """The names that docs have values of in their user data."""
+    """Return the names under which docs have values in their user data."""
     found = set()
     for doc in docs:
         for key in doc.user_data:

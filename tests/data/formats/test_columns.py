@@ -5,14 +5,14 @@ import spacy
 from spacy.tokens import Doc, Span
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.data.formats import DocSettings, Findings, Settings, read, write
+from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read, write
 from spacy_bilstm_crf.data.formats.columns import ColumnSettings
 
 
 def converted(tmp_path, text, on_problem="missing", findings=None, **columns):
     path = tmp_path / "data.conll"
     path.write_bytes(text.encode("utf8"))
-    settings = Settings(docs=DocSettings(on_problem), columns=ColumnSettings(**columns))
+    settings = FormatSettings(docs=DocSettings(on_problem), columns=ColumnSettings(**columns))
     return list(read(path, "conll", settings, Findings() if findings is None else findings))
 
 
@@ -156,14 +156,14 @@ def doc():
 def test_writing_of_all_schemes(doc, scheme, tags, tmp_path):
     findings = Findings()
     path = tmp_path / "out.conll"
-    write([doc], path, "conll", Settings(columns=ColumnSettings(scheme)), findings)
+    write([doc], path, "conll", FormatSettings(columns=ColumnSettings(scheme)), findings)
     lines = path.read_text(encoding="utf8").split("\n")
     assert lines[0].startswith("-DOCSTART-")
     written = [line.split("\t") for line in lines if "\t" in line and "DOCSTART" not in line]
     assert written == [list(pair) for pair in zip(["Ada", "Bo", "in", "New_York", "x"], tags)]
     assert findings.notes["tokens of white space left out"] == 1
     assert findings.notes["blanks inside of a token written as _"] == 1
-    settings = Settings(columns=ColumnSettings(scheme))
+    settings = FormatSettings(columns=ColumnSettings(scheme))
     (back,) = read(path, "conll", settings, findings)
     # Without a last tag it may go on in the token that is not known
     is_lost = scheme in ("iob1", "iob2")

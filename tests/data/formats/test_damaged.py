@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.data.formats import DocSettings, Findings, Settings, read, write
+from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read, write
 
 SPAN = {"start": 0, "end": 3, "label": "PER", "score": 0.5, "answer": "accept"}
 TOKENS = [{"text": "Ada", "start": 0, "end": 3, "id": 0, "ws": True}]
@@ -66,7 +66,7 @@ def test_nothing_is_too_odd(name, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("files")
     path = folder / "data.jsonl"
     path.write_text(json.dumps(value), encoding="utf8")
-    given_settings = Settings(docs=DocSettings("missing"))
+    given_settings = FormatSettings(docs=DocSettings("missing"))
     try:
         docs = list(read(path, name, given_settings, Findings()))
     except UserError as error:

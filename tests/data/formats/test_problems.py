@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from spacy_bilstm_crf.data.formats import DocSettings, Findings, Settings, read
+from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read
 
 TEXT = "Ada Byron saw New York."  # Ada 0-3, Byron 4-9, saw 10-13, New 14-17, York 18-22
 
@@ -14,7 +14,7 @@ def reading(tmp_path, *documents, on_problem="missing", **settings):
     values = [{"id": i, "text": TEXT, **document} for i, document in enumerate(documents)]
     path.write_text("\n".join(map(json.dumps, values)), encoding="utf8")
     findings = Findings()
-    given = Settings(docs=DocSettings(on_problem, **settings))
+    given = FormatSettings(docs=DocSettings(on_problem, **settings))
     return list(read(path, "doccano", given, findings)), findings.problems
 
 
@@ -89,7 +89,7 @@ def test_a_discontinuous_entity_and_one_that_the_file_quotes_otherwise(tmp_path)
     lines = ["T1\tX 0 3;10 13\tAda saw", "T2\tX 18 22\tRome"]
     (tmp_path / "a.ann").write_text("\n".join(lines))
     findings = Findings()
-    settings = Settings(docs=DocSettings("missing"))
+    settings = FormatSettings(docs=DocSettings("missing"))
     (doc,) = read(tmp_path, "brat", settings, findings)
     assert [problem.kind for problem in findings.problems] == [
         "discontinuous",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.tokens import Doc, Span, SpanGroup
 
-from spacy_bilstm_crf.data.formats import Findings, Settings, read, write
+from spacy_bilstm_crf.data.formats import Findings, FormatSettings, read, write
 from spacy_bilstm_crf.data.formats.columns import ColumnSettings
 from spacy_bilstm_crf.pipeline.confidence import confidence, keep_confidence
 
@@ -59,7 +59,7 @@ def content(doc, scores=True):
 
 
 def back(folder, name, given_docs, given_settings=None):
-    of_files = given_settings or Settings()
+    of_files = given_settings or FormatSettings()
     findings = Findings()
     path = folder / "file"
     write(given_docs, path, name, of_files, findings)
@@ -124,7 +124,7 @@ def test_columns(scheme, tmp_path_factory, rows):
             missing = []
         doc.set_ents(ents, missing=missing, default="outside")
         given_docs.append(doc)
-    columns = Settings(columns=ColumnSettings(scheme, separator="\t"))
+    columns = FormatSettings(columns=ColumnSettings(scheme, separator="\t"))
     found = back(tmp_path_factory.mktemp("files"), "conll", given_docs, columns)
     assert [[token.text for token in doc] for doc in found] == [
         [token.text for token in doc] for doc in given_docs

@@ -6,7 +6,7 @@ import pytest
 import srsly
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.data.formats import DocSettings, Findings, Settings, read, write
+from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read, write
 from spacy_bilstm_crf.pipeline.confidence import confidence
 
 SMILE = "\U0001f600"  # two units of UTF-16
@@ -19,13 +19,13 @@ def reading(tmp_path, name, values, findings=None, suffix=".jsonl", **settings):
         path.write_text("\n".join(json.dumps(value) for value in values), encoding="utf8")
     else:
         path.write_text(json.dumps(values), encoding="utf8")
-    given = Settings(docs=DocSettings(on_problem="missing", **settings))
+    given = FormatSettings(docs=DocSettings(on_problem="missing", **settings))
     return list(read(path, name, given, Findings() if findings is None else findings))
 
 
 def written(tmp_path, name, docs, findings=None):
     path = tmp_path / "written"
-    write(docs, path, name, Settings(), Findings() if findings is None else findings)
+    write(docs, path, name, FormatSettings(), Findings() if findings is None else findings)
     return path
 
 
@@ -309,7 +309,7 @@ def brat(folder, text, annotation=None, name="a"):
 
 
 def reading_brat(folder, findings=None, on_problem="missing"):
-    settings = Settings(docs=DocSettings(on_problem))
+    settings = FormatSettings(docs=DocSettings(on_problem))
     return list(read(folder, "brat", settings, Findings() if findings is None else findings))
 
 
@@ -397,14 +397,14 @@ def test_files_that_are_not_of_the_format(name, text, message, tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_text(text, encoding="utf8")
     with pytest.raises(UserError, match=message):
-        list(read(path, name, Settings(), Findings()))
+        list(read(path, name, FormatSettings(), Findings()))
 
 
 def test_a_file_that_is_no_text(tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_bytes('{"text": "Zoë"}'.encode("latin1"))
     with pytest.raises(UserError, match="is no text in UTF-8"):
-        list(read(path, "prodigy", Settings(), Findings()))
+        list(read(path, "prodigy", FormatSettings(), Findings()))
 
 
 def test_a_line_of_brat_that_is_no_annotation(tmp_path):
@@ -464,7 +464,7 @@ def test_regions_of_another_text(tmp_path):
 def test_an_object_over_several_lines(tmp_path):
     path = tmp_path / "data.json"
     path.write_text(json.dumps({"data": {"text": "Ada"}, "annotations": []}, indent=1))
-    (doc,) = read(path, "label-studio", Settings(), Findings())
+    (doc,) = read(path, "label-studio", FormatSettings(), Findings())
     assert iob(doc) == "."
 
 

@@ -7,13 +7,15 @@ import spacy
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 
-from spacy_bilstm_crf.workflows.audit import Suspect, as_prodigy, problems
-from spacy_bilstm_crf.workflows.audit.held_out import Fold, folds, judged
-from spacy_bilstm_crf.workflows.audit.page import page_of
+from spacy_bilstm_crf.workflows.audit import Suspect
+from spacy_bilstm_crf.workflows.audit.checks import find_problems
+from spacy_bilstm_crf.workflows.audit.held_out import Fold, fold_of_docs, judged
+from spacy_bilstm_crf.workflows.audit.page import audit_page
 from spacy_bilstm_crf.workflows.audit.suspects import (
     ANNOTATED,
     NOT_ANNOTATED,
-    Scored,
+    ScoredEntity,
+    as_prodigy,
     ranked,
     suspects_of,
 )
@@ -41,7 +43,7 @@ def test_entities_that_are_no_whole_tokens():
     doc = annotated(
         ["The", "London", "ers", "left"], (1, 2, "GPE"), spaces=[True, False, True, False]
     )
-    (problem, *rare) = problems({"train": as_examples([doc])})
+    (problem, *rare) = find_problems({"train": as_examples([doc])})
     assert problem[:5] == ("not on tokens", "train", 0, 4, 10)
     assert (
         "'London' (GPE)" in problem.message and "nearest tokens are 'Londoners'" in problem.message
@@ -53,7 +55,7 @@ def test_the_same_words_annotated_differently_and_in_two_parts():
     words = ["Ada", "lives", "in", "Paris"]
     one = annotated(words, (0, 1, "PERSON"))
     other = annotated(["Ada", "lives", "\n", "in", "Paris"], (0, 1, "PERSON"), (4, 5, "GPE"))
-    found = problems({"train": as_examples([one, one]), "dev": as_examples([other])})
+    found = find_problems({"train": as_examples([one, one]), "dev": as_examples([other])})
     assert kinds(found) == [
         ("annotated differently", "dev", 0),
         ("in two parts", "dev", 0),
@@ -61,35 +63,39 @@ def test_the_same_words_annotated_differently_and_in_two_parts():
     ]
     assert "'Paris' (GPE)" in found[0].message and "doc 0 of train" in found[0].message
     unknown = Doc(NLP.vocab, words=words)
-    found = problems({"train": as_examples([one, unknown])})
+    found = find_problems({"train": as_examples([one, unknown])})
     assert "annotated differently" not in [kind for kind, *_ in kinds(found)]
 
 
 def test_spans_twice_and_overlapping():
     doc = annotated(["a", "b", "c"])
     doc.spans["sc"] = [Span(doc, 0, 2, "X"), Span(doc, 0, 2, "X"), Span(doc, 1, 3, "Y")]
-    found = problems({"train": as_examples([doc])})
+    found = find_problems({"train": as_examples([doc])})
     assert kinds(found) == [("twice", "train", 0), ("overlapping", "train", 0)]
 
 
 def test_labels_are_rare_below_ten():
     docs = [annotated(["Ada", str(i)], (0, 1, "PERSON")) for i in range(9)]
-    assert kinds(problems({"train": as_examples(docs)})) == [("rare label", "train", None)]
+    assert kinds(find_problems({"train": as_examples(docs)})) == [("rare label", "train", None)]
     docs.append(annotated(["Ada", "9"], (0, 1, "PERSON")))
-    assert problems({"train": as_examples(docs)}) == []
+    assert find_problems({"train": as_examples(docs)}) == []
 
 
 def test_suspects_by_hand():
-    gold = [Scored(0, 5, "A", 0.9), Scored(10, 15, "A", 0.1), Scored(20, 25, "B", 0.3)]
+    gold = [
+        ScoredEntity(0, 5, "A", 0.9),
+        ScoredEntity(10, 15, "A", 0.1),
+        ScoredEntity(20, 25, "B", 0.3),
+    ]
     found = [
-        Scored(0, 5, "A", 0.9),
-        Scored(9, 15, "A", 0.8),
-        Scored(9, 13, "A", 0.05),
-        Scored(20, 25, "A", 0.6),
-        Scored(30, 35, "B", 0.7),
-        Scored(30, 32, "B", 0.2),
-        Scored(40, 45, "A", 0.3, inside=0.9),
-        Scored(43, 47, "A", 0.25, inside=0.95),
+        ScoredEntity(0, 5, "A", 0.9),
+        ScoredEntity(9, 15, "A", 0.8),
+        ScoredEntity(9, 13, "A", 0.05),
+        ScoredEntity(20, 25, "A", 0.6),
+        ScoredEntity(30, 35, "B", 0.7),
+        ScoredEntity(30, 32, "B", 0.2),
+        ScoredEntity(40, 45, "A", 0.3, inside=0.9),
+        ScoredEntity(43, 47, "A", 0.25, inside=0.95),
     ]
     suspects = suspects_of(7, gold, found)
     assert [(s.kind, s.entity, s.prefers, round(s.suspicion, 9)) for s in suspects] == [
@@ -105,8 +111,8 @@ def test_suspects_by_hand():
 
 
 def test_long_entities_are_not_suspect_for_their_length():
-    long, short = Scored(0, 20, "A", 0.25, n_tokens=4), Scored(30, 33, "A", 0.3)
-    found = Scored(40, 43, "A", 0.6, inside=0.6)
+    long, short = ScoredEntity(0, 20, "A", 0.25, n_tokens=4), ScoredEntity(30, 33, "A", 0.3)
+    found = ScoredEntity(40, 43, "A", 0.6, inside=0.6)
     first, second, third = ranked(suspects_of(0, [long, short], [found]))
     assert [one.entity for one in (first, second, third)] == [short, found, long]
     assert [round(one.suspicion, 9) for one in (first, second, third)] == [0.7, 0.6, 0.75]
@@ -114,8 +120,12 @@ def test_long_entities_are_not_suspect_for_their_length():
 
 
 def test_suspects_without_probabilities():
-    gold = [Scored(0, 5, "A", None), Scored(10, 15, "A", None)]
-    found = [Scored(0, 5, "A", None), Scored(10, 15, "B", None), Scored(20, 25, "B", None)]
+    gold = [ScoredEntity(0, 5, "A", None), ScoredEntity(10, 15, "A", None)]
+    found = [
+        ScoredEntity(0, 5, "A", None),
+        ScoredEntity(10, 15, "B", None),
+        ScoredEntity(20, 25, "B", None),
+    ]
     suspects = ranked(suspects_of(0, gold, found), least=0.5)
     assert [(s.kind, s.entity, s.prefers) for s in suspects] == [
         (ANNOTATED, gold[1], found[1]),
@@ -125,18 +135,18 @@ def test_suspects_without_probabilities():
 
 def test_copies_of_a_doc_are_in_one_fold():
     docs = [annotated(["doc", str(i % 20)]) for i in range(60)]
-    place = folds(docs, 5, seed=0)
+    place = fold_of_docs(docs, 5, seed=0)
     assert place[:20] == place[20:40] == place[40:]
     assert sorted(place.count(fold) for fold in range(5)) == [12] * 5
-    assert folds(docs, 5, seed=1) != place
-    with pytest.raises(ValueError, match="20 different docs can't be cut into 21 folds"):
-        folds(docs, 21, seed=0)
+    assert fold_of_docs(docs, 5, seed=1) != place
+    with pytest.raises(ValueError, match="20 different docs can't be split into 21 folds"):
+        fold_of_docs(docs, 21, seed=0)
 
 
 def test_a_suspect_as_a_task():
     doc = annotated(["Ada", "lives", "here"], (0, 1, "PERSON"))
-    entity, other = Scored(0, 3, "PERSON", 0.25), Scored(0, 9, "ORG", 0.5)
-    task = as_prodigy(Suspect(0, ANNOTATED, entity, other, 0.75), as_examples([doc]))
+    entity, other = ScoredEntity(0, 3, "PERSON", 0.25), ScoredEntity(0, 9, "ORG", 0.5)
+    task = as_prodigy(Suspect(0, ANNOTATED, entity, other, 0.75), *as_examples([doc]))
     assert task["text"] == doc.text
     assert task["spans"] == [
         {"start": 0, "end": 3, "label": "PERSON", "text": "Ada", "token_start": 0, "token_end": 0}
@@ -149,12 +159,12 @@ def test_a_suspect_as_a_task():
 def test_the_page_shows_texts_as_they_are():
     doc = annotated(["<script>alert(1)</script>", "&", "Ada"], (2, 3, "<b>"))
     examples = as_examples([doc])
-    suspect = Suspect(0, ANNOTATED, Scored(28, 31, "<b>", 0.1), None, 0.9)
-    page = page_of("x.spacy", examples, problems({"train": examples}), [suspect])
+    suspect = Suspect(0, ANNOTATED, ScoredEntity(28, 31, "<b>", 0.1), None, 0.9)
+    page = audit_page("x.spacy", examples, find_problems({"train": examples}), [suspect])
     assert "<script>" not in page and "&lt;script&gt;" in page and "&lt;b&gt;" in page
     assert "the model prefers no entity" in page and "0.900" in page
     assert "http://" not in page and "https://" not in page
-    assert "What is suspect" not in page_of("x.spacy", examples, [], None)
+    assert "Probable label errors" not in audit_page("x.spacy", examples, [], None)
 
 
 def wrong_corpus(path):
@@ -207,12 +217,12 @@ def test_bad_input_ends_in_one_line(corpus, tmp_path):
     for arguments, said in (
         ([tmp_path / "no.cfg", corpus], "There is no file"),
         ([tmp_path / "bad.cfg", corpus], "can't be used: "),
-        ([CONFIG, tmp_path / "no.spacy"], "There is no file or folder"),
+        ([CONFIG, tmp_path / "no.spacy"], "no.spacy' does not exist"),
         ([CONFIG, empty], "no entity in any of them"),
-        ([CONFIG, corpus, "--folds", "1"], "--folds 1 can't be"),
-        ([CONFIG, corpus, "--folds", "3000"], "can't be cut into 3000 folds"),
+        ([CONFIG, corpus, "--folds", "1"], "folds (--folds) is 1: use 2 or more"),
+        ([CONFIG, corpus, "--folds", "3000"], "can't be split into 3000 folds"),
         ([CONFIG, corpus, "--component", "tagger"], "no component 'tagger', but ner"),
-        ([CONFIG, corpus, "--least", "5"], "--least 5.0 is a probability"),
+        ([CONFIG, corpus, "--least", "5"], "'--least': Input should be less than or equal to 1"),
         ([CONFIG, corpus, "--training.max_steps", "many"], "can't be used: "),
     ):
         output = tmp_path / "out"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from spacy_bilstm_crf.workflows.report.comparison import changed_docs, differences, on_same_groups
-from spacy_bilstm_crf.workflows.report.metrics import prf, weights
+from spacy_bilstm_crf.workflows.report.metrics import bootstrap_weights, prf
 from spacy_bilstm_crf.workflows.report.slices import ALL, counted
 from tests.workflows.report.docs import doc_of
 
@@ -15,7 +15,7 @@ def compare(ours, baseline):
     """The groups, the two counts and their differences."""
     sides = [counted([doc_of(GOLD, found) for found in side], None) for side in (ours, baseline)]
     groups, *counts = on_same_groups(*sides)
-    return groups, counts, dict(zip(groups, differences(*counts, weights(len(ours)))))
+    return groups, counts, dict(zip(groups, differences(*counts, bootstrap_weights(len(ours)))))
 
 
 def test_the_same_entities_make_no_difference():
@@ -36,7 +36,7 @@ def test_what_is_better_in_every_doc_is_as_sure_as_can_be():
 def test_p_values_of_chance_are_spread_evenly():
     """Both sides leave out an entity with the same chance: p < 0.1 in a tenth of the cases."""
     rng = np.random.default_rng(0)
-    drawn, small = weights(60), 0
+    drawn, small = bootstrap_weights(60), 0
     for _ in range(200):
         sides = rng.random((2, 60)) < 0.7
         counts = [np.stack([np.ones(60), side, side, side], -1)[:, None, :] for side in sides]

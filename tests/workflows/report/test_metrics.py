@@ -13,7 +13,7 @@ from spacy.training import Example
 from spacy_bilstm_crf.workflows.report import metrics
 from spacy_bilstm_crf.workflows.report.matching import overlap
 from spacy_bilstm_crf.workflows.report.mentions import compared
-from spacy_bilstm_crf.workflows.report.metrics import SchemeCounts, prf, semeval, weights
+from spacy_bilstm_crf.workflows.report.metrics import SchemeCounts, bootstrap_weights, prf, semeval
 from spacy_bilstm_crf.workflows.report.slices import ALL, counted
 from tests.workflows.report.docs import LABELS, doc_of, docs
 
@@ -190,16 +190,16 @@ def random_counts(n_docs, seed=0):
 
 
 def test_resamples_are_drawn_with_replacement():
-    drawn = np.concatenate(weights(30))
+    drawn = np.concatenate(bootstrap_weights(30))
     assert drawn.shape == (metrics.N_RESAMPLES, 30)
     assert (drawn.sum(1) == 30).all()
     assert drawn.mean(0) == pytest.approx(1, abs=0.15)
     assert (drawn == 0).mean() == pytest.approx((1 - 1 / 30) ** 30, abs=0.01)
-    np.testing.assert_array_equal(drawn, np.concatenate(weights(30)))
+    np.testing.assert_array_equal(drawn, np.concatenate(bootstrap_weights(30)))
 
 
 def test_resampled_scores_are_those_of_the_docs_that_were_drawn():
-    counts, drawn = random_counts(7), weights(7)
+    counts, drawn = random_counts(7), bootstrap_weights(7)
     samples = metrics.resampled(counts, drawn)
     for row in (0, 60, 999):
         docs = np.repeat(counts, np.concatenate(drawn)[row].astype(int), axis=0)
@@ -211,7 +211,7 @@ def test_intervals_hold_the_true_value_in_95_of_100_samples():
     held = []
     for seed in range(2, 102):
         counts = random_counts(80, seed)
-        (scored,) = metrics.scores(counts, metrics.resampled(counts, weights(80)))
+        (scored,) = metrics.scores(counts, metrics.resampled(counts, bootstrap_weights(80)))
         held.append([
             scored[name]["low"] <= truth[place] <= scored[name]["high"]
             for place, name in enumerate(("precision", "recall", "f"))
@@ -222,7 +222,7 @@ def test_intervals_hold_the_true_value_in_95_of_100_samples():
 
 def test_labels_without_entities_have_no_values():
     counts = np.array([[[0, 0, 0, 0], [2, 0, 0, 0]]])
-    nothing, missed = metrics.scores(counts, metrics.resampled(counts, weights(1)))
+    nothing, missed = metrics.scores(counts, metrics.resampled(counts, bootstrap_weights(1)))
     assert nothing["f"] == {"value": None, "low": None, "high": None}
     assert missed["precision"]["value"] is None
     assert missed["f"] == {"value": 0.0, "low": 0.0, "high": 0.0}

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from spacy_bilstm_crf.workflows.report.page import MOST_LABELS, confusion_rows, page, percent
-from spacy_bilstm_crf.workflows.report.report import MOST_ERRORS, report
+from spacy_bilstm_crf.common.pages import percent
+from spacy_bilstm_crf.workflows.report.contents import MOST_ERRORS, report_numbers
+from spacy_bilstm_crf.workflows.report.page import MATRIX_SIZE, confusion_rows, report_page
 from tests.browser import browser, noted, opened
 from tests.workflows.report.docs import doc_of
 
@@ -36,10 +37,10 @@ def docs_of(found, text=None):
 def made(found, baseline=None, text=None, **about):
     """The numbers and the page."""
     sides = [docs_of(found, text), docs_of(baseline, text) if baseline else None]
-    numbers = {**ABOUT, **report(*sides), **about}
+    numbers = {**ABOUT, **report_numbers(*sides), **about}
     if baseline:
         numbers["baseline"]["pipeline"] = "other"
-    return json.loads(json.dumps(numbers)), page(numbers, *sides)
+    return json.loads(json.dumps(numbers)), report_page(numbers, *sides)
 
 
 @pytest.fixture(scope="module")
@@ -186,17 +187,17 @@ def test_many_errors_and_long_docs_keep_the_page_small():
     text = "word " * 20_000
     gold = [(place, place + 2, f"L{place // 5 % 50}") for place in range(0, 20_000, 5)]
     docs = [doc_of(gold, [], number, text=text) for number in range(3)]
-    numbers = {**ABOUT, **report(docs)}
+    numbers = {**ABOUT, **report_numbers(docs)}
     assert numbers["errors"]["missed"]["n"] == 12_000
-    html = page(numbers, docs)
+    html = report_page(numbers, docs)
     assert html.count('<article class="error"') == MOST_ERRORS and len(html) < 400_000
-    assert len(confusion_rows(numbers)["names"]) == MOST_LABELS + 2
+    assert len(confusion_rows(numbers)["names"]) == MATRIX_SIZE + 2
 
 
 def test_a_window_of_a_long_text_has_whole_words_and_what_is_marked():
     text = "word " * 1000
     docs = [doc_of([(1000, 1002, "A")], [(1001, 1600, "A")], text=text)]
-    html = page({**ABOUT, **report(docs)}, docs)
+    html = report_page({**ABOUT, **report_numbers(docs)}, docs)
     gold, predicted = re.findall(r'<div class="text" dir="auto">(.*?)</div>', html, re.DOTALL)
     for shown in (gold, predicted):
         assert (shown.startswith("… word ") and shown.endswith(" word …")) or "<b>A</b>" in shown
@@ -208,11 +209,11 @@ def test_a_window_of_a_long_text_has_whole_words_and_what_is_marked():
 
 
 def test_rare_labels_are_put_together_in_the_matrix():
-    labels = [f"L{place:02}" for place in range(MOST_LABELS + 3)] + ["none"]
+    labels = [f"L{place:02}" for place in range(MATRIX_SIZE + 3)] + ["none"]
     confusion = [{"gold": label, "predicted": None, "n": 1} for label in labels]
     found = confusion_rows({"labels": labels, "confusion": confusion})
     of_last_column = [cells[-1][0] for _, cells in found["rows"]]
-    assert of_last_column == [1] * MOST_LABELS + [4, 0]
+    assert of_last_column == [1] * MATRIX_SIZE + [4, 0]
 
 
 class TestInChromium:

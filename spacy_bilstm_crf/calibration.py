@@ -1,0 +1,75 @@
+"""Calibration: a temperature and a bias per label that correct a model's probabilities.
+
+`training` fits the values, `decoding` applies them.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from thinc.api import get_array_module
+
+from .potentials import Potentials
+from .tags import BEGIN, UNIT, tag_id
+
+# Columns of the B- and of the U- tags, label by label. An entity has exactly one of these tags
+ENTITY_STARTS = [slice(tag_id(move, 0), None, 4) for move in (BEGIN, UNIT)]
+
+
+class Calibration(NamedTuple):
+    """The values that turn a model's potentials into calibrated ones.
+
+    Attributes:
+        temperature: Divides all scores.
+        label_biases: Added to the score of a tag sequence for each entity of a label, in the order
+            of the labels. Labels without a value, such as those added later, have no bias.
+    """
+
+    temperature: float = 1.0
+    label_biases: tuple[float, ...] = ()
+
+    def check(self, n_labels: int, component: str) -> None:
+        """Check the values.
+
+        Args:
+            n_labels: Number of labels of the component.
+            component: Name of the component, for the message.
+
+        Raises:
+            ValueError: Naming the value that makes no sense.
+        """
+        if not (_is_finite(self.temperature) and self.temperature > 0.0):
+            raise ValueError(
+                f"The temperature of '{component}' is {self.temperature}, but scores are divided "
+                f"by it: it must be above 0. Calibrate it again."
+            )
+        finite = all(_is_finite(bias) for bias in self.label_biases)
+        if len(self.label_biases) > n_labels or not finite:
+            raise ValueError(
+                f"The label_biases of '{component}' are {list(self.label_biases)}, but there must "
+                f"be a number for each of its {n_labels} labels at most. Calibrate it again."
+            )
+
+    def applied(self, potentials: Potentials) -> Potentials:
+        """Return the potentials of the calibrated distribution.
+
+        Args:
+            potentials: What the model predicted.
+
+        Returns:
+            Potentials of the same shapes.
+        """
+        if self.temperature != 1.0:
+            potentials = potentials.scaled(1 / self.temperature)
+        if any(self.label_biases):
+            xp = get_array_module(potentials.start)
+            bias: Any = xp.zeros_like(potentials.start)  # [n_tags]
+            for columns in ENTITY_STARTS:
+                bias[columns][: len(self.label_biases)] = xp.array(self.label_biases)
+            emissions = [doc + bias for doc in potentials.emissions]
+            potentials = replace(potentials, emissions=emissions)
+        return potentials
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

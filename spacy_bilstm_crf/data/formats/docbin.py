@@ -1,0 +1,42 @@
+"""spaCy's own binary files of docs."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from spacy.tokens import Doc, DocBin
+from spacy.vocab import Vocab
+
+from ...common.errors import UserError
+from .docs import blank
+from .losses import EVERYTHING
+from .records import Findings
+from .registry import Format, register
+from .settings import FormatSettings
+
+
+def read_docbin(path: Path, vocab: Vocab) -> Iterator[Doc]:
+    """Read the docs of a .spacy file.
+
+    Raises:
+        UserError: If it is none.
+    """
+    try:
+        yield from DocBin().from_disk(path).get_docs(vocab)
+    except MemoryError:
+        raise  # says nothing about the file
+    except Exception as error:  # zlib, msgpack and spaCy each have their own
+        raise UserError(
+            f"{path} is damaged or no .spacy file ({type(error).__name__}): convert the data again "
+            f"with `spacy convert`."
+        ) from error
+
+
+def _read(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Doc]:
+    return read_docbin(path, blank(settings.lang).vocab)
+
+
+def _write(docs: Iterable[Doc], path: Path, settings: FormatSettings, findings: Findings) -> None:
+    DocBin(docs=docs, store_user_data=True).to_disk(path)
+
+
+register(Format("spacy", _read, _write, suffixes=(".spacy",), keeps=EVERYTHING))

@@ -1,0 +1,59 @@
+"""How annotated data is read and written: the settings of all formats."""
+
+from typing import NamedTuple
+
+ON_PROBLEM = ("error", "skip", "missing")
+UNANNOTATED = ("outside", "missing")
+TAG_SCHEMES = ("auto", "iob1", "iob2", "biluo", "bioes")
+
+
+class DocSettings(NamedTuple):
+    """How docs are made of records.
+
+    Attributes:
+        on_problem: What happens to a document with a problem. "skip" leaves it out; "missing"
+            treats what the problem touches as not annotated. "error" does the same as "missing",
+            and the caller must check the findings.
+        unannotated: "outside" if all entities are annotated, "missing" if only some may be.
+        incorrect_spans_key: Key in `doc.spans` of the spans known to be no entity.
+    """
+
+    on_problem: str = "error"
+    unannotated: str = "outside"
+    incorrect_spans_key: str = "incorrect_spans"
+
+
+class ColumnSettings(NamedTuple):
+    r"""Where things are in CoNLL columns.
+
+    Attributes:
+        scheme: One of `TAG_SCHEMES`. "auto" detects it from the tags of a file.
+        separator: Between columns; None for any number of blanks and tabs.
+        word: Column of the word. The first is 0, the last is -1.
+        tag: Column of the tag.
+        pos: Column of the part of speech; None for none.
+        comment: Prefix of comment lines; None if there are none.
+    """
+
+    scheme: str = "auto"
+    separator: str | None = None
+    word: int = 0
+    tag: int = -1
+    pos: int | None = None
+    comment: str | None = None
+
+
+class FormatSettings(NamedTuple):
+    """How files are read and written.
+
+    Attributes:
+        lang: Language whose tokenizer splits texts that come without tokens.
+        text_key: Key of the text in JSON.
+        docs: How docs are made.
+        columns: Where things are in CoNLL columns.
+    """
+
+    lang: str = "xx"
+    text_key: str = "text"
+    docs: DocSettings = DocSettings()
+    columns: ColumnSettings = ColumnSettings()

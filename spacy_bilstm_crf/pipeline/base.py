@@ -1,0 +1,296 @@
+"""What components around a CRF have in common: labels, training, saving."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from spacy import util
+from spacy.errors import Errors
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc
+from spacy.training import Example, validate_get_examples
+from thinc.api import Model, Optimizer, set_dropout_rate
+
+from .. import models, training
+from ..calibration import Calibration
+from ..potentials import Potentials
+from ..tags import biluo_tags
+from ..training import Loss
+from . import checks, saving, settings
+
+Self = TypeVar("Self", bound="TrainableCRF")
+
+
+class TrainableCRF(TrainablePipe):
+    """Base class of components whose model predicts the potentials of a CRF over BILUO tags.
+
+    Attributes:
+        model: Docs to potentials.
+        cfg: The settings that are saved, with the labels and the calibration.
+    """
+
+    model: Model[list[Doc], Potentials]
+    cfg: dict[str, Any]
+    _rehearsal_model: Model[list[Doc], Potentials] | None
+
+    # The factory documents these
+    incorrect_spans_key = settings.Setting()
+    entity_ratio = settings.Setting()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Entity labels, in the order in which they were added."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def tags(self) -> list[str]:
+        """BILUO tags, in the order of the columns of `emissions`."""
+        return biluo_tags(self.labels)
+
+    @property
+    def label_data(self) -> list[str]:
+        """Entity labels in the form that `initialize` takes and `spacy init labels` writes."""
+        return list(self.cfg["labels"])
+
+    def add_label(self, label: str) -> int:
+        """Add an entity label. A trained model keeps what it has learned.
+
+        Args:
+            label: The label.
+
+        Returns:
+            0 if the label exists already, otherwise 1.
+
+        Raises:
+            ValueError: If it is not a string (spaCy's E187), is empty, or starts with the "!" that
+                used to mark negated labels (E869).
+        """
+        checks.check_label(label)
+        if label in self.labels:
+            return 0
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        if self.model.has_dim("nO"):
+            self._resize_output()
+        return 1
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        labels: list[str] | dict[Any, dict[str, int]] | None = None,
+    ) -> None:
+        """Initialize the component for training, with a representative sample of examples.
+
+        Args:
+            get_examples: Returns the examples.
+            nlp: The nlp object that the component is part of.
+            labels: The entity labels, in the form of `label_data` here or of spaCy's `ner`. None
+                takes them from the examples.
+
+        Raises:
+            ValueError: If there are no labels (spaCy's E143).
+        """
+        validate_get_examples(get_examples, self._method("initialize"))
+        util.check_lexeme_norms(self.vocab, "bilstm_crf_ner")
+        for label in settings.labels_to_add(labels, get_examples):
+            self.add_label(label)
+        self._require_labels()
+        docs = [eg.predicted for eg in islice(get_examples(), 10)]
+        if not docs:
+            raise ValueError(Errors.E923.format(name=self.name))
+        self._resize_output()
+        self.model.initialize(X=docs)
+        self.cfg.update(Calibration()._asdict())  # the old one belongs to the old weights
+
+    def update(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn from a batch of annotated docs.
+
+        Args:
+            examples: The batch.
+            drop: The dropout rate.
+            sgd: The optimizer. None or False only accumulates gradients.
+            losses: Losses by component name, which this one is added to.
+
+        Returns:
+            The losses.
+
+        Raises:
+            ValueError: If the annotation can't be used. Nothing is learned then.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = checks.checked_examples(examples, self._method("update"))
+        if any(len(eg.predicted) and self._has_target(eg) for eg in examples):
+            docs = [eg.predicted for eg in examples]
+            losses[self.name] += self._learn(docs, drop, sgd, self._loss_of(examples))
+        return losses
+
+    def get_loss(self, examples: Iterable[Example], scores: Potentials) -> Loss:
+        """Compute the loss and its gradient: -log P(annotation), the mean over annotated docs.
+
+        The loss sums over all tags of tokens whose annotation is missing or misaligned; see
+        `crf.negative_log_likelihood`.
+
+        Args:
+            examples: The batch.
+            scores: What the model predicted for the predicted docs.
+
+        Returns:
+            The loss in nats, and its gradient.
+
+        Raises:
+            ValueError: If the loss is NaN or an entity has an unknown label.
+        """
+        loss_of = self._loss_of(checks.checked_examples(examples, self._method("get_loss")))
+        return loss_of(self._checked(scores))
+
+    def rehearse(
+        self,
+        examples: Iterable[Example],
+        *,
+        drop: float = 0.0,
+        sgd: Optimizer | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> dict[str, float]:
+        """Learn to predict what the model predicted when `nlp.resume_training` was called.
+
+        The teacher is the model as it was then. The loss is the divergence of the tag sequences'
+        probabilities from the teacher's, over the labels that it had: labels added later are left
+        free.
+
+        Args:
+            examples: The batch; its annotation is not used.
+            drop: The dropout rate.
+            sgd: The optimizer.
+            losses: Losses by component name, which this one is added to.
+
+        Returns:
+            The losses.
+        """
+        losses = {} if losses is None else losses
+        losses.setdefault(self.name, 0.0)
+        examples = checks.checked_examples(examples, self._method("rehearse"))
+        docs = [eg.predicted for eg in examples]
+        if self._rehearsal_model is None or not any(len(doc) for doc in docs):
+            return losses
+        teacher = self._rehearsal_model.predict(docs)
+        loss_of = partial(training.teacher_loss, self._device, teacher, docs, self.labels)
+        losses[self.name] += self._learn(docs, drop, sgd, loss_of)
+        return losses
+
+    def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
+        """Load the component from a bytestring.
+
+        Args:
+            bytes_data: What `to_bytes` returned.
+            exclude: Names of parts not to load.
+
+        Returns:
+            The component.
+
+        Raises:
+            ValueError: If the bytes are damaged or belong to another component.
+        """
+        with saving.explained_errors("the bytes that were given"):
+            given = dict(self.cfg)
+            super().from_bytes(bytes_data, exclude=exclude)
+            self._check_loaded(given)
+        return self
+
+    def from_disk(self: Self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
+        """Load the component from a folder.
+
+        Args:
+            path: The folder.
+            exclude: Names of parts not to load.
+
+        Returns:
+            The component.
+
+        Raises:
+            ValueError: If files are damaged or belong to another component.
+        """
+        with saving.explained_errors(f"the folder {path}"):
+            given = dict(self.cfg)
+            super().from_disk(path, exclude=exclude)
+            self._check_loaded(given)
+            saving.check_checksums(path, exclude)
+        return self
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the component to a folder, with checksums for `from_disk` to compare.
+
+        Args:
+            path: The folder.
+            exclude: Names of parts not to save.
+        """
+        super().to_disk(path, exclude=exclude)
+        saving.write_checksums(path)
+
+    @property
+    def _device(self) -> torch.device:
+        return models.torch_device(self.model)
+
+    def _method(self, name: str) -> str:
+        """Return the full name of a method, for messages."""
+        return f"{type(self).__name__}.{name}"
+
+    def _resize_output(self) -> None:
+        self.model.attrs["resize_output"](self.model, len(self.tags))
+
+    def _check_loaded(self, given: dict[str, Any]) -> None:
+        """Merge the loaded settings with those of the config, and check that the model fits."""
+        self.cfg = settings.loaded(self.cfg, given, self.name)
+        models.check_tags(self.model, len(self.tags))
+
+    def _has_target(self, eg: Example) -> bool:
+        """Check whether there is anything to learn from an example."""
+        is_known = self.entity_ratio is not None or training.soft_labels_of(eg) is not None
+        return is_known or training.is_annotated(eg, self.incorrect_spans_key)
+
+    def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
+        """Check a batch, before the model runs, and return its loss function."""
+        ratio = training.EntityRatio.from_setting(self.entity_ratio, self.name)
+        return training.loss_of(
+            self._device, examples, self.labels, self.incorrect_spans_key, ratio
+        )
+
+    def _learn(
+        self,
+        docs: list[Doc],
+        drop: float,
+        sgd: Optimizer | None,
+        loss_of: Callable[[Potentials], Loss],
+    ) -> float:
+        """Take one training step, and return the loss."""
+        set_dropout_rate(self.model, drop)
+        potentials, backprop = self.model.begin_update(docs)
+        loss, d_potentials = loss_of(self._checked(potentials))
+        backprop(d_potentials)
+        if sgd not in (None, False):
+            self.finish_update(sgd)
+        return loss
+
+    def _predict_potentials(self, docs: list[Doc]) -> Potentials:
+        if not any(len(doc) for doc in docs):  # which some layers can't take
+            return Potentials.of_no_tokens(self.model.ops, len(docs), len(self.tags))
+        return self._checked(self.model.predict(docs))
+
+    def _checked(self, potentials: Potentials) -> Potentials:
+        """Return potentials after checking them, before wrong sizes or NaN reach the CRF."""
+        models.check_tags(self.model, len(self.tags))
+        checks.check_finite(potentials, self.name)
+        return potentials

@@ -1,0 +1,129 @@
+"""The audit of annotated data, from reading it to the finished page."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spacy.training import Example
+
+from ...common.errors import UserError
+from ...common.files import check_folder, write_whole
+from ...common.pages import as_frame
+from ...data.corpus import Data, read_examples
+from ...training.loop import untrained_pipeline
+from .checks import DataProblem, find_problems
+from .held_out import judged, trained_folds
+from .page import audit_page
+from .suspects import Suspect, as_prodigy, ranked, suspects_of
+
+
+@dataclass(frozen=True, repr=False)
+class Audit:
+    """Problems and probable label errors of annotated data. A notebook shows the page.
+
+    Attributes:
+        problems: Problems that show without a model.
+        suspects: Probable label errors, the most suspect first.
+        html: The page, which needs nothing beside it.
+        examples: The audited docs, each with an unannotated one.
+    """
+
+    problems: list[DataProblem]
+    suspects: list[Suspect]
+    html: str
+    examples: list[Example] = field(compare=False)
+
+    def __repr__(self) -> str:
+        return f"{len(self.problems):,} problems and {len(self.suspects):,} probable label errors"
+
+    def _repr_html_(self) -> str:
+        return as_frame(self.html)
+
+    def to_disk(self, folder: str | Path) -> None:
+        """Write `audit.html`, `problems.jsonl` and `suspects.jsonl` to a folder.
+
+        Files of these names are replaced. A line of `suspects.jsonl` is a task for Prodigy.
+
+        Args:
+            folder: The folder, which is made if it does not exist.
+
+        Raises:
+            UserError: If there is a file in its place.
+        """
+        folder = Path(folder)
+        check_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tasks = (as_prodigy(one, self.examples[one.doc]) for one in self.suspects)
+        write_whole(folder / "problems.jsonl", _lines(one._asdict() for one in self.problems))
+        write_whole(folder / "suspects.jsonl", _lines(tasks))
+        write_whole(folder / "audit.html", self.html)
+
+
+def audit(
+    config: str | Path,
+    data: Data,
+    *,
+    dev: Data | None = None,
+    test: Data | None = None,
+    folds: int = 5,
+    least: float = 0.5,
+    component: str = "ner",
+    overrides: Mapping[str, Any] | None = None,
+    use_gpu: int = -1,
+    on_fold: Callable[[int, int], None] | None = None,
+) -> Audit:
+    """Find problems and probable label errors in annotated data.
+
+    First without a model: entities off token boundaries, the same words annotated in two ways, the
+    same doc in two parts of the data, rare labels. Then by cross-validation: each fold is judged by
+    a model that was trained on the others.
+
+    Args:
+        config: A training config, as `init-config` writes it.
+        data: Annotated docs, a `.spacy` file, or a folder of such files.
+        dev: Development data, to compare with.
+        test: Test data, to compare with.
+        folds: Number of models to train, at least 2. 0 trains none.
+        least: Minimum probability that the annotation is wrong, for a suspect.
+        component: Name of the component that finds entities.
+        overrides: Settings of the config to replace, such as `{"training.max_steps": 500}`.
+        use_gpu: ID of the GPU, or -1 for the CPU.
+        on_fold: Called after each fold with its number, from 1, and the number of folds.
+
+    Returns:
+        What was found, and the page.
+
+    Raises:
+        UserError: If the config, the data or a number can't be used.
+    """
+    if folds < 0 or folds == 1:
+        raise UserError(f"folds (--folds) is {folds}: use 2 or more, or 0 to train no model.")
+    if not 0.0 <= least <= 1.0:
+        raise UserError(f"least (--least) is {least}: it must be a probability, from 0 to 1.")
+    config, overrides = Path(config), dict(overrides or {})
+    nlp = untrained_pipeline(config, overrides, component)
+    parts = {
+        name: read_examples(part, nlp)
+        for name, part in {"train": data, "dev": dev, "test": test}.items()
+        if part is not None
+    }
+    examples = parts["train"]
+    problems = find_problems(parts)
+    docs = [example.reference for example in examples]
+    suspects: list[Suspect] = []
+    models = trained_folds(config, overrides, docs, folds, use_gpu) if folds else ()
+    for number, fold in enumerate(models, start=1):
+        for each in judged(fold, docs, component):
+            suspects += suspects_of(*each)
+        if on_fold is not None:
+            on_fold(number, folds)
+    suspects = ranked(suspects, least)
+    name = Path(data).name if isinstance(data, str | Path) else "in-memory docs"
+    page = audit_page(name, examples, problems, suspects if folds else None)
+    return Audit(problems, suspects, page, examples)
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -1,0 +1,236 @@
+"""Convert annotated data between formats."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import srsly
+
+from ..common.errors import UserError, check_choice
+from ..common.files import reported_os_errors, written_whole
+from ..data.formats import (
+    FORMATS,
+    ColumnSettings,
+    DocSettings,
+    Findings,
+    Format,
+    FormatSettings,
+    read,
+    write,
+)
+from ..data.formats.columns import WITHOUT_WORDS
+from ..data.formats.settings import ON_PROBLEM, TAG_SCHEMES, UNANNOTATED
+
+LISTED = ".problems.jsonl"  # what the name of a list of problems ends in
+
+
+class ConvertedFile(NamedTuple):
+    """A file, or a folder of a format that has folders, that was written.
+
+    Attributes:
+        path: Where it is.
+        n_docs: The number of documents in it.
+    """
+
+    path: Path
+    n_docs: int
+
+
+class Conversion(NamedTuple):
+    """What `convert` did.
+
+    Attributes:
+        files: What was written.
+        findings: The problems, and what was left out or changed.
+        problems_path: The list of the problems; None if there are none.
+    """
+
+    files: list[ConvertedFile]
+    findings: Findings
+    problems_path: Path | None
+
+
+def convert(
+    source_path: str | Path,
+    output: str | Path,
+    *,
+    source: str,
+    target: str = "spacy",
+    lang: str = "xx",
+    text_key: str = "text",
+    on_problem: str = "error",
+    unannotated: str = "outside",
+    incorrect_spans_key: str = "incorrect_spans",
+    columns: ColumnSettings | None = None,
+    problems: str | Path | None = None,
+    force: bool = False,
+    on_progress: Callable[[str], None] | None = None,
+) -> Conversion:
+    """Convert a file of annotated data, or each file of a folder, to another format.
+
+    A file appears when all of them are complete.
+
+    Args:
+        source_path: A file, or a folder of them.
+        output: The file to write, or the folder for the files of a folder.
+        source: The format to read, one of `data.formats.FORMATS`.
+        target: The format to write.
+        lang: Language whose tokenizer splits texts that come without tokens.
+        text_key: Key of the text in JSON.
+        on_problem: What to do with a document that a `Doc` can't hold as it is annotated. "error"
+            writes nothing, "skip" leaves it out, "missing" treats what the problem touches as not
+            annotated.
+        unannotated: "outside" if tokens without annotation are in no entity, "missing" if they may
+            be in one.
+        incorrect_spans_key: Key in `doc.spans` of rejected spans.
+        columns: Where things are in CoNLL columns.
+        problems: The JSONL file to list problems in, instead of `OUTPUT.problems.jsonl`.
+        force: Whether to replace files that exist.
+        on_progress: Called with a line for each kind of thing that was left out or changed.
+
+    Returns:
+        The files that were written and what came up on the way.
+
+    Raises:
+        UserError: If an argument can't be used, a file can't be read or written, or there are
+            problems and `on_problem` is "error".
+    """
+    path, output = Path(source_path), Path(output)
+    columns = columns or ColumnSettings()
+    for name, value, allowed in (
+        ("source", source, FORMATS),
+        ("target", target, FORMATS),
+        ("on_problem", on_problem, ON_PROBLEM),
+        ("unannotated", unannotated, UNANNOTATED),
+        ("scheme", columns.scheme, TAG_SCHEMES),
+    ):
+        check_choice(name, value, allowed)
+    if columns.separator == "":
+        raise UserError("--separator is empty. Leave it out for any blanks.")
+    docs = DocSettings(on_problem, unannotated, incorrect_spans_key)
+    settings = FormatSettings(lang, text_key, docs, columns)
+    listed = _problems_path(output, problems, force)
+    with reported_os_errors(output):
+        files = _files(path, FORMATS[source], output, FORMATS[target])
+        _check_outputs(files, FORMATS[target], listed, force)
+        findings = Findings()
+        written = _write(files, source, target, settings, findings, listed, on_progress)
+    return Conversion(written, findings, listed if findings.problems else None)
+
+
+def _problems_path(output: Path, problems: str | Path | None, force: bool) -> Path:
+    """Return where to list problems.
+
+    Raises:
+        UserError: If they can't be listed there.
+    """
+    if not output.name:
+        raise UserError(f"The output {output} is no file or folder that could be made.")
+    listed = Path(problems) if problems else output.with_name(f"{output.name}{LISTED}")
+    if problems is not None and listed.exists() and not force:
+        raise UserError(f"{listed} exists. Replace it with --force, or name another.")
+    if listed.exists() and not listed.is_file():
+        raise UserError(f"{listed} is no file: name another for the list of --problems.")
+    return listed
+
+
+def _files(path: Path, source: Format, output: Path, target: Format) -> list[tuple[Path, Path]]:
+    """Return the files to read, and where each goes: of a folder into the same subfolders.
+
+    Raises:
+        UserError: If there is none.
+    """
+    if not path.exists():
+        raise UserError(f"There is no file or folder {path}.")
+    if source.is_folder and not path.is_dir():
+        suffixes = " and ".join(source.suffixes)
+        raise UserError(f"{path} is a file, but {source.name} has folders of {suffixes} files.")
+    if source.is_folder or not path.is_dir():
+        return [(path, output)]
+    files = [file for file in sorted(path.rglob("*")) if file.suffix in source.suffixes]
+    if not files:
+        endings = ", ".join(source.suffixes)
+        raise UserError(f"{path} holds no file of {source.name}: none ends in {endings}.")
+    suffix = "" if target.is_folder else target.suffixes[0]
+    outputs = [output / file.relative_to(path).with_suffix(suffix) for file in files]
+    twice = next((one for one, n in Counter(outputs).items() if n > 1), None)
+    if twice is not None:
+        raise UserError(f"Two files of {path} would become {twice}: convert them one by one.")
+    return list(zip(files, outputs))
+
+
+def _check_outputs(
+    files: list[tuple[Path, Path]], target: Format, listed: Path, force: bool
+) -> None:
+    """Check that nothing is replaced but what such a conversion may have written.
+
+    Raises:
+        UserError: If a file would replace a folder or what is read, or a folder something else than
+            the format's files.
+    """
+    for path, output in files:
+        here, there = path.resolve(), output.resolve()
+        if here == there or (path.is_dir() and there in here.parents):
+            raise UserError(f"{output} is or holds what is to be converted: name another output.")
+        if not output.exists():
+            continue
+        if not target.is_folder and not output.is_file():
+            raise UserError(f"{output} is no file: name one to write to.")
+        others = [x for x in output.rglob("*") if x.suffix not in target.suffixes and x.is_file()]
+        if target.is_folder and (others or not output.is_dir()):
+            raise UserError(
+                f"{output} holds other files than {target.name}'s: name another folder."
+            )
+    if listed.resolve() in {place.resolve() for pair in files for place in pair}:
+        raise UserError(f"{listed} is to be read or written itself: name another --problems.")
+    existing = [output for _, output in files if output.exists()]
+    if existing and not force:
+        raise UserError(f"{existing[0]} exists. Replace it with --force, or name another.")
+
+
+def _write(
+    files: list[tuple[Path, Path]],
+    source: str,
+    target: str,
+    settings: FormatSettings,
+    findings: Findings,
+    listed: Path,
+    on_progress: Callable[[str], None] | None,
+) -> list[ConvertedFile]:
+    converted = []
+    with ExitStack() as stack:  # all files take their places, or none
+        for path, output in files:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            partial = stack.enter_context(written_whole(output))
+            n_before = findings.notes[WITHOUT_WORDS]
+            docs = read(path, source, settings, findings)
+            n_docs = write(docs, partial, target, settings, findings)
+            if not n_docs:
+                n = len(findings.problems)
+                without = f" without a problem ({n} found)" if n else ""
+                raise UserError(f"{path} holds no documents{without}.")
+            n_left_out = findings.notes[WITHOUT_WORDS] - n_before
+            converted.append(ConvertedFile(output, n_docs - n_left_out))
+        _list_problems(listed, findings)
+        for what, n in sorted(findings.notes.items()):
+            if n and on_progress is not None:
+                on_progress(f"{n:,} {what}")
+        if settings.docs.on_problem == "error" and findings.problems:
+            first = findings.problems[0]
+            raise UserError(
+                f"{len(findings.problems):,} problems, and nothing was written. The first: "
+                f"{first.place}: {first.kind}. {first.message} All are in {listed}. Mend them, or "
+                f"take what they touch as not annotated: --on-problem missing."
+            )
+    return converted
+
+
+def _list_problems(listed: Path, findings: Findings) -> None:
+    """List the problems, or remove the list of an earlier run."""
+    if findings.problems:
+        listed.parent.mkdir(parents=True, exist_ok=True)
+        srsly.write_jsonl(listed, [problem._asdict() for problem in findings.problems])
+    elif listed.name.endswith(LISTED):
+        listed.unlink(missing_ok=True)

@@ -1,0 +1,263 @@
+"""Knowledge distillation: train a fast pipeline on what a slow one predicts for raw texts."""
+
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spacy.language import Language
+from spacy.schemas import ConfigSchemaInit
+from spacy.tokens import Doc, DocBin
+from spacy.util import load_config, registry
+from spacy.vocab import Vocab
+
+from ..common.errors import UserError, one_line
+from ..common.files import check_folder
+from ..common.pipelines import fingerprint, load_pipeline
+from ..data.corpus import Data, read_annotated, texts_of
+from ..data.soft_labels import teacher_labels, write_soft_labels
+from ..data.texts import Text
+from ..inference.entities import recognizers
+from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from ..training.loop import best_model, train_pipeline, untrained_pipeline
+
+SOFT_LABELS_FOLDER = "soft-labels"  # in the output
+MOST_TEMPERATURE = 1000.0  # far above, floats can't tell the probabilities apart
+
+
+def distill(
+    teacher: Language | str | Path,
+    texts: str | Path | Iterable[str | Text | Doc],
+    config: str | Path,
+    output: str | Path,
+    *,
+    labelled: Data | None = None,
+    dev: Data | None = None,
+    temperature: float = 1.0,
+    entities: bool = False,
+    text_key: str = "text",
+    component: str = "ner",
+    overrides: dict[str, Any] | None = None,
+    use_gpu: int = -1,
+    on_progress: Callable[[str], None] | None = None,
+) -> Path:
+    """Train a fast pipeline on what a slow one predicts for raw texts.
+
+    If the teacher has a `bilstm_crf_ner`, the student learns its distribution over the tag
+    sequences; otherwise its entities, weighted by their probabilities if they have some. The soft
+    labels are kept in `OUTPUT/soft-labels`, so that a run that was stopped goes on with them.
+
+    Args:
+        teacher: A trained pipeline, its folder or the name of its package.
+        texts: Raw texts, or a file or folder of them.
+        config: Training config of the student.
+        output: Folder for the soft labels, `model-best` and `model-last`.
+        labelled: Annotated data to learn from as well.
+        dev: Development data. Without it, that of the config.
+        temperature: What the scores of teacher and student are divided by, above 0 and at most
+            1000. Above 1 it softens the targets.
+        entities: Whether to learn the entities of the whole pipeline, whatever else it predicts.
+        text_key: Key of the text in JSON.
+        component: Name of the student's component that learns.
+        overrides: Settings of the config to replace, by their paths.
+        use_gpu: ID of the GPU, which must be active (`spacy.require_gpu`), or -1 for the CPU.
+        on_progress: Called with a line on what is done. Without it nothing is printed.
+
+    Returns:
+        The folder of the student.
+
+    Raises:
+        UserError: If an argument can't be used, or the student can't be trained.
+    """
+    output = Path(output)
+    say = on_progress or _say_nothing
+    check_folder(output)
+    _check_teacher_stays(teacher, output)
+    if not 0.0 < temperature <= MOST_TEMPERATURE:
+        raise UserError(
+            f"--temperature {temperature}: it must be above 0 and at most {MOST_TEMPERATURE}."
+        )
+    overrides = dict(overrides or {})
+    labelled = _saved(labelled, output / "labelled.spacy")
+    if dev is not None:
+        overrides["paths.dev"] = str(_saved(dev, output / "dev.spacy"))
+    student = _Student(Path(config), overrides, component, labelled)
+    student.check()
+    folder = output / SOFT_LABELS_FOLDER
+    _teach(teacher, texts, text_key, folder, entities, say)
+    student.train(output, folder, temperature, use_gpu, verbose=on_progress is not None)
+    return best_model(output)
+
+
+def _say_nothing(line: str) -> None:
+    pass
+
+
+def _saved(data: Data | None, path: Path) -> Path | None:
+    """Return the path of annotated data, which a config needs. Docs are saved there."""
+    if data is None or isinstance(data, str | Path):
+        return None if data is None else Path(data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    DocBin(docs=data, store_user_data=True).to_disk(path)
+    return path
+
+
+def _check_teacher_stays(teacher: Language | str | Path, output: Path) -> None:
+    """Check that the student does not take the teacher's place.
+
+    Raises:
+        UserError: If it would.
+    """
+    place = teacher.path if isinstance(teacher, Language) else teacher
+    if place is None:
+        return
+    kept, found = Path(place).resolve(), output.resolve()
+    names = (SOFT_LABELS_FOLDER, "model-best", "model-last")
+    written = [(output / name).resolve() for name in names]
+    if kept in (found, *found.parents) or any(path in (kept, *kept.parents) for path in written):
+        raise UserError(
+            f"--output {output}: the student would take the teacher's place, or lie in it, as it "
+            f"is saved in {output}/model-best. Name another folder."
+        )
+
+
+def _teach(
+    teacher: Language | str | Path,
+    texts: str | Path | Iterable[str | Text | Doc],
+    text_key: str,
+    folder: Path,
+    entities: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Write the teacher's soft labels, but for those that are there.
+
+    Raises:
+        UserError: If there are no texts, or the folder has other soft labels.
+    """
+    nlp = load_pipeline(teacher)
+    ner = None if entities else _recognizer(nlp)
+    if ner is not None:
+        left_out = _left_out(nlp, ner.name)
+        if left_out:
+            say(
+                f"The student learns the distribution of the teacher's '{ner.name}'. What "
+                f"{', '.join(left_out)} finds or changes is left out: --entities teaches what the "
+                f"whole pipeline finds."
+            )
+    if nlp is teacher:  # of which there may be no folder, or one that it was changed since
+        key = sha256(nlp.to_bytes(exclude=["vocab"])).hexdigest()
+    else:
+        key = fingerprint(nlp.path)
+        nlp.max_length = 10**9  # the limit is there for parsers
+    docs = (text.doc(nlp) for text in texts_of(texts, text_key) if text.text.strip())
+    n_texts = 0
+    try:
+        for n_texts in write_soft_labels(nlp, docs, folder, ner, key):
+            say(f"{n_texts:,} texts")
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(one_line(error)) from error
+    if not n_texts:
+        raise UserError(f"There is no text in {texts}.")
+
+
+def _recognizer(nlp: Language) -> BiLSTMCRFEntityRecognizer | None:
+    """Return the component whose distribution can be learned, if there is one.
+
+    Raises:
+        UserError: If there are several, or the pipeline has no components at all.
+    """
+    found = recognizers(nlp)
+    if len(found) > 1:
+        names = ", ".join(one.name for one in found)
+        raise UserError(
+            f"The teacher has several bilstm_crf_ner components ({names}), whose distributions are "
+            f"not one: teach what they find together with --entities."
+        )
+    if not nlp.pipe_names:
+        raise UserError("The teacher has no components, so it finds nothing.")
+    return found[0] if found else None
+
+
+def _left_out(nlp: Language, component: str) -> list[str]:
+    """Components before one that set entities, and all after it."""
+    place = nlp.pipe_names.index(component)
+    before = [
+        name for name in nlp.pipe_names[:place] if "doc.ents" in nlp.get_pipe_meta(name).assigns
+    ]
+    return before + nlp.pipe_names[place + 1 :]
+
+
+class _Student(NamedTuple):
+    """What is trained, and with what.
+
+    Attributes:
+        config: Training config.
+        overrides: Settings of it to replace.
+        component: The component that learns.
+        labelled: Annotated data to learn from as well.
+    """
+
+    config: Path
+    overrides: dict[str, Any]
+    component: str
+    labelled: Path | None
+
+    def check(self) -> None:
+        """Check that the student can be trained, before the teacher works.
+
+        Raises:
+            UserError: If it can't.
+        """
+        nlp = untrained_pipeline(self.config, self.overrides, self.component)
+        if not nlp.config["training"]["max_steps"]:
+            raise UserError(
+                f"{self.config} has no training.max_steps, and soft labels are read without end: "
+                f"give it with --training.max_steps"
+            )
+        try:
+            registry.resolve(nlp.config.interpolate()["initialize"], schema=ConfigSchemaInit)
+        except ValueError as error:
+            raise UserError(f"[initialize] of {self.config}: {one_line(error)}") from error
+        dev = self.overrides.get("paths.dev") or load_config(self.config)["paths"].get("dev")
+        if not dev:
+            raise UserError("There is nothing to choose the best model by: name it with --dev")
+        for path in filter(None, (dev, self.labelled)):
+            read_annotated(path, nlp.vocab)
+
+    def train(
+        self, output: Path, folder: Path, temperature: float, use_gpu: int, verbose: bool
+    ) -> None:
+        """Train the student on the soft labels of a folder.
+
+        Raises:
+            UserError: If it can't be trained.
+        """
+        config = load_config(self.config, overrides=self.overrides, interpolate=False)
+        corpus = config["training"]["train_corpus"].removeprefix("corpora.")
+        config["corpora"][corpus] = {
+            "@readers": "spacy-bilstm-crf.Lessons.v1",
+            "path": str(folder),
+            "labelled": None if self.labelled is None else str(self.labelled),
+            "temperature": temperature,
+        }
+        config["training"]["max_epochs"] = -1  # soft labels are not kept in memory
+        of_component = config["initialize"]["components"].setdefault(self.component, {})
+        of_component["labels"] = self._labels(folder)
+        try:
+            train_pipeline(config, output, use_gpu=use_gpu, verbose=verbose)
+        except UserError:
+            raise
+        except ValueError as error:
+            raise UserError(one_line(error)) from error
+
+    def _labels(self, folder: Path) -> list[str]:
+        """The teacher's labels in its order, then those of the annotated data."""
+        found = dict.fromkeys(teacher_labels(folder))
+        if self.labelled is not None:
+            docs = read_annotated(self.labelled, Vocab())
+            found.update(dict.fromkeys(sorted({ent.label_ for doc in docs for ent in doc.ents})))
+        if not found:
+            raise UserError("The teacher found no entity in the texts: there is nothing to learn.")
+        return list(found)

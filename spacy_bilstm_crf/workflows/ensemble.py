@@ -1,0 +1,104 @@
+"""Combine pipelines that were trained with different seeds into one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from spacy.language import Language
+from spacy.util import registry
+
+from ..common.errors import UserError
+from ..common.pipelines import load_pipeline, pipeline_name
+from ..inference.entities import recognizer_of
+from ..training import Calibration
+
+ARCHITECTURE = "spacy-bilstm-crf.Ensemble.v1"
+
+
+def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ner") -> Language:
+    """Combine pipelines into one that decodes the mean of their potentials.
+
+    Prediction takes as long as with all pipelines together.
+
+    Args:
+        pipelines: Two or more pipelines that one config trained on the same labels with different
+            seeds: loaded, or as their folders or the names of installed packages.
+        component: Name of the component to average.
+
+    Returns:
+        The first pipeline, with the mean in its component. Its other components and settings are
+        kept; its calibration is removed, for it was that of the first model alone.
+
+    Raises:
+        UserError: If there are fewer than two pipelines, one is given twice, or they differ in
+            more than what they learned.
+    """
+    if len(pipelines) < 2:
+        raise UserError("An ensemble has at least two pipelines.")
+    if len({_identity(pipeline) for pipeline in pipelines}) < len(pipelines):
+        raise UserError("An ensemble has different pipelines, but one is named twice.")
+    names = [pipeline_name(pipeline) for pipeline in pipelines]
+    loaded = [load_pipeline(pipeline) for pipeline in pipelines]
+    recognizers = [recognizer_of(nlp, name, component) for name, nlp in zip(names, loaded)]
+    first = loaded[0]
+    for name, nlp in zip(names[1:], loaded[1:]):
+        _check_same_settings(nlp, name, first, names[0], component)
+        _check_same_inputs(nlp, name, first, names[0], component)
+        for string in nlp.vocab.strings:
+            first.vocab.strings.add(string)
+    try:
+        model = registry.architectures.get(ARCHITECTURE)(*(ner.model for ner in recognizers))
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    block = first.get_pipe_config(component)
+    members = {str(number): block["model"] for number in range(len(recognizers))}
+    block["model"] = {"@architectures": ARCHITECTURE, "*": members}
+    recognizers[0].model = model
+    recognizers[0].cfg.update(Calibration()._asdict())
+    return first
+
+
+def _identity(pipeline: Language | str | Path) -> Any:
+    return id(pipeline) if isinstance(pipeline, Language) else Path(pipeline).resolve()
+
+
+def _check_same_settings(
+    nlp: Language, name: str, first: Language, first_name: str, component: str
+) -> None:
+    """Check that a component has the model and the labels of the first pipeline's."""
+    config, first_config = nlp.get_pipe_config(component), first.get_pipe_config(component)
+    for what, mine, theirs in (
+        ("model", config["model"], first_config["model"]),
+        ("labels", nlp.pipe_labels[component], first.pipe_labels[component]),
+    ):
+        if mine != theirs:
+            raise UserError(
+                f"{name} has another {what} than {first_name}: an ensemble is made of pipelines "
+                f"that one config trained on the same labels."
+            )
+
+
+def _check_same_inputs(
+    nlp: Language, name: str, first: Language, first_name: str, component: str
+) -> None:
+    """Check that a component gets what the first pipeline's gets: vectors, earlier components."""
+    mine, theirs = nlp.vocab.vectors, first.vocab.vectors
+    if (
+        mine.shape != theirs.shape
+        or mine.key2row != theirs.key2row
+        or not np.array_equal(mine.data, theirs.data)
+    ):
+        raise UserError(f"{name} has other word vectors than {first_name}.")
+    for before in first.pipe_names[: first.pipe_names.index(component)]:
+        if before not in nlp.pipe_names or _bytes(first, before) != _bytes(nlp, before):
+            raise UserError(
+                f"{name} has another component '{before}' than {first_name}. The ensemble would "
+                f"keep one of them, and '{component}' was trained with both."
+            )
+
+
+def _bytes(nlp: Language, component: str) -> Any:
+    """Return all that a component has learned or was given; None if it can't be saved."""
+    pipe = nlp.get_pipe(component)
+    return pipe.to_bytes() if hasattr(pipe, "to_bytes") else None

@@ -1,0 +1,231 @@
+"""Choose the documents to annotate next: those from which the model would learn most.
+
+- "entropy": the entropy of all tag sequences of a document (sequence entropy; Settles and Craven
+  2008, equation 6, here over all sequences instead of the N best).
+- "margin": how close the second best tag sequence comes to the best (Scheffer, Decomain and Wrobel
+  2001).
+- "diverse": the doubtful entities of a document, where each counts half as much for every time that
+  the same words have been selected. The sum is submodular, so the greedy choice is near the best
+  one (Nemhauser, Wolsey and Fisher 1978).
+"""
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from spacy.util import minibatch
+
+from ..batching import Distribution
+from ..common.errors import UserError, check_choice
+from ..common.files import reported_os_errors, written_whole
+from ..common.pipelines import load_pipeline
+from ..data.corpus import Data, before_component, read_docs, texts_of
+from ..data.formats import Findings, FormatSettings, write
+from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions
+from ..data.texts import Text
+from ..decoding import candidate_entities, entropies, margins
+from ..inference.entities import recognizer_of
+from ..pipeline import BiLSTMCRFEntityRecognizer
+from ..pipeline.confidence import confidence
+
+STRATEGIES = ("entropy", "margin", "diverse")
+# Less probable entities are hardly doubtful
+LEAST_DOUBTFUL = 0.01
+# What an entity still counts for when the same words have been selected once more
+AGAIN = 0.5
+_BATCH = 64  # docs
+
+
+class Suggestion(NamedTuple):
+    """A document to annotate.
+
+    Attributes:
+        place: Its place among the texts.
+        score: How much it is worth, by the strategy; with "diverse" given those before it.
+        doc: The text, not annotated, with the entities that the pipeline finds under "predictions"
+            in `doc.spans`.
+    """
+
+    place: int
+    score: float
+    doc: Doc
+
+
+class Selection(NamedTuple):
+    """The documents that `select` chose, the most valuable first.
+
+    Attributes:
+        suggestions: The documents.
+        n_texts: The number of texts that they were chosen from.
+    """
+
+    suggestions: list[Suggestion]
+    n_texts: int
+
+    def to_disk(self, path: str | Path, *, target: str = "prodigy", text_key: str = "text") -> None:
+        """Write the documents to a file, which appears when it is complete.
+
+        Args:
+            path: The file.
+            target: Its format, one of `data.formats.FORMATS`.
+            text_key: Key of the text in JSON.
+
+        Raises:
+            UserError: If it can't be written.
+        """
+        path = Path(path)
+        docs = [one.doc for one in self.suggestions]
+        with reported_os_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with written_whole(path) as partial:
+                write(docs, partial, target, FormatSettings(text_key=text_key), Findings())
+
+
+def select(
+    pipeline: Language | str | Path,
+    texts: str | Path | Iterable[str | Text | Doc],
+    n: int = 100,
+    *,
+    strategy: str = "diverse",
+    component: str = "ner",
+    exclude: Data = (),
+    text_key: str = "text",
+) -> Selection:
+    """Choose the documents to annotate next: those from which the model would learn most.
+
+    Args:
+        pipeline: A trained pipeline, its folder or the name of its package.
+        texts: Texts to choose from, or a file or folder of them. Of texts that differ only in white
+            space the first counts.
+        n: How many to choose; fewer where there are no more.
+        strategy: One of `STRATEGIES`.
+        component: The name of the `bilstm_crf_ner` component.
+        exclude: Docs that are annotated already: the same texts are not chosen again.
+        text_key: Key of the text in JSON.
+
+    Returns:
+        The documents.
+
+    Raises:
+        UserError: If an argument can't be used, or there is no text to choose.
+    """
+    check_choice("strategy", strategy, STRATEGIES)
+    if n < 1:
+        raise UserError(f"n is {n}: ask for at least 1 document.")
+    nlp = load_pipeline(pipeline)
+    if nlp is not pipeline:
+        nlp.max_length = 10**9  # the limit is there for parsers
+    ner = recognizer_of(nlp, str(pipeline) if nlp is not pipeline else "The pipeline", component)
+    where = texts if isinstance(texts, str | Path) else "The data"
+    with reported_os_errors(Path(str(where))):
+        given = list(texts_of(texts, text_key))
+    if not given:
+        raise UserError(f"{where} holds no text.")
+    seen = {_letters(doc.text) for doc in read_docs(exclude, nlp.vocab)}
+    chosen = _chosen(nlp, ner, given, n, strategy, seen)
+    if not chosen:
+        raise UserError(f"{where} holds no text that is not known already.")
+    return Selection(list(_suggestions(nlp, given, chosen)), len(given))
+
+
+def _chosen(
+    nlp: Language,
+    ner: BiLSTMCRFEntityRecognizer,
+    texts: Iterable[Text],
+    n: int,
+    strategy: str,
+    seen: set[str],
+) -> list[tuple[int, float]]:
+    """The places and scores of the texts to annotate, the most valuable first."""
+    score = {"entropy": _entropies, "margin": _closeness, "diverse": doubtful_words}[strategy]
+    scored: dict[int, Any] = {}
+    for batch in minibatch(_new_docs(nlp, texts, seen), _BATCH):
+        places, made = zip(*batch)
+        docs = before_component(nlp, made, ner.name)
+        scored.update(zip(places, score(docs, ner.distribution(docs))))
+    if strategy == "diverse":
+        return _diverse(scored, n)
+    return heapq.nlargest(n, scored.items(), key=lambda item: (item[1], -item[0]))
+
+
+def _entropies(docs: Sequence[Doc], distribution: Distribution) -> Sequence[float]:
+    return entropies(distribution)
+
+
+def _closeness(docs: Sequence[Doc], distribution: Distribution) -> list[float]:
+    """Of each doc, 1 minus the margin between its best two tag sequences."""
+    return [1.0 - margin for margin in margins(distribution)]
+
+
+def _new_docs(nlp: Language, texts: Iterable[Text], seen: set[str]) -> Iterator[Any]:
+    for place, text in enumerate(texts):
+        letters = _letters(text.text)
+        if letters and letters not in seen:
+            seen.add(letters)
+            yield place, text.doc(nlp)
+
+
+def _letters(text: str) -> str:
+    """A text without white space, to compare texts whatever their tokenizer."""
+    return "".join(text.split())
+
+
+def doubtful_words(docs: Sequence[Doc], distribution: Distribution) -> list[dict[str, float]]:
+    """Return the words of each doc's possible entities, and how doubtful they are, in nats."""
+    found = []
+    candidates = candidate_entities(distribution, LEAST_DOUBTFUL, max_length=max(map(len, docs)))
+    for doc, of_doc in zip(docs, candidates):
+        doubts: dict[str, float] = {}
+        for entity in of_doc:
+            words = doc[entity.start : entity.end].text.lower()
+            doubts[words] = doubts.get(words, 0.0) + _bernoulli_entropy(entity.probability)
+        found.append(doubts)
+    return found
+
+
+def _bernoulli_entropy(p: float) -> float:
+    return -sum(q * math.log(q) for q in (p, 1.0 - p) if q > 0.0)
+
+
+def _diverse(doubts: dict[int, dict[str, float]], n: int) -> list[tuple[int, float]]:
+    """The greedy choice. A doc's worth only falls, so not all are computed again each time."""
+    times: dict[str, int] = {}
+
+    def worth(place: int) -> float:
+        return sum(p * AGAIN ** times.get(words, 0) for words, p in doubts[place].items())
+
+    heap = [(-worth(place), place) for place in doubts]
+    heapq.heapify(heap)
+    chosen: list[tuple[int, float]] = []
+    while heap and len(chosen) < n:
+        _, place = heapq.heappop(heap)
+        now = worth(place)
+        if heap and now < -heap[0][0]:
+            heapq.heappush(heap, (-now, place))
+            continue
+        chosen.append((place, now))
+        for words in doubts[place]:
+            times[words] = times.get(words, 0) + 1
+    return chosen
+
+
+def _suggestions(
+    nlp: Language, texts: Sequence[Text], chosen: Sequence[tuple[int, float]]
+) -> Iterator[Suggestion]:
+    found = nlp.pipe(texts[place].doc(nlp) for place, _ in chosen)
+    for (place, score), predicted in zip(chosen, found):
+        text = texts[place]
+        doc = text.doc(nlp)
+        scored = [
+            (Span(doc, ent.start, ent.end, label=ent.label_), confidence(ent))
+            for ent in predicted.ents
+        ]
+        keep_predictions(doc, PREDICTIONS, scored)
+        if text.id is not None:
+            doc.user_data[ID] = text.id
+        doc.user_data[META] = {**text.meta, "score": round(score, 4)}
+        yield Suggestion(place, score, doc)

@@ -1,0 +1,153 @@
+"""Make the word vectors of a pipeline smaller: fewer words, fewer bits."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import srsly
+from spacy.language import Language
+from spacy.training import Example
+from spacy.vectors import Mode, Vectors
+from thinc.api import Model, NumpyOps
+
+from ..common.errors import UserError
+from ..common.files import save_folder
+from ..common.pipelines import load_pipeline, pipeline_name
+from ..data.corpus import Data, read_examples
+
+Dtype = Literal["float32", "float16"]
+# spaCy's layers that multiply with the vectors as they are
+FLOAT32_LAYERS = ("static_vectors",)
+
+
+class Shrunk(NamedTuple):
+    """A pipeline with smaller word vectors, and what it was before.
+
+    Attributes:
+        nlp: The smaller pipeline.
+        dropped: Words that have no vector any more.
+        n_vectors: Number of vectors, before and after.
+        f_score: F1 on the data in percent, before and after; None without data.
+        megabytes_before: Size on disk of the pipeline that was given; None if it is not on disk.
+    """
+
+    nlp: Language
+    dropped: list[str]
+    n_vectors: tuple[int, int]
+    f_score: tuple[float, float] | None
+    megabytes_before: float | None
+
+    def to_disk(self, folder: str | Path) -> float:
+        """Save the pipeline without the strings of the dropped words, and check that it loads.
+
+        Args:
+            folder: Takes the place of one that exists.
+
+        Returns:
+            Its size on disk in megabytes.
+
+        Raises:
+            UserError: If it can't be written or loaded. What was there is unchanged then.
+        """
+        save_folder(self._save, Path(folder))
+        return _megabytes(Path(folder))
+
+    def _save(self, folder: Path) -> None:
+        self.nlp.to_disk(folder)
+        labels = {label for _, pipe in self.nlp.pipeline for label in getattr(pipe, "labels", ())}
+        gone = set(self.dropped).difference(labels)
+        file = folder / "vocab" / "strings.json"
+        srsly.write_json(file, [word for word in srsly.read_json(file) if word not in gone])
+        load_pipeline(folder)
+
+
+def shrink(
+    pipeline: Language | str | Path,
+    *,
+    keep_words: int | None = None,
+    dtype: Dtype = "float16",
+    data: Data | None = None,
+) -> Shrunk:
+    """Keep the vectors of the most frequent words only, with fewer bits.
+
+    Most tools write vectors in the order of their words' frequency, so the first ones are kept.
+    Words of the training data have vectors of their own in the component, which do not change.
+
+    Args:
+        pipeline: The pipeline, its folder, or the name of an installed package. A loaded pipeline
+            is changed.
+        keep_words: Number of vectors to keep; None for all.
+        dtype: Type of their numbers.
+        data: Annotated docs, or the path of a `.spacy` file or of a folder of them, to measure what
+            it costs.
+
+    Raises:
+        UserError: If there is no such pipeline or data, there is nothing to shrink, or it can't be.
+    """
+    if dtype not in get_args(Dtype):
+        raise UserError(f"--dtype {dtype}: it must be one of {', '.join(get_args(Dtype))}.")
+    if keep_words is not None and keep_words < 1:
+        raise UserError(f"--keep-words {keep_words}: keep at least 1.")
+    nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
+    examples = None if data is None else read_examples(data, nlp)
+    _check_shrinkable(nlp, name, dtype)
+    megabytes = _megabytes(nlp.path) if nlp.path and nlp.path.is_dir() else None
+    n_before = len(nlp.vocab.vectors)
+    f_before = 0.0 if examples is None else _f_score(nlp, examples)
+    dropped = _shrink_vectors(nlp, name, keep_words, dtype)
+    f_score = None if examples is None else (f_before, _f_score(nlp, examples))
+    return Shrunk(nlp, dropped, (n_before, len(nlp.vocab.vectors)), f_score, megabytes)
+
+
+def _check_shrinkable(nlp: Language, name: str, dtype: str) -> None:
+    vectors = nlp.vocab.vectors
+    if not vectors.size:
+        raise UserError(
+            f"{name} can't be shrunk: it has no word vectors, so there is nothing to shrink."
+        )
+    if vectors.mode == Mode.floret:
+        raise UserError(f"{name} can't be shrunk: its vectors are of parts of words (floret).")
+    readers = [] if dtype == "float32" else _float32_readers(nlp)
+    if readers:
+        raise UserError(
+            f"{name} can't be shrunk: its vectors are read by {', '.join(readers)} too, in layers "
+            f"of spaCy's that take float32 only: --dtype float32"
+        )
+
+
+def _float32_readers(nlp: Language) -> list[str]:
+    """Return the names of components whose layers multiply with the vectors as they are."""
+    found = []
+    for name, pipe in nlp.pipeline:
+        model = getattr(pipe, "model", None)
+        nodes = model.walk() if isinstance(model, Model) else ()
+        if any(node.name in FLOAT32_LAYERS for node in nodes):
+            found.append(name)
+    return found
+
+
+def _shrink_vectors(nlp: Language, name: str, keep_words: int | None, dtype: str) -> list[str]:
+    """Replace a pipeline's vectors by smaller ones, and return the words that lose theirs."""
+    vectors, strings = nlp.vocab.vectors, nlp.vocab.strings
+    n_kept = vectors.shape[0] if keep_words is None else min(keep_words, vectors.shape[0])
+    data = NumpyOps().to_numpy(vectors.data)[:n_kept].astype(dtype)
+    if not np.isfinite(data).all():
+        raise UserError(
+            f"{name} can't be shrunk: its vectors have numbers that are too large for {dtype}."
+        )
+    rows = {key: row for key, row in vectors.key2row.items() if row < n_kept}
+    # Without keys, since several may share a row
+    smaller = Vectors(strings=strings, data=data, name=vectors.name, attr=vectors.attr)
+    for key, row in rows.items():
+        smaller.add(key, row=row)
+    nlp.vocab.vectors = smaller
+    return [strings[key] for key in vectors.key2row if key not in rows and key in strings]
+
+
+def _f_score(nlp: Language, examples: Sequence[Example]) -> float:
+    return 100 * nlp.evaluate(examples, batch_size=256)["ents_f"]
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6

@@ -1,0 +1,144 @@
+"""The layout of the package: one name, one module; commands that only parse, call and print."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "spacy_bilstm_crf"
+MODULES = {
+    path.relative_to(PACKAGE).with_suffix("").as_posix(): ast.parse(path.read_text(encoding="utf8"))
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+COMMANDS = [name for name in MODULES if name.startswith("cli/")]
+
+# Names that several modules may define
+EXCEPTIONS = {
+    "forward": "thinc's name for a layer's prediction",
+    "init": "thinc's name for a layer's initialization",
+}
+# Still to be mended
+DUPLICATES = {
+    "AROUND",
+    "Annotator",
+    "BATCH",
+    "BEGIN",
+    "COLORS",
+    "ENTITY",
+    "FORMATS",
+    "GRID",
+    "IN",
+    "INK",
+    "INSIDE",
+    "Job",
+    "KINDS",
+    "LAST",
+    "LAYER",
+    "LEAST_CANDIDATE",
+    "LOGGER",
+    "MISSING",
+    "MOST_CHARACTERS",
+    "MOST_LABELS",
+    "Mention",
+    "OTHER",
+    "OTHERS",
+    "OUTSIDE",
+    "PAGE",
+    "POLL",
+    "Place",
+    "Problem",
+    "QUIET",
+    "Result",
+    "Row",
+    "SCHEMES",
+    "SCORES",
+    "SOURCE",
+    "STYLE",
+    "Scored",
+    "ScoredSpan",
+    "Settings",
+    "T",
+    "UNIT",
+    "candidates_of",
+    "check_names",
+    "counted",
+    "divergence",
+    "files_of",
+    "fingerprint",
+    "interval",
+    "is_annotated",
+    "labels_of",
+    "loaded",
+    "negative_log_likelihood",
+    "page_of",
+    "report",
+    "write_whole",
+}
+UNCONVERTED = {
+    f"cli/{name}"
+    for name in ("annotate", "audit", "convert", "distill", "report", "select", "serve", "tune")
+}
+
+
+def names_of(target):
+    if isinstance(target, ast.Name):
+        return [target.id]
+    return [name for each in getattr(target, "elts", []) for name in names_of(each)]
+
+
+def defined(module):
+    """Public names that a module defines itself."""
+    for node in MODULES[module].body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names = [node.name]
+        elif isinstance(node, ast.Assign):
+            names = [name for target in node.targets for name in names_of(target)]
+        elif isinstance(node, ast.AnnAssign):
+            names = names_of(node.target)
+        else:
+            names = []
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def defined_in():
+    found = defaultdict(list)
+    for module in MODULES:
+        for name in defined(module):
+            found[name].append(module)
+    return found
+
+
+def test_a_public_name_is_defined_in_one_module():
+    several = {name: modules for name, modules in defined_in().items() if len(modules) > 1}
+    allowed = EXCEPTIONS.keys() | DUPLICATES
+    assert {name: where for name, where in several.items() if name not in allowed} == {}
+    assert set(EXCEPTIONS) <= set(several)  # none that is not needed any more
+
+
+def imported(node, module):
+    """Rooms of the package that an import statement of a command's module names."""
+    if not isinstance(node, ast.ImportFrom) or not node.level:
+        return set()
+    path = (node.module or "").split(".")
+    if node.level == 1:
+        return {"cli"}
+    return {path[0]} if path[0] else {alias.name for alias in node.names}
+
+
+@pytest.mark.parametrize("module", sorted({*COMMANDS} - UNCONVERTED))
+def test_a_command_imports_workflows_late_and_nothing_else(module):
+    tree = MODULES[module]
+    at_import = {room for node in tree.body for room in imported(node, module)}
+    anywhere = {room for node in ast.walk(tree) for room in imported(node, module)}
+    assert at_import <= {"cli", "common"}
+    assert anywhere <= {"cli", "common", "workflows"}
+
+
+@pytest.mark.parametrize(
+    "module", sorted({*COMMANDS} - UNCONVERTED - {"cli/__init__", "cli/app", "cli/options"})
+)
+def test_a_module_of_a_command_defines_the_command_alone(module):
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    defined_here = [node.name for node in MODULES[module].body if isinstance(node, kinds)]
+    assert [name for name in defined_here if not name.startswith("_")] == [f"{module[4:]}_cli"]
