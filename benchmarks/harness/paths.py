@@ -17,7 +17,7 @@ PICTURES = ROOT / "docs" / "assets"
 
 
 def results_of(study: str) -> Path:
-    """Return the folder of a study's JSON files.
+    """Return the folder that a study writes its JSON files to.
 
     It is below `benchmarks/`, or below the folder that the environment variable
     BENCHMARK_RESULTS names: for a try that leaves the results of the repository alone.

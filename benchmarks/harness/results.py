@@ -17,20 +17,21 @@ from typing import Any
 
 from spacy_bilstm_crf.common.files import write_whole
 
-from .paths import results_of
+from .paths import BENCHMARKS
 
 Run = dict[str, Any]
 
 
 def read(study: str, name: str) -> dict[str, Any]:
-    """Read a result of a study."""
-    return _read(results_of(study) / f"{name}.json")
+    """Read a result of a study from the repository."""
+    return _read(BENCHMARKS / study / "results" / f"{name}.json")
 
 
 def read_all(study: str, pattern: str = "*.json") -> list[dict[str, Any]]:
-    """Read the results of a study, in the order of their names."""
+    """Read the results of a study from the repository, in the order of their names."""
+    paths = (BENCHMARKS / study / "results").glob(pattern)
     # By the stem, so that a row comes before what was made of it
-    return [_read(p) for p in sorted(results_of(study).glob(pattern), key=lambda path: path.stem)]
+    return [_read(path) for path in sorted(paths, key=lambda path: path.stem)]
 
 
 def _read(path: Path) -> dict[str, Any]:

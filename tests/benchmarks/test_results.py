@@ -109,9 +109,11 @@ def test_missing_runs_are_made_and_recorded(tmp_path):
 
 def test_another_folder_for_results(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHMARK_RESULTS", str(tmp_path))
-    write(results_of("audit") / "x.json", {"dataset": "x"})
-    assert read("audit", "x") == {"dataset": "x"}
-    assert (tmp_path / "audit" / "results" / "x.json").exists()
+    write(results_of("audit") / "wnut17.json", {"dataset": "x"})
+    assert json.loads((tmp_path / "audit" / "results" / "wnut17.json").read_text()) == {
+        "dataset": "x"
+    }
+    assert read("audit", "wnut17")["dataset"] == "wnut17"  # tables are of the repository's
 
 
 STUDIES = {
