@@ -20,13 +20,13 @@ import spacy
 import srsly
 import torch
 import typer
-from spacy_bilstm_crf.inference.entities import entities_of
 
 from benchmarks.harness import command, tables, timing
 from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
 from benchmarks.harness.processes import calling, run_python
 from benchmarks.harness.results import machine, read, write
 from benchmarks.harness.training import docs_of
+from spacy_bilstm_crf.inference.annotator import entities_of
 from spacy_bilstm_crf.inference.batch.table import SCHEMA
 
 LOOP = "plain loop"
