@@ -1,1 +1,1 @@
-"""Measurements. Their results are JSON files, from which `tables.py` makes the tables."""
+"""Measurements. Each module is a study: it writes JSON files, and makes its tables from them."""

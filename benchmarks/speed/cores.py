@@ -4,26 +4,25 @@
     python -m benchmarks.speed.cores [--dataset ncbi-disease] [--vectors FOLDER] [--texts 16000]
 
 configs/glove_char_cnn.cfg, trained for some batches, with a threshold. `pipe` gives so many texts
-to `nlp.pipe`, one after the other out of the development part; its processes are started anew in
-each round, and that counts. `text` calls `nlp(text)`, `train` takes steps of training. All run in
-turns, in one process; nothing else should.
+of the development part to `nlp.pipe`; its processes are started anew in each round, and that
+counts. `text` calls `nlp(text)`, `train` takes steps of training. All run in turns, in one process;
+nothing else should. Results go to benchmarks/speed/results/cores.json.
 """
 
-import argparse
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from itertools import cycle, islice
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
+import typer
 
+from benchmarks.harness import command, tables, timing
+from benchmarks.harness.paths import CORPUS, VECTORS, WITH_VECTORS, results_of
+from benchmarks.harness.results import machine, read, write
 from benchmarks.speed.spacy_worker import Tagger
-from benchmarks.speed.timing import machine, spread, write
-from benchmarks.trainings import ROOT, VECTORS
 
-ROUNDS = 5
 SINGLE_TEXTS = 400
 THRESHOLD = 0.5
 
@@ -36,7 +35,7 @@ class Way(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As the table has it."""
+        """Its name in the table."""
         if self.processes > 1:
             return f"n_process={self.processes}"
         return f"{self.threads} thread{'s' if self.threads > 1 else ''}"
@@ -46,29 +45,21 @@ ONE = Way(1, 1)
 THREADS = (ONE, Way(2, 1))
 # What is done, and in which ways; `nlp.pipe` itself sets one thread in each process
 WAYS = {"pipe": (*THREADS, Way(1, 2)), "text": THREADS, "train": THREADS}
+NAMES = {"pipe": "`nlp.pipe`, many texts", "text": "`nlp(text)`", "train": "training"}
 
 
-def seconds(work: Callable[[Way], Any], way: Way) -> float:
-    """How long it takes."""
-    torch.set_num_threads(way.threads)
-    begin = time.perf_counter()
-    work(way)
-    return time.perf_counter() - begin
-
-
-def main() -> None:
-    """Measure, and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", default="ncbi-disease")
-    parser.add_argument("--vectors", type=Path, default=VECTORS)
-    parser.add_argument("--texts", type=int, default=16_000)
-    given = parser.parse_args()
-    corpus = ROOT / "corpus" / given.dataset
-    config = ROOT / "configs" / "glove_char_cnn.cfg"
-    tagger = Tagger(*map(str, (config, corpus / "train", corpus / "dev", given.vectors)))
+def main(
+    dataset: command.Dataset = "ncbi-disease",
+    vectors: command.Vectors = VECTORS,
+    n_texts: Annotated[int, typer.Option("--texts", help="Number of texts")] = 16_000,
+    rounds: command.Rounds = 5,
+) -> None:
+    """Measure all ways in turns."""
+    corpus = CORPUS / dataset
+    tagger = Tagger(str(WITH_VECTORS), str(corpus / "train"), str(corpus / "dev"), str(vectors))
     ner: Any = tagger.nlp.get_pipe("ner")
     ner.threshold = THRESHOLD
-    texts = list(islice(cycle(tagger.texts), given.texts))
+    texts = list(islice(cycle(tagger.texts), n_texts))
 
     def pipe(way: Way) -> None:
         for _ in tagger.nlp.pipe(texts, n_process=way.processes):
@@ -84,20 +75,38 @@ def main() -> None:
     works: dict[str, Callable[[Way], None]] = {"pipe": pipe, "text": text, "train": train}
     rows: list[dict[str, Any]] = []
     for what, ways in WAYS.items():
-        rounds = [[seconds(works[what], way) for way in ways] for _ in range(ROUNDS)]
-        for place, way in enumerate(ways):
+        found: dict[Way, list[float]] = {way: [] for way in ways}
+        for _ in range(rounds):
+            for way in ways:
+                torch.set_num_threads(way.threads)
+                found[way].append(timing.seconds_of(partial(works[what], way)))
+        for way in ways:
             rows.append(
                 {
                     "what": what,
                     "way": way.name,
-                    "seconds": statistics.median(times[place] for times in rounds),
-                    "times_as_fast": spread([times[0] / times[place] for times in rounds]),
+                    "seconds": statistics.median(found[way]),
+                    "times_as_fast": timing.ratio(found[ONE], found[way]),
                 }
             )
             print(rows[-1], flush=True)
-    about = {"dataset": given.dataset, "texts": len(texts), "rounds": ROUNDS}
-    write("cores", {**about, **machine("spacy", "thinc", "torch"), "rows": rows})
+    about = {"dataset": dataset, "texts": len(texts), "rounds": rounds}
+    versions = machine("spacy", "thinc", "torch")
+    write(results_of("speed") / "cores.json", {**about, **versions, "rows": rows})
 
+
+def table() -> str:
+    """Make the table of what a second core brings."""
+    result = read("speed", "cores")
+    rows = [["what", "how", "times as fast as one thread"]]
+    for row in result["rows"]:
+        if row["way"] != ONE.name:
+            rows.append([NAMES[row["what"]], row["way"], tables.times(row["times_as_fast"])])
+    texts = f"{result['texts']:,} texts, two cores."
+    return tables.markdown(*rows) + tables.note(f"Processor: {result['processor']}.", texts)
+
+
+TABLES = {"cores": table}
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -3,20 +3,22 @@
     pip install -r benchmarks/speed/requirements.txt
     python -m benchmarks.speed.crf [--device cpu]
 
-All run in one process, in turns, with one thread. Sequences are from half as long as the longest
-to as long; scores are random; tags are BILUO tags, whose legality only ours knows. A peer that
-would need more than MAX_BYTES for the tensors that it makes is left out.
+All run in one process, in turns, with one thread. The shortest sequences are half as long as the
+longest; scores are random. Tags are BILUO tags, and only ours knows which of them may follow one
+another. A peer that would need more than MAX_BYTES for the tensors that it makes is left out.
+Results go to benchmarks/speed/results/crf.json.
 """
 
-import argparse
+import statistics
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
-import torch_struct
-import torchcrf
+import typer
 
-from benchmarks.speed.timing import compared, in_turns, machine, write
+from benchmarks.harness import command, tables, timing
+from benchmarks.harness.paths import results_of
+from benchmarks.harness.results import machine, read, write
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import legality
 
@@ -25,20 +27,21 @@ SHAPES = [
 ]
 SHAPES = [(8, 500, 17), *SHAPES, (128, 128, 17)]
 MAX_BYTES = 4e9
+OURS = "ours"
 
 
-class Problem(NamedTuple):
-    """Potentials, lengths and gold tags of a batch."""
+class Batch(NamedTuple):
+    """Potentials, lengths and gold tags of sequences."""
 
     scores: crf.Scores
     legal: crf.Legality
     lengths: torch.Tensor
-    mask: torch.Tensor  # [B, T]: which steps there are
+    mask: torch.Tensor  # [B, T]: which steps exist
     gold: torch.Tensor  # [B, T]
 
 
-def problem(batch: int, steps: int, n_tags: int, device: str) -> Problem:
-    """A random one, the gold tags legal."""
+def random_batch(batch: int, steps: int, n_tags: int, device: str) -> Batch:
+    """Make a random batch whose gold tags are legal."""
     torch.manual_seed(0)
     legal = legality(n_tags, torch.device(device))
     shapes = [(batch, steps, n_tags), (n_tags, n_tags), (n_tags,), (n_tags,)]
@@ -48,11 +51,11 @@ def problem(batch: int, steps: int, n_tags: int, device: str) -> Problem:
     lengths = lengths.to(device)
     mask = torch.arange(steps, device=device) < lengths[:, None]
     gold = crf.viterbi(crf.LinearChain(scores, lengths, legal)).masked_fill(~mask, 0)
-    return Problem(scores, legal, lengths, mask, gold)
+    return Batch(scores, legal, lengths, mask, gold)
 
 
-def ours(given: Problem) -> dict[str, Callable[[], Any]]:
-    """What this package does."""
+def ours(given: Batch) -> dict[str, Callable[[], Any]]:
+    """Return the calls of this package."""
     chain = crf.LinearChain(given.scores, given.lengths, given.legal)
     one_hot = torch.nn.functional.one_hot(given.gold, given.scores.emissions.shape[-1]).bool()
     possible = one_hot | ~given.mask[..., None]
@@ -63,8 +66,10 @@ def ours(given: Problem) -> dict[str, Callable[[], Any]]:
     }
 
 
-def pytorch_crf(given: Problem) -> dict[str, Callable[[], Any]]:
-    """It has no marginals."""
+def pytorch_crf(given: Batch) -> dict[str, Callable[[], Any]]:
+    """Return the calls of pytorch-crf, which has no marginals."""
+    import torchcrf
+
     emissions = given.scores.emissions.clone().requires_grad_()
     layer = torchcrf.CRF(emissions.shape[-1], batch_first=True).to(emissions.device)
 
@@ -80,11 +85,14 @@ def pytorch_crf(given: Problem) -> dict[str, Callable[[], Any]]:
     return {"loss and gradient": loss_and_gradient, "viterbi": viterbi}
 
 
-def torch_struct_crf(given: Problem) -> dict[str, Callable[[], Any]]:
-    """It takes one matrix of potentials for each step."""
+def torch_struct_crf(given: Batch) -> dict[str, Callable[[], Any]]:
+    """Return the calls of torch-struct, which takes one matrix of potentials for each step."""
+    import torch_struct
+
+    torch.distributions.Distribution.set_default_validate_args(False)
     emissions, transitions = (part.clone().requires_grad_() for part in given.scores[:2])
 
-    def distribution() -> torch_struct.LinearChainCRF:
+    def distribution() -> Any:
         # [B, T - 1, to, from]; the first token's scores go into the first step
         potentials = transitions.T + emissions[:, 1:, :, None]
         first = torch.zeros_like(potentials)
@@ -106,35 +114,8 @@ def torch_struct_crf(given: Problem) -> dict[str, Callable[[], Any]]:
     }
 
 
-def main() -> None:
-    """Measure all shapes."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    device = parser.parse_args().device
-    torch.set_num_threads(1)
-    torch.distributions.Distribution.set_default_validate_args(False)
-    rows = []
-    for batch, steps, n_tags in SHAPES:
-        given = problem(batch, steps, n_tags, device)
-        n_bytes = 4.0 * batch * steps * n_tags**2
-        libraries = {"ours": ours(given)}
-        if n_bytes <= MAX_BYTES:  # autograd keeps such a tensor of every step, or several
-            libraries["pytorch-crf"] = pytorch_crf(given)
-            if n_bytes <= MAX_BYTES / 100:  # or it takes minutes
-                libraries["torch-struct"] = torch_struct_crf(given)
-        for what in libraries["ours"]:
-            peers = {name: calls[what] for name, calls in libraries.items() if what in calls}
-            peers = {name: synchronous(call, device) for name, call in peers.items()}
-            row = {"batch": batch, "steps": steps, "tags": n_tags, "what": what}
-            rows.append({**row, **compared(in_turns(peers), "ours")})
-            print(row, {k: round(v["median"], 1) for k, v in rows[-1]["times_as_long"].items()})
-    packages = ("torch", "pytorch-crf", "torch-struct")
-    name = "crf" if device == "cpu" else "crf-gpu"
-    write(name, {"device": device, "threads": 1, **machine(*packages), "rows": rows})
-
-
 def synchronous(call: Callable[[], Any], device: str) -> Callable[[], Any]:
-    """The call, over when the device is done."""
+    """Return the call, which then ends when the device is done."""
     if device == "cpu":
         return call
 
@@ -145,5 +126,60 @@ def synchronous(call: Callable[[], Any], device: str) -> Callable[[], Any]:
     return finished
 
 
+def compared(batch: int, steps: int, n_tags: int, device: str) -> list[dict[str, Any]]:
+    """Return a row for each thing that ours computes on a batch."""
+    given = random_batch(batch, steps, n_tags, device)
+    n_bytes = 4.0 * batch * steps * n_tags**2
+    libraries = {OURS: ours(given)}
+    if n_bytes <= MAX_BYTES:  # autograd keeps such a tensor of every step, or several
+        libraries["pytorch-crf"] = pytorch_crf(given)
+        if n_bytes <= MAX_BYTES / 100:  # or it takes minutes
+            libraries["torch-struct"] = torch_struct_crf(given)
+    rows = []
+    for what in libraries[OURS]:
+        peers = {
+            name: synchronous(calls[what], device)
+            for name, calls in libraries.items()
+            if what in calls
+        }
+        seconds = timing.in_turns(peers)
+        others = [name for name in seconds if name != OURS]
+        row = {
+            **{"batch": batch, "steps": steps, "tags": n_tags, "what": what},
+            "seconds": {name: statistics.median(values) for name, values in seconds.items()},
+            "times_as_long": {name: timing.ratio(seconds[name], seconds[OURS]) for name in others},
+        }
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def main(
+    device: Annotated[str, typer.Option(help="Device of torch")] = "cpu",
+) -> None:
+    """Measure all shapes."""
+    torch.set_num_threads(1)
+    rows = [row for shape in SHAPES for row in compared(*shape, device)]
+    versions = machine("torch", "pytorch-crf", "torch-struct")
+    name = "crf" if device == "cpu" else "crf-gpu"
+    result = {"device": device, "threads": 1, **versions, "rows": rows}
+    write(results_of("speed") / f"{name}.json", result)
+
+
+def table() -> str:
+    """Make the table of how many times as long other libraries' CRFs take."""
+    rows = [["sequences, steps, tags", "what", "pytorch-crf", "torch-struct"]]
+    result = read("speed", "crf")
+    for row in result["rows"]:
+        shape = ", ".join(f"{row[key]:,}" for key in ("batch", "steps", "tags"))
+        peers = row["times_as_long"]
+        if peers:
+            cells = [tables.times(peers[name]) if name in peers else "-" for name in rows[0][2:]]
+            rows.append([shape, row["what"], *cells])
+    return tables.markdown(*rows) + tables.measured([result])
+
+
+TABLES = {"crf": table}
+
 if __name__ == "__main__":
-    main()
+    command.run(main)

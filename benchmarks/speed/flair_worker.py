@@ -3,8 +3,8 @@
     python -m benchmarks.speed.flair_worker TRAIN DEV WORDS WORD_WIDTH HIDDEN FINE_TUNE DEVICE
 
 TRAIN and DEV are folders of CoNLL columns, the word first and the tag last. WORDS is a file of
-the words that have a vector, a line each. The vectors start at random, which costs no less than
-pretrained ones; FINE_TUNE says whether they learn, 1 or 0.
+the words that have a vector, a line each. The vectors start at random, which costs the same as
+pretrained ones; FINE_TUNE, 1 or 0, says whether they learn.
 """
 
 import sys
@@ -33,7 +33,7 @@ BATCH = 32  # Flair's own default, in training as in prediction
 
 
 def sentences(path: str) -> list[Sentence]:
-    """Sentences of the files of columns in a folder, with their entities."""
+    """Read the sentences of a folder's files of columns, with their entities."""
     found = []
     text = "\n\n".join(file.read_text(encoding="utf8") for file in sorted(Path(path).iterdir()))
     for block in text.split("\n\n"):
@@ -68,18 +68,9 @@ class Tagger:
         with tempfile.TemporaryDirectory() as folder:
             characters.save(Path(folder) / "characters")
             character_embeddings = CharacterEmbeddings(Path(folder) / "characters")
-        embeddings = StackedEmbeddings(
-            [
-                WordEmbeddings(
-                    None,
-                    vocab=vocab,
-                    embedding_length=word_width,
-                    fine_tune=fine_tune,
-                    force_cpu=False,
-                ),
-                character_embeddings,
-            ]
-        )
+        of_words = {"vocab": vocab, "embedding_length": word_width, "fine_tune": fine_tune}
+        of_words["force_cpu"] = False
+        embeddings = StackedEmbeddings([WordEmbeddings(None, **of_words), character_embeddings])
         labels = Dictionary(add_unk=False)
         labels.span_labels = True  # the tags are BIOES
         for sentence in self.train_data:
@@ -93,11 +84,11 @@ class Tagger:
             self.update(batch)
 
     def batches(self, data: list[Sentence]) -> Iterator[list[Sentence]]:
-        """The sentences, some at a time."""
+        """Return the sentences in batches."""
         return (data[i : i + BATCH] for i in range(0, len(data), BATCH))
 
     def update(self, batch: list[Sentence]) -> None:
-        """One step, as Flair's ModelTrainer takes it."""
+        """Take one step, as Flair's ModelTrainer does."""
         self.tagger.train()
         self.optimizer.zero_grad()
         loss, count = self.tagger.forward_loss(batch)
@@ -113,7 +104,7 @@ class Tagger:
             self.update(batch)
 
     def tokenised(self) -> list[Sentence]:
-        """Sentences without embeddings or labels."""
+        """Return sentences without embeddings or labels."""
         return [Sentence([token.text for token in s], use_tokenizer=False) for s in self.dev]
 
     def tag(self, data: list[Sentence]) -> None:
@@ -126,7 +117,7 @@ class Tagger:
 
 
 def main() -> None:
-    """Read the arguments."""
+    """Read the arguments, and answer commands."""
     train, dev, words, word_width, hidden, fine_tune, device = sys.argv[1:]
     torch.set_num_threads(1)
     flair.device = torch.device(device)

@@ -1,4 +1,4 @@
-"""Ours or spaCy's own entity recogniser, at work for `tagger.py`: see `worker.py`.
+"""Ours or spaCy's own entity recognizer, at work for `tagger.py`: see `worker.py`.
 
 python -m benchmarks.speed.spacy_worker CONFIG TRAIN DEV VECTORS DEVICE
 """
@@ -42,7 +42,7 @@ class Tagger:
             self.update(batch)
 
     def update(self, batch: list[Example]) -> None:
-        """One step of training, as `spacy train` takes it."""
+        """Take one step, as `spacy train` does."""
         dropout, optimizer = self.settings["dropout"], self.settings["optimizer"]
         self.nlp.update(batch, drop=dropout, sgd=optimizer, losses={})
         optimizer.step_schedules()
@@ -53,17 +53,17 @@ class Tagger:
             self.update(batch)
 
     def tokenised(self) -> list[Doc]:
-        """Documents without entities."""
+        """Return documents without entities."""
         return [Doc(self.nlp.vocab, words=[token.text for token in doc]) for doc in self.dev]
 
     def tag(self, docs: Iterable[str | Doc]) -> None:
-        """Run the pipeline; what is tokenised already, stays so."""
+        """Run the pipeline. Docs keep their tokens."""
         for _ in self.nlp.pipe(docs):
             pass
 
 
 def main() -> None:
-    """Read the arguments."""
+    """Read the arguments, and answer commands."""
     config, train, dev, vectors, device = sys.argv[1:]
     torch.set_num_threads(1)
     if device != "cpu":

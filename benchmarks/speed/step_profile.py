@@ -1,11 +1,11 @@
-"""Where the time of a training step and of a prediction goes, as a table.
+"""Where the time of a training step and of a prediction goes.
 
-    python -m benchmarks.speed.step_profile --vectors FOLDER [--dataset ncbi-disease]
+    python -m benchmarks.speed.step_profile [--vectors FOLDER] [--dataset ncbi-disease]
 
-One thread. Every part's time is its own: what a part calls that is listed too counts there alone.
+One thread. Every part is charged with its own time: what a part calls that is listed too counts
+there alone. Results go to benchmarks/speed/results/profile.json.
 """
 
-import argparse
 import sys
 import time
 from collections import defaultdict
@@ -15,21 +15,22 @@ from typing import Any
 import torch
 from thinc.api import Model
 
+from benchmarks.harness import command, tables, timing
+from benchmarks.harness.paths import CORPUS, VECTORS, WITH_VECTORS, results_of
+from benchmarks.harness.results import machine, read, write
 from benchmarks.speed.spacy_worker import Tagger
-from benchmarks.speed.timing import machine, spread, write
-from benchmarks.trainings import ROOT
 from spacy_bilstm_crf.constraints import allowed_by_doc, allowed_by_gold
 from spacy_bilstm_crf.decoding.decode import decode
 from spacy_bilstm_crf.tags import spans_of_tags
 from spacy_bilstm_crf.training.objectives import summed_negative_log_likelihood
 
-ROUNDS = 7
+BATCHES = 150  # of training
 PREDICTED = 256  # documents
 REST = "spaCy: examples, documents, the rest"
 
 
 class Watch:
-    """Adds up the time that is spent in functions, each part's own."""
+    """A stopwatch for functions, which charges each part with its own time alone."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -44,7 +45,7 @@ class Watch:
         self.since = now
 
     def timed(self, part: str, function: Callable) -> Callable:
-        """The function, its time counted as that of the part."""
+        """Return the function, whose time then counts for the part."""
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self.switch()
@@ -83,26 +84,15 @@ class Watch:
                 self.watch(shim, "finish_update", f"{part}, update")
 
     def run(self, function: Callable) -> dict[str, float]:
-        """Shares of the time that a function takes, in percent."""
+        """Run a function, and return the parts' shares of its time in percent."""
         self.seconds.clear()
         self.timed(REST, function)()
         total = sum(self.seconds.values())
         return {part: 100 * seconds / total for part, seconds in self.seconds.items()}
 
 
-def main() -> None:
-    """Measure, and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vectors", required=True)
-    parser.add_argument("--dataset", default="ncbi-disease")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    corpus = ROOT / "corpus" / arguments.dataset
-    config = ROOT / "configs" / "glove_char_cnn.cfg"
-    data = [str(path) for path in (config, corpus / "train", corpus / "dev", arguments.vectors)]
-    tagger = Tagger(*data)
-    ner: Any = tagger.nlp.get_pipe("ner")
-
+def watch_over(ner: Any) -> Watch:
+    """Watch the parts of a component."""
     watch = Watch()
     watch.watch_function(summed_negative_log_likelihood, "CRF")
     watch.watch_function(decode, "CRF")
@@ -111,8 +101,21 @@ def main() -> None:
     watch.watch(ner, "set_annotations", "entities <-> tags")
     watch.watch_layer(ner.model.get_ref("tok2vec"), "word and character embedding")
     watch.watch_layer(ner.model.get_ref("output_layer"), "BiLSTM")
+    return watch
 
-    batches = list(tagger.settings["batcher"](tagger.examples))[:150]
+
+def main(
+    vectors: command.Vectors = VECTORS,
+    dataset: command.Dataset = "ncbi-disease",
+    rounds: command.Rounds = 7,
+) -> None:
+    """Profile training and prediction."""
+    torch.set_num_threads(1)
+    corpus = CORPUS / dataset
+    tagger = Tagger(str(WITH_VECTORS), str(corpus / "train"), str(corpus / "dev"), str(vectors))
+    ner: Any = tagger.nlp.get_pipe("ner")
+    watch = watch_over(ner)
+    batches = list(tagger.settings["batcher"](tagger.examples))[:BATCHES]
 
     def train() -> None:
         for batch in batches:
@@ -121,16 +124,32 @@ def main() -> None:
     def predict() -> None:
         tagger.tag(tagger.tokenised()[:PREDICTED])
 
-    rows = {}
+    percent = {}
     for what, function in (("training", train), ("prediction", predict)):
         function()
-        found = [watch.run(function) for _ in range(ROUNDS)]
+        found = [watch.run(function) for _ in range(rounds)]
         parts = sorted(found[0], key=lambda part: -found[0][part])
-        rows[what] = {part: spread([shares.get(part, 0.0) for shares in found]) for part in parts}
-        print(what, {part: round(share["median"], 1) for part, share in rows[what].items()})
-    about = {"dataset": arguments.dataset, "n_tags": len(ner.tags), "threads": 1}
-    write("profile", {**about, **machine("spacy", "thinc", "torch"), "percent": rows})
+        percent[what] = {
+            part: timing.spread([shares.get(part, 0.0) for shares in found]) for part in parts
+        }
+        print(what, {part: round(share["median"], 1) for part, share in percent[what].items()})
+    about = {"dataset": dataset, "n_tags": len(ner.tags), "threads": 1}
+    versions = machine("spacy", "thinc", "torch")
+    write(results_of("speed") / "profile.json", {**about, **versions, "percent": percent})
 
+
+def table() -> str:
+    """Make the table of where the time goes, in percent."""
+    result = read("speed", "profile")
+    training, prediction = (result["percent"][what] for what in ("training", "prediction"))
+    rows = [["part", "training, %", "prediction, %"]]
+    for part in {**training, **prediction}:
+        shares = [of.get(part, {"median": 0.0})["median"] for of in (training, prediction)]
+        rows.append([part, *(f"{share:.1f}" for share in shares)])
+    return tables.markdown(*rows) + tables.measured([result], f"Data: {result['dataset']}.")
+
+
+TABLES = {"profile": table}
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -1,36 +1,42 @@
 """Words a second, in training and prediction: ours, spaCy's own `ner`, Flair's SequenceTagger.
 
     python -m spacy project run convert . --vars.dataset ncbi-disease
-    python -m benchmarks.speed.tagger --vectors FOLDER [--flair PYTHON] [--device cpu]
+    python -m benchmarks.speed.tagger [--vectors FOLDER] [--flair PYTHON] [--device cpu]
         [--dataset ncbi-disease]
 
-`--vectors` is a folder that `spacy init vectors` made. `--flair` is the Python of an environment
-with benchmarks/speed/requirements-flair.txt; without it Flair is left out. Each tagger has a
-process of its own, with one thread; they run in turns. Every one trains as its own config or
-default says; ours and Flair's have layers of the same sizes and as many word vectors, which
-learn in ours and in `flair`, and do not in `flair, frozen vectors` (Flair's default). `predict`
-gets tokenised documents and runs the entity recogniser with its tok2vec; `pipe` gets texts and
-runs all of the pipeline.
+--flair is the Python of an environment with benchmarks/speed/requirements-flair.txt; without it
+Flair is left out. Each tagger has a process of its own, with one thread; they run in turns. Each
+one trains as its own config or default says. Ours and Flair's have layers of the same sizes and as
+many word vectors, which learn in ours and in `flair`, and do not in `flair, frozen vectors`
+(Flair's default). `predict` gets tokenised documents and runs the entity recognizer with its
+tok2vec; `pipe` gets texts and runs the whole pipeline. Results go to
+benchmarks/speed/results/tagger-DATASET.json.
 """
 
-import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import spacy
+import typer
 
-from benchmarks.speed.timing import machine, spread, write
+from benchmarks.harness import command, tables, timing
+from benchmarks.harness.paths import CORPUS, VECTORS, WITH_VECTORS, results_of, temporary_folder
+from benchmarks.harness.processes import start_python
+from benchmarks.harness.results import machine, read_all, write
+from benchmarks.harness.training import stock_config
 from benchmarks.speed.worker import ANSWER
-from benchmarks.trainings import ROOT, stock_config
 
-ROUNDS = 5
 HIDDEN = 200  # units of configs/glove_char_cnn.cfg
+OURS = "ours, glove_char_cnn"
+NAMES = {
+    "predict": "prediction, tokenised docs",
+    "pipe": "`nlp.pipe` of texts",
+    "train": "training",
+}
 
 
 class Worker:
@@ -38,39 +44,37 @@ class Worker:
 
     def __init__(self, python: Path, module: str, *arguments: Any):
         self.module = module
-        self.process = subprocess.Popen(
-            [str(python), "-m", f"benchmarks.speed.{module}", *map(str, arguments)],
+        self.process = start_python(
+            *("-m", f"benchmarks.speed.{module}", *arguments),
+            interpreter=python,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
         )
         self.about = self.answer()
 
     def answer(self) -> Any:
-        """What it says next."""
+        """Return its next answer."""
         for line in self.process.stdout or ():
             if line.startswith(ANSWER):
                 return json.loads(line[len(ANSWER) :])
         raise RuntimeError(f"{self.module} ended: see what it printed above.")
 
     def asked(self, command: str) -> Any:
-        """Let it do something once, and say how long that took."""
+        """Send a command, and return the answer."""
         assert self.process.stdin is not None
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
         return self.answer()
 
     def words_a_second(self, command: str) -> float:
-        """The same in words a second."""
-        return self.about["words"]["train" if command == "train" else "predict"] / self.asked(
-            command
-        )
+        """Send a command, and return its speed."""
+        n_words = self.about["words"]["train" if command == "train" else "predict"]
+        return n_words / self.asked(command)
 
 
-def words_of_vectors(vectors: str, folder: Path) -> tuple[Path, int]:
-    """A file of the words that have a vector, and the vectors' width."""
+def words_of_vectors(vectors: Path, folder: Path) -> tuple[Path, int]:
+    """Write the words that have a vector to a file; returns it and the vectors' width."""
     vocab = spacy.load(vectors).vocab
     path = folder / "words.txt"
     words = sorted(vocab.strings[key] for key in vocab.vectors)
@@ -79,65 +83,82 @@ def words_of_vectors(vectors: str, folder: Path) -> tuple[Path, int]:
 
 
 def flair_worker(
-    flair: Path, dataset: str, vectors: str, folder: Path, fine_tune: bool, device: str = "cpu"
+    flair: Path, dataset: str, vectors: Path, folder: Path, fine_tune: bool, device: str = "cpu"
 ) -> Worker:
-    """Flair's tagger, with a vector for each word that the vectors have."""
-    columns = [ROOT / "corpus" / dataset / "columns" / part for part in ("train", "dev")]
+    """Start Flair's tagger, with a vector for each word that the vectors have."""
+    columns = [CORPUS / dataset / "columns" / part for part in ("train", "dev")]
     words, width = words_of_vectors(vectors, folder)
     sizes = [words, width, HIDDEN, int(fine_tune), device]
     return Worker(flair.absolute(), "flair_worker", *columns, *sizes)
 
 
-def main() -> None:
-    """Measure, and write the results."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vectors", required=True)
-    parser.add_argument("--flair")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dataset", default="ncbi-disease")
-    arguments = parser.parse_args()
-    corpus = ROOT / "corpus" / arguments.dataset
-    with tempfile.TemporaryDirectory() as temporary:
-        configs = {
-            "ours, glove_char_cnn": ROOT / "configs" / "glove_char_cnn.cfg",
-            "ner, accuracy": stock_config(Path(temporary) / "accuracy.cfg", "accuracy"),
-            "ner, efficiency": stock_config(Path(temporary) / "efficiency.cfg", "efficiency"),
-        }
-        data = [corpus / "train", corpus / "dev", Path(arguments.vectors).resolve()]
-        workers = {
-            name: Worker(Path(sys.executable), "spacy_worker", config, *data, arguments.device)
-            for name, config in configs.items()
-        }
-        if arguments.flair:
-            for name, fine_tune in (("flair", True), ("flair, frozen vectors", False)):
-                given = (Path(arguments.flair), arguments.dataset, arguments.vectors)
-                workers[name] = flair_worker(*given, Path(temporary), fine_tune, arguments.device)
-        ours = next(iter(workers))
-        rows: list[dict[str, Any]] = []
-        for what in ("predict", "pipe", "train"):
-            found: dict[str, list[float]] = {name: [] for name in workers}
-            for _ in range(ROUNDS):
-                for name, tagger in workers.items():
-                    found[name].append(tagger.words_a_second(what))
-            rows.append(
-                {
-                    "what": what,
-                    "words_a_second": {name: statistics.median(f) for name, f in found.items()},
-                    "times_as_fast": {
-                        name: spread([a / b for a, b in zip(found[ours], speeds)])
-                        for name, speeds in found.items()
-                        if name != ours
-                    },
-                }
-            )
-            print(json.dumps(rows[-1], indent=1))
-        versions = {"flair": workers["flair"].about["flair"]} if arguments.flair else {}
-        for tagger in workers.values():
-            tagger.process.kill()
-    about = {"dataset": arguments.dataset, "device": arguments.device, "threads": 1, **versions}
-    name = f"tagger-{arguments.dataset}" + ("" if arguments.device == "cpu" else "-gpu")
-    write(name, {**about, **machine("spacy", "thinc", "torch"), "rows": rows})
+def workers_of(
+    dataset: str, vectors: Path, flair: Path | None, device: str, folder: Path
+) -> dict[str, Worker]:
+    """Start all taggers."""
+    corpus = CORPUS / dataset
+    configs = {
+        OURS: WITH_VECTORS,
+        "ner, accuracy": stock_config(folder / "accuracy.cfg", "accuracy"),
+        "ner, efficiency": stock_config(folder / "efficiency.cfg", "efficiency"),
+    }
+    given = (corpus / "train", corpus / "dev", vectors.resolve(), device)
+    workers = {
+        name: Worker(Path(sys.executable), "spacy_worker", config, *given)
+        for name, config in configs.items()
+    }
+    if flair is not None:
+        for name, fine_tune in (("flair", True), ("flair, frozen vectors", False)):
+            workers[name] = flair_worker(flair, dataset, vectors, folder, fine_tune, device)
+    return workers
 
+
+def main(
+    vectors: command.Vectors = VECTORS,
+    flair: command.Flair = None,
+    device: Annotated[str, typer.Option(help="Device of torch")] = "cpu",
+    dataset: command.Dataset = "ncbi-disease",
+    rounds: command.Rounds = 5,
+) -> None:
+    """Measure all taggers in turns."""
+    with temporary_folder() as folder:
+        workers = workers_of(dataset, vectors, flair, device, folder)
+        rows: list[dict[str, Any]] = []
+        for what in NAMES:
+            found: dict[str, list[float]] = {name: [] for name in workers}
+            for _ in range(rounds):
+                for name, worker in workers.items():
+                    found[name].append(worker.words_a_second(what))
+            speeds = {name: statistics.median(values) for name, values in found.items()}
+            peers = {name: timing.ratio(found[OURS], found[name]) for name in found if name != OURS}
+            rows.append({"what": what, "words_a_second": speeds, "times_as_fast": peers})
+            print(json.dumps(rows[-1], indent=1), flush=True)
+        for worker in workers.values():
+            worker.process.kill()
+    about: dict[str, Any] = {"dataset": dataset, "device": device, "threads": 1}
+    if flair is not None:
+        about["flair"] = workers["flair"].about["flair"]
+    name = f"tagger-{dataset}" + ("" if device == "cpu" else "-gpu")
+    versions = machine("spacy", "thinc", "torch")
+    write(results_of("speed") / f"{name}.json", {**about, **versions, "rows": rows})
+
+
+def table() -> str:
+    """Make the table of words a second, and how many times as fast as its peers ours is."""
+    results = read_all("speed", "tagger-*.json")
+    peers = list(results[0]["rows"][0]["times_as_fast"])
+    rows = [["data", "what", "words a second", *(f"against {name}" for name in peers)]]
+    for result in results:
+        data = result["dataset"] + (" on a GPU" if result["device"] != "cpu" else "")
+        for row in result["rows"]:
+            ours = next(iter(row["words_a_second"].values()))
+            cells = [tables.times(row["times_as_fast"][name]) for name in peers]
+            rows.append([data, NAMES[row["what"]], f"{round(ours, -2):,.0f}", *cells])
+    flair = ", ".join(sorted({result["flair"] for result in results}))
+    return tables.markdown(*rows) + tables.measured(results, f"Flair {flair}.")
+
+
+TABLES = {"tagger": table}
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

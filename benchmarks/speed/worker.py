@@ -1,9 +1,9 @@
 """The protocol by which `tagger.py` drives a tagger in another process.
 
-A worker reads one command a line from standard input: `train`, `predict` or `pipe`. It does that
-once, over all of its documents, and answers with the seconds it took, or with what it returns: the
-seconds of each of them. So the taggers run in turns, each in the environment that it needs. What a
-command works on is made before the clock starts.
+A worker reads one command a line from standard input: `train`, `predict`, `pipe` or `text N`. It
+runs the command once, over all of its documents, and answers with the seconds that this takes, or
+with what the command returns: the seconds of each document. So the taggers run in turns, each in
+the environment that it needs. What a command works on is made before the clock starts.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-# What begins a line of an answer: libraries print to standard output too
+# Begins the line of an answer: libraries print to standard output too
 ANSWER = "answer: "
 # Of the training data, so that a round of the slow ones takes a quarter of a minute
 TRAIN_SENTENCES = 600
@@ -25,9 +25,11 @@ CALLS = 40
 def serve(
     commands: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]], **about: Any
 ) -> None:
-    """Answer commands until there are none. `about` is told first.
+    """Answer commands until standard input ends. The first answer is `about`.
 
-    A command is what makes its documents and what is done with them.
+    Args:
+        commands: By name, a function that makes the documents, and one that works on them.
+        about: What to say of the tagger.
     """
     print(ANSWER + json.dumps(about), flush=True)
     for line in sys.stdin:
@@ -40,7 +42,7 @@ def serve(
 
 
 def one_by_one(call: Callable[[str], Any], texts: list[str]) -> list[float]:
-    """Seconds that each text takes."""
+    """Return the seconds that each text takes."""
     found = []
     for text in texts:
         begin = time.perf_counter()
@@ -50,6 +52,6 @@ def one_by_one(call: Callable[[str], Any], texts: list[str]) -> list[float]:
 
 
 def texts_of(words: list[str], n_words: int, n: int, first: int = 0) -> list[str]:
-    """So many texts of so many words, cut out one after the other; the first is number `first`."""
+    """Cut `n` texts of `n_words` words, one after the other, starting with number `first`."""
     starts = (place * n_words % (len(words) - n_words) for place in range(first, first + n))
     return [" ".join(words[start : start + n_words]) for start in starts]

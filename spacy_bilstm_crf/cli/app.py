@@ -1,6 +1,6 @@
-"""The group of commands, and how a command fails: with one line and exit code 1."""
+"""The group of commands, which fail with one line and exit code 1."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,23 +9,22 @@ import typer
 from spacy.cli._util import app, parse_config_overrides, setup_gpu
 from typer.core import TyperGroup
 
-from ..common.errors import UserError
+from ..common.errors import UserError, check_choice  # noqa: F401
 
 HELP = """Commands for the BiLSTM-CRF entity recognizer (spacy-bilstm-crf)."""
 
-# typer may bring its own copy of click, whose errors are classes of their own
+# A typer that has its own copy of click raises errors of its own classes
 USAGE_ERRORS: tuple[Any, ...] = (click.UsageError, *typer.BadParameter.__bases__)
 
 
 class OneLineErrors(TyperGroup):
-    """A group whose commands end with one line and exit code 1 where the user is at fault.
+    """A group whose commands end with one line and exit code 1 if the user can mend the error.
 
-    That is so for wrong options, for every `UserError` and for Ctrl-C. Other errors keep their
-    traceback.
+    These are wrong options, every `UserError`, and Ctrl-C. Other errors keep their traceback.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was given."""
+        """Run a command, and print what the user can mend as one line."""
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -46,7 +45,7 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
     """Read settings of a config from a command's extra arguments, as `spacy train` does.
 
     Raises:
-        UserError: If they are no settings.
+        UserError: If one is not a setting.
     """
     try:
         return parse_config_overrides(arguments)
@@ -57,10 +56,10 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
 
 
 def choose_gpu(number: int, silent: bool = False) -> None:
-    """Use a GPU, or the CPU for -1.
+    """Choose the GPU with this number, or the CPU for -1.
 
     Raises:
-        UserError: If it can't be used.
+        UserError: If there is no such GPU.
     """
     try:
         setup_gpu(number, silent=silent)
@@ -71,17 +70,6 @@ def choose_gpu(number: int, silent: bool = False) -> None:
 MOST = 1_000_000_000  # of any number that a command is given
 
 overrides_of = parse_overrides
-
-
-def check_choice(option: str, value: str, allowed: Iterable[str]) -> None:
-    """See to it that an option has one of some values.
-
-    Raises:
-        UserError: Naming them.
-    """
-    allowed = list(allowed)
-    if value not in allowed:
-        raise UserError(f"{option} {value}: it must be one of {', '.join(allowed)}.")
 
 
 def check_number(option: str, value: int | None, least: int = 1, most: int = MOST) -> None:

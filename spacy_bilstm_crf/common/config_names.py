@@ -1,24 +1,26 @@
-"""Labels and keys as names of a config: not all of them come back from a saved one."""
+"""Labels and keys as names in a config, which loses or changes some of them when it is saved."""
 
 import configparser
 from collections.abc import Iterable
 
 from thinc.api import Config
 
-RESERVED = ("@", "*")  # what a name begins with that a config takes for something else
+RESERVED = ("@", "*")  # prefixes of names with another meaning in a config
 
 
-def check_names(what: str, names: Iterable[str], instead: str, *, of_blocks: bool = False) -> None:
-    """See to it that a config can hold names, so that what is saved can be loaded.
+def check_config_names(
+    what: str, names: Iterable[str], instead: str, *, of_blocks: bool = False
+) -> None:
+    """Check that a config can hold names, so that what is saved can be loaded.
 
     Args:
-        what: Says in the error what has the names.
+        what: What has the names, for the message.
         names: The names.
-        instead: Says what to do.
+        instead: What to do, for the message.
         of_blocks: Whether they are names of blocks rather than of settings.
 
     Raises:
-        ValueError: Naming the first that a config would lose or change.
+        ValueError: Naming the first one that a config would lose or change.
     """
     for name in names:
         if name.startswith(RESERVED) or not _comes_back(name, of_blocks):

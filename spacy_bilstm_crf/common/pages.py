@@ -33,7 +33,7 @@ def render(package: str, template: str, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, interval=interval, count=count)
+    environment.filters.update(percent=percent, interval=interval, thousands=thousands)
     environment.globals["package_version"] = version("spacy-bilstm-crf")
     return environment.get_template(template).render(**values)
 
@@ -85,6 +85,6 @@ def interval(score: Mapping[str, float | None]) -> str:
     return f"{percent(score['low'])} to {percent(score['high'])}"
 
 
-def count(number: int) -> str:
+def thousands(number: int) -> str:
     """Format a whole number with commas between thousands."""
     return f"{number:,}"

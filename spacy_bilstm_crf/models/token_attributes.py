@@ -9,7 +9,7 @@ from spacy.attrs import IDS
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-DIGITS = re.compile(r"\d")
+DIGIT = re.compile(r"\d")
 CASING = "CASING"
 CASINGS = ("other", "lower", "upper", "title", "mixed", "digits", "some digits")
 # Rows of the table of an attribute of spaCy's, which its hashes are spread over
@@ -144,7 +144,7 @@ def casing_of(text: str) -> str:
     """Return how a word is capitalized: one of CASINGS."""
     if text.isdigit():
         return "digits"
-    if DIGITS.search(text):
+    if DIGIT.search(text):
         return "some digits"
     if text.islower():
         return "lower"

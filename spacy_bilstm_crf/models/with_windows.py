@@ -19,13 +19,25 @@ BATCH_TOKENS = 16384
 # What layers may read of a token apart from its text. All other attributes follow from these, which
 # `doc.to_array` reads and `doc.from_array` sets
 TOKEN_ATTRIBUTES: list[int | str] = [
-    *("NORM", "LEMMA", "POS", "TAG", "MORPH", "DEP", "SENT_START"),
-    *("ENT_IOB", "ENT_TYPE", "ENT_ID", "ENT_KB_ID"),
+    "NORM",
+    "LEMMA",
+    "POS",
+    "TAG",
+    "MORPH",
+    "DEP",
+    "SENT_START",
+    "ENT_IOB",
+    "ENT_TYPE",
+    "ENT_ID",
+    "ENT_KB_ID",
 ]
 # Layers of spaCy and of this package that read nothing of a doc but these attributes and the text
 TOKEN_LAYERS = {
-    *("extract_features", "static_vectors", "charembed"),
-    *("char_cnn_embed", "char_bilstm_embed"),
+    "extract_features",
+    "static_vectors",
+    "charembed",
+    "char_cnn_embed",
+    "char_bilstm_embed",
 }
 _ENT_IOB = TOKEN_ATTRIBUTES.index("ENT_IOB")
 _INSIDE, _BEGIN = 1, 3  # values of ENT_IOB

@@ -19,7 +19,7 @@ from .pytorch.word_embedding import (
     Words,
 )
 from .span_features import N_ROWS, check_groups, rows_of_spans
-from .token_attributes import DIGITS, count_rows, rows_of_tokens
+from .token_attributes import DIGIT, count_rows, rows_of_tokens
 from .torch_layer import draw
 
 PUNCTUATION = re.compile(r"[\W_]+")
@@ -172,7 +172,7 @@ def form_of(text: str, lower: bool = True, zero_digits: bool = True) -> str:
     """
     if lower:
         text = text.lower()
-    return DIGITS.sub("0", text) if zero_digits else text
+    return DIGIT.sub("0", text) if zero_digits else text
 
 
 def pretrained_vector(vocab: Vocab, text: str, form: str) -> np.ndarray | None:

@@ -259,7 +259,7 @@ class TrainableCRF(TrainablePipe):
     def _has_target(self, eg: Example) -> bool:
         """Check whether there is anything to learn from an example."""
         is_known = self.entity_ratio is not None or training.soft_labels_of(eg) is not None
-        return is_known or training.has_annotation(eg, self.incorrect_spans_key)
+        return is_known or training.is_annotated(eg, self.incorrect_spans_key)
 
     def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
         """Check a batch, before the model runs, and return its loss function."""

@@ -6,7 +6,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from thinc.api import Config, Model
 
-from ..common.config_names import check_names
+from ..common.config_names import check_config_names
 from ..potentials import Potentials
 from .ner import BiLSTMCRFEntityRecognizer
 
@@ -106,7 +106,7 @@ def make_bilstm_crf_ner(
     if isinstance(candidates_threshold, dict):
         instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).candidates_threshold"
         what = f"A label in the candidates_threshold of '{name}'"
-        check_names(what, candidates_threshold, instead)
+        check_config_names(what, candidates_threshold, instead)
     return BiLSTMCRFEntityRecognizer(
         nlp.vocab,
         model,

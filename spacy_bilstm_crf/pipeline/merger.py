@@ -8,7 +8,7 @@ from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span
 
-from ..common.config_names import check_names
+from ..common.config_names import check_config_names
 from ..constraints import blocked_spans
 from ..decoding import Entity, best_entities
 from .confidence import (
@@ -86,12 +86,12 @@ def make_entity_merger(
         ValueError: If a setting makes no sense, or a saved config would lose it.
     """
     instead = "Let the component that sets it use another key."
-    check_names(f"A source of '{name}'", sources, instead, of_blocks=True)
+    check_config_names(f"A source of '{name}'", sources, instead, of_blocks=True)
     for what, block in _named(name, sources, ents):
         labels = block.get("labels")
         if isinstance(labels, dict):
             instead = f"Write pairs: labels = {json.dumps(list(labels.items()))}"
-            check_names(f"A label of {what}", labels, instead)
+            check_config_names(f"A label of {what}", labels, instead)
     return EntityMerger(
         name, sources, ents=ents, threshold=threshold, spans_key=spans_key, scorer=scorer
     )

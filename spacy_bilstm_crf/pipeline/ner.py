@@ -221,7 +221,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         Raises:
             ValueError: If no example is annotated.
         """
-        examples = [eg for eg in examples if len(eg.predicted) and training.has_annotation(eg)]
+        examples = [eg for eg in examples if len(eg.predicted) and training.is_annotated(eg)]
         if not examples:
             raise ValueError(
                 f"Can't calibrate '{self.name}': none of the examples has entities annotated."

@@ -1,7 +1,7 @@
 """Losses and their gradients, calibration, optimizers and the training loop."""
 
 from ..calibration import Calibration
-from .annotation import Annotation, annotation_of, has_annotation
+from .annotation import Annotation, annotation_of, is_annotated
 from .calibration import fit_calibration
 from .distillation import soft_labels_of, teacher_loss
 from .losses import EntityRatio, loss_of
@@ -16,7 +16,7 @@ __all__ = [
     "SGDMomentum",
     "annotation_of",
     "fit_calibration",
-    "has_annotation",
+    "is_annotated",
     "loss_of",
     "soft_labels_of",
     "teacher_loss",

@@ -48,7 +48,7 @@ class Annotation(NamedTuple):
         return len(known | {span.doc for span in self.incorrect})
 
 
-def has_annotation(example: Example, incorrect_spans_key: str | None = None) -> bool:
+def is_annotated(example: Example, incorrect_spans_key: str | None = None) -> bool:
     """Check whether an example has any annotation of entities.
 
     Args:

@@ -143,6 +143,8 @@ def _teach(
         UserError: If the folder has soft labels of another teacher.
     """
     nlp = load_pipeline(teacher)
+    if not nlp.pipe_names:
+        raise UserError("The teacher has no components, so it finds nothing.")
     ner = None if entities else _recognizer(nlp)
     if ner is not None:
         left_out = _left_out(nlp, ner.name)
@@ -169,7 +171,7 @@ def _recognizer(nlp: Language) -> BiLSTMCRFEntityRecognizer | None:
     """Return the component whose distribution can be learned, if there is one.
 
     Raises:
-        UserError: If there are several, or the pipeline has no components at all.
+        UserError: If there are several.
     """
     found = recognizers(nlp)
     if len(found) > 1:
@@ -178,8 +180,6 @@ def _recognizer(nlp: Language) -> BiLSTMCRFEntityRecognizer | None:
             f"The teacher has several bilstm_crf_ner components ({names}), whose distributions are "
             f"not one: teach what they find together with --entities."
         )
-    if not nlp.pipe_names:
-        raise UserError("The teacher has no components, so it finds nothing.")
     return found[0] if found else None
 
 

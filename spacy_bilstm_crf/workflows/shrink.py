@@ -11,7 +11,7 @@ from spacy.training import Example
 from spacy.vectors import Mode, Vectors
 from thinc.api import Model, NumpyOps
 
-from ..common.errors import UserError
+from ..common.errors import UserError, check_choice
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
 from ..data.corpus import Data, read_examples
@@ -85,8 +85,7 @@ def shrink(
     Raises:
         UserError: If there is no such pipeline or data, there is nothing to shrink, or it can't be.
     """
-    if dtype not in get_args(Dtype):
-        raise UserError(f"--dtype {dtype}: it must be one of {', '.join(get_args(Dtype))}.")
+    check_choice("--dtype", dtype, get_args(Dtype))
     if keep_words is not None and keep_words < 1:
         raise UserError(f"--keep-words {keep_words}: keep at least 1.")
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)

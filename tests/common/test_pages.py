@@ -5,7 +5,14 @@ from html import unescape
 
 import pytest
 
-from spacy_bilstm_crf.common.pages import as_frame, count, interval, percent, render, text_window
+from spacy_bilstm_crf.common.pages import (
+    as_frame,
+    interval,
+    percent,
+    render,
+    text_window,
+    thousands,
+)
 from tests.browser import browser, noted
 
 
@@ -18,7 +25,7 @@ def page(tmp_path, monkeypatch):
         '{% extends "base.html.jinja" %}'
         "{% block title %}About {{ name }}{% endblock %}"
         "{% block head %}h1 { color: rgb(1, 2, 3); }{% endblock %}"
-        '{% block content %}<h1>{{ name }}</h1><a href="#far">far</a><p>{{ n|count }}</p>'
+        '{% block content %}<h1>{{ name }}</h1><a href="#far">far</a><p>{{ n|thousands }}</p>'
         '<div style="height: 9000px"></div><h2 id="far">Far</h2>{% endblock %}'
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -33,7 +40,7 @@ def test_a_page_has_all_it_needs_and_escapes_its_values(page):
 
 
 def test_formats():
-    assert [percent(0.1234), percent(None), count(1234567)] == ["12.3", "–", "1,234,567"]  # noqa: RUF001
+    assert [percent(0.1234), percent(None), thousands(1234567)] == ["12.3", "–", "1,234,567"]  # noqa: RUF001
     assert interval({"low": 0.5, "high": 1.0}) == "50.0 to 100.0"
     assert interval({"low": None, "high": None}) == ""
 

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from benchmarks.speed.scale import DOCS_OF_MANY_LABELS, in_own_process
+from benchmarks.harness.processes import in_own_process
+from benchmarks.speed.scale import DOCS_OF_MANY_LABELS, OURS, measure
 from spacy_bilstm_crf.crf import steps_of_segment
 
 
@@ -13,7 +14,7 @@ from spacy_bilstm_crf.crf import steps_of_segment
 @pytest.mark.parametrize("n_labels, most_mb", [(300, 500), (1000, 2000)])
 def test_the_memory_of_many_labels_has_a_bound(n_labels, most_mb):
     n_docs = len(DOCS_OF_MANY_LABELS) if n_labels == 300 else 200
-    found = in_own_process(n_labels, DOCS_OF_MANY_LABELS[:n_docs])
+    found = in_own_process(measure, n_labels, DOCS_OF_MANY_LABELS[:n_docs], OURS)
     assert found["entities"] > n_docs
     assert found["peak_mb"] < most_mb
 

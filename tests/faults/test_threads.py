@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.threads import EMBEDDINGS, differing, texts, unsure_nlp
+from tests.faults.threads import EMBEDDINGS, compared, texts, unsure_nlp
 from tests.tiny_bert import make_tiny_bert
 
 N_THREADS = 8
@@ -15,6 +15,6 @@ def test_threads_find_what_one_thread_finds(embedding, tmp_path):
         pytest.importorskip("spacy_transformers", reason="needs the [transformers] extra")
         make_tiny_bert(tmp_path)
     nlp = unsure_nlp(embedding, tmp_path)
-    called, piped, n_entities = differing(nlp, texts(N_DOCS), N_THREADS)
-    assert (called, piped) == (0, 0)
-    assert n_entities > N_DOCS / 2
+    result = compared(nlp, texts(N_DOCS), N_THREADS)
+    assert (result.called, result.piped) == (0, 0)
+    assert result.entities > N_DOCS / 2

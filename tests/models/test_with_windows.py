@@ -150,12 +150,12 @@ def test_a_listener_s_docs_are_cut_behind_it():
 def test_docs_are_cut_for_spacys_embeddings(name, settings):
     spacy.blank("en")  # fills the registry
     make = spacy.registry.architectures.get(name)
-    assert windows._reads_tokens_alone(make(width=8, include_static_vectors=True, **settings))
+    assert windows._reads_single_tokens(make(width=8, include_static_vectors=True, **settings))
 
 
 def test_docs_are_cut_for_our_embeddings():
-    assert windows._reads_tokens_alone(CharCNNEmbed())
-    assert windows._reads_tokens_alone(concatenate(CharCNNEmbed(), CharBiLSTMEmbed()))
+    assert windows._reads_single_tokens(CharCNNEmbed())
+    assert windows._reads_single_tokens(concatenate(CharCNNEmbed(), CharBiLSTMEmbed()))
 
 
 def test_docs_stay_whole_for_a_layer_that_is_not_known(monkeypatch):
@@ -181,7 +181,7 @@ def test_docs_stay_whole_for_a_layer_that_is_not_known(monkeypatch):
     assert long.shape == (300, 5) and short.shape == (7, 5)
 
 
-def test_a_part_of_a_doc_looks_to_a_layer_as_it_did():
+def test_tokens_cut_from_a_doc_look_to_a_layer_as_before():
     nlp = spacy.blank("en")
     doc = nlp("I don't like Mr. Smith's U.K. house.\n\n He's gone to New York on 5 May.")
     for i, token in enumerate(doc):
@@ -192,9 +192,9 @@ def test_a_part_of_a_doc_looks_to_a_layer_as_it_did():
         token.set_morph("Number=Sing")
     doc.set_ents([Span(doc, 3, 7, "PER", kb_id="Q1", span_id="7"), Span(doc, 10, 12, "LOC")])
     doc.tensor = np.arange(len(doc) * 2, dtype="float32").reshape(-1, 2)
-    part = _Source(doc).cut(5, 20)
-    assert [token.text_with_ws for token in part] == [t.text_with_ws for t in doc[5:20]]
-    np.testing.assert_array_equal(part.tensor, doc.tensor[5:20])
+    cut = _Source(doc).cut(5, 20)
+    assert [token.text_with_ws for token in cut] == [t.text_with_ws for t in doc[5:20]]
+    np.testing.assert_array_equal(cut.tensor, doc.tensor[5:20])
     for name, attribute in IDS.items():
         if name in ("", "IDX", "ENT_IOB"):  # from the start of the text; see below
             continue
@@ -202,9 +202,9 @@ def test_a_part_of_a_doc_looks_to_a_layer_as_it_did():
             expected = doc.to_array(attribute)
         except ValueError:  # not an attribute of tokens
             continue
-        np.testing.assert_array_equal(part.to_array(attribute), expected[5:20], name)
-    # An entity that is cut begins where the part does: entities have to be well-formed
-    assert [(ent.start, ent.end, ent.label_) for ent in part.ents] == [
+        np.testing.assert_array_equal(cut.to_array(attribute), expected[5:20], name)
+    # An entity that is cut begins where the cut does: entities have to be well-formed
+    assert [(ent.start, ent.end, ent.label_) for ent in cut.ents] == [
         (0, 2, "PER"),
         (5, 7, "LOC"),
     ]

@@ -49,3 +49,10 @@ def test_arguments_that_can_not_be(texts, arguments, message, teacher, dev, tmp_
     arguments = {"dev": dev, "overrides": SHORT, **arguments}
     with pytest.raises(UserError, match=message):
         distill(teacher, texts, CONFIG, tmp_path, **arguments)
+
+
+@pytest.mark.parametrize("entities", [False, True])
+def test_a_teacher_without_components(entities, dev, tmp_path):
+    with pytest.raises(UserError, match="The teacher has no components"):
+        arguments = {"dev": dev, "overrides": SHORT, "entities": entities}
+        distill(spacy.blank("en"), TEXTS, CONFIG, tmp_path, **arguments)

@@ -80,7 +80,7 @@ def test_adding_tags_keeps_what_is_there(net):
     transitions = transitions.clone()
     net.add_tags(9)
     after, grown, start, end = net(tokens, lengths, 0.0)
-    assert torch.equal(after[:, :5], before)
+    torch.testing.assert_close(after[:, :5], before)  # another product, other rounding
     assert (after[:, 5:] == network.NEW_TAG_EMISSION).all()
     assert torch.equal(grown[:5, :5], transitions)
     assert grown.shape == (9, 9)

@@ -1,1 +1,0 @@
-"""Scores of whole data sets, beside those of spaCy's own recogniser."""

@@ -1,1 +1,0 @@
-"""Whether an audit finds annotation that was changed."""

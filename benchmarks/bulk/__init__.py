@@ -1,1 +1,0 @@
-"""`annotate` against plain loops and `spacy apply`."""

@@ -1,1 +1,0 @@
-"""How well probabilities of entities hold."""

@@ -1,1 +1,0 @@
-"""Scores by the amount of training data."""

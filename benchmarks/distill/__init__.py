@@ -1,1 +1,0 @@
-"""What a slow model teaches a fast one."""

@@ -1,1 +1,0 @@
-"""What lists of names alone come to."""

@@ -1,1 +1,0 @@
-"""Candidates that miss at most so many entities."""

@@ -1,0 +1,1 @@
+"""What studies share: command line, results, training, timing and tables."""

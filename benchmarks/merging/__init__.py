@@ -1,1 +1,0 @@
-"""What a merger makes of two recognizers."""

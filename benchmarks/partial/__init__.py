@@ -1,1 +1,0 @@
-"""Scores of training on data in which entities are not annotated."""

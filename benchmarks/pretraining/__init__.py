@@ -1,1 +1,0 @@
-"""What raw text is worth."""

@@ -1,1 +1,0 @@
-"""The shipped config against what `tune` finds."""

@@ -1,1 +1,0 @@
-"""What smaller word vectors cost."""
