@@ -3,35 +3,16 @@
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ...common.errors import UserError
-from ...data.texts import (
-    CSV,
-    DOCS,
-    PARQUET,
-    TEXT,
-    TextSettings,
-    check_columns,
-    csv_rows,
-    kind_of,
-    lines_of,
-    open_docs,
-    open_parquet,
-    printable,
-    read_rows,
-)
+from ...data import texts
+from ...data.texts import TEXT, TextSettings, kind_of
 
-ROWS = pa.schema(
-    [
-        ("id", pa.string()),
-        ("text", pa.string()),
-        ("words", pa.list_(pa.string())),
-        ("error", pa.string()),
-    ]
-)
+STRING = pa.string()
+ROWS = pa.schema({"id": STRING, "text": STRING, "words": pa.list_(STRING), "error": STRING})
 
 
 class Part(NamedTuple):
@@ -82,7 +63,7 @@ def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterat
     for file in files:
         if kind_of(file, settings) == TEXT:
             continue
-        check_columns(file, settings)
+        texts.check_columns(file, settings)
         stamps = (stamp(file),)
         for start, end, first_row, n_rows in _groups(_row_ends(file, settings), rows):
             yield Part(next(numbers), (str(file),), start, end, first_row, n_rows, stamps)
@@ -91,15 +72,15 @@ def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterat
 def _row_ends(path: Path, settings: TextSettings) -> Iterator[int]:
     """Yield where the first row of a file starts, and where each of its rows ends."""
     kind = kind_of(path, settings)
-    if kind == PARQUET:
-        yield from range(open_parquet(path).metadata.num_rows + 1)
-    elif kind == DOCS:
-        yield from range(len(open_docs(path)) + 1)
-    elif kind == CSV:  # whose header ends where the first row starts
-        yield from (end for values, end in csv_rows(path) if values)
+    if kind == texts.PARQUET:
+        yield from range(texts.open_parquet(path).metadata.num_rows + 1)
+    elif kind == texts.DOCS:
+        yield from range(len(texts.open_docs(path)) + 1)
+    elif kind == texts.CSV:  # whose header ends where the first row starts
+        yield from (end for values, end in texts.csv_rows(path) if values)
     else:
         yield 0
-        yield from (end for line, end in lines_of(path) if line.strip())
+        yield from (end for line, end in texts.lines_of(path) if line.strip())
 
 
 def _groups(ends: Iterator[int], rows: int) -> Iterator[tuple[int, int, int, int]]:
@@ -132,19 +113,13 @@ def read_part(part: Part, settings: TextSettings) -> pa.Table:
 
 
 def _table(part: Part, settings: TextSettings) -> pa.Table:
-    texts = (
-        text
-        for path in part.paths
-        for text in read_rows(Path(path), settings, part.start, part.end)
-    )
-    rows = [
-        {
-            **text._asdict(),
-            "id": printable(f"{part.paths[0]}:{number}") if text.id is None else text.id,
-            "text": text.text if text.error is None else None,
-        }
-        for number, text in enumerate(texts, start=part.first_row + 1)
-    ]
+    rows: list[dict[str, Any]] = []
+    for path in part.paths:
+        for text in texts.read_rows(Path(path), settings, part.start, part.end):
+            place = texts.printable(f"{path}:{part.first_row + len(rows) + 1}")
+            rows.append({**text._asdict(), "id": place if text.id is None else text.id})
+            if text.error is not None:
+                rows[-1]["text"] = None
     return pa.Table.from_pylist(rows, schema=ROWS)
 
 

@@ -14,24 +14,12 @@ from ...data.texts import Text, problem_of
 from ..annotator import Annotation, Annotator, Failure, RequestSettings
 from ..recognizers import require_recognizers
 
-ENTITY = pa.struct(
-    [
-        ("start", pa.int64()),  # characters, as Python counts them
-        ("end", pa.int64()),
-        ("text", pa.string()),
-        ("label", pa.string()),
-        ("confidence", pa.float64()),
-    ]
-)
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("entities", pa.list_(ENTITY)),
-        ("n_tokens", pa.int64()),
-        ("error", pa.string()),
-    ]
-)
-CANDIDATES = pa.field("candidates", pa.list_(ENTITY))
+INTEGER, STRING = pa.int64(), pa.string()
+# Characters are counted as Python does
+SPAN = {"start": INTEGER, "end": INTEGER, "text": STRING, "label": STRING}
+ENTITIES = pa.list_(pa.struct({**SPAN, "confidence": pa.float64()}))
+SCHEMA = pa.schema({"id": STRING, "entities": ENTITIES, "n_tokens": INTEGER, "error": STRING})
+CANDIDATES = pa.field("candidates", ENTITIES)
 
 
 class AnnotatorSettings(NamedTuple):
