@@ -167,6 +167,7 @@ def _annotate(
         raise UserError(f"{inputs} holds no texts.")
     # Loaded here first: a worker would say what is wrong with it in a traceback
     pipeline_folder(work.annotator.pipeline)
+    load_annotator.cache_clear()  # its files may have changed since an earlier call
     load_annotator(work.annotator)
     left = run.pending(work, files, parts, anew=overwrite)
     total = sum(part.n_rows for part in parts)

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from ...common.errors import UserError
 from ...data import texts
-from ...data.texts import TEXT, TextSettings, kind_of
+from ...data.texts import TEXT, TextSettings, text_kind
+from .table import STRING
 
-STRING = pa.string()
 ROWS = pa.schema({"id": STRING, "text": STRING, "words": pa.list_(STRING), "error": STRING})
 
 
@@ -55,13 +55,13 @@ def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterat
         UserError: If a file can't be read, or has no column of texts.
     """
     numbers = count()
-    whole = [file for file in files if kind_of(file, settings) == TEXT]
+    whole = [file for file in files if text_kind(file, settings) == TEXT]
     for first in range(0, len(whole), rows):
         some = whole[first : first + rows]
         stamps = tuple(map(stamp, some))
         yield Part(next(numbers), tuple(map(str, some)), 0, 0, 0, len(some), stamps)
     for file in files:
-        if kind_of(file, settings) == TEXT:
+        if text_kind(file, settings) == TEXT:
             continue
         texts.check_columns(file, settings)
         stamps = (stamp(file),)
@@ -71,7 +71,7 @@ def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterat
 
 def _row_ends(path: Path, settings: TextSettings) -> Iterator[int]:
     """Yield where the first row of a file starts, and where each of its rows ends."""
-    kind = kind_of(path, settings)
+    kind = text_kind(path, settings)
     if kind == texts.PARQUET:
         yield from range(texts.open_parquet(path).metadata.num_rows + 1)
     elif kind == texts.DOCS:
@@ -126,7 +126,7 @@ def _table(part: Part, settings: TextSettings) -> pa.Table:
 def _check_unchanged(part: Part, settings: TextSettings) -> None:
     for name, before in zip(part.paths, part.stamps):
         path = Path(name)
-        if not path.exists() and kind_of(path, settings) == TEXT:
+        if not path.exists() and text_kind(path, settings) == TEXT:
             continue  # its row says so
         if not path.exists() or stamp(path) != tuple(before):
             raise UserError(
