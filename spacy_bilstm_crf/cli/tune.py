@@ -67,7 +67,7 @@ def tune_cli(
 
     overrides = parse_overrides(ctx.args)
     choose_gpu(use_gpu)
-    lines = TrialLines()
+    lines = TrialLines(n_trials)
     result = tune(
         config_path,
         space_path,
@@ -81,30 +81,40 @@ def tune_cli(
         code=code_path,
         use_gpu=use_gpu,
         on_trial=lines.show,
-        on_message=print,
+        on_message=lines.write,
     )
     msg.good(f"Trial {result.best.number} is the best: {result.best.score} on dev")
     print(f"{output}: best.cfg, model-best, trials.jsonl, index.html")
 
 
 class TrialLines:
-    """Prints a line for each trial."""
+    """A bar on stderr for the whole search, and a line on stdout for each trial."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_trials: int | None) -> None:
+        self._n_trials = n_trials
         self._best: float | None = None
-        self._has_header = False
+        self._bar: Any = None
+
+    def write(self, line: str) -> None:
+        """Print a line, above the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(line, flush=True)
 
     def show(self, result: "TrialResult", given: Mapping[str, Any]) -> None:
         """Print the line of a trial that has just been finished."""
-        if not self._has_header:
-            print(HEADER)
-            self._has_header = True
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self.write(HEADER)
+            # None disables it where nobody looks
+            self._bar = tqdm(total=self._n_trials, unit="trial", disable=None, file=sys.stderr)
         if result.value is not None:
             self._best = max(result.value, self._best or 0.0)
         best = "" if self._best is None else f"{100 * self._best:.2f}"
         seconds = "" if result.seconds is None else f"{result.seconds:.1f}"
-        print(
+        self.write(
             f"{result.number:>5}  {result.score:>8}  {best:>8}  {seconds:>8}  "
             f"{result.summary(given)}"
         )
-        sys.stdout.flush()
+        self._bar.update(max(0, result.number + 1 - self._bar.n))

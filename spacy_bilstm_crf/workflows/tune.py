@@ -17,11 +17,10 @@ from .tuning.page import search_page
 from .tuning.results import SearchResult, TrialResult, results_of
 from .tuning.search import run_search
 from .tuning.space import read_space
-from .tuning.study import LOCK, SearchJob, begin_search, open_study, quiet_optuna
+from .tuning.study import WRITE_LOCK, SearchJob, begin_search, open_study, quiet_optuna
 from .tuning.trial import with_seed
 
 DEFAULT_TRIALS = 30
-
 OnTrial = Callable[[TrialResult, Mapping[str, Any]], None]
 
 
@@ -102,7 +101,7 @@ def tune(
             code=code_path,
         )
         job.space.make_sampler()
-        job.space.make_pruner()
+        job.space.search.pruner.make("pruner")
         check_space(job.space, job.config)
         check_data(job.config)
         begin_search(job)
@@ -130,10 +129,10 @@ def _search(
 
     run_search(job, study, jobs, look)
     # Processes with the same folder write one after the other
-    with FileLock(job.output / LOCK):
+    with FileLock(job.output / WRITE_LOCK):
         trials = results_of(study)
         best = results.write_trials(job.output, trials)
-        write_whole(job.output / results.PAGE, search_page(study, trials, best, given))
+        write_whole(job.output / results.SEARCH_PAGE, search_page(study, trials, best, given))
         config = filled_config(with_seed(job.space.applied(job.config, best.params), 0))
         results.train_best(job.output, config, best, job.use_gpu, say)
     return SearchResult(job.output, best, trials)

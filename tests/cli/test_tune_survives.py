@@ -15,7 +15,7 @@ from tests.cli.tuning import SPACE, start_tune, trials_in
 optuna = pytest.importorskip("optuna")
 pytest.importorskip("matplotlib")
 
-SECONDS = 120
+SECONDS = 400
 # Dead processes are taken for dead sooner
 IMPATIENT = """
 from spacy_bilstm_crf.workflows.tuning import study
@@ -38,9 +38,13 @@ def kill(process):
 
 
 def finish(*processes):
-    for process in processes:
-        printed, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, printed
+    try:
+        for process in processes:
+            printed, _ = process.communicate(timeout=SECONDS)
+            assert process.returncode == 0, printed
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def begun_trials(output):

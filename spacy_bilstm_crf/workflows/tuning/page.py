@@ -20,13 +20,10 @@ LEAST_TRIALS = 10  # fewer say nothing of the importance of a parameter
 WIDTHS = {"wide": 7.5, "narrow": 3.7}  # inches
 SCORE = "score on dev"
 # What stands in CSS for the colours of Optuna's pictures. The page sets that of writing.
-COLORS = {
+PLOT_COLORS = {
     "#e5e5e5": "none",  # behind the axes
-    "#ffffff": "var(--line)",
-    "#000000": "var(--line)",
-    "#555555": "var(--line)",
-    "#1f77b4": "var(--first)",  # points
-    "#3182bd": "var(--first)",  # bars
+    **dict.fromkeys(("#ffffff", "#000000", "#555555"), "var(--line)"),
+    **dict.fromkeys(("#1f77b4", "#3182bd"), "var(--first)"),  # points, bars
     "#d62728": "var(--second)",  # the best so far
 }
 
@@ -38,20 +35,14 @@ def search_page(
 
     The page compares the best parameters with those of the config as it was given.
     """
-    states = Counter(result.state for result in results)
-    hours = sum(result.seconds or 0.0 for result in results) / 3600
-    summary = (
-        f"{len(results)} trials ({', '.join(f'{n} {state}' for state, n in states.items())}) in "
-        f"{hours:.2f} hours of training. The best is trial {best.number}, with {best.score} on the "
-        f"development data."
-    )
     return render(
         __package__,
         "page.html.jinja",
         results=results,
         best=best,
         given=given,
-        summary=summary,
+        states=Counter(result.state for result in results),
+        hours=sum(result.seconds or 0.0 for result in results) / 3600,
         pictures=list(_pictures(study, results, best)),
         short=short,
     )
@@ -119,7 +110,7 @@ def _picture(title: str, text: str, plot: Callable[[], Any]) -> dict[str, Any]:
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
             figure = _simplified(plot().figure)
-            head, rest = as_svg(figure, COLORS).split(">", 1)
+            head, rest = as_svg(figure, PLOT_COLORS).split(">", 1)
             pyplot.close(figure)
         head = re.sub(r' (width|height)="[^"]*"', "", head)
         own = rf"\1{title[:2].lower()}-{name}-"  # ids in one page must differ

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-BEST_CONFIG, BEST_MODEL, TRIALS, PAGE = "best.cfg", "model-best", "trials.jsonl", "index.html"
+BEST_CONFIG, BEST_MODEL, TRIALS, SEARCH_PAGE = (
+    "best.cfg",
+    "model-best",
+    "trials.jsonl",
+    "index.html",
+)
 MADE_FROM = "tune.json"  # in the model's folder: the trial whose config it was trained with
 OF_OUTCOME = ("seconds", "reason", "best_step", "scores_of_seeds", "details")
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-# What a training on other hardware or by another version may differ by without anything being wrong
-SAME_SCORE = 1e-6
+SAME_SCORE = 1e-6  # a training on other hardware may differ by that much
 
 
 class TrialResult(NamedTuple):
@@ -76,7 +80,7 @@ class SearchResult(NamedTuple):
     trials: list[TrialResult]
 
     def _repr_html_(self) -> str:
-        return as_frame((self.output / PAGE).read_text(encoding="utf8"))
+        return as_frame((self.output / SEARCH_PAGE).read_text(encoding="utf8"))
 
 
 def results_of(study: "Study") -> list[TrialResult]:
@@ -119,8 +123,8 @@ def write_trials(output: Path, results: Sequence[TrialResult]) -> TrialResult:
     if not results:
         raise UserError("No trial was run: the time was over before. Give it a longer --timeout.")
     if best is None:
-        reasons = [result.reason for result in results if result.reason]
-        why = f" The first one to fail: {reasons[0]}" if reasons else ""
+        reason = next((result.reason for result in results if result.reason), None)
+        why = f" The first one to fail: {reason}" if reason else ""
         raise UserError(f"None of {len(results)} trials came to an end.{why}")
     return best
 
@@ -146,10 +150,9 @@ def train_best(
         new = best_model(Path(temporary))
         (new / MADE_FROM).write_text(json.dumps(made_from) + "\n", encoding="utf8")
         save_folder(partial(shutil.move, new), target)
-    performance = json.loads((target / "meta.json").read_text(encoding="utf8"))["performance"]
-    weights = config.interpolate()["training"]["score_weights"]
-    counted = {name: weight for name, weight in weights.items() if weight}
-    found = sum(weight * (performance.get(name) or 0.0) for name, weight in counted.items())
+    scores = json.loads((target / "meta.json").read_text(encoding="utf8"))["performance"]
+    weights = config.interpolate()["training"]["score_weights"].items()
+    found = sum(weight * (scores.get(name) or 0.0) for name, weight in weights if weight)
     expected = (best.scores_of_seeds or [0.0])[0]
     if abs(found - expected) > SAME_SCORE:
         say(

@@ -48,8 +48,7 @@ def run_search(job: SearchJob, study: "Study", jobs: int, look: Callable[[], Non
 def run_trials(job: SearchJob, study: "Study", look: Callable[[], None]) -> None:
     """Run trials one after the other until there are enough or the time is over.
 
-    Processes that look at once may each start the last trial, so there may be one too many for each
-    but the first.
+    Processes that look at once may each start the last trial: one too many for each but the first.
     """
     from optuna.trial import TrialState
 

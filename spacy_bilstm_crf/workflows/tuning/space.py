@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Params = Mapping[str, Any]
 SCALARS = (str, int, float, bool, type(None))  # all that Optuna stores of a choice
 NOT_THERE = object()  # None may be a choice
-TOLERANCE = 1e-9  # of a number of steps
+STEP_TOLERANCE = 1e-9  # of a number of steps
 
 
 class Section(BaseModel):
@@ -87,16 +87,18 @@ class Parameter(Section):
                 raise ValueError(
                     f"{key} is {value!r}, but must be a number of the type {self.type}."
                 )
-        if low > high:
-            raise ValueError(f"is empty: low is {low}, and high is {high}.")
-        if self.log and step is not None:
-            raise ValueError("has both log and step: Optuna takes one of them.")
-        if self.log and low <= 0:
-            raise ValueError(f"low is {low}, but on a log scale it must be more than 0.")
-        if step is not None and step <= 0:
-            raise ValueError(f"step is {step}, but it must be more than 0.")
-        if self.from_config(high) is NOT_THERE:
-            raise ValueError(f"high is {high}, which no number of steps of {step} leads to.")
+        for is_wrong, how in (
+            (low > high, f"is empty: low is {low}, and high is {high}."),
+            (self.log and step is not None, "has both log and step: Optuna takes one of them."),
+            (self.log and low <= 0, f"low is {low}, but on a log scale it must be more than 0."),
+            (step is not None and step <= 0, f"step is {step}, but it must be more than 0."),
+            (
+                not self.can_be(high),
+                f"high is {high}, which no number of steps of {step} leads to.",
+            ),
+        ):
+            if is_wrong:
+                raise ValueError(how)
 
     @property
     def values(self) -> dict[Any, Any]:
@@ -134,7 +136,7 @@ class Parameter(Section):
             return NOT_THERE
         step = self.step or (1 if self.type == "int" else 0)
         steps = (value - self.low) / step if step else 0
-        return value if abs(steps - round(steps)) <= TOLERANCE else NOT_THERE
+        return value if abs(steps - round(steps)) <= STEP_TOLERANCE else NOT_THERE
 
     def can_be(self, chosen: Any) -> bool:
         """Tell whether the sampler can choose a value."""
@@ -220,10 +222,6 @@ class Space(Section):
         # A sequence and a grid go on where they were only with the seed that they began with
         is_sequence = sampler.name in ("QMCSampler", "GridSampler")
         return sampler.make("sampler", seed=seed if is_sequence else seed + number)
-
-    def make_pruner(self) -> Any:
-        """Make the pruner."""
-        return self.search.pruner.make("pruner")
 
     def suggest(self, trial: "Trial") -> dict[str, Any]:
         """Let the sampler choose a value for each parameter that is active."""

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-DATABASE, DEFINITION, OLD_JOURNAL, LOCK = "search.db", "search.json", "journal.log", ".lock"
+DATABASE, DEFINITION, OLD_JOURNAL = "search.db", "search.json", "journal.log"
+OPEN_LOCK, WRITE_LOCK = ".open.lock", ".write.lock"
 SECONDS_A_BEAT = 10
 GRACE_SECONDS = 60  # a trial without a beat for so long is repeated
 SECONDS_FOR_LOCK = 120  # SQLite lets one process write at a time
-TRIES = 5
 # User attributes of a trial: its process, and what it says of itself when it ends. The outcome has
 # the fields of a TrialResult that Optuna does not keep, and `is_expected` if the training failed.
 WORKER, OUTCOME = "worker", "outcome"
@@ -103,12 +103,9 @@ def begin_search(job: SearchJob) -> None:
         before = json.loads(path.read_text(encoding="utf8"))
         seeds = f"number of seeds ({before['seeds']}, now {job.seeds})"
     except (ValueError, TypeError, KeyError) as error:
-        how = "name another folder with --output, or delete this one."
-        raise UserError(f"{path} is damaged: {how}") from error
+        raise UserError(f"{path} is damaged: name another folder with --output.") from error
     old, new = dict_to_dot(before), dict_to_dot(job.definition)
-    changed = [
-        path for path in {**old, **new} if old.get(path, NOT_THERE) != new.get(path, NOT_THERE)
-    ]
+    changed = [at for at in {**old, **new} if old.get(at, NOT_THERE) != new.get(at, NOT_THERE)]
     if changed:
         what, _, where = changed[0].partition(".")
         how = seeds if what == "seeds" else f"{what} (where {where} is different)"
@@ -132,14 +129,14 @@ def open_study(job: SearchJob) -> "Study":
     # A database may hold several searches
     digest = hashlib.sha256(json.dumps(job.definition, sort_keys=True).encode("utf8")).hexdigest()
     try:
-        with FileLock(job.output / LOCK):
+        with FileLock(job.output / OPEN_LOCK):
             study = optuna.create_study(
                 study_name=f"bilstm-crf-tune-{digest[:16]}",
                 storage=_open_storage(job),
                 direction="maximize",
                 load_if_exists=True,
                 sampler=job.space.make_sampler(),
-                pruner=job.space.make_pruner(),
+                pruner=job.space.search.pruner.make("pruner"),
             )
             given, missing = job.space.values_in(job.config)
             if not (missing or job.space.is_grid):
@@ -153,12 +150,14 @@ def open_study(job: SearchJob) -> "Study":
 def _open_storage(job: SearchJob) -> "RDBStorage":
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 
-    url = job.storage or f"sqlite:///{(job.output / DATABASE).resolve().as_posix()}"
+    file = (job.output / DATABASE).resolve().as_posix()
+    # Optuna takes braces for a template
+    url = job.storage or f"sqlite:///{file}".replace("{", "{{").replace("}", "}}")
     # A server may close a connection that is idle for the length of a training
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.startswith("sqlite"):
         options = {"connect_args": {"timeout": SECONDS_FOR_LOCK}}
-    for left in reversed(range(TRIES)):
+    for left in reversed(range(5)):
         try:
             return RDBStorage(
                 url,

@@ -214,8 +214,15 @@ def test_a_damaged_database_is_said_in_one_line(job, output):
         open_study(job)
 
 
-def test_a_lock_of_a_killed_process_is_free(job, output):
-    (output / ".lock").write_text("")  # what it leaves
+def test_locks_that_a_killed_process_left_are_free(job, output):
+    (output / ".open.lock").write_text("")
     start = time.monotonic()
     open_study(job)
     assert time.monotonic() - start < 30
+
+
+def test_a_folder_may_have_any_name(job, output):
+    (output / "{a} b#").mkdir()
+    opened = run(job._replace(output=output / "{a} b#"))
+    assert len(opened.trials) == 2
+    assert (output / "{a} b#" / "search.db").is_file()
