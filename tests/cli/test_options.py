@@ -23,7 +23,8 @@ WRITTEN = {"output", "problems"}
 EXPLAINED = {"config", "path", "texts", "texts_path", "config_path"}
 # Still to be mended
 PENDING = {
-    ("convert", "--text-key"),
+    ("annotate", "--force"),
+    ("annotate", "--jobs"),
     ("distill", "--dev"),
     ("distill", "--labelled"),
     ("select", "--exclude"),
@@ -84,7 +85,9 @@ def parameter_of(command, name, annotation, default=inspect.Parameter.empty):
     if isinstance(info, OptionInfo) and not decls:
         decls = [f"--{name.replace('_', '-')}"]
     long = next((each for each in decls if each.startswith("--")), name)
-    return Parameter(command, long, tuple(each for each in decls if each != long), info, annotation)
+    return Parameter(
+        command, long, tuple(each for each in decls if not each.startswith("--")), info, annotation
+    )
 
 
 def parameters_of(command):
