@@ -15,6 +15,7 @@ import ast
 import configparser
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -186,7 +187,12 @@ def _file(module: str) -> Path:
 
 
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_file(module).read_text(encoding="utf8"))
+    return _parsed(_file(module).read_text(encoding="utf8"))
+
+
+@cache  # by content, so that changes are seen while MkDocs serves
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
 
 
 GENERATORS = {

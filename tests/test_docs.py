@@ -78,6 +78,7 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     seeds = [f"training/seed{seed}/model-best" for seed in range(2)]
     for name in ("my_pipeline", "training/model-best", *seeds):
         shutil.copytree(readme_run[0] / "my_pipeline", tmp_path / name)
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
     printed = run_snippets(page, tmp_path)
     if page == "docs/tutorial/getting-started.md":
         assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
