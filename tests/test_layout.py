@@ -15,9 +15,6 @@ COMMANDS = [name for name in MODULES if name.startswith("cli/")]
 
 # Names that several modules may define
 EXCEPTIONS: dict[str, str] = {}  # name -> reason; none is needed
-# Still to be mended
-DUPLICATES = {"Annotation", "Failure", "GRID", "INK", "PAGE", "POLL", "STYLE", "write_whole"}
-UNCONVERTED = {"cli/annotate", "cli/convert", "cli/tune"}
 
 
 def names_of(target):
@@ -50,8 +47,7 @@ def defined_in():
 
 def test_a_public_name_is_defined_in_one_module():
     several = {name: modules for name, modules in defined_in().items() if len(modules) > 1}
-    allowed = EXCEPTIONS.keys() | DUPLICATES
-    assert {name: where for name, where in several.items() if name not in allowed} == {}
+    assert {name: where for name, where in several.items() if name not in EXCEPTIONS} == {}
     assert set(EXCEPTIONS) <= set(several)  # none that is not needed any more
 
 
@@ -65,7 +61,7 @@ def imported(node, module):
     return {path[0]} if path[0] else {alias.name for alias in node.names}
 
 
-@pytest.mark.parametrize("module", sorted({*COMMANDS} - UNCONVERTED))
+@pytest.mark.parametrize("module", COMMANDS)
 def test_a_command_imports_workflows_late_and_nothing_else(module):
     tree = MODULES[module]
     at_import = {room for node in tree.body for room in imported(node, module)}
@@ -74,9 +70,7 @@ def test_a_command_imports_workflows_late_and_nothing_else(module):
     assert anywhere <= {"cli", "common", "workflows"}
 
 
-@pytest.mark.parametrize(
-    "module", sorted({*COMMANDS} - UNCONVERTED - {"cli/__init__", "cli/app", "cli/options"})
-)
+@pytest.mark.parametrize("module", sorted({*COMMANDS} - {"cli/__init__", "cli/app", "cli/options"}))
 def test_a_module_of_a_command_defines_the_command_alone(module):
     kinds = (ast.FunctionDef, ast.ClassDef)
     defined_here = [node.name for node in MODULES[module].body if isinstance(node, kinds)]

@@ -62,10 +62,10 @@ def annotate_cli(
     A run that was stopped or killed goes on with the same command. A text that can't be annotated
     keeps its row, with the reason in the column "error".
     """
-    from ..workflows.annotate import annotate
+    from ..workflows import annotate
 
     try:
-        with ProgressBar() as bar:
+        with _ProgressBar() as bar:
             summary = annotate(
                 pipeline,
                 inputs,
@@ -90,13 +90,13 @@ def annotate_cli(
     msg.good(f"{summary.n_rows:,} rows in {summary.n_files:,} files: {summary.output}")
 
 
-class ProgressBar:
+class _ProgressBar:
     """Shows how many rows are annotated, and how many words a second."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
-    def __enter__(self) -> "ProgressBar":
+    def __enter__(self) -> "_ProgressBar":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """The group of commands, which fail with one line and exit code 1."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -65,16 +63,3 @@ def choose_gpu(number: int, silent: bool = False) -> None:
         setup_gpu(number, silent=silent)
     except ValueError as error:
         raise UserError(f"--gpu-id {number}: {error}") from error
-
-
-overrides_of = parse_overrides
-
-
-@contextmanager
-def fails_in_one_line() -> Iterator[None]:
-    """Turn an `UserError` into one line and exit code 1. Other errors keep their traceback."""
-    try:
-        yield
-    except UserError as error:
-        typer.secho(f"Error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error

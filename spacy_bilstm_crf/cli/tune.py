@@ -9,7 +9,14 @@ from typer import Argument, Context, Option
 from wasabi import msg
 
 from .app import bilstm_crf_cli, choose_gpu, parse_overrides
-from .options import WITH_OVERRIDES, CodeOption, ConfigArgument, GpuOption
+from .options import (
+    WITH_OVERRIDES,
+    CodeOption,
+    ConfigArgument,
+    GpuOption,
+    JobsOption,
+    OutputFolder,
+)
 
 if TYPE_CHECKING:
     from ..workflows.tuning.results import TrialResult
@@ -27,7 +34,7 @@ def tune_cli(
             metavar="SPACE", help="Search space, in the syntax of a config: configs/tuning.cfg"
         ),
     ],
-    output: Annotated[Path, Option("--output", "-o", help="Folder for the search and its results")],
+    output: OutputFolder,
     n_trials: Annotated[
         int | None,
         Option(
@@ -41,9 +48,7 @@ def tune_cli(
     timeout: Annotated[
         float | None, Option("--timeout", "-t", min=0, help="Start no trial after so many seconds")
     ] = None,
-    jobs: Annotated[
-        int, Option("--jobs", "-j", min=1, help="Processes that run trials at once")
-    ] = 1,
+    jobs: JobsOption = 1,
     seeds: Annotated[
         int, Option("--seeds", "-s", min=1, help="Trainings of each trial; the mean counts")
     ] = 1,
@@ -63,11 +68,11 @@ def tune_cli(
     development data. Other values of the config can be set as with `spacy train`:
     --paths.train train.spacy. Run the same command again to go on with a search that was stopped.
     """
-    from ..workflows.tune import tune
+    from ..workflows import tune
 
     overrides = parse_overrides(ctx.args)
     choose_gpu(use_gpu)
-    lines = TrialLines(n_trials)
+    lines = _TrialLines(n_trials)
     result = tune(
         config_path,
         space_path,
@@ -87,7 +92,7 @@ def tune_cli(
     print(f"{output}: best.cfg, model-best, trials.jsonl, index.html")
 
 
-class TrialLines:
+class _TrialLines:
     """A bar on stderr for the whole search, and a line on stdout for each trial."""
 
     def __init__(self, n_trials: int | None) -> None:
