@@ -16,7 +16,7 @@ from .paths import CONFIGS
 from .processes import spacy_command, start_python
 
 Overrides = dict[str, Any]
-# The threshold that is best for F1 is half of the F1 to be expected (docs/probabilities.md)
+# The threshold that is best for F1 is half of the F1 to be expected (docs/how-to/probabilities.md)
 LIKELY = {"components.ner.threshold": 0.5}
 
 
