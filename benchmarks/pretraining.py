@@ -8,9 +8,9 @@
 
 Each NAME=FILE is a way to start; "none" is always one. NAME=FOLDER starts from other word vectors,
 which `spacy init vectors` made of the raw text (docs/how-to/pretrain.md). A seed draws the
-sentences of a share. The config is configs/pretrained.cfg; the model of each training is the one that is best on
-dev. One thread. Results go to benchmarks/pretraining/results/ncbi-disease.json. Runs that the file
-has are not made again.
+sentences of a share. The config is configs/pretrained.cfg; the model of each training is the one
+that is best on dev. One thread. Results go to benchmarks/pretraining/results/ncbi-disease.json.
+Runs that the file has are not made again.
 """
 
 import random
