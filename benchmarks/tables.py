@@ -21,7 +21,7 @@ STUDIES = (
     "distill",
     "documents",
     "gazetteer",
-    "guarantee",
+    "risk_control",
     "merging",
     "partial",
     "pretraining",
