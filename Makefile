@@ -39,7 +39,7 @@ demo: install ## Serve what `make train` made, with a page to try it
 TEST_PROCESSES ?= logical --maxprocesses 4
 
 test: install ## Run the tests
-	$(RUN) python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+	$(RUN) python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations=20 $(PYTEST_ARGS)
 
 # How long to look; `make test` looks at a few cases only, always the same
 FUZZ_SECONDS ?= 3600
