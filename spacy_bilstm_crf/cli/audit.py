@@ -1,7 +1,6 @@
 """`audit`: find problems and probable label errors in annotated data."""
 
 from pathlib import Path
-from typing import Annotated
 
 from typer import Context, Option
 from wasabi import msg
@@ -28,30 +27,23 @@ def audit_cli(
     config: ConfigArgument,
     data_path: DataArgument,
     output: OutputFolder,
-    folds: Annotated[
-        int,
-        Option(
-            "--folds",
-            "-k",
-            min=0,
-            help="Number of models to train, each on all parts of the data but one. 0 trains none",
-        ),
-    ] = 5,
-    dev_path: Annotated[
-        Path | None, Option("--dev", "-d", exists=True, help="Development data, to compare with")
-    ] = None,
-    test_path: Annotated[
-        Path | None, Option("--test", exists=True, help="Test data, to compare with")
-    ] = None,
-    least: Annotated[
-        float,
-        Option(
-            "--least",
-            min=0.0,
-            max=1.0,
-            help="Minimum probability that the annotation is wrong, for a suspect",
-        ),
-    ] = 0.5,
+    folds: int = Option(
+        5,
+        "--folds",
+        "-k",
+        min=0,
+        help="Number of models to train, each on all parts of the data but one. 0 trains none",
+    ),
+    dev_path: Path | None = Option(
+        None, "--dev", "-d", exists=True, help="Development data, to compare with"
+    ),
+    test_path: Path | None = Option(None, "--test", exists=True, help="Test data, to compare with"),
+    least: float = Option(
+        0.5,
+        min=0.0,
+        max=1.0,
+        help="Minimum probability that the annotation is wrong, for a suspect",
+    ),
     component: ComponentOption = "ner",
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,

@@ -1,7 +1,6 @@
 """`report`: one HTML page that shows how good a pipeline is and where it fails."""
 
 from pathlib import Path
-from typing import Annotated
 
 from typer import Option
 from wasabi import msg
@@ -17,28 +16,23 @@ def report_cli(
     pipeline: PipelineArgument,
     data_path: DataArgument,
     output: OutputFolder,
-    baseline: Annotated[
-        str | None,
-        Option("--baseline", "-b", help="Another pipeline, to compare with on the same data"),
-    ] = None,
-    train_path: Annotated[
-        Path | None,
-        Option(
-            "--train",
-            "-t",
-            exists=True,
-            help="Training data, to tell seen entities from unseen ones",
-        ),
-    ] = None,
-    slices: Annotated[
-        list[str] | None,
-        Option(
-            "--slice",
-            "-s",
-            help="Also score entities by this key of doc.user_data or this extension of docs or "
-            "spans. Can be given several times",
-        ),
-    ] = None,
+    baseline: str | None = Option(
+        None, "--baseline", "-b", help="Another pipeline, to compare with on the same data"
+    ),
+    train_path: Path | None = Option(
+        None,
+        "--train",
+        "-t",
+        exists=True,
+        help="Training data, to tell seen entities from unseen ones",
+    ),
+    slices: list[str] | None = Option(
+        None,
+        "--slice",
+        "-s",
+        help="Also score entities by this key of doc.user_data or this extension of docs or "
+        "spans. Can be given several times",
+    ),
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
 ) -> None:
