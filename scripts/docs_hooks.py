@@ -16,7 +16,7 @@ import configparser
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from typer.main import get_command
 
@@ -47,8 +47,19 @@ def options_table(name: str) -> str:
             names = [*parameter.opts, *parameter.secondary_opts]
         written = ", ".join(f"`{each}`" for each in names)
         default = "required" if parameter.required else _default(parameter.default)
-        rows.append(f"| {written} | {default} | {parameter.help or ''} |")
+        rows.append(f"| {written} | {default} | {parameter.help or ''}{_allowed(parameter)} |")
     return "\n".join(rows)
+
+
+def _allowed(parameter: Any) -> str:
+    """Return the choices or the range of a parameter, to follow its help."""
+    annotation = parameter.type_descriptor.annotation
+    if get_origin(annotation) is Literal:
+        return f" (one of {', '.join(f'`{choice}`' for choice in get_args(annotation))})"
+    least, most = parameter.min, parameter.max
+    if most is not None:
+        return f" ({least:g} to {most:g})"
+    return "" if least is None else f" (at least {least:g})"
 
 
 def _default(value: Any) -> str:

@@ -14,41 +14,7 @@ MODULES = {
 COMMANDS = [name for name in MODULES if name.startswith("cli/")]
 
 # Names that several modules may define
-EXCEPTIONS = {
-    "forward": "thinc's name for a layer's prediction",
-    "init": "thinc's name for a layer's initialization",
-}
-# Still to be mended
-DUPLICATES = {
-    "Annotator",
-    "BEGIN",
-    "COLORS",
-    "GRID",
-    "IN",
-    "INK",
-    "Job",
-    "KINDS",
-    "LAST",
-    "LAYER",
-    "LOGGER",
-    "MOST_PROBLEMS",
-    "PAGE",
-    "POLL",
-    "Piece",
-    "Problem",
-    "Result",
-    "Row",
-    "SCORES",
-    "STYLE",
-    "T",
-    "UNIT",
-    "counted",
-    "fingerprint",
-    "labels_of",
-    "loaded",
-    "write_whole",
-}
-UNCONVERTED = {"cli/annotate", "cli/convert", "cli/serve", "cli/tune"}
+EXCEPTIONS: dict[str, str] = {}  # name -> reason; none is needed
 
 
 def names_of(target):
@@ -81,8 +47,7 @@ def defined_in():
 
 def test_a_public_name_is_defined_in_one_module():
     several = {name: modules for name, modules in defined_in().items() if len(modules) > 1}
-    allowed = EXCEPTIONS.keys() | DUPLICATES
-    assert {name: where for name, where in several.items() if name not in allowed} == {}
+    assert {name: where for name, where in several.items() if name not in EXCEPTIONS} == {}
     assert set(EXCEPTIONS) <= set(several)  # none that is not needed any more
 
 
@@ -96,7 +61,7 @@ def imported(node, module):
     return {path[0]} if path[0] else {alias.name for alias in node.names}
 
 
-@pytest.mark.parametrize("module", sorted({*COMMANDS} - UNCONVERTED))
+@pytest.mark.parametrize("module", COMMANDS)
 def test_a_command_imports_workflows_late_and_nothing_else(module):
     tree = MODULES[module]
     at_import = {room for node in tree.body for room in imported(node, module)}
@@ -105,9 +70,7 @@ def test_a_command_imports_workflows_late_and_nothing_else(module):
     assert anywhere <= {"cli", "common", "workflows"}
 
 
-@pytest.mark.parametrize(
-    "module", sorted({*COMMANDS} - UNCONVERTED - {"cli/__init__", "cli/app", "cli/options"})
-)
+@pytest.mark.parametrize("module", sorted({*COMMANDS} - {"cli/__init__", "cli/app", "cli/options"}))
 def test_a_module_of_a_command_defines_the_command_alone(module):
     kinds = (ast.FunctionDef, ast.ClassDef)
     defined_here = [node.name for node in MODULES[module].body if isinstance(node, kinds)]

@@ -8,72 +8,64 @@ from wasabi import msg
 
 from ..common.errors import UserError
 from .app import bilstm_crf_cli
-from .options import CodeOption, LinesOption, PipelineArgument, TextsArgument
+from .options import (
+    BatchSizeOption,
+    CodeOption,
+    ForceOption,
+    JobsOption,
+    LinesOption,
+    PipelineArgument,
+    TextKeyOption,
+    TextsArgument,
+)
 
 if TYPE_CHECKING:
     from ..workflows.annotate import AnnotateProgress
+
+ParquetFolder = Annotated[Path, Argument(help="Folder for Parquet files")]
+EngineOption = Annotated[
+    Literal["local", "ray", "spark"], Option("--engine", "-e", help="What runs the workers")
+]
+IdKeyOption = Annotated[
+    str, Option("--id-key", "--id-column", help="Key or column of the ids; else file and row")
+]
+CandidatesOption = Annotated[
+    float | None,
+    Option("--candidates", min=0, max=1, help="Also keep all spans that are so probable at least"),
+]
+MaxLengthOption = Annotated[
+    int | None,
+    Option("--max-length", min=1, help="Most characters of a text; else the pipeline's own"),
+]
+RowsOption = Annotated[int, Option("--rows", min=1, help="Most rows of a file that is written")]
 
 
 @bilstm_crf_cli.command("annotate")
 def annotate_cli(
     pipeline: PipelineArgument,
     inputs: TextsArgument,
-    output: Annotated[Path, Argument(help="Folder for Parquet files")],
-    engine: Annotated[
-        Literal["local", "ray", "spark"],
-        Option("--engine", "-e", help="What runs the workers: this machine, Ray or Spark"),
-    ] = "local",
-    jobs: Annotated[
-        int, Option("--jobs", "-j", min=1, help="Number of workers. Each loads the pipeline")
-    ] = 1,
-    id_key: Annotated[
-        str,
-        Option(
-            "--id-key",
-            "--id-column",
-            help="Key or column of the ids. Without one, file and row are the id",
-        ),
-    ] = "id",
-    text_key: Annotated[
-        str,
-        Option(
-            "--text-key",
-            "--text-column",
-            help="Key or column of the text in JSON, CSV and Parquet",
-        ),
-    ] = "text",
+    output: ParquetFolder,
+    engine: EngineOption = "local",
+    jobs: JobsOption = 1,
+    id_key: IdKeyOption = "id",
+    text_key: TextKeyOption = "text",
     lines: LinesOption = False,
-    batch_size: Annotated[
-        int, Option("--batch-size", "-n", min=1, help="Texts in the pipeline at once")
-    ] = 128,
-    candidates: Annotated[
-        float | None,
-        Option(
-            "--candidates",
-            min=0.0,
-            max=1.0,
-            help="Also keep all spans that are at least so probable, overlapping or not",
-        ),
-    ] = None,
-    max_length: Annotated[
-        int | None,
-        Option("--max-length", min=1, help="Most characters of a text, in place of the pipeline's"),
-    ] = None,
-    rows: Annotated[
-        int, Option("--rows", min=1, help="Most rows of a Parquet file that is written")
-    ] = 2000,
+    batch_size: BatchSizeOption = 128,
+    candidates: CandidatesOption = None,
+    max_length: MaxLengthOption = None,
+    rows: RowsOption = 2000,
     code_path: CodeOption = None,
-    force_overwrite: Annotated[bool, Option("--force", "-F", help="Begin anew")] = False,
+    force_overwrite: ForceOption = False,
 ) -> None:
     """Find the entities of many documents, with any spaCy pipeline, and write them as Parquet.
 
     A run that was stopped or killed goes on with the same command. A text that can't be annotated
     keeps its row, with the reason in the column "error".
     """
-    from ..workflows.annotate import annotate
+    from ..workflows import annotate
 
     try:
-        with ProgressBar() as bar:
+        with _ProgressBar() as bar:
             summary = annotate(
                 pipeline,
                 inputs,
@@ -98,13 +90,13 @@ def annotate_cli(
     msg.good(f"{summary.n_rows:,} rows in {summary.n_files:,} files: {summary.output}")
 
 
-class ProgressBar:
+class _ProgressBar:
     """Shows how many rows are annotated, and how many words a second."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
-    def __enter__(self) -> "ProgressBar":
+    def __enter__(self) -> "_ProgressBar":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """The group of commands, which fail with one line and exit code 1."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -9,7 +7,7 @@ import typer
 from spacy.cli._util import app, parse_config_overrides, setup_gpu
 from typer.core import TyperGroup
 
-from ..common.errors import UserError, check_choice  # noqa: F401
+from ..common.errors import UserError
 
 HELP = """Commands for the BiLSTM-CRF entity recognizer (spacy-bilstm-crf)."""
 
@@ -65,38 +63,3 @@ def choose_gpu(number: int, silent: bool = False) -> None:
         setup_gpu(number, silent=silent)
     except ValueError as error:
         raise UserError(f"--gpu-id {number}: {error}") from error
-
-
-MOST = 1_000_000_000  # of any number that a command is given
-
-overrides_of = parse_overrides
-
-
-def check_number(option: str, value: int | None, least: int = 1, most: int = MOST) -> None:
-    """See to it that an option, if it is given, is a number that makes sense.
-
-    Raises:
-        UserError: Naming the least and the most.
-    """
-    if value is not None and not least <= value <= most:
-        raise UserError(f"{option} {value}: it must be from {least} to {most:,}.")
-
-
-def check_probability(option: str, value: float | None) -> None:
-    """See to it that an option, if it is given, is a probability.
-
-    Raises:
-        UserError: Saying so.
-    """
-    if value is not None and not 0.0 <= value <= 1.0:
-        raise UserError(f"{option} {value} is a probability: it must be from 0 to 1.")
-
-
-@contextmanager
-def fails_in_one_line() -> Iterator[None]:
-    """Turn an `UserError` into one line and exit code 1. Other errors keep their traceback."""
-    try:
-        yield
-    except UserError as error:
-        typer.secho(f"Error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error

@@ -58,8 +58,7 @@ def convert_cli(
     Nothing is lost silently. What a spaCy doc can't hold is counted and listed in a file; what the
     other format can't hold is counted.
     """
-    from ..data.formats import ColumnSettings
-    from ..workflows import convert
+    from ..workflows.convert import ColumnSettings, convert
 
     if separator is not None:
         separator = separator.replace("\\t", "\t")

@@ -28,10 +28,10 @@ def distill_cli(
     config_path: Path = Argument(..., metavar="CONFIG", help="Training config of the student"),
     output: Path = Option(..., "--output", "-o", help="Folder for soft labels and the student"),
     labelled: Path | None = Option(
-        None, "--labelled", "-l", help="Annotated data to learn from as well, .spacy"
+        None, "--labelled", "-l", exists=True, help="Annotated data to learn from as well, .spacy"
     ),
     dev: Path | None = Option(
-        None, "--dev", "-d", help="Development data. Default: the config's paths.dev"
+        None, "--dev", "-d", exists=True, help="Development data. Default: the config's paths.dev"
     ),
     temperature: float = Option(
         1.0, "--temperature", "-T", help="Softmax temperature; above 1 softens the targets"

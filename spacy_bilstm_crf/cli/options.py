@@ -39,7 +39,14 @@ ForceOption = Annotated[
     bool, Option("--force", "-F", help="Replace what an earlier run has written")
 ]
 TextKeyOption = Annotated[
-    str, Option("--text-key", help="Key or column of the text in JSON, CSV and Parquet")
+    str,
+    Option(
+        "--text-key", "--text-column", help="Key or column of the text in JSON, CSV and Parquet"
+    ),
+]
+BatchSizeOption = Annotated[
+    int,
+    Option("--batch-size", "-n", min=1, help="Texts that go through the pipeline together"),
 ]
 JobsOption = Annotated[int, Option("--jobs", "-j", min=1, help="Number of worker processes")]
 TextsArgument = Annotated[

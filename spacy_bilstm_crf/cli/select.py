@@ -41,7 +41,11 @@ def select_cli(
         "prodigy", "--to", "-t", help="Format to write"
     ),
     exclude: Path | None = Option(
-        None, "--exclude", "-x", help="Docs annotated already: a .spacy file or a folder"
+        None,
+        "--exclude",
+        "-x",
+        exists=True,
+        help="Docs annotated already: a .spacy file or a folder",
     ),
     text_key: TextKeyOption = "text",
     lines: LinesOption = False,

@@ -1,55 +1,66 @@
 """`tune`: search for the settings of a training that suit the data best."""
 
-import time
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from ..common.errors import UserError
-from ..common.pipelines import import_code
-from .app import bilstm_crf_cli, choose_gpu, fails_in_one_line, overrides_of
+from .app import bilstm_crf_cli, choose_gpu, parse_overrides
+from .options import (
+    WITH_OVERRIDES,
+    CodeOption,
+    ConfigArgument,
+    GpuOption,
+    JobsOption,
+    OutputFolder,
+)
 
 if TYPE_CHECKING:
-    from ..workflows.tuning.results import Result
+    from ..workflows.tuning.results import TrialResult
 
-INSTALL = 'pip install "spacy-bilstm-crf[tune]"'
-N_TRIALS = 30
+HEADER = f"{'trial':>5}  {'value':>8}  {'best':>8}  {'seconds':>8}  parameters that differ"
 
 
-@bilstm_crf_cli.command(
-    "tune", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)
+@bilstm_crf_cli.command("tune", context_settings=WITH_OVERRIDES)
 def tune_cli(
     ctx: Context,  # for overrides of the config
-    config_path: Path = Argument(..., metavar="CONFIG", help="Training config to start from"),
-    space_path: Path = Argument(
-        ..., metavar="SPACE", help="Search space, in the syntax of a config: configs/tuning.cfg"
-    ),
-    output: Path = Option(..., "--output", "-o", help="Folder for the search and its results"),
-    n_trials: int | None = Option(
-        None,
-        "--n-trials",
-        "-n",
-        min=1,
-        help="Trials in all, those of earlier runs and of other processes included. 30 without "
-        "--timeout",
-    ),
-    timeout: float | None = Option(
-        None, "--timeout", "-t", min=0, help="Start no trial after so many seconds"
-    ),
-    jobs: int = Option(1, "--jobs", "-j", min=1, help="Processes that run trials at once"),
-    seeds: int = Option(1, "--seeds", "-s", min=1, help="Trainings of each trial; the mean counts"),
-    storage: str | None = Option(
-        None,
-        "--storage",
-        help="URL of a database that Optuna takes. Without it a journal file in the folder",
-    ),
-    code_path: Path | None = Option(
-        None, "--code", "-c", help="Python file with registered functions that the config needs"
-    ),
-    use_gpu: int = Option(-1, "--gpu-id", "-g", help="GPU ID or -1 for CPU"),
+    config_path: ConfigArgument,
+    space_path: Annotated[
+        Path,
+        Argument(
+            metavar="SPACE", help="Search space, in the syntax of a config: configs/tuning.cfg"
+        ),
+    ],
+    output: OutputFolder,
+    n_trials: Annotated[
+        int | None,
+        Option(
+            "--n-trials",
+            "-n",
+            min=1,
+            help="Trials in all, those of earlier runs and of other processes included. 30 without "
+            "--timeout. Processes that run at once may add one each",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None, Option("--timeout", "-t", min=0, help="Start no trial after so many seconds")
+    ] = None,
+    jobs: JobsOption = 1,
+    seeds: Annotated[
+        int, Option("--seeds", "-s", min=1, help="Trainings of each trial; the mean counts")
+    ] = 1,
+    storage: Annotated[
+        str | None,
+        Option(
+            "--storage",
+            help="URL of a database, for several machines. Without it an SQLite file in the folder",
+        ),
+    ] = None,
+    code_path: CodeOption = None,
+    use_gpu: GpuOption = -1,
 ) -> None:
     """Search for the settings that suit the data best.
 
@@ -57,81 +68,58 @@ def tune_cli(
     development data. Other values of the config can be set as with `spacy train`:
     --paths.train train.spacy. Run the same command again to go on with a search that was stopped.
     """
-    with fails_in_one_line():
-        overrides = overrides_of(ctx.args)
-        import_code(code_path)
-        choose_gpu(use_gpu)
-        n_trials = N_TRIALS if n_trials is None and timeout is None else n_trials
-        best = tune(
-            *(config_path, space_path, output),
-            overrides=overrides,
-            n_trials=n_trials,
-            timeout=timeout,
-            jobs=jobs,
-            seeds=seeds,
-            url=storage,
-            code_path=code_path,
-            use_gpu=use_gpu,
-        )
-    msg.good(f"Trial {best.number} is the best: {100 * (best.value or 0.0):.2f} on dev")
+    from ..workflows import tune
+
+    overrides = parse_overrides(ctx.args)
+    choose_gpu(use_gpu)
+    lines = _TrialLines(n_trials)
+    result = tune(
+        config_path,
+        space_path,
+        output,
+        n_trials=n_trials,
+        timeout=timeout,
+        jobs=jobs,
+        seeds=seeds,
+        storage=storage,
+        overrides=overrides,
+        code=code_path,
+        use_gpu=use_gpu,
+        on_trial=lines.show,
+        on_message=lines.write,
+    )
+    msg.good(f"Trial {result.best.number} is the best: {result.best.score} on dev")
     print(f"{output}: best.cfg, model-best, trials.jsonl, index.html")
 
 
-def tune(
-    config_path: Path,
-    space_path: Path,
-    output: Path,
-    *,
-    overrides: dict[str, Any],
-    n_trials: int | None,
-    timeout: float | None = None,
-    jobs: int = 1,
-    seeds: int = 1,
-    url: str | None = None,
-    code_path: Path | None = None,
-    use_gpu: int = -1,
-) -> "Result":
-    """Search, or go on with a search, and write what came out.
+class _TrialLines:
+    """A bar on stderr for the whole search, and a line on stdout for each trial."""
 
-    Args:
-        config_path: The config to start from.
-        space_path: The search space.
-        output: The search's folder.
-        overrides: Values that take the place of the config's, by their paths.
-        n_trials: Trials in all. None for any number, until the time is over.
-        timeout: Seconds after which no trial is started.
-        jobs: Number of processes.
-        seeds: Trainings of each trial.
-        url: Of the storage. None for a journal file in the folder.
-        code_path: Python file with registered functions, for the other processes.
-        use_gpu: Number of the GPU, -1 for the CPU.
+    def __init__(self, n_trials: int | None) -> None:
+        self._n_trials = n_trials
+        self._best: float | None = None
+        self._bar: Any = None
 
-    Returns:
-        The best trial.
+    def write(self, line: str) -> None:
+        """Print a line, above the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        print(line, flush=True)
 
-    Raises:
-        UserError: If something that was given can't be used, or no trial came to an end.
-    """
-    start = time.time()
-    _check_extra()
-    # Late, so that spaCy's other commands start as quickly as without this package
-    from ..workflows.tuning.checks import prepared
-    from ..workflows.tuning.search import Job
-    from ..workflows.tuning.whole import searched
+    def show(self, result: "TrialResult", given: Mapping[str, Any]) -> None:
+        """Print the line of a trial that has just been finished."""
+        from tqdm import tqdm
 
-    try:
-        search = prepared(config_path, space_path, overrides, seeds)
-        until = None if timeout is None else start + timeout
-        job = Job(search, output, url, n_trials, until, use_gpu, code_path)
-        return searched(job, jobs)
-    except UserError as error:
-        raise UserError(str(error)) from error
-
-
-def _check_extra() -> None:
-    try:
-        import matplotlib
-        import optuna  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"`tune` needs Optuna and Matplotlib: {INSTALL}") from error
-    matplotlib.use("svg")  # without a screen
+        if self._bar is None:
+            self.write(HEADER)
+            # None disables it where nobody looks
+            self._bar = tqdm(total=self._n_trials, unit="trial", disable=None, file=sys.stderr)
+        if result.value is not None:
+            self._best = max(result.value, self._best or 0.0)
+        best = "" if self._best is None else f"{100 * self._best:.2f}"
+        seconds = "" if result.seconds is None else f"{result.seconds:.1f}"
+        self.write(
+            f"{result.number:>5}  {result.score:>8}  {best:>8}  {seconds:>8}  "
+            f"{result.summary(given)}"
+        )
+        self._bar.update(max(0, result.number + 1 - self._bar.n))

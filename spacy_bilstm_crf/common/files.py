@@ -73,7 +73,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def save_folder(to_disk: Callable[[Path], None], output: Path) -> None:
+def save_folder(to_disk: Callable[[Path], object], output: Path) -> None:
     """Save a folder beside the output, then exchange the two.
 
     A pipeline that is killed or runs out of disk space leaves the old folder as it was.

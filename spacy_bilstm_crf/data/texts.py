@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 PARQUET, JSON_LINES, CSV, TEXT, LINES, DOCS = "parquet", "jsonl", "csv", "text", "lines", "docs"
-KINDS = {
+TEXT_KINDS = {
     ".txt": TEXT,
     ".jsonl": JSON_LINES,
     ".ndjson": JSON_LINES,
@@ -39,7 +39,7 @@ MOST_OF_FIELD = 1 << 30
 # spaCy's own limit of a text. A .txt file with more is most likely a list of texts
 MOST_OF_TEXT = 1_000_000
 # What a DocBin holds for each doc
-OF_DOCS = ("tokens", "spaces", "cats", "flags", "span_groups", "user_data")
+DOCBIN_PARTS = ("tokens", "spaces", "cats", "flags", "span_groups", "user_data")
 
 
 class Text(NamedTuple):
@@ -92,7 +92,7 @@ def read_texts(path: Path | str, text_key: str = "text", *, lines: bool = False)
     settings = TextSettings(text_key, lines=lines)
     for file in text_files(path):
         check_columns(file, settings)
-        is_whole = kind_of(file, settings) == TEXT
+        is_whole = text_kind(file, settings) == TEXT
         for number, text in enumerate(read_rows(file, settings), start=1):
             if text.error is not None:
                 place = file if is_whole else f"{file}, row {number}"
@@ -120,16 +120,16 @@ def text_files(
     """
     here = Path(path)
     if here.is_dir():
-        found = [file for file in sorted(here.rglob("*")) if file.suffix.lower() in KINDS]
+        found = [file for file in sorted(here.rglob("*")) if file.suffix.lower() in TEXT_KINDS]
     else:
         matches = sorted(glob.glob(str(path), recursive=True))
         found = [here] if here.exists() else list(map(Path, matches))
         if not found:
             raise UserError(f"There is no file or folder {path}. Name a file, a folder or a glob.")
     files = [file for file in found if not file.is_dir() and not leave_out(file)]
-    unknown = [file for file in files if file.suffix.lower() not in KINDS]
+    unknown = [file for file in files if file.suffix.lower() not in TEXT_KINDS]
     if unknown or not files:
-        endings = ", ".join(KINDS)
+        endings = ", ".join(TEXT_KINDS)
         raise UserError(
             f"{unknown[0] if unknown else path} has no texts that can be read: name files that end "
             f"in {endings}."
@@ -137,9 +137,9 @@ def text_files(
     return files
 
 
-def kind_of(path: Path, settings: TextSettings) -> str:
-    """Return how a file is read: one of the values of `KINDS`, or `LINES`."""
-    kind = KINDS[path.suffix.lower()]
+def text_kind(path: Path, settings: TextSettings) -> str:
+    """Return how a file is read: one of the values of `TEXT_KINDS`, or `LINES`."""
+    kind = TEXT_KINDS[path.suffix.lower()]
     return LINES if kind == TEXT and settings.lines else kind
 
 
@@ -149,7 +149,7 @@ def check_columns(path: Path, settings: TextSettings) -> None:
     Raises:
         UserError: If one is missing or there twice, or the file can't be read.
     """
-    kind = kind_of(path, settings)
+    kind = text_kind(path, settings)
     if kind == PARQUET:
         names = open_parquet(path).schema_arrow.names
     elif kind == CSV:
@@ -192,7 +192,7 @@ def read_rows(
     Raises:
         UserError: If the file is not of the kind that its ending says.
     """
-    return READERS[kind_of(path, settings)](path, settings, start, end)
+    return READERS[text_kind(path, settings)](path, settings, start, end)
 
 
 def lines_of(path: Path, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int]]:
@@ -399,7 +399,7 @@ def _values(column: "pa.ChunkedArray") -> list[Any]:
 
 def _read_docs(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
     loaded, docs = vars(open_docs(path)), DocBin()
-    vars(docs).update(loaded, **{name: loaded[name][start:end] for name in OF_DOCS})
+    vars(docs).update(loaded, **{name: loaded[name][start:end] for name in DOCBIN_PARTS})
     for doc in docs.get_docs(Vocab()):
         words = [token.text for token in doc] if doc.has_unknown_spaces else None
         yield _row(doc.text, doc.user_data.get(ID), doc.user_data.get(META), words)

@@ -45,7 +45,7 @@ class RequestSettings(NamedTuple):
     k_best: int | None = None
 
 
-class Annotation(NamedTuple):
+class AnnotatedText(NamedTuple):
     """What was found in a text.
 
     An entity is a dict of `start` and `end`, which count characters as Python does, `text`, `label`
@@ -66,7 +66,7 @@ class Annotation(NamedTuple):
     k_best: list[dict[str, Any]] | None = None
 
 
-class Failure(NamedTuple):
+class FailedText(NamedTuple):
     """Why a text could not be annotated.
 
     Attributes:
@@ -80,7 +80,7 @@ class Failure(NamedTuple):
     place: Sequence[str] = ()
 
     @classmethod
-    def of(cls, error: Exception) -> "Failure":
+    def of(cls, error: Exception) -> "FailedText":
         """Describe an exception."""
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
         place = [f"{frame.filename}:{frame.lineno}, in {frame.name}" for frame in frames]
@@ -112,7 +112,7 @@ class Annotator:
         self,
         texts: Iterable[str | Text],
         settings: RequestSettings = RequestSettings(),  # noqa: B008 - never changed
-    ) -> list[Annotation | Failure]:
+    ) -> list[AnnotatedText | FailedText]:
         """Annotate texts together.
 
         Args:
@@ -129,15 +129,15 @@ class Annotator:
             found = iter(self._annotated(fitting, settings))
             return [next(found) if failure is None else failure for _, failure in too_long]
 
-    def _too_long(self, text: str | Text) -> Failure | None:
+    def _too_long(self, text: str | Text) -> FailedText | None:
         n, most = len(text if isinstance(text, str) else text.text), self.nlp.max_length
         if n <= most:
             return None
-        return Failure(f"The text has {n} characters, and max_length is {most}.", "ValueError")
+        return FailedText(f"The text has {n} characters, and max_length is {most}.", "ValueError")
 
     def _annotated(
         self, texts: Sequence[str | Text], settings: RequestSettings
-    ) -> list[Annotation | Failure]:
+    ) -> list[AnnotatedText | FailedText]:
         try:
             # Only plain values leave the zone: the words of the texts are forgotten
             with self.nlp.memory_zone():
@@ -145,12 +145,12 @@ class Annotator:
                 return [self._annotation(doc, settings) for doc in self.nlp.pipe(given)]
         except Exception as error:  # a component may raise anything, for one text among many
             if len(texts) == 1:
-                return [Failure.of(error)]
+                return [FailedText.of(error)]
         middle = len(texts) // 2
         halves = (texts[:middle], texts[middle:])
         return [found for half in halves for found in self._annotated(half, settings)]
 
-    def _annotation(self, doc: Doc, settings: RequestSettings) -> Annotation:
+    def _annotation(self, doc: Doc, settings: RequestSettings) -> AnnotatedText:
         text, candidates, k_best = doc.text, None, None
         if settings.candidates is not None:
             found = [found for ner in self.recognizers for found in read_candidates(ner, doc)]
@@ -164,7 +164,7 @@ class Annotator:
                 }
                 for entities, probability in ner.k_best(doc, settings.k_best)
             ]
-        return Annotation(entities_of(doc), len(doc), candidates, k_best)
+        return AnnotatedText(entities_of(doc), len(doc), candidates, k_best)
 
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[None]:
@@ -190,13 +190,13 @@ class Annotator:
 
 
 def entities_of(doc: Doc) -> list[EntityDict]:
-    """Return the entities of a doc as dicts: see `Annotation`."""
+    """Return the entities of a doc as dicts: see `AnnotatedText`."""
     text = doc.text
     return [entity_dict(ent, confidence(ent), text) for ent in doc.ents]
 
 
 def read_candidates(ner: BiLSTMCRFEntityRecognizer, doc: Doc) -> list[EntityDict]:
-    """Return the candidates that a component has put into a doc as dicts: see `Annotation`."""
+    """Return the candidates that a component has put into a doc as dicts: see `AnnotatedText`."""
     if ner.candidates_key not in doc.spans:
         return []
     text, group = doc.text, doc.spans[ner.candidates_key]
@@ -207,7 +207,7 @@ def read_candidates(ner: BiLSTMCRFEntityRecognizer, doc: Doc) -> list[EntityDict
 
 
 def entity_dict(span: Span, probability: float | None, text: str) -> EntityDict:
-    """Return a span of a text as a dict: see `Annotation`."""
+    """Return a span of a text as a dict: see `AnnotatedText`."""
     start, end = span.start_char, span.end_char
     return {
         "start": start,

@@ -11,6 +11,7 @@ from .report import report
 from .select import select
 from .serve import serve
 from .shrink import Shrunk, shrink
+from .tune import tune
 
 __all__ = [
     "AnnotateProgress",
@@ -29,4 +30,5 @@ __all__ = [
     "select",
     "serve",
     "shrink",
+    "tune",
 ]

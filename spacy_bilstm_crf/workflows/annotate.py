@@ -15,7 +15,7 @@ from ..common.pipelines import check_code, pipeline_folder
 from ..data.texts import TextSettings, text_files
 
 if TYPE_CHECKING:
-    from ..inference.batch import Work
+    from ..inference.batch.run import Work
 
 EngineName = Literal["local", "ray", "spark"]
 # The packages that each engine needs, and the extra that installs them
@@ -111,7 +111,8 @@ def annotate(
     code = None if code is None else Path(code).resolve()
     check_code(code)
     check_folder(Path(output), "OUTPUT")
-    from ..inference.batch import AnnotatorSettings, Work
+    from ..inference.batch import AnnotatorSettings
+    from ..inference.batch.run import Work
 
     with TemporaryDirectory() as temporary:
         folder = _absolute(pipeline, Path(temporary))
@@ -154,28 +155,32 @@ def _annotate(
     overwrite: bool,
     on_progress: Callable[[AnnotateProgress], None],
 ) -> AnnotateSummary:
-    from ..inference import batch
+    from ..inference.batch import run
+    from ..inference.batch.engines import ENGINES
+    from ..inference.batch.parts import parts_of
+    from ..inference.batch.table import load_annotator
 
     output = Path(work.output)
-    files = text_files(inputs, lambda path: batch.is_of_run(path, output))
-    parts = list(batch.parts_of(files, work.texts, work.rows))
+    files = text_files(inputs, lambda path: run.is_of_run(path, output))
+    parts = list(parts_of(files, work.texts, work.rows))
     if not parts:
         raise UserError(f"{inputs} holds no texts.")
     # Loaded here first: a worker would say what is wrong with it in a traceback
     pipeline_folder(work.annotator.pipeline)
-    batch.load_annotator(work.annotator)
-    left = batch.pending(work, files, parts, anew=overwrite)
+    load_annotator.cache_clear()  # its files may have changed since an earlier call
+    load_annotator(work.annotator)
+    left = run.pending(work, files, parts, anew=overwrite)
     total = sum(part.n_rows for part in parts)
     progress = AnnotateProgress(total - sum(part.n_rows for part in left), total, 0)
     on_progress(progress)
     # Closed, so that workers end when this does
-    with closing(batch.run(work, left, batch.ENGINES[engine], jobs)) as written:
+    with closing(run.run(work, left, ENGINES[engine], jobs)) as written:
         for part in written if left else ():
             n_rows, n_tokens = progress.n_rows + part.n_rows, progress.n_tokens + part.n_tokens
             progress = AnnotateProgress(n_rows, total, n_tokens)
             on_progress(progress)
-    n_errors = sum(batch.done(work.output, part.number).n_errors for part in parts)
+    n_errors = sum(run.done(work.output, part.number).n_errors for part in parts)
     if n_errors == total:
-        why = next(batch.errors_of(work.output, parts[0].number))
+        why = next(run.errors_of(work.output, parts[0].number))
         raise UserError(f"None of {total:,} rows could be annotated, the first for this: {why}")
     return AnnotateSummary(output, total, len(parts), n_errors)

@@ -1,7 +1,6 @@
 """Options as spaCy has them: one set of letters each, ranges and choices that typer checks."""
 
 import inspect
-import sys
 import types
 from collections import defaultdict
 from pathlib import Path
@@ -20,16 +19,7 @@ LETTERS = {"-c": "--code", "-F": "--force", "-g": "--gpu-id", "-o": "--output"}
 # Paths that are written. Pipelines may be packages, and texts may be a glob: those are strings
 WRITTEN = {"output", "problems"}
 # Paths whose readers say how to make such a file, or what they can read
-EXPLAINED = {"config", "path", "texts", "texts_path", "config_path"}
-# Still to be mended
-PENDING = {
-    ("convert", "--text-key"),
-    ("distill", "--dev"),
-    ("distill", "--labelled"),
-    ("select", "--exclude"),
-}
-# What commands had before typer checked their options
-OLD = {"fails_in_one_line", "check_choice", "check_number", "check_probability", "overrides_of"}
+EXPLAINED = {"config", "path", "texts", "config_path", "space_path"}
 
 
 class Parameter(NamedTuple):
@@ -84,7 +74,9 @@ def parameter_of(command, name, annotation, default=inspect.Parameter.empty):
     if isinstance(info, OptionInfo) and not decls:
         decls = [f"--{name.replace('_', '-')}"]
     long = next((each for each in decls if each.startswith("--")), name)
-    return Parameter(command, long, tuple(each for each in decls if each != long), info, annotation)
+    return Parameter(
+        command, long, tuple(each for each in decls if not each.startswith("--")), info, annotation
+    )
 
 
 def parameters_of(command):
@@ -106,25 +98,8 @@ WRONG = [
 ]
 
 
-def is_converted(command):
-    """Whether typer checks all of its options."""
-    return not OLD & set(vars(sys.modules[COMMANDS[command].__module__]))
-
-
-@pytest.fixture
-def converted():
-    """Skip a command that does not use typer's checks and the shared options yet."""
-
-    def check(command):
-        if not is_converted(command):
-            pytest.xfail(f"{command} is not converted yet")
-
-    return check
-
-
 @pytest.mark.parametrize("command", COMMANDS)
-def test_letters_and_help_of_shared_options(command, converted):
-    converted(command)
+def test_letters_and_help_of_shared_options(command):
     shared = defaultdict(list)
     for each in SHARED:
         if each.is_option:
@@ -135,21 +110,20 @@ def test_letters_and_help_of_shared_options(command, converted):
         if each.name in shared:
             assert each.letters == shared[each.name][0].letters
             helps = {one.info.help for one in shared[each.name]}
-            is_exempt = each.name == "--output" or (command, each.name) in PENDING
+            is_exempt = each.name == "--output"
             assert each.info.help in helps or is_exempt  # an output may be a file
 
 
 def test_an_option_has_the_same_letters_in_every_command():
     letters = defaultdict(set)
     for each in PARAMETERS:
-        if each.is_option and is_converted(each.command):
+        if each.is_option:
             letters[each.name].add(each.letters)
     assert {name: found for name, found in letters.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_ranges_and_choices(command, converted):
-    converted(command)
+def test_help_shows_ranges_and_choices(command):
     shown = "".join(spacy_command("bilstm-crf", command, "--help").split())
     for each in parameters_of(command):
         assert each.info.help, each.name
@@ -166,8 +140,7 @@ def test_help_shows_ranges_and_choices(command, converted):
 
 
 @pytest.mark.parametrize("parameter, value", WRONG)
-def test_a_wrong_value_is_one_line(parameter, value, converted):
-    converted(parameter.command)
+def test_a_wrong_value_is_one_line(parameter, value):
     given = [f"{parameter.name}={value}"]
     if not parameter.is_option:
         before = [each for each in parameters_of(parameter.command) if not each.is_option]
@@ -178,11 +151,10 @@ def test_a_wrong_value_is_one_line(parameter, value, converted):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_path_that_is_read_is_checked_by_typer(command, converted):
-    converted(command)
+def test_a_path_that_is_read_is_checked_by_typer(command):
     for each in parameters_of(command):
         if Path in types_of(each.annotation) and each.name.strip("-") not in WRITTEN | EXPLAINED:
-            assert each.info.exists or (command, each.name) in PENDING, each.name
+            assert each.info.exists, each.name
 
 
 @pytest.mark.parametrize("command", COMMANDS)

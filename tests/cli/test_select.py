@@ -98,7 +98,7 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
         (("model", "texts.jsonl", "--exclude", "known.spacy"), "no text that is not known"),
         (("model", "texts.jsonl", "--n", "0"), "Invalid value for '--n' / '-n'"),
         (("model", "texts.jsonl", "--component", "x"), "no bilstm_crf_ner component 'x'"),
-        (("model", "texts.jsonl", "--exclude", "x.spacy"), "There is no file or folder x.spacy"),
+        (("model", "texts.jsonl", "--exclude", "x.spacy"), "path 'x.spacy' does not exist"),
         (("nowhere", "texts.jsonl"), "There is no pipeline nowhere"),
     ],
 )

@@ -12,7 +12,7 @@ from spacy.tokens import Doc, DocBin
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data import texts
 from spacy_bilstm_crf.data.texts import TextSettings, read_rows, read_texts, text_files
-from spacy_bilstm_crf.inference.batch import parts_of, read_part
+from spacy_bilstm_crf.inference.batch.parts import parts_of, read_part
 from tests.helpers import spacy_command
 
 TEXTS = ["Ada", 'say "hi", Bob', "two\nlines", "\U0001f600 e\u0301", "x\u2028y"]

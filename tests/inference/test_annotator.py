@@ -6,7 +6,7 @@ import spacy
 from spacy.tokens import Doc
 
 from spacy_bilstm_crf.data.texts import Text
-from spacy_bilstm_crf.inference.annotator import Annotator, Failure, RequestSettings
+from spacy_bilstm_crf.inference.annotator import Annotator, FailedText, RequestSettings
 from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator
 from tests.approx import alike
 from tests.helpers import examples_for, make_nlp, train, trained_nlp
@@ -182,7 +182,7 @@ def test_a_text_that_fails_leaves_the_others(n):
     found = Annotator(nlp)(texts)
     assert [len(f.entities) for f in (*found[:n], *found[n + 2 :])] == [1] * 2 * n
     failed, too_long = found[n : n + 2]
-    assert isinstance(failed, Failure) and isinstance(too_long, Failure)
+    assert isinstance(failed, FailedText) and isinstance(too_long, FailedText)
     assert (failed.kind, failed.reason) == ("RuntimeError", "RuntimeError: over stumble")
     # What the service tells does not quote the text
     assert "test_annotator.py" in failed.place[-1] and "over" not in " ".join(failed.place)

@@ -1,7 +1,7 @@
 """brat's standoff: a folder of texts (.txt), and beside each its annotation (.ann).
 
-Entities are read and written; of relations, events, attributes and notes it is said how many were
-left out. An entity that goes on in the next line is in two parts there, and one entity here.
+Entities are read and written. Relations, events, attributes and notes are left out and counted. An
+entity that continues on the next line has two fragments in the file and is one entity in a doc.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 `{"text": ..., "label": [[0, 5, "PER"]]}` is that of sequence labelling; with relations it is
 `{"text": ..., "entities": [{"start_offset": 0, "end_offset": 5, "label": "PER"}]}`. Old versions
-wrote `labels`, or `annotations` with a `label_name`. What else is there belongs to the document.
+wrote `labels`, or `annotations` with a `label_name`. All other keys become the document's meta.
 """
 
 from collections.abc import Iterator

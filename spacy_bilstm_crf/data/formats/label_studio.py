@@ -1,7 +1,7 @@
 """Label Studio's JSON: its full export, and JSON-MIN.
 
-Of several annotations of a task the one that is marked as ground truth counts. If there is none,
-what they agree about is annotated, and where they differ it is a problem.
+If a task has several annotations, the one that is marked as ground truth counts. If there is none,
+what they agree on is annotated, and where they differ is a problem.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """Prodigy's JSON lines.
 
-A task that was accepted is annotated, one that was ignored or not yet answered is not. What was
-rejected is known to be no entity: the span of a binary task, or spans with an answer of their own.
+An accepted task is annotated; one that was ignored or not answered yet is not. A rejected span is
+known to be no entity, if it is that of a binary task or has an answer of its own.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What brings parts to workers: processes of this machine, Ray Data, or Spark.
+"""Engines, which bring parts to workers: processes of this machine, Ray Data, or Spark.
 
 All call the same function for each part, and the worker reads and writes the files by itself. So on
 a cluster input, pipeline and output have to be where all machines see them.
@@ -23,7 +23,7 @@ from ...common.processes import end_with_parent
 from .parts import Part
 from .run import Engine, Work, part_path
 
-POLL = 0.5  # seconds
+SPARK_POLL = 0.5  # seconds
 GO_ON = (
     "Run the same command again to go on; where memory is short, with fewer --jobs or a smaller "
     "--batch-size."
@@ -33,11 +33,11 @@ Numbers = Generator[int, None, None]  # of parts that are written
 
 
 def local(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
-    """Processes of this machine; with one job this process."""
+    """Annotate parts in processes of this machine or, with one job, in this process."""
     if jobs == 1 or len(parts) < 2:
         yield from map(work.do, parts)
         return
-    # A forked process would inherit locks that nobody opens
+    # A forked process would inherit locks that are never released
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(min(jobs, len(parts)), context, _begin_worker, (os.getpid(),))
@@ -51,20 +51,20 @@ def local(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     except BrokenProcessPool as error:
         raise UserError(KILLED) from error
     finally:
-        # Also when who asks for parts has stopped: workers would do all that are left
+        # Also when the caller asks for no more parts: workers would do all that are left
         for child in multiprocessing.active_children():
             if child not in others:
                 child.terminate()
-        # Waits for them and for the threads of the pool, which else write of their end at ours
+        # Waits for them and for the pool's threads, which would print errors when we exit
         pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Put Ctrl-C off: to start a process is not to be left half-way.
+    """Delay Ctrl-C until the end of a block, so that no process is left half started.
 
     Processes that are started meanwhile inherit that the signal is blocked, so that it does not
-    stop them in their imports: who started them ends them.
+    stop them in their imports: the process that started them ends them.
     """
     if threading.current_thread() is not threading.main_thread():  # which alone is interrupted
         yield
@@ -86,7 +86,7 @@ def _no_interrupts() -> Iterator[None]:
 def _submit(
     pool: ProcessPoolExecutor, work: Work, parts: Sequence[Part], done: "SimpleQueue[Future[int]]"
 ) -> None:
-    """Hand all parts to a pool. Those that are done come to the queue."""
+    """Submit all parts to a pool. Those that are done come to the queue."""
     try:
         with _no_interrupts():
             for part in parts:
@@ -98,7 +98,7 @@ def _submit(
 
 
 def _begin_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     end_with_parent(parent, lambda: os._exit(1))
 
 
@@ -114,7 +114,7 @@ class RayWorker:
 
 
 def ray(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
-    """Ray Data: on the cluster of RAY_ADDRESS, or on this machine."""
+    """Annotate parts with Ray Data, on the cluster of RAY_ADDRESS or on this machine."""
     import ray as ray_
 
     is_new = not ray_.is_initialized()
@@ -141,7 +141,7 @@ def ray(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
 
 
 def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
-    """Spark: the session of `spark-submit`, or one on this machine."""
+    """Annotate parts with Spark, in the session of `spark-submit` or one on this machine."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
@@ -155,12 +155,12 @@ def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
     with _spark_session(jobs) as session:
         rows = session.sparkContext.parallelize([(_text(part),) for part in parts], len(parts))
         frame = session.createDataFrame(rows, "part string").mapInArrow(annotated, "number long")
-        # Spark gives what it has when all is done: the files tell what is there before
+        # Spark returns results when all are done: the files tell what is done before
         left = {part.number for part in parts}
         with ThreadPoolExecutor(1) as pool:
             job = pool.submit(frame.collect)
             while not job.done():
-                time.sleep(POLL)
+                time.sleep(SPARK_POLL)
                 new = {number for number in left if part_path(work.output, number).exists()}
                 left -= new
                 yield from sorted(new)
@@ -173,7 +173,7 @@ def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
 
 @contextmanager
 def _spark_session(jobs: int) -> Iterator[Any]:
-    """The session that is there, or a new one, which is stopped: else it writes after our error."""
+    """Yield the session that exists or a new one, which is stopped before it logs our error."""
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -195,14 +195,14 @@ ENGINES: dict[str, Engine] = {"local": local, "ray": ray, "spark": spark}
 
 
 def _of_worker(error: Exception) -> Exception:
-    """What is behind an error of Ray or Spark, which holds a worker's traceback as text."""
+    """Return the error that a worker raised: Ray and Spark give its traceback as text."""
     name = f"{UserError.__module__}.{UserError.__qualname__}: "
     raised = [line for line in str(error).splitlines() if line.startswith(name)]
     if raised:
         return UserError(raised[-1][len(name) :])
-    if "Traceback" in str(error):  # nobody has thought of it: who mends it needs to see all
+    if "Traceback" in str(error):  # unexpected: whoever mends it needs all of it
         return error
-    if "Python worker exited unexpectedly" in str(error):  # so says Spark
+    if "Python worker exited unexpectedly" in str(error):  # in the words of Spark
         return UserError(KILLED)
     return UserError(f"{one_line(error)} {GO_ON}")
 

@@ -3,35 +3,16 @@
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ...common.errors import UserError
-from ...data.texts import (
-    CSV,
-    DOCS,
-    PARQUET,
-    TEXT,
-    TextSettings,
-    check_columns,
-    csv_rows,
-    kind_of,
-    lines_of,
-    open_docs,
-    open_parquet,
-    printable,
-    read_rows,
-)
+from ...data import texts
+from ...data.texts import TEXT, TextSettings, text_kind
+from .table import STRING
 
-ROWS = pa.schema(
-    [
-        ("id", pa.string()),
-        ("text", pa.string()),
-        ("words", pa.list_(pa.string())),
-        ("error", pa.string()),
-    ]
-)
+ROWS = pa.schema({"id": STRING, "text": STRING, "words": pa.list_(STRING), "error": STRING})
 
 
 class Part(NamedTuple):
@@ -74,15 +55,15 @@ def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterat
         UserError: If a file can't be read, or has no column of texts.
     """
     numbers = count()
-    whole = [file for file in files if kind_of(file, settings) == TEXT]
+    whole = [file for file in files if text_kind(file, settings) == TEXT]
     for first in range(0, len(whole), rows):
         some = whole[first : first + rows]
         stamps = tuple(map(stamp, some))
         yield Part(next(numbers), tuple(map(str, some)), 0, 0, 0, len(some), stamps)
     for file in files:
-        if kind_of(file, settings) == TEXT:
+        if text_kind(file, settings) == TEXT:
             continue
-        check_columns(file, settings)
+        texts.check_columns(file, settings)
         stamps = (stamp(file),)
         for start, end, first_row, n_rows in _groups(_row_ends(file, settings), rows):
             yield Part(next(numbers), (str(file),), start, end, first_row, n_rows, stamps)
@@ -90,16 +71,16 @@ def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterat
 
 def _row_ends(path: Path, settings: TextSettings) -> Iterator[int]:
     """Yield where the first row of a file starts, and where each of its rows ends."""
-    kind = kind_of(path, settings)
-    if kind == PARQUET:
-        yield from range(open_parquet(path).metadata.num_rows + 1)
-    elif kind == DOCS:
-        yield from range(len(open_docs(path)) + 1)
-    elif kind == CSV:  # whose header ends where the first row starts
-        yield from (end for values, end in csv_rows(path) if values)
+    kind = text_kind(path, settings)
+    if kind == texts.PARQUET:
+        yield from range(texts.open_parquet(path).metadata.num_rows + 1)
+    elif kind == texts.DOCS:
+        yield from range(len(texts.open_docs(path)) + 1)
+    elif kind == texts.CSV:  # whose header ends where the first row starts
+        yield from (end for values, end in texts.csv_rows(path) if values)
     else:
         yield 0
-        yield from (end for line, end in lines_of(path) if line.strip())
+        yield from (end for line, end in texts.lines_of(path) if line.strip())
 
 
 def _groups(ends: Iterator[int], rows: int) -> Iterator[tuple[int, int, int, int]]:
@@ -132,26 +113,20 @@ def read_part(part: Part, settings: TextSettings) -> pa.Table:
 
 
 def _table(part: Part, settings: TextSettings) -> pa.Table:
-    texts = (
-        text
-        for path in part.paths
-        for text in read_rows(Path(path), settings, part.start, part.end)
-    )
-    rows = [
-        {
-            **text._asdict(),
-            "id": printable(f"{part.paths[0]}:{number}") if text.id is None else text.id,
-            "text": text.text if text.error is None else None,
-        }
-        for number, text in enumerate(texts, start=part.first_row + 1)
-    ]
+    rows: list[dict[str, Any]] = []
+    for path in part.paths:
+        for text in texts.read_rows(Path(path), settings, part.start, part.end):
+            place = texts.printable(f"{path}:{part.first_row + len(rows) + 1}")
+            rows.append({**text._asdict(), "id": place if text.id is None else text.id})
+            if text.error is not None:
+                rows[-1]["text"] = None
     return pa.Table.from_pylist(rows, schema=ROWS)
 
 
 def _check_unchanged(part: Part, settings: TextSettings) -> None:
     for name, before in zip(part.paths, part.stamps):
         path = Path(name)
-        if not path.exists() and kind_of(path, settings) == TEXT:
+        if not path.exists() and text_kind(path, settings) == TEXT:
             continue  # its row says so
         if not path.exists() or stamp(path) != tuple(before):
             raise UserError(

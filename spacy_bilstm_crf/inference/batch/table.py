@@ -11,27 +11,15 @@ from spacy.util import minibatch
 from ...common.errors import check_at_least
 from ...common.pipelines import import_code, load_pipeline
 from ...data.texts import Text, problem_of
-from ..annotator import Annotation, Annotator, Failure, RequestSettings
+from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
 from ..recognizers import require_recognizers
 
-ENTITY = pa.struct(
-    [
-        ("start", pa.int64()),  # characters, as Python counts them
-        ("end", pa.int64()),
-        ("text", pa.string()),
-        ("label", pa.string()),
-        ("confidence", pa.float64()),
-    ]
-)
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("entities", pa.list_(ENTITY)),
-        ("n_tokens", pa.int64()),
-        ("error", pa.string()),
-    ]
-)
-CANDIDATES = pa.field("candidates", pa.list_(ENTITY))
+INTEGER, STRING = pa.int64(), pa.string()
+# Characters are counted as Python does
+SPAN = {"start": INTEGER, "end": INTEGER, "text": STRING, "label": STRING}
+ENTITY_LIST = pa.list_(pa.struct({**SPAN, "confidence": pa.float64()}))
+SCHEMA = pa.schema({"id": STRING, "entities": ENTITY_LIST, "n_tokens": INTEGER, "error": STRING})
+CANDIDATES = pa.field("candidates", ENTITY_LIST)
 
 
 class AnnotatorSettings(NamedTuple):
@@ -103,11 +91,11 @@ class TableAnnotator:
         return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _row(id_: Any, found: Annotation | Failure | str) -> dict[str, Any]:
-    if isinstance(found, Annotation):
+def _row(id_: Any, found: AnnotatedText | FailedText | str) -> dict[str, Any]:
+    if isinstance(found, AnnotatedText):
         row = {**found._asdict(), "error": None}
     else:
-        error = found.reason if isinstance(found, Failure) else found
+        error = found.reason if isinstance(found, FailedText) else found
         row = {"n_tokens": 0, "error": error}
     return {**row, "id": None if id_ is None else str(id_)}
 

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from ..annotator import Annotator, Failure, RequestSettings
+from ..annotator import Annotator, FailedText, RequestSettings
 from .body import CLOSE, Limits, Refused, read_request
 from .dynamic_batching import Answer, DynamicBatcher, Request
 from .messages import (
@@ -30,7 +30,7 @@ from .metrics import Metrics
 BATCH_SIZE = 64
 # Nobody is there to read it; it is counted
 CLIENT_LEFT = 499
-PAGE = {
+PAGE_FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -116,7 +116,7 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
         content, media_type = service.metrics.page()
         return Response(content, media_type=media_type)
 
-    for path, (name, media_type) in PAGE.items():
+    for path, (name, media_type) in PAGE_FILES.items():
         app.add_api_route(path, _file(name, media_type), include_in_schema=False)
     return app
 
@@ -210,7 +210,7 @@ class Service:
         given = await read_request(request, self._limits)
         settings = self._settings(given)
         answer = await self._answer(Request(tuple(given.texts), settings), request)
-        if isinstance(answer, Failure):
+        if isinstance(answer, FailedText):
             # Without the reason, which may quote the text
             where = "; ".join(answer.place)
             logging.getLogger("uvicorn.error").error("A text failed: %s at %s", answer.kind, where)

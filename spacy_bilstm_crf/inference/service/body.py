@@ -1,4 +1,4 @@
-"""The body of a request -> what it asks for, or a clear refusal."""
+"""The body of a request -> texts and settings, or a clear refusal."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ BYTES_BESIDE = 1 << 16
 MOST_READ = 1 << 28
 MOST_OF_PROBLEM = 500  # characters
 MOST_PROBLEMS = 5
-# What is left of a body is not waited for
+# The rest of a body is not waited for
 CLOSE = {"Connection": "close"}
 # spaCy's tokenizer takes one sign (or 's) after the other from either end of a word, and copies the
 # rest: 100,000 of them would keep all others waiting for an hour. Some signs it does not take
@@ -25,13 +25,13 @@ SIGNS = re.compile(rf"(?:(?:_|[^\w\s./@\\^|~-])s?){{{MOST_SIGNS + 1}}}", re.IGNO
 
 
 class Limits(NamedTuple):
-    """What one request may take.
+    """Limits of requests.
 
     Attributes:
-        texts: Texts.
-        characters: Characters of all its texts together.
-        waiting: Requests without an answer at any time, from their headers on.
-        seconds: Time for its body to arrive.
+        texts: The most texts of a request.
+        characters: The most characters of all its texts together.
+        waiting: The most requests without an answer at any time, from their headers on.
+        seconds: The most seconds for a body to arrive.
     """
 
     texts: int = 256
@@ -41,12 +41,12 @@ class Limits(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """Of a body: enough for the characters however they are written."""
+        """The most bytes of a body: enough for the characters however they are written."""
         return BYTES_OF_CHARACTER * self.characters + BYTES_BESIDE
 
 
 class Refused(Exception):
-    """A request that is not answered.
+    """A request that is refused.
 
     Args:
         status: The HTTP status.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from ..annotator import Annotation, Annotator, Failure, RequestSettings
+from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
 
 
 class Request(NamedTuple):
@@ -20,7 +20,7 @@ class Request(NamedTuple):
 
 
 # What was found in each text of a request; a text that fails spoils its own request only
-Answer = list[Annotation] | Failure
+Answer = list[AnnotatedText] | FailedText
 
 
 class QueuedRequest(NamedTuple):
@@ -89,7 +89,7 @@ class DynamicBatcher:
                     self._on_batch(requests)
                     answers = await loop.run_in_executor(thread, self._answers, requests)
                 except Exception as error:  # one of ours: the service goes on, and those know
-                    answers = [Failure.of(error)] * len(requests)
+                    answers = [FailedText.of(error)] * len(requests)
                 for queued, answer in zip(batch, answers):
                     if not queued.answer.done():  # cancelled meanwhile
                         queued.answer.set_result(answer)
@@ -119,10 +119,10 @@ class DynamicBatcher:
         return [answers[i] for i in range(len(requests))]
 
 
-def _answer(found: Sequence[Annotation | Failure]) -> Answer:
-    annotations: list[Annotation] = []
+def _answer(found: Sequence[AnnotatedText | FailedText]) -> Answer:
+    annotations: list[AnnotatedText] = []
     for each in found:
-        if isinstance(each, Failure):
+        if isinstance(each, FailedText):
             return each
         annotations.append(each)
     return annotations

@@ -1,4 +1,4 @@
-"""What the service is sent and what it answers. OpenAPI is made from these."""
+"""Requests to the service and its answers. OpenAPI is made from these."""
 
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ ENTITIES: list[Any] = [
 
 
 def _whole(value: Any) -> Any:
-    """To JSON Schema 2.0 is an integer, to pydantic it is not."""
+    """Turn 2.0 into 2: it is an integer to JSON Schema, but not to pydantic."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

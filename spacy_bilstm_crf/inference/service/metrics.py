@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from .dynamic_batching import Request
 
-# Where several workers leave their numbers: prometheus-client's own name for it
+# Folder in which several workers keep their numbers: prometheus-client's own name
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 PREFIX = "spacy_bilstm_crf"
 

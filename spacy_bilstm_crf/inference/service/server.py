@@ -20,10 +20,10 @@ from .app import BATCH_SIZE, make_app
 from .body import Limits
 from .metrics import SHARED_FOLDER
 
-# Seconds in which a worker has to say that it lives: a long text lets nothing else run for some
+# Seconds within which a worker has to respond: a long text blocks it for some of them
 HEALTHY = 60
 BACKLOG = 2048  # connections that wait to be accepted
-# Where worker processes find what they serve
+# Environment variable that tells workers what to serve
 SETTINGS = "SPACY_BILSTM_CRF_SERVE"
 
 
@@ -76,8 +76,8 @@ def bound(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    # Connections have it from here. Without it each answer waits 40 ms: its body for the client to
-    # say that the headers have come
+    # Connections inherit it. Without it the body of each answer waits 40 ms for the client to
+    # acknowledge the headers
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
@@ -105,14 +105,23 @@ def run_server(
         "timeout_worker_healthcheck": HEALTHY,
     }
     # uvicorn ends at these, and raises them again when it is done
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    if app is not None:
-        uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
-        return
+    ends = (signal.SIGTERM, signal.SIGINT)
+    handlers = [signal.signal(number, lambda *_: None) for number in ends]
+    try:
+        if app is None:
+            _run_workers(settings, fd=listening.fileno(), workers=workers, **options)
+        else:
+            uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
+    finally:
+        for number, handler in zip(ends, handlers):
+            signal.signal(number, handler)
+
+
+def _run_workers(settings: ServerSettings, **options: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder
         os.environ[SETTINGS] = json.dumps([os.getpid(), settings._asdict()])
-        worker = f"{__name__}:{app_of_worker.__name__}"
-        fd = listening.fileno()
-        uvicorn.run(worker, factory=True, workers=workers, fd=fd, **options)
+        try:
+            uvicorn.run(f"{__name__}:{app_of_worker.__name__}", factory=True, **options)
+        finally:
+            del os.environ[SHARED_FOLDER], os.environ[SETTINGS]

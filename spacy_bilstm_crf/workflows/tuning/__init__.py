@@ -1,4 +1,1 @@
-"""Search for the settings of a training, with Optuna: what `tune` does.
-
-Optuna and Matplotlib are imported in functions: they are in the extra `tune`.
-"""
+"""The parts of `tune`. Optuna and Matplotlib, of the extra `tune`, are imported in functions."""

@@ -1,38 +1,41 @@
-"""What a search leaves in its folder: the trials, the best config, its model, a page."""
+"""What a search leaves in its folder: the trials, the best config and its model."""
 
+import io
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import (
-    IO,
-    TYPE_CHECKING,
-    Any,
-    NamedTuple,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spacy.training.initialize import init_nlp
-from spacy.training.loop import train
 from thinc.api import Config
 
 from ...common.errors import UserError
-from .checks import filled
-from .claims import finished
-from .space import Space
-from .storage import write_whole
-from .trials import BEST_STEP, DETAILS, REASON, SCORES, SECONDS, with_seed
+from ...common.files import save_folder, write_whole
+from ...common.pages import as_frame
+from ...training.loop import best_model, train_pipeline
+from .study import finished_trials, outcome_of
 
 if TYPE_CHECKING:
+    from optuna import Study
     from optuna.trial import FrozenTrial
 
-BEST_CONFIG, BEST_MODEL, TRIALS, PAGE = "best.cfg", "model-best", "trials.jsonl", "index.html"
+BEST_CONFIG, BEST_MODEL, TRIALS, SEARCH_PAGE = (
+    "best.cfg",
+    "model-best",
+    "trials.jsonl",
+    "index.html",
+)
 MADE_FROM = "tune.json"  # in the model's folder: the trial whose config it was trained with
+OF_OUTCOME = ("seconds", "reason", "best_step", "scores_of_seeds", "details")
+STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+SAME_SCORE = 1e-6  # a training on other hardware may differ by that much
 
 
-class Result(NamedTuple):
+class TrialResult(NamedTuple):
     """A finished trial."""
 
     number: int
@@ -48,127 +51,126 @@ class Result(NamedTuple):
     started: str | None
     ended: str | None
 
+    @property
+    def score(self) -> str:
+        """The value in percent, or the state of a trial that has none."""
+        return self.state if self.value is None else f"{100 * self.value:.2f}"
 
-STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+    def summary(self, given: Mapping[str, Any]) -> str:
+        """Return the parameters that differ from the given ones, and why the trial failed."""
+        rest = [
+            f"{name} {short(value)}"
+            for name, value in self.params.items()
+            if name not in given or given[name] != value
+        ]
+        text = ", ".join(rest) or "as the config"
+        return f"{text}: {self.reason}" if self.reason else text
 
 
-def results_of(trials: Sequence["FrozenTrial"]) -> list[Result]:
-    """The finished trials of a study, in their order."""
-    return [_result(trial) for trial in finished(trials)]
+def short(value: Any) -> str:
+    """Return a parameter's value as text, with three digits of a real number."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _result(trial: "FrozenTrial") -> Result:
-    attrs, state = trial.user_attrs, STATES[trial.state.name]
-    return Result(
-        trial.number,
-        state,
-        trial.value if state == "complete" else None,
-        dict(trial.params),
-        attrs.get(SECONDS),
-        attrs.get(REASON),
-        attrs.get(BEST_STEP),
-        attrs.get(SCORES),
-        attrs.get(DETAILS),
-        dict(sorted(trial.intermediate_values.items())),
-        trial.datetime_start.isoformat() if trial.datetime_start else None,
-        trial.datetime_complete.isoformat() if trial.datetime_complete else None,
+class SearchResult(NamedTuple):
+    """What came out of a search. Its page shows in a notebook."""
+
+    output: Path  # with best.cfg, model-best, trials.jsonl and index.html
+    best: TrialResult
+    trials: list[TrialResult]
+
+    def _repr_html_(self) -> str:
+        return as_frame((self.output / SEARCH_PAGE).read_text(encoding="utf8"))
+
+
+def results_of(study: "Study") -> list[TrialResult]:
+    """Return the finished trials of a study, in their order."""
+    return [_result(trial) for trial in finished_trials(study)]
+
+
+def _result(trial: "FrozenTrial") -> TrialResult:
+    outcome, state = outcome_of(trial), STATES[trial.state.name]
+    start, end = trial.datetime_start, trial.datetime_complete
+    return TrialResult(
+        number=trial.number,
+        state=state,
+        value=trial.value if state == "complete" else None,
+        params=dict(trial.params),
+        **{key: outcome.get(key) for key in OF_OUTCOME},
+        evaluations=dict(sorted(trial.intermediate_values.items())),
+        started=start.isoformat() if start else None,
+        ended=end.isoformat() if end else None,
     )
 
 
-def best_of(results: Sequence[Result]) -> Result | None:
-    """The complete trial with the highest value, the first of several. None if none is complete."""
+def best_of(results: Sequence[TrialResult]) -> TrialResult | None:
+    """Return the complete trial with the highest value, or None. The first of equal ones."""
     complete = [result for result in results if result.value is not None]
     return max(complete, key=lambda result: (result.value, -result.number), default=None)
 
 
-def write_trials(output: Path, results: Sequence[Result]) -> None:
-    """Write a line of JSON for each finished trial."""
-    lines = [json.dumps(result._asdict()) + "\n" for result in results]
-    write_whole(output / TRIALS, "".join(lines))
+def write_trials(output: Path, results: Sequence[TrialResult]) -> TrialResult:
+    """Write a line of JSON for each finished trial.
 
-
-def checked_best(results: Sequence[Result]) -> Result:
-    """The best trial.
+    Returns:
+        The best trial.
 
     Raises:
         UserError: If no trial is complete. Says why the first one failed.
     """
+    write_whole(output / TRIALS, "".join(json.dumps(each._asdict()) + "\n" for each in results))
     best = best_of(results)
     if not results:
         raise UserError("No trial was run: the time was over before. Give it a longer --timeout.")
     if best is None:
-        reasons = [result.reason for result in results if result.reason]
-        why = f" The first one to fail: {reasons[0]}" if reasons else ""
+        reason = next((result.reason for result in results if result.reason), None)
+        why = f" The first one to fail: {reason}" if reason else ""
         raise UserError(f"None of {len(results)} trials came to an end.{why}")
     return best
 
 
-def write_best_config(output: Path, space: Space, config: Config, best: Result) -> Config:
-    """Write the config of the best trial, complete.
+def train_best(
+    output: Path, config: Config, best: TrialResult, use_gpu: int, say: Callable[[str], None]
+) -> None:
+    """Write the complete config of the best trial, and train it unless that was done before.
 
-    Returns:
-        The same.
+    Trials save no models: each would have to, and the best one may be another machine's. `say` is
+    called with each line that spaCy prints, and with a note if the score is not the same.
     """
-    found = filled(with_seed(space.applied(config, best.params), 0))
-    head = f"# Trial {best.number} of a search: {100 * (best.value or 0.0):.2f} on dev\n"
-    write_whole(output / BEST_CONFIG, head + found.to_str())
-    return found
-
-
-def train_best(output: Path, config: Config, best: Result, use_gpu: int) -> bool:
-    """Train the best config into `model-best`, if that is not what is there.
-
-    Every trial would have to save its models otherwise, and the best trial may be another
-    machine's.
-
-    Args:
-        output: The search's folder.
-        config: The best config.
-        best: Its trial.
-        use_gpu: Number of the GPU, -1 for the CPU.
-
-    Returns:
-        Whether it had to be trained.
-    """
-    target = output / BEST_MODEL
-    made_from = {"trial": best.number, "value": best.value}
+    head = f"# Trial {best.number} of a search: {best.score} on dev\n"
+    write_whole(output / BEST_CONFIG, head + config.to_str())
+    target, made_from = output / BEST_MODEL, {"trial": best.number, "value": best.value}
     note = target / MADE_FROM
     if note.exists() and json.loads(note.read_text(encoding="utf8")) == made_from:
-        return False
+        return
+    say(f"Trial {best.number} is trained again, for {BEST_MODEL}.")
     with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
-        nlp = init_nlp(config, use_gpu=use_gpu)
-        stdout = cast(IO, _Without(temporary))
-        train(nlp, Path(temporary), use_gpu=use_gpu, stdout=stdout, stderr=sys.stderr)
-        new = Path(temporary) / "model-best"
+        with redirect_stdout(_Lines(say, without=temporary)):
+            train_pipeline(config, Path(temporary), use_gpu=use_gpu)
+        new = best_model(Path(temporary))
         (new / MADE_FROM).write_text(json.dumps(made_from) + "\n", encoding="utf8")
-        if target.exists():
-            shutil.move(str(target), str(Path(temporary) / "old"))
-        shutil.move(str(new), str(target))
-    return True
+        save_folder(partial(shutil.move, new), target)
+    scores = json.loads((target / "meta.json").read_text(encoding="utf8"))["performance"]
+    weights = config.interpolate()["training"]["score_weights"].items()
+    found = sum(weight * (scores.get(name) or 0.0) for name, weight in weights if weight)
+    expected = (best.scores_of_seeds or [0.0])[0]
+    if abs(found - expected) > SAME_SCORE:
+        say(
+            f"It came to {100 * found:.2f}, but to {100 * expected:.2f} in the search: other "
+            f"hardware, another number of threads or other data."
+        )
 
 
-class _Without:
-    """Standard output without the lines that name a folder which will be gone."""
+class _Lines(io.TextIOBase):
+    """Standard output that hands on each line, but those that name a folder which will be gone."""
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    def __init__(self, say: Callable[[str], None], without: str) -> None:
+        self._say, self._without, self._begun, self._real = say, without, "", sys.stdout
 
-    def write(self, text: str) -> None:
-        """Print the text."""
-        if self._folder not in text:
-            sys.stdout.write(text)
-
-    def flush(self) -> None:
-        """Print it at once."""
-        sys.stdout.flush()
-
-
-def score_of_model(output: Path, config: Config) -> float:
-    """The score of `model-best`, as its `meta.json` has it."""
-    meta = json.loads((output / BEST_MODEL / "meta.json").read_text(encoding="utf8"))
-    weights = config.interpolate()["training"]["score_weights"]
-    return sum(
-        weight * (meta["performance"].get(name) or 0.0)
-        for name, weight in weights.items()
-        if weight
-    )
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        with redirect_stdout(self._real):
+            for line in lines:
+                if self._without not in line:
+                    self._say(line)
+        return len(text)

@@ -1,161 +1,102 @@
-"""The search itself: claim a trial, run it, tell the storage, until there are enough."""
+"""Run trials until there are enough, in one process or in several."""
 
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from thinc.api import Config
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ...common.errors import UserError
-from .checks import make_pruner, make_sampler
-from .claims import Claims, Heart
-from .space_file import parse_space
-from .storage import Search, Storage, open_study
-from .trials import Outcome, run_trial
+from ...common.pipelines import import_code
+from ...common.processes import end_with_parent
+from .study import SearchJob, counted_trials, finished_trials, open_study, outcome_of, quiet_optuna
+from .trial import TrainingFailed, run_trial
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.trial import FrozenTrial
 
-EXHAUSTED = "exhausted"  # of the study: a grid has no more points
+EXHAUSTED = "exhausted"  # user attribute of a study: its grid has no more points
 SAME_FAILURES = 3  # after so many in a row the config or the data are at fault, not the trials
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
-class Job(NamedTuple):
-    """What a process needs to take part in a search. Can be pickled."""
-
-    search: Search
-    output: Path
-    url: str | None
-    n_trials: int | None  # in all, whoever runs them
-    until: float | None  # on the clock of `time.time`: no trial starts later
-    use_gpu: int
-    code_path: Path | None  # with functions that the config needs
-
-    def open(self) -> "Opened":
-        """Open the storage."""
-        space = parse_space(self.search.space)
-        study, storage = open_study(self.output, self.url, self.search, make_pruner(space))
-        config = Config().from_str(self.search.config, interpolate=False)
-        # These try each point once, and no other
-        is_grid = space.sampler["name"] in ("GridSampler", "BruteForceSampler")
-        first = None if is_grid else space.of_config(config)
-        claims = Claims(study, storage, self.n_trials, first)
-        return Opened(study, storage, claims)
-
-    def is_late(self) -> bool:
-        """Whether the time is over."""
-        return self.until is not None and time.time() >= self.until
-
-
-class Opened(NamedTuple):
-    """A search that this process takes part in."""
-
-    study: "Study"
-    storage: Storage
-    claims: Claims
-
-
-Look = Callable[[], None]
-
-
-def run_search(job: Job, opened: Opened, jobs: int, look: Look) -> None:
+def run_search(job: SearchJob, study: "Study", jobs: int, look: Callable[[], None]) -> None:
     """Run trials until there are enough or the time is over, and wait for those of others.
 
-    Args:
-        job: What to do.
-        opened: The search, as this process has it open.
-        jobs: Number of processes.
-        look: Called when something may have been finished.
+    `look` is called when a trial may have been finished.
 
     Raises:
         UserError: If trial after trial fails for the same reason, or all processes ended.
     """
-    from optuna.trial import TrialState
+    import optuna
 
     if jobs > 1:
-        _with_processes(job, jobs, look)
+        _run_processes(job, study, jobs, look)
     while True:
-        # Also what is left of processes that ended before their trial did
-        work(job, opened, look)
+        run_trials(job, study, look)  # also those of processes that are gone
         look()
-        trials = opened.claims.trials()
-        if job.is_late() or not any(trial.state == TrialState.RUNNING for trial in trials):
+        is_done = all(trial.state.is_finished() for trial in counted_trials(study))
+        if is_done or job.is_late():
             return
         time.sleep(SECONDS_BETWEEN_LOOKS)
+        optuna.storages.fail_stale_trials(study)
 
 
-def work(job: Job, opened: Opened, look: Look) -> None:
-    """Run trials one after the other."""
-    from optuna.exceptions import UpdateFinishedTrialError
+def run_trials(job: SearchJob, study: "Study", look: Callable[[], None]) -> None:
+    """Run trials one after the other until there are enough or the time is over.
 
-    space = parse_space(job.search.space)
-    config = Config().from_str(job.search.config, interpolate=False)
-    same_failures: list[str] = []
-    while not job.is_late() and not opened.study.user_attrs.get(EXHAUSTED):
-        number = opened.claims.claim()
-        if number is None:
-            return
-        # A sampler is as new for each trial, so that a search that is started again goes on with
-        # other random numbers, and two processes have different ones
-        opened.study.sampler = make_sampler(space, space.seed + number)
-        trial_id = opened.storage.trial_id(number)
-        try:
-            with Heart(opened.storage, trial_id):
-                outcome = _run(job, opened, trial_id, space, config)
-        except UpdateFinishedTrialError:
-            continue  # this process was silent for so long that another one repeats the trial
-        look()
-        same_failures = _checked(same_failures, outcome)
-
-
-def _run(job: Job, opened: Opened, trial_id: int, space: Any, config: Config) -> Outcome:
-    from optuna import Trial
+    Processes that look at once may each start the last trial: one too many for each but the first.
+    """
     from optuna.trial import TrialState
 
-    states = {
-        "complete": TrialState.COMPLETE,
-        "pruned": TrialState.PRUNED,
-        "failed": TrialState.FAIL,
-    }
-    trial = Trial(opened.study, trial_id)
-    outcome = run_trial(trial, space, config, job.search.seeds, job.use_gpu)
-    try:
-        opened.study.tell(trial, outcome.value, states[outcome.state])
-    except RuntimeError as error:
-        # How a grid says that it has no more points. The trial is in the storage by then.
-        if "Study.stop" not in str(error):
-            raise
-        opened.study.set_user_attr(EXHAUSTED, True)
-    return outcome
+    def is_enough() -> bool:
+        # Optuna's MaxTrialsCallback would count trials whose process was gone, which are repeated
+        return job.n_trials is not None and len(counted_trials(study)) >= job.n_trials
+
+    def is_exhausted() -> bool:
+        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return EXHAUSTED in study.user_attrs and not waiting
+
+    def after_trial(study: "Study", trial: "FrozenTrial") -> None:
+        look()
+        _check_failures(study)
+        if is_enough():
+            study.stop()
+
+    while not (is_enough() or job.is_late() or is_exhausted()):
+        try:
+            study.optimize(
+                partial(run_trial, job=job),
+                timeout=job.seconds_left(),
+                catch=(TrainingFailed,),
+                callbacks=[after_trial],
+            )
+        except (ValueError, AssertionError) as error:
+            # How Optuna says that this process was without a beat for too long and lost its trial
+            if not str(error).startswith(("Cannot tell a", "Should not reach")):
+                raise
+        else:
+            if job.space.is_grid and not is_enough() and not job.is_late():
+                study.set_user_attr(EXHAUSTED, True)
 
 
-def _checked(failures: list[str], outcome: Outcome) -> list[str]:
-    """The failures in a row that no other trial would be spared.
-
-    Raises:
-        UserError: If there are too many.
-    """
-    if outcome.state != "failed" or outcome.is_expected:
-        return []
-    failures = [reason for reason in failures if reason == outcome.reason] + [outcome.reason]
-    if len(failures) == SAME_FAILURES:
-        raise UserError(f"{SAME_FAILURES} trials in a row failed: {outcome.reason}")
-    return failures
+def _check_failures(study: "Study") -> None:
+    """Check that the last trials did not all fail for a reason that no other would be spared."""
+    last = [outcome_of(trial) for trial in finished_trials(study)[-SAME_FAILURES:]]
+    reasons = {outcome.get("reason") for outcome in last}
+    is_expected = any(outcome.get("is_expected", True) for outcome in last)
+    if len(last) == SAME_FAILURES and len(reasons) == 1 and not is_expected:
+        raise UserError(f"{SAME_FAILURES} trials in a row failed: {reasons.pop()}")
 
 
-def _with_processes(job: Job, jobs: int, look: Look) -> None:
+def _run_processes(job: SearchJob, study: "Study", jobs: int, look: Callable[[], None]) -> None:
     """Run trials in several processes, and look at the storage meanwhile."""
     context = multiprocessing.get_context("spawn")  # torch and CUDA don't survive a fork
-    queue = context.Queue()
-    processes: list[BaseProcess] = [
-        context.Process(target=_in_process, args=(job, jobs, queue)) for _ in range(jobs)
-    ]
+    arguments = (job, jobs, os.getpid())
+    processes = [context.Process(target=_take_part, args=arguments) for _ in range(jobs)]
     for process in processes:
         process.start()
     try:
@@ -166,8 +107,7 @@ def _with_processes(job: Job, jobs: int, look: Look) -> None:
         for process in processes:
             process.terminate()
             process.join()
-    if not queue.empty():
-        raise UserError(queue.get())
+    _check_failures(study)  # which ends the processes too
     if all(process.exitcode for process in processes):
         raise UserError(
             f"All {jobs} processes ended with the exit code {processes[0].exitcode}: run the same "
@@ -175,29 +115,15 @@ def _with_processes(job: Job, jobs: int, look: Look) -> None:
         )
 
 
-def _in_process(job: Job, jobs: int, queue: Any) -> None:
-    """What each of several processes does."""
+def _take_part(job: SearchJob, jobs: int, parent: int) -> None:
+    """Run trials in a process of its own, as one of several."""
     import torch
+    from thinc.api import require_gpu
 
+    end_with_parent(parent, lambda: os._exit(1))
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        if job.code_path is not None:
-            from spacy.util import import_file
-
-            import_file("python_code", job.code_path)
-        if job.use_gpu >= 0:
-            from thinc.api import require_gpu
-
-            require_gpu(job.use_gpu)
-        work(job, job.open(), lambda: None)
-    except UserError as error:
-        queue.put(str(error))
-
-
-def _end_with_parent() -> None:
-    """Killed alone, the command would leave processes that nobody knows of."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    import_code(job.code)
+    if job.use_gpu >= 0:
+        require_gpu(job.use_gpu)
+    with quiet_optuna(), suppress(UserError):  # the first process sees the same failures
+        run_trials(job, open_study(job), lambda: None)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.inference.batch import ENGINES, engines
+from spacy_bilstm_crf.inference.batch import engines
 
 
 class Sleeps(NamedTuple):
@@ -26,7 +26,7 @@ class Sleeps(NamedTuple):
 
 
 def local():
-    return ENGINES["local"](Sleeps(), range(50), 2)
+    return engines.ENGINES["local"](Sleeps(), range(50), 2)
 
 
 def test_killed_while_the_next_is_started(monkeypatch):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.texts import TextSettings, text_files
-from spacy_bilstm_crf.inference.batch import parts_of, read_part
+from spacy_bilstm_crf.inference.batch.parts import parts_of, read_part
 
 TEXTS = [
     "Ada",

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 import spacy
 
-from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator, load_annotator
+from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator
+from spacy_bilstm_crf.inference.batch.table import load_annotator
 from tests.helpers import trained_nlp
 from tests.inference.batch.data import ruler_pipeline
 

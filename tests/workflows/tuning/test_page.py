@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from spacy_bilstm_crf.workflows.tuning.page import page_of
+from spacy_bilstm_crf.workflows.tuning.page import search_page
 from spacy_bilstm_crf.workflows.tuning.results import best_of, results_of
 
 optuna = pytest.importorskip("optuna")
@@ -21,10 +21,9 @@ def objective(trial):
     if trial.number == 3:
         raise optuna.TrialPruned
     if trial.number == 5:
-        trial.set_user_attr("reason", "Diverged: a <loss> of NaN")
+        trial.set_user_attr("outcome", {"reason": "Diverged: a <loss> of NaN"})
         raise ArithmeticError
     if trial.number == 7:
-        trial.set_user_attr("interrupted", True)
         raise ArithmeticError
     return rate / 2 + 0.25 * (kind == "c")
 
@@ -33,9 +32,8 @@ def page(n_trials):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(objective, n_trials, catch=(ArithmeticError,))
-    results = results_of(study.trials)
-    names = {"kind": False, "rate": True, "depth": False}
-    return page_of(study, results, best_of(results), names, {"kind": "c"}), results
+    results = results_of(study)
+    return search_page(study, results, best_of(results), {"kind": "c"}), results
 
 
 class Elements(HTMLParser):

@@ -4,7 +4,7 @@ import pytest
 from thinc.api import Config
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.workflows.tuning.space_file import parse_space
+from spacy_bilstm_crf.workflows.tuning.space import read_space
 
 optuna = pytest.importorskip("optuna")
 
@@ -61,20 +61,30 @@ choices = [null, 0.5, [1, 2]]
 """
 
 
+@pytest.fixture
+def parse(tmp_path):
+    def parsed(text):
+        path = tmp_path / "space.cfg"
+        path.write_text(text)
+        return read_space(path)
+
+    return parsed
+
+
 def sampled(space, **params):
     return space.suggest(optuna.trial.FixedTrial(params))
 
 
-def test_a_parameter_is_there_under_its_condition_only():
-    space = parse_space(SPACE)
+def test_a_parameter_is_there_under_its_condition_only(parse):
+    space = parse(SPACE)
     rest = {"steps": 50, "maybe": None}
     assert sampled(space, kind="one", **rest) == {"kind": "one", **rest}
     with_depth = {"kind": "two", "depth_of_two": 2, **rest}
     assert sampled(space, **with_depth) == with_depth
 
 
-def test_a_block_goes_in_before_what_is_in_it_and_a_value_may_have_several_paths():
-    space = parse_space(SPACE)
+def test_a_block_goes_in_before_what_is_in_it_and_a_value_may_have_several_paths(parse):
+    space = parse(SPACE)
     params = {"depth_of_two": 2, "kind": "two", "steps": 75, "maybe": "[1, 2]"}
     changed = space.applied(CONFIG, params)["a"]
     assert changed["layer"] == {"@architectures": "two", "depth": 2}
@@ -84,24 +94,22 @@ def test_a_block_goes_in_before_what_is_in_it_and_a_value_may_have_several_paths
     assert again["depth"] == 3
 
 
-def test_the_configs_own_values():
-    space = parse_space(SPACE)
-    assert space.of_config(CONFIG) == {"kind": "one", "steps": 100, "maybe": None}
+def test_the_configs_own_values(parse):
+    space = parse(SPACE)
+    assert space.values_in(CONFIG) == ({"kind": "one", "steps": 100, "maybe": None}, [])
     apart = CONFIG.merge({"a": {"total": 50}})
-    assert space.of_config(apart) is None
-    assert space.missing_values(apart) == ["steps"]
-    assert space.values_in(apart) == {"kind": "one", "maybe": None}
+    assert space.values_in(apart) == ({"kind": "one", "maybe": None}, ["steps"])
     between = CONFIG.merge({"a": {"total": 110, "steps": 110}})
-    assert space.missing_values(between) == ["steps"]
+    assert space.values_in(between)[1] == ["steps"]
 
 
-def test_two_may_set_the_same_path_at_different_times():
+def test_two_may_set_the_same_path_at_different_times(parse):
     text = SPACE + (
         '\n[parameters.depth_of_one]\npath = "a.layer.depth"\ntype = "int"\nlow = 4\nhigh = 5\n\n'
         '[parameters.depth_of_one.when]\nkind = "{}"\n'
     )
-    assert "depth_of_one" in parse_space(text.format("one")).parameters
+    assert "depth_of_one" in parse(text.format("one")).parameters
     with pytest.raises(UserError, match=r"both set a\.layer\.depth"):
-        parse_space(text.format("two"))
+        parse(text.format("two"))
     with pytest.raises(UserError, match="kind is 'three', a value that it never has"):
-        parse_space(text.format("three"))
+        parse(text.format("three"))

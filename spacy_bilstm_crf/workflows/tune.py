@@ -1,0 +1,138 @@
+"""Search for the settings of a training that suit the data best."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from thinc.api import require_gpu
+
+from ..common.errors import UserError, check_installed
+from ..common.files import write_whole
+from ..common.pipelines import import_code
+from ..training.configs import check_data, filled_config, read_config
+from .tuning import results
+from .tuning.checks import check_space
+from .tuning.page import search_page
+from .tuning.results import SearchResult, TrialResult, results_of
+from .tuning.search import run_search
+from .tuning.space import read_space
+from .tuning.study import WRITE_LOCK, SearchJob, begin_search, open_study, quiet_optuna
+from .tuning.trial import with_seed
+
+DEFAULT_TRIALS = 30
+OnTrial = Callable[[TrialResult, Mapping[str, Any]], None]
+
+
+def tune(
+    config: str | Path,
+    space: str | Path,
+    output: str | Path,
+    *,
+    n_trials: int | None = None,
+    timeout: float | None = None,
+    jobs: int = 1,
+    seeds: int = 1,
+    storage: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    code: str | Path | None = None,
+    use_gpu: int = -1,
+    on_trial: OnTrial | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> SearchResult:
+    """Search for the settings of a training, or go on with a search, and write what came out.
+
+    Each trial trains the config with other settings out of the search space, and is judged by the
+    development data. The folder gets the best config (`best.cfg`), the pipeline that it trains
+    (`model-best`), a line for each trial (`trials.jsonl`) and a page (`index.html`).
+
+    A search may be killed at any moment. The same call goes on with it: finished trials count, and
+    a trial whose process is gone is repeated after a minute. Several processes may share a folder
+    or a database. Each looks how many trials there are before it starts one, so together they may
+    run one too many for each process but the first.
+
+    Args:
+        config: The training config to start from.
+        space: The search space, a file in the syntax of a config.
+        output: Folder for the search and its results.
+        n_trials: Number of trials in all, those of earlier calls and of other processes included.
+            None for 30, or with a `timeout` for any number.
+        timeout: Seconds after which no trial is started.
+        jobs: Number of processes that run trials at once.
+        seeds: Number of trainings of each trial; the mean of their scores counts.
+        storage: URL of a database that Optuna takes, for several machines. None keeps the search in
+            an SQLite file in the folder.
+        overrides: Values that replace the config's, by their paths.
+        code: Python file with registered functions that the config needs.
+        use_gpu: ID of the GPU, or -1 for the CPU.
+        on_trial: Called with each trial that is finished from now on, and with the parameters of
+            the config as it is.
+        on_message: Called with lines about what goes on.
+
+    Returns:
+        The best trial and all finished ones.
+
+    Raises:
+        UserError: If something that was given can't be used, trial after trial fails for the same
+            reason, or no trial came to an end.
+    """
+    start = time.time()
+    check_installed("tune", "optuna", "matplotlib", "jinja2", "filelock")
+    say = on_message or (lambda text: None)
+    code_path = None if code is None else Path(code)
+    for name, number in {"n_trials": n_trials, "jobs": jobs, "seeds": seeds}.items():
+        if number is not None and number < 1:
+            raise UserError(f"{name} is {number}, but must be at least 1.")
+    if n_trials is None and timeout is None:
+        n_trials = DEFAULT_TRIALS
+    import_code(code_path)
+    if use_gpu >= 0:
+        require_gpu(use_gpu)
+    with quiet_optuna():
+        job = SearchJob(
+            config=read_config(Path(config), overrides or {}),
+            space=read_space(Path(space)),
+            output=Path(output),
+            seeds=seeds,
+            storage=storage,
+            n_trials=n_trials,
+            until=None if timeout is None else start + timeout,
+            use_gpu=use_gpu,
+            code=code_path,
+        )
+        job.space.make_sampler()
+        job.space.search.pruner.make("pruner")
+        check_space(job.space, job.config)
+        check_data(job.config)
+        begin_search(job)
+        return _search(job, jobs, on_trial, say)
+
+
+def _search(
+    job: SearchJob, jobs: int, on_trial: OnTrial | None, say: Callable[[str], None]
+) -> SearchResult:
+    from filelock import FileLock
+
+    given, missing = job.space.values_in(job.config)
+    study = open_study(job)
+    seen = {result.number for result in results_of(study)}
+    if seen:
+        say(f"{len(seen)} trials are finished. The search goes on.")
+    if missing:
+        say(f"The config itself is not tried: the space lacks its {', '.join(missing)}.")
+
+    def look() -> None:
+        for result in results_of(study) if on_trial else ():
+            if on_trial and result.number not in seen:
+                seen.add(result.number)
+                on_trial(result, given)
+
+    run_search(job, study, jobs, look)
+    # Processes with the same folder write one after the other
+    with FileLock(job.output / WRITE_LOCK):
+        trials = results_of(study)
+        best = results.write_trials(job.output, trials)
+        write_whole(job.output / results.SEARCH_PAGE, search_page(study, trials, best, given))
+        config = filled_config(with_seed(job.space.applied(job.config, best.params), 0))
+        results.train_best(job.output, config, best, job.use_gpu, say)
+    return SearchResult(job.output, best, trials)
