@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
-from spacy.util import load_config
+from spacy.util import dict_to_dot, load_config, set_dot_to_object
 from thinc.api import Config
 
 from ...data.statistics import Survey
@@ -78,16 +78,12 @@ def base_config(lang: str, sources: Sources) -> Config:
         files.append("transformer.cfg")
     nlp.add_pipe("bilstm_crf_ner", name="ner")
     paths = [Path(__file__).with_name(file) for file in files]
-    return configured(nlp.config, [each for path in paths for each in _settings(load_config(path))])
-
-
-def _settings(section: dict[str, Any], prefix: str = "") -> Iterator[Choice]:
-    """Yield the settings of a config; a block of a registered function is one."""
-    for key, value in section.items():
-        if isinstance(value, dict) and not any(name.startswith("@") for name in value):
-            yield from _settings(value, f"{prefix}{key}.")
-        else:
-            yield Choice(f"{prefix}{key}", value)
+    config = nlp.config.copy()
+    for path in paths:
+        # The block of a registered function is one setting
+        for name, value in dict_to_dot(load_config(path), for_overrides=True).items():
+            set_dot_to_object(config, name, value)
+    return config
 
 
 def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str) -> list[Choice]:
@@ -172,11 +168,7 @@ def configured(base: Config, chosen: Sequence[Choice]) -> Config:
     """Return a config with the chosen settings. A chosen block replaces the old one."""
     config = base.copy()
     for choice in chosen:
-        *sections, key = choice.path.split(".")
-        section: dict[str, Any] = config
-        for name in sections:
-            section = section[name]
-        section[key] = choice.value
+        set_dot_to_object(config, choice.path, choice.value)
     return config
 
 

@@ -57,15 +57,15 @@ def _places(scores: np.ndarray) -> np.ndarray:
 
 def reliability(scored: Scored) -> list[dict[str, float]]:
     """Return the number of spans, mean score and share of right spans in each bin with any."""
-    place = _places(scored.scores)
+    places = _places(scored.scores)
+    bins = [places == place for place in np.unique(places)]
     return [
         {
-            "n": int((place == i).sum()),
-            "score": float(scored.scores[place == i].mean()),
-            "right": float(scored.right[place == i].mean()),
+            "n": int(inside.sum()),
+            "score": float(scored.scores[inside].mean()),
+            "right": float(scored.right[inside].mean()),
         }
-        for i in range(N_BINS)
-        if (place == i).any()
+        for inside in bins
     ]
 
 

@@ -108,7 +108,14 @@ def count_by_group(docs: Sequence[Compared], seen: Seen | None) -> tuple[list[Gr
 def _table(rows: Sequence[tuple[int, Group, int]], n_docs: int) -> tuple[list[Group], Counts]:
     sizes = Counter(group for _, group, what in rows if what in (GOLD, PREDICTED))
     kept = _most_frequent(sizes)
-    groups = [ALL, *sorted({g for g in kept.values() if g != ALL}, key=_order(sizes))]
+
+    def order(group: Group) -> tuple:
+        """Lengths by value, others by size, rare values last."""
+        name, value = group
+        size = 0 if name == LENGTH else -sizes[group]
+        return name, value == RARE_VALUES, size, value
+
+    groups = [ALL, *sorted(set(kept.values()) - {ALL}, key=order)]
     places = {group: place for place, group in enumerate(groups)}
     counts = np.zeros((n_docs, len(groups), 4), dtype=np.int32)
     if rows:
@@ -127,17 +134,6 @@ def _most_frequent(sizes: dict[Group, int]) -> dict[Group, Group]:
         for name, groups in of_slice.items()
         for place, group in enumerate(groups)
     }
-
-
-def _order(sizes: dict[Group, int]) -> Any:
-    """Return a sort key: lengths by value, others by size."""
-
-    def key(group: Group) -> tuple:
-        name, value = group
-        size = 0 if name == LENGTH else -sizes.get(group, 0)
-        return name, value == RARE_VALUES, size, value
-
-    return key
 
 
 class NamedSlices:

@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from spacy.util import get_package_version
 
 from ...common.errors import UserError, check_installed
-from ...common.files import check_folder, reported_os_errors, write_whole
+from ...common.files import write_files
 from ...common.pages import as_frame
 from ...common.pipelines import load_pipeline, pipeline_name
 from ...data.corpus import Data, check_annotated, read_annotated, read_files, unannotated
@@ -54,12 +54,8 @@ class Report:
         Raises:
             UserError: If it can't be written.
         """
-        folder = Path(folder)
-        check_folder(folder)
-        with reported_os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / "report.json", srsly.json_dumps(self.numbers, indent=2))
-            write_whole(folder / "report.html", self.html)
+        numbers = srsly.json_dumps(self.numbers, indent=2)
+        write_files(folder, {"report.json": numbers, "report.html": self.html})
 
 
 def report(
