@@ -20,11 +20,7 @@ def report_cli(
         None, "--baseline", "-b", help="Another pipeline, to compare with on the same data"
     ),
     train_path: Path | None = Option(
-        None,
-        "--train",
-        "-t",
-        exists=True,
-        help="Training data, to tell seen entities from unseen ones",
+        None, "--train", "-t", exists=True, help="Training data, to tell seen from unseen entities"
     ),
     slices: list[str] | None = Option(
         None,

@@ -59,9 +59,9 @@ class Choice(NamedTuple):
 class Sources(NamedTuple):
     """What a model can learn from besides the annotation, and where it is trained."""
 
-    vectors: str | None = None
+    vectors: str | Path | None = None
     lookups: bool = False
-    patterns: str | None = None
+    patterns: str | Path | None = None
     transformer: str | None = None
     gpu: bool = False
 
@@ -91,14 +91,14 @@ def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str)
     chosen = [*_length(found, sources), *_decoding(found)]
     if sources.vectors is not None:
         why = f"{vectors_coverage:.0%} of the training data's tokens have a vector in it."
-        chosen.append(Choice("paths.vectors", sources.vectors, why))
+        chosen.append(Choice("paths.vectors", str(sources.vectors), why))
     if sources.lookups:
         loader = {"@misc": "spacy.LookupsDataLoader.v1", "lang": lang, "tables": LOOKUP_TABLES}
         chosen.append(Choice("initialize.lookups", loader))
         why = "From the lookups tables: a word's log-probability and Brown cluster."
         chosen.append(Choice("components.ner.model.tok2vec.attrs", LOOKUP_ATTRS, why))
     if sources.patterns is not None:
-        chosen += _lists(sources.patterns)
+        chosen += _lists(str(sources.patterns))
     if sources.gpu:
         chosen.append(Choice("system.gpu_allocator", "pytorch", "One pool of GPU memory for all."))
     return chosen

@@ -60,9 +60,7 @@ def labels_picture(names: Sequence[str], systems: Sequence[tuple[str, dict[str, 
             axis.hlines(heights, values[1], values[2], color=color, linewidth=2, alpha=0.5)
             axis.plot(values[0], heights, "o", color=color, markersize=5, label=system)
         axis.set_yticks(range(len(rows)), [_shortened(name) for name in rows])
-        axis.set_ylim(len(rows) - 0.5, -0.5)
-        axis.set_xlim(-0.02, 1.02)
-        axis.set_xlabel("F with its 95% interval")
+        axis.set(ylim=(len(rows) - 0.5, -0.5), xlim=(-0.02, 1.02), xlabel="F with its 95% interval")
         if len(systems) > 1:
             _legend(figure)
 
@@ -98,11 +96,8 @@ def reliability_picture(systems: Sequence[tuple[str, dict[str, Any]]]) -> str:
                 width=0.08 / len(systems),
                 color=color,
             )
-        axis.set_ylabel("share of right entities")
-        axis.set_xlim(0, 1)
-        axis.set_ylim(0, 1.03)
-        below.set_ylabel("entities")
-        below.set_xlabel("probability")
+        axis.set(ylabel="share of right entities", xlim=(0, 1), ylim=(0, 1.03))
+        below.set(ylabel="entities", xlabel="probability")
         if len(systems) > 1:
             _legend(figure)
 
@@ -141,9 +136,8 @@ def threshold_picture(probabilities: dict[str, Any]) -> str:
             ha="center",
             arrowprops={"arrowstyle": "-", "color": INK, "alpha": 0.5},
         )
+        axis.set(xlim=(min(0.0, *thresholds), 1), ylim=(0, 1.03))
         axis.set_xlabel("threshold: minimum probability of an entity")
-        axis.set_xlim(min(0.0, *thresholds), 1)
-        axis.set_ylim(0, 1.03)
         _legend(figure)
 
     title = (
