@@ -7,8 +7,7 @@ from wasabi import msg
 
 from ..common.errors import UserError
 from ..common.files import check_folder
-from ..common.pipelines import import_code
-from .app import bilstm_crf_cli, choose_gpu, parse_overrides
+from .app import bilstm_crf_cli, parse_overrides, prepare
 from .options import (
     WITH_OVERRIDES,
     CodeOption,
@@ -65,8 +64,7 @@ def audit_cli(
             f"{output} holds an audit. Replace it with --force, or name another folder."
         )
     overrides = parse_overrides(ctx.args)
-    import_code(code_path)
-    choose_gpu(use_gpu)
+    prepare(code_path, use_gpu)
     found = audit(
         config,
         data_path,

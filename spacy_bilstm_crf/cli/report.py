@@ -6,8 +6,7 @@ from typer import Option
 from wasabi import msg
 
 from ..common.files import check_folder
-from ..common.pipelines import import_code
-from .app import bilstm_crf_cli, choose_gpu
+from .app import bilstm_crf_cli, prepare
 from .options import CodeOption, DataArgument, GpuOption, OutputFolder, PipelineArgument
 
 
@@ -42,8 +41,7 @@ def report_cli(
     from ..workflows import report
 
     check_folder(output)
-    import_code(code_path)
-    choose_gpu(use_gpu)
+    prepare(code_path, use_gpu)
     found = report(pipeline, data_path, baseline=baseline, train=train_path, slices=slices or ())
     found.to_disk(output)
     print(found)

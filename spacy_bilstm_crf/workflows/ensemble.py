@@ -8,7 +8,7 @@ import numpy as np
 from spacy.language import Language
 from spacy.util import registry
 
-from ..common.errors import UserError
+from ..common.errors import UserError, reported_value_errors
 from ..common.pipelines import load_pipeline, pipeline_name
 from ..inference.recognizers import recognizer_of
 from ..training import Calibration
@@ -46,10 +46,8 @@ def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ne
         _check_same(nlp, name, first, names[0], component)
         for string in nlp.vocab.strings:
             first.vocab.strings.add(string)
-    try:
+    with reported_value_errors():
         model = registry.architectures.get(ARCHITECTURE)(*(ner.model for ner in recognizers))
-    except ValueError as error:
-        raise UserError(str(error)) from error
     block = first.get_pipe_config(component)
     members = {str(number): block["model"] for number in range(len(recognizers))}
     block["model"] = {"@architectures": ARCHITECTURE, "*": members}

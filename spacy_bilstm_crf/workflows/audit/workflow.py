@@ -8,7 +8,7 @@ from typing import Any
 
 from spacy.training import Example
 
-from ...common.errors import UserError
+from ...common.errors import UserError, check_probability
 from ...common.files import write_files
 from ...common.pages import as_frame
 from ...data.corpus import Data, read_examples
@@ -97,8 +97,7 @@ def audit(
     """
     if folds < 0 or folds == 1:
         raise UserError(f"folds (--folds) is {folds}: use 2 or more, or 0 to train no model.")
-    if not 0.0 <= least <= 1.0:
-        raise UserError(f"least (--least) is {least}: it must be a probability, from 0 to 1.")
+    check_probability(least=least)
     config, overrides = Path(config), dict(overrides or {})
     nlp = untrained_pipeline(config, overrides, component)
     parts = {

@@ -76,11 +76,6 @@ def calibration_error(scored: Scored) -> float:
     return float(np.abs(gaps).sum() / len(scored.scores))
 
 
-def error_of_chance(scored: Scored) -> float:
-    """Compute the mean calibration error of spans that are right with exactly their score."""
-    return float(errors_of_chance(scored).mean())
-
-
 def errors_of_chance(scored: Scored) -> np.ndarray:
     """Simulate calibration errors of spans that are right with exactly their score.
 

@@ -118,9 +118,8 @@ def _table(rows: Sequence[tuple[int, Group, int]], n_docs: int) -> tuple[list[Gr
     groups = [ALL, *sorted(set(kept.values()) - {ALL}, key=order)]
     places = {group: place for place, group in enumerate(groups)}
     counts = np.zeros((n_docs, len(groups), 4), dtype=np.int32)
-    if rows:
-        docs, of_rows, what = zip(*((d, places[kept[group]], w) for d, group, w in rows))
-        np.add.at(counts, (list(docs), list(of_rows), list(what)), 1)
+    for doc, group, what in rows:
+        counts[doc, places[kept[group]], what] += 1
     return groups, counts
 
 
@@ -167,10 +166,9 @@ class NamedSlices:
         for key in (name, of_span, ("._.", name, None, None)):
             if user_data.get(key) is not None:
                 return user_data[key]
-        if Doc.has_extension(name) and not callable(doc._.get(name)):
-            return doc._.get(name)
-        if Span.has_extension(name) and not callable(ent._.get(name)):
-            return ent._.get(name)
+        for owner in (doc, ent):
+            if owner.has_extension(name) and not callable(owner._.get(name)):
+                return owner._.get(name)
         return None
 
 
