@@ -41,7 +41,7 @@ from spacy_bilstm_crf.tags import tags_of_span
 from spacy_bilstm_crf.workflows.report.probabilities import (
     Scored,
     calibration_error,
-    error_of_chance,
+    errors_of_chance,
     reliability,
 )
 
@@ -118,7 +118,7 @@ def figures(name: str, entities: Scored, candidates: Scored | None = None) -> di
         "method": name,
         "n_entities": len(entities.scores),
         "ece_entities": calibration_error(entities),
-        "ece_entities_by_chance": error_of_chance(entities),
+        "ece_entities_by_chance": float(errors_of_chance(entities).mean()),
         "auroc": auroc(entities.scores, entities.right),
         "f": float(200 * entities.right.sum() / (len(entities.right) + entities.n_gold)),
         "reliability": reliability(entities),
@@ -126,7 +126,7 @@ def figures(name: str, entities: Scored, candidates: Scored | None = None) -> di
     if candidates is not None:
         result["n_candidates"] = len(candidates.scores)
         result["ece_candidates"] = calibration_error(candidates)
-        result["ece_candidates_by_chance"] = error_of_chance(candidates)
+        result["ece_candidates_by_chance"] = float(errors_of_chance(candidates).mean())
         result["reliability_candidates"] = reliability(candidates)
     return result
 
@@ -155,7 +155,9 @@ def of_ours(nlp: Language, examples: list[Example]) -> list[dict[str, Any]]:
             for i, of_half in enumerate(of_halves):
                 for what, scored in zip(("entities", "candidates"), of_half):
                     result[f"ece_{what}_half_{i}"] = calibration_error(scored)
-                    result[f"ece_{what}_half_{i}_by_chance"] = error_of_chance(scored)
+                    result[f"ece_{what}_half_{i}_by_chance"] = float(
+                        errors_of_chance(scored).mean()
+                    )
         results.append(result)
     return results
 

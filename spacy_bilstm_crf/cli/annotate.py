@@ -1,7 +1,7 @@
 """`annotate`: the entities of many documents, as Parquet."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from typer import Argument, Option
 from wasabi import msg
@@ -22,38 +22,29 @@ from .options import (
 if TYPE_CHECKING:
     from ..workflows.annotate import AnnotateProgress
 
-ParquetFolder = Annotated[Path, Argument(help="Folder for Parquet files")]
-EngineOption = Annotated[
-    Literal["local", "ray", "spark"], Option("--engine", "-e", help="What runs the workers")
-]
-IdKeyOption = Annotated[
-    str, Option("--id-key", "--id-column", help="Key or column of the ids; else file and row")
-]
-CandidatesOption = Annotated[
-    float | None,
-    Option("--candidates", min=0, max=1, help="Also keep all spans that are so probable at least"),
-]
-MaxLengthOption = Annotated[
-    int | None,
-    Option("--max-length", min=1, help="Most characters of a text; else the pipeline's own"),
-]
-RowsOption = Annotated[int, Option("--rows", min=1, help="Most rows of a file that is written")]
-
 
 @bilstm_crf_cli.command("annotate")
 def annotate_cli(
     pipeline: PipelineArgument,
     inputs: TextsArgument,
-    output: ParquetFolder,
-    engine: EngineOption = "local",
+    output: Path = Argument(..., help="Folder for Parquet files"),
+    engine: Literal["local", "ray", "spark"] = Option(
+        "local", "--engine", "-e", help="What runs the workers"
+    ),
     jobs: JobsOption = 1,
-    id_key: IdKeyOption = "id",
+    id_key: str = Option(
+        "id", "--id-key", "--id-column", help="Key or column of the ids; else file and row"
+    ),
     text_key: TextKeyOption = "text",
     lines: LinesOption = False,
     batch_size: BatchSizeOption = 128,
-    candidates: CandidatesOption = None,
-    max_length: MaxLengthOption = None,
-    rows: RowsOption = 2000,
+    candidates: float | None = Option(
+        None, min=0, max=1, help="Also keep all spans that are so probable at least"
+    ),
+    max_length: int | None = Option(
+        None, min=1, help="Most characters of a text; else the pipeline's own"
+    ),
+    rows: int = Option(2000, min=1, help="Most rows of a file that is written"),
     code_path: CodeOption = None,
     force_overwrite: ForceOption = False,
 ) -> None:

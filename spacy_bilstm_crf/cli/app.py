@@ -1,5 +1,6 @@
 """The group of commands, which fail with one line and exit code 1."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from spacy.cli._util import app, parse_config_overrides, setup_gpu
 from typer.core import TyperGroup
 
 from ..common.errors import UserError
+from ..common.pipelines import import_code
 
 HELP = """Commands for the BiLSTM-CRF entity recognizer (spacy-bilstm-crf)."""
 
@@ -63,3 +65,13 @@ def choose_gpu(number: int, silent: bool = False) -> None:
         setup_gpu(number, silent=silent)
     except ValueError as error:
         raise UserError(f"--gpu-id {number}: {error}") from error
+
+
+def prepare(code: Path | None, use_gpu: int, *, silent: bool = False) -> None:
+    """Run the file of --code, if it is given, and choose the GPU.
+
+    Raises:
+        UserError: If the file can't be run, or there is no such GPU.
+    """
+    import_code(code)
+    choose_gpu(use_gpu, silent)

@@ -1,15 +1,13 @@
 """`audit`: find problems and probable label errors in annotated data."""
 
 from pathlib import Path
-from typing import Annotated
 
 from typer import Context, Option
 from wasabi import msg
 
 from ..common.errors import UserError
 from ..common.files import check_folder
-from ..common.pipelines import import_code
-from .app import bilstm_crf_cli, choose_gpu, parse_overrides
+from .app import bilstm_crf_cli, parse_overrides, prepare
 from .options import (
     WITH_OVERRIDES,
     CodeOption,
@@ -28,30 +26,23 @@ def audit_cli(
     config: ConfigArgument,
     data_path: DataArgument,
     output: OutputFolder,
-    folds: Annotated[
-        int,
-        Option(
-            "--folds",
-            "-k",
-            min=0,
-            help="Number of models to train, each on all parts of the data but one. 0 trains none",
-        ),
-    ] = 5,
-    dev_path: Annotated[
-        Path | None, Option("--dev", "-d", exists=True, help="Development data, to compare with")
-    ] = None,
-    test_path: Annotated[
-        Path | None, Option("--test", exists=True, help="Test data, to compare with")
-    ] = None,
-    least: Annotated[
-        float,
-        Option(
-            "--least",
-            min=0.0,
-            max=1.0,
-            help="Minimum probability that the annotation is wrong, for a suspect",
-        ),
-    ] = 0.5,
+    folds: int = Option(
+        5,
+        "--folds",
+        "-k",
+        min=0,
+        help="Number of models to train, each on all parts of the data but one. 0 trains none",
+    ),
+    dev_path: Path | None = Option(
+        None, "--dev", "-d", exists=True, help="Development data, to compare with"
+    ),
+    test_path: Path | None = Option(None, "--test", exists=True, help="Test data, to compare with"),
+    least: float = Option(
+        0.5,
+        min=0.0,
+        max=1.0,
+        help="Minimum probability that the annotation is wrong, for a suspect",
+    ),
     component: ComponentOption = "ner",
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
@@ -73,8 +64,7 @@ def audit_cli(
             f"{output} holds an audit. Replace it with --force, or name another folder."
         )
     overrides = parse_overrides(ctx.args)
-    import_code(code_path)
-    choose_gpu(use_gpu)
+    prepare(code_path, use_gpu)
     found = audit(
         config,
         data_path,

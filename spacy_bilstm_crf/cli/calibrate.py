@@ -4,8 +4,7 @@ from typer import Option
 from wasabi import msg
 
 from ..common.files import check_pipeline_folder
-from ..common.pipelines import import_code
-from .app import bilstm_crf_cli, choose_gpu
+from .app import bilstm_crf_cli, prepare
 from .options import (
     CodeOption,
     ComponentOption,
@@ -45,8 +44,7 @@ def calibrate_cli(
     threshold of candidates by conformal risk control instead.
     """
     check_pipeline_folder(output, force)
-    import_code(code)
-    choose_gpu(use_gpu)
+    prepare(code, use_gpu)
     from ..workflows import calibrate
 
     found = calibrate(pipeline, data, component=component, recall=recall, per_label=per_label)

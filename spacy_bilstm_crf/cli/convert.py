@@ -14,8 +14,6 @@ from .options import ForceOption, TextKeyOption
 FormatName = Literal[
     "brat", "conll", "doccano", "doccano-relations", "label-studio", "prodigy", "spacy"
 ]
-OnProblem = Literal["error", "skip", "missing"]
-Unannotated = Literal["outside", "missing"]
 Scheme = Literal["auto", "iob1", "iob2", "biluo", "bioes"]
 ON_PROBLEM_HELP = (
     "What to do with a document that spaCy can't hold as it is annotated. error: write nothing. "
@@ -32,11 +30,11 @@ def convert_cli(
     lang: str = Option(
         "xx", "--lang", "-l", help="Language of the tokenizer for texts without tokens"
     ),
-    on_problem: OnProblem = Option("error", help=ON_PROBLEM_HELP),
+    on_problem: Literal["error", "skip", "missing"] = Option("error", help=ON_PROBLEM_HELP),
     problems: Path | None = Option(
         None, help="JSONL file to list the problems in, instead of OUTPUT.problems.jsonl"
     ),
-    unannotated: Unannotated = Option(
+    unannotated: Literal["outside", "missing"] = Option(
         "outside", help="Whether a token without annotation is in no entity, or may be in one"
     ),
     incorrect_spans_key: str = Option("incorrect_spans", help="Key in doc.spans of rejected spans"),

@@ -6,8 +6,7 @@ from pathlib import Path
 from typer import Argument, Context, Option
 from wasabi import msg
 
-from ..common.pipelines import import_code
-from .app import bilstm_crf_cli, choose_gpu, parse_overrides
+from .app import bilstm_crf_cli, parse_overrides, prepare
 from .options import (
     WITH_OVERRIDES,
     CodeOption,
@@ -53,8 +52,7 @@ def distill_cli(
     replaced as with `spacy train`.
     """
     overrides = parse_overrides(ctx.args)
-    import_code(code_path)
-    choose_gpu(use_gpu, silent=True)
+    prepare(code_path, use_gpu, silent=True)
     from ..workflows import distill
 
     student = distill(

@@ -45,8 +45,7 @@ TextKeyOption = Annotated[
     ),
 ]
 BatchSizeOption = Annotated[
-    int,
-    Option("--batch-size", "-n", min=1, help="Texts that go through the pipeline together"),
+    int, Option("--batch-size", "-n", min=1, help="Texts that go through the pipeline together")
 ]
 JobsOption = Annotated[int, Option("--jobs", "-j", min=1, help="Number of worker processes")]
 TextsArgument = Annotated[

@@ -1,14 +1,12 @@
 """`report`: one HTML page that shows how good a pipeline is and where it fails."""
 
 from pathlib import Path
-from typing import Annotated
 
 from typer import Option
 from wasabi import msg
 
 from ..common.files import check_folder
-from ..common.pipelines import import_code
-from .app import bilstm_crf_cli, choose_gpu
+from .app import bilstm_crf_cli, prepare
 from .options import CodeOption, DataArgument, GpuOption, OutputFolder, PipelineArgument
 
 
@@ -17,28 +15,19 @@ def report_cli(
     pipeline: PipelineArgument,
     data_path: DataArgument,
     output: OutputFolder,
-    baseline: Annotated[
-        str | None,
-        Option("--baseline", "-b", help="Another pipeline, to compare with on the same data"),
-    ] = None,
-    train_path: Annotated[
-        Path | None,
-        Option(
-            "--train",
-            "-t",
-            exists=True,
-            help="Training data, to tell seen entities from unseen ones",
-        ),
-    ] = None,
-    slices: Annotated[
-        list[str] | None,
-        Option(
-            "--slice",
-            "-s",
-            help="Also score entities by this key of doc.user_data or this extension of docs or "
-            "spans. Can be given several times",
-        ),
-    ] = None,
+    baseline: str | None = Option(
+        None, "--baseline", "-b", help="Another pipeline, to compare with on the same data"
+    ),
+    train_path: Path | None = Option(
+        None, "--train", "-t", exists=True, help="Training data, to tell seen from unseen entities"
+    ),
+    slices: list[str] | None = Option(
+        None,
+        "--slice",
+        "-s",
+        help="Also score entities by this key of doc.user_data or this extension of docs or "
+        "spans. Can be given several times",
+    ),
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
 ) -> None:
@@ -52,8 +41,7 @@ def report_cli(
     from ..workflows import report
 
     check_folder(output)
-    import_code(code_path)
-    choose_gpu(use_gpu)
+    prepare(code_path, use_gpu)
     found = report(pipeline, data_path, baseline=baseline, train=train_path, slices=slices or ())
     found.to_disk(output)
     print(found)

@@ -8,8 +8,7 @@ from wasabi import msg
 
 from ..common.errors import UserError
 from ..common.files import check_file
-from ..common.pipelines import import_code
-from .app import bilstm_crf_cli, choose_gpu
+from .app import bilstm_crf_cli, prepare
 from .options import (
     CodeOption,
     ComponentOption,
@@ -62,8 +61,7 @@ def select_cli(
     for path in filter(None, (Path(texts), exclude)):
         if path.resolve() in (output.resolve(), *output.resolve().parents):
             raise UserError(f"{output} is or lies in {path}, which is read. Name another.")
-    import_code(code_path)
-    choose_gpu(use_gpu)
+    prepare(code_path, use_gpu)
     from ..workflows import select
 
     found = select(

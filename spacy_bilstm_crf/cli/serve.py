@@ -1,46 +1,34 @@
 """`serve`: the pipeline as an HTTP service, with a page to try it."""
 
-from typing import Annotated
-
 from typer import Option
 from wasabi import msg
 
 from .app import bilstm_crf_cli
 from .options import BatchSizeOption, CodeOption, PipelineArgument
 
-HostOption = Annotated[str, Option("--host", "-h", help="Address to listen on; 0.0.0.0 for all")]
-PortOption = Annotated[
-    int, Option("--port", "-p", min=0, max=65535, help="Port to listen on; 0 for any free one")
-]
-RequestThresholdOption = Annotated[
-    float | None,
-    Option("--threshold", "-t", min=0, max=1, help="For requests that do not name one"),
-]
-WorkersOption = Annotated[
-    int, Option("--workers", "-w", min=1, max=1000, help="Processes. Each loads the pipeline")
-]
-MaxTextsOption = Annotated[int, Option("--max-texts", min=1, help="Most texts of a request")]
-MaxCharactersOption = Annotated[
-    int, Option("--max-characters", min=1, help="Most characters of a request's texts together")
-]
-MaxWaitingOption = Annotated[
-    int, Option("--max-waiting", min=1, help="Most waiting requests of a process; more get a 503")
-]
-GraceOption = Annotated[int, Option("--grace", min=0, help="Seconds for the last answers")]
-
 
 @bilstm_crf_cli.command("serve")
 def serve_cli(
     pipeline: PipelineArgument,
-    host: HostOption = "127.0.0.1",
-    port: PortOption = 8080,
-    threshold: RequestThresholdOption = None,
-    workers: WorkersOption = 1,
+    host: str = Option("127.0.0.1", "--host", "-h", help="Address to listen on; 0.0.0.0 for all"),
+    port: int = Option(
+        8080, "--port", "-p", min=0, max=65535, help="Port to listen on; 0 for any free one"
+    ),
+    threshold: float | None = Option(
+        None, "--threshold", "-t", min=0, max=1, help="For requests that do not name one"
+    ),
+    workers: int = Option(
+        1, "--workers", "-w", min=1, max=1000, help="Processes. Each loads the pipeline"
+    ),
     batch_size: BatchSizeOption = 64,
-    max_texts: MaxTextsOption = 256,
-    max_characters: MaxCharactersOption = 100_000,
-    max_waiting: MaxWaitingOption = 1000,
-    grace: GraceOption = 60,
+    max_texts: int = Option(256, min=1, help="Most texts of a request"),
+    max_characters: int = Option(
+        100_000, min=1, help="Most characters of a request's texts together"
+    ),
+    max_waiting: int = Option(
+        1000, min=1, help="Most waiting requests of a process; more get a 503"
+    ),
+    grace: int = Option(60, min=0, help="Seconds for the last answers"),
     code_path: CodeOption = None,
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and POST /annotate for programs.

@@ -35,30 +35,23 @@ def tune_cli(
         ),
     ],
     output: OutputFolder,
-    n_trials: Annotated[
-        int | None,
-        Option(
-            "--n-trials",
-            "-n",
-            min=1,
-            help="Trials in all, those of earlier runs and of other processes included. 30 without "
-            "--timeout. Processes that run at once may add one each",
-        ),
-    ] = None,
-    timeout: Annotated[
-        float | None, Option("--timeout", "-t", min=0, help="Start no trial after so many seconds")
-    ] = None,
+    n_trials: int | None = Option(
+        None,
+        "--n-trials",
+        "-n",
+        min=1,
+        help="Trials in all, those of earlier runs and of other processes included. 30 without "
+        "--timeout. Processes that run at once may add one each",
+    ),
+    timeout: float | None = Option(
+        None, "--timeout", "-t", min=0, help="Start no trial after so many seconds"
+    ),
     jobs: JobsOption = 1,
-    seeds: Annotated[
-        int, Option("--seeds", "-s", min=1, help="Trainings of each trial; the mean counts")
-    ] = 1,
-    storage: Annotated[
-        str | None,
-        Option(
-            "--storage",
-            help="URL of a database, for several machines. Without it an SQLite file in the folder",
-        ),
-    ] = None,
+    seeds: int = Option(1, "--seeds", "-s", min=1, help="Trainings of each trial; the mean counts"),
+    storage: str | None = Option(
+        None,
+        help="URL of a database, for several machines. Without it an SQLite file in the folder",
+    ),
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
 ) -> None:

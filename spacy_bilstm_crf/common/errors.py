@@ -1,6 +1,6 @@
 """The one error that a user is shown as a single line, and how others become one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -87,7 +87,7 @@ def check_installed(extra: str, *packages: str) -> None:
             )
 
 
-def check_choice(name: str, value: str, allowed: Iterable[str]) -> None:
+def check_choice(name: str, value: str, allowed: Collection[str]) -> None:
     """Check that an argument has one of the values that it may have.
 
     Args:
@@ -98,6 +98,5 @@ def check_choice(name: str, value: str, allowed: Iterable[str]) -> None:
     Raises:
         UserError: Naming them.
     """
-    allowed = list(allowed)
     if value not in allowed:
         raise UserError(f"{name} {value}: it must be one of {', '.join(allowed)}.")

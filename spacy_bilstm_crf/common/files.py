@@ -4,7 +4,7 @@ import ctypes
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
@@ -63,6 +63,24 @@ def write_whole(path: Path, content: str | bytes) -> None:
     """
     with written_whole(path) as partial:
         partial.write_bytes(content.encode("utf8") if isinstance(content, str) else content)
+
+
+def write_files(folder: str | Path, contents: Mapping[str, str]) -> None:
+    """Write files to a folder, over those that are there.
+
+    Args:
+        folder: The folder, which is made if it does not exist.
+        contents: The content of each file by its name.
+
+    Raises:
+        UserError: If they can't be written.
+    """
+    folder = Path(folder)
+    check_folder(folder)
+    with reported_os_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            write_whole(folder / name, content)
 
 
 def remove(path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from spacy.language import Language
 from spacy.util import registry
 
-from ..common.errors import UserError
+from ..common.errors import UserError, reported_value_errors
 from ..common.pipelines import load_pipeline, pipeline_name
 from ..inference.recognizers import recognizer_of
 from ..training import Calibration
@@ -43,14 +43,11 @@ def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ne
     recognizers = [recognizer_of(nlp, name, component) for name, nlp in zip(names, loaded)]
     first = loaded[0]
     for name, nlp in zip(names[1:], loaded[1:]):
-        _check_same_settings(nlp, name, first, names[0], component)
-        _check_same_inputs(nlp, name, first, names[0], component)
+        _check_same(nlp, name, first, names[0], component)
         for string in nlp.vocab.strings:
             first.vocab.strings.add(string)
-    try:
+    with reported_value_errors():
         model = registry.architectures.get(ARCHITECTURE)(*(ner.model for ner in recognizers))
-    except ValueError as error:
-        raise UserError(str(error)) from error
     block = first.get_pipe_config(component)
     members = {str(number): block["model"] for number in range(len(recognizers))}
     block["model"] = {"@architectures": ARCHITECTURE, "*": members}
@@ -63,10 +60,11 @@ def _identity(pipeline: Language | str | Path) -> Any:
     return id(pipeline) if isinstance(pipeline, Language) else Path(pipeline).resolve()
 
 
-def _check_same_settings(
-    nlp: Language, name: str, first: Language, first_name: str, component: str
-) -> None:
-    """Check that a component has the model and the labels of the first pipeline's."""
+def _check_same(nlp: Language, name: str, first: Language, first_name: str, component: str) -> None:
+    """Check that a component differs from the first pipeline's only in what it has learned.
+
+    It must have the same model and labels, and get the same vectors and earlier components.
+    """
     config, first_config = nlp.get_pipe_config(component), first.get_pipe_config(component)
     for what, mine, theirs in (
         ("model", config["model"], first_config["model"]),
@@ -77,18 +75,9 @@ def _check_same_settings(
                 f"{name} has another {what} than {first_name}: an ensemble is made of pipelines "
                 f"that one config trained on the same labels."
             )
-
-
-def _check_same_inputs(
-    nlp: Language, name: str, first: Language, first_name: str, component: str
-) -> None:
-    """Check that a component gets what the first pipeline's gets: vectors, earlier components."""
-    mine, theirs = nlp.vocab.vectors, first.vocab.vectors
-    if (
-        mine.shape != theirs.shape
-        or mine.key2row != theirs.key2row
-        or not np.array_equal(mine.data, theirs.data)
-    ):
+    vectors, first_vectors = nlp.vocab.vectors, first.vocab.vectors
+    same_keys = vectors.key2row == first_vectors.key2row
+    if not same_keys or not np.array_equal(vectors.data, first_vectors.data):
         raise UserError(f"{name} has other word vectors than {first_name}.")
     for before in first.pipe_names[: first.pipe_names.index(component)]:
         if before not in nlp.pipe_names or _bytes(first, before) != _bytes(nlp, before):

@@ -11,7 +11,7 @@ from spacy.training import Example
 from spacy.vectors import Mode, Vectors
 from thinc.api import Model, NumpyOps
 
-from ..common.errors import UserError, check_choice
+from ..common.errors import UserError, check_at_least, check_choice
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
 from ..data.corpus import Data, read_examples
@@ -86,8 +86,7 @@ def shrink(
         UserError: If there is no such pipeline or data, there is nothing to shrink, or it can't be.
     """
     check_choice("--dtype", dtype, get_args(Dtype))
-    if keep_words is not None and keep_words < 1:
-        raise UserError(f"--keep-words {keep_words}: keep at least 1.")
+    check_at_least(1, keep_words=keep_words)
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
     examples = None if data is None else read_examples(data, nlp)
     _check_shrinkable(nlp, name, dtype)

@@ -8,16 +8,15 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import spacy
-from spacy.attrs import ENT_IOB
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import load_config, minibatch
 
-from ...common.errors import UserError, one_line
+from ...common.errors import UserError, reported_value_errors
 from ...data.corpus import before_component, unannotated, words_of
 from ...decoding import candidate_entities, span_probabilities, token_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
@@ -106,15 +105,9 @@ def _train(
     for path, part in zip(paths.values(), (docs[n_dev:], docs[:n_dev])):
         DocBin(docs=part, store_user_data=True).to_disk(path)
     settings = {**overrides, **{name: str(path) for name, path in paths.items()}}
-    try:
+    with reported_value_errors("A model can't be trained on a part of the data: "):
         loaded = load_config(config, overrides=settings, interpolate=False)
         train_pipeline(loaded, folder / "model", use_gpu=use_gpu, verbose=False)
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(
-            f"A model can't be trained on a part of the data: {one_line(error)}"
-        ) from error
     return spacy.load(best_model(folder / "model"))
 
 
@@ -175,10 +168,8 @@ def _probable(
 def _found(pipe: Any, docs: list[Doc], gold: list[list[Span]]) -> Iterator[Judgment]:
     """Return the entities that a component without probabilities finds."""
     for doc, spans in zip(docs, gold):
-        yield (
-            [_scored(span, None) for span in spans],
-            [_scored(ent, None) for ent in pipe(doc).ents],
-        )
+        found = pipe(doc).ents
+        yield [_scored(span, None) for span in spans], [_scored(ent, None) for ent in found]
 
 
 def _scored(span: Span, probability: float | None) -> ScoredEntity:
@@ -198,9 +189,8 @@ def _gold_spans(example: Example) -> list[Span]:
 
 def _missing(doc: Doc) -> list[ScoredEntity]:
     """Return the tokens without annotation."""
-    iob = cast(Any, doc.to_array([ENT_IOB]))
     return [
         ScoredEntity(token.idx, token.idx + len(token), "", None)
-        for token, value in zip(doc, iob)
-        if value == 0
+        for token in doc
+        if token.ent_iob == 0
     ]

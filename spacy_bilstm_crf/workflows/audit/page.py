@@ -29,19 +29,15 @@ def audit_page(
     by_kind: dict[str, list[DataProblem]] = {}
     for problem in problems:
         by_kind.setdefault(problem.kind, []).append(problem)
-    shown = []
-    for suspect in (suspects or ())[:MOST_SUSPECTS]:
-        text = examples[suspect.doc].reference.text
-        shown.append((suspect, text, *text_window(text, [suspect.entity[:2]])))
     return render(
         __package__,
         "audit.html.jinja",
         data=data,
-        n_docs=len(examples),
-        n_entities=sum(len(example.reference.ents) for example in examples),
+        docs=[example.reference for example in examples],
         problems=by_kind,
         most=SHOWN_PROBLEMS,
-        suspects=None if suspects is None else shown,
-        n_suspects=len(suspects or ()),
-        with_probabilities=any(each[0].entity.probability is not None for each in shown),
+        suspects=suspects,
+        most_suspects=MOST_SUSPECTS,
+        with_probabilities=any(one.entity.probability is not None for one in suspects or ()),
+        text_window=text_window,
     )

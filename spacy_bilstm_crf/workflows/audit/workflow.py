@@ -8,8 +8,8 @@ from typing import Any
 
 from spacy.training import Example
 
-from ...common.errors import UserError
-from ...common.files import check_folder, reported_os_errors, write_whole
+from ...common.errors import UserError, check_probability
+from ...common.files import write_files
 from ...common.pages import as_frame
 from ...data.corpus import Data, read_examples
 from ...training.loop import untrained_pipeline
@@ -52,14 +52,10 @@ class Audit:
         Raises:
             UserError: If it can't be written.
         """
-        folder = Path(folder)
-        check_folder(folder)
-        tasks = (as_prodigy(one, self.examples[one.doc]) for one in self.suspects)
-        with reported_os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / "problems.jsonl", _lines(one._asdict() for one in self.problems))
-            write_whole(folder / "suspects.jsonl", _lines(tasks))
-            write_whole(folder / "audit.html", self.html)
+        problems = _lines(one._asdict() for one in self.problems)
+        tasks = _lines(as_prodigy(one, self.examples[one.doc]) for one in self.suspects)
+        contents = {"problems.jsonl": problems, "suspects.jsonl": tasks, "audit.html": self.html}
+        write_files(folder, contents)
 
 
 def audit(
@@ -101,8 +97,7 @@ def audit(
     """
     if folds < 0 or folds == 1:
         raise UserError(f"folds (--folds) is {folds}: use 2 or more, or 0 to train no model.")
-    if not 0.0 <= least <= 1.0:
-        raise UserError(f"least (--least) is {least}: it must be a probability, from 0 to 1.")
+    check_probability(least=least)
     config, overrides = Path(config), dict(overrides or {})
     nlp = untrained_pipeline(config, overrides, component)
     parts = {

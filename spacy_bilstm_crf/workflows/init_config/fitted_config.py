@@ -79,17 +79,12 @@ def init_config(
         UserError: If the data can't be trained on, or a source can't be used.
     """
     sources = Sources(
-        vectors=None if vectors is None else str(vectors),
-        lookups=lookups,
-        patterns=None if patterns is None else str(patterns),
-        transformer=transformer,
-        gpu=gpu,
+        vectors=vectors, lookups=lookups, patterns=patterns, transformer=transformer, gpu=gpu
     )
     _check(sources)
     pretrained = None if vectors is None else _load_vectors(vectors)
     vocab = spacy.blank("xx").vocab if pretrained is None else pretrained.vocab
     train_docs = read_annotated(train, vocab)
-    dev_docs = [] if dev is None else read_annotated(dev, vocab)
     language, language_fact = _language(lang, pretrained, train_docs)
     _check_language(language)
     if lookups:
@@ -98,6 +93,7 @@ def init_config(
     facts = [language_fact, *_facts("Training data", train, found)]
     warnings = _warnings(found)
     if dev is not None:
+        dev_docs = read_annotated(dev, vocab)
         found_in_dev = survey(dev_docs)
         facts += _facts("Development data", dev, found_in_dev)
         warnings += _dev_warnings(train_docs, dev_docs, found, found_in_dev)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
-from spacy.util import load_config
+from spacy.util import dict_to_dot, load_config, set_dot_to_object
 from thinc.api import Config
 
 from ...data.statistics import Survey
@@ -59,9 +59,9 @@ class Choice(NamedTuple):
 class Sources(NamedTuple):
     """What a model can learn from besides the annotation, and where it is trained."""
 
-    vectors: str | None = None
+    vectors: str | Path | None = None
     lookups: bool = False
-    patterns: str | None = None
+    patterns: str | Path | None = None
     transformer: str | None = None
     gpu: bool = False
 
@@ -78,16 +78,12 @@ def base_config(lang: str, sources: Sources) -> Config:
         files.append("transformer.cfg")
     nlp.add_pipe("bilstm_crf_ner", name="ner")
     paths = [Path(__file__).with_name(file) for file in files]
-    return configured(nlp.config, [each for path in paths for each in _settings(load_config(path))])
-
-
-def _settings(section: dict[str, Any], prefix: str = "") -> Iterator[Choice]:
-    """Yield the settings of a config; a block of a registered function is one."""
-    for key, value in section.items():
-        if isinstance(value, dict) and not any(name.startswith("@") for name in value):
-            yield from _settings(value, f"{prefix}{key}.")
-        else:
-            yield Choice(f"{prefix}{key}", value)
+    config = nlp.config.copy()
+    for path in paths:
+        # The block of a registered function is one setting
+        for name, value in dict_to_dot(load_config(path), for_overrides=True).items():
+            set_dot_to_object(config, name, value)
+    return config
 
 
 def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str) -> list[Choice]:
@@ -95,14 +91,14 @@ def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str)
     chosen = [*_length(found, sources), *_decoding(found)]
     if sources.vectors is not None:
         why = f"{vectors_coverage:.0%} of the training data's tokens have a vector in it."
-        chosen.append(Choice("paths.vectors", sources.vectors, why))
+        chosen.append(Choice("paths.vectors", str(sources.vectors), why))
     if sources.lookups:
         loader = {"@misc": "spacy.LookupsDataLoader.v1", "lang": lang, "tables": LOOKUP_TABLES}
         chosen.append(Choice("initialize.lookups", loader))
         why = "From the lookups tables: a word's log-probability and Brown cluster."
         chosen.append(Choice("components.ner.model.tok2vec.attrs", LOOKUP_ATTRS, why))
     if sources.patterns is not None:
-        chosen += _lists(sources.patterns)
+        chosen += _lists(str(sources.patterns))
     if sources.gpu:
         chosen.append(Choice("system.gpu_allocator", "pytorch", "One pool of GPU memory for all."))
     return chosen
@@ -172,11 +168,7 @@ def configured(base: Config, chosen: Sequence[Choice]) -> Config:
     """Return a config with the chosen settings. A chosen block replaces the old one."""
     config = base.copy()
     for choice in chosen:
-        *sections, key = choice.path.split(".")
-        section: dict[str, Any] = config
-        for name in sections:
-            section = section[name]
-        section[key] = choice.value
+        set_dot_to_object(config, choice.path, choice.value)
     return config
 
 

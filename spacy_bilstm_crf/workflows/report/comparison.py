@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .metrics import FOUND, GOLD, PREDICTED, RIGHT, Counts, percentile_interval, prf, resampled
+from .metrics import FOUND, GOLD, PREDICTED, RIGHT, SCORES, Counts, prf, resampled, with_interval
 from .slices import ALL, LABEL, Group
 
 MOST_DOCS = 25  # shown of each kind
@@ -29,12 +29,9 @@ def on_same_groups(
 
 
 def _select(groups: Sequence[Group], known: Sequence[Group], counts: Counts) -> Counts:
-    places = {group: place for place, group in enumerate(known)}
-    selected = np.zeros((len(counts), len(groups), 4), dtype=counts.dtype)
-    for place, group in enumerate(groups):
-        if group in places:
-            selected[:, place] = counts[:, places[group]]
-    return selected
+    by_group = dict(zip(known, counts.swapaxes(0, 1)))
+    nothing = np.zeros_like(counts[:, 0])
+    return np.stack([by_group.get(group, nothing) for group in groups], axis=1)
 
 
 def differences(
@@ -56,20 +53,19 @@ def differences(
     return [
         {
             name: _difference(values[group, place], samples[:, group, place])
-            for place, name in enumerate(("precision", "recall", "f"))
+            for place, name in enumerate(SCORES)
         }
         for group in range(len(values))
     ]
 
 
 def _difference(value: float, samples: np.ndarray) -> dict[str, Any]:
-    if np.isnan(value):
-        return {"value": None, "low": None, "high": None, "p": None}
-    low, high = percentile_interval(samples)
+    found = with_interval(value, samples)
+    if found["value"] is None:
+        return {**found, "p": None}
     known = samples[~np.isnan(samples)]
     side = min((known <= 0).sum(), (known >= 0).sum())
-    p = min(1.0, 2 * (1 + side) / (1 + len(known)))
-    return {"value": float(value), "low": low, "high": high, "p": float(p)}
+    return {**found, "p": float(min(1.0, 2 * (1 + side) / (1 + len(known))))}
 
 
 def n_errors(counts: Counts) -> np.ndarray:

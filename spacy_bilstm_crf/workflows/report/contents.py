@@ -77,15 +77,7 @@ def _of_pipeline(of: Measured, labels: Sequence[str]) -> dict[str, Any]:
     n_predicted = by_group[ALL]["predicted"]
     return {
         "overall": by_group[ALL],
-        "semeval": {
-            name: {
-                **each._asdict(),
-                "precision": each.precision,
-                "recall": each.recall,
-                "f": each.f,
-            }
-            for name, each in semeval(of.docs).items()
-        },
+        "semeval": semeval(of.docs),
         "by_label": _by_label(by_group, labels),
         "probabilities": probabilities.summary(probabilities.scored(of.matchings), n_predicted),
     }

@@ -38,19 +38,14 @@ class Failure(NamedTuple):
     @property
     def probability(self) -> float | None:
         """The highest probability of the predicted or missed entities; None if unknown."""
-        known = [
-            mention.probability
-            for mention in self.predicted or self.gold
-            if mention.probability is not None
-        ]
-        return max(known, default=None)
+        probabilities = [mention.probability for mention in self.predicted or self.gold]
+        return max((one for one in probabilities if one is not None), default=None)
 
     @property
     def confidence(self) -> float:
         """How confident the pipeline is in its error, from 0 to 1."""
-        if not self.predicted:  # a missed entity may not even be a candidate
-            return 1.0 - (self.probability or 0.0)
-        return self.probability or 0.0
+        probability = self.probability or 0.0  # a missed entity may not even be a candidate
+        return probability if self.predicted else 1.0 - probability
 
 
 def failures(docs: Sequence[Compared]) -> dict[str, list[Failure]]:

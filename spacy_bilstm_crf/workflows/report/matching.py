@@ -11,7 +11,7 @@ The entities of one side don't overlap, so matched pairs can't cross. Hence dyna
 prefixes, as for an edit distance, finds the optimum.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .mentions import Compared, Mention
@@ -90,7 +90,7 @@ def match(
         return Matching([], list(gold), list(predicted))
     if len(gold) == len(predicted) == 1 and overlap(gold[0], predicted[0]):
         return Matching([(gold[0], predicted[0])], [], [])
-    best = _best_of_prefixes(gold, predicted, lambda *pair: value_of(pair, schemes))
+    best = _best_of_prefixes(gold, predicted, schemes)
     pairs, missed, spurious = [], [], []
     i, j = len(gold), len(predicted)
     while i or j:
@@ -107,16 +107,14 @@ def match(
 
 
 def _best_of_prefixes(
-    gold: Sequence[Mention],
-    predicted: Sequence[Mention],
-    value: Callable[[Mention, Mention], int],
+    gold: Sequence[Mention], predicted: Sequence[Mention], schemes: Sequence[str]
 ) -> list[list[int]]:
     """Return a table of the best value for the first i gold and the first j predicted entities."""
     best = [[0] * (len(predicted) + 1) for _ in range(len(gold) + 1)]
     for i, one in enumerate(gold, 1):
         for j, other in enumerate(predicted, 1):
             # A pair that shares no token is worth 0, as no pair is
-            with_pair = best[i - 1][j - 1] + value(one, other)
+            with_pair = best[i - 1][j - 1] + value_of((one, other), schemes)
             best[i][j] = max(best[i - 1][j], best[i][j - 1], with_pair)
     return best
 

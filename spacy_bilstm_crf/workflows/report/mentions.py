@@ -4,6 +4,7 @@ Entities count as in spaCy's scorer: predicted ones are aligned with the tokens 
 Those on tokens without annotation are left out, and so are docs without any annotation.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -73,11 +74,14 @@ def compared(
     """
     if not gold.has_annotation("ENT_IOB"):
         return None
-    probability_of = _probabilities(predicted)
+    in_groups = _scores_of_groups(predicted)
 
     def mention(ent: Span, place: Span, shown: Span) -> Mention:
         characters = shown.start_char, shown.end_char
-        known = probability_of(ent), values_of(ent, gold)
+        probability = _confidence(ent) if ent.doc is predicted else None
+        if probability is None:
+            probability = in_groups.get((ent.start_char, ent.end_char, ent.label_))
+        known = probability, values_of(ent, gold)
         return Mention(place.start, place.end, ent.label_, shown.text, *characters, *known)
 
     words, gold_words = [t.text for t in predicted], [t.text for t in gold]
@@ -93,19 +97,9 @@ def compared(
     return Compared(number, gold.text, source, of_gold, tuple(found))
 
 
-def _probabilities(doc: Doc) -> Callable[[Span], float | None]:
-    """Return a function that gives a span its probability in a pipeline's doc, if it is known."""
-    in_groups = _scores_of_groups(doc)
-    has_extension = Span.has_extension(EXTENSION)
-
-    def probability_of(span: Span) -> float | None:
-        if has_extension and span.doc is doc:
-            value = span._.get(EXTENSION)
-            if _is_probability(value):
-                return float(value)
-        return in_groups.get((span.start_char, span.end_char, span.label_))
-
-    return probability_of
+def _confidence(ent: Span) -> float | None:
+    value: Any = ent._.get(EXTENSION) if Span.has_extension(EXTENSION) else None
+    return float(value) if _is_probability(value) else None
 
 
 def _scores_of_groups(doc: Doc) -> dict[tuple[int, int, str], float]:
@@ -129,10 +123,6 @@ def _is_probability(value: Any) -> bool:
 
 def labels_by_frequency(docs: Sequence[Compared]) -> list[str]:
     """Return all labels, the most frequent in the annotation first."""
-    counts: dict[str, int] = {}
-    for doc in docs:
-        for mention in doc.gold:
-            counts[mention.label] = counts.get(mention.label, 0) + 1
-        for mention in doc.predicted:
-            counts.setdefault(mention.label, 0)
-    return sorted(counts, key=lambda label: (-counts[label], label))
+    counts = Counter(mention.label for doc in docs for mention in doc.gold)
+    predicted = {mention.label for doc in docs for mention in doc.predicted}
+    return sorted(counts.keys() | predicted, key=lambda label: (-counts[label], label))

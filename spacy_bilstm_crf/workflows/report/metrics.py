@@ -17,7 +17,7 @@ A scheme is scored with the matching that earns the most credit under it (`match
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -34,32 +34,8 @@ CHUNK = 50
 # predicted entities that are right
 Counts = np.ndarray
 GOLD, FOUND, PREDICTED, RIGHT = range(4)
-
-
-class SchemeCounts(NamedTuple):
-    """The number of entities in each category of MUC-5, under a scheme."""
-
-    cor: int
-    inc: int
-    par: int
-    mis: int
-    spu: int
-
-    @property
-    def precision(self) -> float | None:
-        """The credit per predicted entity; None without any."""
-        return ratio(self.cor + self.par / 2, self.cor + self.inc + self.par + self.spu)
-
-    @property
-    def recall(self) -> float | None:
-        """The credit per gold entity; None without any."""
-        return ratio(self.cor + self.par / 2, self.cor + self.inc + self.par + self.mis)
-
-    @property
-    def f(self) -> float | None:
-        """The harmonic mean of the two; None without any gold or predicted entity."""
-        both = 2 * (self.cor + self.inc + self.par) + self.mis + self.spu
-        return ratio(2 * (self.cor + self.par / 2), both)
+SCORES = ("precision", "recall", "f")
+CATEGORIES = ("COR", "INC", "PAR", "MIS", "SPU")
 
 
 def ratio(part: float, whole: float) -> float | None:
@@ -67,11 +43,14 @@ def ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def semeval(docs: Iterable[Compared]) -> dict[str, SchemeCounts]:
+def semeval(docs: Iterable[Compared]) -> dict[str, dict[str, Any]]:
     """Count the categories under each scheme, over all docs.
 
     Args:
         docs: Gold and predicted entities of each doc.
+
+    Returns:
+        What `scheme_scores` returns for each scheme.
     """
     counts: dict[str, Counter] = {scheme: Counter() for scheme in SCHEMES}
     for doc in docs:
@@ -80,10 +59,25 @@ def semeval(docs: Iterable[Compared]) -> dict[str, SchemeCounts]:
                 matching = match(*cluster, schemes=[scheme])
                 of_scheme.update(category(scheme, pair) for pair in matching.pairs)
                 of_scheme.update(MIS=len(matching.missed), SPU=len(matching.spurious))
-    names = ("COR", "INC", "PAR", "MIS", "SPU")
+    return {scheme: scheme_scores(of_scheme) for scheme, of_scheme in counts.items()}
+
+
+def scheme_scores(counts: Counter) -> dict[str, Any]:
+    """Return the number of entities in each category, and precision, recall and F.
+
+    Precision is None without predicted entities, recall without gold ones, F without either.
+
+    Args:
+        counts: The number of each category, by its name in MUC-5.
+    """
+    cor, inc, par, mis, spu = (counts[name] for name in CATEGORIES)
+    n_gold, n_predicted = cor + inc + par + mis, cor + inc + par + spu
+    credit = cor + par / 2
     return {
-        scheme: SchemeCounts(*(of_scheme[name] for name in names))
-        for scheme, of_scheme in counts.items()
+        **{name.lower(): counts[name] for name in CATEGORIES},
+        "precision": ratio(credit, n_predicted),
+        "recall": ratio(credit, n_gold),
+        "f": ratio(2 * credit, n_gold + n_predicted),
     }
 
 
@@ -141,16 +135,6 @@ def resampled(counts: Counts, drawn: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([prf((chunk @ flat).reshape(-1, n_groups, 4)) for chunk in drawn])
 
 
-def percentile_interval(samples: np.ndarray) -> tuple[float | None, float | None]:
-    """Return the percentile interval of resampled values, without those that are nan."""
-    known = samples[~np.isnan(samples)]
-    if not len(known):
-        return None, None
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def scores(counts: Counts, samples: np.ndarray) -> list[dict[str, Any]]:
     """Return the counts of each group, and its precision, recall and F with their intervals.
 
@@ -159,22 +143,26 @@ def scores(counts: Counts, samples: np.ndarray) -> list[dict[str, Any]]:
         samples: Shape (resamples, groups, 3), as `resampled` returns for the counts.
     """
     totals = counts.sum(0)
+    values = prf(totals.astype(float))
     return [
         {
             **dict(zip(("gold", "found", "predicted", "right"), map(int, totals[group]))),
             **{
-                name: _with_interval(value, samples[:, group, place])
-                for place, (name, value) in enumerate(
-                    zip(("precision", "recall", "f"), prf(totals[group].astype(float)))
-                )
+                name: with_interval(values[group, place], samples[:, group, place])
+                for place, name in enumerate(SCORES)
             },
         }
         for group in range(len(totals))
     ]
 
 
-def _with_interval(value: float, samples: np.ndarray) -> dict[str, float | None]:
+def with_interval(value: float, samples: np.ndarray) -> dict[str, float | None]:
+    """Return a value and the percentile interval of its resamples, without those that are nan.
+
+    All are None if the value is nan.
+    """
     if np.isnan(value):
         return {"value": None, "low": None, "high": None}
-    low, high = percentile_interval(samples)
-    return {"value": float(value), "low": low, "high": high}
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(samples, [tail, 1 - tail])
+    return {"value": float(value), "low": float(low), "high": float(high)}

@@ -38,21 +38,12 @@ def report_page(
         docs: The docs that it is about.
         baseline: The same docs with the baseline's entities, if there is one.
     """
-    rows = DocRows(report["labels"], docs, baseline)
-    changed = report["baseline"]["docs"] if report["baseline"] else {"better": [], "worse": []}
     return render(
         __package__,
         "report.html.jinja",
         report=report,
         pictures=_pictures(report),
-        errors={
-            kind: [(each, rows.of_error(each)) for each in of_kind["shown"]]
-            for kind, of_kind in report["errors"].items()
-        },
-        changed={
-            name: [(each, rows.of_change(each)) for each in changed[name]]
-            for name in ("better", "worse")
-        },
+        rows=DocRows(report["labels"], docs, baseline),
         confusion=confusion_rows(report),
     )
 

@@ -60,11 +60,7 @@ def labels_picture(names: Sequence[str], systems: Sequence[tuple[str, dict[str, 
             axis.hlines(heights, values[1], values[2], color=color, linewidth=2, alpha=0.5)
             axis.plot(values[0], heights, "o", color=color, markersize=5, label=system)
         axis.set_yticks(range(len(rows)), [_shortened(name) for name in rows])
-        axis.set_ylim(len(rows) - 0.5, -0.5)
-        axis.set_xlim(-0.02, 1.02)
-        axis.set_xlabel("F with its 95% interval")
-        if len(systems) > 1:
-            _legend(figure)
+        axis.set(ylim=(len(rows) - 0.5, -0.5), xlim=(-0.02, 1.02), xlabel="F with its 95% interval")
 
     best = ", ".join(
         f"{name} {_percent(systems[0][1]['by_label'][name]['f']['value'])}"
@@ -98,13 +94,8 @@ def reliability_picture(systems: Sequence[tuple[str, dict[str, Any]]]) -> str:
                 width=0.08 / len(systems),
                 color=color,
             )
-        axis.set_ylabel("share of right entities")
-        axis.set_xlim(0, 1)
-        axis.set_ylim(0, 1.03)
-        below.set_ylabel("entities")
-        below.set_xlabel("probability")
-        if len(systems) > 1:
-            _legend(figure)
+        axis.set(ylabel="share of right entities", xlim=(0, 1), ylim=(0, 1.03))
+        below.set(ylabel="entities", xlabel="probability")
 
     bins = ", ".join(
         f"{_percent(each['right'])} right of {each['n']} at {_percent(each['score'])}"
@@ -141,20 +132,14 @@ def threshold_picture(probabilities: dict[str, Any]) -> str:
             ha="center",
             arrowprops={"arrowstyle": "-", "color": INK, "alpha": 0.5},
         )
+        axis.set(xlim=(min(0.0, *thresholds), 1), ylim=(0, 1.03))
         axis.set_xlabel("threshold: minimum probability of an entity")
-        axis.set_xlim(min(0.0, *thresholds), 1)
-        axis.set_ylim(0, 1.03)
-        _legend(figure)
 
     title = (
         f"Precision and recall over the threshold: the best F is {_percent(best['f'])} at a "
         f"threshold of {best['threshold']:.2f}"
     )
     return _picture("threshold", title, draw, height=3.7)
-
-
-def _legend(figure: Any) -> None:
-    figure.legend(loc="outside upper center", ncols=3)
 
 
 def _shortened(name: str) -> str:
@@ -184,6 +169,9 @@ def _picture(name: str, title: str, draw: Callable[[Any], None], height: float) 
     with rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure)
+        lines = [line for axis in figure.axes for line in axis.get_legend_handles_labels()[0]]
+        if len(lines) > 1:
+            figure.legend(loc="outside upper center", ncols=3)
         text = as_svg(figure, CSS_COLORS)
     head, body = re.sub(r'<g id="[^"]*">', "<g>", text).split(">", 1)
     (view_box,) = re.findall(r'viewBox="[^"]*"', head)

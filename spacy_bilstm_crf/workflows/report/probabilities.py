@@ -57,15 +57,15 @@ def _places(scores: np.ndarray) -> np.ndarray:
 
 def reliability(scored: Scored) -> list[dict[str, float]]:
     """Return the number of spans, mean score and share of right spans in each bin with any."""
-    place = _places(scored.scores)
+    places = _places(scored.scores)
+    bins = [places == place for place in np.unique(places)]
     return [
         {
-            "n": int((place == i).sum()),
-            "score": float(scored.scores[place == i].mean()),
-            "right": float(scored.right[place == i].mean()),
+            "n": int(inside.sum()),
+            "score": float(scored.scores[inside].mean()),
+            "right": float(scored.right[inside].mean()),
         }
-        for i in range(N_BINS)
-        if (place == i).any()
+        for inside in bins
     ]
 
 
@@ -74,11 +74,6 @@ def calibration_error(scored: Scored) -> float:
     place = _places(scored.scores)
     gaps = np.bincount(place, scored.scores - scored.right, N_BINS)
     return float(np.abs(gaps).sum() / len(scored.scores))
-
-
-def error_of_chance(scored: Scored) -> float:
-    """Compute the mean calibration error of spans that are right with exactly their score."""
-    return float(errors_of_chance(scored).mean())
 
 
 def errors_of_chance(scored: Scored) -> np.ndarray:

@@ -108,12 +108,18 @@ def count_by_group(docs: Sequence[Compared], seen: Seen | None) -> tuple[list[Gr
 def _table(rows: Sequence[tuple[int, Group, int]], n_docs: int) -> tuple[list[Group], Counts]:
     sizes = Counter(group for _, group, what in rows if what in (GOLD, PREDICTED))
     kept = _most_frequent(sizes)
-    groups = [ALL, *sorted({g for g in kept.values() if g != ALL}, key=_order(sizes))]
+
+    def order(group: Group) -> tuple:
+        """Lengths by value, others by size, rare values last."""
+        name, value = group
+        size = 0 if name == LENGTH else -sizes[group]
+        return name, value == RARE_VALUES, size, value
+
+    groups = [ALL, *sorted(set(kept.values()) - {ALL}, key=order)]
     places = {group: place for place, group in enumerate(groups)}
     counts = np.zeros((n_docs, len(groups), 4), dtype=np.int32)
-    if rows:
-        docs, of_rows, what = zip(*((d, places[kept[group]], w) for d, group, w in rows))
-        np.add.at(counts, (list(docs), list(of_rows), list(what)), 1)
+    for doc, group, what in rows:
+        counts[doc, places[kept[group]], what] += 1
     return groups, counts
 
 
@@ -127,17 +133,6 @@ def _most_frequent(sizes: dict[Group, int]) -> dict[Group, Group]:
         for name, groups in of_slice.items()
         for place, group in enumerate(groups)
     }
-
-
-def _order(sizes: dict[Group, int]) -> Any:
-    """Return a sort key: lengths by value, others by size."""
-
-    def key(group: Group) -> tuple:
-        name, value = group
-        size = 0 if name == LENGTH else -sizes.get(group, 0)
-        return name, value == RARE_VALUES, size, value
-
-    return key
 
 
 class NamedSlices:
@@ -171,10 +166,9 @@ class NamedSlices:
         for key in (name, of_span, ("._.", name, None, None)):
             if user_data.get(key) is not None:
                 return user_data[key]
-        if Doc.has_extension(name) and not callable(doc._.get(name)):
-            return doc._.get(name)
-        if Span.has_extension(name) and not callable(ent._.get(name)):
-            return ent._.get(name)
+        for owner in (doc, ent):
+            if owner.has_extension(name) and not callable(owner._.get(name)):
+                return owner._.get(name)
         return None
 
 

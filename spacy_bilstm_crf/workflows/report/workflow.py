@@ -11,8 +11,8 @@ from spacy.tokens import Doc
 from spacy.util import get_package_version
 
 from ...common.errors import UserError, check_installed
-from ...common.files import check_folder, reported_os_errors, write_whole
-from ...common.pages import as_frame
+from ...common.files import write_files
+from ...common.pages import as_frame, interval, percent
 from ...common.pipelines import load_pipeline, pipeline_name
 from ...data.corpus import Data, check_annotated, read_annotated, read_files, unannotated
 from .contents import report_numbers
@@ -38,8 +38,7 @@ class Report:
         for name, title in (("precision", "precision"), ("recall", "recall"), ("f", "F")):
             score = self.numbers["overall"][name]
             if score["value"] is not None:
-                value, low, high = (f"{100 * score[key]:.1f}" for key in ("value", "low", "high"))
-                lines.append(f"{title} {value} ({low} to {high})")
+                lines.append(f"{title} {percent(score['value'])} ({interval(score)})")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -54,12 +53,8 @@ class Report:
         Raises:
             UserError: If it can't be written.
         """
-        folder = Path(folder)
-        check_folder(folder)
-        with reported_os_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / "report.json", srsly.json_dumps(self.numbers, indent=2))
-            write_whole(folder / "report.html", self.html)
+        numbers = srsly.json_dumps(self.numbers, indent=2)
+        write_files(folder, {"report.json": numbers, "report.html": self.html})
 
 
 def report(
