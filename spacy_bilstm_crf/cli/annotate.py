@@ -27,17 +27,26 @@ EngineOption = Annotated[
     Literal["local", "ray", "spark"], Option("--engine", "-e", help="What runs the workers")
 ]
 IdKeyOption = Annotated[
-    str, Option("--id-key", "--id-column", help="Key or column of the ids; else file and row")
+    str,
+    Option(
+        "--id-key",
+        "--id-column",
+        help="Key or column of the ids. Without one, ids are made of file and row",
+    ),
 ]
 CandidatesOption = Annotated[
     float | None,
-    Option("--candidates", min=0, max=1, help="Also keep all spans that are so probable at least"),
+    Option("--candidates", min=0, max=1, help="Also keep all spans with at least this probability"),
 ]
 MaxLengthOption = Annotated[
     int | None,
-    Option("--max-length", min=1, help="Most characters of a text; else the pipeline's own"),
+    Option(
+        "--max-length",
+        min=1,
+        help="Maximum number of characters per text. Default: the pipeline's limit",
+    ),
 ]
-RowsOption = Annotated[int, Option("--rows", min=1, help="Most rows of a file that is written")]
+RowsOption = Annotated[int, Option("--rows", min=1, help="Maximum number of rows per output file")]
 
 
 @bilstm_crf_cli.command("annotate")
@@ -59,8 +68,8 @@ def annotate_cli(
 ) -> None:
     """Find the entities of many documents, with any spaCy pipeline, and write them as Parquet.
 
-    A run that was stopped or killed goes on with the same command. A text that can't be annotated
-    keeps its row, with the reason in the column "error".
+    Run the same command again to resume a run that was stopped or killed. A text that can't be
+    annotated keeps its row, with the reason in the column "error".
     """
     from ..workflows import annotate
 
@@ -84,9 +93,9 @@ def annotate_cli(
                 on_progress=bar.show,
             )
     except KeyboardInterrupt as error:
-        raise UserError("Stopped. Run the same command again to go on.") from error
+        raise UserError("Stopped. Run the same command again to resume.") from error
     if summary.n_errors:
-        msg.warn(f"{summary.n_errors:,} rows could not be annotated: see their column 'error'")
+        msg.warn(f"{summary.n_errors:,} rows could not be annotated: see the column 'error'")
     msg.good(f"{summary.n_rows:,} rows in {summary.n_files:,} files: {summary.output}")
 
 
@@ -110,7 +119,7 @@ class _ProgressBar:
         n_rows, total, n_words = progress
         if self._bar is None:
             if n_rows:
-                msg.info(f"{n_rows:,} of {total:,} rows are there from an earlier run")
+                msg.info(f"{n_rows:,} of {total:,} rows were annotated by an earlier run")
             self._bar = tqdm(total=total, initial=n_rows, unit=" rows", smoothing=0.1)
             return
         self._bar.update(n_rows - self._bar.n)

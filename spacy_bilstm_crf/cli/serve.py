@@ -14,19 +14,32 @@ PortOption = Annotated[
 ]
 RequestThresholdOption = Annotated[
     float | None,
-    Option("--threshold", "-t", min=0, max=1, help="For requests that do not name one"),
+    Option("--threshold", "-t", min=0, max=1, help="Threshold for requests that don't set one"),
 ]
 WorkersOption = Annotated[
-    int, Option("--workers", "-w", min=1, max=1000, help="Processes. Each loads the pipeline")
+    int,
+    Option("--workers", "-w", min=1, max=1000, help="Number of processes. Each loads the pipeline"),
 ]
-MaxTextsOption = Annotated[int, Option("--max-texts", min=1, help="Most texts of a request")]
+MaxTextsOption = Annotated[
+    int, Option("--max-texts", min=1, help="Maximum number of texts per request")
+]
 MaxCharactersOption = Annotated[
-    int, Option("--max-characters", min=1, help="Most characters of a request's texts together")
+    int,
+    Option(
+        "--max-characters", min=1, help="Maximum number of characters of all texts of a request"
+    ),
 ]
 MaxWaitingOption = Annotated[
-    int, Option("--max-waiting", min=1, help="Most waiting requests of a process; more get a 503")
+    int,
+    Option(
+        "--max-waiting",
+        min=1,
+        help="Maximum number of waiting requests per process; further ones get a 503",
+    ),
 ]
-GraceOption = Annotated[int, Option("--grace", min=0, help="Seconds for the last answers")]
+GraceOption = Annotated[
+    int, Option("--grace", min=0, help="Seconds to finish accepted requests on shutdown")
+]
 
 
 @bilstm_crf_cli.command("serve")
@@ -45,8 +58,8 @@ def serve_cli(
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and POST /annotate for programs.
 
-    Any spaCy pipeline will do. Probabilities, thresholds and candidates are there where it has a
-    bilstm_crf_ner component. SIGTERM and Ctrl-C end it, after the requests that it has accepted.
+    Works with any spaCy pipeline. Probabilities, thresholds and candidates need a bilstm_crf_ner
+    component. SIGTERM and Ctrl-C stop the server once accepted requests are answered.
     """
     from ..workflows.serve import serve
 
