@@ -352,7 +352,7 @@ def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
     [
         (("nowhere", "in.jsonl"), "There is no pipeline"),
         (("model", "nowhere.jsonl"), "There is no file"),
-        (("model", "in.jsonl", "--text-column", "x"), "has no 'x', but id, text"),
+        (("model", "in.jsonl", "--text-column", "x"), "has no 'x'. It has: id, text"),
         (("model", "in.jsonl", "--engine", "dask"), "'dask' is not one of 'local', 'ray', 'spark'"),
         (("model", "in.jsonl", "--jobs", "0"), "Invalid value for '--jobs' / '-j'"),
         (("model", "in.jsonl", "--candidates", "2"), "Invalid value for '--candidates'"),

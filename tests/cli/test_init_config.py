@@ -208,7 +208,7 @@ def test_it_says_what_is_odd(tmp_path):
         "Language: en, detected from stop words",
     ):
         assert said in printed
-    assert "in the training data too" in " ".join(out.read_text().replace("#", " ").split())
+    assert "also in the training data" in " ".join(out.read_text().replace("#", " ").split())
 
 
 def test_partial_annotation_is_seen(tmp_path):
@@ -344,7 +344,7 @@ def test_lists_of_names_become_features(train_path, patterns_path, tmp_path):
         ('{"label": "CITY", "pattern": ["Berlin"]}', "Entry 1 of .* is not a pattern"),
         ('{"label": "A", "pattern": [{"TEXT": {"REGEX": "("}}]}', "Entry 1 of .* unterminated"),
         ('{"label": "A", "pattern": "B", "id": 3}', "Entry 1 of .* its id is 3"),
-        ('{"label": "A", "pattern": [{"pos": "PROPN"}]}', "Entry 1 of .* asks for POS"),
+        ('{"label": "A", "pattern": [{"pos": "PROPN"}]}', "Entry 1 of .* uses POS"),
         ("", "has no patterns"),
         (None, "does not exist"),
     ],

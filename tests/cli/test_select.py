@@ -91,7 +91,10 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
         ),
         (("model", "latin.txt"), "latin.txt: Not UTF-8 text"),
         (("model", "latin.jsonl"), "latin.jsonl, row 1: Not UTF-8 text"),
-        (("model", "texts.jsonl", "--text-key", "x"), "texts.jsonl has no 'x'. It has: text, id, meta"),
+        (
+            ("model", "texts.jsonl", "--text-key", "x"),
+            "texts.jsonl has no 'x'. It has: text, id, meta",
+        ),
         (
             ("model", "texts.jsonl", "--text-key", "meta"),
             "row 1: The text is not a string, but dict",
@@ -130,8 +133,8 @@ def test_what_is_read_is_not_replaced(pipeline, texts, tmp_path):
     DocBin(docs=[spacy.load(pipeline)("I like London.")]).to_disk(known)
     before = texts.read_bytes(), known.read_bytes()
     for path, output, message in (
-        (texts, texts, "texts.jsonl, which is read"),
-        (texts, known, "known.spacy, which is read"),
+        (texts, texts, "texts.jsonl. Name another file"),
+        (texts, known, "known.spacy. Name another file"),
         (tmp_path, elsewhere, "is, or is inside, the input"),
         (texts, texts / "out.jsonl", "texts.jsonl is a file"),
     ):

@@ -416,7 +416,7 @@ def test_a_line_of_brat_that_is_no_annotation(tmp_path):
     with pytest.raises(UserError, match=r"a.ann:1 is 'T1 PER 0 3 Ada'"):
         reading_brat(tmp_path / "in")
     (tmp_path / "none").mkdir()
-    with pytest.raises(UserError, match=r"holds no \.txt file"):
+    with pytest.raises(UserError, match=r"contains no \.txt file"):
         reading_brat(tmp_path / "none")
 
 

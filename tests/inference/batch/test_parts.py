@@ -74,7 +74,7 @@ def test_file_and_row_are_the_id_where_there_is_none(kind, tmp_path):
         path.write_bytes(path.read_bytes().replace(old, new))
     found = rows_of(path, rows=2)
     assert [row["id"] for row in found] == [f"{path}:{i}" for i in (1, 2, 3)]
-    with pytest.raises(UserError, match="has no 'typo', but"):
+    with pytest.raises(UserError, match=r"has no 'typo'\. It has:"):
         rows_of(path, id_key="typo")
 
 
@@ -226,7 +226,7 @@ def test_a_folder_of_several_kinds(tmp_path):
         ("data.csv", b"text\nb\rc\n", "data.csv is not a valid CSV file, .* a carriage return"),
         ("data.csv", b"text,text\na,b\n", "data.csv has two columns named 'text'"),
         ("data.csv", b"text,id,id\na,1,2\n", "data.csv has two columns named 'id'"),
-        ("data.jsonl", b'\n{"txt": "a"}\n', "data.jsonl has no 'text', but txt"),
+        ("data.jsonl", b'\n{"txt": "a"}\n', "data.jsonl has no 'text'. It has: txt"),
         ("data.parquet", b"no parquet", "data.parquet is not a Parquet file"),
         (
             "data.pdf",
