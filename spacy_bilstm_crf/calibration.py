@@ -46,8 +46,8 @@ class Calibration(NamedTuple):
         finite = all(_is_finite(bias) for bias in self.label_biases)
         if len(self.label_biases) > n_labels or not finite:
             raise ValueError(
-                f"The label_biases of '{component}' are {list(self.label_biases)}, but there must "
-                f"be a number for each of its {n_labels} labels at most. Calibrate it again."
+                f"The label_biases of '{component}' are {list(self.label_biases)}, but there can "
+                f"be at most one number for each of its {n_labels} labels. Calibrate it again."
             )
 
     def applied(self, potentials: Potentials) -> Potentials:

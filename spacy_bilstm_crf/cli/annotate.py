@@ -33,25 +33,28 @@ def annotate_cli(
     ),
     jobs: JobsOption = 1,
     id_key: str = Option(
-        "id", "--id-key", "--id-column", help="Key or column of the ids; else file and row"
+        "id",
+        "--id-key",
+        "--id-column",
+        help="Key or column of the ids. Without one, file and row are the id",
     ),
     text_key: TextKeyOption = "text",
     lines: LinesOption = False,
     batch_size: BatchSizeOption = 128,
     candidates: float | None = Option(
-        None, min=0, max=1, help="Also keep all spans that are so probable at least"
+        None, min=0, max=1, help="Also keep all spans with at least this probability"
     ),
     max_length: int | None = Option(
-        None, min=1, help="Most characters of a text; else the pipeline's own"
+        None, min=1, help="Maximum number of characters per text. Default: the pipeline's"
     ),
-    rows: int = Option(2000, min=1, help="Most rows of a file that is written"),
+    rows: int = Option(2000, min=1, help="Maximum number of rows per output file"),
     code_path: CodeOption = None,
     force_overwrite: ForceOption = False,
 ) -> None:
     """Find the entities of many documents, with any spaCy pipeline, and write them as Parquet.
 
-    A run that was stopped or killed goes on with the same command. A text that can't be annotated
-    keeps its row, with the reason in the column "error".
+    Run the same command again to resume a run that was stopped or killed. A text that can't be
+    annotated keeps its row, with the reason in the column "error".
     """
     from ..workflows import annotate
 
@@ -75,9 +78,9 @@ def annotate_cli(
                 on_progress=bar.show,
             )
     except KeyboardInterrupt as error:
-        raise UserError("Stopped. Run the same command again to go on.") from error
+        raise UserError("Stopped. Run the same command again to resume.") from error
     if summary.n_errors:
-        msg.warn(f"{summary.n_errors:,} rows could not be annotated: see their column 'error'")
+        msg.warn(f"{summary.n_errors:,} rows could not be annotated: see the column 'error'")
     msg.good(f"{summary.n_rows:,} rows in {summary.n_files:,} files: {summary.output}")
 
 
@@ -101,7 +104,7 @@ class _ProgressBar:
         n_rows, total, n_words = progress
         if self._bar is None:
             if n_rows:
-                msg.info(f"{n_rows:,} of {total:,} rows are there from an earlier run")
+                msg.info(f"{n_rows:,} of {total:,} rows were annotated by an earlier run")
             self._bar = tqdm(total=total, initial=n_rows, unit=" rows", smoothing=0.1)
             return
         self._bar.update(n_rows - self._bar.n)

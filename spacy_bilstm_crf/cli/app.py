@@ -18,13 +18,13 @@ USAGE_ERRORS: tuple[Any, ...] = (click.UsageError, *typer.BadParameter.__bases__
 
 
 class OneLineErrors(TyperGroup):
-    """A group whose commands end with one line and exit code 1 if the user can mend the error.
+    """A group whose commands end with one line and exit code 1 if the user can fix the error.
 
     These are wrong options, every `UserError`, and Ctrl-C. Other errors keep their traceback.
     """
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command, and print what the user can mend as one line."""
+        """Run a command, and print errors that the user can fix as one line."""
         try:
             return super().invoke(ctx)
         except UserError as error:
@@ -51,7 +51,7 @@ def parse_overrides(arguments: list[str]) -> dict[str, Any]:
         return parse_config_overrides(arguments)
     except USAGE_ERRORS as error:
         raise UserError(
-            f"{error.format_message()} A setting of the config is --section.name value."
+            f"{error.format_message()} Settings of the config are given as --section.name value."
         ) from error
 
 

@@ -31,7 +31,7 @@ def audit_cli(
         "--folds",
         "-k",
         min=0,
-        help="Number of models to train, each on all parts of the data but one. 0 trains none",
+        help="Number of cross-validation folds, with a model trained for each. 0 trains none",
     ),
     dev_path: Path | None = Option(
         None, "--dev", "-d", exists=True, help="Development data, to compare with"
@@ -41,7 +41,7 @@ def audit_cli(
         0.5,
         min=0.0,
         max=1.0,
-        help="Minimum probability that the annotation is wrong, for a suspect",
+        help="List suspects whose annotation is wrong with at least this probability",
     ),
     component: ComponentOption = "ner",
     code_path: CodeOption = None,
@@ -50,10 +50,10 @@ def audit_cli(
 ) -> None:
     """Find problems and probable label errors in annotated data.
 
-    First without a model: entities off token boundaries, the same text annotated in two ways, the
-    same doc in two parts of the data, rare labels. Then models are trained on parts of the data,
-    and each judges the part that it has not seen. Replace settings of the config as with `spacy
-    train`: --training.max_steps 500.
+    First checks the data without a model, for entities off token boundaries, the same text
+    annotated in two ways, the same doc in two parts of the data, and rare labels. Then looks for
+    label errors by cross-validation: each fold is judged by a model trained on the others. Override
+    settings of the config as with `spacy train`: --training.max_steps 500.
     """
     # Late, so that spaCy's other commands start as quickly as without this package
     from ..workflows import audit
@@ -61,7 +61,7 @@ def audit_cli(
     check_folder(output)
     if (output / "suspects.jsonl").exists() and not force_overwrite:
         raise UserError(
-            f"{output} holds an audit. Replace it with --force, or name another folder."
+            f"{output} already contains an audit. Replace it with --force, or name another folder."
         )
     overrides = parse_overrides(ctx.args)
     prepare(code_path, use_gpu)
@@ -78,5 +78,5 @@ def audit_cli(
         on_fold=lambda number, of: msg.info(f"Trained and judged fold {number} of {of}"),
     )
     found.to_disk(output)
-    msg.info(f"{len(found.problems):,} problems of the data")
+    msg.info(f"{len(found.problems):,} problems in the data")
     msg.good(f"{len(found.suspects):,} suspects: see {output / 'audit.html'}")

@@ -31,7 +31,9 @@ def calibrate_cli(
         "entities is among the candidates. The data must not have been used for anything else",
     ),
     per_label: bool = Option(
-        False, "--per-label", help="Control the recall of each label by its own threshold"
+        False,
+        "--per-label",
+        help="Control the recall of each label separately, with its own threshold",
     ),
     code: CodeOption = None,
     use_gpu: GpuOption = -1,
@@ -39,9 +41,9 @@ def calibrate_cli(
 ) -> None:
     """Calibrate the probabilities of a trained pipeline.
 
-    Fits a temperature and a bias for each label to annotation that was not trained on, best the
-    development data, and saves the pipeline with them in a new folder. With --recall, it finds the
-    threshold of candidates by conformal risk control instead.
+    Fits a temperature and a bias for each label to annotated data that the model was not trained
+    on, ideally the development data, and saves the calibrated pipeline to a new folder. With
+    --recall, sets the threshold for candidates by conformal risk control instead.
     """
     check_pipeline_folder(output, force)
     prepare(code, use_gpu)
@@ -53,9 +55,9 @@ def calibrate_cli(
         msg.good(f"Saved '{component}' with its candidates_threshold in {output}")
         for label, control in found.risk_control.items():
             print(
-                f"{label or 'all labels'}: candidates from a probability of "
-                f"{control.threshold:.4f} on; {control.found:.1%} of a document's entities are "
-                f"among them (mean of {control.n_docs:,} documents with entities)"
+                f"{label or 'all labels'}: candidates have a probability of at least "
+                f"{control.threshold:.4f}; they include {control.found:.1%} of a document's "
+                f"entities (mean over {control.n_docs:,} documents with entities)"
             )
         return
     temperature, biases = found.calibration

@@ -16,15 +16,15 @@ FormatName = Literal[
 ]
 Scheme = Literal["auto", "iob1", "iob2", "biluo", "bioes"]
 ON_PROBLEM_HELP = (
-    "What to do with a document that spaCy can't hold as it is annotated. error: write nothing. "
-    "skip: leave it out. missing: treat what the problem touches as not annotated"
+    "What to do with a document whose annotation spaCy can't represent. error: write nothing. "
+    "skip: leave it out. missing: treat the affected tokens as not annotated"
 )
 
 
 @bilstm_crf_cli.command("convert")
 def convert_cli(
     path: Path = Argument(..., help="File to convert, or a folder of them", metavar="IN"),
-    output: Path = Argument(..., help="File to write, or a folder for those of a folder"),
+    output: Path = Argument(..., help="File to write, or a folder if IN is a folder"),
     source: FormatName = Option(..., "--from", "-f", help="Format to read"),
     target: FormatName = Option("spacy", "--to", "-t", help="Format to write"),
     lang: str = Option(
@@ -35,13 +35,13 @@ def convert_cli(
         None, help="JSONL file to list the problems in, instead of OUTPUT.problems.jsonl"
     ),
     unannotated: Literal["outside", "missing"] = Option(
-        "outside", help="Whether a token without annotation is in no entity, or may be in one"
+        "outside",
+        help="How to read tokens without annotation. outside: not in an entity. missing: unknown",
     ),
-    incorrect_spans_key: str = Option("incorrect_spans", help="Key in doc.spans of rejected spans"),
     text_key: TextKeyOption = "text",
     scheme: Scheme = Option("auto", help="Tagging scheme of conll; auto detects it"),
     separator: str | None = Option(
-        None, help=r"Between the columns of conll, such as '\t'. Default: blanks and tabs"
+        None, help=r"Column separator of conll, such as '\t'. Default: spaces and tabs"
     ),
     word_column: int = Option(0, help="Column of the word; the first is 0"),
     tag_column: int = Option(-1, help="Column of the tag; -1 is the last"),
@@ -53,8 +53,8 @@ def convert_cli(
 ) -> None:
     """Convert annotated data between spaCy, Prodigy, doccano, Label Studio, brat and CoNLL.
 
-    Nothing is lost silently. What a spaCy doc can't hold is counted and listed in a file; what the
-    other format can't hold is counted.
+    Nothing is lost silently. Problems with annotation that a spaCy doc can't represent are counted
+    and listed in a file. What the target format can't represent is counted.
     """
     from ..workflows.convert import ColumnSettings, convert
 
@@ -80,6 +80,8 @@ def convert_cli(
         counts = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
         msg.warn(f"{counts}: see {result.problems_path}")
     if not result.findings.n_annotated:
-        msg.warn(f"None of the documents is annotated. Is {path} really of --from {source}?")
+        msg.warn(
+            f"None of the documents is annotated. Is {source} the right format for {path} (--from)?"
+        )
     for file in result.files:
         msg.good(f"{file.path}: {file.n_docs:,} docs")

@@ -27,7 +27,7 @@ def distill_cli(
     config_path: Path = Argument(..., metavar="CONFIG", help="Training config of the student"),
     output: Path = Option(..., "--output", "-o", help="Folder for soft labels and the student"),
     labelled: Path | None = Option(
-        None, "--labelled", "-l", exists=True, help="Annotated data to learn from as well, .spacy"
+        None, "--labelled", "-l", exists=True, help="Annotated data (.spacy) to train on as well"
     ),
     dev: Path | None = Option(
         None, "--dev", "-d", exists=True, help="Development data. Default: the config's paths.dev"
@@ -36,7 +36,10 @@ def distill_cli(
         1.0, "--temperature", "-T", help="Softmax temperature; above 1 softens the targets"
     ),
     entities: bool = Option(
-        False, "--entities", "-e", help="Learn only the entities that the whole teacher finds"
+        False,
+        "--entities",
+        "-e",
+        help="Learn the entities that the whole teacher pipeline finds, not a distribution",
     ),
     text_key: TextKeyOption = "text",
     lines: LinesOption = False,
@@ -46,10 +49,10 @@ def distill_cli(
 ) -> None:
     """Train a fast pipeline on what a slow one predicts for raw texts.
 
-    If the teacher has a bilstm_crf_ner, the student learns its distribution over the tag
-    sequences; otherwise its entities, weighted by their probabilities if they have some. The soft
-    labels are kept: a run that was stopped goes on with them. Settings of the config can be
-    replaced as with `spacy train`.
+    If the teacher has a bilstm_crf_ner, the student learns its distribution over tag sequences;
+    otherwise it learns the teacher's entities, weighted by their probabilities if available. The
+    soft labels are kept, so an interrupted run can be resumed. Override settings of the config as
+    with `spacy train`.
     """
     overrides = parse_overrides(ctx.args)
     prepare(code_path, use_gpu, silent=True)

@@ -23,8 +23,8 @@ def init_config_cli(
         None,
         "--lang",
         "-l",
-        help="Code of the language. Default: that of the vectors, or the one whose stop words the "
-        "data are full of",
+        help="Language code. Default: that of the vectors, or else detected from stop words in "
+        "the data",
     ),
     vectors: str | None = Option(
         None, "--vectors", "-v", help="Pipeline with word vectors: a folder or a package's name"
@@ -55,9 +55,9 @@ def init_config_cli(
 ) -> None:
     """Write a complete training config that fits the data.
 
-    Counts sentences, labels and missing annotation, reports what is odd about the data, and
-    chooses the length of the training, its batches, how often it is evaluated, and the threshold.
-    A comment in the file gives the reason for each choice.
+    Counts sentences, labels and missing annotation, warns about oddities in the data, and chooses
+    the training length, batch size, evaluation frequency and threshold. A comment in the file gives
+    the reason for each choice.
     """
     is_stdout = str(output) == "-"
     if not is_stdout:

@@ -12,7 +12,7 @@ PipelineArgument = Annotated[
     str, Argument(help="Trained pipeline: a folder or the name of an installed package")
 ]
 ConfigArgument = Annotated[
-    Path, Argument(metavar="CONFIG", help="Training config, as `init-config` writes it")
+    Path, Argument(metavar="CONFIG", help="Training config, as written by `init-config`")
 ]
 DataArgument = Annotated[
     Path, Argument(help="Annotated data: a .spacy file, or a folder of them", exists=True)
@@ -35,9 +35,7 @@ CodeOption = Annotated[
     ),
 ]
 GpuOption = Annotated[int, Option("--gpu-id", "-g", min=-1, help="GPU ID or -1 for CPU")]
-ForceOption = Annotated[
-    bool, Option("--force", "-F", help="Replace what an earlier run has written")
-]
+ForceOption = Annotated[bool, Option("--force", "-F", help="Overwrite existing output")]
 TextKeyOption = Annotated[
     str,
     Option(
@@ -45,7 +43,7 @@ TextKeyOption = Annotated[
     ),
 ]
 BatchSizeOption = Annotated[
-    int, Option("--batch-size", "-n", min=1, help="Texts that go through the pipeline together")
+    int, Option("--batch-size", "-n", min=1, help="Number of texts to process together")
 ]
 JobsOption = Annotated[int, Option("--jobs", "-j", min=1, help="Number of worker processes")]
 TextsArgument = Annotated[

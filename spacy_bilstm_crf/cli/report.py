@@ -34,8 +34,8 @@ def report_cli(
     """Show how good a pipeline is and where it fails, in one HTML page.
 
     Works with any pipeline that sets doc.ents. The page has scores with confidence intervals,
-    errors by kind, scores of groups of entities, and, if entities have probabilities, how reliable
-    these are. It needs no network. report.json holds the same numbers.
+    errors by kind, scores of groups of entities, and, if entities have probabilities, how well
+    calibrated they are. It works offline. report.json has the same numbers.
     """
     # Late, so that spaCy's other commands start as quickly as without this package
     from ..workflows import report

@@ -22,8 +22,8 @@ from .options import (
 
 STRATEGY_HELP = (
     "entropy: those the model is most unsure of. margin: those whose second best tag sequence "
-    "comes closest to the best. diverse: those with the most doubtful entities, where the same "
-    "words count less each time"
+    "comes closest to the best. diverse: those with the most uncertain entities, where words that "
+    "were already chosen count less"
 )
 
 
@@ -32,7 +32,7 @@ def select_cli(
     pipeline: PipelineArgument,
     texts: TextsArgument,
     output: Path = Option(..., "--output", "-o", help="File to write the chosen documents to"),
-    n: int = Option(100, "--n", "-n", min=1, help="How many to choose"),
+    n: int = Option(100, "--n", "-n", min=1, help="Number of documents to choose"),
     strategy: Literal["entropy", "margin", "diverse"] = Option(
         "diverse", "--strategy", "-s", help=STRATEGY_HELP
     ),
@@ -44,7 +44,7 @@ def select_cli(
         "--exclude",
         "-x",
         exists=True,
-        help="Docs annotated already: a .spacy file or a folder",
+        help="Docs that are already annotated: a .spacy file or a folder",
     ),
     text_key: TextKeyOption = "text",
     lines: LinesOption = False,
@@ -60,7 +60,7 @@ def select_cli(
     check_file(output, force)
     for path in filter(None, (Path(texts), exclude)):
         if path.resolve() in (output.resolve(), *output.resolve().parents):
-            raise UserError(f"{output} is or lies in {path}, which is read. Name another.")
+            raise UserError(f"{output} is, or is inside, the input {path}. Name another file.")
     prepare(code_path, use_gpu)
     from ..workflows import select
 

@@ -15,26 +15,26 @@ def serve_cli(
         8080, "--port", "-p", min=0, max=65535, help="Port to listen on; 0 for any free one"
     ),
     threshold: float | None = Option(
-        None, "--threshold", "-t", min=0, max=1, help="For requests that do not name one"
+        None, "--threshold", "-t", min=0, max=1, help="Threshold for requests that don't set one"
     ),
     workers: int = Option(
-        1, "--workers", "-w", min=1, max=1000, help="Processes. Each loads the pipeline"
+        1, "--workers", "-w", min=1, max=1000, help="Number of processes. Each loads the pipeline"
     ),
     batch_size: BatchSizeOption = 64,
-    max_texts: int = Option(256, min=1, help="Most texts of a request"),
+    max_texts: int = Option(256, min=1, help="Maximum number of texts per request"),
     max_characters: int = Option(
-        100_000, min=1, help="Most characters of a request's texts together"
+        100_000, min=1, help="Maximum number of characters of all texts of a request"
     ),
     max_waiting: int = Option(
-        1000, min=1, help="Most waiting requests of a process; more get a 503"
+        1000, min=1, help="Maximum number of waiting requests per process; others get a 503"
     ),
-    grace: int = Option(60, min=0, help="Seconds for the last answers"),
+    grace: int = Option(60, min=0, help="Seconds to finish accepted requests on shutdown"),
     code_path: CodeOption = None,
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and POST /annotate for programs.
 
-    Any spaCy pipeline will do. Probabilities, thresholds and candidates are there where it has a
-    bilstm_crf_ner component. SIGTERM and Ctrl-C end it, after the requests that it has accepted.
+    Works with any spaCy pipeline. Probabilities, thresholds and candidates need a bilstm_crf_ner
+    component. SIGTERM and Ctrl-C stop the server once accepted requests are answered.
     """
     from ..workflows.serve import serve
 

@@ -17,20 +17,20 @@ def shrink_cli(
     pipeline: PipelineArgument,
     output: Path = Argument(..., help="Folder to save the smaller pipeline to"),
     keep_words: int | None = Option(
-        None, "--keep-words", "-k", min=1, help="Keep the vectors of so many most frequent words"
+        None, "--keep-words", "-k", min=1, help="Number of most frequent words to keep vectors for"
     ),
     dtype: Literal["float32", "float16"] = Option(
-        "float16", "--dtype", "-d", help="Type of the vectors' numbers"
+        "float16", "--dtype", "-d", help="Data type of the vectors"
     ),
     data: Path | None = Option(
-        None, "--data", exists=True, help="Annotated data, to measure what it costs"
+        None, "--data", exists=True, help="Annotated data, to measure F1 before and after"
     ),
     code: CodeOption = None,
     force: ForceOption = False,
 ) -> None:
     """Make a trained pipeline smaller: fewer word vectors, with fewer bits.
 
-    Words of the training data have vectors of their own in the component, which do not change.
+    Words of the training data are not affected: the component has its own vectors for them.
     """
     check_pipeline_folder(output, force)
     import_code(code)

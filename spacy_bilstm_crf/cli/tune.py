@@ -30,9 +30,7 @@ def tune_cli(
     config_path: ConfigArgument,
     space_path: Annotated[
         Path,
-        Argument(
-            metavar="SPACE", help="Search space, in the syntax of a config: configs/tuning.cfg"
-        ),
+        Argument(metavar="SPACE", help="Search space in config syntax, such as configs/tuning.cfg"),
     ],
     output: OutputFolder,
     n_trials: int | None = Option(
@@ -40,26 +38,28 @@ def tune_cli(
         "--n-trials",
         "-n",
         min=1,
-        help="Trials in all, those of earlier runs and of other processes included. 30 without "
-        "--timeout. Processes that run at once may add one each",
+        help="Total number of trials, including those of earlier runs and other processes. "
+        "Default: 30, or no limit with --timeout. Parallel processes may each run one more",
     ),
     timeout: float | None = Option(
-        None, "--timeout", "-t", min=0, help="Start no trial after so many seconds"
+        None, "--timeout", "-t", min=0, help="Start no new trial after this many seconds"
     ),
     jobs: JobsOption = 1,
-    seeds: int = Option(1, "--seeds", "-s", min=1, help="Trainings of each trial; the mean counts"),
+    seeds: int = Option(
+        1, "--seeds", "-s", min=1, help="Number of trainings per trial; their mean score counts"
+    ),
     storage: str | None = Option(
         None,
-        help="URL of a database, for several machines. Without it an SQLite file in the folder",
+        help="Database URL, to search on several machines. Default: SQLite in the output folder",
     ),
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
 ) -> None:
     """Search for the settings that suit the data best.
 
-    Each trial trains the config with other settings out of the search space and is judged by the
-    development data. Other values of the config can be set as with `spacy train`:
-    --paths.train train.spacy. Run the same command again to go on with a search that was stopped.
+    Each trial trains the config with different settings from the search space and is scored on the
+    development data. Override other settings of the config as with `spacy train`: --paths.train
+    train.spacy. Run the same command again to resume an interrupted search.
     """
     from ..workflows import tune
 

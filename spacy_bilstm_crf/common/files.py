@@ -116,8 +116,8 @@ def save_folder(to_disk: Callable[[Path], object], output: Path) -> None:
                 new.rename(output)
     except OSError as error:
         raise UserError(
-            f"Can't save to {output}: {error.strerror or error}. What was there is unchanged. Make "
-            f"room there, or name another folder with --output."
+            f"Can't save to {output}: {error.strerror or error}. Existing files are unchanged. "
+            f"Free some disk space, or name another folder with --output."
         ) from error
 
 
@@ -162,7 +162,7 @@ def check_file(output: Path, force: bool, read: Iterable[Path | None] = ()) -> N
         UserError: If it may not, or there is a folder in its place, or a file in a folder's.
     """
     if any(path is not None and path.resolve() == output.resolve() for path in read):
-        raise UserError(f"{output} is data that is read. Name another file.")
+        raise UserError(f"{output} is an input file. Name another file.")
     if output.exists() and not (force and output.is_file()):
         how = "Replace it with --force, or name" if output.is_file() else "Name"
         raise UserError(f"{output} exists. {how} another file.")
@@ -184,8 +184,8 @@ def check_pipeline_folder(output: Path, force: bool) -> None:
         return
     if not all((output / name).is_file() for name in ("config.cfg", "meta.json")):
         raise UserError(
-            f"{output} holds something that is no pipeline, which is never replaced. Name another "
-            f"folder."
+            f"{output} contains something other than a pipeline and is never replaced. Name "
+            f"another folder."
         )
     if not force:
         raise UserError(f"{output} exists. Replace it with --force, or name another folder.")
@@ -194,4 +194,4 @@ def check_pipeline_folder(output: Path, force: bool) -> None:
 def _check_parents(output: Path, named_by: str) -> None:
     for parent in output.absolute().parents:
         if parent.exists() and not parent.is_dir():
-            raise UserError(f"{parent} is a file, so there is no {output}: {named_by}")
+            raise UserError(f"{parent} is a file, so {output} can't be created: {named_by}")

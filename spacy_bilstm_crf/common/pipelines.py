@@ -80,7 +80,7 @@ def check_code(path: Path | None) -> None:
         UserError: If it does not.
     """
     if path is not None and not path.is_file():
-        raise UserError(f"There is no file {path}: --code")
+        raise UserError(f"--code {path}: there is no such file.")
 
 
 def import_code(path: Path | None) -> None:

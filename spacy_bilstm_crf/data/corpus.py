@@ -52,7 +52,9 @@ def read_files(data: Data, vocab: Vocab) -> list[tuple[str, list[Doc]]]:
 
 def _in_vocab(doc: Doc, vocab: Vocab) -> Doc:
     if not isinstance(doc, Doc):
-        raise UserError(f"The data must be a path or spaCy docs, but it has a {type(doc).__name__}")
+        raise UserError(
+            f"The data must be a path or spaCy docs, but contain a {type(doc).__name__}"
+        )
     return doc if doc.vocab is vocab else Doc(vocab).from_bytes(doc.to_bytes())
 
 

@@ -27,7 +27,7 @@ def read_patterns(path: str | Path) -> list[Pattern]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"There is no file {path} with patterns.")
+        raise ValueError(f"There is no file of patterns {path}.")
     patterns: list[Any] = []
     try:
         for line in path.read_text(encoding="utf-8-sig").splitlines():
@@ -35,13 +35,13 @@ def read_patterns(path: str | Path) -> list[Pattern]:
                 patterns.append(srsly.json_loads(line))
     except ValueError as error:  # UnicodeDecodeError is one
         where = f"Entry {len(patterns) + 1} of {path}"
-        raise ValueError(f"{where} is no JSON in UTF-8: {error}") from error
+        raise ValueError(f"{where} is not valid JSON in UTF-8: {error}") from error
     vocab = Vocab()
     for number, pattern in enumerate(patterns, 1):
         wrong = _why_not(pattern, vocab)
         if wrong is not None:
             raise ValueError(
-                f'Entry {number} of {path} is no pattern of a span_ruler, such as {{"label": '
+                f'Entry {number} of {path} is not a pattern of a span_ruler, such as {{"label": '
                 f'"CITY", "pattern": "Berlin"}}: {wrong}'
             )
     if not patterns:

@@ -131,7 +131,7 @@ def text_files(
     if unknown or not files:
         endings = ", ".join(TEXT_KINDS)
         raise UserError(
-            f"{unknown[0] if unknown else path} has no texts that can be read: name files that end "
+            f"{unknown[0] if unknown else path} has no texts that can be read: name files ending "
             f"in {endings}."
         )
     return files
@@ -168,14 +168,15 @@ def check_columns(path: Path, settings: TextSettings) -> None:
     names = [printable(name) for name in names]
     for key in (settings.text_key, settings.id_key):
         if names.count(key) > 1:
-            raise UserError(f"{path} has {key!r} twice: name them apart.")
+            raise UserError(f"{path} has two columns named {key!r}: rename one.")
     known = ", ".join(names) or "nothing"
     if settings.text_key not in names:
         raise UserError(
-            f"{path} has no {settings.text_key!r}, but {known}. Name the texts: --text-key"
+            f"{path} has no {settings.text_key!r}. It has: {known}. Name the key or column of the "
+            f"texts with --text-key."
         )
     if settings.id_key != DEFAULT_ID and settings.id_key not in names:
-        raise UserError(f"{path} has no {settings.id_key!r}, but {known}.")
+        raise UserError(f"{path} has no {settings.id_key!r}. It has: {known}.")
 
 
 def read_rows(
@@ -231,7 +232,7 @@ def csv_rows(path: Path, start: int = 0, end: int | None = None) -> Iterator[tup
             yield values, position
     except csv.Error as error:
         where = f", from line {reader.line_num} on or before" if reader.line_num > 1 else ""
-        raise UserError(f"{path} is no CSV{where}: {_csv_problem(error)}") from error
+        raise UserError(f"{path} is not a valid CSV file{where}: {_csv_problem(error)}") from error
 
 
 def _csv_problem(error: csv.Error) -> str:
@@ -255,7 +256,7 @@ def open_parquet(path: Path) -> "pq.ParquetFile":
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is no Parquet file: {error}") from error
+        raise UserError(f"{path} is not a Parquet file: {error}") from error
 
 
 def open_docs(path: Path) -> DocBin:
@@ -274,7 +275,9 @@ def _load_docs(path: Path, modified: int) -> DocBin:
     except MemoryError:
         raise  # says nothing about the file
     except Exception as error:  # zlib, msgpack and spaCy each have their own
-        raise UserError(f"{path} is damaged or no .spacy file ({type(error).__name__}).") from error
+        raise UserError(
+            f"{path} is damaged or not a .spacy file ({type(error).__name__})."
+        ) from error
 
 
 def problem_of(text: Any) -> str | None:
@@ -282,11 +285,11 @@ def problem_of(text: Any) -> str | None:
     if text is None:
         return "There is no text."
     if not isinstance(text, str):
-        return f"The text is no string, but {type(text).__name__}."
+        return f"The text is not a string, but {type(text).__name__}."
     try:
         text.encode("utf8")
     except UnicodeEncodeError:
-        return "The text is no UTF-8, or has half a character (U+D800 to U+DFFF)."
+        return "The text is not valid UTF-8, or contains an unpaired surrogate (U+D800 to U+DFFF)."
     return None
 
 
@@ -314,7 +317,7 @@ def _read_whole(path: Path, settings: TextSettings, start: int, end: int | None)
     try:
         yield Text(path.read_bytes().decode("utf-8-sig"), printable(str(path)))
     except UnicodeDecodeError as error:
-        yield Text("", printable(str(path)), error=f"No text in UTF-8: {error}")
+        yield Text("", printable(str(path)), error=f"Not UTF-8 text: {error}")
     except OSError as error:
         yield Text("", printable(str(path)), error=f"{error.strerror}.")
 
@@ -326,7 +329,7 @@ def _read_lines(path: Path, settings: TextSettings, start: int, end: int | None)
         try:
             yield Text(line.decode("utf8").rstrip("\r\n"))
         except UnicodeDecodeError as error:
-            yield Text("", error=f"No text in UTF-8: {error}")
+            yield Text("", error=f"Not UTF-8 text: {error}")
 
 
 def _read_json(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
@@ -338,9 +341,9 @@ def _of_object(line: str, settings: TextSettings) -> Text:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return Text("", error=f"No JSON: {error}")
+        return Text("", error=f"Not valid JSON: {error}")
     if not isinstance(value, dict):
-        return Text("", error=f"No object of JSON: {line:.80}")
+        return Text("", error=f"Not a JSON object: {line:.80}")
     meta = value.get(META)
     if meta:  # .spacy files can hold neither halves of characters nor long numbers
         meta = json.loads(printable(json.dumps(meta, ensure_ascii=False)), parse_int=_whole_number)
@@ -357,7 +360,7 @@ def _read_csv(path: Path, settings: TextSettings, start: int, end: int | None) -
         row = dict(zip(header, values))
         id_ = row.get(settings.id_key)
         if len(values) > len(header):  # a comma outside of quotes has cut a text
-            problem = f"The row has {len(values)} fields, and the head of the file {len(header)}."
+            problem = f"The row has {len(values)} fields, but the header has {len(header)}."
             yield Text("", _as_id(id_), error=problem)
         elif values:
             yield _row(row.get(settings.text_key), id_)

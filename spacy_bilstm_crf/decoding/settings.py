@@ -43,13 +43,13 @@ class DecodingSettings(NamedTuple):
             is_share = isinstance(value, Real) and 0.0 <= value <= 1.0
             if value is not None and not is_share:
                 raise ValueError(
-                    f"The {setting} of '{component}' is {value!r}, but it is a probability: it "
-                    f"must be from 0 to 1, or null for none."
+                    f"The {setting} of '{component}' is {value!r}, but it must be a probability "
+                    f"from 0 to 1, or null."
                 )
         if self.candidates_max_length < 1:
             raise ValueError(
                 f"The candidates_max_length of '{component}' is {self.candidates_max_length}, but "
-                f"candidates have at least one token."
+                f"it must be at least 1."
             )
 
     @property

@@ -24,7 +24,7 @@ def require_recognizers(nlp: Language, pipeline: str, wanted: str) -> None:
     """
     if not recognizers(nlp):
         raise UserError(
-            f"{pipeline} has no bilstm_crf_ner component, and others know no {wanted}. It has: "
+            f"{pipeline} has no bilstm_crf_ner component, which is needed for {wanted}. It has: "
             f"{', '.join(nlp.pipe_names) or 'nothing'}."
         )
 
@@ -44,7 +44,7 @@ def recognizer_of(nlp: Language, name: str, component: str) -> BiLSTMCRFEntityRe
     if not isinstance(pipe, BiLSTMCRFEntityRecognizer):
         factories = [f"{pipe} ({nlp.get_pipe_meta(pipe).factory})" for pipe in nlp.pipe_names]
         raise UserError(
-            f"{name} has no bilstm_crf_ner component '{component}', and others know no "
+            f"{name} has no bilstm_crf_ner component '{component}', which is needed for "
             f"probabilities. It has: {', '.join(factories) or 'nothing'}. Name one with --component"
         )
     return pipe

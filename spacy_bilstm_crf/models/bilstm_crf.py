@@ -73,7 +73,7 @@ def BiLSTMCRF(
         The model, from docs to potentials.
 
     Raises:
-        ValueError: Naming the argument that makes no sense.
+        ValueError: If an argument is invalid.
     """
     check_tok2vec("BiLSTMCRF", tok2vec)
     check_positive("BiLSTMCRF", hidden_width=hidden_width)
@@ -89,7 +89,7 @@ def BiLSTMCRF(
         )
     if mixed_precision and get_torch_default_device().type != "cuda":
         warnings.warn(
-            "BiLSTMCRF: mixed_precision is left off, as there is no GPU in use.", stacklevel=2
+            "BiLSTMCRF: mixed_precision is ignored, since no GPU is in use.", stacklevel=2
         )
         mixed_precision = False
     bilstm = torch_layer(
@@ -146,9 +146,9 @@ def check_architecture(model: Model, component: str) -> None:
     """
     if "resize_output" not in model.attrs or not model.has_ref("output_layer"):
         raise ValueError(
-            f"The model of '{component}' is a '{model.name}', which gives no emissions and "
-            f"transitions. Its architecture must be 'spacy-bilstm-crf.BiLSTMCRF.v1'; other "
-            f"layers go into the tok2vec of that."
+            f"The model of '{component}' is a '{model.name}', which doesn't return emissions and "
+            f"transitions. Its architecture must be 'spacy-bilstm-crf.BiLSTMCRF.v1', with other "
+            f"layers as its tok2vec."
         )
 
 

@@ -52,7 +52,7 @@ def CharCNNEmbed(
             Brown cluster of a word, or of its form in another case with the prefix LOWER_, TITLE_
             or UPPER_.
         attr_width: Width of the vector of each attribute and of the casing.
-        max_chars: Most characters of a word; a longer word loses its middle.
+        max_chars: Maximum number of characters read per word; a longer word loses its middle.
         span_features: Keys of `doc.spans` that an earlier component sets, such as a `span_ruler`
             with a list of names. The position of a token in such spans is embedded with their
             labels.
@@ -64,7 +64,7 @@ def CharCNNEmbed(
         The layer: for each doc, float32 [n_tokens, width of all vectors together].
 
     Raises:
-        ValueError: Naming the argument that makes no sense.
+        ValueError: If an argument is invalid.
     """
     check_positive("CharCNNEmbed", char_width=char_width, filters=filters, window=window)
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
@@ -104,7 +104,7 @@ def CharBiLSTMEmbed(
             Brown cluster of a word, or of its form in another case with the prefix LOWER_, TITLE_
             or UPPER_.
         attr_width: Width of the vector of each attribute and of the casing.
-        max_chars: Most characters of a word; a longer word loses its middle.
+        max_chars: Maximum number of characters read per word; a longer word loses its middle.
         span_features: Keys of `doc.spans` that an earlier component sets, such as a `span_ruler`
             with a list of names. The position of a token in such spans is embedded with their
             labels.
@@ -116,12 +116,13 @@ def CharBiLSTMEmbed(
         The layer: for each doc, float32 [n_tokens, width of all vectors together].
 
     Raises:
-        ValueError: Naming the argument that makes no sense.
+        ValueError: If an argument is invalid.
     """
     check_positive("CharBiLSTMEmbed", char_width=char_width, char_hidden=char_hidden)
     if char_hidden % 2:
         raise ValueError(
-            f"char_hidden is for two directions: it can't be odd, as {char_hidden} is."
+            f"char_hidden is split between two directions, so it must be even, but is "
+            f"{char_hidden}."
         )
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
     settings.update(_span_settings(span_features, span_width, span_dropout))
@@ -157,7 +158,7 @@ def _span_settings(keys: Sequence[str], width: int, dropout: float) -> dict[str,
     check_keys(keys)
     check_positive("The embedding", span_width=width)
     if not isinstance(dropout, Real) or not 0.0 <= dropout <= 1.0:
-        raise ValueError(f"span_dropout is a share, from 0 to 1, but is {dropout!r}.")
+        raise ValueError(f"span_dropout must be from 0 to 1, but is {dropout!r}.")
     return {"span_features": list(keys), "span_width": width, "span_dropout": dropout}
 
 
@@ -234,10 +235,10 @@ def _check_vocab(model: Model, docs: list[Doc]) -> None:
     found = docs[0].vocab.vectors_length if docs else expected
     if found != expected:
         raise ValueError(
-            f"The layer '{model.name}' was trained beside word vectors of width {expected}, but "
-            f"the pipeline has vectors of width {found}. Load the vectors it was trained with; "
-            f"a component that is sourced needs a pipeline that has them, such as "
-            f"spacy.blank(nlp.lang, vocab=nlp.vocab) with nlp its own."
+            f"The layer '{model.name}' was trained with word vectors of width {expected}, but the "
+            f"pipeline has vectors of width {found}. Load the vectors it was trained with; a "
+            f"sourced component needs a pipeline that has them, such as spacy.blank(nlp.lang, "
+            f"vocab=nlp.vocab), where nlp is the source pipeline."
         )
 
 

@@ -78,7 +78,7 @@ def _init(model: Model, X: list[Doc] | None = None, Y: list[Floats2d] | None = N
         width = tok2vec.predict(X)[0].shape[1]
     if width is None:
         raise ValueError(
-            "DocumentContext is initialized with docs, which say the width of its tok2vec."
+            "DocumentContext must be initialized with docs, to determine the width of its tok2vec."
         )
     added = model.attrs["recurring_words"].value + model.attrs["document_vector"].value
     model.set_dim("nO", (1 + added) * width, force=True)

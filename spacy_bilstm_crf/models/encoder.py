@@ -49,7 +49,7 @@ def BiLSTMEncoder(
         The layer: for each doc, float32 [n_tokens, 2 * hidden_width].
 
     Raises:
-        ValueError: Naming the argument that makes no sense.
+        ValueError: If an argument is invalid.
     """
     check_tok2vec("BiLSTMEncoder", embed)
     check_positive("BiLSTMEncoder", hidden_width=hidden_width, depth=depth)
@@ -70,7 +70,9 @@ def BiLSTMEncoder(
 
 def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Model:
     if not X:
-        raise ValueError("BiLSTMEncoder is initialized with docs, which say the embedding's width.")
+        raise ValueError(
+            "BiLSTMEncoder must be initialized with docs, to determine the embedding's width."
+        )
     shim = shim_of(model)
     sizes = (X[0].shape[1], shim._model.hidden_width, shim._model.depth)
     shim._model = BiLSTMEncoderNetwork(*sizes).to(get_torch_default_device())

@@ -37,8 +37,8 @@ def Ensemble(*members: Model[list[Doc], Potentials]) -> Model[list[Doc], Potenti
         if listens(member):
             raise ValueError(
                 "The members of an Ensemble can't listen to a tok2vec or transformer of the "
-                "pipeline, for each was trained with its own: put the tok2vec into the component, "
-                "as in configs/bilstm_crf.cfg."
+                "pipeline, since each was trained with its own: put the tok2vec into the "
+                "component, as in configs/bilstm_crf.cfg."
             )
     model: Model[list[Doc], Potentials] = Model(
         "ensemble",

@@ -41,8 +41,8 @@ def check_keys(keys: Sequence[str]) -> None:
     """
     if isinstance(keys, str) or len(set(keys)) != len(keys) or not all(keys):
         raise ValueError(
-            f'span_features is a list of keys of doc.spans, each once, such as ["gazetteer"], but '
-            f"the config has {keys!r}."
+            f'span_features must be a list of distinct keys of doc.spans, such as ["gazetteer"], '
+            f"but the config has {keys!r}."
         )
 
 
@@ -57,9 +57,9 @@ def check_groups(keys: Sequence[str], docs: list[Doc]) -> None:
             raise ValueError(
                 f"A doc has nothing under '{key}' in doc.spans, which the embedding reads: see "
                 f"span_features in the config. Put the component that sets it before this one; to "
-                f"train, name that one in [training] annotating_components too; for nlp.rehearse, "
-                f"run it on the docs. `spacy pretrain` runs no components: pretrain without "
-                f"span_features. Where a doc has no such spans, the component has to set an empty "
+                f"train, also name it in [training] annotating_components; for nlp.rehearse, run "
+                f"it on the docs. `spacy pretrain` runs no components: pretrain without "
+                f"span_features. If a doc has no such spans, the component has to set an empty "
                 f"list."
             )
 

@@ -82,8 +82,8 @@ def check_attributes(attrs: Sequence[str]) -> None:
     unknown = [attr for attr in attrs if attr not in IDS and attr not in LEXICAL]
     if unknown:
         raise ValueError(
-            f"There are no token attributes {unknown}. There are spaCy's, e.g. SHAPE or POS, and "
-            f"those that are looked up: {', '.join(LEXICAL)}."
+            f"There are no token attributes {unknown}. Use spaCy's, such as SHAPE or POS, or those "
+            f"from lookup tables: {', '.join(LEXICAL)}."
         )
 
 
@@ -97,10 +97,11 @@ def check_tables(attrs: Sequence[str], vocab: Vocab) -> None:
         if attr in LEXICAL and not vocab.lookups.has_table(LEXICAL[attr].table.name):
             table = LEXICAL[attr].table.name
             raise ValueError(
-                f"The attribute {attr} is read from the table '{table}' of vocab.lookups, and the "
-                f"pipeline has none. To train, install spacy-lookups-data and put into the config "
+                f"The attribute {attr} is read from the table '{table}' of vocab.lookups, which "
+                f"the pipeline doesn't have. To train, install spacy-lookups-data and add to the "
+                f"config "
                 f'[initialize.lookups] @misc = "spacy.LookupsDataLoader.v1", lang = '
-                f'"{vocab.lang}", tables = ["{table}"]. A pipeline that was trained keeps its '
+                f'"{vocab.lang}", tables = ["{table}"]. A trained pipeline keeps its '
                 f"tables in its folder, in vocab/lookups.bin."
             )
 

@@ -201,8 +201,8 @@ def load_state(state: bytes, device: torch.device) -> dict[str, torch.Tensor]:
     except UnpicklingError:
         # Its own message advises to allow everything
         raise ValueError(
-            "The weights hold something that is no tensor, which is never loaded: it could run "
-            "code. A pipeline that this package has saved holds nothing of the kind."
+            "The weights contain something other than tensors, which is never loaded, since it "
+            "could run code. Pipelines saved by this package contain nothing of the kind."
         ) from None
 
 

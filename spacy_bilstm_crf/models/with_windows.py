@@ -83,8 +83,8 @@ def with_windows(
     """
     if overlap < 0 or (window is not None and window <= 2 * overlap):
         raise ValueError(
-            f"A window must be longer than its two overlaps, but the config has window = "
-            f"{window} and overlap = {overlap}. With window = null no doc is cut."
+            f"A window must be longer than its two overlaps, but the config has window = {window} "
+            f"and overlap = {overlap}. Set window = null to never cut a doc."
         )
     return Model(
         "windows",

@@ -213,7 +213,7 @@ def characters_of(text: str, max_chars: int) -> list[int]:
 
     Args:
         text: The word.
-        max_chars: Most characters; a longer word loses its middle.
+        max_chars: Maximum number of characters; a longer word loses its middle.
     """
     if len(text) > max_chars:
         half = max_chars // 2

@@ -58,5 +58,5 @@ def check_finite(potentials: Potentials, component: str) -> None:
         raise ValueError(
             f"The scores of the component '{component}' are NaN, infinite or beyond 1e19. If this "
             f"is in training, lower the optimizer's learn_rate or its grad_clip, and look for NaN "
-            f"in the word vectors; a model that is saved so has to be trained again."
+            f"in the word vectors; a model saved in this state has to be trained again."
         )

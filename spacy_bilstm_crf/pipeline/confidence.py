@@ -72,8 +72,8 @@ def scored_spans(group: SpanGroup) -> list[tuple[Span, float | None]]:
         return [(span, None) for span in group]
     if len(scores) != len(group):
         raise ValueError(
-            f"The scores of doc.spans['{group.name}'] are {len(scores)}, but there are "
-            f"{len(group)} spans: whoever adds spans has to add their scores."
+            f"doc.spans['{group.name}'] has {len(scores)} scores for {len(group)} spans: code that "
+            f"adds spans has to add their scores, too."
         )
     return [(span, None if score is None else float(score)) for span, score in zip(group, scores)]
 
@@ -175,8 +175,8 @@ def register_confidence() -> None:
         Span.set_extension(EXTENSION, getter=confidence)
     elif Span.get_extension(EXTENSION)[2] is not confidence:
         warnings.warn(
-            f"span._.{EXTENSION} is taken by another extension, and stays as it is. To have the "
-            f"probabilities of bilstm_crf_ner, set its spans_key: they are in attrs['scores'] of "
-            f"that group of doc.spans then.",
+            f"span._.{EXTENSION} is already defined by another extension, which is kept. To get "
+            f"the probabilities of bilstm_crf_ner, set its spans_key and read attrs['scores'] of "
+            f"that group of doc.spans.",
             stacklevel=3,
         )

@@ -84,16 +84,16 @@ def make_bilstm_crf_ner(
             entities of their label. None reads no such spans.
         entity_ratio: Prior for the share of tokens in entities where annotation is missing: a block
             with `rate`, the expected share, `margin` (0.05), the deviation that costs nothing, and
-            `weight` (10), the cost of any further deviation. None has no prior.
-        threshold: Least probability of an entity, 0 to 1. None takes the entities of the most
+            `weight` (10), the cost of any further deviation. None uses no prior.
+        threshold: Minimum probability of an entity, 0 to 1. None takes the entities of the most
             probable tag sequence, whatever their own probability.
         entity_scores: Whether to compute the probability of each entity, `span._.confidence`.
         spans_key: Key in `doc.spans` to store the entities under with their probabilities, as
             `spancat` does. None does not write to `doc.spans`; `span._.confidence` is set anyway.
-        candidates_threshold: Least probability of a candidate, 0 to 1, or a block with one value
+        candidates_threshold: Minimum probability of a candidate, 0 to 1, or a block with one value
             per label; labels without a value have no candidates. None finds no candidates.
-        candidates_key: Key in `doc.spans` to store the candidates under: all spans that are at
-            least as probable, overlapping ones too.
+        candidates_key: Key in `doc.spans` to store the candidates under: all spans with at least
+            this probability, including overlapping ones.
         candidates_max_length: Longest candidate, in tokens.
         scorer: The scoring method.
 
@@ -101,7 +101,7 @@ def make_bilstm_crf_ner(
         The component.
 
     Raises:
-        ValueError: If a setting makes no sense, or a saved config would lose it.
+        ValueError: If a setting is invalid, or would be lost in a saved config.
     """
     if isinstance(candidates_threshold, dict):
         instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).candidates_threshold"

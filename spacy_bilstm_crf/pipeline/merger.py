@@ -73,17 +73,17 @@ def make_entity_merger(
             weights of single `labels` (none): a block, or a list of pairs such as
             `[["GPE:city", 0.5]]` for names that a config can't hold.
         ents: The same block for the entities that are in `doc.ents` already. None drops them.
-        threshold: Least value of an entity: its probability times the weight, summed over the
+        threshold: Minimum value of an entity: its probability times the weight, summed over the
             sources that found it.
-        spans_key: Key in `doc.spans` to store the entities under with their values. None stores
-            none.
+        spans_key: Key in `doc.spans` to store the entities under with their values. None doesn't
+            store them.
         scorer: The scoring method.
 
     Returns:
         The component.
 
     Raises:
-        ValueError: If a setting makes no sense, or a saved config would lose it.
+        ValueError: If a setting is invalid, or would be lost in a saved config.
     """
     instead = "Let the component that sets it use another key."
     check_config_names(f"A source of '{name}'", sources, instead, of_blocks=True)
@@ -125,14 +125,14 @@ class EntityMerger(Pipe):
         `make_entity_merger` documents the arguments.
 
         Raises:
-            ValueError: If a setting makes no sense, naming it.
+            ValueError: If a setting is invalid.
         """
         self.name = name
         found = [_source(what, block) for what, block in _named(name, sources, ents)]
         self.sources = dict(zip(sources, found))
         self.ents = None if ents is None else found[-1]
         if spans_key in sources:
-            raise ValueError(f"The spans_key of '{name}' is '{spans_key}', which is a source.")
+            raise ValueError(f"The spans_key of '{name}' is '{spans_key}', which is also a source.")
         if not sources:
             raise ValueError(f"'{name}' needs sources: keys of doc.spans that others set.")
         if not threshold >= 0.0:
@@ -208,18 +208,21 @@ def _source(what: str, block: Block) -> Source:
     unknown = set(block) - set(Source._fields)
     if unknown:
         raise ValueError(
-            f"In {what} is {', '.join(sorted(unknown))}, but it may have a weight and labels alone."
+            f"There is an unknown {', '.join(sorted(unknown))} in {what}: only weight and labels "
+            f"are allowed."
         )
     weight, labels = block.get("weight", 1.0), block.get("labels") or {}
     try:
         labels = dict(labels)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"In {what} the labels are {labels!r}, but they are a block of weights, or pairs."
+            f"In {what} the labels are {labels!r}, but they must be a block of weights, or pairs."
         ) from error
     for value in (weight, *labels.values()):
         if not isinstance(value, (int, float)) or not value >= 0.0:
-            raise ValueError(f"In {what} is a weight of {value!r}, but weights are 0 or above.")
+            raise ValueError(
+                f"There is a weight of {value!r} in {what}, but weights must be 0 or above."
+            )
     return Source(float(weight), labels)
 
 
@@ -235,14 +238,13 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
     if key not in doc.spans:
         raise ValueError(
             f"A doc has nothing under '{key}' in doc.spans: put the component that sets it before "
-            f"the merger, or take it out of the sources. A bilstm_crf_ner sets its candidates "
-            f"where its candidates_threshold is set. The doc has: "
-            f"{', '.join(doc.spans) or 'no keys'}."
+            f"the merger, or remove it from the sources. A bilstm_crf_ner sets candidates only if "
+            f"its candidates_threshold is set. The doc has: {', '.join(doc.spans) or 'no keys'}."
         )
     group = doc.spans[key]
     if not has_its_tokens(group):
         raise ValueError(
-            f"The doc has other tokens now than when doc.spans['{key}'] was set: merge or split "
+            f"The tokens of the doc have changed since doc.spans['{key}'] was set: merge or split "
             f"tokens before the component that sets it."
         )
     is_scored = group.attrs.get("scores") is not None
@@ -252,11 +254,11 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
             continue
         if not span.label_:
             raise ValueError(
-                f"In doc.spans['{key}'] '{span.text}' has no label: it can be no entity."
+                f"In doc.spans['{key}'] '{span.text}' has no label, so it can't be an entity."
             )
         if score is None or not -ROUNDING <= score <= 1.0 + ROUNDING:
             raise ValueError(
-                f"In doc.spans['{key}'] '{span.text}' has the score {score}, which is no "
+                f"In doc.spans['{key}'] '{span.text}' has the score {score}, which is not a "
                 f"probability from 0 to 1."
             )
         yield span, min(max(score, 0.0), 1.0)

@@ -53,7 +53,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             name: The component's name, used to add entries to the losses.
 
         Raises:
-            ValueError: If the model is of another architecture or a setting makes no sense.
+            ValueError: If the model is of another architecture or a setting is invalid.
         """
         models.check_architecture(model, name)
         self.vocab = vocab
@@ -152,7 +152,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             ValueError: If k is less than 1.
         """
         if k < 1:
-            raise ValueError(f"k_best was asked for the {k} best: ask for at least 1.")
+            raise ValueError(f"k_best needs a k of at least 1, but got {k}.")
         if not len(doc):
             return [([], 1.0)]
         unknown = [ent for ent in doc.ents if ent.label_ not in self.labels]

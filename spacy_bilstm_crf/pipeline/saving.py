@@ -30,9 +30,9 @@ def explained_errors(source: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise  # says nothing about the files
         raise ValueError(
-            f"Can't load a bilstm_crf_ner component from {source}: {error!r}. If files are "
-            f"missing or cut short, copy or unpack the pipeline again; if the config or the "
-            f"labels were changed since it was saved, put them back."
+            f"Can't load a bilstm_crf_ner component from {source}: {error!r}. If files are missing "
+            f"or cut short, copy or unpack the pipeline again; if the config or the labels were "
+            f"changed since it was saved, restore them."
         ) from error
 
 

@@ -42,7 +42,7 @@ def check_settings(cfg: dict[str, Any], component: str) -> None:
         component: Name of the component, for the message.
 
     Raises:
-        ValueError: Naming the setting that makes no sense.
+        ValueError: If a setting is invalid.
     """
     _check_labels(cfg["labels"], component)
     calibration_of(cfg).check(len(cfg["labels"]), component)
@@ -60,8 +60,8 @@ def _check_labels(labels: Any, component: str) -> None:
     is_list = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
     if not is_list or len(set(labels)) != len(labels) or not all(labels):
         raise ValueError(
-            f"The labels of '{component}' are {labels!r}, but they must be a list of strings, none "
-            f"of them empty or twice."
+            f"The labels of '{component}' are {labels!r}, but they must be a list of distinct, "
+            f"non-empty strings."
         )
 
 
@@ -96,7 +96,7 @@ def merge_loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -
         component: Name of the component, for the message.
 
     Raises:
-        ValueError: Naming the setting that makes no sense.
+        ValueError: If a setting is invalid.
     """
     then, now = saved.get(CONFIGURED, {}), given[CONFIGURED]
     changed = {name: value for name, value in now.items() if then.get(name, value) != value}

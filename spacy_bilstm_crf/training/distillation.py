@@ -130,8 +130,8 @@ def distillation_loss(
     for doc, of_doc in zip(docs, soft_labels):
         if len(doc) != len(of_doc.emissions):
             raise ValueError(
-                f"The teacher made {len(of_doc.emissions)} tokens of a doc of which the student "
-                f"makes {len(doc)}: '{doc.text[:50]}'. Give both the same language and tokenizer."
+                f"The teacher splits a doc into {len(of_doc.emissions)} tokens and the student "
+                f"into {len(doc)}: '{doc.text[:50]}'. Give both the same language and tokenizer."
             )
 
     def loss(scores: Potentials) -> Loss:

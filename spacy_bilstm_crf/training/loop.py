@@ -100,7 +100,8 @@ def untrained_pipeline(config: Path, overrides: dict[str, Any], component: str) 
         raise UserError(f"The config {config} can't be used: {one_line(error)}") from error
     if component not in nlp.pipe_names:
         raise UserError(
-            f"The pipeline of {config} has no component '{component}', but "
-            f"{', '.join(nlp.pipe_names) or 'none'}. Name the one that finds entities: --component"
+            f"The pipeline of {config} has no component '{component}'. It has: "
+            f"{', '.join(nlp.pipe_names) or 'none'}. Name the one that finds entities with "
+            f"--component."
         )
     return nlp

@@ -47,7 +47,7 @@ class EntityRatio(NamedTuple):
         unknown = set(setting) - set(cls._fields)
         if unknown or "rate" not in setting:
             raise ValueError(
-                f"The entity_ratio of '{component}' is {setting}, but it has a rate, and may "
+                f"The entity_ratio of '{component}' is {setting}, but it must have a rate, and may "
                 f"have a margin and a weight: {{'rate': 0.15, 'margin': 0.05, 'weight': 10.0}}."
             )
         found = cls(**setting)

@@ -27,10 +27,10 @@ NEEDS: dict[str, list[tuple[str, str]]] = {
 
 
 class AnnotateProgress(NamedTuple):
-    """How far a run of `annotate` is.
+    """The progress of a run of `annotate`.
 
     Attributes:
-        n_rows: Rows that are written, those of earlier runs too.
+        n_rows: Rows written so far, including those of earlier runs.
         n_total: Rows of the whole input.
         n_tokens: Tokens that this run has annotated.
     """
@@ -76,8 +76,8 @@ def annotate(
 ) -> AnnotateSummary:
     """Find the entities of many documents, with any spaCy pipeline, and write them as Parquet.
 
-    A run that was stopped or killed goes on when it is called again. A text that can't be annotated
-    keeps its row, with the reason in the column "error".
+    Call it again to resume a run that was stopped or killed. A text that can't be annotated keeps
+    its row, with the reason in the column "error".
 
     Args:
         pipeline: A folder, the name of an installed package, or a loaded pipeline, which is saved
@@ -87,16 +87,16 @@ def annotate(
         output: The folder to write to.
         engine: What runs the workers: processes of this machine, Ray or Spark.
         jobs: The number of workers. Each loads the pipeline.
-        id_key: Column or key of the ids. Without one, file and row are the id.
+        id_key: Column or key of the ids. Without one, ids are made of file and row.
         text_key: Column or key of the texts.
         lines: Whether each line of a .txt file is a text, instead of the whole file.
         batch_size: Number of texts that go through the pipeline at once.
-        candidates: Keeps all spans that are at least so probable, overlapping or not, of every
-            `bilstm_crf_ner` component. None keeps none.
-        max_length: The most characters of a text; None for the pipeline's own limit.
-        rows: The most rows of a file that is written.
+        candidates: Also keep all spans of every `bilstm_crf_ner` component with at least this
+            probability, overlapping or not. None keeps none.
+        max_length: Maximum number of characters per text; None for the pipeline's own limit.
+        rows: Maximum number of rows per output file.
         code: Python file with registered functions that the pipeline needs.
-        overwrite: Whether to begin anew.
+        overwrite: Whether to start over.
         on_progress: Called at the start, and whenever a file is written.
 
     Returns:
@@ -182,5 +182,5 @@ def _annotate(
     n_errors = sum(run.done(work.output, part.number).n_errors for part in parts)
     if n_errors == total:
         why = next(run.errors_of(work.output, parts[0].number))
-        raise UserError(f"None of {total:,} rows could be annotated, the first for this: {why}")
+        raise UserError(f"None of {total:,} rows could be annotated. The first reason: {why}")
     return AnnotateSummary(output, total, len(parts), n_errors)

@@ -15,7 +15,7 @@ from .risk_control import RiskControl, control_recall
 
 
 class Calibrated(NamedTuple):
-    """A pipeline whose probabilities, or whose threshold of candidates, were fitted.
+    """A pipeline with fitted probabilities, or with a fitted threshold for candidates.
 
     Attributes:
         nlp: The pipeline.
@@ -31,10 +31,10 @@ class Calibrated(NamedTuple):
     risk_control: dict[str, RiskControl]
 
     def to_disk(self, folder: str | Path) -> None:
-        """Save the pipeline to a folder, which takes the place of one that exists.
+        """Save the pipeline to a folder, replacing an existing one.
 
         Raises:
-            UserError: If it can't be written. What was there is unchanged then.
+            UserError: If it can't be written. An existing folder is then unchanged.
         """
         save_folder(self.nlp.to_disk, Path(folder))
 
@@ -47,7 +47,7 @@ def calibrate(
     recall: float | None = None,
     per_label: bool = False,
 ) -> Calibrated:
-    """Fit the probabilities of a pipeline, or its threshold of candidates, to held-out annotation.
+    """Fit a pipeline's probabilities, or its threshold for candidates, to held-out annotation.
 
     Without `recall`, a temperature and a bias for each label are fitted, so that probabilities
     agree with how often they are right. With it, the calibration is left as it is, and
@@ -71,7 +71,7 @@ def calibrate(
             the recall.
     """
     if per_label and recall is None:
-        raise UserError("--per-label goes with --recall: say which recall each label is to have.")
+        raise UserError("--per-label needs --recall: set the recall that each label should have.")
     nlp = load_pipeline(pipeline)
     ner = recognizer_of(nlp, pipeline_name(pipeline), component)
     examples = read_examples(data, nlp)

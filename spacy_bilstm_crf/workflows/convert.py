@@ -70,7 +70,7 @@ def convert(
 ) -> Conversion:
     """Convert a file of annotated data, or each file of a folder, to another format.
 
-    A file appears when all of them are complete.
+    No file is written until all are complete.
 
     Args:
         source_path: A file, or a folder of them.
@@ -79,19 +79,19 @@ def convert(
         target: The format to write.
         lang: Language whose tokenizer splits texts that come without tokens.
         text_key: Key of the text in JSON.
-        on_problem: What to do with a document that a `Doc` can't hold as it is annotated. "error"
-            writes nothing, "skip" leaves it out, "missing" treats what the problem touches as not
+        on_problem: What to do with a document whose annotation a `Doc` can't represent. "error"
+            writes nothing, "skip" leaves it out, "missing" treats the affected tokens as not
             annotated.
-        unannotated: "outside" if tokens without annotation are in no entity, "missing" if they may
-            be in one.
+        unannotated: "outside" if tokens without annotation are not in an entity, "missing" if that
+            is unknown.
         incorrect_spans_key: Key in `doc.spans` of rejected spans.
-        columns: Where things are in CoNLL columns.
+        columns: The layout of CoNLL columns.
         problems: The JSONL file to list problems in, instead of `OUTPUT.problems.jsonl`.
         force: Whether to replace files that exist.
         on_progress: Called with a line for each kind of thing that was left out or changed.
 
     Returns:
-        The files that were written and what came up on the way.
+        The files that were written, and the problems.
 
     Raises:
         UserError: If an argument can't be used, a file can't be read or written, or there are
@@ -108,7 +108,7 @@ def convert(
     ):
         check_choice(name, value, allowed)
     if columns.separator == "":
-        raise UserError("--separator is empty. Leave it out for any blanks.")
+        raise UserError("--separator is empty. Leave it out to split at spaces and tabs.")
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key)
     settings = FormatSettings(lang, text_key, docs, columns)
     listed = _problems_path(output, problems, force)
@@ -130,8 +130,8 @@ def convert(
             first = findings.problems[0]
             raise UserError(
                 f"{len(findings.problems):,} problems, and nothing was written. The first: "
-                f"{first.place}: {first.kind}. {first.message} All are in {listed}. Mend them, or "
-                f"take what they touch as not annotated: --on-problem missing."
+                f"{first.place}: {first.kind}. {first.message} All are in {listed}. Fix them, or "
+                f"treat the affected tokens as not annotated with --on-problem missing."
             )
     return Conversion(written, findings, listed if findings.problems else None)
 
@@ -143,12 +143,12 @@ def _problems_path(output: Path, problems: str | Path | None, force: bool) -> Pa
         UserError: If they can't be listed there.
     """
     if not output.name:
-        raise UserError(f"The output {output} is no file or folder that could be made.")
+        raise UserError(f"The output {output} can't be created as a file or folder.")
     listed = Path(problems) if problems else output.with_name(f"{output.name}{LISTED}")
     if problems is not None and listed.exists() and not force:
         raise UserError(f"{listed} exists. Replace it with --force, or name another.")
     if listed.exists() and not listed.is_file():
-        raise UserError(f"{listed} is no file: name another for the list of --problems.")
+        raise UserError(f"{listed} is not a file: name another with --problems.")
     return listed
 
 
@@ -168,12 +168,14 @@ def _files(path: Path, source: Format, output: Path, target: Format) -> list[tup
     files = [file for file in sorted(path.rglob("*")) if file.suffix in source.suffixes]
     if not files:
         endings = ", ".join(source.suffixes)
-        raise UserError(f"{path} holds no file of {source.name}: none ends in {endings}.")
+        raise UserError(f"{path} contains no {source.name} file: none ends in {endings}.")
     suffix = "" if target.is_folder else target.suffixes[0]
     outputs = [output / file.relative_to(path).with_suffix(suffix) for file in files]
     twice = next((one for one, n in Counter(outputs).items() if n > 1), None)
     if twice is not None:
-        raise UserError(f"Two files of {path} would become {twice}: convert them one by one.")
+        raise UserError(
+            f"Two files of {path} would both be written to {twice}: convert them one by one."
+        )
     return list(zip(files, outputs))
 
 
@@ -189,18 +191,20 @@ def _check_outputs(
     for path, output in files:
         here, there = path.resolve(), output.resolve()
         if here == there or (path.is_dir() and there in here.parents):
-            raise UserError(f"{output} is or holds what is to be converted: name another output.")
+            raise UserError(f"{output} is, or contains, the input: name another output.")
         if not output.exists():
             continue
         if not target.is_folder and not output.is_file():
-            raise UserError(f"{output} is no file: name one to write to.")
+            raise UserError(f"{output} is not a file: name one to write to.")
         others = [x for x in output.rglob("*") if x.suffix not in target.suffixes and x.is_file()]
         if target.is_folder and (others or not output.is_dir()):
             raise UserError(
-                f"{output} holds other files than {target.name}'s: name another folder."
+                f"{output} contains files that are not {target.name} files: name another folder."
             )
     if listed.resolve() in {place.resolve() for pair in files for place in pair}:
-        raise UserError(f"{listed} is to be read or written itself: name another --problems.")
+        raise UserError(
+            f"{listed} is itself an input or output: name another file with --problems."
+        )
     existing = [output for _, output in files if output.exists()]
     if existing and not force:
         raise UserError(f"{existing[0]} exists. Replace it with --force, or name another.")
@@ -219,7 +223,7 @@ def _convert_file(
     if not n_docs:
         n = len(findings.problems)
         without = f" without a problem ({n} found)" if n else ""
-        raise UserError(f"{path} holds no documents{without}.")
+        raise UserError(f"{path} contains no documents{without}.")
     return n_docs - findings.notes[WITHOUT_WORDS] + n_before
 
 

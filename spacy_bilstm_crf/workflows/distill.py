@@ -46,17 +46,17 @@ def distill(
 ) -> Path:
     """Train a fast pipeline on what a slow one predicts for raw texts.
 
-    If the teacher has a `bilstm_crf_ner`, the student learns its distribution over the tag
-    sequences; otherwise its entities, weighted by their probabilities if they have some. The soft
-    labels are kept in `OUTPUT/soft-labels`, so that a run that was stopped goes on with them.
+    If the teacher has a `bilstm_crf_ner`, the student learns its distribution over tag sequences;
+    otherwise it learns the teacher's entities, weighted by their probabilities if available. The
+    soft labels are kept in `OUTPUT/soft-labels`, so that an interrupted run can be resumed.
 
     Args:
         teacher: A trained pipeline, its folder or the name of its package.
         texts: Raw texts, or a file or folder of them.
         config: Training config of the student.
         output: Folder for the soft labels, `model-best` and `model-last`.
-        labelled: Annotated data to learn from as well.
-        dev: Development data. Without it, that of the config.
+        labelled: Annotated data to train on as well.
+        dev: Development data. Default: that of the config.
         temperature: What the scores of teacher and student are divided by, above 0 and at most
             1000. Above 1 it softens the targets.
         entities: Whether to learn the entities of the whole pipeline, whatever else it predicts.
@@ -125,8 +125,8 @@ def _check_teacher_stays(teacher: Language | str | Path, output: Path) -> None:
     written = [(output / name).resolve() for name in names]
     if kept in (found, *found.parents) or any(path in (kept, *kept.parents) for path in written):
         raise UserError(
-            f"--output {output}: the student would take the teacher's place, or lie in it, as it "
-            f"is saved in {output}/model-best. Name another folder."
+            f"--output {output}: the student, saved to {output}/model-best, would overwrite the "
+            f"teacher or be inside its folder. Name another folder."
         )
 
 
@@ -151,8 +151,8 @@ def _teach(
         if left_out:
             say(
                 f"The student learns the distribution of the teacher's '{ner.name}'. What "
-                f"{', '.join(left_out)} finds or changes is left out: --entities teaches what the "
-                f"whole pipeline finds."
+                f"{', '.join(left_out)} finds or changes is ignored: use --entities to teach what "
+                f"the whole pipeline finds."
             )
     if nlp is teacher:  # of which there may be no folder, or one that it was changed since
         key = sha256(nlp.to_bytes(exclude=["vocab"])).hexdigest()
@@ -177,8 +177,8 @@ def _recognizer(nlp: Language) -> BiLSTMCRFEntityRecognizer | None:
     if len(found) > 1:
         names = ", ".join(one.name for one in found)
         raise UserError(
-            f"The teacher has several bilstm_crf_ner components ({names}), whose distributions are "
-            f"not one: teach what they find together with --entities."
+            f"The teacher has several bilstm_crf_ner components ({names}), but only one "
+            f"distribution can be learned: use --entities to teach what they find together."
         )
     return found[0] if found else None
 
@@ -203,14 +203,16 @@ def _check_student(
     nlp = untrained_pipeline(config, overrides, component)
     if not nlp.config["training"]["max_steps"]:
         raise UserError(
-            f"{config} has no training.max_steps, and soft labels are read without end: give it "
-            f"with --training.max_steps"
+            f"{config} has no training.max_steps, which is needed since soft labels are read in an "
+            f"endless loop: set it with --training.max_steps."
         )
     with reported_value_errors(f"[initialize] of {config}: "):
         registry.resolve(nlp.config.interpolate()["initialize"], schema=ConfigSchemaInit)
     dev = overrides.get("paths.dev") or load_config(config)["paths"].get("dev")
     if not dev:
-        raise UserError("There is nothing to choose the best model by: name it with --dev")
+        raise UserError(
+            "There is no development data to choose the best model by: name it with --dev."
+        )
     for path in filter(None, (dev, labelled)):
         read_annotated(path, nlp.vocab)
 

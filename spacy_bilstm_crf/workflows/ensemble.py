@@ -22,22 +22,22 @@ def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ne
     Prediction takes as long as with all pipelines together.
 
     Args:
-        pipelines: Two or more pipelines that one config trained on the same labels with different
+        pipelines: Two or more pipelines trained with the same config and labels, but different
             seeds: loaded, or as their folders or the names of installed packages.
         component: Name of the component to average.
 
     Returns:
         The first pipeline, with the mean in its component. Its other components and settings are
-        kept; its calibration is removed, for it was that of the first model alone.
+        kept; its calibration is removed, since it was fitted to the first model alone.
 
     Raises:
         UserError: If there are fewer than two pipelines, one is given twice, or they differ in
             more than what they learned.
     """
     if len(pipelines) < 2:
-        raise UserError("An ensemble has at least two pipelines.")
+        raise UserError("An ensemble needs at least two pipelines.")
     if len({_identity(pipeline) for pipeline in pipelines}) < len(pipelines):
-        raise UserError("An ensemble has different pipelines, but one is named twice.")
+        raise UserError("An ensemble needs different pipelines, but one is named twice.")
     names = [pipeline_name(pipeline) for pipeline in pipelines]
     loaded = [load_pipeline(pipeline) for pipeline in pipelines]
     recognizers = [recognizer_of(nlp, name, component) for name, nlp in zip(names, loaded)]
@@ -72,18 +72,18 @@ def _check_same(nlp: Language, name: str, first: Language, first_name: str, comp
     ):
         if mine != theirs:
             raise UserError(
-                f"{name} has another {what} than {first_name}: an ensemble is made of pipelines "
-                f"that one config trained on the same labels."
+                f"{name} has a different {what} than {first_name}: an ensemble needs pipelines "
+                f"trained with the same config on the same labels."
             )
     vectors, first_vectors = nlp.vocab.vectors, first.vocab.vectors
     same_keys = vectors.key2row == first_vectors.key2row
     if not same_keys or not np.array_equal(vectors.data, first_vectors.data):
-        raise UserError(f"{name} has other word vectors than {first_name}.")
+        raise UserError(f"{name} has different word vectors than {first_name}.")
     for before in first.pipe_names[: first.pipe_names.index(component)]:
         if before not in nlp.pipe_names or _bytes(first, before) != _bytes(nlp, before):
             raise UserError(
-                f"{name} has another component '{before}' than {first_name}. The ensemble would "
-                f"keep one of them, and '{component}' was trained with both."
+                f"{name} has a different component '{before}' than {first_name}. The ensemble "
+                f"would keep only one of them, but '{component}' was trained with both."
             )
 
 

@@ -38,7 +38,7 @@ class RiskControl(NamedTuple):
 
     Attributes:
         recall: The expected share of a document's entities that are among the candidates.
-        threshold: Least probability of a candidate.
+        threshold: Minimum probability of a candidate.
         n_docs: Number of documents with entities that it was found on.
         found: Mean share of these documents' entities that are among the candidates.
     """
@@ -72,8 +72,8 @@ def control_risk(probabilities: Sequence[Sequence[float]], recall: float) -> Ris
     n_docs = len(of_docs)
     if n_docs < docs_needed(recall):
         raise ValueError(
-            f"A recall of {recall} takes {docs_needed(recall)} documents that have entities, but "
-            f"there are {n_docs}: annotate more, or ask for less."
+            f"A recall of {recall} needs {docs_needed(recall)} documents with entities, but there "
+            f"are {n_docs}: annotate more, or lower the recall."
         )
     # Raising the threshold past an entity's probability adds its share to the mean loss
     most = ((1 - recall) * (n_docs + 1) - 1) / n_docs + SUM_TOLERANCE
@@ -87,10 +87,10 @@ def control_risk(probabilities: Sequence[Sequence[float]], recall: float) -> Ris
     if threshold < LEAST_PROBABILITY:
         lost = sum(share for p, share in entities if p < LEAST_PROBABILITY)
         raise ValueError(
-            f"A recall of {recall} can't be reached: of a document's entities {lost:.1%} have a "
-            f"probability below {LEAST_PROBABILITY:f} or can't be candidates, since they are "
-            f"longer than candidates_max_length or do not consist of whole tokens. Train on more "
-            f"data, raise candidates_max_length, or ask for less."
+            f"A recall of {recall} can't be reached: on average {lost:.1%} of a document's "
+            f"entities have a probability below {LEAST_PROBABILITY:f} or can't be candidates, "
+            f"since they are longer than candidates_max_length or do not consist of whole tokens. "
+            f"Train on more data, raise candidates_max_length, or lower the recall."
         )
     # Rounded down, since files keep ten digits: entities as probable as the threshold are found
     threshold = math.floor(threshold * PRECISION) / PRECISION

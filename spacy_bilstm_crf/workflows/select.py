@@ -45,7 +45,7 @@ class Suggestion(NamedTuple):
 
     Attributes:
         place: Its place among the texts.
-        score: How much it is worth, by the strategy; with "diverse" given those before it.
+        score: Its value by the strategy; with "diverse", given those chosen before it.
         doc: The text, not annotated, with the entities that the pipeline finds under "predictions"
             in `doc.spans`.
     """
@@ -101,7 +101,7 @@ def select(
     Args:
         pipeline: A trained pipeline, its folder or the name of its package.
         texts: Texts to choose from, or a file or folder of them. Of texts that differ only in white
-            space the first counts.
+            space, only the first is considered.
         n: How many to choose; fewer where there are no more.
         strategy: One of `STRATEGIES`.
         component: The name of the `bilstm_crf_ner` component.
@@ -126,7 +126,7 @@ def select(
     with reported_os_errors(where):
         given = list(texts_of(texts, text_key, lines=lines))
     if not given:
-        raise UserError(f"{where} holds no text.")
+        raise UserError(f"{where} contains no text.")
     seen = {_letters(doc.text) for doc in read_docs(exclude, nlp.vocab)}
     scored = _scored(nlp, ner, given, strategy, seen)
     if strategy == "diverse":
@@ -134,7 +134,7 @@ def select(
     else:
         chosen = heapq.nlargest(n, scored.items(), key=lambda item: (item[1], -item[0]))
     if not chosen:
-        raise UserError(f"{where} holds no text that is not known already.")
+        raise UserError(f"{where} contains only texts that are excluded.")
     return Selection(list(_suggestions(nlp, given, chosen)), len(given))
 
 

@@ -32,8 +32,8 @@ def serve(
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and `POST /annotate` for programs.
 
-    It ends at SIGTERM or Ctrl-C, when the requests that it has accepted are answered. To make it
-    part of an app of your own, see `inference.service.make_app`.
+    SIGTERM and Ctrl-C stop the server once accepted requests are answered. To make it part of an
+    app of your own, see `inference.service.make_app`.
 
     Args:
         pipeline: A folder, the name of an installed package or, for one worker, a loaded pipeline.
@@ -41,13 +41,13 @@ def serve(
             `bilstm_crf_ner`.
         host: Address to listen on; 0.0.0.0 for all of this machine's.
         port: Port to listen on; 0 for any that is free.
-        threshold: For requests that name none, in place of the components' own.
+        threshold: Threshold for requests that don't set one, instead of the components' own.
         workers: The number of processes. Each loads the pipeline.
-        batch_size: The most texts of several requests that are predicted together.
-        max_texts: The most texts of a request.
-        max_characters: The most characters of all texts of a request together.
-        max_waiting: The most requests that a process lets wait; more get status 503.
-        grace: Seconds for the answers at the end.
+        batch_size: Maximum number of texts, of several requests, that are predicted together.
+        max_texts: Maximum number of texts per request.
+        max_characters: Maximum number of characters of all texts of a request.
+        max_waiting: Maximum number of waiting requests per process; further ones get status 503.
+        grace: Seconds to finish accepted requests on shutdown.
         code: Python file with registered functions that the pipeline needs.
         on_listening: Called with the address as soon as it is open.
 
@@ -61,7 +61,7 @@ def serve(
     if port > MOST_PORT:
         raise UserError(f"port must be at most {MOST_PORT}, but is {port}.")
     if workers > 1 and isinstance(pipeline, Language):
-        raise UserError("Several workers load the pipeline themselves: give its folder.")
+        raise UserError("With several workers, each loads the pipeline: give its folder.")
     check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
     from ..inference.service import Limits, ServerSettings, app_of, bound, run_server
 

@@ -42,13 +42,13 @@ class Shrunk(NamedTuple):
         """Save the pipeline without the strings of the dropped words, and check that it loads.
 
         Args:
-            folder: Takes the place of one that exists.
+            folder: The folder; an existing one is replaced.
 
         Returns:
             Its size on disk in megabytes.
 
         Raises:
-            UserError: If it can't be written or loaded. What was there is unchanged then.
+            UserError: If it can't be written or loaded. An existing folder is then unchanged.
         """
         save_folder(self._save, Path(folder))
         return _megabytes(Path(folder))
@@ -72,15 +72,15 @@ def shrink(
     """Keep the vectors of the most frequent words only, with fewer bits.
 
     Most tools write vectors in the order of their words' frequency, so the first ones are kept.
-    Words of the training data have vectors of their own in the component, which do not change.
+    Words of the training data are not affected: the component has its own vectors for them.
 
     Args:
         pipeline: The pipeline, its folder, or the name of an installed package. A loaded pipeline
             is changed.
         keep_words: Number of vectors to keep; None for all.
         dtype: Type of their numbers.
-        data: Annotated docs, or the path of a `.spacy` file or of a folder of them, to measure what
-            it costs.
+        data: Annotated docs, or the path of a `.spacy` file or of a folder of them, to measure F1
+            before and after.
 
     Raises:
         UserError: If there is no such pipeline or data, there is nothing to shrink, or it can't be.
@@ -109,8 +109,8 @@ def _check_shrinkable(nlp: Language, name: str, dtype: str) -> None:
     readers = [] if dtype == "float32" else _float32_readers(nlp)
     if readers:
         raise UserError(
-            f"{name} can't be shrunk: its vectors are read by {', '.join(readers)} too, in layers "
-            f"of spaCy's that take float32 only: --dtype float32"
+            f"{name} can't be shrunk: its vectors are also read by {', '.join(readers)}, in layers "
+            f"of spaCy that support only float32: use --dtype float32."
         )
 
 

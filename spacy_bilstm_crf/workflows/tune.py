@@ -40,41 +40,41 @@ def tune(
     on_trial: OnTrial | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> SearchResult:
-    """Search for the settings of a training, or go on with a search, and write what came out.
+    """Search for the settings of a training, or resume a search, and write the results.
 
-    Each trial trains the config with other settings out of the search space, and is judged by the
+    Each trial trains the config with different settings from the search space, and is scored on the
     development data. The folder gets the best config (`best.cfg`), the pipeline that it trains
     (`model-best`), a line for each trial (`trials.jsonl`) and a page (`index.html`).
 
-    A search may be killed at any moment. The same call goes on with it: finished trials count, and
-    a trial whose process is gone is repeated after a minute. Several processes may share a folder
-    or a database. Each looks how many trials there are before it starts one, so together they may
-    run one too many for each process but the first.
+    A search may be killed at any moment. The same call resumes it: finished trials count, and a
+    trial whose process is gone is repeated after a minute. Several processes may share a folder or
+    a database. Each checks the number of trials before it starts one, so each process but the first
+    may run one too many.
 
     Args:
         config: The training config to start from.
         space: The search space, a file in the syntax of a config.
         output: Folder for the search and its results.
-        n_trials: Number of trials in all, those of earlier calls and of other processes included.
-            None for 30, or with a `timeout` for any number.
-        timeout: Seconds after which no trial is started.
+        n_trials: Total number of trials, including those of earlier calls and other processes. None
+            for 30, or for no limit with a `timeout`.
+        timeout: Seconds after which no new trial is started.
         jobs: Number of processes that run trials at once.
         seeds: Number of trainings of each trial; the mean of their scores counts.
-        storage: URL of a database that Optuna takes, for several machines. None keeps the search in
-            an SQLite file in the folder.
+        storage: URL of a database that Optuna supports, to search on several machines. None keeps
+            the search in an SQLite file in the folder.
         overrides: Values that replace the config's, by their paths.
         code: Python file with registered functions that the config needs.
         use_gpu: ID of the GPU, or -1 for the CPU.
-        on_trial: Called with each trial that is finished from now on, and with the parameters of
-            the config as it is.
-        on_message: Called with lines about what goes on.
+        on_trial: Called with each newly finished trial, and with the parameters of the original
+            config.
+        on_message: Called with lines about the progress.
 
     Returns:
         The best trial and all finished ones.
 
     Raises:
-        UserError: If something that was given can't be used, trial after trial fails for the same
-            reason, or no trial came to an end.
+        UserError: If an argument can't be used, trial after trial fails for the same reason, or no
+            trial was completed.
     """
     start = time.time()
     check_installed("tune", "optuna", "matplotlib", "jinja2", "filelock")

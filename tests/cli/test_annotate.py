@@ -52,7 +52,7 @@ def test_it_goes_on_and_says_what_there_is(tmp_path):
     before = [file.stat().st_mtime_ns for file in files]
     files[1].unlink()
     said = annotate(pipeline, path, output, "--rows", 10)
-    assert "15 of 25 rows are there from an earlier run" in said
+    assert "15 of 25 rows were annotated by an earlier run" in said
     after = [file.stat().st_mtime_ns for file in files]
     assert (before[0], before[2]) == (after[0], after[2]) and before[1] != after[1]
     assert rows_of(output) == rows
@@ -72,7 +72,9 @@ def test_a_run_in_which_no_row_is_good_fails(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": 1}\n{\n')
     said = annotate(pipeline, path, tmp_path / "out", exit_codes=(1,))
-    assert "Error: None of 2 rows could be annotated, the first for this: The text is no st" in said
+    assert (
+        "Error: None of 2 rows could be annotated. The first reason: The text is not a st" in said
+    )
     assert len(rows_of(tmp_path / "out")) == 2
 
 
@@ -85,7 +87,7 @@ def test_output_in_the_folder_of_the_input_is_no_input(pattern, tmp_path):
     annotate(pipeline, tmp_path / pattern, output, "--rows", 10)
     (output / "part-000001.parquet").unlink()
     said = annotate(pipeline, tmp_path / pattern, output, "--rows", 10)
-    assert "10 of 15 rows are there from an earlier run" in said
+    assert "10 of 15 rows were annotated by an earlier run" in said
     annotate(pipeline, tmp_path / pattern, output, "--rows", 10, "--force")
     assert [row["id"] for row in rows_of(output)] == [f"row-{i}" for i in range(15)]
 
@@ -233,7 +235,7 @@ def test_stopped_by_the_keyboard_all_end_at_once(moment, tmp_path):
     n_parts = len(parts(output))
     assert n_parts < 200
     log = (tmp_path / "log").read_text()
-    assert "Error: Stopped. Run the same command again to go on." in log
+    assert "Error: Stopped. Run the same command again to resume." in log
     assert "Traceback" not in log
 
 
@@ -244,7 +246,7 @@ def test_a_damaged_part_is_done_again_and_a_damaged_manifest_is_said(tmp_path):
     rows = rows_of(output)
     first = parts(output)[0]
     first.write_bytes(first.read_bytes()[:100])
-    assert "10 of 20 rows are there" in annotate(pipeline, path, output, "--rows", 10)
+    assert "10 of 20 rows were annotated" in annotate(pipeline, path, output, "--rows", 10)
     assert rows_of(output) == rows
     (output / "_manifest.json").write_text("[")
     said = annotate(pipeline, path, output, "--rows", 10, exit_codes=(1,))
@@ -256,7 +258,7 @@ def test_output_that_holds_the_input_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
     path = write_rows(tmp_path / "in" / "in.jsonl", 5)
     said = annotate(pipeline, path, tmp_path / "in", exit_codes=(1,))
-    assert "holds the input" in said
+    assert "contains the input" in said
 
 
 def workers(process):
@@ -310,7 +312,7 @@ def test_a_folder_of_another_run_is_refused(change, tmp_path):
     if change == "not ours":
         output.mkdir()
         (output / "mine.txt").write_text("mine")
-        expected = "is not empty, and holds no annotation"
+        expected = "is not empty, and contains no annotation"
     else:
         annotate(pipeline, path, output)
         expected = "holds texts that were annotated"
@@ -333,7 +335,7 @@ def test_a_folder_of_another_run_is_refused(change, tmp_path):
         options = ["--max-length", "99"]
     (tmp_path / "out" / "notes.txt").write_text("mine")
     said = annotate(pipeline, path, output, *options, "--force", exit_codes=(0, 1))
-    assert ("holds no annotation" in said) == (change == "not ours")
+    assert ("contains no annotation" in said) == (change == "not ours")
     assert (output / "notes.txt").read_text() == "mine"
 
 
@@ -342,7 +344,7 @@ def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
     path = write_rows(tmp_path / "in.jsonl", 5)
     annotate(pipeline, path, tmp_path / "out")
     shutil.move(pipeline, tmp_path / "moved")
-    assert "5 of 5 rows are there" in annotate(tmp_path / "moved", path, tmp_path / "out")
+    assert "5 of 5 rows were annotated" in annotate(tmp_path / "moved", path, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +352,7 @@ def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
     [
         (("nowhere", "in.jsonl"), "There is no pipeline"),
         (("model", "nowhere.jsonl"), "There is no file"),
-        (("model", "in.jsonl", "--text-column", "x"), "has no 'x', but id, text"),
+        (("model", "in.jsonl", "--text-column", "x"), "has no 'x'. It has: id, text"),
         (("model", "in.jsonl", "--engine", "dask"), "'dask' is not one of 'local', 'ray', 'spark'"),
         (("model", "in.jsonl", "--jobs", "0"), "Invalid value for '--jobs' / '-j'"),
         (("model", "in.jsonl", "--candidates", "2"), "Invalid value for '--candidates'"),

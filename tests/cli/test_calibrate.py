@@ -50,8 +50,8 @@ def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_pa
         ([damaged, corpus], "damaged can't be loaded: "),
         ([model, tmp_path / "nowhere"], "nowhere' does not exist"),
         ([model, tmp_path / "empty"], "empty holds no .spacy file"),
-        ([model, tmp_path / "no.spacy"], "no.spacy is damaged or no .spacy file"),
-        ([model, corpus, "--component", "tagger"], "'tagger', and others know no probabilities"),
+        ([model, tmp_path / "no.spacy"], "no.spacy is damaged or not a .spacy file"),
+        ([model, corpus, "--component", "tagger"], "'tagger', which is needed for probabilities"),
     ):
         printed = calibrate(*arguments, "--output", out, exit_codes=(1,))
         assert said in printed

@@ -113,7 +113,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         bad = write_lines(tmp_path / "bad" / "in.jsonl", GOOD)
         bad.write_text(bad.read_text() + "\n{")
         arguments = (bad, output, "--from", "doccano", "--to", target, "--force")
-        assert "in.jsonl:2 is no JSON" in message(*arguments)
+        assert "in.jsonl:2 is not valid JSON" in message(*arguments)
         bad.unlink()
         assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
         convert(path, output, "--from", "doccano", "--to", target, "--force")
@@ -192,11 +192,11 @@ def test_options_reach_the_reader_and_the_writer(tmp_path):
         (("in.jsonl", "--from", "doccano", "--lang", "qq"), "--lang qq can't be used"),
         (("in.jsonl", "--from", "doccano", "--text-key", "x"), "no text under 'x'"),
         (("in.jsonl", "--from", "brat"), "is a file, but brat has folders"),
-        (("in.jsonl", "--from", "spacy"), "is damaged or no .spacy file"),
-        (("empty.jsonl", "--from", "doccano"), "holds no documents"),
-        (("empty.jsonl", "--from", "conll"), "holds no documents"),
-        (("folder", "--from", "conll"), "holds no file of conll: none ends in .conll"),
-        (("latin.jsonl", "--from", "label-studio"), "is no text in UTF-8"),
+        (("in.jsonl", "--from", "spacy"), "is damaged or not a .spacy file"),
+        (("empty.jsonl", "--from", "doccano"), "contains no documents"),
+        (("empty.jsonl", "--from", "conll"), "contains no documents"),
+        (("folder", "--from", "conll"), "contains no conll file: none ends in .conll"),
+        (("latin.jsonl", "--from", "label-studio"), "is not UTF-8 text"),
     ],
 )
 def test_mistakes_end_in_one_line(arguments, expected, tmp_path):
@@ -213,7 +213,7 @@ def test_mistakes_end_in_one_line(arguments, expected, tmp_path):
 def test_all_documents_with_problems_are_skipped(tmp_path):
     path = write_lines(tmp_path / "in.jsonl", BAD)
     arguments = (path, tmp_path / "out.spacy", "--from", "doccano", "--on-problem", "skip")
-    assert "holds no documents without a problem (1 found)" in message(*arguments)
+    assert "contains no documents without a problem (1 found)" in message(*arguments)
 
 
 def test_nothing_is_replaced_that_convert_has_not_written(tmp_path):
@@ -222,15 +222,15 @@ def test_nothing_is_replaced_that_convert_has_not_written(tmp_path):
     precious.parent.mkdir()
     precious.write_text("mine")
     forced = ("--from", "doccano", "--force")
-    assert "is no file: name one" in message(path, precious.parent, *forced)
-    assert "is no file: name one" in message(path, "/dev/null", *forced)
+    assert "is not a file: name one" in message(path, precious.parent, *forced)
+    assert "is not a file: name one" in message(path, "/dev/null", *forced)
     brat = (*forced, "--to", "brat")
-    assert "holds other files than brat's" in message(path, precious.parent, *brat)
-    assert "holds other files than brat's" in message(path, precious, *brat)
-    assert "is or holds what is to be converted" in message(path, path, *forced)
+    assert "contains files that are not brat files" in message(path, precious.parent, *brat)
+    assert "contains files that are not brat files" in message(path, precious, *brat)
+    assert "is, or contains, the input" in message(path, path, *forced)
     convert(path, tmp_path / "brat" / "data", *brat)
     again = (tmp_path / "brat" / "data", tmp_path / "brat", "--from", "brat", "--to", "brat")
-    assert "is or holds what is to be converted" in message(*again, "--force")
+    assert "is, or contains, the input" in message(*again, "--force")
     assert precious.read_text() == "mine" and path.exists()
     assert list((tmp_path / "brat" / "data").iterdir())
 
@@ -242,9 +242,9 @@ def test_a_list_of_problems_takes_no_other_files_place(tmp_path):
     mine.write_text("mine")
     arguments = (path, output, "--from", "doccano", "--problems")
     assert "mine.txt exists" in message(*arguments, mine)
-    assert "to be read or written itself" in message(*arguments, path, "--force")
-    assert "to be read or written itself" in message(*arguments, output)
-    assert "is no file" in message(*arguments, tmp_path, "--force")
+    assert "is itself an input or output" in message(*arguments, path, "--force")
+    assert "is itself an input or output" in message(*arguments, output)
+    assert "is not a file" in message(*arguments, tmp_path, "--force")
     convert(*arguments, mine, "--force")
     assert path.exists() and output.exists() and mine.read_text() == "mine"
 
@@ -263,7 +263,7 @@ def test_what_is_of_another_format_is_suspected(tmp_path):
     task = {"text": "Ada", "spans": [{"start": 0, "end": 3, "label": "X"}], "answer": "accept"}
     path = write_lines(tmp_path / "in.jsonl", task)
     said = " ".join(convert(path, tmp_path / "out.spacy", "--from", "doccano").split())
-    assert "None of the documents is annotated." in said and "really of --from doccano?" in said
+    assert "None of the documents is annotated." in said and "Is doccano the right format" in said
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_what_is_of_another_format_is_suspected(tmp_path):
     [
         (("in.jsonl", "in.jsonl/out.spacy"), "in.jsonl: File exists"),
         (("in.jsonl", "out.spacy", "--separator", ""), "--separator is empty"),
-        (("in.jsonl", "/"), "is no file or folder that could be made"),
+        (("in.jsonl", "/"), "can't be created as a file or folder"),
     ],
 )
 def test_outputs_that_can_not_be(arguments, expected, tmp_path):

@@ -201,14 +201,14 @@ def test_it_says_what_is_odd(tmp_path):
     for said in (
         "4 docs, each of them counted as one sentence",
         "1 training docs repeat the words of an earlier one",
-        "1 of the 2 development docs are in the training data too",
-        "Only in the development data, so never found: PERSON",
+        "1 of the 2 development docs are also in the training data",
+        "Labels only in the development data, so never found: PERSON",
         "of the development tokens have no annotation",
         "Fewer than 20 entities to learn from: PLACE",
-        "Language: en, by the data's stop words",
+        "Language: en, detected from stop words",
     ):
         assert said in printed
-    assert "in the training data too" in " ".join(out.read_text().replace("#", " ").split())
+    assert "also in the training data" in " ".join(out.read_text().replace("#", " ").split())
 
 
 def test_partial_annotation_is_seen(tmp_path):
@@ -291,7 +291,7 @@ def test_what_can_not_be_trained_on_is_refused_in_one_line(train_path, vectors_p
 def test_what_is_read_is_not_replaced(train_path, tmp_path):
     before = train_path.read_bytes()
     for out, message in (
-        (train_path, "is data that is read"),
+        (train_path, "is an input file"),
         (tmp_path, "exists. Name another file"),
         (train_path / "my.cfg", "is a file"),
     ):
@@ -336,15 +336,15 @@ def test_lists_of_names_become_features(train_path, patterns_path, tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ('{"label": "CITY"}', "Entry 1 of .* is no pattern"),
-        ('{"label": "CITY", "pattern": "Berlin"}\n["Berlin"]', "Entry 2 of .* is no pattern"),
-        ("Berlin", "Entry 1 of .* is no JSON"),
+        ('{"label": "CITY"}', "Entry 1 of .* is not a pattern"),
+        ('{"label": "CITY", "pattern": "Berlin"}\n["Berlin"]', "Entry 2 of .* is not a pattern"),
+        ("Berlin", "Entry 1 of .* is not valid JSON"),
         ('{"label": "", "pattern": "Berlin"}', "it has no label"),
         ('{"label": "CITY", "pattern": [{"BAD": 1}]}', "Entry 1 of .*BAD"),
-        ('{"label": "CITY", "pattern": ["Berlin"]}', "Entry 1 of .* is no pattern"),
+        ('{"label": "CITY", "pattern": ["Berlin"]}', "Entry 1 of .* is not a pattern"),
         ('{"label": "A", "pattern": [{"TEXT": {"REGEX": "("}}]}', "Entry 1 of .* unterminated"),
         ('{"label": "A", "pattern": "B", "id": 3}', "Entry 1 of .* its id is 3"),
-        ('{"label": "A", "pattern": [{"pos": "PROPN"}]}', "Entry 1 of .* asks for POS"),
+        ('{"label": "A", "pattern": [{"pos": "PROPN"}]}', "Entry 1 of .* uses POS"),
         ("", "has no patterns"),
         (None, "does not exist"),
     ],

@@ -57,7 +57,7 @@ def test_only_a_pipeline_is_replaced(command, models, corpus, tmp_path):
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     for output, message in (
-        (tmp_path / "folder", "holds something that is no pipeline"),
+        (tmp_path / "folder", "contains something other than a pipeline"),
         (tmp_path / "file", "is a file"),
         (tmp_path / "file" / "below", "is a file"),
     ):

@@ -219,7 +219,7 @@ def bad(tmp_path_factory):
         ("blank", None, [], "sets no entities"),
         (None, "nowhere", [], "does not exist"),
         (None, "empty", [], "empty holds no .spacy file"),
-        (None, "none.spacy", [], "none.spacy is damaged or no .spacy file"),
+        (None, "none.spacy", [], "none.spacy is damaged or not a .spacy file"),
         (None, "no-docs.spacy", [], "has 0 docs"),
         (None, "no-ents.spacy", [], "has 1 docs, but no entity"),
         (None, None, ["--baseline", "nowhere"], "no pipeline"),

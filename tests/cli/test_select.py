@@ -84,18 +84,27 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
     "arguments, expected",
     [
         (("model", "nowhere.txt"), "There is no file or folder"),
-        (("model", "empty.txt"), "holds no text"),
+        (("model", "empty.txt"), "contains no text"),
         (
             ("model", "texts.pdf"),
-            "has no texts that can be read: name files that end in .txt, .jsonl",
+            "has no texts that can be read: name files ending in .txt, .jsonl",
         ),
-        (("model", "latin.txt"), "latin.txt: No text in UTF-8"),
-        (("model", "latin.jsonl"), "latin.jsonl, row 1: No text in UTF-8"),
-        (("model", "texts.jsonl", "--text-key", "x"), "texts.jsonl has no 'x', but text, id, meta"),
-        (("model", "texts.jsonl", "--text-key", "meta"), "row 1: The text is no string, but dict"),
+        (("model", "latin.txt"), "latin.txt: Not UTF-8 text"),
+        (("model", "latin.jsonl"), "latin.jsonl, row 1: Not UTF-8 text"),
+        (
+            ("model", "texts.jsonl", "--text-key", "x"),
+            "texts.jsonl has no 'x'. It has: text, id, meta",
+        ),
+        (
+            ("model", "texts.jsonl", "--text-key", "meta"),
+            "row 1: The text is not a string, but dict",
+        ),
         (("model", "texts.jsonl", "--strategy", "x"), "not one of 'entropy', 'margin', 'diverse'"),
         (("model", "texts.jsonl", "--to", "doccano"), "one of 'prodigy', 'label-studio', 'spacy'"),
-        (("model", "texts.jsonl", "--exclude", "known.spacy"), "no text that is not known"),
+        (
+            ("model", "texts.jsonl", "--exclude", "known.spacy"),
+            "contains only texts that are excluded",
+        ),
         (("model", "texts.jsonl", "--n", "0"), "Invalid value for '--n' / '-n'"),
         (("model", "texts.jsonl", "--component", "x"), "no bilstm_crf_ner component 'x'"),
         (("model", "texts.jsonl", "--exclude", "x.spacy"), "path 'x.spacy' does not exist"),
@@ -124,9 +133,9 @@ def test_what_is_read_is_not_replaced(pipeline, texts, tmp_path):
     DocBin(docs=[spacy.load(pipeline)("I like London.")]).to_disk(known)
     before = texts.read_bytes(), known.read_bytes()
     for path, output, message in (
-        (texts, texts, "texts.jsonl, which is read"),
-        (texts, known, "known.spacy, which is read"),
-        (tmp_path, elsewhere, "is or lies in"),
+        (texts, texts, "texts.jsonl. Name another file"),
+        (texts, known, "known.spacy. Name another file"),
+        (tmp_path, elsewhere, "is, or is inside, the input"),
         (texts, texts / "out.jsonl", "texts.jsonl is a file"),
     ):
         options = ("--exclude", known, "--output", output, "--force")

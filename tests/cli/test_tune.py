@@ -100,8 +100,8 @@ def test_a_finished_search_is_not_done_again_and_can_be_made_longer(searched, sp
 @pytest.mark.parametrize(
     "more, message",
     [
-        (["--training.dropout=0.2"], "another config (where training.dropout is different)"),
-        (["--seeds=2"], "another number of seeds (1, now 2)"),
+        (["--training.dropout=0.2"], "a different config (where training.dropout is different)"),
+        (["--seeds=2"], "a different number of seeds (1, now 2)"),
     ],
 )
 def test_a_folder_has_one_search(searched, space, paths, more, message):
@@ -140,7 +140,7 @@ FLOAT = f'{PARAMETER}type = "float"\nlow = 0.1\nhigh = 0.5\n'
         (FLOAT.replace("0.1", '"a"'), "[parameters.x] low is 'a'"),
         (f"{FLOAT}log = true\nstep = 0.1\n", "both log and step"),
         (f"{FLOAT.replace('0.1', '0')}log = true\n", "more than 0"),
-        (f"{FLOAT}step = 0.3\n", "which no number of steps of 0.3 leads to"),
+        (f"{FLOAT}step = 0.3\n", "which can't be reached from low in steps of 0.3"),
         (f'{PARAMETER}type = "categorical"\nchoices = []\n', "[parameters.x] has no choices"),
         (
             f'{PARAMETER}type = "categorical"\nchoices = [0.1, "much"]\n',
@@ -151,14 +151,17 @@ FLOAT = f'{PARAMETER}type = "float"\nlow = 0.1\nhigh = 0.5\n'
             'type = "int"\nlow = -1\nhigh = 8\n',
             "[parameters.w] can't be -1: the config refuses that",
         ),
-        (f"{FLOAT}\n[parameters.x.when]\ny = 1\n", "names 'y', which is no parameter"),
+        (f"{FLOAT}\n[parameters.x.when]\ny = 1\n", "names 'y', which is not a parameter"),
         (f"{FLOAT}\n[parameters.x.when]\nx = 0.2\n", "x depend on one another in a circle"),
         (
             f"{FLOAT}\n{FLOAT.replace('.x', '.y').replace('[parameters]', '')}",
             "[parameters.x] and [parameters.y] both set training.dropout",
         ),
-        (f'[search]\n\n[search.sampler]\nname = "Tpe"\n{FLOAT}', "Tpe is none of Optuna's: "),
-        (f'[search]\n\n[search.pruner]\nname = "Median"\n{FLOAT}', "Median is none of Optuna's: "),
+        (f'[search]\n\n[search.sampler]\nname = "Tpe"\n{FLOAT}', "Tpe is not one of Optuna's: "),
+        (
+            f'[search]\n\n[search.pruner]\nname = "Median"\n{FLOAT}',
+            "Median is not one of Optuna's: ",
+        ),
         (
             f'[search]\n\n[search.pruner]\nname = "MedianPruner"\nsteps = 3\n{FLOAT}',
             "[search.pruner] MedianPruner can't be used",
@@ -273,7 +276,7 @@ def test_the_pruner_sees_every_evaluation(paths, tmp_path):
     space.write_text(SPACE.replace('"NopPruner"', pruner))
     arguments = tune_arguments(space, tmp_path / "out", paths, "--n-trials=2")
     printed = spacy_command(*arguments, exit_codes=(1,))
-    assert "None of 2 trials came to an end" in printed
+    assert "None of 2 trials was completed" in printed
     found = trials_in(tmp_path / "out")
     assert [trial["state"] for trial in found] == ["pruned", "pruned"]
     assert [list(trial["evaluations"]) for trial in found] == [["0", "10"]] * 2
@@ -283,7 +286,7 @@ def test_no_trial_starts_when_the_time_is_over(space, paths, tmp_path, monkeypat
     outcomes(monkeypatch, *[0.5] * 9)
     arguments = tune_arguments(space, tmp_path, paths)
     printed = spacy_command(*arguments, "--timeout=0", exit_codes=(1,))
-    assert "No trial was run: the time was over before" in printed
+    assert "No trial was run before the time was up" in printed
     left = iter([2.5, 2.5])
     monkeypatch.setattr(SearchJob, "seconds_left", lambda job: next(left, 0.0))
     outcomes(monkeypatch, *[0.5] * 9, seconds=1.0)

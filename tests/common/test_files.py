@@ -34,7 +34,7 @@ def test_a_folder_that_can_not_be_saved_leaves_the_old_one(tmp_path):
         folder.mkdir()
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(UserError, match=r"No space left on device\. What was there is unchanged"):
+    with pytest.raises(UserError, match=r"No space left on device\. Existing files are unchanged"):
         save_folder(fails, tmp_path / "kept")
     assert (tmp_path / "kept" / "file").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
@@ -42,7 +42,7 @@ def test_a_folder_that_can_not_be_saved_leaves_the_old_one(tmp_path):
 
 def test_a_file_that_is_read_is_not_written(tmp_path):
     (tmp_path / "data").write_text("mine")
-    with pytest.raises(UserError, match="is data that is read"):
+    with pytest.raises(UserError, match="is an input file"):
         check_file(tmp_path / "data", force=True, read=[None, tmp_path / "x" / ".." / "data"])
     with pytest.raises(UserError, match=r"exists\. Replace it with --force"):
         check_file(tmp_path / "data", force=False)

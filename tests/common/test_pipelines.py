@@ -61,5 +61,5 @@ def test_code_is_run(tmp_path):
     (tmp_path / "code.py").write_text("1 / 0")
     with pytest.raises(UserError, match="ZeroDivisionError"):
         import_code(tmp_path / "code.py")
-    with pytest.raises(UserError, match="There is no file"):
+    with pytest.raises(UserError, match=r"--code .*no\.py: there is no such file"):
         import_code(tmp_path / "no.py")

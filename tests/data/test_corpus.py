@@ -34,5 +34,5 @@ def test_docs_without_entities_and_other_values_are_refused():
     vocab = spacy.blank("en").vocab
     with pytest.raises(UserError, match="The data has 1 docs, but no entity"):
         read_annotated([Doc(vocab, words=["a"])], vocab)
-    with pytest.raises(UserError, match="a path or spaCy docs, but it has a Token"):
+    with pytest.raises(UserError, match="a path or spaCy docs, but contain a Token"):
         read_annotated(Doc(vocab, words=["a"]), vocab)

@@ -117,18 +117,18 @@ def test_meta_data_and_words(tmp_path):
 @pytest.mark.parametrize(
     "name, content, message",
     [
-        ("a.jsonl", b'{"text": "a"}\n\n{"text": 3}\n', "a.jsonl, row 2: The text is no string"),
+        ("a.jsonl", b'{"text": "a"}\n\n{"text": 3}\n', "a.jsonl, row 2: The text is not a string"),
         ("a.jsonl", b'{"text": "a"}\n{"id": 3}\n', "a.jsonl, row 2: There is no text"),
-        ("a.jsonl", b'{"text": "a"}\n[]\n', "a.jsonl, row 2: No object of JSON"),
-        ("a.jsonl", b"[]\n", "a.jsonl, row 1: No object of JSON"),
-        ("a.jsonl", b'{"text": "\xff"}\n', "a.jsonl, row 1: No text in UTF-8"),
-        ("a.jsonl", b'{"body": "a"}\n', "has no 'text', but body. Name the texts: --text-key"),
+        ("a.jsonl", b'{"text": "a"}\n[]\n', "a.jsonl, row 2: Not a JSON object"),
+        ("a.jsonl", b"[]\n", "a.jsonl, row 1: Not a JSON object"),
+        ("a.jsonl", b'{"text": "\xff"}\n', "a.jsonl, row 1: Not UTF-8 text"),
+        ("a.jsonl", b'{"body": "a"}\n', "has no 'text'. It has: body. Name .* --text-key"),
         ("a.csv", b"id,text\n1,a,b\n", "a.csv, row 1: The row has 3 fields"),
-        ("a.csv", b"id,body\n1,a\n", "a.csv has no 'text', but id, body"),
-        ("a.csv", b'text\n"a\n', "a.csv is no CSV.* never closed"),
-        ("a.txt", b"\xff", "a.txt: No text in UTF-8"),
-        ("a.parquet", b"no", "a.parquet is no Parquet file"),
-        ("a.spacy", b"no", "a.spacy is damaged or no .spacy file"),
+        ("a.csv", b"id,body\n1,a\n", "a.csv has no 'text'. It has: id, body"),
+        ("a.csv", b'text\n"a\n', "a.csv is not a valid CSV file.* never closed"),
+        ("a.txt", b"\xff", "a.txt: Not UTF-8 text"),
+        ("a.parquet", b"no", "a.parquet is not a Parquet file"),
+        ("a.spacy", b"no", "a.spacy is damaged or not a .spacy file"),
     ],
 )
 def test_what_is_no_text_is_named(name, content, message, tmp_path):

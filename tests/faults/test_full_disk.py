@@ -40,7 +40,7 @@ def test_a_calibration_that_can_not_be_saved_ends_in_one_line(model, corpus, tmp
     command = ["bilstm-crf", "calibrate", kept, corpus, "--output", kept, "--force"]
     with room_for(limit):
         printed = spacy_command(*command, exit_codes=(1,))
-    assert f"Error: Can't save to {kept}: File too large. What was there is" in printed
+    assert f"Error: Can't save to {kept}: File too large. Existing files are" in printed
     assert len([line for line in printed.splitlines() if line.startswith("Error: ")]) == 1
     assert "Traceback" not in printed
     assert contents(kept) == before

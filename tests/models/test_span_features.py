@@ -182,10 +182,10 @@ def test_overlooked_spans_are_overlooked_in_training_alone():
 @pytest.mark.parametrize(
     "setting, message",
     [
-        ({"span_features": "names"}, "list of keys"),
-        ({"span_features": ["names", "names"]}, "each once"),
-        ({"span_dropout": 1.5}, "span_dropout is a share.*1.5"),
-        ({"span_dropout": "nan"}, "span_dropout is a share.*'nan'"),
+        ({"span_features": "names"}, "list of distinct keys"),
+        ({"span_features": ["names", "names"]}, "distinct keys"),
+        ({"span_dropout": 1.5}, "span_dropout must be from 0 to 1.*1.5"),
+        ({"span_dropout": "nan"}, "span_dropout must be from 0 to 1.*'nan'"),
         ({"span_width": 0}, "span_width"),
     ],
 )

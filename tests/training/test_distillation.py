@@ -145,5 +145,5 @@ def test_soft_labels_that_do_not_fit():
     soft = examples_of(nlp)[0].reference.user_data[SOFT_LABELS]
     other = spacy.blank("en")("Ada Lovelace")
     set_soft_labels(other, soft)
-    with pytest.raises(ValueError, match="made 1 tokens of a doc of which the student makes 2"):
+    with pytest.raises(ValueError, match="splits a doc into 1 tokens and the student into 2"):
         nlp.update([Example(nlp.make_doc("Ada Lovelace"), other)])

@@ -131,8 +131,8 @@ def test_docs_without_annotation_train_too(nlp):
 @pytest.mark.parametrize(
     "setting, message",
     [
-        ({"margin": 0.1}, "has a rate"),
-        ({"rate": 0.1, "speed": 1.0}, "has a rate"),
+        ({"margin": 0.1}, "must have a rate"),
+        ({"rate": 0.1, "speed": 1.0}, "must have a rate"),
         ({"rate": 15.0}, "between 0 and 1"),
         ({"rate": 0.1, "weight": 0.0}, "weight above 0"),
     ],

@@ -42,7 +42,7 @@ def test_calibrate_for_a_recall(nlp, docs):
     assert nlp.get_pipe("ner").candidates_threshold == found.risk_control[""].threshold
     assert set(calibrate(nlp, docs, recall=0.5, per_label=True).risk_control) == {"LOC", "PERSON"}
     for settings, message in (
-        ({"per_label": True}, "--per-label goes with --recall"),
+        ({"per_label": True}, "--per-label needs --recall"),
         ({"recall": 2.0}, "The recall is 2.0"),
         ({"recall": 0.99}, "takes 99 documents"),
         ({"component": "tagger"}, "no bilstm_crf_ner component 'tagger'"),
@@ -104,7 +104,7 @@ def test_init_config(docs, tmp_path):
     chosen = {choice.path: choice.value for choice in found.choices}
     assert chosen["training.max_steps"] == config["training"]["max_steps"]
     assert "Training data: 10 docs" in " ".join(found.facts)
-    assert any("development docs are in the training data" in line for line in found.warnings)
+    assert any("development docs are also in the training data" in line for line in found.warnings)
     found.to_disk(tmp_path / "folder" / "my.cfg")
     assert (tmp_path / "folder" / "my.cfg").read_text() == found.to_str()
     with pytest.raises(UserError, match="--lang qq"):

@@ -41,7 +41,7 @@ def test_rounding_keeps_the_entity_that_decides():
 
 def test_how_many_docs_it_takes():
     assert [docs_needed(recall) for recall in (0.5, 0.9, 0.95, 0.99)] == [1, 9, 19, 99]
-    with pytest.raises(ValueError, match="takes 19 documents that have entities, but there are 18"):
+    with pytest.raises(ValueError, match="needs 19 documents with entities, but there are 18"):
         control_risk([*[SURE] * 18, []], recall=0.95)
     assert control_risk([SURE] * 19, recall=0.95).threshold == 0.9
 
@@ -177,18 +177,20 @@ def test_the_command(model, corpus, tmp_path):
         )
 
     printed = calibrate("--recall", "0.8")
-    assert "all labels: candidates from a probability of " in printed
+    assert "all labels: candidates have a probability of at least " in printed
     calibrated = spacy.load(tmp_path / "out").get_pipe("ner")
     assert calibrated.candidates_threshold is not None
     assert calibrated.cfg["temperature"] == 1.0  # nothing else is fitted to these docs
-    assert "LOC: candidates from" in calibrate("--recall", "0.5", "--per-label")
+    assert "LOC: candidates have a probability of at least" in calibrate(
+        "--recall", "0.5", "--per-label"
+    )
     for options, said in (
-        (["--recall", "0.999"], "Error: A recall of 0.999 takes 999 documents"),
+        (["--recall", "0.999"], "Error: A recall of 0.999 needs 999 documents"),
         (
             ["--recall", "95"],
             "Error: Invalid value for '--recall'",
         ),
         (["--recall", "1"], "Error: The recall is 1.0, but it must be above 0 and below 1."),
-        (["--per-label"], "Error: --per-label goes with --recall"),
+        (["--per-label"], "Error: --per-label needs --recall"),
     ):
         assert said in calibrate(*options, exit_codes=(1,))

@@ -98,7 +98,7 @@ def test_what_is_known_is_not_chosen_again(strategy, nlp):
     known = [nlp.make_doc("I like  London.")]
     found = select(nlp, GIVEN, 99, strategy=strategy, exclude=known)
     assert sorted(one.place for one in found.suggestions) == DIFFERENT[1:]
-    with pytest.raises(UserError, match="The data holds no text that is not known already"):
+    with pytest.raises(UserError, match="The data contains only texts that are excluded"):
         select(make_nlp(), [Text(""), Text(" ")], 3, strategy=strategy)
 
 

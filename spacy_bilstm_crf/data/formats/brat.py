@@ -40,7 +40,7 @@ def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Ite
     """
     paths = sorted(folder.rglob("*.txt"))
     if not paths:
-        raise UserError(f"{folder} holds no .txt file. Each text has one, beside its .ann file.")
+        raise UserError(f"{folder} contains no .txt file. Each .ann file needs one with its text.")
     orphans = [path for path in folder.rglob("*.ann") if not path.with_suffix(".txt").exists()]
     findings.notes[".ann files without a text left out"] += len(orphans)
     for path in paths:
@@ -72,8 +72,8 @@ def _mentions(path: Path, findings: Findings) -> Iterator[RawMention]:
         found = ENTITY_LINE.fullmatch(line)
         if found is None:
             raise UserError(
-                f"{path}:{number} is {line!r:.80}, but an entity is a T with a number, a tab, its "
-                f"label, start and end, a tab and its text."
+                f"{path}:{number} is {line!r:.80}, but an entity has the form T1<tab>LABEL START "
+                f"END<tab>TEXT."
             )
         _, label, offsets, quote = found.groups()
         parts = [part.split() for part in offsets.split(";")]

@@ -116,7 +116,7 @@ def scheme_of(sentences: Sequence[Sequence[str]], path: Path) -> str:
     letters = {tag[0] for tags in sentences for tag in tags}
     if letters & set("LU") and letters & set("ES"):
         raise UserError(
-            f"{path} has tags of BILUO (L, U) and of BIOES (E, S). Say which it is: --scheme"
+            f"{path} mixes tags of BILUO (L, U) and BIOES (E, S). Set one of them with --scheme."
         )
     if letters & set("LU"):
         return "biluo"

@@ -26,8 +26,8 @@ def read_docbin(path: Path, vocab: Vocab) -> Iterator[Doc]:
         raise  # says nothing about the file
     except Exception as error:  # zlib, msgpack and spaCy each have their own
         raise UserError(
-            f"{path} is damaged or no .spacy file ({type(error).__name__}): convert the data again "
-            f"with `spacy convert`."
+            f"{path} is damaged or not a .spacy file ({type(error).__name__}): convert the data "
+            f"again with `spacy convert`."
         ) from error
 
 

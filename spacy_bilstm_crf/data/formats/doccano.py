@@ -52,7 +52,7 @@ def read_doccano(path: Path, settings: FormatSettings, findings: Findings) -> It
 
 def _of_triple(value: Any, place: str) -> RawMention:
     if not isinstance(value, list) or len(value) != 3:
-        raise UserError(f"{place}: {value!r:.80} is no [start, end, label].")
+        raise UserError(f"{place}: {value!r:.80} is not of the form [start, end, label].")
     return RawMention(((value[0], value[1]),), value[2])
 
 

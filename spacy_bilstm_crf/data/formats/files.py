@@ -28,7 +28,7 @@ def read(path: Path, name: str, settings: FormatSettings, findings: Findings) ->
     try:
         yield from docs_of(FORMATS[name].read(path, settings, findings), settings, findings)
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no text in UTF-8: {error}") from error
+        raise UserError(f"{path} is not UTF-8 text: {error}") from error
 
 
 def write(

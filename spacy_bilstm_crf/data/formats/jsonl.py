@@ -40,7 +40,7 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         values = [_parsed(text, str(path))]  # over several lines
     for number, value in enumerate(values, start=1):
         if not isinstance(value, dict):
-            raise UserError(f"{path}, number {number}, is no object of JSON: {value!r:.80}")
+            raise UserError(f"{path}, number {number}, is not a JSON object: {value!r:.80}")
         yield f"{path}, number {number}", value
 
 
@@ -51,9 +51,9 @@ def _parsed(text: str, place: str) -> Any:
         if SURROGATE in text.lower():
             json.dumps(value, ensure_ascii=False).encode("utf8")
     except UnicodeEncodeError as error:
-        raise UserError(f"{place} has half a character ({SURROGATE}...).") from error
+        raise UserError(f"{place} contains an unpaired surrogate ({SURROGATE}...).") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{place} is no JSON: {error}") from error
+        raise UserError(f"{place} is not valid JSON: {error}") from error
     return value
 
 
@@ -65,7 +65,7 @@ def _whole(digits: str) -> int | str:
 def _object(line: str, place: str) -> dict[str, Any]:
     value = _parsed(line, place)
     if not isinstance(value, dict):
-        raise UserError(f"{place} is no object of JSON: {line.strip():.80}")
+        raise UserError(f"{place} is not a JSON object: {line.strip():.80}")
     return value
 
 
@@ -81,7 +81,7 @@ def text_of(value: dict[str, Any], key: str, place: str) -> str:
             f"{place} has no text under {key!r} (--text-key). It has: {', '.join(map(str, value))}."
         )
     if not isinstance(text, str):
-        raise UserError(f"{place}: the text under {key!r} is {text!r:.80}, which is no string.")
+        raise UserError(f"{place}: the text under {key!r} is {text!r:.80}, which is not a string.")
     return text
 
 

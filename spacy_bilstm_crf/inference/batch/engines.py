@@ -25,10 +25,10 @@ from .run import Engine, Work, part_path
 
 SPARK_POLL = 0.5  # seconds
 GO_ON = (
-    "Run the same command again to go on; where memory is short, with fewer --jobs or a smaller "
-    "--batch-size."
+    "Run the same command again to resume, with fewer --jobs or a smaller --batch-size if memory "
+    "is short."
 )
-KILLED = f"A worker was killed, maybe for want of memory. {GO_ON}"
+KILLED = f"A worker was killed, perhaps because memory ran out. {GO_ON}"
 Numbers = Generator[int, None, None]  # of parts that are written
 
 

@@ -130,6 +130,6 @@ def _check_unchanged(part: Part, settings: TextSettings) -> None:
             continue  # its row says so
         if not path.exists() or stamp(path) != tuple(before):
             raise UserError(
-                f"{name} has changed since the run began. Begin anew with --force, or name another "
+                f"{name} has changed since the run began. Start over with --force, or name another "
                 f"folder."
             )

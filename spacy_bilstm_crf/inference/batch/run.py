@@ -141,7 +141,7 @@ def pending(
     folder = Path(work.output)
     for file in files:
         if folder in file.resolve().parents:
-            raise UserError(f"{folder} holds the input {file}: name another folder.")
+            raise UserError(f"{folder} contains the input {file}: name another folder.")
     now = manifest(work, files, parts)
     path = folder / MANIFEST
     if path.exists() and anew:
@@ -150,7 +150,9 @@ def pending(
     elif path.exists():
         _check_same(folder, now)
     elif folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} is not empty, and holds no annotation. Name another folder.")
+        raise UserError(
+            f"{folder} is not empty, and contains no annotation to resume. Name another folder."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for stale in [*folder.glob(".part-*"), *folder.glob(f".{MANIFEST}.*")]:  # of killed processes
         stale.unlink()
@@ -173,7 +175,7 @@ def _check_same(folder: Path, now: dict[str, Any]) -> None:
     if differing:
         raise UserError(
             f"{folder} holds texts that were annotated {differing[0]}. Name another folder, or "
-            f"begin anew with --force."
+            f"start over with --force."
         )
 
 

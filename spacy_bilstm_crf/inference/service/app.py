@@ -47,12 +47,12 @@ PAGE_HEADERS = {
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse, "description": description}
     for status, description in {
-        400: "The body is no JSON.",
+        400: "The body is not valid JSON.",
         408: "The body took too long to arrive.",
         413: "Too many characters or bytes.",
-        415: "The content type is another than JSON, or the body is compressed.",
+        415: "The content type is not JSON, or the body is compressed.",
         422: "A field is missing, unknown or of another type, there are too many texts, one has "
-        "too many signs in a row, or the pipeline was asked for probabilities and knows none.",
+        "too many symbols in a row, or the pipeline has no probabilities and was asked for them.",
         500: "A component of the pipeline failed on a text.",
         503: "Too many requests wait. Try again after the seconds of Retry-After.",
     }.items()
@@ -235,12 +235,14 @@ class Service:
         if wanted and not n_recognizers:
             raise Refused(
                 422,
-                f"{', '.join(wanted)}: the pipeline has no bilstm_crf_ner component, and others "
-                f"know no probabilities. Leave it out.",
+                f"{', '.join(wanted)}: the pipeline has no bilstm_crf_ner component, which is "
+                f"needed for probabilities. Leave it out.",
             )
         if given.k_best is not None and n_recognizers > 1:
             raise Refused(
-                422, f"k_best: the pipeline has {n_recognizers} components. Leave it out."
+                422,
+                f"k_best: the pipeline has {n_recognizers} bilstm_crf_ner components, not one. "
+                f"Leave it out.",
             )
         own = "threshold" not in given.model_fields_set
         return RequestSettings(given.threshold, own, given.candidates, given.k_best)

@@ -104,13 +104,15 @@ def _parsed(body: bytes) -> AnnotateRequest:
         if is_json:
             raise Refused(422, words) from error
         raise Refused(
-            400, f"{words}. Send JSON in UTF-8, without byte-order mark and lone surrogates."
+            400, f"{words}. Send JSON in UTF-8, without a byte order mark or lone surrogates."
         ) from error
 
 
 def _in_words(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":  # whose name may be a text
-        return f"There is an unknown field. Known are {', '.join(AnnotateRequest.model_fields)}."
+        return (
+            f"There is an unknown field. Known fields: {', '.join(AnnotateRequest.model_fields)}."
+        )
     place = ".".join(map(str, problem["loc"]))
     return f"{place}: {problem['msg']}" if place else problem["msg"]
 
@@ -118,19 +120,19 @@ def _in_words(problem: Any) -> str:
 def _checked(given: AnnotateRequest, limits: Limits) -> AnnotateRequest:
     n_texts = len(given.texts)
     if n_texts > limits.texts:
-        raise Refused(422, f"texts: {n_texts:,} of them. Send {limits.texts:,} at most.")
+        raise Refused(422, f"texts: there are {n_texts:,}. Send at most {limits.texts:,}.")
     n_characters = sum(map(len, given.texts))
     if n_characters > limits.characters:
         raise Refused(
             413,
-            f"The texts have {n_characters:,} characters. Send {limits.characters:,} at a time at "
-            f"most.",
+            f"The texts have {n_characters:,} characters. Send at most {limits.characters:,} at a "
+            f"time.",
         )
     for place, text in enumerate(given.texts):
         if SIGNS.search(text):
             raise Refused(
                 422,
-                f"texts.{place}: it has more than {MOST_SIGNS} signs in a row, such as !!!, which "
-                f"would take spaCy's tokenizer too long. Leave some out.",
+                f"texts.{place}: it has more than {MOST_SIGNS} symbols in a row, such as !!!, "
+                f"which would take spaCy's tokenizer too long. Leave some out.",
             )
     return given

@@ -37,20 +37,20 @@ class AnnotateRequest(BaseModel):
         None,
         ge=0,
         le=1,
-        description="Entities are at least so probable. null: those of the most probable tag "
-        "sequence. Left out: as the pipeline has it, see /labels.",
+        description="Minimum probability of an entity. null: the entities of the most probable "
+        "tag sequence. If left out: the pipeline's own setting, see /labels.",
     )
     candidates: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="Also all entities that are at least so probable, overlapping or not.",
+        description="Also return all spans with at least this probability, overlapping or not.",
     )
     k_best: Annotated[int | None, BeforeValidator(_whole)] = Field(
         None,
         ge=1,
         le=MOST_SEQUENCES,
-        description="Also so many of the most probable tag sequences.",
+        description="Also return this many of the most probable tag sequences.",
     )
 
 
@@ -61,9 +61,7 @@ class FoundEntity(BaseModel):
     end: int = Field(description="The character after its last.")
     text: str
     label: str
-    confidence: float | None = Field(
-        description="Its probability; null where the pipeline knows none."
-    )
+    confidence: float | None = Field(description="Its probability; null if the pipeline has none.")
 
 
 class TagSequence(BaseModel):
@@ -110,9 +108,11 @@ class LabelsResponse(BaseModel):
     knows_probabilities: bool = Field(
         description="Whether threshold, candidates and k_best may be asked for."
     )
-    threshold: float | None = Field(description="That of requests that name none.")
-    max_texts: int = Field(description="In one request.")
-    max_characters: int = Field(description="Of all texts of a request together.")
+    threshold: float | None = Field(description="Threshold for requests that don't set one.")
+    max_texts: int = Field(description="Maximum number per request.")
+    max_characters: int = Field(
+        description="Maximum number of characters of all texts of a request."
+    )
 
 
 class HealthResponse(BaseModel):

@@ -21,7 +21,7 @@ from .suspects import Suspect, as_prodigy, ranked, suspects_of
 
 @dataclass(frozen=True, repr=False)
 class Audit:
-    """Problems and probable label errors of annotated data. A notebook shows the page.
+    """Problems and probable label errors of annotated data. Notebooks display its page.
 
     Attributes:
         problems: Problems that show without a model.
@@ -73,17 +73,17 @@ def audit(
 ) -> Audit:
     """Find problems and probable label errors in annotated data.
 
-    First without a model: entities off token boundaries, the same words annotated in two ways, the
-    same doc in two parts of the data, rare labels. Then by cross-validation: each fold is judged by
-    a model that was trained on the others.
+    First checks the data without a model, for entities off token boundaries, the same words
+    annotated in two ways, the same doc in two parts of the data, and rare labels. Then looks for
+    label errors by cross-validation: each fold is judged by a model that was trained on the others.
 
     Args:
-        config: A training config, as `init-config` writes it.
+        config: A training config, as written by `init-config`.
         data: Annotated docs, a `.spacy` file, or a folder of such files.
         dev: Development data, to compare with.
         test: Test data, to compare with.
-        folds: Number of models to train, at least 2. 0 trains none.
-        least: Minimum probability that the annotation is wrong, for a suspect.
+        folds: Number of cross-validation folds, at least 2. 0 trains no models.
+        least: Suspects are listed if their annotation is wrong with at least this probability.
         component: Name of the component that finds entities.
         overrides: Settings of the config to replace, such as `{"training.max_steps": 500}`.
         use_gpu: ID of the GPU, or -1 for the CPU.

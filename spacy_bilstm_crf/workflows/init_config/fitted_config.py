@@ -22,7 +22,7 @@ LITTLE_COVERAGE = 0.5
 
 
 class FittedConfig(NamedTuple):
-    """A training config that fits the data, and what was seen in them.
+    """A training config that fits the data, with facts and warnings about them.
 
     Attributes:
         text: The config. Comments at its head state the facts and warnings, and one above each
@@ -62,10 +62,10 @@ def init_config(
 
     Args:
         train: Training data: a `.spacy` file, a folder of them, or docs. Paths are written into the
-            config; for docs, `paths.train` has to be set in the training.
+            config; for docs, `paths.train` has to be set for training.
         dev: Development data, to choose the best model by.
-        lang: Code of the language. Without it, that of the vectors, or the one whose stop words the
-            data are full of.
+        lang: Language code. Default: that of the vectors, or else detected from stop words in the
+            data.
         vectors: Pipeline with word vectors: a folder or an installed package.
         lookups: Whether to embed words' probabilities and Brown clusters, of spacy-lookups-data.
         transformer: Fine-tune this transformer: a name on the Hugging Face hub or a folder.
@@ -73,7 +73,7 @@ def init_config(
         gpu: Whether the config is for a training on a GPU.
 
     Returns:
-        The config, and what is to be said about the data.
+        The config, with facts and warnings about the data.
 
     Raises:
         UserError: If the data can't be trained on, or a source can't be used.
@@ -105,8 +105,9 @@ def init_config(
         facts.append(f"{vectors}: {coverage:.0%} of the training data's tokens have a vector.")
         if coverage < LITTLE_COVERAGE:
             warnings.append(
-                f"Only {coverage:.0%} of the tokens have a vector: were the vectors made for this "
-                f"language, and with `spacy init vectors --attr LOWER` if they are lower-cased?"
+                f"Only {coverage:.0%} of the tokens have a vector. Are the vectors for this "
+                f"language? If they are lower-cased, were they made with `spacy init vectors "
+                f"--attr LOWER`?"
             )
     chosen = [
         Choice(f"paths.{name}", str(data))
@@ -125,8 +126,8 @@ def _check(sources: Sources) -> None:
     for name in ("vectors", "lookups", "patterns"):
         if getattr(sources, name):
             raise UserError(
-                f"--transformer and --{name} don't go together: the transformer takes the place of "
-                f"the layer that reads them. Leave one out."
+                f"--transformer and --{name} can't be combined: the transformer replaces the layer "
+                f"that reads them. Leave one out."
             )
     check_installed("transformers", "spacy_transformers")
 
@@ -153,8 +154,8 @@ def _language(lang: str | None, pretrained: Language | None, docs: list[Doc]) ->
         return pretrained.lang, f"Language: {pretrained.lang}, that of the vectors."
     found = likely_language(docs)
     if found is not None:
-        return found, f"Language: {found}, by the data's stop words; --lang names another."
-    return "xx", "Language: xx, any; the data's stop words do not tell. --lang names it."
+        return found, f"Language: {found}, detected from stop words. Set another with --lang."
+    return "xx", "Language: xx (any), since stop words don't reveal it. Set it with --lang."
 
 
 def _check_language(language: str) -> None:
@@ -194,7 +195,7 @@ def _facts(name: str, data: Data, found: Survey) -> list[str]:
         shape = f"{found.n_docs:,} docs with {found.n_sentences:,} sentences"
     labels = ", ".join(f"{label} {count:,}" for label, count in found.n_of_label.items())
     return [
-        f"{source}: {shape}, {found.n_tokens:,} tokens, the longest doc {found.n_longest:,}.",
+        f"{source}: {shape}, {found.n_tokens:,} tokens. The longest doc has {found.n_longest:,}.",
         f"{name}: {found.n_entities:,} entities ({labels}).",
     ]
 
@@ -204,13 +205,12 @@ def _warnings(found: Survey) -> list[str]:
     if found.n_missing:
         share = found.n_missing / found.n_tokens
         warnings.append(
-            f"{share:.0%} of the tokens have no annotation. The training uses what is "
-            f"known about the others."
+            f"{share:.0%} of the tokens have no annotation. The others are still trained on."
         )
     if found.n_missing and not found.n_outside:
         warnings.append(
-            "No token is known to be outside of entities: see [components.ner.entity_ratio] in "
-            "the config, which says how many entities to expect."
+            "No token is known to be outside of entities: see [components.ner.entity_ratio] in the "
+            "config, which sets how many to expect."
         )
     rare = [label for label, count in found.n_of_label.items() if count < FEW_ENTITIES]
     if rare:
@@ -225,12 +225,14 @@ def _dev_warnings(train: list[Doc], dev: list[Doc], found: Survey, in_dev: Surve
     shared = n_shared(dev, train)
     if shared:
         warnings.append(
-            f"{shared:,} of the {len(dev):,} development docs are in the training data too: their "
-            f"scores say nothing about new text. Take them out."
+            f"{shared:,} of the {len(dev):,} development docs are also in the training data: their "
+            f"scores say nothing about new text. Remove them."
         )
     unknown = [label for label in in_dev.n_of_label if label not in found.n_of_label]
     if unknown:
-        warnings.append(f"Only in the development data, so never found: {', '.join(unknown)}.")
+        warnings.append(
+            f"Labels only in the development data, so never found: {', '.join(unknown)}."
+        )
     if in_dev.n_missing:
         share = in_dev.n_missing / in_dev.n_tokens
         warnings.append(

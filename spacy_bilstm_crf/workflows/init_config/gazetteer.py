@@ -28,8 +28,8 @@ def gazetteer_fact(path: str | Path, docs: Sequence[Doc]) -> str:
         unknown = _unknown_attributes(pattern["pattern"])
         if unknown:
             raise UserError(
-                f"Entry {number} of {path} asks for {', '.join(unknown)}, which no component of "
-                f"the pipeline sets. It knows words and shapes: TEXT, LOWER, SHAPE, IS_TITLE."
+                f"Entry {number} of {path} uses {', '.join(unknown)}, which no component of the "
+                f"pipeline sets. Use attributes of words, such as TEXT, LOWER, SHAPE or IS_TITLE."
             )
     names = {pattern["pattern"] for pattern in patterns if isinstance(pattern["pattern"], str)}
     entities = [ent.text for doc in docs for ent in doc.ents]

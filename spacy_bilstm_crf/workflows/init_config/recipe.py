@@ -100,7 +100,11 @@ def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str)
     if sources.patterns is not None:
         chosen += _lists(str(sources.patterns))
     if sources.gpu:
-        chosen.append(Choice("system.gpu_allocator", "pytorch", "One pool of GPU memory for all."))
+        chosen.append(
+            Choice(
+                "system.gpu_allocator", "pytorch", "spaCy and PyTorch share one pool of GPU memory."
+            )
+        )
     return chosen
 
 
@@ -108,7 +112,7 @@ def _lists(patterns: str) -> Iterator[Choice]:
     reader = {"@readers": "spacy-bilstm-crf.Patterns.v1", "path": "${paths.patterns}"}
     yield Choice("paths.patterns", patterns)
     yield Choice("initialize.components", {GAZETTEER: {"patterns": reader}})
-    why = "The lists annotate the training data too."
+    why = "The lists are matched in the training data, too."
     yield Choice("training.annotating_components", [GAZETTEER], why)
     why = "The matches of the lists; span_dropout below is the share that training leaves out."
     yield Choice("components.ner.model.tok2vec.span_features", [GAZETTEER], why)
@@ -124,7 +128,7 @@ def _length(found: Survey, sources: Sources) -> Iterator[Choice]:
     yield Choice(
         "training.max_steps",
         steps,
-        f"About {epochs:.0f} times over {found.n_sentences:,} sentences. For four times the data "
+        f"About {epochs:.0f} epochs of {found.n_sentences:,} sentences. Four times the data get "
         f"twice as many steps, from {length.least_steps:,} up to {length.most_steps:,}.",
     )
     # The number again, since `nlp.resume_training` does not resolve a ${variable} here
@@ -147,7 +151,7 @@ def _decoding(found: Survey) -> Iterator[Choice]:
     if recurring >= RECURRING:
         threshold = None
         why = (
-            f"{recurring:.0%} of the entities of one half of the docs are in the other. So most "
+            f"{recurring:.0%} of the entities in one half of the docs recur in the other. So most "
             f"will be found, and the most probable tag sequence is the best choice."
         )
     else:
@@ -159,7 +163,7 @@ def _decoding(found: Survey) -> Iterator[Choice]:
         yield Choice(
             "components.ner.entity_ratio",
             {"rate": round(found.n_inside / found.n_tokens, 4), "margin": 0.05, "weight": 10.0},
-            "No token is known to be outside of entities, so this says how many to expect: the "
+            "No token is known to be outside of entities, so this sets how many to expect: the "
             "share of tokens in annotated entities. Raise it if many are not annotated.",
         )
 

@@ -23,7 +23,7 @@ from .slices import NamedSlices, known_names, seen_entities
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """How good a pipeline is and where it fails. A notebook shows the page.
+    """How good a pipeline is and where it fails. Notebooks display its page.
 
     Attributes:
         numbers: All numbers: dictionaries, lists, strings, numbers and None.
@@ -67,7 +67,7 @@ def report(
 ) -> Report:
     """Measure how good a pipeline is, and show where it fails.
 
-    Any pipeline that sets `doc.ents` will do. Docs without annotation are left out.
+    Works with any pipeline that sets `doc.ents`. Docs without annotation are left out.
 
     Args:
         pipeline: A pipeline, its folder, or the name of an installed package.
@@ -147,6 +147,6 @@ def _check_slices(values: NamedSlices, docs: Sequence[Doc], data: str) -> None:
         if name not in values.met:
             known = ", ".join(known_names(docs)) or "nothing"
             raise UserError(
-                f"--slice {name}: no doc has it in its user_data, and no entity as an extension. "
-                f"The user_data of {data} have {known}."
+                f"--slice {name}: no doc has it in its user_data, and no entity has it as an "
+                f"extension. The user_data of {data} has: {known}."
             )

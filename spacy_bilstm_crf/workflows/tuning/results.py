@@ -73,7 +73,7 @@ def short(value: Any) -> str:
 
 
 class SearchResult(NamedTuple):
-    """What came out of a search. Its page shows in a notebook."""
+    """The results of a search. Notebooks display its page."""
 
     output: Path  # with best.cfg, model-best, trials.jsonl and index.html
     best: TrialResult
@@ -121,11 +121,11 @@ def write_trials(output: Path, results: Sequence[TrialResult]) -> TrialResult:
     write_whole(output / TRIALS, "".join(json.dumps(each._asdict()) + "\n" for each in results))
     best = best_of(results)
     if not results:
-        raise UserError("No trial was run: the time was over before. Give it a longer --timeout.")
+        raise UserError("No trial was run before the time was up. Set a longer --timeout.")
     if best is None:
         reason = next((result.reason for result in results if result.reason), None)
         why = f" The first one to fail: {reason}" if reason else ""
-        raise UserError(f"None of {len(results)} trials came to an end.{why}")
+        raise UserError(f"None of {len(results)} trials was completed.{why}")
     return best
 
 
@@ -143,7 +143,7 @@ def train_best(
     note = target / MADE_FROM
     if note.exists() and json.loads(note.read_text(encoding="utf8")) == made_from:
         return
-    say(f"Trial {best.number} is trained again, for {BEST_MODEL}.")
+    say(f"Training trial {best.number} again, for {BEST_MODEL}.")
     with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
         with redirect_stdout(_Lines(say, without=temporary)):
             train_pipeline(config, Path(temporary), use_gpu=use_gpu)
@@ -156,8 +156,8 @@ def train_best(
     expected = (best.scores_of_seeds or [0.0])[0]
     if abs(found - expected) > SAME_SCORE:
         say(
-            f"It came to {100 * found:.2f}, but to {100 * expected:.2f} in the search: other "
-            f"hardware, another number of threads or other data."
+            f"It scores {100 * found:.2f}, but scored {100 * expected:.2f} in the search: the "
+            f"hardware, the number of threads or the data may differ."
         )
 
 

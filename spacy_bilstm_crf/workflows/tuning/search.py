@@ -111,7 +111,7 @@ def _run_processes(job: SearchJob, study: "Study", jobs: int, look: Callable[[],
     if all(process.exitcode for process in processes):
         raise UserError(
             f"All {jobs} processes ended with the exit code {processes[0].exitcode}: run the same "
-            f"command again to go on, with fewer --jobs if there was not enough memory."
+            f"command again to resume, with fewer --jobs if memory ran out."
         )
 
 

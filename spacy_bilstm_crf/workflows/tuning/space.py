@@ -76,7 +76,7 @@ class Parameter(Section):
         if not self.values:
             raise ValueError("has no choices.")
         if self.choices is not None and len(self.choices) != len(self.values):
-            raise ValueError(f"choices has a value twice: {self.choices!r}.")
+            raise ValueError(f"choices has a duplicate value: {self.choices!r}.")
 
     def _check_range(self) -> None:
         low, high, step = self.low, self.high, self.step
@@ -89,12 +89,15 @@ class Parameter(Section):
                 )
         for is_wrong, how in (
             (low > high, f"is empty: low is {low}, and high is {high}."),
-            (self.log and step is not None, "has both log and step: Optuna takes one of them."),
+            (
+                self.log and step is not None,
+                "has both log and step: Optuna allows only one of them.",
+            ),
             (self.log and low <= 0, f"low is {low}, but on a log scale it must be more than 0."),
             (step is not None and step <= 0, f"step is {step}, but it must be more than 0."),
             (
                 not self.can_be(high),
-                f"high is {high}, which no number of steps of {step} leads to.",
+                f"high is {high}, which can't be reached from low in steps of {step}.",
             ),
         ):
             if is_wrong:
@@ -171,7 +174,9 @@ class OptunaClass(BaseModel):
         module = getattr(optuna, f"{kind}s")
         known = [n for n in module.__all__ if n.lower().endswith(kind) and "Base" not in n]
         if self.name not in known:
-            raise UserError(f"[search.{kind}] {self.name} is none of Optuna's: {', '.join(known)}.")
+            raise UserError(
+                f"[search.{kind}] {self.name} is not one of Optuna's: {', '.join(known)}."
+            )
         try:
             return getattr(module, self.name)(**{**defaults, **(self.model_extra or {})})
         except Exception as error:  # each has its own
@@ -270,10 +275,10 @@ def _check_conditions(parameters: Mapping[str, Parameter]) -> None:
     for name, other, values in conditions:
         where = f"[parameters.{name}.when]"
         if other not in parameters:
-            raise ValueError(f"{where} names '{other}', which is no parameter.")
+            raise ValueError(f"{where} names '{other}', which is not a parameter.")
         for value in values:
             if not parameters[other].can_be(value):
-                raise ValueError(f"{where} {other} is {value!r}, a value that it never has.")
+                raise ValueError(f"{where} {other} is {value!r}, a value that it can't have.")
 
 
 def _check_paths(parameters: Mapping[str, Parameter]) -> None:
@@ -316,6 +321,6 @@ def _first_problem(error: ValidationError) -> str:
         return f"[{'.'.join(section)}.{key}] {text}" if section else text
     where = f"[{'.'.join(section)}]" if section else "the file"
     if found["type"] == "extra_forbidden":
-        return f"{where} has '{key}', which is not known there."
+        return f"{where} has an unknown key '{key}'."
     given = None if found["type"] == "missing" else found["input"]
     return f"{where} {key} is {given!r}: {found['msg'][0].lower()}{found['msg'][1:]}."

@@ -83,18 +83,18 @@ def begin_search(job: SearchJob) -> None:
     """
     if job.storage is not None and job.storage.startswith(("redis", "journal")):
         raise UserError(
-            f"--storage {job.storage} is a journal, which only earlier versions took. Name a "
-            f"database, such as postgresql+psycopg://user@host/name."
+            f"--storage {job.storage} is a journal, which is no longer supported. Name a database, "
+            f"such as postgresql+psycopg://user@host/name."
         )
     if (job.output / OLD_JOURNAL).exists() or any(job.output.glob("*.journal")):
         raise UserError(
-            f"{job.output} holds the journal of an earlier version's search, which can't go on. "
-            f"Name another folder with --output."
+            f"{job.output} holds the journal of an earlier version's search, which can't be "
+            f"resumed. Name another folder with --output."
         )
     try:
         job.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{job.output} can't be made a folder: {one_line(error)}") from error
+        raise UserError(f"The folder {job.output} can't be created: {one_line(error)}") from error
     path = job.output / DEFINITION
     if not path.exists():
         write_whole(path, json.dumps(job.definition, indent=1) + "\n")
@@ -110,8 +110,8 @@ def begin_search(job: SearchJob) -> None:
         what, _, where = changed[0].partition(".")
         how = seeds if what == "seeds" else f"{what} (where {where} is different)"
         raise UserError(
-            f"{job.output} holds a search with another {how}: name another folder with --output, "
-            f"or go on with the same config, space and --seeds."
+            f"{job.output} contains a search with a different {how}: name another folder with "
+            f"--output, or resume it with the same config, space and --seeds."
         )
 
 

@@ -78,7 +78,7 @@ def test_tags_that_the_scheme_does_not_have(scheme, tags, bad, expected, tmp_pat
 
 def test_a_file_without_a_scheme_of_its_own_has_to_be_given_one(tmp_path):
     text = "a S-LOC\nb B-LOC\nc L-LOC\n"
-    with pytest.raises(UserError, match=r"tags of BILUO .* and of BIOES .*--scheme"):
+    with pytest.raises(UserError, match=r"mixes tags of BILUO .* and BIOES .*--scheme"):
         converted(tmp_path, text)
     findings = Findings()
     (doc,) = converted(tmp_path, text, findings=findings, scheme="biluo")

@@ -373,8 +373,8 @@ def test_ids_that_can_be_no_path_get_numbers(tmp_path):
 @pytest.mark.parametrize(
     "name, text, message",
     [
-        ("prodigy", '{"text": "Ada"}\n{"text": ', r"data.jsonl:2 is no JSON"),
-        ("prodigy", '["Ada"]', r"data.jsonl:1 is no object of JSON"),
+        ("prodigy", '{"text": "Ada"}\n{"text": ', r"data.jsonl:2 is not valid JSON"),
+        ("prodigy", '["Ada"]', r"data.jsonl:1 is not a JSON object"),
         ("prodigy", '{"txt": "Ada"}', r"data.jsonl:1 has no text under 'text' .*It has: txt"),
         ("prodigy", '{"text": null}', r"data.jsonl:1 has no text"),
         ("prodigy", '{"text": "Ada", "spans": 5}', r"data.jsonl:1: 'spans' must be a list"),
@@ -384,13 +384,17 @@ def test_ids_that_can_be_no_path_get_numbers(tmp_path):
             '{"text": "Ada", "spans": [7]}',
             r"must be a list of objects, but has 7",
         ),
-        ("doccano", '{"text": "Ada", "label": [[0, 3]]}', r"is no \[start, end, label\]"),
+        (
+            "doccano",
+            '{"text": "Ada", "label": [[0, 3]]}',
+            r"is not of the form \[start, end, label\]",
+        ),
         ("doccano", '{"text": "Ada", "entities": [{"label": "X"}]}', r"has no 'start_offset'"),
-        ("label-studio", "[1]", r"data.jsonl, number 1, is no object of JSON"),
-        ("label-studio", "[", r"data.jsonl is no JSON"),
+        ("label-studio", "[1]", r"data.jsonl, number 1, is not a JSON object"),
+        ("label-studio", "[", r"data.jsonl is not valid JSON"),
         ("label-studio", '[{"data": {"a": 1}}]', r"has no text under 'text'.*It has: a"),
         ("conll", "Ada\n", r"data.jsonl:1 is 'Ada'"),
-        ("spacy", "Ada\n", r"data.jsonl is damaged or no .spacy file"),
+        ("spacy", "Ada\n", r"data.jsonl is damaged or not a .spacy file"),
     ],
 )
 def test_files_that_are_not_of_the_format(name, text, message, tmp_path):
@@ -403,7 +407,7 @@ def test_files_that_are_not_of_the_format(name, text, message, tmp_path):
 def test_a_file_that_is_no_text(tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_bytes('{"text": "Zoë"}'.encode("latin1"))
-    with pytest.raises(UserError, match="is no text in UTF-8"):
+    with pytest.raises(UserError, match="is not UTF-8 text"):
         list(read(path, "prodigy", FormatSettings(), Findings()))
 
 
@@ -412,7 +416,7 @@ def test_a_line_of_brat_that_is_no_annotation(tmp_path):
     with pytest.raises(UserError, match=r"a.ann:1 is 'T1 PER 0 3 Ada'"):
         reading_brat(tmp_path / "in")
     (tmp_path / "none").mkdir()
-    with pytest.raises(UserError, match=r"holds no \.txt file"):
+    with pytest.raises(UserError, match=r"contains no \.txt file"):
         reading_brat(tmp_path / "none")
 
 

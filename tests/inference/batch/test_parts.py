@@ -74,7 +74,7 @@ def test_file_and_row_are_the_id_where_there_is_none(kind, tmp_path):
         path.write_bytes(path.read_bytes().replace(old, new))
     found = rows_of(path, rows=2)
     assert [row["id"] for row in found] == [f"{path}:{i}" for i in (1, 2, 3)]
-    with pytest.raises(UserError, match="has no 'typo', but"):
+    with pytest.raises(UserError, match=r"has no 'typo'\. It has:"):
         rows_of(path, id_key="typo")
 
 
@@ -101,9 +101,9 @@ def test_lines_that_are_no_rows(tmp_path):
     ]
     errors = [row["error"] for row in found]
     nothing = "There is no text."
-    starts = [None, "No JSON", "No object of JSON", "The text is no string, but int."]
+    starts = [None, "Not valid JSON", "Not a JSON object", "The text is not a string, but int."]
     starts += [nothing, nothing]
-    starts += ["No text in UTF-8", "The text is no UTF-8", None]
+    starts += ["Not UTF-8 text", "The text is not valid UTF-8", None]
     assert all(
         error is start is None or error.startswith(start) for error, start in zip(errors, starts)
     )
@@ -120,7 +120,7 @@ def test_texts_that_are_files_or_lines(tmp_path):
         str(tmp_path / "a.txt"),
         str(tmp_path / "deep" / "b.txt"),
     ]
-    assert found[1]["error"].startswith("No text in UTF-8")
+    assert found[1]["error"].startswith("Not UTF-8 text")
     found = rows_of(tmp_path / "*.txt", lines=True, rows=2)
     assert [(row["id"], row["text"]) for row in found] == [
         (f"{tmp_path / 'a.txt'}:1", "one"),
@@ -152,8 +152,8 @@ def test_a_row_of_csv_with_a_comma_too_many(tmp_path):
     rows = rows_of(path)
     assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
     assert [row["text"] for row in rows] == [None, "c \ufffd", None, None]
-    assert rows[0]["error"] == "The row has 3 fields, and the head of the file 2."
-    assert rows[2]["error"].startswith("The text is no UTF-8")
+    assert rows[0]["error"] == "The row has 3 fields, but the header has 2."
+    assert rows[2]["error"].startswith("The text is not valid UTF-8")
 
 
 def bytes_as_strings(values):
@@ -168,7 +168,7 @@ def test_bytes_in_parquet(column, tmp_path):
     rows = rows_of(tmp_path / "a.parquet")
     assert [row["text"] for row in rows] == ["e\u0301", None, None]
     assert [row["id"] for row in rows] == ["e\u0301", "a?b", f"{tmp_path}/a.parquet:3"]
-    assert rows[1]["error"].startswith("The text is no UTF-8")
+    assert rows[1]["error"].startswith("The text is not valid UTF-8")
 
 
 def test_ids_that_are_no_strings(tmp_path):
@@ -209,21 +209,29 @@ def test_a_folder_of_several_kinds(tmp_path):
 @pytest.mark.parametrize(
     "name, content, message",
     [
-        ("data.csv", b"a,b\n1,2\n", "data.csv has no 'text', but a, b. Name the texts: --text"),
-        ("data.csv", b"", "data.csv has no 'text', but nothing"),
-        ("data.csv", b"gr\xf6sse,b\n1,2\n", r"data.csv has no 'text', but gr\?sse, b"),
-        ("data.csv", b'text\n"a\nb\nc\n', "data.csv is no CSV, .* a quote that is never closed"),
-        ("data.tsv", b'id\ttext\n1\t"a\n2\tb\n', "data.tsv is no CSV, .* never closed"),
-        ("data.csv", b"text\ra\rb\r", "data.csv is no CSV: a carriage return"),
-        ("data.csv", b"text\nb\rc\n", "data.csv is no CSV, .* a carriage return"),
-        ("data.csv", b"text,text\na,b\n", "data.csv has 'text' twice"),
-        ("data.csv", b"text,id,id\na,1,2\n", "data.csv has 'id' twice"),
-        ("data.jsonl", b'\n{"txt": "a"}\n', "data.jsonl has no 'text', but txt"),
-        ("data.parquet", b"no parquet", "data.parquet is no Parquet file"),
+        ("data.csv", b"a,b\n1,2\n", "data.csv has no 'text'. It has: a, b. Name .* --text"),
+        ("data.csv", b"", "data.csv has no 'text'. It has: nothing"),
+        ("data.csv", b"gr\xf6sse,b\n1,2\n", r"data.csv has no 'text'. It has: gr\?sse, b"),
+        (
+            "data.csv",
+            b'text\n"a\nb\nc\n',
+            "data.csv is not a valid CSV file, .* a quote that is never closed",
+        ),
+        (
+            "data.tsv",
+            b'id\ttext\n1\t"a\n2\tb\n',
+            "data.tsv is not a valid CSV file, .* never closed",
+        ),
+        ("data.csv", b"text\ra\rb\r", "data.csv is not a valid CSV file: a carriage return"),
+        ("data.csv", b"text\nb\rc\n", "data.csv is not a valid CSV file, .* a carriage return"),
+        ("data.csv", b"text,text\na,b\n", "data.csv has two columns named 'text'"),
+        ("data.csv", b"text,id,id\na,1,2\n", "data.csv has two columns named 'id'"),
+        ("data.jsonl", b'\n{"txt": "a"}\n', "data.jsonl has no 'text'. It has: txt"),
+        ("data.parquet", b"no parquet", "data.parquet is not a Parquet file"),
         (
             "data.pdf",
             b"",
-            "data.pdf has no texts that can be read: name files that end in .txt, .json",
+            "data.pdf has no texts that can be read: name files ending in .txt, .json",
         ),
     ],
 )

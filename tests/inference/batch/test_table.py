@@ -92,7 +92,7 @@ def test_texts_that_are_none(tmp_path):
     settings = AnnotatorSettings(str(ruler_pipeline(tmp_path / "model")))
     rows = TableAnnotator(settings)(table([7, None])).to_pylist()
     assert [row["error"] for row in rows] == [
-        "The text is no string, but int.",
+        "The text is not a string, but int.",
         "There is no text.",
     ]
     empty = TableAnnotator(settings)(table([], pa.string()))

@@ -249,7 +249,7 @@ def test_bad_input_ends_in_one_line(corpus, tmp_path):
         ([CONFIG, empty], "no entity in any of them"),
         ([CONFIG, corpus, "--folds", "1"], "folds (--folds) is 1: use 2 or more"),
         ([CONFIG, corpus, "--folds", "3000"], "can't be split into 3000 folds"),
-        ([CONFIG, corpus, "--component", "tagger"], "no component 'tagger', but ner"),
+        ([CONFIG, corpus, "--component", "tagger"], "no component 'tagger'. It has: ner"),
         ([CONFIG, corpus, "--least", "5"], "'--least': Input should be less than or equal to 1"),
         ([CONFIG, corpus, "--training.max_steps", "many"], "can't be used: "),
     ):

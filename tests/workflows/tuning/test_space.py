@@ -111,5 +111,5 @@ def test_two_may_set_the_same_path_at_different_times(parse):
     assert "depth_of_one" in parse(text.format("one")).parameters
     with pytest.raises(UserError, match=r"both set a\.layer\.depth"):
         parse(text.format("two"))
-    with pytest.raises(UserError, match="kind is 'three', a value that it never has"):
+    with pytest.raises(UserError, match="kind is 'three', a value that it can't have"):
         parse(text.format("three"))

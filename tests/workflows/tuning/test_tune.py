@@ -64,7 +64,7 @@ def test_it_returns_its_trials_and_prints_nothing(space, overrides, tmp_path, mo
     }
     frame = result._repr_html_()
     assert frame.startswith("<iframe") and "Search for the settings of a training" in frame
-    assert any("is trained again" in line for line in messages)
+    assert any("Training trial" in line for line in messages)
     assert any("Pipeline: ['ner']" in line for line in messages)
     assert not any(str(tmp_path) in line for line in messages)
     assert capsys.readouterr().out == ""
