@@ -35,7 +35,7 @@ def read_patterns(path: str | Path) -> list[Pattern]:
                 patterns.append(srsly.json_loads(line))
     except ValueError as error:  # UnicodeDecodeError is one
         where = f"Entry {len(patterns) + 1} of {path}"
-        raise ValueError(f"{where} is no JSON in UTF-8: {error}") from error
+        raise ValueError(f"{where} is not JSON in UTF-8: {error}") from error
     vocab = Vocab()
     for number, pattern in enumerate(patterns, 1):
         wrong = _why_not(pattern, vocab)

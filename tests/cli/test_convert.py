@@ -113,7 +113,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         bad = write_lines(tmp_path / "bad" / "in.jsonl", GOOD)
         bad.write_text(bad.read_text() + "\n{")
         arguments = (bad, output, "--from", "doccano", "--to", target, "--force")
-        assert "in.jsonl:2 is no JSON" in message(*arguments)
+        assert "in.jsonl:2 is not JSON" in message(*arguments)
         bad.unlink()
         assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
         convert(path, output, "--from", "doccano", "--to", target, "--force")

@@ -338,7 +338,7 @@ def test_lists_of_names_become_features(train_path, patterns_path, tmp_path):
     [
         ('{"label": "CITY"}', "Entry 1 of .* is no pattern"),
         ('{"label": "CITY", "pattern": "Berlin"}\n["Berlin"]', "Entry 2 of .* is no pattern"),
-        ("Berlin", "Entry 1 of .* is no JSON"),
+        ("Berlin", "Entry 1 of .* is not JSON"),
         ('{"label": "", "pattern": "Berlin"}', "it has no label"),
         ('{"label": "CITY", "pattern": [{"BAD": 1}]}', "Entry 1 of .*BAD"),
         ('{"label": "CITY", "pattern": ["Berlin"]}', "Entry 1 of .* is no pattern"),

@@ -53,7 +53,7 @@ def _parsed(text: str, place: str) -> Any:
     except UnicodeEncodeError as error:
         raise UserError(f"{place} has half a character ({SURROGATE}...).") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{place} is no JSON: {error}") from error
+        raise UserError(f"{place} is not JSON: {error}") from error
     return value
 
 

@@ -205,7 +205,7 @@ BAD = {
     "k_best is a float": (b'{"texts": ["a"], "k_best": 1.5}', 422),
     "too many texts": (json.dumps({"texts": ["a"] * 257}).encode(), 422),
     "too many characters": (json.dumps({"texts": ["a" * 60_000] * 2}).encode(), 413),
-    "many signs in a row": (json.dumps({"texts": ["a", "(" * 50_000]}).encode(), 422),
+    "many symbols in a row": (json.dumps({"texts": ["a", "(" * 50_000]}).encode(), 422),
     "many genitives in a row": (json.dumps({"texts": ["'s" * 50_000]}).encode(), 422),
     "many wrong texts": (b'{"texts": [' + b"1," * 500_000 + b"1]}", 422),
     "10 MB": (json.dumps({"texts": ["a" * 10_000_000]}).encode(), 413),

@@ -1,7 +1,7 @@
 """Conformal risk control by `calibrate --recall`: what is missed, and how many candidates it costs.
 
     python -m spacy project run convert . --vars.dataset DATASET
-    python -m benchmarks.guarantee [--dataset ncbi-disease] [--seed 0]
+    python -m benchmarks.risk_control [--dataset ncbi-disease] [--seed 0]
 
 A model is trained as `init-config` says. Then the development part and the test part are each cut
 into halves, 200 times at random: one half to find the threshold, the other to see how much is
@@ -12,7 +12,7 @@ missed. For each part and each recall that is asked for:
 - the candidates for each annotated entity;
 - the number of cuts that were refused, because too many entities have next to no probability.
 
-Results go to benchmarks/guarantee/results/DATASET.json.
+Results go to benchmarks/risk_control/results/DATASET.json.
 """
 
 import contextlib
@@ -107,14 +107,14 @@ def main(
                     "rows": [cuts(of, recall) for recall in RECALLS],
                 }
         result = {"dataset": dataset, "seed": seed, "processor": processor(), **parts}
-        write(results_of("guarantee") / f"{dataset}.json", result)
+        write(results_of("risk_control") / f"{dataset}.json", result)
 
 
 def table() -> str:
     """Make the table of what is missed, and of the candidates that it costs."""
-    head = ["documents with entities", "promised: missed at most", "missed", "refused"]
+    head = ["documents with entities", "bound: missed at most", "missed", "refused"]
     rows = [["data", *head, "missed where not refused", "candidates each"]]
-    results = read_all("guarantee")
+    results = read_all("risk_control")
     for result in results:
         for part in ("dev", "test"):
             n_docs = f"{result[part]['docs_with_entities']:,}"
@@ -128,10 +128,10 @@ def table() -> str:
                     each = f"{row['candidates']['mean']:.1f} ± {row['candidates']['stdev']:.1f}"
                 cells = [f"{result['dataset']}, {part}", n_docs, at_most, missed]
                 rows.append([*cells, f"{100 * refused:.0f} %", of_the_others, each])
-    return tables.markdown(*rows) + tables.measured(results, f"Means of {N_CUTS} cuts.")
+    return tables.markdown(*rows) + tables.measured(results, f"Means of {N_CUTS} splits.")
 
 
-TABLES = {"guarantee": table}
+TABLES = {"risk_control": table}
 
 if __name__ == "__main__":
     command.run(main)
