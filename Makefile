@@ -45,7 +45,7 @@ test: install ## Run the tests
 FUZZ_SECONDS ?= 3600
 
 fuzz: export OMP_NUM_THREADS ?= 1
-fuzz: install ## Look for inputs that break what is promised, for FUZZ_SECONDS
+fuzz: install ## Look for inputs that break a documented property, for FUZZ_SECONDS
 	$(RUN) FUZZ_SECONDS=$(FUZZ_SECONDS) python -m pytest tests/fuzz $(PYTEST_ARGS)
 
 # An environment of its own, and not in CI: there torch comes with gigabytes for GPUs

@@ -112,7 +112,7 @@ def main(
 
 def table() -> str:
     """Make the table of what is missed, and of the candidates that it costs."""
-    head = ["documents with entities", "target: missed at most", "missed", "refused"]
+    head = ["documents with entities", "bound: missed at most", "missed", "refused"]
     rows = [["data", *head, "missed where not refused", "candidates each"]]
     results = read_all("risk_control")
     for result in results:
@@ -128,7 +128,7 @@ def table() -> str:
                     each = f"{row['candidates']['mean']:.1f} ± {row['candidates']['stdev']:.1f}"
                 cells = [f"{result['dataset']}, {part}", n_docs, at_most, missed]
                 rows.append([*cells, f"{100 * refused:.0f} %", of_the_others, each])
-    return tables.markdown(*rows) + tables.measured(results, f"Means of {N_CUTS} cuts.")
+    return tables.markdown(*rows) + tables.measured(results, f"Means of {N_CUTS} splits.")
 
 
 TABLES = {"risk_control": table}

@@ -38,6 +38,9 @@ def convert_cli(
         "outside",
         help="How to read tokens without annotation. outside: not in an entity. missing: unknown",
     ),
+    incorrect_spans_key: str = Option(
+        "incorrect_spans", help="Key in doc.spans for rejected spans"
+    ),
     text_key: TextKeyOption = "text",
     scheme: Scheme = Option("auto", help="Tagging scheme of conll; auto detects it"),
     separator: str | None = Option(

@@ -1,1 +1,1 @@
-"""What every room may use. It imports nothing else of the package."""
+"""What every module may use. It imports nothing else of the package."""

@@ -54,7 +54,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         422: "A field is missing, unknown or of another type, there are too many texts, one has "
         "too many symbols in a row, or the pipeline has no probabilities and was asked for them.",
         500: "A component of the pipeline failed on a text.",
-        503: "Too many requests wait. Try again after the seconds of Retry-After.",
+        503: "Too many requests are waiting. Try again after the seconds of Retry-After.",
     }.items()
 }
 
@@ -206,7 +206,7 @@ class Service:
     async def _answered(self, request: HttpRequest) -> Response:
         if self.n_waiting > self._limits.waiting:
             soon = {"Retry-After": "1", **CLOSE}
-            raise Refused(503, "Too many requests wait. Try again soon.", soon)
+            raise Refused(503, "Too many requests are waiting. Try again soon.", soon)
         given = await read_request(request, self._limits)
         settings = self._settings(given)
         answer = await self._answer(Request(tuple(given.texts), settings), request)

@@ -2,11 +2,11 @@
 // Text from outside becomes text nodes, never HTML.
 
 const LEAST = 0.01; // probability of a candidate, as the slider's lowest
-const READINGS = 5;
+const SEQUENCES = 5;
 const ROWS = 200; // of candidates that are listed
 const PAUSE = 250; // milliseconds after the last key
 const PATIENCE = 1000; // milliseconds without an answer, after which that is said
-const MARKS = 100; // of a reading that are shown
+const MARKS = 100; // of a tag sequence that are shown
 const COLOURS = 10;
 
 const part = id => document.getElementById(id);
@@ -132,7 +132,7 @@ function showSequences() {
 
 function showThreshold() {
   const slider = part("threshold");
-  const own = service.threshold === null ? "none (the best reading)" : exactPercent(service.threshold);
+  const own = service.threshold === null ? "none (the best tag sequence)" : exactPercent(service.threshold);
   const words = threshold === null ? own : `${slider.value} %`;
   part("threshold-value").textContent = words;
   slider.setAttribute("aria-valuetext", words);
@@ -153,7 +153,7 @@ async function annotate() {
   part("found").classList.add("stale");
   const long = setTimeout(() => { part("status").textContent = "Working"; }, PATIENCE);
   const asked = { texts: [text] };
-  if (service.knows_probabilities) Object.assign(asked, { candidates: LEAST, k_best: READINGS });
+  if (service.knows_probabilities) Object.assign(asked, { candidates: LEAST, k_best: SEQUENCES });
   try {
     const response = await fetch("annotate", {
       method: "POST",
@@ -196,7 +196,7 @@ async function copy() {
   try {
     if (!answer || answer.text !== part("text").value) await annotate();
     if (answer) await copyText(shownAsJson());
-    part("copied").textContent = answer ? "Copied" : "There is nothing to copy";
+    part("copied").textContent = answer ? "Copied" : "Nothing to copy";
   } catch (error) {
     part("copied").textContent = `Not copied: ${error.message}`;
   }
@@ -227,7 +227,7 @@ async function start() {
   const labels = service.labels.length ? `: ${service.labels.join(", ")}` : "";
   part("pipeline").textContent = service.pipeline + labels;
   const most = service.max_characters.toLocaleString("en");
-  part("hint").textContent = `Type or paste, up to ${most} characters. Entities are found as you go.`;
+  part("hint").textContent = `Type or paste up to ${most} characters. Entities are found as you type.`;
   part("threshold-part").hidden = !service.knows_probabilities;
   if (service.threshold !== null) part("threshold").value = Math.round(100 * service.threshold);
   showThreshold();

@@ -102,7 +102,7 @@ def test_the_slider_acts_at_once_and_as_the_component(page, client):
         assert page.locator("#found mark").count() == len(found)
     assert not asked
     assert before > 0
-    page.get_by_role("button", name="As the pipeline has it").click()
+    page.get_by_role("button", name="Use the pipeline's setting").click()
     assert page.locator("#found mark").count() == before
 
 
@@ -153,7 +153,7 @@ def test_what_is_less_probable_goes(page):
     assert page.locator("#candidates tr").count() == 3
 
 
-def test_candidates_and_readings(page, client):
+def test_candidates_and_tag_sequences(page, client):
     type_in(page, TEXT)
     (result,) = client.post(
         "/annotate", json={"texts": [TEXT], "candidates": 0.01, "k_best": 5}
