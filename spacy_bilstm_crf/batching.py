@@ -3,9 +3,10 @@
 Potentials and masks have one array per doc. Docs of similar length are padded into one batch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ SMALL_BATCH = 2048  # tokens, with padding
 LARGEST_BATCH = 1 << 21
 # With many tags a batch may have this many tokens all the same, or it would be slow
 LEAST_LARGEST = 512
+
+_T = TypeVar("_T")
 
 
 def batches_by_length(lengths: Sequence[int], n_tags: int) -> Iterator[np.ndarray]:
@@ -77,6 +80,18 @@ class Distribution:
         lengths = [len(doc) for doc in self.potentials.emissions]
         for docs in batches_by_length(lengths, self.potentials.n_tags):
             yield Batch(self, docs, legal)
+
+    def by_doc(self, of_batch: Callable[["Batch"], Iterable[_T]], default: _T) -> list[_T]:
+        """Compute a value for each doc, a batch at a time.
+
+        Args:
+            of_batch: Returns the values of a batch's docs, in order.
+            default: The value of docs without tokens.
+        """
+        found: dict[int, _T] = {}
+        for batch in self.batches():
+            found.update(zip(batch.docs.tolist(), of_batch(batch)))
+        return [found.get(doc, default) for doc in range(len(self.potentials.emissions))]
 
 
 @lru_cache(maxsize=8)

@@ -8,18 +8,7 @@ from spacy.errors import Errors
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from .tags import (
-    BEGIN,
-    IN,
-    LAST,
-    OUTSIDE,
-    UNIT,
-    LabelledSpan,
-    biluo_tags,
-    count_tags,
-    force_span,
-    tags_of_span,
-)
+from . import tags
 
 # spaCy's token.ent_iob values
 IOB_IN, IOB_OUT, IOB_BEGIN = 1, 2, 3
@@ -27,11 +16,7 @@ Mask = np.ndarray | None  # bool [n_tokens, n_tags]; None allows all tags
 
 
 def allowed_by_doc(
-    doc: Doc,
-    labels: Sequence[str],
-    *,
-    presets: bool = True,
-    ignore: Iterable[Span] = (),
+    doc: Doc, labels: Sequence[str], *, presets: bool = True, ignore: Iterable[Span] = ()
 ) -> Mask:
     """Return the tags that a doc allows.
 
@@ -59,15 +44,15 @@ def allowed_by_doc(
     starts_sentence[:1] = False  # nothing crosses the start of the document
     if not (preset.any() or starts_sentence.any() or is_space.any()):
         return None
-    allowed = np.ones((len(doc), count_tags(len(labels))), dtype=bool)
+    allowed = np.ones((len(doc), tags.count_tags(len(labels))), dtype=bool)
     by_move = allowed[:, 1:].reshape(len(doc), len(labels), 4)  # a view
-    by_move[is_space != 0] &= np.arange(4) == IN
-    by_move[starts_sentence] &= np.isin(np.arange(4), (BEGIN, UNIT))
+    by_move[is_space != 0] &= np.arange(4) == tags.IN
+    by_move[starts_sentence] &= np.isin(np.arange(4), (tags.BEGIN, tags.UNIT))
     if preset.any():
-        allowed[preset] = np.arange(allowed.shape[1]) == OUTSIDE
+        allowed[preset] = np.arange(allowed.shape[1]) == tags.OUTSIDE
         for ent in doc.ents:
             if ent.label_ in labels and preset[ent.start]:
-                force_span(allowed, (ent.start, ent.end, labels.index(ent.label_)))
+                tags.force_span(allowed, (ent.start, ent.end, labels.index(ent.label_)))
     return allowed
 
 
@@ -98,7 +83,7 @@ def allowed_by_gold(example: Example, labels: Sequence[str], by_doc: Mask) -> Ma
         annotated = np.flatnonzero(gold >= 0)
         for token in annotated[~by_doc[annotated, gold[annotated]]]:
             _forget(gold, token)
-    mask = np.ones((len(gold), count_tags(len(labels))), dtype=bool)
+    mask = np.ones((len(gold), tags.count_tags(len(labels))), dtype=bool)
     known = gold >= 0
     mask[known] = np.arange(mask.shape[1]) == gold[known, None]
     return mask
@@ -106,12 +91,12 @@ def allowed_by_gold(example: Example, labels: Sequence[str], by_doc: Mask) -> Ma
 
 def _gold_aligned(example: Example, labels: Sequence[str]) -> np.ndarray:
     """Return annotated tag ids as spaCy aligns them with the predicted tokens, -1 for missing."""
-    tags = example.get_aligned_ner()
-    ids = {tag: i for i, tag in enumerate(biluo_tags(labels))}
-    unknown = {tag for tag in tags if tag not in ids and tag not in (None, "-", "")}
+    aligned = example.get_aligned_ner()
+    ids = {tag: i for i, tag in enumerate(tags.biluo_tags(labels))}
+    unknown = {tag for tag in aligned if tag not in ids and tag not in (None, "-", "")}
     if unknown:
         raise ValueError(_unknown_labels(sorted({tag[2:] for tag in unknown}), labels))
-    return np.array([ids.get(tag, -1) for tag in tags], dtype=np.int64)
+    return np.array([ids.get(tag, -1) for tag in aligned], dtype=np.int64)
 
 
 def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> np.ndarray | None:
@@ -123,15 +108,19 @@ def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> np.ndarray 
     # spaCy has rules of its own for whitespace
     if is_space.any() or (orth != predicted.to_array(ORTH)).any():
         return None
-    gold = np.where(iob == IOB_OUT, OUTSIDE, -1)
+    gold = np.where(iob == IOB_OUT, tags.OUTSIDE, -1)
     for ent in reference.ents:
         if ent.label_ not in labels:
             return None
-        gold[ent.start : ent.end] = tags_of_span((ent.start, ent.end, labels.index(ent.label_)))
+        gold[ent.start : ent.end] = tags.tags_of_span(
+            (ent.start, ent.end, labels.index(ent.label_))
+        )
     return gold
 
 
-def incorrect_spans(example: Example, key: str | None, labels: Sequence[str]) -> list[LabelledSpan]:
+def incorrect_spans(
+    example: Example, key: str | None, labels: Sequence[str]
+) -> list[tags.LabelledSpan]:
     """Return the spans of the predicted doc that are annotated as not being entities.
 
     Spans with a label that the model does not know are left out: their probability is 0 already.
@@ -168,13 +157,13 @@ def blocked_spans(doc: Doc) -> list[Span]:
 
 def _forget(gold: np.ndarray, token: int) -> None:
     """Mark the annotation of a token, and of the entity it is in, as missing (-1), in place."""
-    if gold[token] <= OUTSIDE:
+    if gold[token] <= tags.OUTSIDE:
         gold[token] = -1
         return
     first = last = int(token)
-    while (gold[first] - 1) % 4 not in (BEGIN, UNIT):
+    while (gold[first] - 1) % 4 not in (tags.BEGIN, tags.UNIT):
         first -= 1
-    while (gold[last] - 1) % 4 not in (LAST, UNIT):
+    while (gold[last] - 1) % 4 not in (tags.LAST, tags.UNIT):
         last += 1
     gold[first : last + 1] = -1
 

@@ -111,11 +111,11 @@ class LinearChain(NamedTuple):
                     f"{(n_rows, n_steps, n_tags)} need {expected}."
                 )
 
-    def rows(self, rows: Tensor, n_steps: int | None = None) -> "LinearChain":
+    def rows(self, rows: Tensor | slice, n_steps: int | None = None) -> "LinearChain":
         """Select sequences.
 
         Args:
-            rows: Their indices, int64 [R].
+            rows: Their indices, int64 [R], or a slice to have views.
             n_steps: Number of steps to keep, at least the longest of them; None for all.
         """
         scores = self.scores._replace(emissions=self.scores.emissions[rows, :n_steps])
@@ -124,9 +124,7 @@ class LinearChain(NamedTuple):
 
     def sequence(self, row: int, length: int) -> "LinearChain":
         """Select a single sequence, without the padding beyond its length."""
-        scores = self.scores._replace(emissions=self.scores.emissions[row, None, :length])
-        allowed = None if self.allowed is None else self.allowed[row, None, :length]
-        return LinearChain(scores, self.lengths[row, None], self.legal, allowed)
+        return self.rows(slice(row, row + 1), length)
 
 
 def by_step(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

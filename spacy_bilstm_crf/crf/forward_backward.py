@@ -11,14 +11,12 @@ from torch import Tensor
 from .chain import Legality, LinearChain, Scores
 from .log_space import LogSpacePosterior, log_space_forward_backward
 from .messages import (
-    SMALL_STEP,
     UNDERFLOW,
     emission_factors,
     is_ample,
     scaled_recursion,
+    scaling,
     shared_factors,
-    shrinks_by,
-    steps_between_scalings,
     underflowed,
     with_peaks,
 )
@@ -207,11 +205,10 @@ def forward_backward(chain: LinearChain) -> Posterior:
     # whatever it computes there is cut out afterwards
     emissions = scores.emissions
     shared = shared_factors(scores, legal)
-    nats, peak = shrinks_by(scores, shared)
-    if nats <= SMALL_STEP:
-        scale_every, peaks = steps_between_scalings(nats), lengths * peak
+    scale_every, peak = scaling(emissions, shared)
+    if scale_every > 1:
+        peaks = lengths * peak
     else:
-        scale_every = 1
         emissions, peak = with_peaks(emissions, allowed, inside.T)
         peaks = peak.sum((1, 2))
     factors = emission_factors(emissions, allowed, peak).view(-1, n_tags)
@@ -245,7 +242,7 @@ def forward_backward(chain: LinearChain) -> Posterior:
         # [B]: divides by nearly nothing, or by zero if there is no legal tag sequence
         unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
         unsafe |= (~(scale.amin(1) >= UNDERFLOW) & scaled).any(0)
-        unsafe |= underflowed(message, scale, scale_every, legal, allowed, mirror, inside)
+        unsafe |= underflowed(chain, mirror, message, scale, scale_every)
         redo = unsafe.nonzero()[:, 0]
     marginals = marginals.transpose(0, 1)
     redone = None

@@ -13,15 +13,7 @@ from torch import Tensor
 
 from .chain import Legality, LinearChain, Scores
 from .forward_backward import Posterior, forward_backward
-from .messages import (
-    SMALL_STEP,
-    emission_factors,
-    is_ample,
-    scaled_recursion,
-    shared_factors,
-    shrinks_by,
-    steps_between_scalings,
-)
+from .messages import emission_factors, is_ample, scaled_recursion, scaling, shared_factors
 
 # Steps from one segment's start to the next. Memory of the first run grows with the number of
 # segments, that of the second with their size: with many tags they are shorter
@@ -100,11 +92,10 @@ def _messages(chain: LinearChain, size: int) -> tuple[Tensor, Tensor] | None:
     """
     scores, _, legal, allowed = chain
     _, step, ends, *_ = shared = shared_factors(scores, legal)
-    nats, peak = shrinks_by(scores, shared)
-    if not nats <= SMALL_STEP:
+    scale_every, peak = scaling(scores.emissions, shared)
+    if scale_every == 1:
         return None
     n_steps = scores.emissions.shape[1]
-    scale_every = steps_between_scalings(nats)
     arriving = ends[:, None]  # [2, 1, K]
     found = [arriving]
     for i in range((n_steps - 1) // size):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .chain import Legality, Scores, by_step
+from .chain import Legality, LinearChain, Scores, by_step
 from .transitions import BothWays, Pairs
 
 # Messages are scaled to sum to one every so many steps: SCALE_EVERY or more, up to MOST_STEPS, as
@@ -84,23 +84,21 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return one.device == other.device and one.dtype == other.dtype and torch.equal(one, other)
 
 
-def shrinks_by(scores: Scores, shared: Shared) -> tuple[Tensor, Tensor]:
-    """Bound how much a legal step can shrink its share of a message.
+def scaling(emissions: Tensor, shared: Shared) -> tuple[int, Tensor]:
+    """Decide how often to scale messages, from how much a legal step can shrink one.
 
     Args:
-        scores: The potentials.
-        shared: Their shared factors.
+        emissions: Emission scores.
+        shared: The factors of the other scores.
 
     Returns:
-        The bound in nats, and the highest emission score in float64.
+        Number of steps between scalings, 1 if a step may shrink a message by more than
+        `SMALL_STEP`, and the highest emission score in float64.
     """
-    least, most = scores.emissions.aminmax()
-    return most - least + shared.range, most.double()
-
-
-def steps_between_scalings(nats: Tensor) -> int:
-    """Return the number of steps between scalings, if a step shrinks by at most so many nats."""
-    return min(MOST_STEPS, max(SCALE_EVERY, int(FREE_RANGE / max(float(nats), 1.0))))
+    least, most = emissions.aminmax()
+    nats = float(most - least + shared.range)
+    steps = max(SCALE_EVERY, int(FREE_RANGE / max(nats, 1.0))) if nats <= SMALL_STEP else 1
+    return min(MOST_STEPS, steps), most.double()
 
 
 def with_peaks(emissions: Tensor, usable: Tensor | None, inside: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,13 +180,7 @@ def is_ample(message: Tensor, scale_every: int) -> bool:
 
 
 def underflowed(
-    message: Tensor,
-    scale: Tensor,
-    scale_every: int,
-    legal: Legality,
-    allowed: Tensor | None,
-    mirror: Tensor,
-    inside: Tensor,
+    chain: LinearChain, mirror: Tensor, message: Tensor, scale: Tensor, scale_every: int
 ) -> Tensor:
     """Find sequences that lost a reachable state to underflow: their sums may be wrong.
 
@@ -196,17 +188,17 @@ def underflowed(
     message of zero. If no other state is near zero, every sum is exact.
 
     Args:
+        chain: The sequences.
+        mirror: Steps of the sequences counted from their ends, int64 [T, B].
         message: The messages, [T, 2, B, K].
         scale: The divisors of the scalings, [number of scalings, 2, B].
         scale_every: Number of steps between scalings.
-        legal: What the tag scheme allows.
-        allowed: Tags that each token may have, bool [B, T, K]; None for all.
-        mirror: Steps of the sequences counted from their ends, int64 [T, B].
-        inside: Steps within a sequence, bool [T, B].
 
     Returns:
         bool [B].
     """
+    _, lengths, legal, allowed = chain
+    inside = torch.arange(len(mirror), device=mirror.device)[:, None] < lengths  # [T, B]
     reached = message.clone()  # before scaling
     reached[::scale_every] *= scale[..., None]
     alive = reached >= UNDERFLOW

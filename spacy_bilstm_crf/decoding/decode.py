@@ -43,11 +43,7 @@ def decode(distribution: Distribution, settings: DecodingSettings) -> list[Predi
     Returns:
         A prediction for each doc.
     """
-    found = [Prediction([], []) for _ in distribution.potentials.emissions]
-    for batch in distribution.batches():
-        for doc, prediction in zip(batch.docs, _of_batch(batch, settings)):
-            found[doc] = prediction
-    return found
+    return distribution.by_doc(lambda batch: _of_batch(batch, settings), Prediction([], []))
 
 
 def candidate_entities(

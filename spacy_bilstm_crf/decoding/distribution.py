@@ -1,14 +1,14 @@
 """The distribution over a doc's tag sequences, and its probabilities and statistics."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from spacy.tokens import Doc, Span
 
 from .. import crf, tags
-from ..batching import Distribution
+from ..batching import Batch, Distribution
 from ..calibration import Calibration
 from ..constraints import allowed_by_doc
 from ..potentials import Potentials
@@ -39,13 +39,13 @@ def distribution_of(
 
 def token_probabilities(distribution: Distribution) -> list[np.ndarray]:
     """Compute the probability of each tag at each token, per doc float32 [n_tokens, n_tags]."""
-    found = [np.zeros(doc.shape, dtype=np.float32) for doc in distribution.potentials.emissions]
-    for batch in distribution.batches():
-        posterior = crf.forward_backward(batch.chain)
-        marginals = posterior.marginals.float().cpu().numpy()
-        for doc, rows, size in zip(batch.docs, marginals, batch.sizes):
-            found[doc] = rows[:size].copy()
-    return found
+
+    def of_batch(batch: Batch) -> Iterator[np.ndarray]:
+        marginals = crf.forward_backward(batch.chain).marginals.float().cpu().numpy()
+        return (rows[:size].copy() for rows, size in zip(marginals, batch.sizes))
+
+    no_tokens = np.zeros((0, distribution.potentials.n_tags), dtype=np.float32)
+    return distribution.by_doc(of_batch, no_tokens)
 
 
 def span_probabilities(
@@ -61,36 +61,32 @@ def span_probabilities(
         For each doc, the probabilities in the order of its spans; 0 for a span that the doc rules
         out.
     """
-    found: list[list[float]] = [[] for _ in spans]
-    for batch in distribution.batches():
+
+    def of_batch(batch: Batch) -> Iterator[list[float]]:
         posterior = crf.forward_backward(batch.chain)
         of_docs = probabilities(posterior, [spans[doc] for doc in batch.docs])
-        for doc, of_doc in zip(batch.docs, of_docs):
-            # NaN where a step's first tag is impossible already
-            found[doc] = [0.0 if math.isnan(p) else p for p in of_doc]
-    return found
+        # NaN where a step's first tag is impossible already
+        return ([0.0 if math.isnan(p) else p for p in of_doc] for of_doc in of_docs)
+
+    return distribution.by_doc(of_batch, [])
 
 
 def entropies(distribution: Distribution) -> list[float]:
     """Compute the entropy of each doc's tag sequences, in nats."""
-    found = [0.0] * len(distribution.potentials.emissions)
-    for batch in distribution.batches():
-        of_docs = crf.entropy(batch.chain).tolist()
-        for doc, entropy in zip(batch.docs, of_docs):
-            found[doc] = entropy
-    return found
+    return distribution.by_doc(lambda batch: crf.entropy(batch.chain).tolist(), 0.0)
 
 
 def margins(distribution: Distribution) -> list[float]:
     """Compute how much more probable each doc's best tag sequence is than the second best."""
-    found = [1.0] * len(distribution.potentials.emissions)
-    for batch in distribution.batches():
+
+    def of_batch(batch: Batch) -> Iterator[float]:
         log_partitions = crf.forward_backward(batch.chain).log_partition
-        for row, (doc, size) in enumerate(zip(batch.docs, batch.sizes)):
+        for row, size in enumerate(batch.sizes):
             _, scores = crf.k_best(batch.chain.sequence(row, size), 2)
             best, *second = (scores - log_partitions[row]).exp().tolist()
-            found[doc] = best - sum(second)
-    return found
+            yield best - sum(second)
+
+    return distribution.by_doc(of_batch, 1.0)
 
 
 def k_best_sequences(

@@ -18,11 +18,6 @@ from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from .recognizers import recognizers
 
 FRAMES = 5  # of a traceback that are kept
-# Settings of components that a request changes
-CHANGED = (
-    *("entity_scores", "threshold"),
-    *("candidates_threshold", "candidates_key", "candidates_max_length"),
-)
 # Tokens of a candidate. It is far above any entity, so that probability alone decides
 LONGEST_CANDIDATE = 1000
 
@@ -169,7 +164,7 @@ class Annotator:
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[None]:
         """Give the components the settings of a request, and restore their own."""
-        before = [{name: ner.cfg[name] for name in CHANGED} for ner in self.recognizers]
+        before = [dict(ner.cfg) for ner in self.recognizers]
         taken = {ner.spans_key for ner in self.recognizers}
         try:
             for ner in reversed(self.recognizers):  # the last one to write a key keeps it

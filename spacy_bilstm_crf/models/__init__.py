@@ -1,6 +1,5 @@
 """From docs to potentials: the registered layers, as Thinc models around torch networks."""
 
-from ..potentials import Potentials
 from .bilstm_crf import BiLSTMCRF, check_architecture, check_tags, torch_device
 from .char_embed import CharBiLSTMEmbed, CharCNNEmbed
 from .document_context import DocumentContext
@@ -16,7 +15,6 @@ __all__ = [
     "DocumentContext",
     "Ensemble",
     "NextAndPreviousWord",
-    "Potentials",
     "check_architecture",
     "check_tags",
     "torch_device",

@@ -2,35 +2,20 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import Any, cast
 
 import torch
-from spacy.errors import Errors
 from spacy.tokens import Doc
-from thinc.api import (
-    ArgsKwargs,
-    Model,
-    Shim,
-    chain,
-    get_torch_default_device,
-    torch2xp,
-    xp2torch,
-)
+from thinc.api import ArgsKwargs, Model, Shim, chain, get_torch_default_device, torch2xp, xp2torch
 from thinc.types import Floats2d
 
 from ..potentials import Potentials
 from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
-from .recurrent import docs_to_torch, set_dropout
+from .recurrent import check_size, docs_to_torch, load_network, set_dropout
 from .sentences import sentence_by_sentence
-from .torch_layer import (
-    check_positive,
-    check_tok2vec,
-    load_state,
-    rows_of_docs,
-    shim_of,
-    torch_layer,
-)
+from .torch_layer import check_positive, check_tok2vec, rows_of_docs, shim_of, torch_layer
 from .with_windows import with_windows
 
 
@@ -95,9 +80,9 @@ def BiLSTMCRF(
     bilstm = torch_layer(
         "bilstm_crf",
         UninitializedBiLSTMCRF(hidden_width, depth),
-        convert_inputs=_convert_inputs,
+        convert_inputs=docs_to_torch,
         convert_outputs=_convert_outputs,
-        deserialize=_deserialize,
+        deserialize=partial(load_network, BiLSTMCRFNetwork),
         mixed_precision=mixed_precision,
         learn_rate_factor=learn_rate_factor,
     )
@@ -163,11 +148,9 @@ def check_tags(model: Model, n_tags: int) -> None:
         ValueError: Naming both numbers.
     """
     network = shim_of(model.get_ref("output_layer"))._model
-    if isinstance(network, BiLSTMCRFNetwork) and network.n_tags != n_tags:
-        raise ValueError(
-            _mismatch("tags", network.n_tags, n_tags)
-            + " Labels are added with add_label, never by changing the component's settings."
-        )
+    if isinstance(network, BiLSTMCRFNetwork):
+        hint = " Labels are added with add_label, never by changing the component's settings."
+        check_size(network, "tags", network.n_tags, n_tags, hint)
 
 
 def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Model:
@@ -184,14 +167,6 @@ def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Mo
     shim._model = BiLSTMCRFNetwork(*sizes).to(get_torch_default_device())
     model.set_dim("nI", n_inputs)
     return model
-
-
-def _convert_inputs(
-    model: Model, X: list[Floats2d], is_train: bool
-) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list[Floats2d]]]:
-    if not isinstance(shim_of(model)._model, BiLSTMCRFNetwork):
-        raise ValueError(Errors.E109.format(name="bilstm_crf_ner"))
-    return docs_to_torch(model, X, is_train)
 
 
 def _convert_outputs(
@@ -218,24 +193,3 @@ def _convert_outputs(
 def torch_device(model: Model) -> torch.device:
     """Return the device that the network is on."""
     return shim_of(model.get_ref("output_layer")).device
-
-
-def _deserialize(
-    network: UninitializedBiLSTMCRF | BiLSTMCRFNetwork, state: bytes, device: torch.device
-) -> torch.nn.Module:
-    if not state:
-        return UninitializedBiLSTMCRF(network.hidden_width, network.depth)
-    loaded = BiLSTMCRFNetwork.from_state(load_state(state, device), network.hidden_width)
-    for what in ("hidden_width", "depth"):
-        saved, expected = getattr(loaded, what), getattr(network, what)
-        if saved != expected:
-            raise ValueError(_mismatch(what, saved, expected))
-    return loaded.to(device)
-
-
-def _mismatch(what: str, saved: int, expected: int) -> str:
-    return (
-        f"The model's weights have {what} = {saved}, but the config and labels beside them mean "
-        f"{what} = {expected}. Restore the config.cfg and the component's cfg file that were "
-        f"saved with these weights, or train again."
-    )

@@ -1,23 +1,27 @@
 """Embedding layers: a vector for each token, from its word and its characters."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Real
 from typing import Any
 
 import torch
 from spacy.tokens import Doc
-from thinc.api import (
-    ArgsKwargs,
-    Model,
-    get_torch_default_device,
-)
+from thinc.api import ArgsKwargs, Model, get_torch_default_device
 from thinc.types import Floats2d
 
-from .pytorch.word_embedding import Words
+from .pytorch.word_embedding import CharBiLSTM, CharCNN, Words
 from .settings import Trained
 from .span_features import check_keys
 from .token_attributes import CASING, check_attributes, check_tables
-from .torch_layer import check_positive, load_state, shim_of, torch_layer, vectors_of_docs
+from .torch_layer import (
+    check_initialized,
+    check_positive,
+    load_state,
+    shim_of,
+    torch_layer,
+    vectors_of_docs,
+)
 from .word_features import CharWordEmbedding, UninitializedEmbedding, WordCounts, words_of_docs
 
 
@@ -66,13 +70,11 @@ def CharCNNEmbed(
     Raises:
         ValueError: If an argument is invalid.
     """
-    check_positive("CharCNNEmbed", char_width=char_width, filters=filters, window=window)
+    sizes = {"char_width": char_width, "filters": filters, "window": window}
+    check_positive("CharCNNEmbed", **sizes)
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
     settings.update(_span_settings(span_features, span_width, span_dropout))
-    settings["encoder"] = {"kind": "cnn", "width": char_width, "n_outputs": filters}
-    settings["encoder"]["window"] = window
-    trained = {"char_width": char_width, "filters": filters, "window": window}
-    return _embed("char_cnn_embed", settings, trained)
+    return _embed("char_cnn_embed", CharCNN, sizes, settings)
 
 
 def CharBiLSTMEmbed(
@@ -118,7 +120,8 @@ def CharBiLSTMEmbed(
     Raises:
         ValueError: If an argument is invalid.
     """
-    check_positive("CharBiLSTMEmbed", char_width=char_width, char_hidden=char_hidden)
+    sizes = {"char_width": char_width, "char_hidden": char_hidden}
+    check_positive("CharBiLSTMEmbed", **sizes)
     if char_hidden % 2:
         raise ValueError(
             f"char_hidden is split between two directions, so it must be even, but is "
@@ -126,9 +129,7 @@ def CharBiLSTMEmbed(
         )
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
     settings.update(_span_settings(span_features, span_width, span_dropout))
-    settings["encoder"] = {"kind": "bilstm", "width": char_width, "n_outputs": char_hidden}
-    trained = {"char_width": char_width, "char_hidden": char_hidden}
-    return _embed("char_bilstm_embed", settings, trained)
+    return _embed("char_bilstm_embed", CharBiLSTM, sizes, settings)
 
 
 def _settings(
@@ -163,8 +164,12 @@ def _span_settings(keys: Sequence[str], width: int, dropout: float) -> dict[str,
 
 
 def _embed(
-    name: str, settings: dict[str, Any], trained: dict[str, Any]
+    name: str,
+    encoder: type[CharCNN] | type[CharBiLSTM],
+    sizes: dict[str, int],
+    settings: dict[str, Any],
 ) -> Model[list[Doc], list[Floats2d]]:
+    settings["encoder"] = partial(encoder, **sizes)
     model = torch_layer(
         name,
         UninitializedEmbedding(settings),
@@ -176,7 +181,7 @@ def _embed(
     _forget_words(model)
     model.attrs["reads_spans"] = bool(settings["span_features"])
     model.attrs["vectors_width"] = 0  # width of the pipeline's vectors at initialization
-    model.attrs.update({key: Trained(value) for key, value in _trained(settings, trained).items()})
+    model.attrs.update({key: Trained(value) for key, value in _trained(settings, sizes).items()})
     return model
 
 
@@ -199,10 +204,8 @@ def _init(model: Model, X: list[Doc] | None = None, Y: list[Floats2d] | None = N
     vectors_width = X[0].vocab.vectors_length if X else 0
     model.attrs["vectors_width"] = vectors_width
     _forget_words(model)
-    network = CharWordEmbedding(settings, vectors_width or settings["width"], 0).to(
-        get_torch_default_device()
-    )
-    shim_of(model)._model = network
+    network = CharWordEmbedding(settings, vectors_width or settings["width"], 0)
+    shim_of(model)._model = network.to(get_torch_default_device())
     model.set_dim("nO", network.n_outputs, force=True)
     return model
 
@@ -215,17 +218,13 @@ def _forget_words(model: Model) -> None:
 def _convert_inputs(
     model: Model, X: list[Doc], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list]]:
-    network = shim_of(model)._model
-    if not isinstance(network, CharWordEmbedding):
-        raise ValueError(
-            f"The layer '{model.name}' is not initialized. Call nlp.initialize before it is used."
-        )
+    check_initialized(model, UninitializedEmbedding)
     _check_vocab(model, X)
     counts = WordCounts(model.attrs["counts"], model.attrs["counted_docs"])
-    words = words_of_docs(network, counts, X, is_train)
+    words = words_of_docs(shim_of(model)._model, counts, X, is_train)
     device = shim_of(model).device
     moved = Words(*(each.to(device) for each in words))._replace(lengths=words.lengths)
-    return ArgsKwargs(args=(moved,), kwargs={}), _no_gradient
+    return ArgsKwargs(args=(moved,), kwargs={}), lambda _: []
 
 
 def _check_vocab(model: Model, docs: list[Doc]) -> None:
@@ -240,10 +239,6 @@ def _check_vocab(model: Model, docs: list[Doc]) -> None:
             f"sourced component needs a pipeline that has them, such as spacy.blank(nlp.lang, "
             f"vocab=nlp.vocab), where nlp is the source pipeline."
         )
-
-
-def _no_gradient(d_inputs: ArgsKwargs) -> list:
-    return []
 
 
 def _deserialize(

@@ -1,24 +1,15 @@
 """An encoder that can be pretrained: an embedding and bidirectional LSTM layers."""
 
-from collections.abc import Callable
-from typing import cast
+from functools import partial
 
-import torch
 from spacy.tokens import Doc
-from thinc.api import ArgsKwargs, Model, chain, get_torch_default_device
+from thinc.api import Model, chain, get_torch_default_device
 from thinc.types import Floats2d
 
 from .pytorch.bilstm_crf import BiLSTMEncoderNetwork, UninitializedBiLSTMCRF
-from .recurrent import docs_to_torch, set_dropout
+from .recurrent import docs_to_torch, load_network, set_dropout
 from .sentences import sentence_by_sentence
-from .torch_layer import (
-    check_positive,
-    check_tok2vec,
-    load_state,
-    shim_of,
-    torch_layer,
-    vectors_of_docs,
-)
+from .torch_layer import check_positive, check_tok2vec, shim_of, torch_layer, vectors_of_docs
 
 ENCODER = "bilstm_encoder"  # name of the layer
 
@@ -56,9 +47,9 @@ def BiLSTMEncoder(
     bilstm = torch_layer(
         ENCODER,
         UninitializedBiLSTMCRF(hidden_width, depth),
-        convert_inputs=_convert_inputs,
+        convert_inputs=docs_to_torch,
         convert_outputs=vectors_of_docs,
-        deserialize=_deserialize,
+        deserialize=partial(load_network, BiLSTMEncoderNetwork),
     )
     bilstm.init = _init
     set_dropout(bilstm, "BiLSTMEncoder", dropout, locked_dropout)
@@ -79,33 +70,3 @@ def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Mo
     model.set_dim("nI", shim._model.n_inputs, force=True)
     model.set_dim("nO", shim._model.n_outputs, force=True)
     return model
-
-
-def _convert_inputs(
-    model: Model, X: list[Floats2d], is_train: bool
-) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list[Floats2d]]]:
-    if not isinstance(shim_of(model)._model, BiLSTMEncoderNetwork):
-        raise ValueError(
-            "The BiLSTMEncoder is not initialized. Call nlp.initialize before it is used."
-        )
-    return docs_to_torch(model, X, is_train)
-
-
-def _deserialize(network: torch.nn.Module, state: bytes, device: torch.device) -> torch.nn.Module:
-    hidden_width, depth = network.hidden_width, network.depth
-    if not state:
-        return UninitializedBiLSTMCRF(cast(int, hidden_width), cast(int, depth))
-    weights = load_state(state, device)
-    found = (
-        sum(name.endswith("weight_ih_l0") for name in weights),
-        weights["lstms.0.weight_hh_l0"].shape[1],
-    )
-    if found != (depth, hidden_width):
-        raise ValueError(
-            f"The weights are those of a BiLSTMEncoder with depth = {found[0]} and hidden_width = "
-            f"{found[1]}, but the config has depth = {depth} and hidden_width = {hidden_width}."
-        )
-    n_inputs = weights["lstms.0.weight_ih_l0"].shape[1]
-    loaded = BiLSTMEncoderNetwork(n_inputs, cast(int, hidden_width), cast(int, depth))
-    loaded.load_state_dict(weights)
-    return loaded.to(device)

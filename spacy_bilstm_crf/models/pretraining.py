@@ -9,6 +9,7 @@ from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import ArgsKwargs, Model, Ops, get_torch_default_device, torch2xp, xp2torch
+from thinc.layers.pytorchwrapper import convert_pytorch_default_outputs
 from thinc.types import Floats1d, Floats2d
 
 from .encoder import ENCODER
@@ -46,7 +47,7 @@ def NextAndPreviousWord(n_rows: int = 20000) -> Callable[[Vocab, Model], Model]:
             "next_and_previous_word",
             NextAndPreviousWordNetwork(n_rows, width).to(get_torch_default_device()),
             convert_inputs=_states_and_words,
-            convert_outputs=_losses,
+            convert_outputs=convert_pytorch_default_outputs,
             deserialize=_load,
         )
         model: Model = Model(
@@ -125,18 +126,6 @@ def _states_and_words(
 
     arguments = (hidden, torch.from_numpy(rows).to(device), of_docs)
     return ArgsKwargs(args=arguments, kwargs={}), from_torch
-
-
-def _losses(
-    model: Model, inputs_outputs: tuple, is_train: bool
-) -> tuple[Floats1d, Callable[[Floats1d], ArgsKwargs]]:
-    _, output = inputs_outputs
-
-    def to_torch(gradient: Floats1d) -> ArgsKwargs:
-        d_output = xp2torch(gradient, device=shim_of(model).device)
-        return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (d_output,)})
-
-    return cast(Floats1d, torch2xp(output)), to_torch
 
 
 def _load(network: torch.nn.Module, state: bytes, device: torch.device) -> torch.nn.Module:

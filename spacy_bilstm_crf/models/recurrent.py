@@ -8,8 +8,9 @@ import torch
 from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
 from thinc.types import Floats2d
 
+from .pytorch.bilstm_crf import BiLSTMLayers, UninitializedBiLSTMCRF
 from .settings import Configured
-from .torch_layer import end_to_end, rows_of_docs, shim_of
+from .torch_layer import check_initialized, end_to_end, load_state, rows_of_docs, shim_of
 
 
 def set_dropout(layer: Model, architecture: str, dropout: float | None, locked: bool) -> None:
@@ -51,7 +52,11 @@ def docs_to_torch(
     Returns:
         The inputs (vectors of all tokens [n_tokens, width], lengths of the docs, dropout rate,
         whether it is locked), and the backprop callback.
+
+    Raises:
+        ValueError: If the network is not initialized.
     """
+    check_initialized(model, UninitializedBiLSTMCRF)
     flat = end_to_end(model.ops, X, model.get_dim("nI"))
     lengths = [len(x) for x in X]
     fixed = model.attrs.get("fixed_dropout_rate")
@@ -65,3 +70,49 @@ def docs_to_torch(
     locked = bool(model.attrs["locked_dropout"].value)
     of_docs = torch.tensor(lengths, dtype=torch.long, device="cpu")
     return ArgsKwargs(args=(tokens, of_docs, float(rate), locked), kwargs={}), from_torch
+
+
+def load_network(
+    kind: type[BiLSTMLayers],
+    network: UninitializedBiLSTMCRF | BiLSTMLayers,
+    state: bytes,
+    device: torch.device,
+) -> torch.nn.Module:
+    """Create a network from what `dump_state` returned.
+
+    Args:
+        kind: Class of the network.
+        network: The network that it replaces, as the config describes it.
+        state: The weights; empty if there were none.
+        device: Where to put them.
+
+    Raises:
+        ValueError: If the weights have other sizes than the config.
+    """
+    if not state:
+        return UninitializedBiLSTMCRF(network.hidden_width, network.depth)
+    loaded = kind.from_state(load_state(state, device), network.hidden_width)
+    for what in ("hidden_width", "depth"):
+        check_size(loaded, what, getattr(loaded, what), getattr(network, what))
+    return loaded.to(device)
+
+
+def check_size(network: BiLSTMLayers, what: str, saved: int, expected: int, hint: str = "") -> None:
+    """Check that a network has the size that the config and the labels beside it mean.
+
+    Args:
+        network: The network.
+        what: Name of the size.
+        saved: The network's value.
+        expected: The expected value.
+        hint: What to add to the message.
+
+    Raises:
+        ValueError: Naming both values.
+    """
+    if saved != expected:
+        raise ValueError(
+            f"The model's weights have {what} = {saved}, but the config and labels beside them "
+            f"mean {what} = {expected} for its {network.architecture}. Restore the config.cfg and "
+            f"the component's cfg file that were saved with these weights, or train again.{hint}"
+        )

@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import accumulate
 from pickle import UnpicklingError
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from thinc.api import (
     torch2xp,
     xp2torch,
 )
-from thinc.layers.pytorchwrapper import forward
+from thinc.layers.pytorchwrapper import convert_pytorch_default_outputs, forward
 from thinc.types import Floats2d, FloatsXd
 
 from .processes import use_one_thread_in_children
@@ -126,6 +127,23 @@ def check_positive(layer: str, **sizes: int) -> None:
         given = ", ".join(f"{name} = {size}" for name, size in wrong.items())
         raise ValueError(
             f"{layer} needs {' and '.join(wrong)} of at least 1, but the config has {given}."
+        )
+
+
+def check_initialized(model: Model, placeholder: type[torch.nn.Module]) -> None:
+    """Check that a layer has its network.
+
+    Args:
+        model: The layer.
+        placeholder: Class of what a layer has before it is initialized.
+
+    Raises:
+        ValueError: Naming the layer.
+    """
+    if isinstance(shim_of(model)._model, placeholder):
+        raise ValueError(
+            f"The layer '{model.name}' is not initialized (spaCy's E109). Call nlp.initialize "
+            f"before it is used."
         )
 
 
@@ -254,12 +272,7 @@ def rows_of_docs(flat: Floats2d, lengths: list[int]) -> list[Floats2d]:
         flat: Rows of all docs, [n_tokens of all docs, width].
         lengths: Number of rows of each doc.
     """
-    rows = []
-    start = 0
-    for length in lengths:
-        rows.append(flat[start : start + length])
-        start += length
-    return rows
+    return [flat[end - length : end] for end, length in zip(accumulate(lengths), lengths)]
 
 
 def vectors_of_docs(
@@ -276,14 +289,10 @@ def vectors_of_docs(
     Returns:
         The vectors of each doc, float32 [n_tokens, width], and the backprop callback.
     """
-    docs, output = inputs_outputs
-    vectors = rows_of_docs(cast(Floats2d, torch2xp(output)), [len(doc) for doc in docs])
-
-    def to_torch(d_vectors: list[Floats2d]) -> ArgsKwargs:
-        gradient = xp2torch(model.ops.xp.concatenate(d_vectors), device=shim_of(model).device)
-        return ArgsKwargs(args=((output,),), kwargs={"grad_tensors": (gradient,)})
-
-    return vectors, to_torch
+    docs, _ = inputs_outputs
+    flat, to_torch = convert_pytorch_default_outputs(model, inputs_outputs, is_train)
+    vectors = rows_of_docs(flat, [len(doc) for doc in docs])
+    return vectors, lambda d_vectors: to_torch(model.ops.xp.concatenate(d_vectors))
 
 
 def draw() -> float:

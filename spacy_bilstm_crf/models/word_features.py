@@ -10,14 +10,7 @@ import torch
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from .pytorch.word_embedding import (
-    N_DIRECT_CHARACTERS,
-    CharBiLSTM,
-    CharCNN,
-    SpanFeatures,
-    WordEmbedding,
-    Words,
-)
+from .pytorch.word_embedding import N_DIRECT_CHARACTERS, SpanFeatures, WordEmbedding, Words
 from .span_features import N_ROWS, check_groups, rows_of_spans
 from .token_attributes import DIGIT, count_rows, rows_of_tokens
 from .torch_layer import draw
@@ -39,9 +32,7 @@ class CharWordEmbedding(WordEmbedding):
     """The network with its settings and its index of known words."""
 
     def __init__(self, settings: dict[str, Any], word_width: int, n_blocks: int):
-        encoder = dict(settings["encoder"])
-        kind = encoder.pop("kind")
-        characters = CharCNN(**encoder) if kind == "cnn" else CharBiLSTM(**encoder)
+        characters = settings["encoder"]()
         rows = [count_rows(attr) for attr in settings["attrs"]]
         n_keys, spans = len(settings["span_features"]), None
         if n_keys:

@@ -9,7 +9,9 @@ With a `spans_key` the spans are also in `doc.spans`, as spaCy's `spancat` store
 """
 
 import warnings
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 import numpy as np
@@ -151,18 +153,12 @@ def _has_probabilities(group: SpanGroup) -> bool:
 
 def _index(group: SpanGroup, span: Span) -> int | None:
     """Find the index of a span in a group that is sorted by start, None if it is not there."""
-    low, high = 0, len(group)
-    while low < high:
-        middle = (low + high) // 2
-        if group[middle].start < span.start:
-            low = middle + 1
-        else:
-            high = middle
-    while low < len(group) and group[low].start == span.start:
-        if group[low].end == span.end and group[low].label == span.label:
-            return low
-        low += 1
-    return None
+    start = attrgetter("start")
+    first = bisect_left(group, span.start, key=start)
+    last = bisect_right(group, span.start, key=start)
+    of_start = ((i, group[i]) for i in range(first, last))
+    same = (i for i, each in of_start if (each.end, each.label) == (span.end, span.label))
+    return next(same, None)
 
 
 def register_confidence() -> None:

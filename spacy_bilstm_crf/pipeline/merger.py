@@ -46,23 +46,17 @@ class Source(NamedTuple):
 @Language.factory(
     "entity_merger",
     assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans", "span._.confidence"],
-    default_config={
-        "sources": {},
-        "ents": None,
-        "threshold": 0.5,
-        "spans_key": None,
-        "scorer": {"@scorers": "spacy.ner_scorer.v1"},
-    },
+    default_config={"sources": {}, "scorer": {"@scorers": "spacy.ner_scorer.v1"}},
     default_score_weights={"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None},
 )
 def make_entity_merger(
     nlp: Language,
     name: str,
     sources: dict[str, Block],
-    ents: Block | None,
-    threshold: float,
-    spans_key: str | None,
     scorer: Callable | None,
+    ents: Block | None = None,
+    threshold: float = 0.5,
+    spans_key: str | None = None,
 ) -> "EntityMerger":
     """Create a component that merges the entities of several components.
 
@@ -72,12 +66,12 @@ def make_entity_merger(
         sources: A block for each key of `doc.spans` to merge, with its `weight` (1) and the
             weights of single `labels` (none): a block, or a list of pairs such as
             `[["GPE:city", 0.5]]` for names that a config can't hold.
+        scorer: The scoring method.
         ents: The same block for the entities that are in `doc.ents` already. None drops them.
         threshold: Minimum value of an entity: its probability times the weight, summed over the
             sources that found it.
         spans_key: Key in `doc.spans` to store the entities under with their values. None doesn't
             store them.
-        scorer: The scoring method.
 
     Returns:
         The component.

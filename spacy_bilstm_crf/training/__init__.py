@@ -1,7 +1,7 @@
 """Losses and their gradients, calibration, optimizers and the training loop."""
 
 from ..calibration import Calibration
-from .annotation import Annotation, annotation_of, is_annotated
+from .annotation import annotation_of, is_annotated
 from .calibration import fit_calibration
 from .distillation import soft_labels_of, teacher_loss
 from .losses import EntityRatio, loss_of
@@ -9,7 +9,6 @@ from .objectives import Loss
 from .optimizers import SGDMomentum
 
 __all__ = [
-    "Annotation",
     "Calibration",
     "EntityRatio",
     "Loss",

@@ -1,10 +1,10 @@
 """The CRF's objectives for docs of any length: computed in batches, summed over the docs."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
-from thinc.api import get_array_module, torch2xp
-from thinc.types import Floats2d
+from thinc.api import torch2xp
 from torch import Tensor
 
 from .. import crf, tags
@@ -30,8 +30,8 @@ def summed_negative_log_likelihood(
     Returns:
         The loss in nats, and its gradient.
     """
-    total = _Sum(potentials)
-    for batch in annotation.distribution(potentials, device).batches():
+
+    def of_batch(batch: Batch) -> tuple[Tensor, crf.Scores]:
         row_of = {int(doc): row for row, doc in enumerate(batch.docs)}
         here = [span for span in annotation.incorrect if span.doc in row_of]
         rows = [row_of[span.doc] for span in here]
@@ -43,14 +43,14 @@ def summed_negative_log_likelihood(
         gold = batch.mask(annotation.gold)
         if gold is None:
             gold = torch.ones(batch.shape, dtype=torch.bool, device=device)
-        loss, gradient = crf.negative_log_likelihood(
+        return crf.negative_log_likelihood(
             batch.chain,
             gold,
             wrong_rows=torch.tensor(rows, dtype=torch.long, device=device),
             wrong=sets.to(device),
         )
-        total.add(batch, loss, gradient)
-    return total.value, total.gradient()
+
+    return _summed(annotation.distribution(potentials, device), of_batch)
 
 
 def summed_divergence(distribution: Distribution, teacher: Potentials) -> Loss:
@@ -63,11 +63,9 @@ def summed_divergence(distribution: Distribution, teacher: Potentials) -> Loss:
     Returns:
         The divergence in nats, and its gradient with respect to the student's potentials.
     """
-    total = _Sum(distribution.potentials)
-    for batch in distribution.batches():
-        loss, gradient = crf.divergence(batch.chain, batch.scores_of(teacher))
-        total.add(batch, loss, gradient)
-    return total.value, total.gradient()
+    return _summed(
+        distribution, lambda batch: crf.divergence(batch.chain, batch.scores_of(teacher))
+    )
 
 
 def expected_entity_tokens(distribution: Distribution) -> Loss:
@@ -76,38 +74,25 @@ def expected_entity_tokens(distribution: Distribution) -> Loss:
     Returns:
         The expected number, and its gradient with respect to the potentials.
     """
-    potentials = distribution.potentials
-    in_entity = torch.arange(potentials.n_tags, device=distribution.device) != tags.OUTSIDE
-    total = _Sum(potentials)
+    n_tags = distribution.potentials.n_tags
+    in_entity = torch.arange(n_tags, device=distribution.device) != tags.OUTSIDE
+    return _summed(distribution, lambda batch: crf.expected_count(batch.chain, in_entity))
+
+
+def _summed(
+    distribution: Distribution, of_batch: Callable[[Batch], tuple[Tensor, crf.Scores]]
+) -> Loss:
+    """Sum what a function of batches returns: a value for each doc, and the gradient."""
+    value, total = 0.0, distribution.potentials.scaled(0.0)
     for batch in distribution.batches():
-        expected, gradient = crf.expected_count(batch.chain, in_entity)
-        total.add(batch, expected, gradient)
-    return total.value, total.gradient()
-
-
-class _Sum:
-    """Adds up values and gradients of batches."""
-
-    def __init__(self, potentials: Potentials):
-        xp = get_array_module(potentials.transitions)
-        self.value = 0.0
-        self._emissions: list[Floats2d] = [
-            xp.zeros(doc.shape, dtype="float32") for doc in potentials.emissions
-        ]
-        self._transitions = xp.zeros(potentials.transitions.shape, dtype="float32")
-        self._start = xp.zeros(potentials.start.shape, dtype="float32")
-        self._end = xp.zeros(potentials.end.shape, dtype="float32")
-
-    def add(self, batch: Batch, value: Tensor, gradient: crf.Scores) -> None:
-        self.value += float(value.sum())
+        of_docs, gradient = of_batch(batch)
+        value += float(of_docs.sum())
         emissions, transitions, start, end = (
             cast(Any, torch2xp(scores.float())) for scores in gradient
         )
         for doc, rows, size in zip(batch.docs, emissions, batch.sizes):
-            self._emissions[doc] = rows[:size]
-        self._transitions += transitions
-        self._start += start
-        self._end += end
-
-    def gradient(self) -> Potentials:
-        return Potentials(self._emissions, self._transitions, self._start, self._end)
+            total.emissions[doc] = rows[:size]
+        total.transitions += transitions
+        total.start += start
+        total.end += end
+    return value, total

@@ -59,12 +59,7 @@ class _MomentumOptimizer(Optimizer):
     """
 
     def __call__(
-        self,
-        key: tuple[int, str],
-        weights: FloatsXd,
-        gradient: FloatsXd,
-        *,
-        lr_scale: float = 1.0,
+        self, key: tuple[int, str], weights: FloatsXd, gradient: FloatsXd, *, lr_scale: float = 1.0
     ) -> tuple[FloatsXd, FloatsXd]:
         if len(gradient) < 1:
             return weights, gradient

@@ -161,7 +161,9 @@ def test_bad_settings(config, message):
 
 def test_weights_of_another_size_are_refused(nlp):
     weights = nlp.get_pipe("ner").model.get_ref("tok2vec").to_bytes()
-    with pytest.raises(ValueError, match=r"hidden_width = 16, but the config has .* = 8"):
+    with pytest.raises(
+        ValueError, match=r"hidden_width = 16, but the config .* = 8 for its BiLSTMEncoder"
+    ):
         encoder(hidden_width=8).from_bytes(weights)
 
 

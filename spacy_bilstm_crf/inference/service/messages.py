@@ -16,6 +16,11 @@ ENTITIES: list[Any] = [
     {"start": 0, "end": 11, "text": "Ruth Tehana", "label": "PERSON", "confidence": 0.98},
     {"start": 17, "end": 23, "text": "Lisbon", "label": "PLACE", "confidence": 0.91},
 ]
+RESULTS: list[Any] = [
+    {"entities": ENTITIES, "candidates": ENTITIES, "k_best": None},
+    {"entities": [], "candidates": [], "k_best": None},
+]
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 def _whole(value: Any) -> Any:
@@ -33,17 +38,13 @@ class AnnotateRequest(BaseModel):
     texts: Annotated[list[str], FailFast()] = Field(
         min_length=1, description="Texts. Each may be empty."
     )
-    threshold: float | None = Field(
+    threshold: Probability | None = Field(
         None,
-        ge=0,
-        le=1,
         description="Minimum probability of an entity. null: the entities of the most probable "
         "tag sequence. If left out: the pipeline's own setting, see /labels.",
     )
-    candidates: float | None = Field(
+    candidates: Probability | None = Field(
         None,
-        ge=0,
-        le=1,
         description="Also return all spans with at least this probability, overlapping or not.",
     )
     k_best: Annotated[int | None, BeforeValidator(_whole)] = Field(
@@ -84,18 +85,7 @@ class TextResult(BaseModel):
 class AnnotateResponse(BaseModel):
     """A result for each text, in the order of the texts."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "results": [
-                        {"entities": ENTITIES, "candidates": ENTITIES, "k_best": None},
-                        {"entities": [], "candidates": [], "k_best": None},
-                    ]
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"results": RESULTS}]})
 
     results: list[TextResult]
 

@@ -34,7 +34,12 @@ class BiLSTMLayers(nn.Module):
         n_inputs: Width of a token's vector.
         hidden_width: Units of each LSTM, per direction.
         depth: Number of bidirectional layers. With 0 there is only dropout.
+
+    Attributes:
+        architecture: Name of the architecture that the network belongs to.
     """
+
+    architecture: str
 
     def __init__(self, n_inputs: int, hidden_width: int, depth: int):
         super().__init__()
@@ -49,6 +54,25 @@ class BiLSTMLayers(nn.Module):
         self.hidden_width = hidden_width
         self.depth = depth
         self.n_outputs = 2 * hidden_width if depth else n_inputs
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor], hidden_width: int) -> "BiLSTMLayers":
+        """Create a network from its parameters.
+
+        Args:
+            state: The parameters by name.
+            hidden_width: The value to set if there is no LSTM.
+        """
+        depth = sum(name.endswith("weight_ih_l0") for name in state)
+        if depth:
+            n_inputs = state["lstms.0.weight_ih_l0"].shape[1]
+            hidden_width = state["lstms.0.weight_hh_l0"].shape[1]
+        else:
+            n_inputs = state["emissions.weight"].shape[1]
+        n_tags = [len(state["start"])] if "start" in state else []
+        network = cls(n_inputs, hidden_width, depth, *n_tags)
+        network.load_state_dict(state)
+        return network
 
     def encode(
         self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
@@ -82,11 +106,8 @@ class BiLSTMLayers(nn.Module):
 class BiLSTMEncoderNetwork(BiLSTMLayers):
     """The layers alone, from token vectors to hidden states."""
 
-    def forward(
-        self, tokens: Tensor, lengths: Tensor, dropout: float, locked: bool = True
-    ) -> Tensor:
-        """Compute the hidden states of both directions: see `encode`."""
-        return self.encode(tokens, lengths, dropout, locked)
+    architecture = "BiLSTMEncoder"
+    forward = BiLSTMLayers.encode
 
 
 class BiLSTMCRFNetwork(BiLSTMLayers):
@@ -102,6 +123,8 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
         n_tags: Number of tags.
     """
 
+    architecture = "BiLSTMCRF"
+
     def __init__(self, n_inputs: int, hidden_width: int, depth: int, n_tags: int):
         super().__init__(n_inputs, hidden_width, depth)
         self.emissions = nn.Linear(self.n_outputs, n_tags, **FLOATS)
@@ -110,23 +133,6 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
         self.end = nn.Parameter(torch.zeros(n_tags, **FLOATS))
         nn.init.zeros_(self.emissions.weight)
         nn.init.zeros_(self.emissions.bias)
-
-    @classmethod
-    def from_state(cls, state: dict[str, Tensor], hidden_width: int) -> "BiLSTMCRFNetwork":
-        """Create a network from its parameters.
-
-        Args:
-            state: The parameters by name.
-            hidden_width: The value to set if there is no LSTM.
-        """
-        depth = sum(name.endswith("weight_ih_l0") for name in state)
-        n_tags, width = state["emissions.weight"].shape
-        n_inputs = width
-        if depth:
-            n_inputs, hidden_width = state["lstms.0.weight_ih_l0"].shape[1], width // 2
-        network = cls(n_inputs, hidden_width, depth, n_tags)
-        network.load_state_dict(state)
-        return network
 
     @property
     def n_tags(self) -> int:

@@ -48,16 +48,16 @@ class CharCNN(nn.Module):
     """Convolution over the characters of a word with max pooling (Ma and Hovy 2016).
 
     Args:
-        width: Width of a character's vector.
-        n_outputs: Number of filters.
+        char_width: Width of a character's vector.
+        filters: Number of filters.
         window: Number of characters that a filter sees.
     """
 
-    def __init__(self, width: int, n_outputs: int, window: int):
+    def __init__(self, char_width: int, filters: int, window: int):
         super().__init__()
-        self.n_outputs = n_outputs
-        self.embedding = _character_table(width)
-        self.convolution = nn.Conv1d(width, n_outputs, window, padding=window // 2, **FLOATS)
+        self.n_outputs = filters
+        self.embedding = _character_table(char_width)
+        self.convolution = nn.Conv1d(char_width, filters, window, padding=window // 2, **FLOATS)
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
         """Compute the vectors of words.
@@ -93,15 +93,15 @@ class CharBiLSTM(nn.Module):
     """Last states of a bidirectional LSTM over the characters of a word (Lample et al. 2016).
 
     Args:
-        width: Width of a character's vector.
-        n_outputs: Units of both directions together; an even number.
+        char_width: Width of a character's vector.
+        char_hidden: Units of both directions together; an even number.
     """
 
-    def __init__(self, width: int, n_outputs: int):
+    def __init__(self, char_width: int, char_hidden: int):
         super().__init__()
-        self.n_outputs = n_outputs
-        self.embedding = _character_table(width)
-        self.lstm = nn.LSTM(width, n_outputs // 2, bidirectional=True, **FLOATS)
+        self.n_outputs = char_hidden
+        self.embedding = _character_table(char_width)
+        self.lstm = nn.LSTM(char_width, char_hidden // 2, bidirectional=True, **FLOATS)
 
     def forward(self, characters: Tensor, lengths: Tensor) -> Tensor:
         """Compute the vectors of words.

@@ -12,9 +12,9 @@ from spacy_bilstm_crf.models.pytorch.word_embedding import (
 )
 
 ENCODERS = {
-    "cnn": lambda: CharCNN(width=4, n_outputs=6, window=3),
-    "even cnn": lambda: CharCNN(width=4, n_outputs=6, window=2),
-    "bilstm": lambda: CharBiLSTM(width=4, n_outputs=6),
+    "cnn": lambda: CharCNN(char_width=4, filters=6, window=3),
+    "even cnn": lambda: CharCNN(char_width=4, filters=6, window=2),
+    "bilstm": lambda: CharBiLSTM(char_width=4, char_hidden=6),
 }
 
 
@@ -41,7 +41,7 @@ def test_a_word_does_not_depend_on_its_batch(kind):
 
 @pytest.mark.parametrize("window", [1, 2, 3, 5])
 def test_the_cnn_is_torchs_convolution_and_its_maximum(window):
-    encoder = CharCNN(width=4, n_outputs=6, window=window)
+    encoder = CharCNN(char_width=4, filters=6, window=window)
     words = words_of([[5], [7, 8, 9, 7], [1, 2, 3]], [-1, -1, -1])
     weight = torch.randn(3, 6)
 
