@@ -10,8 +10,7 @@ from spacy.vocab import Vocab
 
 from ..common.errors import UserError
 from .formats.docbin import read_docbin
-from .formats.docs import ID, META
-from .texts import Text, read_texts
+from .texts import Text, read_texts, text_of_doc
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -123,9 +122,7 @@ def texts_of(
         return
     for text in texts:
         if isinstance(text, Doc):
-            words = [token.text for token in text] if text.has_unknown_spaces else None
-            id_, meta = text.user_data.get(ID), text.user_data.get(META)
-            yield Text(text.text, None if id_ is None else str(id_), meta or {}, words)
+            yield text_of_doc(text)
         else:
             yield Text(text) if isinstance(text, str) else text
 

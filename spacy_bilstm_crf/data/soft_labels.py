@@ -8,7 +8,7 @@ import io
 import json
 import random
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from spacy.vocab import Vocab
 from thinc.api import NumpyOps
 
 from .. import decoding
-from ..common.errors import UserError
+from ..common.errors import UserError, reported_damage
 from ..common.files import write_whole
 from ..pipeline import settings
 from ..pipeline.confidence import confidence
@@ -166,23 +166,11 @@ def _about(folder: Path) -> _About:
         return _About(**json.loads((folder / _ABOUT).read_text()))
 
 
-@contextmanager
-def _reported_damage(path: Path) -> Iterator[None]:
-    """Name a file that can't be read, whatever is wrong with it.
-
-    Raises:
-        UserError: Saying what to do.
-    """
-    try:
-        yield
-    except MemoryError:
-        raise  # says nothing about the file
-    except Exception as error:  # of json, numpy, zlib and msgpack each has its own
-        raise UserError(
-            f"The soft labels in {path.parent} are incomplete: {path.name} is missing or damaged "
-            f"({type(error).__name__}). Delete the folder and run `bilstm-crf distill` again, or "
-            f"name another one."
-        ) from error
+def _reported_damage(path: Path) -> AbstractContextManager[None]:
+    return reported_damage(
+        f"The soft labels in {path.parent} are incomplete: {path.name} is missing or damaged. "
+        f"Delete the folder and run `bilstm-crf distill` again, or name another one"
+    )
 
 
 def _files(folder: Path) -> list[Path]:

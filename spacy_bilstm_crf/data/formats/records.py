@@ -1,6 +1,7 @@
 """What a reader finds in a file, before tokenization."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Offsets = tuple[int, int]  # first character, character after the last; in code points
@@ -27,6 +28,10 @@ class RawMention(NamedTuple):
         values = [offset for fragment in self.fragments for offset in fragment]
         whole = all(isinstance(x, int) and not isinstance(x, bool) for x in values)
         return (values[0], values[-1]) if whole else None
+
+    def moved(self, to: Callable[[int], int]) -> "RawMention":
+        """Return the mention with other offsets in the place of its own."""
+        return self._replace(fragments=tuple((to(start), to(end)) for start, end in self.fragments))
 
 
 class Problem(NamedTuple):
