@@ -14,6 +14,7 @@ from thinc.api import Config
 
 from ...common.errors import UserError, one_line
 from ...common.files import write_whole
+from ...training.configs import refused
 from .space import NOT_THERE, Space
 
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ def begin_search(job: SearchJob) -> None:
             f"{job.output} holds the journal of an earlier version's search, which can't go on. "
             f"Name another folder with --output."
         )
-    try:
+    with refused(f"{job.output} can't be made a folder"):
         job.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{job.output} can't be made a folder: {one_line(error)}") from error
     path = job.output / DEFINITION
     if not path.exists():
         write_whole(path, json.dumps(job.definition, indent=1) + "\n")
