@@ -136,14 +136,12 @@ def unannotated(nlp: "Language", doc: Doc) -> Doc:
     Raises:
         UserError: If the text is longer than `nlp.max_length`.
     """
-    if doc.has_unknown_spaces:
-        return Doc(nlp.vocab, words=[token.text for token in doc])
-    if len(doc.text) > nlp.max_length:  # spaCy's E088
+    if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:  # spaCy's E088
         raise UserError(
             f"A text has {len(doc.text):,} characters, and this pipeline takes {nlp.max_length:,} "
             f"at most: cut it into several docs. It begins with: {doc.text[:50]!r}"
         )
-    return nlp.tokenizer(doc.text)
+    return text_of_doc(doc).doc(nlp)
 
 
 def before_component(nlp: "Language", docs: Iterable[Doc], component: str) -> list[Doc]:

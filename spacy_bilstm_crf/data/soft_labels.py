@@ -8,7 +8,6 @@ import io
 import json
 import random
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +33,10 @@ DOCS_OF_FILE = 1000
 _BATCH = 64  # docs
 _EMISSIONS, _SCORES = "emissions", "scores"  # keys of a doc's user data
 _ABOUT, _SHARED = "teacher.json", "teacher.npz"  # files in the folder
+_DAMAGED = (
+    "The soft labels in {0.parent} are incomplete: {0.name} is missing or damaged. Delete the "
+    "folder and run `bilstm-crf distill` again, or name another one"
+)
 _SHARED_SCORES = ("transitions", "start", "end")
 
 
@@ -162,15 +165,8 @@ def teacher_labels(folder: Path) -> list[str]:
 
 
 def _about(folder: Path) -> _About:
-    with _reported_damage(folder / _ABOUT):
+    with reported_damage(_DAMAGED.format(folder / _ABOUT)):
         return _About(**json.loads((folder / _ABOUT).read_text()))
-
-
-def _reported_damage(path: Path) -> AbstractContextManager[None]:
-    return reported_damage(
-        f"The soft labels in {path.parent} are incomplete: {path.name} is missing or damaged. "
-        f"Delete the folder and run `bilstm-crf distill` again, or name another one"
-    )
 
 
 def _files(folder: Path) -> list[Path]:
@@ -178,7 +174,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _docs(path: Path, vocab: Vocab) -> list[Doc]:
-    with _reported_damage(path):
+    with reported_damage(_DAMAGED.format(path)):
         return list(DocBin(store_user_data=True).from_disk(path).get_docs(vocab))
 
 
@@ -216,7 +212,8 @@ class SoftLabelCorpus:
         self.labelled = None if labelled is None else Corpus(labelled)
         self.teacher: Teacher | None = None
         if about.labels is not None:
-            with _reported_damage(folder / _SHARED), np.load(folder / _SHARED) as shared:
+            shared_path = folder / _SHARED
+            with reported_damage(_DAMAGED.format(shared_path)), np.load(shared_path) as shared:
                 scores = {name: shared[name] for name in _SHARED_SCORES}
             self.teacher = Teacher(tuple(about.labels), **scores, temperature=temperature)
 

@@ -366,8 +366,8 @@ def _read_parquet(
     path: Path, settings: TextSettings, start: int, end: int | None
 ) -> Iterator[Text]:
     file = open_parquet(path)
-    wanted = (settings.id_key, settings.text_key)
-    columns = [name for name in wanted if name in file.schema_arrow.names]
+    has_ids = settings.id_key in file.schema_arrow.names
+    columns = [settings.text_key, settings.id_key] if has_ids else [settings.text_key]
     before = 0
     for group in range(file.num_row_groups):
         n_rows = file.metadata.row_group(group).num_rows
@@ -376,7 +376,6 @@ def _read_parquet(
         if first >= last:
             continue
         table = file.read_row_group(group, columns=columns).slice(first, last - first)
-        has_ids = settings.id_key in columns
         ids = _values(table.column(settings.id_key)) if has_ids else [None] * len(table)
         for id_, text in zip(ids, _values(table.column(settings.text_key))):
             yield _row(text.decode("utf8", LENIENT) if isinstance(text, bytes) else text, id_)

@@ -79,11 +79,10 @@ def tune(
     start = time.time()
     check_installed("tune", "optuna", "matplotlib", "jinja2", "filelock")
     say = on_message or (lambda text: None)
-    code_path = None if code is None else Path(code)
     check_at_least(1, n_trials=n_trials, jobs=jobs, seeds=seeds)
     if n_trials is None and timeout is None:
         n_trials = DEFAULT_TRIALS
-    import_code(code_path)
+    import_code(code)
     if use_gpu >= 0:
         require_gpu(use_gpu)
     with quiet_optuna():
@@ -96,7 +95,7 @@ def tune(
             n_trials=n_trials,
             until=None if timeout is None else start + timeout,
             use_gpu=use_gpu,
-            code=code_path,
+            code=code,
         )
         job.space.make_sampler()
         job.space.search.pruner.make("pruner")

@@ -1,7 +1,7 @@
 """Records -> docs. What does not fit is counted and listed, never guessed."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ PREDICTIONS = "predictions"  # key in doc.spans
 ID, ANSWER, ANNOTATOR, META = "id", "answer", "annotator", "meta"
 # What the probabilities of annotated entities are kept under, where a component has its name
 ANNOTATION_SOURCE = "annotation"
+# Fields of a record that have mentions
+GROUPS = ("entities", "incorrect", "predictions", "disputed")
 # Kinds of problems
 OVERLAPPING, TWICE = "overlapping", "twice"
 OUTSIDE_THE_TEXT = "outside the text"
@@ -81,9 +83,9 @@ def _doc_of(
         findings.notes[f"documents with offsets in {how}, converted to code points"] += 1
     doc = _tokens(record, nlp)
     problems = []
-    for mention, who in record.disputed:
+    for mention in record.disputed:
         _, problem = _span(doc, mention, record)
-        message = f"{who} {mention.label} here."
+        message = f"{mention.dispute} {mention.label} here."
         problems.append(problem or record.problem(DISPUTED, mention.offsets, message))
     spans, misfits = _spans(doc, record.entities, record)
     spans, overlapping = _without_overlap(spans, record)
@@ -119,21 +121,11 @@ def _doc_of(
 
 def _recounted(record: Record) -> tuple[Record, str | None]:
     """The record with offsets in code points, and how they were counted if otherwise."""
-    groups = [record.entities, record.incorrect, record.predictions]
-    disputed = [mention for mention, _ in record.disputed]
-    every = [mention for group in [*groups, disputed] for mention in group]
-    found, how = recounted(record.text, every)
+    groups = {name: getattr(record, name) for name in GROUPS}
+    found, how = recounted(record.text, list(chain(*groups.values())))
     left = iter(found)
-    entities, incorrect, predictions = (tuple(islice(left, len(group))) for group in groups)
-    return (
-        record._replace(
-            entities=entities,
-            incorrect=incorrect,
-            predictions=predictions,
-            disputed=tuple((mention, who) for mention, (_, who) in zip(left, record.disputed)),
-        ),
-        how,
-    )
+    moved: dict[str, Any] = {name: tuple(islice(left, len(groups[name]))) for name in groups}
+    return record._replace(**moved), how
 
 
 def _touched(doc: Doc, problem: Problem) -> range:
@@ -210,8 +202,8 @@ def _span(doc: Doc, mention: RawMention, record: Record) -> tuple[Any, Problem |
         )
     span = doc.char_span(start, end, label=mention.label)
     if span is None or doc[span.start].is_space or doc[span.end - 1].is_space:
-        shorter = text[start:end].strip()
-        first = start + text[start:end].find(shorter) if shorter else start
+        shorter = covered.strip()
+        first = start + covered.find(shorter)
         fit = doc.char_span(first, first + len(shorter), alignment_mode="expand")
         nearest = "" if fit is None else f" The nearest tokens are {fit.text!r}."
         return problem(
@@ -233,13 +225,11 @@ def _without_overlap(
     groups: list[list[SpanWithScore]] = []
     end = -1
     for span, score in ordered:
-        if span.start < end:
-            same = groups[-1][-1][0]
-            if (span.start, span.end, span.label) == (same.start, same.end, same.label):
-                where = (span.start_char, span.end_char)
-                message = f"{span.text!r} ({span.label_}) is annotated twice."
-                problems.append(record.problem(TWICE, where, message))
-                continue
+        if groups and span == groups[-1][-1][0]:
+            where = (span.start_char, span.end_char)
+            message = f"{span.text!r} ({span.label_}) is annotated twice."
+            problems.append(record.problem(TWICE, where, message))
+        elif span.start < end:
             groups[-1].append((span, score))
         else:
             groups.append([(span, score)])
@@ -261,9 +251,8 @@ def keep_predictions(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> Non
     if not scored:
         return
     scores = [score for _, score in scored if _is_probability(score)]
-    attrs: dict[str, Any] = {}
-    if len(scores) == len(scored):
-        attrs["scores"] = np.array(scores, dtype=np.float32)
+    has_all = len(scores) == len(scored)
+    attrs = {"scores": np.array(scores, dtype=np.float32)} if has_all else {}
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in scored])
 
 

@@ -41,7 +41,11 @@ def read_prodigy(path: Path, settings: FormatSettings, findings: Findings) -> It
             annotator=task.get("_annotator_id") or task.get("_session_id"),
             meta=meta if isinstance(meta, dict) else {META: meta},
         )
-        yield _judged(record, objects_of(task, "spans", place), _is_binary(task), _is_manual(task))
+        # Whether only the spans of the task were asked about
+        is_binary = bool(task.get("_is_binary", task.get("_view_id") == "ner"))
+        # Whether an annotator drew the spans, so that the answer is about the whole task
+        is_manual = task.get("_is_binary") is False or task.get("_view_id") in MANUAL
+        yield _judged(record, objects_of(task, "spans", place), is_binary, is_manual)
 
 
 def _answer(value: dict[str, Any], place: str) -> str | None:
@@ -54,16 +58,6 @@ def _answer(value: dict[str, Any], place: str) -> str | None:
     if answer not in (ACCEPT, REJECT, IGNORE, None):
         raise UserError(f"{place}: the answer is {answer!r:.80}, not accept, reject or ignore.")
     return cast(str | None, answer)
-
-
-def _is_manual(task: dict[str, Any]) -> bool:
-    """Whether an annotator drew the spans, so that the answer is about the whole task."""
-    return task.get("_is_binary") is False or task.get("_view_id") in MANUAL
-
-
-def _is_binary(task: dict[str, Any]) -> bool:
-    """Whether only the spans of a task were asked about."""
-    return bool(task.get("_is_binary", task.get("_view_id") == "ner"))
 
 
 def _tokens(tokens: list[Any], text: str) -> tuple[list[str] | None, list[bool] | None]:

@@ -43,7 +43,7 @@ class SearchJob(NamedTuple):
     n_trials: int | None = None  # in all, whoever runs them
     until: float | None = None  # on the clock of `time.time`: no trial starts later
     use_gpu: int = -1
-    code: Path | None = None  # Python file with functions that the config needs
+    code: str | Path | None = None  # Python file with functions that the config needs
 
     @property
     def definition(self) -> dict[str, Any]:
