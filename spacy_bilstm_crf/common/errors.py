@@ -40,6 +40,24 @@ def reported_value_errors(where: str = "") -> Iterator[None]:
         raise UserError(f"{where}{one_line(error)}") from error
 
 
+@contextmanager
+def reported_damage(what: str) -> Iterator[None]:
+    """Turn whatever error a damaged file leads to into a `UserError`.
+
+    Args:
+        what: The message, to which the kind of the error is added.
+
+    Raises:
+        UserError: With that message.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise  # says nothing about the file
+    except Exception as error:  # json, numpy, zlib, msgpack and spaCy each have their own
+        raise UserError(f"{what} ({type(error).__name__}).") from error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that the CPU or the GPU has run out of memory."""
     # On a CPU torch says so in a RuntimeError; on a GPU in a class that has this name

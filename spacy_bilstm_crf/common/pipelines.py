@@ -73,17 +73,17 @@ def file_digest(path: Path) -> str:
         return sha.hexdigest()
 
 
-def check_code(path: Path | None) -> None:
+def check_code(path: str | Path | None) -> None:
     """Check that the file of --code, if it is given, exists.
 
     Raises:
         UserError: If it does not.
     """
-    if path is not None and not path.is_file():
+    if path is not None and not Path(path).is_file():
         raise UserError(f"--code {path}: there is no such file.")
 
 
-def import_code(path: Path | None) -> None:
+def import_code(path: str | Path | None) -> None:
     """Run the file of --code, if it is given, for the functions that it registers.
 
     Raises:

@@ -10,8 +10,7 @@ from spacy.vocab import Vocab
 
 from ..common.errors import UserError
 from .formats.docbin import read_docbin
-from .formats.docs import ID, META
-from .texts import Text, read_texts
+from .texts import Text, read_texts, text_of_doc
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -125,9 +124,7 @@ def texts_of(
         return
     for text in texts:
         if isinstance(text, Doc):
-            words = [token.text for token in text] if text.has_unknown_spaces else None
-            id_, meta = text.user_data.get(ID), text.user_data.get(META)
-            yield Text(text.text, None if id_ is None else str(id_), meta or {}, words)
+            yield text_of_doc(text)
         else:
             yield Text(text) if isinstance(text, str) else text
 
@@ -141,14 +138,12 @@ def unannotated(nlp: "Language", doc: Doc) -> Doc:
     Raises:
         UserError: If the text is longer than `nlp.max_length`.
     """
-    if doc.has_unknown_spaces:
-        return Doc(nlp.vocab, words=[token.text for token in doc])
-    if len(doc.text) > nlp.max_length:  # spaCy's E088
+    if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:  # spaCy's E088
         raise UserError(
             f"A text has {len(doc.text):,} characters, and this pipeline takes {nlp.max_length:,} "
             f"at most: cut it into several docs. It begins with: {doc.text[:50]!r}"
         )
-    return nlp.tokenizer(doc.text)
+    return text_of_doc(doc).doc(nlp)
 
 
 def before_component(nlp: "Language", docs: Iterable[Doc], component: str) -> list[Doc]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import srsly
 from spacy.matcher import Matcher
-from spacy.schemas import validate_token_pattern
 from spacy.vocab import Vocab
 
 from ..common.errors import one_line
@@ -63,11 +62,8 @@ def _why_not(pattern: Any, vocab: Vocab) -> str | None:
         return None
     if not isinstance(content, list) or not content:
         return "it has no pattern"
-    errors = validate_token_pattern(content)
-    if errors:
-        return "; ".join(map(str, errors))
     try:
-        Matcher(vocab).add("pattern", [content])
+        Matcher(vocab, validate=True).add("pattern", [content])
     except (ValueError, re.error) as error:  # a regular expression is compiled here
         return one_line(error)
     return None

@@ -8,7 +8,6 @@ import io
 import json
 import random
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from spacy.vocab import Vocab
 from thinc.api import NumpyOps
 
 from .. import decoding
-from ..common.errors import UserError
+from ..common.errors import UserError, reported_damage
 from ..common.files import write_whole
 from ..pipeline import settings
 from ..pipeline.confidence import confidence
@@ -34,6 +33,10 @@ DOCS_OF_FILE = 1000
 _BATCH = 64  # docs
 _EMISSIONS, _SCORES = "emissions", "scores"  # keys of a doc's user data
 _ABOUT, _SHARED = "teacher.json", "teacher.npz"  # files in the folder
+_DAMAGED = (
+    "The soft labels in {0.parent} are incomplete: {0.name} is missing or damaged. Delete the "
+    "folder and run `bilstm-crf distill` again, or name another one"
+)
 _SHARED_SCORES = ("transitions", "start", "end")
 
 
@@ -162,27 +165,8 @@ def teacher_labels(folder: Path) -> list[str]:
 
 
 def _about(folder: Path) -> _About:
-    with _reported_damage(folder / _ABOUT):
+    with reported_damage(_DAMAGED.format(folder / _ABOUT)):
         return _About(**json.loads((folder / _ABOUT).read_text()))
-
-
-@contextmanager
-def _reported_damage(path: Path) -> Iterator[None]:
-    """Name a file that can't be read, whatever is wrong with it.
-
-    Raises:
-        UserError: Saying what to do.
-    """
-    try:
-        yield
-    except MemoryError:
-        raise  # says nothing about the file
-    except Exception as error:  # of json, numpy, zlib and msgpack each has its own
-        raise UserError(
-            f"The soft labels in {path.parent} are incomplete: {path.name} is missing or damaged "
-            f"({type(error).__name__}). Delete the folder and run `bilstm-crf distill` again, or "
-            f"name another one."
-        ) from error
 
 
 def _files(folder: Path) -> list[Path]:
@@ -190,7 +174,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _docs(path: Path, vocab: Vocab) -> list[Doc]:
-    with _reported_damage(path):
+    with reported_damage(_DAMAGED.format(path)):
         return list(DocBin(store_user_data=True).from_disk(path).get_docs(vocab))
 
 
@@ -228,7 +212,8 @@ class SoftLabelCorpus:
         self.labelled = None if labelled is None else Corpus(labelled)
         self.teacher: Teacher | None = None
         if about.labels is not None:
-            with _reported_damage(folder / _SHARED), np.load(folder / _SHARED) as shared:
+            shared_path = folder / _SHARED
+            with reported_damage(_DAMAGED.format(shared_path)), np.load(shared_path) as shared:
                 scores = {name: shared[name] for name in _SHARED_SCORES}
             self.teacher = Teacher(tuple(about.labels), **scores, temperature=temperature)
 

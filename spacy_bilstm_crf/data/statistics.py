@@ -45,6 +45,7 @@ def survey(docs: Iterable[Doc]) -> Survey:
     iob = Counter(token.ent_iob_ for doc in docs for token in doc)
     labels = Counter(ent.label_ for doc in docs for ent in doc.ents)
     half = len(docs) // 2
+    first, second = _names(docs[:half]), _names(docs[half:])
     return Survey(
         n_docs=len(docs),
         n_sentences=sum(_n_sentences(doc) for doc in docs),
@@ -55,7 +56,7 @@ def survey(docs: Iterable[Doc]) -> Survey:
         n_outside=iob["O"],
         n_missing=iob[""],
         n_repeated=len(docs) - len({words_of(doc) for doc in docs}),
-        n_recurring=_n_recurring(_names(docs[:half]), _names(docs[half:])),
+        n_recurring=sum(first[name] + second[name] for name in first.keys() & second.keys()),
     )
 
 
@@ -65,11 +66,6 @@ def _n_sentences(doc: Doc) -> int:
 
 def _names(docs: Iterable[Doc]) -> Counter[tuple[str, str]]:
     return Counter((ent.text.lower(), ent.label_) for doc in docs for ent in doc.ents)
-
-
-def _n_recurring(first: Counter, second: Counter) -> int:
-    """Count the entities of each half that the other half has too."""
-    return sum(first[name] + second[name] for name in first.keys() & second.keys())
 
 
 def n_shared(docs: Iterable[Doc], others: Iterable[Doc]) -> int:

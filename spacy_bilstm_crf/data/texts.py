@@ -13,9 +13,10 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
-from ..common.errors import UserError, check_installed
+from ..common.errors import UserError, check_installed, reported_damage
+from .formats.docbin import NO_DOCBIN
 from .formats.docs import ID, META
-from .formats.jsonl import MOST_DIGITS
+from .formats.jsonl import whole_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -270,14 +271,8 @@ def open_docs(path: Path) -> DocBin:
 
 @lru_cache(maxsize=1)
 def _load_docs(path: Path, modified: int) -> DocBin:
-    try:
+    with reported_damage(NO_DOCBIN.format(path)):
         return DocBin().from_disk(path)
-    except MemoryError:
-        raise  # says nothing about the file
-    except Exception as error:  # zlib, msgpack and spaCy each have their own
-        raise UserError(
-            f"{path} is damaged or not a .spacy file ({type(error).__name__})."
-        ) from error
 
 
 def problem_of(text: Any) -> str | None:
@@ -303,6 +298,12 @@ def _row(value: Any, id_: Any, meta: Any = None, words: list[str] | None = None)
     error = problem_of(value)
     kept = meta if isinstance(meta, dict) else {}
     return Text("" if error else value, _as_id(id_), kept, words, error)
+
+
+def text_of_doc(doc: Doc) -> Text:
+    """Return the text of a doc, with its id and meta, and its words if it has unknown spaces."""
+    words = [token.text for token in doc] if doc.has_unknown_spaces else None
+    return _row(doc.text, doc.user_data.get(ID), doc.user_data.get(META), words)
 
 
 def _as_id(value: Any) -> str | None:
@@ -346,12 +347,8 @@ def _of_object(line: str, settings: TextSettings) -> Text:
         return Text("", error=f"Not a JSON object: {line:.80}")
     meta = value.get(META)
     if meta:  # .spacy files can hold neither halves of characters nor long numbers
-        meta = json.loads(printable(json.dumps(meta, ensure_ascii=False)), parse_int=_whole_number)
+        meta = json.loads(printable(json.dumps(meta, ensure_ascii=False)), parse_int=whole_number)
     return _row(value.get(settings.text_key), value.get(settings.id_key), meta)
-
-
-def _whole_number(digits: str) -> int | str:
-    return int(digits) if len(digits) <= MOST_DIGITS else digits
 
 
 def _read_csv(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
@@ -370,8 +367,8 @@ def _read_parquet(
     path: Path, settings: TextSettings, start: int, end: int | None
 ) -> Iterator[Text]:
     file = open_parquet(path)
-    wanted = (settings.id_key, settings.text_key)
-    columns = [name for name in wanted if name in file.schema_arrow.names]
+    has_ids = settings.id_key in file.schema_arrow.names
+    columns = [settings.text_key, settings.id_key] if has_ids else [settings.text_key]
     before = 0
     for group in range(file.num_row_groups):
         n_rows = file.metadata.row_group(group).num_rows
@@ -380,7 +377,6 @@ def _read_parquet(
         if first >= last:
             continue
         table = file.read_row_group(group, columns=columns).slice(first, last - first)
-        has_ids = settings.id_key in columns
         ids = _values(table.column(settings.id_key)) if has_ids else [None] * len(table)
         for id_, text in zip(ids, _values(table.column(settings.text_key))):
             yield _row(text.decode("utf8", LENIENT) if isinstance(text, bytes) else text, id_)
@@ -403,9 +399,7 @@ def _values(column: "pa.ChunkedArray") -> list[Any]:
 def _read_docs(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
     loaded, docs = vars(open_docs(path)), DocBin()
     vars(docs).update(loaded, **{name: loaded[name][start:end] for name in DOCBIN_PARTS})
-    for doc in docs.get_docs(Vocab()):
-        words = [token.text for token in doc] if doc.has_unknown_spaces else None
-        yield _row(doc.text, doc.user_data.get(ID), doc.user_data.get(META), words)
+    yield from map(text_of_doc, docs.get_docs(Vocab()))
 
 
 READERS: dict[str, Callable[[Path, TextSettings, int, int | None], Iterator[Text]]] = {

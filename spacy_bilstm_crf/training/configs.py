@@ -43,11 +43,11 @@ def filled_config(config: Config) -> Config:
     Raises:
         Exception: Of several kinds, if spaCy refuses it.
     """
-    return _loaded(config).config
+    return checked_pipeline(config).config
 
 
-def _loaded(config: Config) -> Language:
-    """Make the pipeline of a config and all that its training needs but the data."""
+def checked_pipeline(config: Config) -> Language:
+    """Make the untrained pipeline of a config, and check the settings of its training."""
     # Some layers print on what is missing
     with contextlib.redirect_stdout(io.StringIO()):
         nlp = load_model_from_config(config, auto_fill=True)
@@ -62,7 +62,7 @@ def check_data(config: Config) -> None:
         UserError: If not.
     """
     with refused("spaCy refuses the config"):
-        nlp = _loaded(config)
+        nlp = checked_pipeline(config)
         plain = nlp.config.interpolate()
     names = [plain["training"]["train_corpus"], plain["training"]["dev_corpus"]]
     with refused("The data can't be read (--paths.train, --paths.dev)"):

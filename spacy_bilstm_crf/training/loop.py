@@ -4,16 +4,16 @@ import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from spacy.language import Language
-from spacy.schemas import ConfigSchemaTraining
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
-from spacy.util import load_config, load_model_from_config, registry
+from spacy.util import load_config, registry
 from thinc.api import Config
 
-from ..common.errors import UserError, one_line
+from ..common.errors import UserError
+from .configs import checked_pipeline, refused
 
 CALLBACK_LOGGER = "spacy-bilstm-crf.callback_logger"
 QUIET_LOGGER = {"@loggers": "spacy.ConsoleLogger.v3", "console_output": False}
@@ -47,7 +47,7 @@ def train_pipeline(
     """
     config = config.copy()
     if on_evaluation is not None:
-        _register_logger(on_evaluation)
+        registry.loggers.register(CALLBACK_LOGGER, func=lambda: _logger(on_evaluation))
         config["training"]["logger"] = {"@loggers": CALLBACK_LOGGER}
     elif not verbose:
         config["training"]["logger"] = QUIET_LOGGER
@@ -59,15 +59,14 @@ def train_pipeline(
     return nlp
 
 
-def _register_logger(on_evaluation: Callable[[Info], None]) -> None:
+def _logger(on_evaluation: Callable[[Info], None]) -> Callable:
+    """Make a logger as spaCy's training takes it."""
+
     def log(info: Info | None) -> None:
         if info is not None:  # None after a step without evaluation
             on_evaluation(info)
 
-    def logger(nlp: Language, stdout: IO, stderr: IO) -> tuple[Callable, Callable]:
-        return log, lambda: None
-
-    registry.loggers.register(CALLBACK_LOGGER, func=lambda: logger)
+    return lambda nlp, stdout, stderr: (log, lambda: None)
 
 
 def best_model(output: Path) -> Path:
@@ -92,12 +91,9 @@ def untrained_pipeline(config: Path, overrides: dict[str, Any], component: str) 
             f"There is no file {config}. Write a config with: "
             f"python -m spacy bilstm-crf init-config {config} --train train.spacy"
         )
-    try:
-        loaded = load_config(config, overrides={**overrides, "paths.train": "", "paths.dev": ""})
-        nlp = load_model_from_config(loaded, auto_fill=True)
-        registry.resolve(nlp.config.interpolate()["training"], schema=ConfigSchemaTraining)
-    except ValueError as error:
-        raise UserError(f"The config {config} can't be used: {one_line(error)}") from error
+    with refused(f"The config {config} can't be used"):
+        without_data = {**overrides, "paths.train": "", "paths.dev": ""}
+        nlp = checked_pipeline(load_config(config, overrides=without_data))
     if component not in nlp.pipe_names:
         raise UserError(
             f"The pipeline of {config} has no component '{component}'. It has: "

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from spacy.language import Language
 
-from ..common.errors import UserError, check_at_least, check_installed, check_probability
+from ..common.errors import (
+    UserError,
+    check_at_least,
+    check_choice,
+    check_installed,
+    check_probability,
+)
 from ..common.files import check_folder
 from ..common.pipelines import check_code, pipeline_folder
 from ..data.texts import TextSettings, text_files
@@ -18,12 +24,8 @@ if TYPE_CHECKING:
     from ..inference.batch.run import Work
 
 EngineName = Literal["local", "ray", "spark"]
-# The packages that each engine needs, and the extra that installs them
-NEEDS: dict[str, list[tuple[str, str]]] = {
-    "local": [("bulk", "pyarrow")],
-    "ray": [("bulk", "pyarrow"), ("ray", "ray")],
-    "spark": [("bulk", "pyarrow"), ("spark", "pyspark")],
-}
+# The package that each engine needs, with the extra that installs it. All need pyarrow
+NEEDS = {"local": ("bulk", "pyarrow"), "ray": ("ray", "ray"), "spark": ("spark", "pyspark")}
 
 
 class AnnotateProgress(NamedTuple):
@@ -131,9 +133,8 @@ def annotate(
 
 
 def _check_engine(engine: str) -> None:
-    if engine not in NEEDS:
-        raise UserError(f"engine must be one of {', '.join(NEEDS)}, but is {engine}.")
-    for extra, package in NEEDS[engine]:
+    check_choice("engine", engine, NEEDS)
+    for extra, package in (NEEDS["local"], NEEDS[engine]):
         check_installed(extra, package)
     if engine == "spark" and shutil.which("java") is None:
         raise UserError("Spark needs Java, which is not on the PATH: install Java 17 or later.")

@@ -123,7 +123,7 @@ def _check_teacher_stays(teacher: Language | str | Path, output: Path) -> None:
     kept, found = Path(place).resolve(), output.resolve()
     names = (SOFT_LABELS_FOLDER, "model-best", "model-last")
     written = [(output / name).resolve() for name in names]
-    if kept in (found, *found.parents) or any(path in (kept, *kept.parents) for path in written):
+    if found.is_relative_to(kept) or any(kept.is_relative_to(path) for path in written):
         raise UserError(
             f"--output {output}: the student, saved to {output}/model-best, would overwrite the "
             f"teacher or be inside its folder. Name another folder."

@@ -11,6 +11,7 @@
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from spacy.tokens import Doc, Span
 from spacy.util import minibatch
 
 from ..batching import Distribution
-from ..common.errors import UserError, check_choice
+from ..common.errors import UserError, check_at_least, check_choice
 from ..common.files import reported_os_errors, written_whole
 from ..common.pipelines import load_pipeline
 from ..data.corpus import Data, before_component, read_docs, texts_of
@@ -116,8 +117,7 @@ def select(
         UserError: If an argument can't be used, or there is no text to choose.
     """
     check_choice("strategy", strategy, STRATEGIES)
-    if n < 1:
-        raise UserError(f"n is {n}: ask for at least 1 document.")
+    check_at_least(1, n=n)
     nlp = load_pipeline(pipeline)
     if nlp is not pipeline:
         nlp.max_length = 10**9  # the limit is there for parsers
@@ -143,10 +143,13 @@ def _scored(
 ) -> dict[int, Any]:
     """What a strategy says of each text, by its place, without those that were seen before."""
     score = {"entropy": _entropies, "margin": _closeness, "diverse": doubtful_words}[strategy]
+    first: dict[str, int] = {}
+    for place, text in enumerate(texts):
+        first.setdefault(_letters(text.text), place)
+    new = [place for letters, place in first.items() if letters and letters not in seen]
     found: dict[int, Any] = {}
-    for batch in minibatch(_new_docs(nlp, texts, seen), _BATCH):
-        places, made = zip(*batch)
-        docs = before_component(nlp, made, ner.name)
+    for places in minibatch(new, _BATCH):
+        docs = before_component(nlp, [texts[place].doc(nlp) for place in places], ner.name)
         found.update(zip(places, score(docs, ner.distribution(docs))))
     return found
 
@@ -158,14 +161,6 @@ def _entropies(docs: Sequence[Doc], distribution: Distribution) -> Sequence[floa
 def _closeness(docs: Sequence[Doc], distribution: Distribution) -> list[float]:
     """Of each doc, 1 minus the margin between its best two tag sequences."""
     return [1.0 - margin for margin in margins(distribution)]
-
-
-def _new_docs(nlp: Language, texts: Iterable[Text], seen: set[str]) -> Iterator[Any]:
-    for place, text in enumerate(texts):
-        letters = _letters(text.text)
-        if letters and letters not in seen:
-            seen.add(letters)
-            yield place, text.doc(nlp)
 
 
 def _letters(text: str) -> str:
@@ -192,10 +187,10 @@ def _bernoulli_entropy(p: float) -> float:
 
 def _diverse(doubts: dict[int, dict[str, float]], n: int) -> list[tuple[int, float]]:
     """The greedy choice. A doc's worth only falls, so not all are computed again each time."""
-    times: dict[str, int] = {}
+    times: Counter[str] = Counter()
 
     def worth(place: int) -> float:
-        return sum(p * AGAIN ** times.get(words, 0) for words, p in doubts[place].items())
+        return sum(p * AGAIN ** times[words] for words, p in doubts[place].items())
 
     heap = [(-worth(place), place) for place in doubts]
     heapq.heapify(heap)
@@ -207,8 +202,7 @@ def _diverse(doubts: dict[int, dict[str, float]], n: int) -> list[tuple[int, flo
             heapq.heappush(heap, (-now, place))
             continue
         chosen.append((place, now))
-        for words in doubts[place]:
-            times[words] = times.get(words, 0) + 1
+        times.update(doubts[place].keys())
     return chosen
 
 

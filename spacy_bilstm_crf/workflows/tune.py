@@ -7,7 +7,7 @@ from typing import Any
 
 from thinc.api import require_gpu
 
-from ..common.errors import UserError, check_installed
+from ..common.errors import check_at_least, check_installed
 from ..common.files import write_whole
 from ..common.pipelines import import_code
 from ..training.configs import check_data, filled_config, read_config
@@ -79,13 +79,10 @@ def tune(
     start = time.time()
     check_installed("tune", "optuna", "matplotlib", "jinja2", "filelock")
     say = on_message or (lambda text: None)
-    code_path = None if code is None else Path(code)
-    for name, number in {"n_trials": n_trials, "jobs": jobs, "seeds": seeds}.items():
-        if number is not None and number < 1:
-            raise UserError(f"{name} is {number}, but must be at least 1.")
+    check_at_least(1, n_trials=n_trials, jobs=jobs, seeds=seeds)
     if n_trials is None and timeout is None:
         n_trials = DEFAULT_TRIALS
-    import_code(code_path)
+    import_code(code)
     if use_gpu >= 0:
         require_gpu(use_gpu)
     with quiet_optuna():
@@ -98,7 +95,7 @@ def tune(
             n_trials=n_trials,
             until=None if timeout is None else start + timeout,
             use_gpu=use_gpu,
-            code=code_path,
+            code=code,
         )
         job.space.make_sampler()
         job.space.search.pruner.make("pruner")

@@ -64,7 +64,7 @@ def test_all_kinds_of_files_have_the_same_entities(nlp, tmp_path):
         ({"max_length": 0}, "max_length must be at least 1"),
         ({"candidates": 2}, "candidates must be a probability, from 0 to 1, but is 2"),
         ({"candidates": 0.5}, "has no bilstm_crf_ner component"),
-        ({"engine": "dask"}, "engine must be one of local, ray, spark, but is dask"),
+        ({"engine": "dask"}, "engine dask: it must be one of local, ray, spark"),
         ({"code": "nowhere.py"}, "nowhere.py"),
         ({"pipeline": "nowhere"}, "There is no pipeline nowhere"),
         ({"inputs": "nowhere.jsonl"}, "There is no file or folder nowhere.jsonl"),

@@ -117,7 +117,7 @@ def test_texts_may_be_strings_docs_or_a_file(nlp, tmp_path):
 @pytest.mark.parametrize(
     "texts, arguments, message",
     [
-        (TEXTS, {"n": 0}, "n is 0: ask for at least 1 document"),
+        (TEXTS, {"n": 0}, "n must be at least 1, but is 0"),
         (TEXTS, {"strategy": "x"}, "strategy x: it must be one of entropy, margin, diverse"),
         (TEXTS, {"component": "x"}, "The pipeline has no bilstm_crf_ner component 'x'"),
         ([], {}, "The data holds no text"),

@@ -6,9 +6,8 @@ Each format is a module of this folder that registers itself: see `registry.Form
 from importlib import import_module
 from pkgutil import iter_modules
 
-from .files import read, write
 from .records import Findings, Problem
-from .registry import FORMATS, Format, register
+from .registry import FORMATS, Format, read, register, write
 from .settings import ColumnSettings, DocSettings, FormatSettings
 
 __all__ = [

@@ -13,7 +13,7 @@ from spacy.tokens import Doc
 from ...common.errors import UserError
 from .docs import ID, has_annotation
 from .losses import NOTES
-from .records import Findings, Offsets, RawMention, Record
+from .records import Findings, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import FormatSettings
 
@@ -27,6 +27,7 @@ LINES_LEFT_OUT = {
     "N": "normalisations left out",
     "#": "notes left out",
 }
+BOM = "\ufeff"  # byte order mark
 SAFE_PART = re.compile(r"[\w-][\w.-]*")  # of a path
 
 
@@ -48,10 +49,9 @@ def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Ite
             text = file.read()
         annotation = path.with_suffix(".ann")
         mentions = list(_mentions(annotation, findings)) if annotation.exists() else []
-        mark = "\ufeff"
-        if text.startswith(mark):
-            text = text[len(mark) :]
-            mentions = [_moved(mention, -len(mark)) for mention in mentions]
+        if text.startswith(BOM):
+            text = text.removeprefix(BOM)
+            mentions = [mention.moved(lambda offset: offset - len(BOM)) for mention in mentions]
         yield Record(
             str(path),
             text,
@@ -78,11 +78,6 @@ def _mentions(path: Path, findings: Findings) -> Iterator[RawMention]:
         _, label, offsets, quote = found.groups()
         parts = [part.split() for part in offsets.split(";")]
         yield RawMention(tuple(sorted((int(a), int(b)) for a, b in parts)), label, None, quote)
-
-
-def _moved(mention: RawMention, by: int) -> RawMention:
-    fragments = tuple((start + by, end + by) for start, end in mention.fragments)
-    return mention._replace(fragments=fragments)
 
 
 def write_brat(docs: Docs, folder: Path, settings: FormatSettings, findings: Findings) -> None:
@@ -117,15 +112,14 @@ def _lines(doc: Doc, findings: Findings) -> Iterator[str]:
     for number, ent in enumerate(doc.ents, start=1):
         label = "_".join(ent.label_.split())
         findings.notes["labels with blanks written with _"] += label != ent.label_
-        parts = _in_lines(ent.text, ent.start_char)
+        # One for each line that it is on
+        parts = [
+            (ent.start_char + part.start(), ent.start_char + part.end())
+            for part in re.finditer(r"[^\r\n]+", ent.text)
+        ]
         offsets = ";".join(f"{start} {end}" for start, end in parts)
         quote = " ".join(doc.text[start:end] for start, end in parts)
         yield f"T{number}\t{label} {offsets}\t{quote}\n"
-
-
-def _in_lines(text: str, first: int) -> list[Offsets]:
-    """The parts of an entity that are on a line each."""
-    return [(first + m.start(), first + m.end()) for m in re.finditer(r"[^\r\n]+", text)]
 
 
 # It keeps ids that can be a path

@@ -20,12 +20,19 @@ from .registry import Docs, Format, register
 from .settings import ColumnSettings, FormatSettings
 
 WITHOUT_WORDS = "documents without words left out"
+NOT_KNOWN_ANY_MORE = (
+    "entities beside unknown tokens that are not known any more: write biluo or bioes"
+)
 UNKNOWN = ("?", "-")
 DOCSTART = "-DOCSTART-"
 TAG = re.compile(r"O|[BILUES]-\S+|[?-]")
 BIOES_TO_BILUO = str.maketrans("ES", "LU")
-BILUO_TO_BIOES = str.maketrans("LU", "ES")
-BILUO_TO_IOB2 = str.maketrans("LU", "IB")
+FROM_BILUO = {
+    "biluo": str.maketrans("", ""),
+    "bioes": str.maketrans("LU", "ES"),
+    "iob2": str.maketrans("LU", "IB"),
+    "iob1": str.maketrans("LU", "IB"),
+}
 NO_POS = "-"
 
 
@@ -166,7 +173,7 @@ def _record(
 
 def spans_of(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list[int]]:
     """Return the entities of a sentence, as start, end and label, and its unknown tokens."""
-    tags = [tag if tag in UNKNOWN else tag[0].translate(BIOES_TO_BILUO) + tag[1:] for tag in tags]
+    tags = _translated(tags, BIOES_TO_BILUO)
     spans, unknown = [], [i for i, tag in enumerate(tags) if tag in UNKNOWN]
     start = 0
     while start < len(tags):
@@ -189,16 +196,21 @@ def spans_of(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list[int]
     return spans, unknown
 
 
+def _translated(tags: Sequence[str], letters: dict[int, int]) -> list[str]:
+    """The tags with other letters in front of their labels."""
+    return [tag[0].translate(letters) + tag[1:] for tag in tags]
+
+
 def is_valid(tags: Sequence[str], start: int, end: int, scheme: str) -> bool:
     """Tell whether the tags of an entity are valid in a scheme."""
     letters = "".join(tag[0] for tag in tags[start:end])
-    inside = "I" * (end - start)
-    if scheme == "iob1":
-        return letters in (inside, "B" + inside[1:])
-    if scheme == "iob2":
-        return letters == "B" + inside[1:]
-    whole = "U" if end - start == 1 else "B" + inside[2:] + "L"
-    return letters == (whole.translate(BILUO_TO_BIOES) if scheme == "bioes" else whole)
+    whole = _biluo_letters(end - start).translate(FROM_BILUO[scheme])
+    return letters == whole or (scheme == "iob1" and letters == "I" + whole[1:])
+
+
+def _biluo_letters(n_tokens: int) -> str:
+    """The letters of an entity's tags."""
+    return "U" if n_tokens == 1 else "B" + "I" * (n_tokens - 2) + "L"
 
 
 def write_columns(docs: Docs, path: Path, settings: FormatSettings, findings: Findings) -> None:
@@ -245,32 +257,25 @@ def _tagged_sentences(
 def _biluo_tags(doc: Doc, findings: Findings) -> list[str]:
     tags = ["O" if token.ent_iob else UNKNOWN[0] for token in doc]
     for ent in doc.ents:
-        letters = "U" if len(ent) == 1 else "B" + "I" * (len(ent) - 2) + "L"
         label = "_".join(ent.label_.split())
         findings.notes["labels with blanks written with _"] += label != ent.label_
-        tags[ent.start : ent.end] = [f"{letter}-{label}" for letter in letters]
+        tags[ent.start : ent.end] = [f"{letter}-{label}" for letter in _biluo_letters(len(ent))]
     return tags
 
 
 def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]:
     """Convert BILUO tags to another scheme."""
-    if scheme == "biluo":
-        return list(tags)
-    if scheme == "bioes":
-        return [
-            tag if tag in UNKNOWN else tag[0].translate(BILUO_TO_BIOES) + tag[1:] for tag in tags
-        ]
+    converted = _translated(tags, FROM_BILUO[scheme])
+    if scheme in ("biluo", "bioes"):
+        return converted
     lost = sum(tag[0] in "UL" and after in UNKNOWN for tag, after in pairwise(tags))
-    findings.notes[
-        "entities beside unknown tokens that are not known any more: write biluo or bioes"
-    ] += lost
-    tags = [tag if tag in UNKNOWN else tag[0].translate(BILUO_TO_IOB2) + tag[1:] for tag in tags]
+    findings.notes[NOT_KNOWN_ANY_MORE] += lost
     if scheme == "iob2":
-        return tags
+        return converted
     # B only where it parts two entities of a label
     return [
         "I" + tag[1:] if tag[0] == "B" and before[2:] != tag[2:] else tag
-        for before, tag in zip(["O", *tags], tags)
+        for before, tag in zip(["O", *converted], converted)
     ]
 
 

@@ -7,6 +7,7 @@ of an entity shows how it was counted.
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 
 from .records import RawMention
@@ -34,7 +35,7 @@ def recounted(text: str, mentions: Sequence[RawMention]) -> tuple[list[RawMentio
         return best, None
     for counting in COUNTINGS:
         starts = _starts(text, counting)
-        moved = [_moved(mention, starts) for mention in mentions]
+        moved = [mention.moved(partial(bisect_left, starts)) for mention in mentions]
         n_fitting = sum(fits(text, mention) for mention in moved if mention.quote is not None)
         if n_fitting > most:
             best, how, most = moved, counting, n_fitting
@@ -58,10 +59,3 @@ def _starts(text: str, counting: str) -> list[int]:
         for i, character in enumerate(text)
     )
     return [0, *accumulate(widths)]
-
-
-def _moved(mention: RawMention, starts: list[int]) -> RawMention:
-    fragments = tuple(
-        (bisect_left(starts, start), bisect_left(starts, end)) for start, end in mention.fragments
-    )
-    return mention._replace(fragments=fragments)

@@ -6,12 +6,14 @@ from pathlib import Path
 from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
-from ...common.errors import UserError
+from ...common.errors import reported_damage
 from .docs import blank
 from .losses import NOTES
 from .records import Findings
 from .registry import Docs, Format, register
 from .settings import FormatSettings
+
+NO_DOCBIN = "{} is damaged or not a .spacy file: convert the data again with `spacy convert`"
 
 
 def read_docbin(path: Path, vocab: Vocab) -> Iterator[Doc]:
@@ -20,15 +22,8 @@ def read_docbin(path: Path, vocab: Vocab) -> Iterator[Doc]:
     Raises:
         UserError: If it is none.
     """
-    try:
+    with reported_damage(NO_DOCBIN.format(path)):
         yield from DocBin().from_disk(path).get_docs(vocab)
-    except MemoryError:
-        raise  # says nothing about the file
-    except Exception as error:  # zlib, msgpack and spaCy each have their own
-        raise UserError(
-            f"{path} is damaged or not a .spacy file ({type(error).__name__}): convert the data "
-            f"again with `spacy convert`."
-        ) from error
 
 
 def _read(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Doc]:

@@ -1,7 +1,7 @@
 """Records -> docs. What does not fit is counted and listed, never guessed."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ PREDICTIONS = "predictions"  # key in doc.spans
 ID, ANSWER, ANNOTATOR, META = "id", "answer", "annotator", "meta"
 # What the probabilities of annotated entities are kept under, where a component has its name
 ANNOTATION_SOURCE = "annotation"
+# Fields of a record that have mentions
+GROUPS = ("entities", "incorrect", "predictions", "disputed")
 # Kinds of problems
-OVERLAPPING = "overlapping"
+OVERLAPPING, TWICE = "overlapping", "twice"
 OUTSIDE_THE_TEXT = "outside the text"
 DISPUTED = "annotators differ"
 OTHER_TEXT = "other text than quoted"
@@ -80,24 +82,16 @@ def _doc_of(
     if how:
         findings.notes[f"documents with offsets in {how}, converted to code points"] += 1
     doc = _tokens(record, nlp)
-    problems = list(record.problems)
-    unknown: set[int] = set()  # tokens
-    for start, end in record.unknown:
-        unknown.update(_covering(doc, start, end))
-    for mention, who in record.disputed:
+    problems = []
+    for mention in record.disputed:
         _, problem = _span(doc, mention, record)
-        message = f"{who} {mention.label} here."
+        message = f"{mention.dispute} {mention.label} here."
         problems.append(problem or record.problem(DISPUTED, mention.offsets, message))
-        unknown.update(_touched(doc, mention, problem))
     spans, misfits = _spans(doc, record.entities, record)
-    problems += [problem for _, problem in misfits]
-    for mention, problem in misfits:
-        unknown.update(_touched(doc, mention, problem))
     spans, overlapping = _without_overlap(spans, record)
-    problems += overlapping
-    for one in overlapping:
-        if one.kind == OVERLAPPING:
-            unknown.update(_covering(doc, one.start, one.end))
+    problems += misfits + overlapping
+    unknown = {token for where in record.unknown for token in _covering(doc, *where)}
+    unknown.update(token for problem in problems for token in _touched(doc, problem))
     kept = [one for one in spans if unknown.isdisjoint(_tokens_of(one[0]))]
     touched = [span for span, _ in spans if not unknown.isdisjoint(_tokens_of(span))]
     unknown.update(token for span in touched for token in _tokens_of(span))
@@ -118,38 +112,28 @@ def _doc_of(
     ):
         spans, misfits = _spans(doc, mentions, record)
         keep_predictions(doc, key, spans)
-        problems += [problem for _, problem in misfits]
+        problems += misfits
     of_doc = (record.id, record.answer, record.annotator, record.meta or None)
     values = dict(zip((ID, ANSWER, ANNOTATOR, META), of_doc))
     doc.user_data.update({key: value for key, value in values.items() if value is not None})
-    return doc, problems
+    return doc, [*record.problems, *problems]
 
 
 def _recounted(record: Record) -> tuple[Record, str | None]:
     """The record with offsets in code points, and how they were counted if otherwise."""
-    groups = [record.entities, record.incorrect, record.predictions]
-    disputed = [mention for mention, _ in record.disputed]
-    every = [mention for group in [*groups, disputed] for mention in group]
-    found, how = recounted(record.text, every)
+    groups = {name: getattr(record, name) for name in GROUPS}
+    found, how = recounted(record.text, list(chain(*groups.values())))
     left = iter(found)
-    entities, incorrect, predictions = (tuple(islice(left, len(group))) for group in groups)
-    return (
-        record._replace(
-            entities=entities,
-            incorrect=incorrect,
-            predictions=predictions,
-            disputed=tuple((mention, who) for mention, (_, who) in zip(left, record.disputed)),
-        ),
-        how,
-    )
+    moved: dict[str, Any] = {name: tuple(islice(left, len(groups[name]))) for name in groups}
+    return record._replace(**moved), how
 
 
-def _touched(doc: Doc, mention: RawMention, problem: Problem | None) -> range:
-    """The tokens of which nothing is known, as there is something wrong with a mention."""
-    if problem is not None and problem.kind in (OUTSIDE_THE_TEXT, OTHER_TEXT):
+def _touched(doc: Doc, problem: Problem) -> range:
+    """The tokens of which nothing is known, as there is something wrong with an entity."""
+    if problem.kind in (OUTSIDE_THE_TEXT, OTHER_TEXT):
         # Where it really is nobody knows, so that no token is known to be outside
         return range(len(doc))
-    return _covering(doc, *(mention.offsets or (0, 0)))
+    return range(0) if problem.kind == TWICE else _covering(doc, problem.start, problem.end)
 
 
 def _tokens(record: Record, nlp: Language) -> Doc:
@@ -176,15 +160,15 @@ def _covering(doc: Doc, start: int | None, end: int | None) -> range:
 
 def _spans(
     doc: Doc, mentions: Iterable[RawMention], record: Record
-) -> tuple[list[SpanWithScore], list[tuple[RawMention, Problem]]]:
-    """The tokens that mentions cover, with their scores, and the mentions that cover none."""
+) -> tuple[list[SpanWithScore], list[Problem]]:
+    """The tokens that mentions cover, with their scores, and why some cover none."""
     spans, misfits = [], []
     for mention in mentions:
         span, problem = _span(doc, mention, record)
         if problem is None:
             spans.append((span, mention.score))
         else:
-            misfits.append((mention, problem))
+            misfits.append(problem)
     return spans, misfits
 
 
@@ -218,8 +202,8 @@ def _span(doc: Doc, mention: RawMention, record: Record) -> tuple[Any, Problem |
         )
     span = doc.char_span(start, end, label=mention.label)
     if span is None or doc[span.start].is_space or doc[span.end - 1].is_space:
-        shorter = text[start:end].strip()
-        first = start + text[start:end].find(shorter) if shorter else start
+        shorter = covered.strip()
+        first = start + covered.find(shorter)
         fit = doc.char_span(first, first + len(shorter), alignment_mode="expand")
         nearest = "" if fit is None else f" The nearest tokens are {fit.text!r}."
         return problem(
@@ -241,13 +225,11 @@ def _without_overlap(
     groups: list[list[SpanWithScore]] = []
     end = -1
     for span, score in ordered:
-        if span.start < end:
-            same = groups[-1][-1][0]
-            if (span.start, span.end, span.label) == (same.start, same.end, same.label):
-                where = (span.start_char, span.end_char)
-                message = f"{span.text!r} ({span.label_}) is annotated twice."
-                problems.append(record.problem("twice", where, message))
-                continue
+        if groups and span == groups[-1][-1][0]:
+            where = (span.start_char, span.end_char)
+            message = f"{span.text!r} ({span.label_}) is annotated twice."
+            problems.append(record.problem(TWICE, where, message))
+        elif span.start < end:
             groups[-1].append((span, score))
         else:
             groups.append([(span, score)])
@@ -269,9 +251,8 @@ def keep_predictions(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> Non
     if not scored:
         return
     scores = [score for _, score in scored if _is_probability(score)]
-    attrs: dict[str, Any] = {}
-    if len(scores) == len(scored):
-        attrs["scores"] = np.array(scores, dtype=np.float32)
+    has_all = len(scores) == len(scored)
+    attrs = {"scores": np.array(scores, dtype=np.float32)} if has_all else {}
     doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in scored])
 
 

@@ -20,7 +20,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                yield f"{path}:{number}", _object(line, f"{path}:{number}")
+                place = f"{path}:{number}"
+                yield place, _object(_parsed(line, place), place)
 
 
 def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -30,23 +31,20 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         UserError: If it is neither.
     """
     text = path.read_text(encoding="utf-8-sig")
-    if text.lstrip().startswith("["):
-        values = _parsed(text, str(path))
-    else:
-        lines = text.strip().split("\n")
-        if len(lines) == 1 or lines[0].strip() != "{":
-            yield from read_lines(path)
-            return
-        values = [_parsed(text, str(path))]  # over several lines
-    for number, value in enumerate(values, start=1):
-        if not isinstance(value, dict):
-            raise UserError(f"{path}, number {number}, is not a JSON object: {value!r:.80}")
-        yield f"{path}, number {number}", value
+    lines = text.strip().split("\n")
+    is_list = lines[0].startswith("[")
+    if not is_list and (len(lines) == 1 or lines[0].strip() != "{"):
+        yield from read_lines(path)
+        return
+    found = _parsed(text, str(path))  # a single object may be over several lines
+    for number, value in enumerate(found if is_list else [found], start=1):
+        place = f"{path}, number {number}"
+        yield place, _object(value, place)
 
 
 def _parsed(text: str, place: str) -> Any:
     try:
-        value = json.loads(text, parse_int=_whole)
+        value = json.loads(text, parse_int=whole_number)
         # An escape may be half a character, which no string of spaCy can hold
         if SURROGATE in text.lower():
             json.dumps(value, ensure_ascii=False).encode("utf8")
@@ -57,15 +55,14 @@ def _parsed(text: str, place: str) -> Any:
     return value
 
 
-def _whole(digits: str) -> int | str:
-    """A whole number; one that no file of spaCy can hold, and no offset is, stays a string."""
+def whole_number(digits: str) -> int | str:
+    """Return a whole number, or the digits of one that is too large for a file of spaCy."""
     return int(digits) if len(digits) <= MOST_DIGITS else digits
 
 
-def _object(line: str, place: str) -> dict[str, Any]:
-    value = _parsed(line, place)
+def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UserError(f"{place} is not a JSON object: {line.strip():.80}")
+        raise UserError(f"{place} is not a JSON object: {value!r:.80}")
     return value
 
 

@@ -46,15 +46,14 @@ def _of_task(
     every = objects_of(task, "annotations", place)
     done = [one for one in every if not one.get("was_cancelled")]
     done = [one for one in done if one.get("ground_truth")][:1] or done
-    found = [_mentions(objects_of(one, "result", place), place, text_key, findings) for one in done]
-    predictions: tuple[RawMention, ...] = ()
-    for one in objects_of(task, "predictions", place)[-1:]:  # of the last model
-        predictions = tuple(_mentions(objects_of(one, "result", place), place, text_key, findings))
+    found = [_mentions(one, place, text_key, findings) for one in done]
+    last = objects_of(task, "predictions", place)[-1:]  # of the last model
+    predictions = [m for one in last for m in _mentions(one, place, text_key, findings)]
     if len(found) > 1:
         record = _agreed(record, found)
     return record._replace(
         entities=record.entities if len(found) > 1 else tuple(found[0]) if found else (),
-        predictions=predictions,
+        predictions=tuple(predictions),
         is_annotated=bool(found),
         annotator=_annotator(done[0]) if len(done) == 1 else None,
         answer=IGNORE if every and not done else None,
@@ -62,9 +61,11 @@ def _of_task(
 
 
 def _mentions(
-    results: Sequence[Any], place: str, text_key: str, findings: Findings
+    judgement: dict[str, Any], place: str, text_key: str, findings: Findings
 ) -> list[RawMention]:
+    """The entities of an annotation or a prediction."""
     found = []
+    results = objects_of(judgement, "result", place)
     names = {result.get("to_name") for result in results}
     for result in results:
         value = result.get("value")
@@ -99,7 +100,7 @@ def _agreed(record: Record, found: Sequence[Sequence[RawMention]]) -> Record:
     return record._replace(
         entities=tuple(m for looks, m in every.items() if n_with[looks] == len(found)),
         disputed=tuple(
-            (m, f"{n_with[looks]} of {len(found)} annotations have")
+            m._replace(dispute=f"{n_with[looks]} of {len(found)} annotations have")
             for looks, m in every.items()
             if n_with[looks] < len(found)
         ),

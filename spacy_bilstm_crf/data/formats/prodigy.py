@@ -41,7 +41,11 @@ def read_prodigy(path: Path, settings: FormatSettings, findings: Findings) -> It
             annotator=task.get("_annotator_id") or task.get("_session_id"),
             meta=meta if isinstance(meta, dict) else {META: meta},
         )
-        yield _judged(record, objects_of(task, "spans", place), _is_binary(task), _is_manual(task))
+        # Whether only the spans of the task were asked about
+        is_binary = bool(task.get("_is_binary", task.get("_view_id") == "ner"))
+        # Whether an annotator drew the spans, so that the answer is about the whole task
+        is_manual = task.get("_is_binary") is False or task.get("_view_id") in MANUAL
+        yield _judged(record, objects_of(task, "spans", place), is_binary, is_manual)
 
 
 def _answer(value: dict[str, Any], place: str) -> str | None:
@@ -56,37 +60,18 @@ def _answer(value: dict[str, Any], place: str) -> str | None:
     return cast(str | None, answer)
 
 
-def _is_manual(task: dict[str, Any]) -> bool:
-    """Whether an annotator drew the spans, so that the answer is about the whole task."""
-    return task.get("_is_binary") is False or task.get("_view_id") in MANUAL
-
-
-def _is_binary(task: dict[str, Any]) -> bool:
-    """Whether only the spans of a task were asked about."""
-    return bool(task.get("_is_binary", task.get("_view_id") == "ner"))
-
-
 def _tokens(tokens: list[Any], text: str) -> tuple[list[str] | None, list[bool] | None]:
     """The task's own tokens, if they make up its text."""
-    words: list[str] = []
-    spaces: list[bool] = []
-    end = 0
-    for token in tokens:
-        start, end_of_token = (
-            (token.get("start"), token.get("end")) if isinstance(token, dict) else (None, None)
-        )
-        if not isinstance(start, int) or not isinstance(end_of_token, int):
-            return None, None
-        if start == end + 1 and words and text[end:start] == " ":
-            spaces[-1] = True
-        elif start != end:
-            return None, None
-        end = end_of_token
-        words.append(text[start:end])
-        spaces.append(False)
-    if words and text[end:] == " ":
-        spaces[-1], end = True, end + 1
-    return (words, spaces) if words and end == len(text) and all(words) else (None, None)
+    try:
+        starts = [token["start"] for token in tokens]
+        ends = [token["end"] for token in tokens]
+        words = [text[start:end] for start, end in zip(starts, ends)]
+        gaps = [text[end:start] for end, start in zip(ends, [*starts[1:], len(text)])]
+    except (TypeError, KeyError):  # not tokens, or their offsets are no whole numbers
+        return None, None
+    spaces = [gap == " " for gap in gaps]
+    covered = "".join(word + " " * space for word, space in zip(words, spaces))
+    return (words, spaces) if words and all(words) and covered == text else (None, None)
 
 
 def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) -> Record:

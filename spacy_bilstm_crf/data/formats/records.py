@@ -1,6 +1,7 @@
 """What a reader finds in a file, before tokenization."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Offsets = tuple[int, int]  # first character, character after the last; in code points
@@ -14,12 +15,14 @@ class RawMention(NamedTuple):
         label: Its label.
         score: A probability, if there is one.
         quote: The text that it covers according to the file, to check the offsets.
+        dispute: Who has it, if other annotators do not.
     """
 
     fragments: tuple[Offsets, ...]
     label: str
     score: float | None = None
     quote: str | None = None
+    dispute: str = ""
 
     @property
     def offsets(self) -> Offsets | None:
@@ -27,6 +30,10 @@ class RawMention(NamedTuple):
         values = [offset for fragment in self.fragments for offset in fragment]
         whole = all(isinstance(x, int) and not isinstance(x, bool) for x in values)
         return (values[0], values[-1]) if whole else None
+
+    def moved(self, to: Callable[[int], int]) -> "RawMention":
+        """Return the mention with other offsets in the place of its own."""
+        return self._replace(fragments=tuple((to(start), to(end)) for start, end in self.fragments))
 
 
 class Problem(NamedTuple):
@@ -67,7 +74,7 @@ class Record(NamedTuple):
         incorrect: What is known to be no entity.
         predictions: What a model suggests and nobody has judged.
         unknown: Parts of the text of which nothing is known.
-        disputed: What only some annotators have marked, and who.
+        disputed: What only some annotators have marked.
         is_annotated: Whether the rest is known to be no entity.
         problems: What the reader could not make sense of, apart from offsets.
     """
@@ -86,7 +93,7 @@ class Record(NamedTuple):
     incorrect: tuple[RawMention, ...] = ()
     predictions: tuple[RawMention, ...] = ()
     unknown: tuple[Offsets, ...] = ()
-    disputed: tuple[tuple[RawMention, str], ...] = ()
+    disputed: tuple[RawMention, ...] = ()
     is_annotated: bool = True
     problems: tuple[Problem, ...] = ()
 

@@ -1,11 +1,14 @@
-"""The registry of formats: each module of a format adds its own."""
+"""The registry of formats, to which each module of a format adds its own, and their files."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from spacy.tokens import Doc
 
+from ...common.errors import UserError
+from .docs import docs_of
+from .losses import note_losses
 from .records import Findings, Record
 from .settings import FormatSettings
 
@@ -41,3 +44,47 @@ FORMATS: dict[str, Format] = {}
 def register(format_: Format) -> None:
     """Add a format under its name."""
     FORMATS[format_.name] = format_
+
+
+def read(path: Path, name: str, settings: FormatSettings, findings: Findings) -> Iterator[Doc]:
+    """Read the docs of a file, or of a folder if the format has folders.
+
+    Args:
+        path: The file.
+        name: The format, one of `FORMATS`.
+        settings: How to read it.
+        findings: Gets the problems and notes.
+
+    Raises:
+        UserError: If it is not of that format.
+    """
+    try:
+        yield from docs_of(FORMATS[name].read(path, settings, findings), settings, findings)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error}") from error
+
+
+def write(docs: Docs, path: Path, name: str, settings: FormatSettings, findings: Findings) -> int:
+    """Write docs to a file, or to a folder if the format has folders.
+
+    Args:
+        docs: What to write.
+        path: Where to write it; its parent folder must exist.
+        name: The format, one of `FORMATS`.
+        settings: How to write it.
+        findings: Gets what the format can't hold.
+
+    Returns:
+        The number of docs.
+    """
+    n_docs = 0
+
+    def noted() -> Iterator[Doc]:
+        nonlocal n_docs
+        for doc in docs:
+            n_docs += 1
+            note_losses(doc, FORMATS[name].keeps, settings.docs.incorrect_spans_key, findings)
+            yield doc
+
+    FORMATS[name].write(noted(), path, settings, findings)
+    return n_docs

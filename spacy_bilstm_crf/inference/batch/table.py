@@ -1,7 +1,6 @@
 """A table of texts in, a table of their entities out. It knows of no engine."""
 
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -108,7 +107,7 @@ def load_annotator(settings: AnnotatorSettings) -> Annotator:
         UserError: If it can't be loaded, or knows no candidates and they are asked for.
     """
     torch.set_num_threads(1)  # workers share the cores
-    import_code(None if settings.code is None else Path(settings.code))
+    import_code(settings.code)
     nlp = load_pipeline(settings.pipeline)
     if settings.max_length is not None:
         nlp.max_length = settings.max_length

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import tempfile
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -64,7 +63,7 @@ def app_of_worker() -> FastAPI:
     parent, given = json.loads(os.environ[SETTINGS])
     end_with_parent(parent, lambda: os.kill(os.getpid(), signal.SIGTERM))  # answers what it has
     settings = ServerSettings(**{**given, "limits": Limits(*given["limits"])})
-    import_code(None if settings.code is None else Path(settings.code))
+    import_code(settings.code)
     return app_of(load_pipeline(settings.pipeline), settings)
 
 

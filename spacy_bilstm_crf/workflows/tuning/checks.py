@@ -7,7 +7,7 @@ from thinc.api import Config
 
 from ...common.errors import UserError
 from ...training.configs import filled_config, refused
-from .space import NOT_THERE, Params, Space, value_at
+from .space import NOT_THERE, Params, Space, is_part, value_at
 
 
 def check_space(space: Space, config: Config) -> None:
@@ -23,7 +23,7 @@ def check_space(space: Space, config: Config) -> None:
             with refused(f"[parameters.{name}] can't be {chosen!r}: the config refuses that"):
                 accepted = filled_config(changed)
             for path in parameter.path:
-                if not _is_kept(value_at(accepted, path), parameter.to_config(chosen)):
+                if not is_part(parameter.to_config(chosen), value_at(accepted, path)):
                     raise UserError(
                         f"[parameters.{name}] has the path {path}, but the config takes no value "
                         f"there."
@@ -68,11 +68,3 @@ def _reference(config: Config, path: str) -> str:
         if isinstance(value, str) and value.startswith("${"):
             return f": {above} is {value}, so use the path there"
     return ""
-
-
-def _is_kept(found: Any, value: Any) -> bool:
-    if isinstance(value, dict):
-        return isinstance(found, dict) and all(
-            _is_kept(found.get(key), each) for key, each in value.items()
-        )
-    return bool(found == value)

@@ -23,12 +23,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-BEST_CONFIG, BEST_MODEL, TRIALS, SEARCH_PAGE = (
-    "best.cfg",
-    "model-best",
-    "trials.jsonl",
-    "index.html",
-)
+BEST_CONFIG, BEST_MODEL = "best.cfg", "model-best"
+TRIALS, SEARCH_PAGE = "trials.jsonl", "index.html"
 MADE_FROM = "tune.json"  # in the model's folder: the trial whose config it was trained with
 OF_OUTCOME = ("seconds", "reason", "best_step", "scores_of_seeds", "details")
 STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}

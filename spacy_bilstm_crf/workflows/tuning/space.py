@@ -9,9 +9,17 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from spacy.util import dot_to_object, set_dot_to_object
 from thinc.api import Config
 
@@ -21,9 +29,17 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 Params = Mapping[str, Any]
+T = TypeVar("T")
 SCALARS = (str, int, float, bool, type(None))  # all that Optuna stores of a choice
 NOT_THERE = object()  # None may be a choice
 STEP_TOLERANCE = 1e-9  # of a number of steps
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+ListOf = Annotated[list[T], BeforeValidator(_as_list)]  # a single value is a list of one
 
 
 class Section(BaseModel):
@@ -35,7 +51,7 @@ class Section(BaseModel):
 class Parameter(Section):
     """A setting that varies: a range of numbers, both ends included, or a set of choices."""
 
-    path: tuple[str, ...] = Field(min_length=1)  # where in the config its value goes
+    path: Annotated[ListOf[str], Field(min_length=1)]  # where in the config its value goes
     type: Literal["int", "float", "categorical"]
     low: Any = None
     high: Any = None
@@ -43,19 +59,7 @@ class Parameter(Section):
     step: Any = None  # None for any number
     choices: list[Any] | None = None
     blocks: dict[str, dict[str, Any]] | None = None  # choices that are sections, by name
-    when: dict[str, list[Any]] = {}  # active while each of these parameters has one of the values
-
-    @field_validator("path", mode="before")
-    @classmethod
-    def _as_tuple(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else (value,)
-
-    @field_validator("when", mode="before")
-    @classmethod
-    def _as_lists(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {name: each if isinstance(each, list) else [each] for name, each in value.items()}
+    when: dict[str, ListOf[Any]] = {}  # active while each of these parameters has one of the values
 
     @model_validator(mode="after")
     def _check(self) -> "Parameter":
@@ -133,7 +137,7 @@ class Parameter(Section):
     def from_config(self, value: Any) -> Any:
         """Return what the sampler has to choose for a value of the config, or `NOT_THERE`."""
         if self.type == "categorical":
-            return next((k for k, each in self.values.items() if _is_part(each, value)), NOT_THERE)
+            return next((k for k, each in self.values.items() if is_part(each, value)), NOT_THERE)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not self.low <= value <= self.high:
             return NOT_THERE
@@ -148,11 +152,11 @@ class Parameter(Section):
         return self.from_config(chosen) is not NOT_THERE
 
 
-def _is_part(block: Any, value: Any) -> bool:
+def is_part(block: Any, value: Any) -> bool:
     """Tell whether a value of the config is a choice, whatever keys it has beside a block's own."""
     if isinstance(block, dict):
         return isinstance(value, dict) and all(
-            key in value and _is_part(each, value[key]) for key, each in block.items()
+            key in value and is_part(each, value[key]) for key, each in block.items()
         )
     return bool(block == value) and isinstance(block, bool) == isinstance(value, bool)
 

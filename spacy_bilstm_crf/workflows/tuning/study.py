@@ -14,6 +14,7 @@ from thinc.api import Config
 
 from ...common.errors import UserError, one_line
 from ...common.files import write_whole
+from ...training.configs import refused
 from .space import NOT_THERE, Space
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class SearchJob(NamedTuple):
     n_trials: int | None = None  # in all, whoever runs them
     until: float | None = None  # on the clock of `time.time`: no trial starts later
     use_gpu: int = -1
-    code: Path | None = None  # Python file with functions that the config needs
+    code: str | Path | None = None  # Python file with functions that the config needs
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -91,10 +92,8 @@ def begin_search(job: SearchJob) -> None:
             f"{job.output} holds the journal of an earlier version's search, which can't be "
             f"resumed. Name another folder with --output."
         )
-    try:
+    with refused(f"The folder {job.output} can't be created"):
         job.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The folder {job.output} can't be created: {one_line(error)}") from error
     path = job.output / DEFINITION
     if not path.exists():
         write_whole(path, json.dumps(job.definition, indent=1) + "\n")

@@ -390,7 +390,7 @@ def test_ids_that_can_be_no_path_get_numbers(tmp_path):
             r"is not of the form \[start, end, label\]",
         ),
         ("doccano", '{"text": "Ada", "entities": [{"label": "X"}]}', r"has no 'start_offset'"),
-        ("label-studio", "[1]", r"data.jsonl, number 1, is not a JSON object"),
+        ("label-studio", "[1]", r"data.jsonl, number 1 is not a JSON object"),
         ("label-studio", "[", r"data.jsonl is not valid JSON"),
         ("label-studio", '[{"data": {"a": 1}}]', r"has no text under 'text'.*It has: a"),
         ("conll", "Ada\n", r"data.jsonl:1 is 'Ada'"),

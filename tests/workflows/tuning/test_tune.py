@@ -72,6 +72,6 @@ def test_it_returns_its_trials_and_prints_nothing(space, overrides, tmp_path, mo
 
 @pytest.mark.parametrize("name", ["n_trials", "jobs", "seeds"])
 def test_a_number_that_makes_no_sense_is_refused(name, space, overrides, tmp_path):
-    with pytest.raises(UserError, match=f"{name} is 0, but must be at least 1"):
+    with pytest.raises(UserError, match=f"{name} must be at least 1, but is 0"):
         tune(CONFIG, space, tmp_path / "out", overrides=overrides, **{name: 0})
     assert not (tmp_path / "out").exists()
