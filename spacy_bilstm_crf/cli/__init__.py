@@ -4,7 +4,7 @@ spaCy imports it, by the entry point group `spacy_cli`, for each command of its 
 imports more than typer before a command of ours is called.
 """
 
-from . import (  # noqa: F401
+from . import (
     annotate,
     audit,
     calibrate,

@@ -12,20 +12,3 @@ from .distribution import (
 )
 from .entities import Entity, best_entities
 from .settings import LEAST_PROBABILITY, DecodingSettings
-
-__all__ = [
-    "LEAST_PROBABILITY",
-    "DecodingSettings",
-    "Distribution",
-    "Entity",
-    "Prediction",
-    "best_entities",
-    "candidate_entities",
-    "decode",
-    "distribution_of",
-    "entropies",
-    "k_best_sequences",
-    "margins",
-    "span_probabilities",
-    "token_probabilities",
-]

@@ -6,16 +6,3 @@ from .document_context import DocumentContext
 from .encoder import BiLSTMEncoder
 from .ensemble import Ensemble
 from .pretraining import NextAndPreviousWord
-
-__all__ = [
-    "BiLSTMCRF",
-    "BiLSTMEncoder",
-    "CharBiLSTMEmbed",
-    "CharCNNEmbed",
-    "DocumentContext",
-    "Ensemble",
-    "NextAndPreviousWord",
-    "check_architecture",
-    "check_tags",
-    "torch_device",
-]

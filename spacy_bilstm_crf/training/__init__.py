@@ -7,16 +7,3 @@ from .distillation import soft_labels_of, teacher_loss
 from .losses import EntityRatio, loss_of
 from .objectives import Loss
 from .optimizers import SGDMomentum
-
-__all__ = [
-    "Calibration",
-    "EntityRatio",
-    "Loss",
-    "SGDMomentum",
-    "annotation_of",
-    "fit_calibration",
-    "is_annotated",
-    "loss_of",
-    "soft_labels_of",
-    "teacher_loss",
-]

@@ -10,18 +10,5 @@ from .records import Findings, Problem
 from .registry import FORMATS, Format, read, register, write
 from .settings import ColumnSettings, DocSettings, FormatSettings
 
-__all__ = [
-    "FORMATS",
-    "ColumnSettings",
-    "DocSettings",
-    "Findings",
-    "Format",
-    "FormatSettings",
-    "Problem",
-    "read",
-    "register",
-    "write",
-]
-
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
