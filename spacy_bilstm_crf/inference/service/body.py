@@ -130,7 +130,7 @@ def _checked(given: AnnotateRequest, limits: Limits) -> AnnotateRequest:
         if SIGNS.search(text):
             raise Refused(
                 422,
-                f"texts.{place}: it has more than {MOST_SIGNS} symbols in a row, such as !!!, which "
-                f"would take spaCy's tokenizer too long. Leave some out.",
+                f"texts.{place}: it has more than {MOST_SIGNS} symbols in a row, such as !!!, "
+                f"which would take spaCy's tokenizer too long. Leave some out.",
             )
     return given
