@@ -276,7 +276,8 @@ def test_what_is_named_is_there(page):
         assert Path(ROOT, *module.split(".")).with_suffix(".py").exists(), module
     for script in re.findall(r"(?:scripts|configs)/[\w]+\.\w+", text):
         assert (ROOT / script).exists(), script
-    for tests in re.findall(r"`((?:pipeline|decoding|cli|fuzz|faults)/(?:test_\w+\.py)?)`", text):
+    folders = "pipeline|decoding|inference/service|cli|fuzz|faults"
+    for tests in re.findall(rf"`((?:{folders})/(?:test_\w+\.py)?)`", text):
         assert (ROOT / "tests" / tests).exists(), tests
     for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text):
         assert (ROOT / page).parent.joinpath(link).exists(), link
