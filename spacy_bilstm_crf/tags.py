@@ -90,22 +90,6 @@ def spans_of_tags(tag_ids: np.ndarray) -> list[LabelledSpan]:
     ]
 
 
-def tags_of_spans(spans: Sequence[LabelledSpan], n_tokens: int) -> np.ndarray:
-    """Return the tag sequence of entities that do not overlap.
-
-    Args:
-        spans: The entities, in any order.
-        n_tokens: Number of tokens of the doc.
-
-    Returns:
-        Tag ids, int64 [n_tokens].
-    """
-    tag_ids = np.full(n_tokens, OUTSIDE, dtype=np.int64)
-    for span in spans:
-        tag_ids[span[0] : span[1]] = tags_of_span(span)
-    return tag_ids
-
-
 def mask_of_span(span: LabelledSpan, n_tokens: int, n_tags: int) -> np.ndarray:
     """Return the mask of the tag sequences that contain an entity.
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from spacy_bilstm_crf import Potentials
 from spacy_bilstm_crf.models.settings import Configured
-from spacy_bilstm_crf.tags import count_tags
+from spacy_bilstm_crf.tags import OUTSIDE, count_tags, tags_of_span
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs" / "bilstm_crf.cfg"
@@ -145,3 +145,11 @@ def random_masks(potentials, share):
         mask[:, 0] = True  # all outside is always a legal tag sequence
         masks.append(mask if rng.random() < 0.7 else None)
     return masks
+
+
+def tags_of_spans(spans, n_tokens):
+    """Return the tag sequence of entities that do not overlap."""
+    tag_ids = np.full(n_tokens, OUTSIDE, dtype=np.int64)
+    for span in spans:
+        tag_ids[span[0] : span[1]] = tags_of_span(span)
+    return tag_ids

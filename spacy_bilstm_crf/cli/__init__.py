@@ -4,20 +4,10 @@ spaCy imports it, by the entry point group `spacy_cli`, for each command of its 
 imports more than typer before a command of ours is called.
 """
 
-from . import (
-    annotate,
-    audit,
-    calibrate,
-    convert,
-    distill,
-    ensemble,
-    init_config,
-    report,
-    select,
-    serve,
-    shrink,
-    tune,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
 from .app import bilstm_crf_cli
 
-__all__ = ["bilstm_crf_cli"]
+for _module in iter_modules(__path__):  # each adds its command
+    import_module(f"{__name__}.{_module.name}")

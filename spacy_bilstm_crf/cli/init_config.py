@@ -80,7 +80,7 @@ def init_config_cli(
     for line in config.warnings:
         msg.warn(line)
     if is_stdout:
-        print(config.to_str())
+        print(config.text)
         return
     config.to_disk(output)
     msg.good(f"Saved the config to {output}. Now train:")

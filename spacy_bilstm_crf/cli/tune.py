@@ -9,14 +9,7 @@ from typer import Argument, Context, Option
 from wasabi import msg
 
 from .app import bilstm_crf_cli, choose_gpu, parse_overrides
-from .options import (
-    WITH_OVERRIDES,
-    CodeOption,
-    ConfigArgument,
-    GpuOption,
-    JobsOption,
-    OutputFolder,
-)
+from .options import WITH_OVERRIDES, CodeOption, ConfigArgument, GpuOption, JobsOption, OutputFolder
 
 if TYPE_CHECKING:
     from ..workflows.tuning.results import TrialResult

@@ -186,10 +186,7 @@ class SoftLabelCorpus:
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        labelled: str | Path | None = None,
-        temperature: float = 1.0,
+        self, path: str | Path, labelled: str | Path | None = None, temperature: float = 1.0
     ):
         """Make a corpus, as `@readers = "spacy-bilstm-crf.Lessons.v1"` in a config does.
 

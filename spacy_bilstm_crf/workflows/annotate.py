@@ -16,7 +16,7 @@ from ..common.errors import (
     check_installed,
     check_probability,
 )
-from ..common.files import check_folder
+from ..common.files import check_folder, reported_os_errors
 from ..common.pipelines import check_code, pipeline_folder
 from ..data.texts import TextSettings, text_files
 
@@ -126,10 +126,8 @@ def annotate(
                 folder, candidates, batch_size, max_length, None if code is None else str(code)
             ),
         )
-        try:
+        with reported_os_errors(output):
             return _annotate(work, str(inputs), engine, jobs, overwrite, on_progress)
-        except OSError as error:
-            raise UserError(str(error)) from error
 
 
 def _check_engine(engine: str) -> None:

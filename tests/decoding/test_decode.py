@@ -11,8 +11,7 @@ from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import Distribution
 from spacy_bilstm_crf.crf import long_sequences
 from spacy_bilstm_crf.decoding import DecodingSettings, decode
-from spacy_bilstm_crf.tags import tags_of_spans
-from tests.helpers import LENGTHS, part, random_masks, random_potentials
+from tests.helpers import LENGTHS, part, random_masks, random_potentials, tags_of_spans
 
 CPU = torch.device("cpu")
 

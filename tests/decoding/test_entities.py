@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.decoding.entities import Entity, best_entities, likely_entities, probabilities
-from spacy_bilstm_crf.tags import count_tags, spans_of_tags, tags_of_spans
+from spacy_bilstm_crf.tags import count_tags, spans_of_tags
 from tests.crf.problems import Batch
+from tests.helpers import tags_of_spans
 
 CPU = torch.device("cpu")
 

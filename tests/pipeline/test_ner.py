@@ -19,8 +19,16 @@ import spacy_bilstm_crf
 from spacy_bilstm_crf import BiLSTMCRFEntityRecognizer
 from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.models.torch_layer import shim_of
-from spacy_bilstm_crf.tags import spans_of_tags, tags_of_spans
-from tests.helpers import SMALL_MODEL, entities, examples_for, make_nlp, train, weights
+from spacy_bilstm_crf.tags import spans_of_tags
+from tests.helpers import (
+    SMALL_MODEL,
+    entities,
+    examples_for,
+    make_nlp,
+    tags_of_spans,
+    train,
+    weights,
+)
 from tests.oracle import Oracle
 
 

@@ -99,13 +99,13 @@ def test_a_smaller_pipeline_that_does_not_load_takes_the_place_of_none(nlp, tmp_
 
 def test_init_config(docs, tmp_path):
     found = init_config(docs, dev=docs, lang="en")
-    config = Config().from_str(found.to_str(), interpolate=False)
+    config = Config().from_str(found.text, interpolate=False)
     assert config["paths"]["train"] is None and config["paths"]["dev"] is None
     chosen = {choice.path: choice.value for choice in found.choices}
     assert chosen["training.max_steps"] == config["training"]["max_steps"]
     assert "Training data: 10 docs" in " ".join(found.facts)
     assert any("development docs are also in the training data" in line for line in found.warnings)
     found.to_disk(tmp_path / "folder" / "my.cfg")
-    assert (tmp_path / "folder" / "my.cfg").read_text() == found.to_str()
+    assert (tmp_path / "folder" / "my.cfg").read_text() == found.text
     with pytest.raises(UserError, match="--lang qq"):
         init_config(docs, lang="qq")

@@ -197,8 +197,7 @@ def _span(doc: Doc, mention: RawMention, record: Record) -> tuple[Any, Problem |
         )
     if any(text[a[1] : b[0]].strip() or b[0] < a[1] for a, b in pairwise(mention.fragments)):
         return problem(
-            "discontinuous",
-            f"{mention.label} is in {len(mention.fragments)} parts of {covered!r}.",
+            "discontinuous", f"{mention.label} is in {len(mention.fragments)} parts of {covered!r}."
         )
     span = doc.char_span(start, end, label=mention.label)
     if span is None or doc[span.start].is_space or doc[span.end - 1].is_space:

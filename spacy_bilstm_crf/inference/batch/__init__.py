@@ -1,5 +1,3 @@
 """Annotation of many documents, on one machine or many."""
 
 from .table import AnnotatorSettings, TableAnnotator
-
-__all__ = ["AnnotatorSettings", "TableAnnotator"]

@@ -3,5 +3,3 @@
 from .app import make_app
 from .body import Limits
 from .server import ServerSettings, app_of, bound, run_server
-
-__all__ = ["Limits", "ServerSettings", "app_of", "bound", "make_app", "run_server"]

@@ -7,5 +7,3 @@ docs that each has not seen, `suspects` ranks what they disagree with, and `page
 from .checks import DataProblem
 from .suspects import Suspect
 from .workflow import Audit, audit
-
-__all__ = ["Audit", "DataProblem", "Suspect", "audit"]

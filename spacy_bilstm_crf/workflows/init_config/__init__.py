@@ -1,5 +1,3 @@
 """Write a training config that fits the data."""
 
 from .fitted_config import FittedConfig, init_config
-
-__all__ = ["FittedConfig", "init_config"]

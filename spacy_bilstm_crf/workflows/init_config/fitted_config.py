@@ -13,6 +13,7 @@ from ...common.errors import UserError, check_installed
 from ...common.files import write_whole
 from ...common.pipelines import load_pipeline
 from ...data.corpus import Data, read_annotated
+from ...data.formats.docs import blank
 from ...data.statistics import Survey, likely_language, n_shared, survey, vectors_coverage
 from .gazetteer import gazetteer_fact
 from .recipe import LOOKUP_TABLES, Choice, Sources, base_config, choices, configured, with_comments
@@ -36,10 +37,6 @@ class FittedConfig(NamedTuple):
     facts: list[str]
     warnings: list[str]
     choices: list[Choice]
-
-    def to_str(self) -> str:
-        """Return the config with its comments."""
-        return self.text
 
     def to_disk(self, path: str | Path) -> None:
         """Write the config with its comments to a file."""
@@ -86,7 +83,7 @@ def init_config(
     vocab = spacy.blank("xx").vocab if pretrained is None else pretrained.vocab
     train_docs = read_annotated(train, vocab)
     language, language_fact = _language(lang, pretrained, train_docs)
-    _check_language(language)
+    blank(language)  # or it can't be used
     if lookups:
         _check_lookups(language)
     found = survey(train_docs)
@@ -156,14 +153,6 @@ def _language(lang: str | None, pretrained: Language | None, docs: list[Doc]) ->
     if found is not None:
         return found, f"Language: {found}, detected from stop words. Set another with --lang."
     return "xx", "Language: xx (any), since stop words don't reveal it. Set it with --lang."
-
-
-def _check_language(language: str) -> None:
-    try:
-        spacy.blank(language)
-    except ImportError as error:  # spaCy's E048, or what the language's tokenizer needs is missing
-        reason = str(error).splitlines()[0]
-        raise UserError(f"--lang {language} can't be used: {reason}") from error
 
 
 def _check_lookups(language: str) -> None:

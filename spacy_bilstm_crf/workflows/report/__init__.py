@@ -6,5 +6,3 @@ Data flow one way. `mentions` reads gold and predicted entities from docs, `matc
 """
 
 from .workflow import Report, report
-
-__all__ = ["Report", "report"]

@@ -26,9 +26,7 @@ class Measured(NamedTuple):
 
 
 def report_numbers(
-    docs: Sequence[Compared],
-    baseline: Sequence[Compared] | None = None,
-    seen: Seen | None = None,
+    docs: Sequence[Compared], baseline: Sequence[Compared] | None = None, seen: Seen | None = None
 ) -> dict[str, Any]:
     """Compute all numbers of a report.
 

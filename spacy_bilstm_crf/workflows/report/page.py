@@ -27,9 +27,7 @@ MarkedText = tuple[str, list[TextPiece]]  # whose entities are marked, and the t
 
 
 def report_page(
-    report: dict[str, Any],
-    docs: Sequence[Compared],
-    baseline: Sequence[Compared] | None = None,
+    report: dict[str, Any], docs: Sequence[Compared], baseline: Sequence[Compared] | None = None
 ) -> str:
     """Render the HTML page.
 
@@ -91,10 +89,7 @@ class DocRows:
     """
 
     def __init__(
-        self,
-        labels: Sequence[str],
-        docs: Sequence[Compared],
-        baseline: Sequence[Compared] | None,
+        self, labels: Sequence[str], docs: Sequence[Compared], baseline: Sequence[Compared] | None
     ) -> None:
         self.colors = {label: place % N_COLORS for place, label in enumerate(labels)}
         self.docs = {doc.number: doc for doc in docs}
