@@ -95,11 +95,9 @@ def public(package: str, *names: str) -> str:
 
 
 def exports(package: str) -> list[str]:
-    """Return `__all__` of a package."""
-    for node in _tree(package).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return ast.literal_eval(node.value)
-    return []
+    """Return the names that a package imports from its modules for others."""
+    imports = (node for node in _tree(package).body if isinstance(node, ast.ImportFrom))
+    return [alias.name for node in imports if node.level for alias in node.names]
 
 
 def definition(module: str, name: str) -> str:

@@ -18,22 +18,3 @@ from .forward_backward import Posterior, forward_backward
 from .long_sequences import Segment, posteriors, steps_of_segment
 from .objectives import divergence, entropy, expected_count, negative_log_likelihood, sequence_score
 from .viterbi import k_best, viterbi
-
-__all__ = [
-    "Blocks",
-    "Legality",
-    "LinearChain",
-    "Posterior",
-    "Scores",
-    "Segment",
-    "divergence",
-    "entropy",
-    "expected_count",
-    "forward_backward",
-    "k_best",
-    "negative_log_likelihood",
-    "posteriors",
-    "sequence_score",
-    "steps_of_segment",
-    "viterbi",
-]
