@@ -83,7 +83,7 @@ def test_init_labels_and_using_them(paths, tmp_path):
 
 def test_lookups_as_the_docs_have_them(paths, tmp_path):
     pytest.importorskip("spacy_lookups_data", reason="needs the [lookups] extra")
-    page = (ROOT / "docs" / "training.md").read_text(encoding="utf8")
+    page = (ROOT / "docs" / "how-to" / "train.md").read_text(encoding="utf8")
     commands = re.findall(r"^python -m spacy ((?:.*\\\n)*.*)", page, re.MULTILINE)
     (command,) = (command for command in commands if "initialize.lookups" in command)
     arguments = shlex.split(command.replace("\\\n", ""))
