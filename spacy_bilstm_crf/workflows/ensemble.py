@@ -74,7 +74,7 @@ def _check_same_settings(
     ):
         if mine != theirs:
             raise UserError(
-                f"{name} has a different {what} than {first_name}: an ensemble needs pipelines "
+                f"{name} differs from {first_name} in its {what}: an ensemble needs pipelines "
                 f"trained with the same config on the same labels."
             )
 
