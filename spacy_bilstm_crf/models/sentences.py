@@ -89,7 +89,7 @@ def check_sentences(docs: list[Doc]) -> None:
     for doc in docs:
         if len(doc) > 1 and not doc.has_annotation("SENT_START"):
             raise ValueError(
-                "The config has by_sentence = true, but no component has set the sentences of the "
+                "The config has by_sentence = true, but nothing has found the sentences of the "
                 f"doc {doc[:10].text!r}. Put one that does before this one, such as 'sentencizer'; "
                 "for training, also name it in [training] annotating_components."
             )

@@ -171,7 +171,7 @@ def register_confidence() -> None:
         Span.set_extension(EXTENSION, getter=confidence)
     elif Span.get_extension(EXTENSION)[2] is not confidence:
         warnings.warn(
-            f"span._.{EXTENSION} is already defined by another extension, which is kept. To get "
+            f"span._.{EXTENSION} is taken by another extension, which is kept. To get "
             f"the probabilities of bilstm_crf_ner, set its spans_key and read attrs['scores'] of "
             f"that group of doc.spans.",
             stacklevel=3,

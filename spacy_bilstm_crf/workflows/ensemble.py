@@ -72,7 +72,7 @@ def _check_same(nlp: Language, name: str, first: Language, first_name: str, comp
     ):
         if mine != theirs:
             raise UserError(
-                f"{name} has a different {what} than {first_name}: an ensemble needs pipelines "
+                f"{name} differs from {first_name} in its {what}: an ensemble needs pipelines "
                 f"trained with the same config on the same labels."
             )
     vectors, first_vectors = nlp.vocab.vectors, first.vocab.vectors

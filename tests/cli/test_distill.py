@@ -221,7 +221,7 @@ def test_a_student_does_not_take_its_teachers_place(place, teacher, texts, corpu
     path = tmp_path / "out" / place
     shutil.copytree(teacher, path)
     arguments = [path, texts, CONFIG, "--output", tmp_path / "out", "--dev", corpus, *SHORT]
-    assert "take the teacher's place" in distill(*arguments, exit_codes=(1,))
+    assert "would overwrite the teacher" in distill(*arguments, exit_codes=(1,))
     assert not (tmp_path / "out" / "soft-labels").exists()
 
 

@@ -76,12 +76,12 @@ def test_members_that_do_not_go_together(pipelines, tmp_path):
         nlp.to_disk(lists[label])
     for arguments, message in (
         ([pipelines[0]], "at least two pipelines"),
-        ([pipelines[0], other], "another labels"),
-        ([pipelines[0], small], "another model"),
+        ([pipelines[0], other], "in its labels"),
+        ([pipelines[0], small], "in its model"),
         ([pipelines[0], tmp_path / "blank"], "no bilstm_crf_ner component"),
         ([pipelines[0], tmp_path / "nothing"], "no pipeline"),
         ([pipelines[0], pipelines[0]], "named twice"),
-        ([lists["a"], lists["b"]], "another component 'names'"),
+        ([lists["a"], lists["b"]], "a different component 'names'"),
         ([*pipelines, "--component", "x"], "no bilstm_crf_ner component 'x'"),
     ):
         said = ensemble(*arguments, "--output", tmp_path / "out", exit_codes=(1,))

@@ -96,7 +96,7 @@ def test_mistakes_are_said_in_one_line(model, tmp_path):
     for arguments, words in [
         ((tmp_path / "nothing", tmp_path / "out"), "no pipeline"),
         ((tmp_path / "bare", tmp_path / "out"), "no word vectors"),
-        ((tmp_path / "shared", tmp_path / "out"), "read by other too"),
+        ((tmp_path / "shared", tmp_path / "out"), "also read by other,"),
         ((model, tmp_path / "there"), "--force"),
         (
             (model, tmp_path / "out", "--keep-words", 0),

@@ -100,8 +100,8 @@ def test_a_finished_search_is_not_done_again_and_can_be_made_longer(searched, sp
 @pytest.mark.parametrize(
     "more, message",
     [
-        (["--training.dropout=0.2"], "a different config (where training.dropout is different)"),
-        (["--seeds=2"], "a different number of seeds (1, now 2)"),
+        (["--training.dropout=0.2"], "another config (where training.dropout is different)"),
+        (["--seeds=2"], "another number of seeds (1, now 2)"),
     ],
 )
 def test_a_folder_has_one_search(searched, space, paths, more, message):
@@ -132,8 +132,8 @@ FLOAT = f'{PARAMETER}type = "float"\nlow = 0.1\nhigh = 0.5\n'
     [
         ("nonsense", "not in spaCy's config syntax"),
         ("[search]\nseed = 0\n", "there are no parameters"),
-        (f"{FLOAT}\n[training]\n", "the file has 'training'"),
-        (f"{FLOAT}hgih = 1\n", "[parameters.x] has 'hgih'"),
+        (f"{FLOAT}\n[training]\n", "the file has an unknown key 'training'"),
+        (f"{FLOAT}hgih = 1\n", "[parameters.x] has an unknown key 'hgih'"),
         (PARAMETER, "[parameters.x] type is None"),
         (FLOAT.replace("dropout", "drop"), "training.drop, which is not in the config"),
         (FLOAT.replace("0.1", "0.6"), "[parameters.x] is empty: low is 0.6, and high is 0.5"),

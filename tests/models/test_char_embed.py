@@ -229,7 +229,7 @@ def test_in_other_components(kind):
 @pytest.mark.parametrize(
     "kind, setting, message",
     [
-        ("CharBiLSTMEmbed", {"char_hidden": 7}, "odd, as 7"),
+        ("CharBiLSTMEmbed", {"char_hidden": 7}, "must be even, but is 7"),
         ("CharCNNEmbed", {"attrs": ["SHAPY"]}, "SHAPY.*SHAPE.*TITLE_PROB"),
         ("CharCNNEmbed", {"max_chars": 1}, "at least 2"),
         ("CharCNNEmbed", {"filters": 0}, "filters = 0"),

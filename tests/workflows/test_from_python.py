@@ -44,7 +44,7 @@ def test_calibrate_for_a_recall(nlp, docs):
     for settings, message in (
         ({"per_label": True}, "--per-label needs --recall"),
         ({"recall": 2.0}, "The recall is 2.0"),
-        ({"recall": 0.99}, "takes 99 documents"),
+        ({"recall": 0.99}, "needs 99 documents"),
         ({"component": "tagger"}, "no bilstm_crf_ner component 'tagger'"),
     ):
         with pytest.raises(UserError, match=message):

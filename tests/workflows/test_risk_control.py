@@ -54,7 +54,9 @@ def test_a_recall_is_a_share(recall):
 
 def test_entities_that_can_not_be_candidates_limit_the_recall():
     docs = [SURE] * 90 + [[0.0]] * 10
-    with pytest.raises(ValueError, match=r"10\.0% have a probability below 0.000001"):
+    with pytest.raises(
+        ValueError, match=r"10\.0% of a document's entities have a probability below 0.000001"
+    ):
         control_risk(docs, recall=0.95)
     assert control_risk(docs, recall=0.85).found == pytest.approx(0.9)
 

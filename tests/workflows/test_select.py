@@ -120,7 +120,7 @@ def test_texts_may_be_strings_docs_or_a_file(nlp, tmp_path):
         (TEXTS, {"n": 0}, "n must be at least 1, but is 0"),
         (TEXTS, {"strategy": "x"}, "strategy x: it must be one of entropy, margin, diverse"),
         (TEXTS, {"component": "x"}, "The pipeline has no bilstm_crf_ner component 'x'"),
-        ([], {}, "The data holds no text"),
+        ([], {}, "The data contains no text"),
     ],
 )
 def test_arguments_that_can_not_be(texts, arguments, message, nlp):

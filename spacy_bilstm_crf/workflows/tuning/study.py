@@ -109,7 +109,7 @@ def begin_search(job: SearchJob) -> None:
         what, _, where = changed[0].partition(".")
         how = seeds if what == "seeds" else f"{what} (where {where} is different)"
         raise UserError(
-            f"{job.output} contains a search with a different {how}: name another folder with "
+            f"{job.output} holds a search with another {how}: name another folder with "
             f"--output, or resume it with the same config, space and --seeds."
         )
 

@@ -183,7 +183,7 @@ def test_a_folder_says_what_its_search_is(job, output):
     begin_search(job)
     begin_search(job)
     other = job._replace(config=CONFIG.merge({"training": {"seed": 1}}))
-    with pytest.raises(UserError, match=r"a different config \(where training.seed is different\)"):
+    with pytest.raises(UserError, match=r"another config \(where training.seed is different\)"):
         begin_search(other)
     file = output / "search.json"
     with pytest.raises(UserError, match="can't be created"):
