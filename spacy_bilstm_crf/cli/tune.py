@@ -57,7 +57,7 @@ def tune_cli(
     from ..workflows import tune
 
     overrides = parse_overrides(ctx.args)
-    choose_gpu(use_gpu)
+    choose_gpu(use_gpu, silent=True)
     lines = _TrialLines(n_trials)
     result = tune(
         config_path,

@@ -106,7 +106,7 @@ def test_texts_may_be_strings_docs_or_a_file(nlp, tmp_path):
     path = tmp_path / "texts.txt"
     path.write_text("\n".join(TEXTS))
     docs = [nlp.make_doc(text) for text in TEXTS]
-    expected = select(nlp, path).suggestions
+    expected = select(nlp, path, lines=True).suggestions
     for texts in (TEXTS, docs, GIVEN):
         found = select(nlp, texts)
         assert found.n_texts == len(TEXTS)
