@@ -167,7 +167,7 @@ def test_slices_by_name(model, data, tmp_path):
     found = numbers_of(tmp_path)["slices"]["domain"]
     assert {name: each["gold"] for name, each in found.items()} == {"music": 1, "(none)": 4}
     printed = report(model, data, "--slice", "year", "--output", tmp_path, exit_codes=(1,))
-    assert "--slice year" in printed and "have domain." in printed
+    assert "--slice year" in printed and "has: domain." in printed
 
 
 def test_slices_of_extensions_that_code_defines(model, data, tmp_path):

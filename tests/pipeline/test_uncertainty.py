@@ -219,7 +219,7 @@ def test_k_best(unsure, make, calibration):
 def test_k_best_of_nothing(unsure):
     ner = unsure.get_pipe("ner")
     assert ner.k_best(Doc(unsure.vocab), 3) == [([], 1.0)]
-    with pytest.raises(ValueError, match="the 0 best"):
+    with pytest.raises(ValueError, match="k of at least 1, but got 0"):
         ner.k_best(plain(unsure), 0)
 
 

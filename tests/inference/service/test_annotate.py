@@ -385,7 +385,7 @@ def test_several_components_are_all_asked(folder):
         assert result["entities"] == []
         assert len(result["candidates"]) > 1
         response = client.post("/annotate", json={"texts": ["a"], "k_best": 2})
-        assert response.status_code == 422 and "2 components" in response.text
+        assert response.status_code == 422 and "2 bilstm_crf_ner components" in response.text
 
 
 def test_labels_are_those_of_all_that_set_entities():
