@@ -35,8 +35,8 @@ demo: install ## Serve what `make train` made, with a page to try it
 	@test -d training/$(DATASET)/model-best || { echo "There is no pipeline yet: run make train first."; exit 1; }
 	$(RUN) python -m spacy bilstm-crf serve training/$(DATASET)/model-best
 
-# Each file of tests in one of several processes, more than cores: tests often wait for others
-TEST_PROCESSES ?= 3
+# Each file of tests in one of several processes
+TEST_PROCESSES ?= logical --maxprocesses 4
 
 test: install ## Run the tests
 	$(RUN) python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations=20 $(PYTEST_ARGS)

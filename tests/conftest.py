@@ -1,5 +1,8 @@
 """What pytest gives to tests by name: a small corpus, a pipeline trained on it."""
 
+import os
+
+import hypothesis
 import pytest
 import spacy
 import torch
@@ -11,6 +14,20 @@ from tests.helpers import CONFIG, SMALL_TRAINING, examples_for, spacy_command
 
 # Results must not depend on how many cores there are
 torch.set_num_threads(1)
+
+
+# A busy machine is no reason to fail
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_in_processes():
+    """Let processes that tests start have one thread: they share the cores with other tests.
+
+    torch in the process of the tests has read its number of threads by now.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
