@@ -23,11 +23,12 @@ def one_line(error: BaseException) -> str:
 
 
 @contextmanager
-def reported_value_errors(where: str = "") -> Iterator[None]:
-    """Turn a `ValueError` of spaCy or a component into a `UserError`.
+def reported_errors(what: str = "", kind: type[Exception] = ValueError) -> Iterator[None]:
+    """Turn an error of spaCy or a component into a `UserError`.
 
     Args:
-        where: What to put before its message.
+        what: What went wrong, to put before the error's own message.
+        kind: The class of errors to turn; others are raised as they are.
 
     Raises:
         UserError: The same in one line. One that is raised in the block is left as it is.
@@ -36,8 +37,8 @@ def reported_value_errors(where: str = "") -> Iterator[None]:
         yield
     except UserError:
         raise
-    except ValueError as error:
-        raise UserError(f"{where}{one_line(error)}") from error
+    except kind as error:
+        raise UserError(f"{what}: {one_line(error)}" if what else one_line(error)) from error
 
 
 @contextmanager

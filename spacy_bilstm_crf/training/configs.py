@@ -2,7 +2,8 @@
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from spacy.schemas import ConfigSchemaTraining
 from spacy.util import load_config, load_model_from_config, registry, resolve_dot_names
 from thinc.api import Config
 
-from ..common.errors import UserError, one_line
+from ..common.errors import UserError, reported_errors
 
 # A corpus may be a stream without an end
 MOST_DOCS_READ = 10_000
@@ -77,12 +78,6 @@ def check_data(config: Config) -> None:
             raise UserError(f"The {part} data have {len(docs):,} docs, but no entity in them.")
 
 
-@contextlib.contextmanager
-def refused(what: str) -> Iterator[None]:
-    """Turn any error of the block into a `UserError` that begins with what was wrong."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # pydantic's, confection's, the layers' own
-        raise UserError(f"{what}: {one_line(error)}") from error
+def refused(what: str) -> AbstractContextManager[None]:
+    """Turn any error of a block into a `UserError` that begins with what was wrong."""
+    return reported_errors(what, Exception)  # pydantic's, confection's, the layers' own

@@ -12,7 +12,7 @@ from spacy.util import load_config, registry
 from spacy.vocab import Vocab
 from thinc.api import Config
 
-from ..common.errors import UserError, reported_value_errors
+from ..common.errors import UserError, reported_errors
 from ..common.files import check_folder
 from ..common.pipelines import fingerprint, load_pipeline
 from ..data.corpus import Data, read_annotated, texts_of
@@ -97,7 +97,7 @@ def distill(
         "temperature": temperature,
     }
     student = _student_config(Path(config), overrides, component, corpus)
-    with reported_value_errors():
+    with reported_errors():
         train_pipeline(student, output, use_gpu=use_gpu, verbose=on_progress is not None)
     return best_model(output)
 
@@ -161,7 +161,7 @@ def _teach(
         nlp.max_length = 10**9  # the limit is there for parsers
     docs = (text.doc(nlp) for text in texts if text.text.strip())
     n_texts = 0
-    with reported_value_errors():
+    with reported_errors():
         for n_texts in write_soft_labels(nlp, docs, folder, ner, key):
             say(f"{n_texts:,} texts")
     return n_texts
@@ -206,7 +206,7 @@ def _check_student(
             f"{config} has no training.max_steps, which is needed since soft labels are read in an "
             f"endless loop: set it with --training.max_steps."
         )
-    with reported_value_errors(f"[initialize] of {config}: "):
+    with reported_errors(f"[initialize] of {config}"):
         registry.resolve(nlp.config.interpolate()["initialize"], schema=ConfigSchemaInit)
     dev = overrides.get("paths.dev") or load_config(config)["paths"].get("dev")
     if not dev:

@@ -8,7 +8,7 @@ import numpy as np
 from spacy.language import Language
 from spacy.util import registry
 
-from ..common.errors import UserError, reported_value_errors
+from ..common.errors import UserError, reported_errors
 from ..common.pipelines import load_pipeline, pipeline_name
 from ..inference.recognizers import recognizer_of
 from ..training import Calibration
@@ -46,7 +46,7 @@ def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ne
         _check_same(nlp, name, first, names[0], component)
         for string in nlp.vocab.strings:
             first.vocab.strings.add(string)
-    with reported_value_errors():
+    with reported_errors():
         model = registry.architectures.get(ARCHITECTURE)(*(ner.model for ner in recognizers))
     block = first.get_pipe_config(component)
     members = {str(number): block["model"] for number in range(len(recognizers))}

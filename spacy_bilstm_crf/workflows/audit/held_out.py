@@ -16,7 +16,7 @@ from spacy.tokens import Doc, DocBin, Span
 from spacy.training import Example
 from spacy.util import load_config, minibatch
 
-from ...common.errors import UserError, reported_value_errors
+from ...common.errors import UserError, reported_errors
 from ...data.corpus import before_component, unannotated, words_of
 from ...decoding import candidate_entities, span_probabilities, token_probabilities
 from ...pipeline import BiLSTMCRFEntityRecognizer
@@ -105,7 +105,7 @@ def _train(
     for path, part in zip(paths.values(), (docs[n_dev:], docs[:n_dev])):
         DocBin(docs=part, store_user_data=True).to_disk(path)
     settings = {**overrides, **{name: str(path) for name, path in paths.items()}}
-    with reported_value_errors("A model can't be trained on a part of the data: "):
+    with reported_errors("A model can't be trained on a part of the data"):
         loaded = load_config(config, overrides=settings, interpolate=False)
         train_pipeline(loaded, folder / "model", use_gpu=use_gpu, verbose=False)
     return spacy.load(best_model(folder / "model"))

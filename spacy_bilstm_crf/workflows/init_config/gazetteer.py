@@ -6,7 +6,7 @@ from typing import Any
 
 from spacy.tokens import Doc
 
-from ...common.errors import UserError, reported_value_errors
+from ...common.errors import UserError, reported_errors
 from ...data.patterns import Pattern, read_patterns
 
 # Name of the component that finds the names, and key of the spans that it sets
@@ -22,7 +22,7 @@ def gazetteer_fact(path: str | Path, docs: Sequence[Doc]) -> str:
     Raises:
         UserError: If there is no such file, it has no patterns, or one can't match.
     """
-    with reported_value_errors():
+    with reported_errors():
         patterns: list[Pattern] = read_patterns(path)
     for number, pattern in enumerate(patterns, 1):
         unknown = _unknown_attributes(pattern["pattern"])
