@@ -15,6 +15,20 @@ import typer
 
 ROOT = Path(__file__).parent.parent
 SENTENCE = "Ingrid Halvorsen opened an office in Oslo on 3 March 2025 for $40 million ."
+# From data to a pipeline as README has it, with nothing but the package
+COMMANDS = """
+bilstm-crf init-config my.cfg --train train.spacy --dev train.spacy --vectors glove
+bilstm-crf copy-config glove_char_cnn copied.cfg
+train my.cfg --output training --training.max_steps 4
+"""
+WRITE_DATA = """
+import spacy
+from spacy.tokens import DocBin
+nlp = spacy.blank("en")
+doc = nlp("They met in London in 1833.")
+doc.ents = [doc.char_span(12, 18, "PLACE")]
+DocBin(docs=[doc]).to_disk("train.spacy")
+"""
 USE = f"""
 import spacy, sys
 nlp = spacy.load(sys.argv[1])
@@ -45,8 +59,23 @@ def check_contents(wheel: Path, sdist: Path) -> None:
     assert b"bilstm_crf_ner" in entry_points
     for template in ("common/base", "workflows/audit/audit", "workflows/report/report"):
         assert f"spacy_bilstm_crf/{template}.html.jinja" in names
+    resources = [*ROOT.glob("configs/*.cfg"), *ROOT.glob("assets/vectors/*.gz")]
+    paths = [path.relative_to(ROOT).as_posix() for path in resources]
+    assert len(paths) > 1
+    for path in paths:
+        assert f"spacy_bilstm_crf/resources/{path}" in names
     with tarfile.open(sdist) as archive:
-        assert any(name.endswith("/setup.cfg") for name in archive.getnames())
+        in_sdist = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"setup.cfg", "setup.py", *paths} <= in_sdist
+
+
+def check_use(python: str, folder: Path, name: str) -> None:
+    """A trained pipeline finds entities, and one can be trained on what comes with the package."""
+    subprocess.run([python, "-c", USE, name], check=True, cwd=folder)
+    subprocess.run([python, "-c", WRITE_DATA], check=True, cwd=folder)
+    for command in COMMANDS.strip().splitlines():
+        subprocess.run([python, "-m", "spacy", *command.split()], check=True, cwd=folder)
+    assert (folder / "training" / "model-best" / "vocab" / "vectors").stat().st_size > 1e6
 
 
 def main(
@@ -64,7 +93,7 @@ def main(
         pinned = ["--constraint", str(ROOT / "requirements.txt")]
         subprocess.run([*install, *pinned, str(ours), str(trained)], check=True)
         name = trained.name.split("-")[0]
-        subprocess.run([python, "-c", USE, name], check=True, cwd=folder)
+        check_use(python, Path(folder), name)
     print(f"{ours.name} and {trained.name} install and work together.")
 
 

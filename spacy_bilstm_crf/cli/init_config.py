@@ -27,7 +27,11 @@ def init_config_cli(
         "the data",
     ),
     vectors: str | None = Option(
-        None, "--vectors", "-v", help="Pipeline with word vectors: a folder or a package's name"
+        None,
+        "--vectors",
+        "-v",
+        help="Pipeline with word vectors: a folder or a package's name. Or glove, those of 20,000 "
+        "English words that come with this package, to be saved to the folder glove",
     ),
     lookups: bool = Option(
         False,

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
@@ -21,11 +20,15 @@ HEADER = f"{'trial':>5}  {'value':>8}  {'best':>8}  {'seconds':>8}  parameters t
 def tune_cli(
     ctx: Context,  # for overrides of the config
     config_path: ConfigArgument,
-    space_path: Annotated[
-        Path,
-        Argument(metavar="SPACE", help="Search space in config syntax, such as configs/tuning.cfg"),
-    ],
     output: OutputFolder,
+    space_path: Annotated[
+        str | None,
+        Argument(
+            metavar="SPACE",
+            help="Search space in config syntax. Default: the one that comes with the package, "
+            "which `copy-config tuning` copies",
+        ),
+    ] = None,
     n_trials: int | None = Option(
         None,
         "--n-trials",
@@ -56,7 +59,11 @@ def tune_cli(
     """
     from ..workflows import tune
 
-    overrides = parse_overrides(ctx.args)
+    more = ctx.args
+    if space_path is not None and space_path.startswith("--"):
+        # There is no space, and this is the first override: not an option of the command
+        more, space_path = [space_path, *more], None
+    overrides = parse_overrides(more)
     choose_gpu(use_gpu, silent=True)
     lines = _TrialLines(n_trials)
     result = tune(

@@ -4,6 +4,7 @@ from .annotate import AnnotateProgress, AnnotateSummary, annotate
 from .audit import audit
 from .calibrate import Calibrated, calibrate
 from .convert import convert
+from .copy_config import copy_config
 from .distill import distill
 from .ensemble import ensemble
 from .init_config import FittedConfig, init_config
@@ -23,6 +24,7 @@ __all__ = [
     "audit",
     "calibrate",
     "convert",
+    "copy_config",
     "distill",
     "ensemble",
     "init_config",

@@ -10,6 +10,7 @@ from thinc.api import require_gpu
 from ..common.errors import check_at_least, check_installed
 from ..common.files import write_whole
 from ..common.pipelines import import_code
+from ..common.resources import SEARCH_SPACE, shipped_config
 from ..training.configs import check_data, filled_config, read_config
 from .tuning import results
 from .tuning.checks import check_space
@@ -26,7 +27,7 @@ OnTrial = Callable[[TrialResult, Mapping[str, Any]], None]
 
 def tune(
     config: str | Path,
-    space: str | Path,
+    space: str | Path | None,
     output: str | Path,
     *,
     n_trials: int | None = None,
@@ -53,7 +54,8 @@ def tune(
 
     Args:
         config: The training config to start from.
-        space: The search space, a file in the syntax of a config.
+        space: The search space, a file in the syntax of a config. None for the one that comes with
+            the package.
         output: Folder for the search and its results.
         n_trials: Total number of trials, including those of earlier calls and other processes. None
             for 30, or for no limit with a `timeout`.
@@ -88,7 +90,7 @@ def tune(
     with quiet_optuna():
         job = SearchJob(
             config=read_config(Path(config), overrides or {}),
-            space=read_space(Path(space)),
+            space=read_space(shipped_config(SEARCH_SPACE) if space is None else Path(space)),
             output=Path(output),
             seeds=seeds,
             storage=storage,

@@ -1,6 +1,7 @@
 """`init-config`: what it sees, what it chooses, what it refuses."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -257,6 +258,21 @@ def test_a_folder_is_read_with_its_folders(tmp_path):
     write(tmp_path / "a" / "one.spacy", docs_of())
     write(tmp_path / "a" / "b" / "two.spacy", docs_of())
     assert len(read_docs(tmp_path / "a", spacy.blank("xx").vocab)) == 2 * len(SENTENCES)
+
+
+def test_shipped_vectors_are_found_by_name(train_path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--train", train_path, "--vectors", "glove", "--force"]
+    printed = init_config("my.cfg", *arguments)
+    assert "20,000 that come with this package, saved in" in printed
+    vocab = spacy.load("glove").vocab
+    assert vocab.vectors.shape == (20_000, 100) and vocab["london"].has_vector
+    assert Config().from_disk("my.cfg")["paths"]["vectors"] == "glove"
+    # A folder of that name is what it says, whoever made it
+    assert "come with this package" not in init_config("my.cfg", *arguments)
+    shutil.rmtree("glove")
+    (tmp_path / "glove").touch()
+    assert "glove is a file" in refused(tmp_path, *arguments)
 
 
 def test_what_can_not_be_trained_on_is_refused_in_one_line(train_path, vectors_path, tmp_path):

@@ -19,7 +19,7 @@ LETTERS = {"-c": "--code", "-F": "--force", "-g": "--gpu-id", "-o": "--output"}
 # Paths that are written. Pipelines may be packages, and texts may be a glob: those are strings
 WRITTEN = {"output", "problems"}
 # Paths whose readers say how to make such a file, or what they can read
-EXPLAINED = {"config", "path", "texts", "config_path", "space_path"}
+EXPLAINED = {"config", "path", "texts", "config_path"}
 
 
 class Parameter(NamedTuple):

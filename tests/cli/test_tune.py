@@ -7,6 +7,7 @@ import pytest
 import spacy
 from spacy.util import load_config
 
+from spacy_bilstm_crf.common.resources import SEARCH_SPACE, shipped_config
 from spacy_bilstm_crf.training.configs import read_config
 from spacy_bilstm_crf.workflows.tuning import trial as trials
 from spacy_bilstm_crf.workflows.tuning.checks import check_space
@@ -197,6 +198,14 @@ def test_what_else_is_wrong_is_said_in_one_line(space, paths, corpus, tmp_path):
     assert "--storage can't be opened" in message("--storage=nonsense://x")
 
 
+def test_without_a_space_it_is_the_shipped_one(paths, tmp_path):
+    arguments = tune_arguments("", tmp_path, paths, "--n-trials=1")
+    spacy_command(*(word for word in arguments if word))
+    (trial,) = trials_in(tmp_path)
+    assert set(trial["params"]) <= set(read_space(shipped_config(SEARCH_SPACE)).parameters)
+    assert set(trial["evaluations"]) == {"0", "10", "20"}  # the overrides are not the space
+
+
 def test_without_the_extra_it_says_what_to_install(space, paths, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "optuna", None)
     message = one_line_error(*tune_arguments(space, tmp_path, paths))
@@ -297,7 +306,7 @@ def test_no_trial_starts_when_the_time_is_over(space, paths, tmp_path, monkeypat
 def test_the_shipped_space_fits_the_shipped_config_and_what_init_config_writes(corpus, tmp_path):
     written = tmp_path / "my.cfg"
     spacy_command("bilstm-crf", "init-config", written, "--train", corpus)
-    space = read_space(CONFIG.with_name("tuning.cfg"))
+    space = read_space(shipped_config(SEARCH_SPACE))
     for path, overrides in ((CONFIG, {"paths.train": "a", "paths.dev": "b"}), (written, {})):
         found = read_config(path, overrides)
         check_space(space, found)

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 
+from spacy_bilstm_crf.common.resources import shipped_config
 from tests.helpers import CONFIG, ROOT, SMALL_TRAINING, entities, spacy_command, weights
 
 README = (ROOT / "README.md").read_text(encoding="utf8")
@@ -89,7 +91,7 @@ def test_lookups_as_the_docs_have_them(paths, tmp_path):
     arguments = shlex.split(command.replace("\\\n", ""))
     options = arguments[arguments.index("--initialize.lookups") :]
     short = ["--training.max_steps=20", "--training.eval_frequency=20"]
-    config = ROOT / arguments[1]
+    config = shipped_config(Path(arguments[1]).stem)
     spacy_command("train", config, "--output", tmp_path, *paths, *short, *options)
     nlp = spacy.load(tmp_path / "model-last")
     assert nlp.vocab["London"].cluster == nlp.vocab["Toronto"].cluster != 0
@@ -104,9 +106,8 @@ def test_lookups_as_the_docs_have_them(paths, tmp_path):
 def test_from_ones_own_data_to_a_pipeline_as_the_readme_has_it(corpus, tmp_path, monkeypatch):
     block = README.split("## From your own data")[1].split("```bash\n")[1].split("```")[0]
     commands = [shlex.split(line)[3:] for line in block.splitlines()]
-    assert [command[0] for command in commands] == ["init", "bilstm-crf", "train"]
+    assert [command[0] for command in commands] == ["bilstm-crf", "train"]
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "assets").symlink_to(ROOT / "assets")
     for name in ("train", "dev"):
         shutil.copy(corpus, tmp_path / f"{name}.spacy")
     short = ["--training.max_steps=40", "--training.eval_frequency=20"]

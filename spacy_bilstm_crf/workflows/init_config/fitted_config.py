@@ -4,19 +4,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import spacy
-from spacy import util
 from spacy.language import Language
 from spacy.lookups import load_lookups
 from spacy.tokens import Doc
 
 from ...common.errors import UserError, check_installed
 from ...common.files import write_whole
-from ...common.pipelines import load_pipeline
 from ...data.corpus import Data, read_annotated
 from ...data.formats.docs import blank
 from ...data.statistics import Survey, likely_language, n_shared, survey, vectors_coverage
 from .gazetteer import gazetteer_fact
 from .recipe import LOOKUP_TABLES, Choice, Sources, base_config, choices, configured, with_comments
+from .vectors import is_shipped, load_vectors, save_shipped
 
 FEW_ENTITIES = 20  # too few of a label to learn much from
 LITTLE_COVERAGE = 0.5
@@ -63,7 +62,9 @@ def init_config(
         dev: Development data, to choose the best model by.
         lang: Language code. Default: that of the vectors, or else detected from stop words in the
             data.
-        vectors: Pipeline with word vectors: a folder or an installed package.
+        vectors: Pipeline with word vectors: a folder or an installed package. Or `"glove"`, those
+            of 20,000 English words that come with this package: they are saved to the folder
+            `glove`.
         lookups: Whether to embed words' probabilities and Brown clusters, of spacy-lookups-data.
         transformer: Fine-tune this transformer: a name on the Hugging Face hub or a folder.
         patterns: Lists of names, as a JSONL file of patterns of spaCy's `span_ruler`.
@@ -79,7 +80,8 @@ def init_config(
         vectors=vectors, lookups=lookups, patterns=patterns, transformer=transformer, gpu=gpu
     )
     _check(sources)
-    pretrained = None if vectors is None else _load_vectors(vectors)
+    facts = [save_shipped(str(vectors))] if is_shipped(vectors) else []
+    pretrained = None if vectors is None else load_vectors(vectors)
     vocab = spacy.blank("xx").vocab if pretrained is None else pretrained.vocab
     train_docs = read_annotated(train, vocab)
     language, language_fact = _language(lang, pretrained, train_docs)
@@ -87,7 +89,7 @@ def init_config(
     if lookups:
         _check_lookups(language)
     found = survey(train_docs)
-    facts = [language_fact, *_facts("Training data", train, found)]
+    facts += [language_fact, *_facts("Training data", train, found)]
     warnings = _warnings(found)
     if dev is not None:
         dev_docs = read_annotated(dev, vocab)
@@ -127,20 +129,6 @@ def _check(sources: Sources) -> None:
                 f"that reads them. Leave one out."
             )
     check_installed("transformers", "spacy_transformers")
-
-
-def _load_vectors(vectors: str | Path) -> Language:
-    if not Path(vectors).is_dir() and not util.is_package(str(vectors)):
-        raise UserError(
-            f"There are no vectors {vectors}. Name a folder that `spacy init vectors` made, or an "
-            f"installed pipeline with vectors."
-        )
-    nlp = load_pipeline(vectors)
-    if not nlp.vocab.vectors_length:
-        raise UserError(
-            f"The pipeline {vectors} has no word vectors. Name one that `spacy init vectors` made."
-        )
-    return nlp
 
 
 def _language(lang: str | None, pretrained: Language | None, docs: list[Doc]) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """The search space: which settings of a config vary, within what limits, and on what condition.
 
-It is a file in spaCy's config syntax. `configs/tuning.cfg` is an example.
+It is a file in spaCy's config syntax. `configs/tuning.cfg` is one, which comes with the package.
 """
 
 import json
@@ -24,6 +24,7 @@ from spacy.util import dot_to_object, set_dot_to_object
 from thinc.api import Config
 
 from ...common.errors import UserError, one_line
+from ...common.resources import SEARCH_SPACE
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -307,7 +308,11 @@ def read_space(path: Path) -> Space:
         UserError: If there is no such file, or it is no search space. Names what is wrong.
     """
     if not path.is_file():
-        raise UserError(f"There is no file {path}. configs/tuning.cfg is a search space.")
+        raise UserError(
+            f"There is no file {path}. Leave it out for the search space that comes with the "
+            f"package, or copy that one: python -m spacy bilstm-crf copy-config {SEARCH_SPACE} "
+            f"{path}"
+        )
     try:
         return Space.model_validate(Config().from_disk(path))
     except ValidationError as error:
