@@ -1,10 +1,12 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install train demo test fuzz test-lowest lint docs dist wheels clean
+.PHONY: help install install-dev train demo test fuzz test-lowest lint docs reference dist wheels clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
+# Not --quiet: it takes minutes, and pip shows what it is doing
+PIP_INSTALL := $(BIN)/pip install --disable-pip-version-check
 DATASET ?= four-domains
 # Enough for the shipped corpus, and quick on two cores
 MAX_STEPS ?= 2000
@@ -15,13 +17,21 @@ RUN := PATH="$(BIN):$$PATH"
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
-$(VENV)/installed: requirements.txt requirements-dev.txt setup.cfg pyproject.toml
+# Each of these files says that the requirements of its name are in the environment
+$(VENV)/installed: requirements.txt setup.cfg setup.py pyproject.toml
+	@echo "Setting up $(VENV): about 1 GB with PyTorch for a CPU (docs/how-to/install.md)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(PIP_INSTALL) -r requirements.txt
+	$(PIP_INSTALL) --no-deps --editable .
 	touch $@
 
-install: $(VENV)/installed ## Set up the virtual environment in .venv
+$(VENV)/installed-%: requirements-%.txt $(VENV)/installed
+	@echo "Adding what $< lists to $(VENV)"
+	$(PIP_INSTALL) -r $<
+	touch $@
+
+install: $(VENV)/installed ## Set up .venv with what training needs
+install-dev: $(VENV)/installed-dev ## Add what tests, checks and the documentation need
 
 # A second thread hardly helps so small a model, and where something else keeps a core busy,
 # threads that wait for one another are many times slower than one
@@ -31,39 +41,43 @@ train: install ## Train, evaluate and package on the shipped corpus, and show th
 	$(RUN) python -m spacy project run show . $(PROJECT_VARS) --force
 
 demo: export OMP_NUM_THREADS ?= 1
-demo: install ## Serve what `make train` made, with a page to try it
+demo: $(VENV)/installed-serve ## Serve what `make train` made, with a page to try it
 	@test -d training/$(DATASET)/model-best || { echo "There is no pipeline yet: run make train first."; exit 1; }
 	$(RUN) python -m spacy bilstm-crf serve training/$(DATASET)/model-best
 
 # Each file of tests in one of several processes
 TEST_PROCESSES ?= logical --maxprocesses 4
 
-test: install ## Run the tests
+test: install-dev ## Run the tests
 	$(RUN) python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations=20 $(PYTEST_ARGS)
 
 # How long to look; `make test` looks at a few cases only, always the same
 FUZZ_SECONDS ?= 3600
 
 fuzz: export OMP_NUM_THREADS ?= 1
-fuzz: install ## Look for inputs that break a documented property, for FUZZ_SECONDS
+fuzz: install-dev ## Look for inputs that break a documented property, for FUZZ_SECONDS
 	$(RUN) FUZZ_SECONDS=$(FUZZ_SECONDS) python -m pytest tests/fuzz $(PYTEST_ARGS)
 
 # An environment of its own, and not in CI: there torch comes with gigabytes for GPUs
 test-lowest: ## Run the tests with the lowest versions that setup.cfg allows, in .venv-lowest
 	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/pip install --quiet --disable-pip-version-check -r requirements-lowest.txt
-	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	.venv-lowest/bin/pip install --disable-pip-version-check -r requirements-lowest.txt
+	.venv-lowest/bin/pip install --disable-pip-version-check --no-deps --editable .
 	PATH="$(abspath .venv-lowest)/bin:$$PATH" python -m pytest $(PYTEST_ARGS)
 
-lint: install ## Lint, check the format, the spelling, the types and who imports whom
+lint: install-dev ## Lint, check the format, the spelling, the types and who imports whom
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) codespell
 	$(RUN) mypy
 	$(RUN) lint-imports
 
-docs: install ## Build the documentation into site/, strictly
+docs: install-dev ## Build the documentation into site/, strictly
+	$(RUN) python -m scripts.reference --check
 	$(RUN) mkdocs build --strict
+
+reference: install-dev ## Write commands' options and the API into the pages in docs/
+	$(RUN) python -m scripts.reference
 
 dist: install ## Build the sdist and the wheel of this project
 	rm -rf dist

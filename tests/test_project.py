@@ -217,6 +217,18 @@ def test_the_lowest_versions_are_those_of_setup_cfg():
     in_file = pinned("requirements-lowest.txt")
     assert {name: in_file.pop(name) for name in lowest} == lowest
     # The rest are the tests' own
-    assert (
-        in_file.items() <= {**pinned("requirements.txt"), **pinned("requirements-dev.txt")}.items()
-    )
+    all_pinned = {}
+    for name in ("requirements", "requirements-serve", "requirements-dev"):
+        all_pinned |= pinned(f"{name}.txt")
+    assert in_file.items() <= all_pinned.items()
+
+
+def test_training_needs_no_requirements_of_tests_and_docs(tmp_path):
+    def steps(target):
+        command = ["make", "--dry-run", target, f"VENV={tmp_path}/none"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+    for target, files in (("train", ""), ("demo", "-serve"), ("test", "-dev"), ("docs", "-dev")):
+        installed = re.findall(r"-r requirements(\S*)\.txt", steps(target))
+        assert set(installed) == {"", files}, target
+    assert "--quiet" not in steps("test")  # it takes minutes
