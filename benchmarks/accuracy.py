@@ -166,7 +166,8 @@ def scores_table() -> str:
     for result in results:
         n_runs = len(result["runs"])
         scores = [tables.mean(result[key], n_runs) for key in ("dev_f", "test_f")]
-        rows.append([result["dataset"], trained_with(result), str(n_runs), *scores])
+        data = f"{result['dataset']}{tables.unrecorded([result])}"
+        rows.append([data, trained_with(result), str(n_runs), *scores])
         if n_runs == 1 and "averaged" not in result:
             once.append(f"{result['config'] or STOCK} on {result['dataset']}")
     more = [f"One seed, so without a deviation: {', '.join(once)}."] if once else []
@@ -187,6 +188,8 @@ def trained_with(result: dict[str, Any]) -> str:
         parts.append(f"{depth} BiLSTM layers")
     if "calibrated_threshold" in result:
         parts.append("calibrated")
+    if overrides:
+        parts.append(f"{len(overrides)} setting{'s' * (len(overrides) > 1)} changed")
     if "averaged" in result:
         parts.append(f"{result['averaged']} seeds averaged")
     return ", ".join(parts)

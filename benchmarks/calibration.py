@@ -262,7 +262,7 @@ def table() -> str:
         "ece_candidates": "ECE of candidates",
         "ece_candidates_by_chance": "by chance",
     }
-    rows = [["data", "score", *columns.values()]]
+    rows = [["data", "score", "seeds", *columns.values()]]
     results = read_all("calibration")
     for result in results:
         for of_method in result["methods"]:
@@ -273,8 +273,9 @@ def table() -> str:
                 else "-"
                 for key in columns
             ]
-            rows.append([result["dataset"], of_method["method"], *numbers])
-    return tables.markdown(*rows) + tables.measured(results, "Without a deviation: one seed.")
+            data = f"{result['dataset']}{tables.unrecorded([result])}"
+            rows.append([data, of_method["method"], str(n_seeds), *numbers])
+    return tables.markdown(*rows) + tables.measured(results)
 
 
 TABLES = {"calibration": table}

@@ -126,11 +126,11 @@ def table() -> str:
         n_runs = {share: len(runs) for (share,), runs in grouped(result["runs"], "percent").items()}
         f = result["test_f"]
         numbers = [
-            tables.mean(f[str(share)], n_runs[share]) if share in n_runs else "-"
+            tables.with_seeds(f[str(share)], n_runs[share]) if share in n_runs else "-"
             for share in SHARES
         ]
-        rows.append([words, *numbers])
-    return tables.markdown(*rows) + tables.measured(results, "Without a deviation: one seed.")
+        rows.append([f"{words}{tables.unrecorded([result])}", *numbers])
+    return tables.markdown(*rows) + tables.measured(results)
 
 
 TABLES = {"partial": table}

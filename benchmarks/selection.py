@@ -196,13 +196,13 @@ def table() -> str:
                     name = strategy if strategy == "random" else f"`{strategy}`"
                     scores = [cells.get(share, "-") for share in shares]
                     rows.append([result["dataset"], part, name, *scores])
-    return tables.markdown(*rows) + tables.measured(results, "Without a deviation: one seed.")
+    return tables.markdown(*rows) + tables.measured(results)
 
 
 def _of_cell(cell: dict[str, Any], part: str) -> str:
     if part == "thousand words":
         return f"{cell['words']['mean'] / 1000:.0f}"
-    return tables.mean(cell[f"{part.split()[0]}_f"], cell["n_seeds"])
+    return tables.with_seeds(cell[f"{part.split()[0]}_f"], cell["n_seeds"])
 
 
 TABLES = {"selection": table}

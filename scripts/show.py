@@ -2,8 +2,8 @@
 
     python scripts/show.py DATASET MODEL CORPUS METRICS
 
-Beside the scores stand those of spaCy's own `ner` on the same data, where benchmarks/data_size has
-them. Each entity has its probability behind its label.
+Below the scores stand those of spaCy's own `ner` and of ours on the same data, both without word
+vectors, where benchmarks/data_size has them. Each entity has its probability behind its label.
 """
 
 from pathlib import Path
@@ -18,30 +18,32 @@ from spacy.tokens import Doc, Span
 from spacy.training import Corpus
 from wasabi import color, msg, table
 
-STOCK = Path(__file__).parent.parent / "benchmarks" / "data_size" / "results" / "ner.json"
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "data_size" / "results"
+WITHOUT_VECTORS = {"ours *": "init-config", "spaCy's ner *": "ner"}
 N_SENTENCES_A_FILE = 2
 
 
-def stock_scores(dataset: str) -> dict[str, float] | None:
-    """Test scores of the stock `ner` on the whole data set, the mean over its seeds."""
-    runs = srsly.read_json(STOCK)["runs"] if STOCK.exists() else []
+def scores_without_vectors(dataset: str, system: str) -> list[float] | None:
+    """Test scores of a system on the whole data set, the mean over its seeds."""
+    path = RESULTS / f"{system}.json"
+    runs = srsly.read_json(path)["runs"] if path.exists() else []
     whole = [run for run in runs if run["dataset"] == dataset and run["size"] == 0]
-    return {key: mean(run[f"test_{key}"] for run in whole) for key in "prf"} if whole else None
+    return [mean(run[f"test_{key}"] for run in whole) for key in "prf"] if whole else None
 
 
 def print_scores(dataset: str, metrics: dict[str, Any]) -> None:
-    """A table: all entities, each label, and the stock `ner`."""
+    """A table: all entities, each label, and both systems without word vectors."""
     rows = [("all", *(100 * metrics[f"ents_{key}"] for key in "prf"))]
     for label, scores in sorted(metrics["ents_per_type"].items()):
         rows.append((label, *(100 * scores[key] for key in "prf")))
-    stock = stock_scores(dataset)
-    if stock is not None:
-        rows.append(("spaCy's ner *", *(stock[key] for key in "prf")))
+    found = {name: scores_without_vectors(dataset, file) for name, file in WITHOUT_VECTORS.items()}
+    known = {name: scores for name, scores in found.items() if scores is not None}
+    rows += [(name, *scores) for name, scores in known.items()]
     data = [(name, *(f"{value:.1f}" for value in values)) for name, *values in rows]
     msg.divider("Test scores")
     print(table(data, header=("", "P", "R", "F"), aligns=("l", "r", "r", "r"), divider=True))
-    if stock is not None:
-        print("* on all labels: efficiency config, no vectors, mean of its seeds (benchmarks/)")
+    if known:
+        print("* all labels, neither with word vectors, mean over seeds (benchmarks/data_size)")
 
 
 def marked(doc: Doc) -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+UNRECORDED = "†"
+MANY_SEEDS = 3  # as the text beside the tables has it
+
 
 def markdown(*rows: Sequence[str]) -> str:
     """Return a table. The first row is its head."""
@@ -21,12 +24,22 @@ def measured(results: Iterable[dict[str, Any]], *more: str) -> str:
         more: What else to say.
     """
     results = list(results)
-    runs = [run for result in results for run in result.get("runs", [result])]
-    processors = sorted({run.get("processor", "not recorded") for run in runs})
+    processors = sorted({run["processor"] for run in _runs_of(results) if "processor" in run})
+    where = [", ".join(processors)] if processors else []
+    if unrecorded(results):
+        where.append(f"not recorded for some or all runs of a row with {UNRECORDED}")
     threads = sorted({str(result.get("threads", 1)) for result in results})
-    return note(
-        f"Processor: {', '.join(processors)}.", f"Torch threads: {', '.join(threads)}.", *more
-    )
+    return note(f"Processor: {'; '.join(where)}.", f"Torch threads: {', '.join(threads)}.", *more)
+
+
+def unrecorded(results: Iterable[dict[str, Any]]) -> str:
+    """Return a mark for a row if the processor of any of its results, or runs, is not recorded."""
+    is_known = all("processor" in run for run in _runs_of(results))
+    return "" if is_known else f" {UNRECORDED}"
+
+
+def _runs_of(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [run for result in results for run in result.get("runs", [result])]
 
 
 def note(*sentences: str) -> str:
@@ -38,6 +51,12 @@ def mean(found: dict[str, float], n_runs: int, digits: int = 1) -> str:
     """Write a mean with its standard deviation, which a single run has not."""
     deviation = f" ± {found['sd']:.{digits}f}" if n_runs > 1 else ""
     return f"{found['mean']:.{digits}f}{deviation}"
+
+
+def with_seeds(found: dict[str, float], n_runs: int, digits: int = 1) -> str:
+    """Write a mean with its standard deviation, and the number of seeds if there are one or two."""
+    seeds = f" ({n_runs} seed{'s' * (n_runs > 1)})" if n_runs < MANY_SEEDS else ""
+    return mean(found, n_runs, digits) + seeds
 
 
 def times(spread: dict[str, float], digits: int = 1) -> str:
