@@ -197,9 +197,8 @@ def documented_by_name() -> set[str]:
 
 def described(one: Any, level: int) -> str:
     """Return the documentation of a function, class or property, under a heading."""
-    name = f"{one.parent.name}.{one.name}" if one.parent.is_class else one.name
     # Not a block of `python`, which a test would run
-    written = [f"{'#' * level} `{name}`", f"```py\n{declaration(one, name)}\n```"]
+    written = [f"{'#' * level} `{one.name}`", f"```py\n{declaration(one)}\n```"]
     written += _sections(one)
     if one.is_class:
         init = one.members.get("__init__")
@@ -209,16 +208,16 @@ def described(one: Any, level: int) -> str:
     return "\n\n".join(written)
 
 
-def declaration(one: Any, name: str) -> str:
+def declaration(one: Any) -> str:
     """Return the signature of a function or class, or the name and type of a property."""
     if one.is_function:
-        return wrapped(one.signature(name=name))
+        return wrapped(one.signature())
     if one.is_class:
         if "__init__" in one.members:
             return f"class {wrapped(one.signature())}"
         bases = ", ".join(map(str, one.bases))
         return f"class {one.name}({bases})" if bases else f"class {one.name}"
-    return f"{name}: {one.annotation}" if one.annotation else name
+    return f"{one.name}: {one.annotation}" if one.annotation else one.name
 
 
 def wrapped(signature: str) -> str:
