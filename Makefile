@@ -19,7 +19,7 @@ help: ## Show what there is
 
 # Each of these files says that the requirements of its name are in the environment
 $(VENV)/installed: requirements.txt setup.cfg setup.py pyproject.toml
-	@echo "Setting up $(VENV): about 1 GB with PyTorch for a CPU (docs/how-to/install.md)"
+	@echo "Setting up $(VENV): 1.2 GB where pip takes PyTorch for a CPU (docs/how-to/install.md)"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) -r requirements.txt
 	$(PIP_INSTALL) --no-deps --editable .

@@ -15,6 +15,7 @@ import spacy
 import srsly
 from spacy.tokens import DocBin
 
+from scripts.show import print_scores
 from tests.helpers import spacy_command
 
 ROOT = Path(__file__).parent.parent
@@ -139,6 +140,14 @@ def test_vectors_are_cut_to_their_first_words(tmp_path):
         assert text == "2 2\nthe 0.123 -1\nof 0.5 2\n"
     done = subprocess.run([*script, source, "9", out], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "3 words, fewer than 9" in done.stderr
+
+
+def test_scores_are_shown_beside_those_of_both_systems_without_vectors(capsys):
+    scores = {"p": 0.5, "r": 0.5, "f": 0.5}
+    metrics = {f"ents_{key}": value for key, value in scores.items()}
+    print_scores("four-domains", {**metrics, "ents_per_type": {"LAW": scores}})
+    rows = dict(re.findall(r"^(\S.*?) +\S+ +\S+ +([\d.]+)$", capsys.readouterr().out, re.MULTILINE))
+    assert rows == {"all": "50.0", "LAW": "50.0", "ours *": "73.1", "spaCy's ner *": "67.7"}
 
 
 def test_quiet_prints_of_a_failure_alone():
