@@ -1,5 +1,6 @@
 """Files that come with the package: found in the repository, and put into the wheel."""
 
+import shutil
 import subprocess
 import sys
 
@@ -28,10 +29,13 @@ def test_a_wheel_has_its_own(tmp_path, monkeypatch):
 
 
 def test_the_build_puts_them_into_the_package(tmp_path):
-    build = [sys.executable, "setup.py", "-q", "build", "--build-base", tmp_path]
-    subprocess.run([*build, "--build-lib", tmp_path / "lib"], check=True, cwd=ROOT)
-    built = tmp_path / "lib" / "spacy_bilstm_crf" / "resources"
-    found = {path.relative_to(built) for path in built.rglob("*") if path.is_file()}
+    for folder in ("spacy_bilstm_crf", "configs", "assets/vectors"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    command = [sys.executable, "setup.py", "--quiet", "build", "--build-lib", "built"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    built = tmp_path / "built" / "spacy_bilstm_crf" / "resources"
     vectors = [resources.shipped_vectors(name) for name in resources.VECTORS]
-    shipped = {path.relative_to(ROOT) for path in [*(ROOT / "configs").glob("*.cfg"), *vectors]}
-    assert shipped <= found
+    for path in [*resources.shipped_configs().values(), *vectors]:
+        assert (built / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
