@@ -55,6 +55,18 @@ def init_config_cli(
         help="Fine-tune this transformer: a name on the Hugging Face hub or a folder",
     ),
     gpu: bool = Option(False, "--gpu", "-G", help="Write a config for training on a GPU"),
+    incorrect_spans_key: str | None = Option(
+        None,
+        "--incorrect-spans-key",
+        help="Key in doc.spans for rejected spans. Default: incorrect_spans, if there are any",
+    ),
+    write_clean: Path | None = Option(
+        None,
+        "--write-clean",
+        metavar="DIR",
+        help="Write the training data to DIR/train.spacy without copies and without what is in the "
+        "development data, and train on that",
+    ),
     force: ForceOption = False,
 ) -> None:
     """Write a complete training config that fits the data.
@@ -66,6 +78,8 @@ def init_config_cli(
     is_stdout = str(output) == "-"
     if not is_stdout:
         check_file(output, force, read=[train, dev, patterns])
+    if write_clean is not None:
+        check_file(write_clean / "train.spacy", force)
     from ..workflows import init_config
 
     config = init_config(
@@ -77,6 +91,8 @@ def init_config_cli(
         patterns=patterns,
         transformer=transformer,
         gpu=gpu,
+        incorrect_spans_key=incorrect_spans_key,
+        write_clean=write_clean,
     )
     msg = Printer(no_print=is_stdout)
     for line in config.facts:

@@ -1,16 +1,18 @@
 """Annotated data as the commands read it: docs, and examples as in a training."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from spacy.tokens import Doc
+from spacy.attrs import ENT_IOB, ENT_TYPE, ORTH
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.vocab import Vocab
 
 from ..common.errors import UserError
 from .formats.docbin import read_docbin
-from .texts import Text, read_texts, text_of_doc
+from .formats.settings import DocSettings
+from .texts import DEFAULT_ID, Text, read_texts, text_of_doc
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -105,7 +107,11 @@ def read_examples(data: Data, nlp: "Language") -> list[Example]:
 
 
 def texts_of(
-    texts: str | Path | Iterable[str | Text | Doc], text_key: str = "text", *, lines: bool = False
+    texts: str | Path | Iterable[str | Text | Doc],
+    text_key: str = "text",
+    *,
+    lines: bool = False,
+    id_key: str = DEFAULT_ID,
 ) -> Iterator[Text]:
     """Yield the texts of a file or folder, or texts that are given.
 
@@ -115,12 +121,13 @@ def texts_of(
         texts: A path, for `read_texts`, or the texts.
         text_key: Key or column of the text in JSON, CSV and Parquet.
         lines: Whether each line of a .txt file is a text; otherwise the whole file is one.
+        id_key: Key or column of the id.
 
     Raises:
         UserError: If the path can't be read.
     """
     if isinstance(texts, str | Path):
-        yield from read_texts(texts, text_key, lines=lines)
+        yield from read_texts(texts, text_key, lines=lines, id_key=id_key)
         return
     for text in texts:
         if isinstance(text, Doc):
@@ -144,6 +151,70 @@ def unannotated(nlp: "Language", doc: Doc) -> Doc:
             f"at most: cut it into several docs. It begins with: {doc.text[:50]!r}"
         )
     return text_of_doc(doc).doc(nlp)
+
+
+def misaligned_entities(predicted: Doc, reference: Doc) -> list[Span]:
+    """Return annotated entities that are not made of tokens, which training takes as missing.
+
+    Args:
+        predicted: The text with the tokens of a pipeline.
+        reference: The text with its annotation.
+    """
+    found = []
+    for ent in reference.ents:
+        span = predicted.char_span(ent.start_char, ent.end_char)
+        if span is None or span[0].is_space or span[-1].is_space:
+            found.append(ent)
+    return found
+
+
+def unread_incorrect_spans(nlp: "Language", docs: Iterable[Doc]) -> str | None:
+    """Say that docs have rejected spans that no component of a pipeline learns from.
+
+    Args:
+        nlp: The pipeline of a training config.
+        docs: The training docs.
+
+    Returns:
+        A sentence that says what to set; None if nothing is lost.
+    """
+    key = DocSettings().incorrect_spans_key
+    n_spans = sum(len(doc.spans.get(key, ())) for doc in docs)
+    keys = {name: getattr(pipe, "incorrect_spans_key", "") for name, pipe in nlp.pipeline}
+    readers = [name for name, read in keys.items() if read != ""]
+    if not n_spans or not readers or key in keys.values():
+        return None
+    return (
+        f"The training data have {n_spans:,} rejected spans in doc.spans[{key!r}] that are not "
+        f"learned from: set --components.{readers[0]}.incorrect_spans_key {key}"
+    )
+
+
+def without_copies(docs: Iterable[Doc], others: Iterable[Doc] = ()) -> list[Doc]:
+    """Leave out docs with the words of other docs, and exact copies of earlier docs.
+
+    Args:
+        docs: The docs, of one vocab.
+        others: Docs whose words are not to recur, however they are annotated.
+
+    Returns:
+        The docs that stay. Docs with the same words stay if they are annotated differently.
+    """
+    taken = {words_of(doc) for doc in others}
+    kept: dict[Any, Doc] = {}
+    for doc in docs:
+        if words_of(doc) not in taken:
+            kept.setdefault(_annotated_words(doc), doc)
+    return list(kept.values())
+
+
+def _annotated_words(doc: Doc) -> Hashable:
+    spans = frozenset(
+        (key, span.start, span.end, span.label_)
+        for key, group in doc.spans.items()
+        for span in group
+    )
+    return doc.to_array([ORTH, ENT_IOB, ENT_TYPE]).tobytes(), spans
 
 
 def before_component(nlp: "Language", docs: Iterable[Doc], component: str) -> list[Doc]:

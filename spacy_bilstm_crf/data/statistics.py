@@ -11,7 +11,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from ..pipeline import form_of, pretrained_vector
-from .corpus import words_of
+from .corpus import without_copies, words_of
 
 # In the English and German data sets of the project, 45 to 50 % of the words are stop words of the
 # text's language, and up to 16 % are stop words of another one
@@ -31,6 +31,7 @@ class Survey(NamedTuple):
     n_outside: int  # tokens known to be outside of entities
     n_missing: int  # tokens without annotation
     n_repeated: int  # docs with the words of an earlier doc
+    n_copies: int  # docs with the words and the annotation of an earlier doc
     n_recurring: int  # entities that are in the other half of the docs too, with the same label
 
     @property
@@ -56,6 +57,7 @@ def survey(docs: Iterable[Doc]) -> Survey:
         n_outside=iob["O"],
         n_missing=iob[""],
         n_repeated=len(docs) - len({words_of(doc) for doc in docs}),
+        n_copies=len(docs) - len(without_copies(docs)),
         n_recurring=sum(first[name] + second[name] for name in first.keys() & second.keys()),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
+from spacy.tokens import Doc
 from spacy.util import load_config, load_model_from_config, registry, resolve_dot_names
 from thinc.api import Config
 
@@ -56,8 +57,11 @@ def checked_pipeline(config: Config) -> Language:
     return nlp
 
 
-def check_data(config: Config) -> None:
+def check_data(config: Config) -> tuple[Language, list[Doc]]:
     """Check that the training and development data can be read and have entities.
+
+    Returns:
+        The untrained pipeline, and the training docs, at most `MOST_DOCS_READ`.
 
     Raises:
         UserError: If not.
@@ -69,6 +73,7 @@ def check_data(config: Config) -> None:
     with refused("The data can't be read (--paths.train, --paths.dev)"):
         corpora = resolve_dot_names(plain, names)
     finds_entities = any(nlp.get_pipe_meta(name).factory in RECOGNIZERS for name in nlp.pipe_names)
+    read = []
     for part, corpus in zip(("training", "development"), corpora):
         with refused(f"The {part} data can't be read (--paths.train, --paths.dev)"):
             docs = [example.reference for example in islice(corpus(nlp), MOST_DOCS_READ)]
@@ -76,6 +81,8 @@ def check_data(config: Config) -> None:
             raise UserError(f"The {part} data are empty: convert them again.")
         if finds_entities and not any(doc.ents for doc in docs):
             raise UserError(f"The {part} data have {len(docs):,} docs, but no entity in them.")
+        read.append(docs)
+    return nlp, read[0]
 
 
 def refused(what: str) -> AbstractContextManager[None]:

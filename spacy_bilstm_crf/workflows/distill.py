@@ -15,7 +15,7 @@ from thinc.api import Config
 from ..common.errors import UserError, reported_errors
 from ..common.files import check_folder
 from ..common.pipelines import fingerprint, load_pipeline
-from ..data.corpus import Data, read_annotated, texts_of
+from ..data.corpus import Data, read_annotated, texts_of, unread_incorrect_spans
 from ..data.soft_labels import teacher_labels, write_soft_labels
 from ..data.texts import Text
 from ..inference.recognizers import recognizers
@@ -85,7 +85,7 @@ def distill(
     labelled = _saved(labelled, output / "labelled.spacy")
     if dev is not None:
         overrides["paths.dev"] = str(_saved(dev, output / "dev.spacy"))
-    _check_student(Path(config), overrides, component, labelled)
+    _check_student(Path(config), overrides, component, labelled, say)
     folder = output / SOFT_LABELS_FOLDER
     given = texts_of(texts, text_key, lines=lines)
     if not _teach(teacher, given, folder, entities, say):
@@ -193,7 +193,11 @@ def _left_out(nlp: Language, component: str) -> list[str]:
 
 
 def _check_student(
-    config: Path, overrides: Overrides, component: str, labelled: Path | None
+    config: Path,
+    overrides: Overrides,
+    component: str,
+    labelled: Path | None,
+    say: Callable[[str], None],
 ) -> None:
     """Check that the student can be trained, before the teacher works.
 
@@ -213,8 +217,11 @@ def _check_student(
         raise UserError(
             "There is no development data to choose the best model by: name it with --dev."
         )
-    for path in filter(None, (dev, labelled)):
-        read_annotated(path, nlp.vocab)
+    read_annotated(dev, nlp.vocab)
+    if labelled is not None:
+        unread = unread_incorrect_spans(nlp, read_annotated(labelled, nlp.vocab))
+        if unread is not None:
+            say(unread)
 
 
 def _student_config(

@@ -11,6 +11,7 @@ from ..common.errors import check_at_least, check_installed
 from ..common.files import write_whole
 from ..common.pipelines import import_code
 from ..common.resources import SEARCH_SPACE, shipped_config
+from ..data.corpus import unread_incorrect_spans
 from ..training.configs import check_data, filled_config, read_config
 from .tuning import results
 from .tuning.checks import check_space
@@ -102,7 +103,9 @@ def tune(
         job.space.make_sampler()
         job.space.search.pruner.make("pruner")
         check_space(job.space, job.config)
-        check_data(job.config)
+        unread = unread_incorrect_spans(*check_data(job.config))
+        if unread is not None:
+            say(unread)
         begin_search(job)
         return _search(job, jobs, on_trial, say)
 
@@ -118,7 +121,10 @@ def _search(
     if seen:
         say(f"{len(seen)} trials are finished. The search goes on.")
     if missing:
-        say(f"The config itself is not tried: the space lacks its {', '.join(missing)}.")
+        say(
+            f"The config itself is not tried: the space lacks its {', '.join(missing)}. Add these "
+            f"values to the space to compare with it."
+        )
 
     def look() -> None:
         for result in results_of(study) if on_trial else ():

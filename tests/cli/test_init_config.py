@@ -202,7 +202,9 @@ def test_it_says_what_is_odd(tmp_path):
     for said in (
         "4 docs, each of them counted as one sentence",
         "1 training docs repeat the words of an earlier one",
+        "--write-clean DIR leaves out the 1 that are exact copies",
         "1 of the 2 development docs are also in the training data",
+        "--write-clean DIR writes training data without them",
         "Labels only in the development data, so never found: PERSON",
         "of the development tokens have no annotation",
         "Fewer than 20 entities to learn from: PLACE",
@@ -210,6 +212,91 @@ def test_it_says_what_is_odd(tmp_path):
     ):
         assert said in printed
     assert "also in the training data" in " ".join(out.read_text().replace("#", " ").split())
+
+
+def test_rejected_spans_are_learned_from(tmp_path):
+    docs = docs_of()
+    tasks = [
+        {"text": " ".join(token.text for token in doc), "answer": "accept"} for doc in docs_of()
+    ]
+    tasks[0]["spans"] = [{"start": 13, "end": 20, "label": "PLACE"}]
+    reject = {"text": "Ada Lovelace .", "spans": [{"start": 0, "end": 3, "label": "PLACE"}]}
+    srsly.write_jsonl(tmp_path / "tasks.jsonl", [*tasks, {**reject, "answer": "reject"}])
+    train, out = tmp_path / "train.spacy", tmp_path / "config.cfg"
+    spacy_command("bilstm-crf", "convert", tmp_path / "tasks.jsonl", train, "--from", "prodigy")
+    printed = init_config(out, "--train", train)
+    assert "1 rejected spans in doc.spans['incorrect_spans']" in printed
+    assert Config().from_disk(out)["components"]["ner"]["incorrect_spans_key"] == "incorrect_spans"
+    # Under another key, and none there
+    docs[0].spans["wrong"] = [docs[0][0:2]]
+    train = write(tmp_path / "other.spacy", docs)
+    options = ["--train", train, "--force", "--incorrect-spans-key"]
+    init_config(out, *options, "wrong")
+    assert Config().from_disk(out)["components"]["ner"]["incorrect_spans_key"] == "wrong"
+    assert "have no spans there. doc.spans has: wrong" in refused(tmp_path, *options, "typo")
+    init_config(out, "--train", train, "--force")
+    assert Config().from_disk(out)["components"]["ner"]["incorrect_spans_key"] is None
+
+
+def test_clean_data_have_no_copies_and_nothing_of_dev(train_path, tmp_path):
+    first, second, third = docs_of()
+    differing = annotated(SENTENCES[0].split(" "))
+    differing.ents = ()
+    first.user_data["id"] = "a"
+    train = write(tmp_path / "train.spacy", [first, second, first, third, differing])
+    dev = write(tmp_path / "dev.spacy", [third])
+    out, clean = tmp_path / "config.cfg", tmp_path / "clean"
+    options = ["--train", train, "--dev", dev, "--write-clean", clean]
+    printed = init_config(out, *options)
+    assert "Left out of 5 training docs: 1 that are also in the development data, and 1" in printed
+    assert "also in the training data" not in printed and "exact copies." not in printed
+    assert "1 training docs repeat the words of an earlier one. 1 of them are annotated" in printed
+    assert Config().from_disk(out)["paths"]["train"] == str(clean / "train.spacy")
+    kept = read_docs(clean / "train.spacy", spacy.blank("xx").vocab)
+    assert [doc.text for doc in kept] == [first.text, second.text, differing.text]
+    assert kept[0].user_data["id"] == "a" and kept[0].ents and not kept[2].ents
+    printed = refused(tmp_path, *options)
+    assert "exists. Replace it with --force" in printed
+    init_config(out, *options, "--force")
+    for folder, message in ((tmp_path, "is, or is inside, the input"), (train, "is a file")):
+        before = train.read_bytes()
+        said = refused(tmp_path, "--train", train, "--write-clean", folder, "--force")
+        assert message in said and train.read_bytes() == before
+    said = refused(tmp_path, "--train", train, "--dev", train, "--write-clean", tmp_path / "none")
+    assert "All 5 training docs are also in the development data" in said
+
+
+def untokenized(text, *ents):
+    """A doc of which only the text and its entities are given, as characters."""
+    doc = spacy.blank("en").make_doc(text)
+    doc.ents = [doc.char_span(*ent, label="PLACE") for ent in ents]
+    return doc
+
+
+def test_entities_that_are_not_made_of_tokens_are_counted(tmp_path):
+    # Tokens of English that others do not cut
+    docs = [untokenized("It can't be in London", (3, 5)), untokenized("London, now", (0, 6))]
+    train, out = write(tmp_path / "train.spacy", docs), tmp_path / "config.cfg"
+    printed = init_config(out, "--train", train, "--lang", "xx")
+    assert (
+        "1 of the 2 entities of the training data don't begin and end where tokens of the language "
+        "'xx' do, such as 'ca' (PLACE) in doc 0." in printed
+    )
+    assert "audit CONFIG TRAIN --folds 0 --output DIR` lists them" in printed
+    assert "don't begin and end" not in init_config(out, "--train", train, "--lang=en", "--force")
+    dev = write(tmp_path / "dev.spacy", docs[:1])
+    said = refused(tmp_path, "--train", train, "--dev", dev, "--lang", "xx")
+    assert "1 of the 1 entities of the development data" in said
+    assert "name the language of the data with --lang" in said
+
+
+def test_an_entity_with_a_blank_is_not_made_of_tokens(tmp_path):
+    docs = docs_of()
+    doc = Doc(docs[0].vocab, words=["in", "Rome", "\n"], spaces=[True, False, False])
+    doc.ents = [spacy.tokens.Span(doc, 1, 3, label="PLACE")]
+    train = write(tmp_path / "train.spacy", [*docs, doc])
+    printed = init_config(tmp_path / "config.cfg", "--train", train)
+    assert "1 of the 5 entities of the training data don't begin" in printed
 
 
 def test_partial_annotation_is_seen(tmp_path):

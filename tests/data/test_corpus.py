@@ -5,8 +5,14 @@ import spacy
 from spacy.tokens import Doc, DocBin
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.data.corpus import read_annotated, read_docs, read_examples, read_files
-from tests.helpers import entities, examples_for
+from spacy_bilstm_crf.data.corpus import (
+    read_annotated,
+    read_docs,
+    read_examples,
+    read_files,
+    unread_incorrect_spans,
+)
+from tests.helpers import entities, examples_for, make_nlp
 
 
 def annotated_docs():
@@ -36,3 +42,16 @@ def test_docs_without_entities_and_other_values_are_refused():
         read_annotated([Doc(vocab, words=["a"])], vocab)
     with pytest.raises(UserError, match="a path or spaCy docs, but contain a Token"):
         read_annotated(Doc(vocab, words=["a"]), vocab)
+
+
+def test_rejected_spans_that_nothing_reads_are_said():
+    docs = annotated_docs()
+    docs[0].spans["incorrect_spans"] = [docs[0][0:1], docs[0][1:2]]
+    said = unread_incorrect_spans(make_nlp(), docs)
+    assert said.startswith(
+        "The training data have 2 rejected spans in doc.spans['incorrect_spans']"
+    )
+    assert said.endswith("set --components.ner.incorrect_spans_key incorrect_spans")
+    assert unread_incorrect_spans(make_nlp(incorrect_spans_key="incorrect_spans"), docs) is None
+    assert unread_incorrect_spans(spacy.blank("en"), docs) is None
+    assert unread_incorrect_spans(make_nlp(), docs[1:]) is None

@@ -56,3 +56,11 @@ def test_a_teacher_without_components(entities, dev, tmp_path):
     with pytest.raises(UserError, match="The teacher has no components"):
         arguments = {"dev": dev, "overrides": SHORT, "entities": entities}
         distill(spacy.blank("en"), TEXTS, CONFIG, tmp_path, **arguments)
+
+
+def test_rejected_spans_are_not_lost_in_silence(teacher, dev, tmp_path):
+    dev[0].spans["incorrect_spans"] = [dev[0][0:1]]
+    said = []
+    arguments = {"labelled": dev, "dev": dev, "overrides": SHORT, "on_progress": said.append}
+    distill(teacher, TEXTS, CONFIG, tmp_path, **arguments)
+    assert "1 rejected spans" in said[0] and "set --components.ner.incorrect_spans_key" in said[0]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from spacy.tokens import Doc
 from spacy.training import Example
 
-from ...data.corpus import words_of
+from ...data.corpus import misaligned_entities, words_of
 
 LEAST_OF_LABEL = 10  # entities, for a label to be learned at all
 AROUND = 30  # characters of context in a message
@@ -58,16 +58,15 @@ def find_problems(parts: Mapping[str, Sequence[Example]]) -> list[DataProblem]:
 def _misaligned(part: str, i: int, example: Example) -> Iterator[DataProblem]:
     """Find entities that don't begin and end at token boundaries: training leaves them out."""
     doc, text = example.predicted, example.reference.text
-    for ent in example.reference.ents:
+    for ent in misaligned_entities(doc, example.reference):
         start, end = ent.start_char, ent.end_char
-        if doc.char_span(start, end) is None:
-            fit = doc.char_span(start, end, alignment_mode="expand")
-            nearest = "" if fit is None else f" The nearest tokens are {fit.text!r}."
-            message = (
-                f"{ent.text!r} ({ent.label_}) does not begin and end at token boundaries, in "
-                f"{text[max(0, start - AROUND) : end + AROUND]!r}.{nearest}"
-            )
-            yield DataProblem("not on tokens", part, i, start, end, message)
+        fit = doc.char_span(start, end, alignment_mode="expand")
+        nearest = "" if fit is None else f" The nearest tokens are {fit.text!r}."
+        message = (
+            f"{ent.text!r} ({ent.label_}) does not begin and end at token boundaries, in "
+            f"{text[max(0, start - AROUND) : end + AROUND]!r}.{nearest}"
+        )
+        yield DataProblem("not on tokens", part, i, start, end, message)
 
 
 def _overlapping_spans(part: str, i: int, doc: Doc) -> Iterator[DataProblem]:

@@ -12,12 +12,14 @@ from ...common.errors import UserError, check_installed
 from ...common.files import write_whole
 from ...data.corpus import Data, read_annotated
 from ...data.formats.docs import blank
-from ...data.statistics import Survey, likely_language, n_shared, survey, vectors_coverage
+from ...data.formats.settings import DocSettings
+from ...data.statistics import Survey, likely_language, survey, vectors_coverage
+from .clean import clean_docs, clean_path, write_docs
 from .gazetteer import gazetteer_fact
+from .oddities import dev_warnings, misalignment_warnings, train_warnings
 from .recipe import LOOKUP_TABLES, Choice, Sources, base_config, choices, configured, with_comments
 from .vectors import is_shipped, load_vectors, save_shipped
 
-FEW_ENTITIES = 20  # too few of a label to learn much from
 LITTLE_COVERAGE = 0.5
 
 
@@ -28,7 +30,7 @@ class FittedConfig(NamedTuple):
         text: The config. Comments at its head state the facts and warnings, and one above each
             chosen setting states its reason.
         facts: Sentences about the data.
-        warnings: Sentences about what is odd in the data.
+        warnings: Sentences about what is odd in the data, and what to do about it.
         choices: The chosen settings by their paths in the config, with their reasons.
     """
 
@@ -53,6 +55,8 @@ def init_config(
     transformer: str | None = None,
     patterns: str | Path | None = None,
     gpu: bool = False,
+    incorrect_spans_key: str | None = None,
+    write_clean: str | Path | None = None,
 ) -> FittedConfig:
     """Make a complete training config that fits the data.
 
@@ -69,6 +73,10 @@ def init_config(
         transformer: Fine-tune this transformer: a name on the Hugging Face hub or a folder.
         patterns: Lists of names, as a JSONL file of patterns of spaCy's `span_ruler`.
         gpu: Whether the config is for a training on a GPU.
+        incorrect_spans_key: Key in `doc.spans` of rejected spans, which the model learns not to
+            find. Default: "incorrect_spans", where `convert` puts them, if there are any.
+        write_clean: A folder to write `train.spacy` to: the training data without exact copies and
+            without docs that are also in the development data. The config reads this file.
 
     Returns:
         The config, with facts and warnings about the data.
@@ -84,18 +92,23 @@ def init_config(
     pretrained = None if vectors is None else load_vectors(vectors)
     vocab = spacy.blank("xx").vocab if pretrained is None else pretrained.vocab
     train_docs = read_annotated(train, vocab)
+    dev_docs = [] if dev is None else read_annotated(dev, vocab)
+    clean = None if write_clean is None else clean_path(write_clean, (train, dev))
+    if clean is not None:
+        train, (train_docs, fact) = clean, clean_docs(train_docs, dev_docs)
+        facts.append(fact)
     language, language_fact = _language(lang, pretrained, train_docs)
-    blank(language)  # or it can't be used
+    nlp = blank(language)  # or it can't be used
     if lookups:
         _check_lookups(language)
     found = survey(train_docs)
     facts += [language_fact, *_facts("Training data", train, found)]
-    warnings = _warnings(found)
+    warnings = misalignment_warnings(nlp, "training", train_docs) + train_warnings(found)
     if dev is not None:
-        dev_docs = read_annotated(dev, vocab)
         found_in_dev = survey(dev_docs)
         facts += _facts("Development data", dev, found_in_dev)
-        warnings += _dev_warnings(train_docs, dev_docs, found, found_in_dev)
+        warnings += misalignment_warnings(nlp, "development", dev_docs)
+        warnings += dev_warnings(train_docs, dev_docs, found, found_in_dev)
     if patterns is not None:
         facts.append(gazetteer_fact(patterns, train_docs))
     coverage = 0.0
@@ -114,7 +127,13 @@ def init_config(
         if isinstance(data, str | Path)
     ]
     chosen += choices(found, sources, coverage, language)
+    rejected = _rejected_spans(incorrect_spans_key, train_docs)
+    if rejected is not None:
+        facts.append(rejected.why)
+        chosen.append(rejected)
     config = configured(base_config(language, sources), chosen)
+    if clean is not None:
+        write_docs(clean, train_docs)
     head = ["Made by `python -m spacy bilstm-crf init-config`.", *facts, *warnings]
     return FittedConfig(with_comments(config.to_str(), head, chosen), facts, warnings, chosen)
 
@@ -164,6 +183,26 @@ def _coverage(pretrained: Language, sources: Sources, docs: list[Doc]) -> float:
     return coverage
 
 
+def _rejected_spans(key: str | None, docs: list[Doc]) -> Choice | None:
+    """Choose the key of rejected spans, if there are any.
+
+    Raises:
+        UserError: If there are none under the key that was asked for.
+    """
+    name = DocSettings().incorrect_spans_key if key is None else key
+    n_spans = sum(len(doc.spans.get(name, ())) for doc in docs)
+    if key is not None and not n_spans:
+        known = ", ".join(sorted({other for doc in docs for other in doc.spans})) or "nothing"
+        raise UserError(
+            f"--incorrect-spans-key {key}: the training data have no spans there. doc.spans has: "
+            f"{known}."
+        )
+    if not n_spans:
+        return None
+    why = f"{n_spans:,} rejected spans in doc.spans[{name!r}]: the model learns not to find them."
+    return Choice("components.ner.incorrect_spans_key", name, why)
+
+
 def _facts(name: str, data: Data, found: Survey) -> list[str]:
     source = f"{name}, {data}" if isinstance(data, str | Path) else name
     if found.n_sentences == found.n_docs:
@@ -175,45 +214,3 @@ def _facts(name: str, data: Data, found: Survey) -> list[str]:
         f"{source}: {shape}, {found.n_tokens:,} tokens. The longest doc has {found.n_longest:,}.",
         f"{name}: {found.n_entities:,} entities ({labels}).",
     ]
-
-
-def _warnings(found: Survey) -> list[str]:
-    warnings = []
-    if found.n_missing:
-        share = found.n_missing / found.n_tokens
-        warnings.append(
-            f"{share:.0%} of the tokens have no annotation. The others are still trained on."
-        )
-    if found.n_missing and not found.n_outside:
-        warnings.append(
-            "No token is known to be outside of entities: see [components.ner.entity_ratio] in the "
-            "config, which sets how many to expect."
-        )
-    rare = [label for label, count in found.n_of_label.items() if count < FEW_ENTITIES]
-    if rare:
-        warnings.append(f"Fewer than {FEW_ENTITIES} entities to learn from: {', '.join(rare)}.")
-    if found.n_repeated:
-        warnings.append(f"{found.n_repeated:,} training docs repeat the words of an earlier one.")
-    return warnings
-
-
-def _dev_warnings(train: list[Doc], dev: list[Doc], found: Survey, in_dev: Survey) -> list[str]:
-    warnings = []
-    shared = n_shared(dev, train)
-    if shared:
-        warnings.append(
-            f"{shared:,} of the {len(dev):,} development docs are also in the training data: their "
-            f"scores say nothing about new text. Remove them."
-        )
-    unknown = [label for label in in_dev.n_of_label if label not in found.n_of_label]
-    if unknown:
-        warnings.append(
-            f"Labels only in the development data, so never found: {', '.join(unknown)}."
-        )
-    if in_dev.n_missing:
-        share = in_dev.n_missing / in_dev.n_tokens
-        warnings.append(
-            f"{share:.0%} of the development tokens have no annotation: entities found there count "
-            f"neither for nor against the model."
-        )
-    return warnings

@@ -157,7 +157,10 @@ def _decoding(found: Survey) -> Iterator[Choice]:
     else:
         threshold = next(value for most, value in THRESHOLDS if found.n_sentences <= most)
         why = "F1 is best with a threshold of about half of F1, which is lower with less data."
-    why += " After the training, `python -m spacy find-threshold` finds the best on your dev data."
+    why += (
+        " After the training, `python -m spacy find-threshold` finds the best on your dev data; "
+        "`bilstm-crf set-threshold` saves it."
+    )
     yield Choice("components.ner.threshold", threshold, why)
     if found.n_missing and not found.n_outside:
         yield Choice(
