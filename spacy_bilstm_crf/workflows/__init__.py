@@ -11,6 +11,7 @@ from .init_config import FittedConfig, init_config
 from .report import report
 from .select import select
 from .serve import serve
+from .set_threshold import set_threshold
 from .shrink import Shrunk, shrink
 from .tune import tune
 
@@ -31,6 +32,7 @@ __all__ = [
     "report",
     "select",
     "serve",
+    "set_threshold",
     "shrink",
     "tune",
 ]

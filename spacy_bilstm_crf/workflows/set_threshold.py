@@ -1,0 +1,45 @@
+"""Set the threshold of a trained pipeline, and save it."""
+
+from pathlib import Path
+
+from spacy.language import Language
+
+from ..common.errors import check_probability
+from ..common.files import save_folder
+from ..common.pipelines import load_pipeline, pipeline_name
+from ..inference.recognizers import recognizer_of
+from ..pipeline.settings import CONFIGURED
+
+
+def set_threshold(
+    pipeline: Language | str | Path,
+    threshold: float | None,
+    *,
+    output: str | Path | None = None,
+    component: str = "ner",
+) -> Language:
+    """Set the least probability of the entities that a pipeline finds, and save the pipeline.
+
+    Args:
+        pipeline: A trained pipeline, its folder or the name of its package. A loaded pipeline is
+            changed.
+        threshold: The least probability; None for the most probable tag sequence.
+        output: The folder to save it to, in place of an existing one. None saves nothing.
+        component: The name of the `bilstm_crf_ner` component.
+
+    Returns:
+        The pipeline.
+
+    Raises:
+        UserError: If there is no such pipeline or component, the threshold is no probability, or
+            the folder can't be written. An existing folder is then unchanged.
+    """
+    check_probability(threshold=threshold)
+    nlp = load_pipeline(pipeline)
+    ner = recognizer_of(nlp, pipeline_name(pipeline), component)
+    ner.threshold = threshold
+    # So that config.cfg says the same, as if the component had been made with it
+    nlp.get_pipe_config(component)["threshold"] = ner.cfg[CONFIGURED]["threshold"] = threshold
+    if output is not None:
+        save_folder(nlp.to_disk, Path(output))
+    return nlp
