@@ -1,5 +1,7 @@
 """`serve`: the pipeline as an HTTP service, with a page to try it."""
 
+import sys
+
 from typer import Option
 from wasabi import msg
 
@@ -38,6 +40,8 @@ def serve_cli(
     """
     from ..workflows.serve import serve
 
+    msg.info(f"Loading {pipeline}")
+    sys.stdout.flush()  # it takes seconds, and where there is no terminal Python keeps lines back
     serve(
         pipeline,
         host=host,
@@ -50,5 +54,10 @@ def serve_cli(
         max_waiting=max_waiting,
         grace=grace,
         code=code_path,
-        on_listening=lambda address: msg.good(f"{address}  (Ctrl-C to end)"),
+        on_listening=_say,
     )
+
+
+def _say(address: str) -> None:
+    msg.good(f"{address}  (Ctrl-C to end)")
+    sys.stdout.flush()

@@ -25,7 +25,7 @@ const exactPercent = p => `${Number((100 * p).toPrecision(6))} %`;
 
 let service = null; // what /labels says
 let answer = null; // { text, result }
-let threshold = null; // null: what the pipeline itself finds
+let threshold = null; // null: what the pipeline itself finds, which may have no threshold
 let running = null; // the request whose answer is waited for
 let timer = 0;
 
@@ -130,8 +130,12 @@ function showSequences() {
   part("sequences-part").hidden = !items.length;
 }
 
+// The slider's left end is none if the pipeline has none
+const ownPercent = () => (service.threshold === null ? 0 : Math.round(100 * service.threshold));
+
 function showThreshold() {
   const slider = part("threshold");
+  if (threshold === null) slider.value = ownPercent();
   const own = service.threshold === null ? "none (the best tag sequence)" : exactPercent(service.threshold);
   const words = threshold === null ? own : `${slider.value} %`;
   part("threshold-value").textContent = words;
@@ -229,14 +233,15 @@ async function start() {
   const most = service.max_characters.toLocaleString("en");
   part("hint").textContent = `Type or paste up to ${most} characters. Entities are found as you type.`;
   part("threshold-part").hidden = !service.knows_probabilities;
-  if (service.threshold !== null) part("threshold").value = Math.round(100 * service.threshold);
+  part("threshold").min = service.threshold === null ? 0 : 1;
   showThreshold();
   part("text").addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(annotate, PAUSE);
   });
   part("threshold").addEventListener("input", () => {
-    threshold = part("threshold").value / 100;
+    const percent = Number(part("threshold").value);
+    threshold = percent === 0 ? null : percent / 100;
     showThreshold();
     if (answer) showEntities();
   });

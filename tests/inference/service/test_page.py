@@ -104,6 +104,32 @@ def test_the_slider_acts_at_once_and_as_the_component(page, client):
     assert before > 0
     page.get_by_role("button", name="Use the pipeline's setting").click()
     assert page.locator("#found mark").count() == before
+    assert page.locator("#threshold").input_value() == "0"
+
+
+def test_the_slider_stands_at_none_where_there_is_none(page):
+    slider = page.locator("#threshold")
+    assert slider.input_value() == slider.get_attribute("min") == "0"
+    assert slider.get_attribute("aria-valuetext") == "none (the best tag sequence)"
+    slider.fill("40")
+    assert slider.get_attribute("aria-valuetext") == "40 %"
+    slider.fill("0")
+    assert page.locator("#threshold-value").inner_text() == "none (the best tag sequence)"
+    assert page.evaluate("threshold") is None
+
+
+def test_the_slider_stands_at_the_pipelines_threshold(chromium):
+    with running(trained_nlp(threshold=0.3)) as client:
+        page = chromium.new_page()
+        page.goto(str(client.base_url))
+        wait_for(lambda: page.evaluate("service !== null"))
+        slider = page.locator("#threshold")
+        assert (slider.input_value(), slider.get_attribute("min")) == ("30", "1")
+        assert page.locator("#threshold-value").inner_text() == "30 %"
+        slider.fill("80")
+        page.get_by_role("button", name="Use the pipeline's setting").click()
+        assert slider.input_value() == "30"
+        page.close()
 
 
 def places(entities):
@@ -140,7 +166,7 @@ def test_what_is_less_probable_goes(page):
     assert page.locator("#found mark").count() == 1
     slider = page.locator("#threshold")
     slider.focus()
-    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")  # from none, at the left end
     assert page.locator("#found mark b").all_inner_texts() == ["B", "A"]
     assert page.locator("#candidates tr.shown").count() == 2
     for _ in range(50):

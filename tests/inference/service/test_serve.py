@@ -65,6 +65,14 @@ def number_in(client, name):
     return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
+@pytest.mark.slow  # starts a process that loads a pipeline
+def test_it_says_what_it_does_before_it_listens(folder, tmp_path):
+    log = tmp_path / "log"
+    with process(folder, log):  # which does not print to a terminal
+        loading, listening = log.read_text().splitlines()[:2]
+        assert f"Loading {folder}" in loading and "http://127.0.0.1:" in listening
+
+
 @pytest.mark.slow  # starts processes that load pipelines
 def test_two_workers_count_together(folder, tmp_path):
     with process(folder, tmp_path / "log", "--workers", 2, "--threshold", 0.25) as (_, client):
