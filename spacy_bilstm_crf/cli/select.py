@@ -7,13 +7,14 @@ from typer import Option
 from wasabi import msg
 
 from ..common.errors import UserError
-from ..common.files import check_file
 from .app import bilstm_crf_cli, prepare
+from .convert import FormatName
 from .options import (
     CodeOption,
     ComponentOption,
     ForceOption,
     GpuOption,
+    IdKeyOption,
     LinesOption,
     PipelineArgument,
     TextKeyOption,
@@ -31,13 +32,18 @@ STRATEGY_HELP = (
 def select_cli(
     pipeline: PipelineArgument,
     texts: TextsArgument,
-    output: Path = Option(..., "--output", "-o", help="File to write the chosen documents to"),
+    output: Path = Option(
+        ..., "--output", "-o", help="File to write the chosen documents to; for brat a folder"
+    ),
     n: int = Option(100, "--n", "-n", min=1, help="Number of documents to choose"),
     strategy: Literal["entropy", "margin", "diverse"] = Option(
         "diverse", "--strategy", "-s", help=STRATEGY_HELP
     ),
-    target: Literal["prodigy", "label-studio", "spacy"] = Option(
-        "prodigy", "--to", "-t", help="Format to write"
+    target: FormatName = Option(
+        "prodigy",
+        "--to",
+        "-t",
+        help="Format to write. brat, conll and doccano can't tell suggestions from annotation",
     ),
     exclude: Path | None = Option(
         None,
@@ -46,6 +52,7 @@ def select_cli(
         exists=True,
         help="Docs that are already annotated: a .spacy file or a folder",
     ),
+    id_key: IdKeyOption = "id",
     text_key: TextKeyOption = "text",
     lines: LinesOption = False,
     component: ComponentOption = "ner",
@@ -57,13 +64,16 @@ def select_cli(
 
     They come with the entities that the model finds, as suggestions to correct.
     """
-    check_file(output, force)
-    for path in filter(None, (Path(texts), exclude)):
-        if path.resolve() in (output.resolve(), *output.resolve().parents):
-            raise UserError(f"{output} is, or is inside, the input {path}. Name another file.")
-    prepare(code_path, use_gpu)
-    from ..workflows import select
+    from ..workflows.select import check_output, select
 
+    check_output(output, target, force)
+    for path in filter(None, (Path(texts), exclude)):
+        here, there = path.resolve(), output.resolve()
+        if here == there or here in there.parents or there in here.parents:
+            raise UserError(
+                f"{output} is the input {path}, or one is inside the other. Name another."
+            )
+    prepare(code_path, use_gpu)
     found = select(
         pipeline,
         texts,
@@ -71,6 +81,7 @@ def select_cli(
         strategy=strategy,
         component=component,
         exclude=exclude or (),
+        id_key=id_key,
         text_key=text_key,
         lines=lines,
     )

@@ -17,6 +17,7 @@ from ..data.formats import (
     Findings,
     Format,
     FormatSettings,
+    check_replaceable,
     read,
     write,
 )
@@ -192,15 +193,7 @@ def _check_outputs(
         here, there = path.resolve(), output.resolve()
         if here == there or (path.is_dir() and there in here.parents):
             raise UserError(f"{output} is, or contains, the input: name another output.")
-        if not output.exists():
-            continue
-        if not target.is_folder and not output.is_file():
-            raise UserError(f"{output} is not a file: name one to write to.")
-        others = [x for x in output.rglob("*") if x.suffix not in target.suffixes and x.is_file()]
-        if target.is_folder and (others or not output.is_dir()):
-            raise UserError(
-                f"{output} contains files that are not {target.name} files: name another folder."
-            )
+        check_replaceable(output, target)
     if listed.resolve() in {place.resolve() for pair in files for place in pair}:
         raise UserError(
             f"{listed} is itself an input or output: name another file with --problems."

@@ -22,12 +22,12 @@ from spacy.util import minibatch
 
 from ..batching import Distribution
 from ..common.errors import UserError, check_at_least, check_choice
-from ..common.files import reported_os_errors, written_whole
+from ..common.files import check_file, check_folder, reported_os_errors, written_whole
 from ..common.pipelines import load_pipeline
 from ..data.corpus import Data, before_component, read_docs, texts_of
-from ..data.formats import Findings, FormatSettings, write
-from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions
-from ..data.texts import Text
+from ..data.formats import FORMATS, Findings, FormatSettings, check_replaceable, write
+from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions, predictions_of
+from ..data.texts import DEFAULT_ID, Text
 from ..decoding import candidate_entities, entropies, margins
 from ..inference.recognizers import recognizer_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
@@ -68,22 +68,53 @@ class Selection(NamedTuple):
     n_texts: int
 
     def to_disk(self, path: str | Path, *, target: str = "prodigy", text_key: str = "text") -> None:
-        """Write the documents to a file, which appears when it is complete.
+        """Write the documents to a file or folder, which appears when it is complete.
 
         Args:
-            path: The file.
-            target: Its format, one of `data.formats.FORMATS`.
+            path: The file, or the folder for a format that has folders.
+            target: Its format, one of `data.formats.FORMATS`. If the format can't hold suggestions,
+                they are written as annotation.
             text_key: Key of the text in JSON.
 
         Raises:
             UserError: If it can't be written.
         """
         path = Path(path)
+        check_choice("target", target, FORMATS)
         docs = [one.doc for one in self.suggestions]
+        if PREDICTIONS not in FORMATS[target].keeps:
+            docs = [_as_annotated(doc) for doc in docs]
         with reported_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial:
                 write(docs, partial, target, FormatSettings(text_key=text_key), Findings())
+
+
+def _as_annotated(doc: Doc) -> Doc:
+    """Return a doc that has its suggestions as entities."""
+    copy = doc.copy()
+    copy.set_ents([span for span, _ in predictions_of(copy)])
+    return copy
+
+
+def check_output(output: Path, target: str, force: bool) -> None:
+    """Check that a selection can be written, before any work is done for it.
+
+    Args:
+        output: The file or folder.
+        target: The format.
+        force: Whether an existing one may be replaced.
+
+    Raises:
+        UserError: If it may not, or something else is in its place.
+    """
+    if not FORMATS[target].is_folder:
+        check_file(output, force)
+        return
+    check_folder(output, "name another folder")
+    check_replaceable(output, FORMATS[target])
+    if output.exists() and not force:
+        raise UserError(f"{output} exists. Replace it with --force, or name another folder.")
 
 
 def select(
@@ -96,6 +127,7 @@ def select(
     exclude: Data = (),
     text_key: str = "text",
     lines: bool = False,
+    id_key: str = DEFAULT_ID,
 ) -> Selection:
     """Choose the documents to annotate next: those from which the model would learn most.
 
@@ -109,6 +141,7 @@ def select(
         exclude: Docs that are annotated already: the same texts are not chosen again.
         text_key: Key or column of the text in JSON, CSV and Parquet.
         lines: Whether each line of a .txt file is a text; otherwise the whole file is one.
+        id_key: Key or column of the ids, which the documents keep.
 
     Returns:
         The documents.
@@ -124,7 +157,7 @@ def select(
     ner = recognizer_of(nlp, str(pipeline) if nlp is not pipeline else "The pipeline", component)
     where = texts if isinstance(texts, str | Path) else "The data"
     with reported_os_errors(where):
-        given = list(texts_of(texts, text_key, lines=lines))
+        given = list(texts_of(texts, text_key, lines=lines, id_key=id_key))
     if not given:
         raise UserError(f"{where} contains no text.")
     seen = {_letters(doc.text) for doc in read_docs(exclude, nlp.vocab)}

@@ -1,12 +1,16 @@
 """`select`: texts of any file, suggestions as tasks, and what it refuses."""
 
 import json
+from typing import get_args
 
 import pytest
 import spacy
 import srsly
 from spacy.tokens import Doc, DocBin
 
+from spacy_bilstm_crf.cli.convert import FormatName
+from spacy_bilstm_crf.data.formats import Findings, FormatSettings, read
+from spacy_bilstm_crf.data.formats.docs import predictions_of
 from tests.helpers import spacy_command, trained_nlp
 
 TEXTS = ["I can't like London.", "Who is Shaka Khan?", "Ada saw Rome and Berlin", "stones"]
@@ -71,6 +75,40 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
     assert len(srsly.read_json(output)) == 3
 
 
+FORMAT_NAMES = get_args(FormatName)
+
+
+@pytest.mark.parametrize("target", FORMAT_NAMES)
+def test_suggestions_come_back_from_every_format(target, pipeline, tmp_path):
+    texts = tmp_path / "texts.csv"
+    texts.write_text("nr,text\na,I like London.\nb,Who is Shaka Khan?\n")
+    output = tmp_path / "out" / "tasks"
+    select(pipeline, texts, "--to", target, "--id-key", "nr", "--output", output)
+    docs = read(output, target, FormatSettings("en"), Findings())
+    nlp = spacy.load(pipeline)
+    for doc in docs:
+        found = [span for span, _ in predictions_of(doc)] or doc.ents
+        expected = nlp(doc.text).ents
+        assert [(str(e), e.label_) for e in found] == [(str(e), e.label_) for e in expected] != []
+        assert target == "conll" or doc.user_data["id"] in ("a", "b")
+
+
+def test_a_folder_is_replaced_by_force_if_it_has_the_formats_files(pipeline, texts, tmp_path):
+    output = tmp_path / "brat"
+    arguments = (pipeline, texts, "--to", "brat", "--output", output)
+    select(*arguments, "--n", 3)
+    assert "Replace it with --force" in select(*arguments, exit_codes=(1,))
+    select(*arguments, "--n", 1, "--force")
+    assert len(list(output.glob("*.txt"))) == len(list(output.glob("*.ann"))) == 1
+    (output / "mine.doc").write_text("mine")
+    said = select(*arguments, "--force", exit_codes=(1,))
+    assert "contains files that are not brat files" in said
+    (output / "mine.doc").unlink()
+    said = select(pipeline, output / "0.txt", *arguments[2:], "--force", exit_codes=(1,))
+    assert "one is inside the other" in said
+    assert list(output.glob("*.txt"))
+
+
 def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
     words = ["Ada", "@Shaka_Khan", ":-", ")", "don't"]  # which the tokenizer cuts elsewhere
     DocBin(docs=[Doc(spacy.blank("en").vocab, words=words)]).to_disk(tmp_path / "words.spacy")
@@ -100,7 +138,7 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
             "row 1: The text is not a string, but dict",
         ),
         (("model", "texts.jsonl", "--strategy", "x"), "not one of 'entropy', 'margin', 'diverse'"),
-        (("model", "texts.jsonl", "--to", "doccano"), "one of 'prodigy', 'label-studio', 'spacy'"),
+        (("model", "texts.jsonl", "--to", "x"), "'doccano', 'doccano-relations', 'label-studio'"),
         (
             ("model", "texts.jsonl", "--exclude", "known.spacy"),
             "contains only texts that are excluded",
@@ -133,9 +171,9 @@ def test_what_is_read_is_not_replaced(pipeline, texts, tmp_path):
     DocBin(docs=[spacy.load(pipeline)("I like London.")]).to_disk(known)
     before = texts.read_bytes(), known.read_bytes()
     for path, output, message in (
-        (texts, texts, "texts.jsonl. Name another file"),
-        (texts, known, "known.spacy. Name another file"),
-        (tmp_path, elsewhere, "is, or is inside, the input"),
+        (texts, texts, "texts.jsonl, or one is inside the other"),
+        (texts, known, "known.spacy, or one is inside the other"),
+        (tmp_path, elsewhere, "or one is inside the other"),
         (texts, texts / "out.jsonl", "texts.jsonl is a file"),
     ):
         options = ("--exclude", known, "--output", output, "--force")

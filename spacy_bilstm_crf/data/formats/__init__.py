@@ -7,7 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from .records import Findings, Problem
-from .registry import FORMATS, Format, read, register, write
+from .registry import FORMATS, Format, check_replaceable, read, register, write
 from .settings import ColumnSettings, DocSettings, FormatSettings
 
 for _module in iter_modules(__path__):

@@ -28,6 +28,9 @@ OUTSIDE_THE_TEXT = "outside the text"
 DISPUTED = "annotators differ"
 OTHER_TEXT = "other text than quoted"
 
+# What is noted of texts without tokens where no language is named
+ANY_LANGUAGE = "texts tokenized for any language (xx): name theirs with --lang"
+
 SpanWithScore = tuple[Span, float | None]
 
 
@@ -63,6 +66,7 @@ def docs_of(
             findings.n_annotated += 1
             yield record
             continue
+        findings.notes[ANY_LANGUAGE] += record.words is None and settings.lang == "xx"
         doc, problems = _doc_of(record, nlp, settings.docs, findings)
         if record.id is not None:
             if record.id in ids:

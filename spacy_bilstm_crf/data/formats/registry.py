@@ -46,6 +46,24 @@ def register(format_: Format) -> None:
     FORMATS[format_.name] = format_
 
 
+def check_replaceable(output: Path, format_: Format) -> None:
+    """Check that an output replaces nothing but what was written in its format.
+
+    Raises:
+        UserError: If a file would replace a folder, or a folder something else than the format's
+            files.
+    """
+    if not output.exists():
+        return
+    if not format_.is_folder and not output.is_file():
+        raise UserError(f"{output} is not a file: name one to write to.")
+    others = [x for x in output.rglob("*") if x.suffix not in format_.suffixes and x.is_file()]
+    if format_.is_folder and (others or not output.is_dir()):
+        raise UserError(
+            f"{output} contains files that are not {format_.name} files: name another folder."
+        )
+
+
 def read(path: Path, name: str, settings: FormatSettings, findings: Findings) -> Iterator[Doc]:
     """Read the docs of a file, or of a folder if the format has folders.
 
