@@ -56,7 +56,7 @@ def loop(pipeline: str, path: str, out: str | None = None, n_process: int = 1) -
 def commands(pipeline: Path, texts: Path, out: Path) -> dict[str, list[str]]:
     """Return the command of each system, without the interpreter."""
     given = (str(pipeline), str(texts))
-    annotate = [*ANNOTATE, *given, str(out), "--force"]
+    annotate = [*ANNOTATE, *given, str(out), "--no-columns", "--force"]
     apply = [*SPACY, "apply", *given, str(out.with_suffix(".spacy"))]
     return {
         LOOP: calling(loop, *given, str(out.with_suffix(".parquet"))),

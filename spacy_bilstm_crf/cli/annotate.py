@@ -1,4 +1,4 @@
-"""`annotate`: the entities of many documents, as Parquet."""
+"""`annotate`: the entities of many documents."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,6 +12,7 @@ from .options import (
     BatchSizeOption,
     CodeOption,
     ForceOption,
+    IdKeyOption,
     JobsOption,
     LinesOption,
     PipelineArgument,
@@ -27,17 +28,12 @@ if TYPE_CHECKING:
 def annotate_cli(
     pipeline: PipelineArgument,
     inputs: TextsArgument,
-    output: Path = Argument(..., help="Folder for Parquet files"),
+    output: Path = Argument(..., help="Folder for the files of the output"),
     engine: Literal["local", "ray", "spark"] = Option(
         "local", "--engine", "-e", help="What runs the workers"
     ),
     jobs: JobsOption = 1,
-    id_key: str = Option(
-        "id",
-        "--id-key",
-        "--id-column",
-        help="Key or column of the ids. Without one, file and row are the id",
-    ),
+    id_key: IdKeyOption = "id",
     text_key: TextKeyOption = "text",
     lines: LinesOption = False,
     batch_size: BatchSizeOption = 128,
@@ -48,13 +44,20 @@ def annotate_cli(
         None, min=1, help="Maximum number of characters per text. Default: the pipeline's"
     ),
     rows: int = Option(2000, min=1, help="Maximum number of rows per output file"),
+    target: Literal["parquet", "jsonl"] = Option("parquet", "--to", "-t", help="Format to write"),
+    columns: bool = Option(
+        True,
+        "--columns/--no-columns",
+        help="Whether to keep the text and the other columns of the input",
+    ),
     code_path: CodeOption = None,
     force_overwrite: ForceOption = False,
 ) -> None:
-    """Find the entities of many documents, with any spaCy pipeline, and write them as Parquet.
+    """Find the entities of many documents, with any spaCy pipeline, and write them to a folder.
 
-    Run the same command again to resume a run that was stopped or killed. A text that can't be
-    annotated keeps its row, with the reason in the column "error".
+    The text and the other columns of the input are kept. Run the same command again to resume a run
+    that was stopped or killed. A text that can't be annotated keeps its row, with the reason in the
+    column "error".
     """
     from ..workflows import annotate
 
@@ -73,14 +76,21 @@ def annotate_cli(
                 candidates=candidates,
                 max_length=max_length,
                 rows=rows,
+                columns=columns,
+                target=target,
                 code=code_path,
                 overwrite=force_overwrite,
                 on_progress=bar.show,
+                on_message=msg.info,
             )
     except KeyboardInterrupt as error:
         raise UserError("Stopped. Run the same command again to resume.") from error
     if summary.n_errors:
-        msg.warn(f"{summary.n_errors:,} rows could not be annotated: see the column 'error'")
+        first = (summary.first_error or "").rstrip(".")
+        msg.warn(
+            f"{summary.n_errors:,} rows could not be annotated. The first: {first}. The "
+            f"column 'error' has the reason of each: correct these rows and annotate them again."
+        )
     msg.good(f"{summary.n_rows:,} rows in {summary.n_files:,} files: {summary.output}")
 
 

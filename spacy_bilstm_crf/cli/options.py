@@ -42,6 +42,14 @@ TextKeyOption = Annotated[
         "--text-key", "--text-column", help="Key or column of the text in JSON, CSV and Parquet"
     ),
 ]
+IdKeyOption = Annotated[
+    str,
+    Option(
+        "--id-key",
+        "--id-column",
+        help="Key or column of the ids. Files need not have the default one",
+    ),
+]
 BatchSizeOption = Annotated[
     int, Option("--batch-size", "-n", min=1, help="Number of texts to process together")
 ]

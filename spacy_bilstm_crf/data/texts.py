@@ -4,8 +4,9 @@ import codecs
 import csv
 import glob
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +40,11 @@ LENIENT = "surrogateescape"
 MOST_OF_FIELD = 1 << 30
 # spaCy's own limit of a text. A .txt file with more is most likely a list of texts
 MOST_OF_TEXT = 1_000_000
+# Rows of Parquet that are decoded at a time, and bytes of a column that are read at a time
+ROWS_AT_A_TIME = 256
+BUFFER = 1 << 20
+# Columns of a Parquet file that are read side by side: texts with ids, and the others
+STREAMS = 2
 # What a DocBin holds for each doc
 DOCBIN_PARTS = ("tokens", "spaces", "cats", "flags", "span_groups", "user_data")
 
@@ -52,6 +58,8 @@ class Text(NamedTuple):
         meta: Further data of a JSON object or a doc.
         words: Its words, where the file knows these and not the spaces between them.
         error: Why there is no text. `read_texts` never yields such a row.
+        columns: What else its file says of it, if `TextSettings.columns` asks for it. Not of
+            Parquet, for which there is `read_parquet_columns`.
     """
 
     text: str
@@ -59,6 +67,7 @@ class Text(NamedTuple):
     meta: dict[str, Any] = {}  # noqa: RUF012 - never changed
     words: list[str] | None = None
     error: str | None = None
+    columns: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     def doc(self, nlp: Language) -> Doc:
         """Make a doc with the words of the file or, if it has none, the pipeline's tokens."""
@@ -72,25 +81,30 @@ class TextSettings(NamedTuple):
         text_key: Column or key of the texts.
         id_key: Column or key of the ids. Files need not have the default one.
         lines: Whether each line of a .txt file is a text, instead of the whole file.
+        columns: Whether rows keep what the file says beside text and id.
     """
 
     text_key: str = "text"
     id_key: str = DEFAULT_ID
     lines: bool = False
+    columns: bool = False
 
 
-def read_texts(path: Path | str, text_key: str = "text", *, lines: bool = False) -> Iterator[Text]:
+def read_texts(
+    path: Path | str, text_key: str = "text", *, lines: bool = False, id_key: str = DEFAULT_ID
+) -> Iterator[Text]:
     """Read the texts of a file, of all files in a folder, or of those that a glob matches.
 
     Args:
         path: A .txt, .jsonl, .ndjson, .csv, .tsv, .parquet or .spacy file, a folder or a glob.
         text_key: Key or column of the text in JSON, CSV and Parquet.
         lines: Whether each line of a .txt file is a text, instead of the whole file.
+        id_key: Key or column of the id. Files need not have the default one.
 
     Raises:
         UserError: If there is no such file, or a row of it has no text. The message names the row.
     """
-    settings = TextSettings(text_key, lines=lines)
+    settings = TextSettings(text_key, id_key, lines)
     for file in text_files(path):
         check_columns(file, settings)
         is_whole = text_kind(file, settings) == TEXT
@@ -245,7 +259,7 @@ def _csv_problem(error: csv.Error) -> str:
 
 
 def open_parquet(path: Path) -> "pq.ParquetFile":
-    """Open a Parquet file.
+    """Open a Parquet file, to be read through a small buffer.
 
     Raises:
         UserError: If it is none, or pyarrow is not installed.
@@ -255,7 +269,7 @@ def open_parquet(path: Path) -> "pq.ParquetFile":
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path)
+        return pq.ParquetFile(path, buffer_size=BUFFER)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is not a Parquet file: {error}") from error
 
@@ -348,7 +362,18 @@ def _of_object(line: str, settings: TextSettings) -> Text:
     meta = value.get(META)
     if meta:  # .spacy files can hold neither halves of characters nor long numbers
         meta = json.loads(printable(json.dumps(meta, ensure_ascii=False)), parse_int=whole_number)
-    return _row(value.get(settings.text_key), value.get(settings.id_key), meta)
+    row = _row(value.get(settings.text_key), value.get(settings.id_key), meta)
+    return _with_columns(row, value, settings)
+
+
+def _with_columns(row: Text, values: dict[str, Any], settings: TextSettings) -> Text:
+    """Return a row with all values but text and id, if they are asked for."""
+    if not settings.columns:
+        return row
+    own = (settings.text_key, settings.id_key)
+    return row._replace(
+        columns={printable(key): value for key, value in values.items() if key not in own}
+    )
 
 
 def _read_csv(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
@@ -360,7 +385,7 @@ def _read_csv(path: Path, settings: TextSettings, start: int, end: int | None) -
             problem = f"The row has {len(values)} fields, but the header has {len(header)}."
             yield Text("", _as_id(id_), error=problem)
         elif values:
-            yield _row(row.get(settings.text_key), id_)
+            yield _with_columns(_row(row.get(settings.text_key), id_), row, settings)
 
 
 def _read_parquet(
@@ -369,20 +394,90 @@ def _read_parquet(
     file = open_parquet(path)
     has_ids = settings.id_key in file.schema_arrow.names
     columns = [settings.text_key, settings.id_key] if has_ids else [settings.text_key]
-    before = 0
-    for group in range(file.num_row_groups):
-        n_rows = file.metadata.row_group(group).num_rows
-        first, last = max(start - before, 0), n_rows if end is None else min(n_rows, end - before)
-        before += n_rows
-        if first >= last:
-            continue
-        table = file.read_row_group(group, columns=columns).slice(first, last - first)
-        ids = _values(table.column(settings.id_key)) if has_ids else [None] * len(table)
-        for id_, text in zip(ids, _values(table.column(settings.text_key))):
+    for batch in _parquet_batches(path, columns, start, end):
+        ids = _values(batch.column(settings.id_key)) if has_ids else [None] * len(batch)
+        for id_, text in zip(ids, _values(batch.column(settings.text_key))):
             yield _row(text.decode("utf8", LENIENT) if isinstance(text, bytes) else text, id_)
 
 
-def _values(column: "pa.ChunkedArray") -> list[Any]:
+def read_parquet_columns(path: Path, names: Sequence[str], start: int, end: int) -> "pa.Table":
+    """Read columns of some rows of a Parquet file.
+
+    Args:
+        path: The file.
+        names: The columns.
+        start: The first row.
+        end: The row after the last.
+    """
+    import pyarrow as pa
+
+    schema = pa.schema([open_parquet(path).schema_arrow.field(name) for name in names])
+    return pa.Table.from_batches(_parquet_batches(path, names, start, end), schema)
+
+
+def _parquet_batches(
+    path: Path, columns: Sequence[str], start: int, end: int | None
+) -> Iterator["pa.RecordBatch"]:
+    """Read rows of a Parquet file, from where the last call for the same columns stopped.
+
+    Rows in a group can only be reached through those before them, so that a group would otherwise
+    be decoded from its beginning for each stretch of it.
+    """
+    key = (path, path.stat().st_mtime_ns, tuple(columns))
+    stream = _streams.pop(key, None)
+    first = _first_of_group(path, start)
+    if stream is None or not first <= stream.position <= start:
+        stream = _ParquetStream(path, columns, first)
+    while len(_streams) >= STREAMS:
+        _streams.pop(next(iter(_streams)))
+    if end is not None:  # else nothing is left for another call
+        _streams[key] = stream
+    yield from stream.read(start, end)
+
+
+class _ParquetStream:
+    """The rows of a Parquet file, decoded once and in order.
+
+    Attributes:
+        position: The next row.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], first: int) -> None:
+        file = open_parquet(path)
+        groups = [group for group, row in enumerate(_group_starts(file)) if row >= first]
+        self.position = first
+        self._batches = file.iter_batches(ROWS_AT_A_TIME, row_groups=groups, columns=columns)
+        self._left: pa.RecordBatch | None = None
+
+    def read(self, start: int, end: int | None) -> Iterator["pa.RecordBatch"]:
+        """Yield the rows of a stretch that does not begin before the next row."""
+        while end is None or self.position < end:
+            batch = next(self._batches, None) if self._left is None else self._left
+            if batch is None:
+                return
+            n_read = len(batch) if end is None else min(len(batch), end - self.position)
+            n_before = min(max(start - self.position, 0), n_read)
+            self._left = batch.slice(n_read) if n_read < len(batch) else None
+            self.position += n_read
+            if n_before < n_read:
+                yield batch.slice(n_before, n_read - n_before)
+
+
+_streams: dict[tuple[Path, int, tuple[str, ...]], _ParquetStream] = {}
+
+
+def _group_starts(file: "pq.ParquetFile") -> list[int]:
+    """Return the first row of each row group."""
+    sizes = (file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
+    return list(accumulate(sizes, initial=0))[:-1]
+
+
+def _first_of_group(path: Path, row: int) -> int:
+    """Return the first row of the group that a row is in."""
+    return max((start for start in _group_starts(open_parquet(path)) if start <= row), default=0)
+
+
+def _values(column: "pa.Array") -> list[Any]:
     """Return the values of a column, those of strings that are not UTF-8 as bytes."""
     import pyarrow as pa
 
@@ -399,7 +494,9 @@ def _values(column: "pa.ChunkedArray") -> list[Any]:
 def _read_docs(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
     loaded, docs = vars(open_docs(path)), DocBin()
     vars(docs).update(loaded, **{name: loaded[name][start:end] for name in DOCBIN_PARTS})
-    yield from map(text_of_doc, docs.get_docs(Vocab()))
+    for doc in docs.get_docs(Vocab()):
+        row = text_of_doc(doc)
+        yield row._replace(columns={META: row.meta}) if settings.columns and row.meta else row
 
 
 READERS: dict[str, Callable[[Path, TextSettings, int, int | None], Iterator[Text]]] = {

@@ -1,11 +1,11 @@
-"""Find the entities of many documents, and write them as Parquet."""
+"""Find the entities of many documents, and write them beside the texts."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from spacy.language import Language
 
@@ -21,9 +21,11 @@ from ..common.pipelines import check_code, pipeline_folder
 from ..data.texts import TextSettings, text_files
 
 if TYPE_CHECKING:
+    from ..inference.batch.columns import Column
     from ..inference.batch.run import Work
 
 EngineName = Literal["local", "ray", "spark"]
+TargetName = Literal["parquet", "jsonl"]
 # The package that each engine needs, with the extra that installs it. All need pyarrow
 NEEDS = {"local": ("bulk", "pyarrow"), "ray": ("ray", "ray"), "spark": ("spark", "pyspark")}
 
@@ -46,16 +48,18 @@ class AnnotateSummary(NamedTuple):
     """What `annotate` has written.
 
     Attributes:
-        output: The folder of Parquet files.
+        output: The folder.
         n_rows: Rows in it.
-        n_files: Parquet files.
+        n_files: Files with rows.
         n_errors: Rows that could not be annotated. Their column "error" says why.
+        first_error: The reason of the first of them; None if there is none.
     """
 
     output: Path
     n_rows: int
     n_files: int
     n_errors: int
+    first_error: str | None
 
 
 def annotate(
@@ -72,14 +76,18 @@ def annotate(
     candidates: float | None = None,
     max_length: int | None = None,
     rows: int = 2000,
+    columns: bool = True,
+    target: TargetName = "parquet",
     code: str | Path | None = None,
     overwrite: bool = False,
     on_progress: Callable[[AnnotateProgress], None] = lambda progress: None,
+    on_message: Callable[[str], None] = lambda line: None,
 ) -> AnnotateSummary:
-    """Find the entities of many documents, with any spaCy pipeline, and write them as Parquet.
+    """Find the entities of many documents, with any spaCy pipeline, and write them to a folder.
 
-    Call it again to resume a run that was stopped or killed. A text that can't be annotated keeps
-    its row, with the reason in the column "error".
+    The text and the other columns of the input are kept. Call it again to resume a run that was
+    stopped or killed. A text that can't be annotated keeps its row, with the reason in the column
+    "error".
 
     Args:
         pipeline: A folder, the name of an installed package, or a loaded pipeline, which is saved
@@ -97,9 +105,13 @@ def annotate(
             probability, overlapping or not. None keeps none.
         max_length: Maximum number of characters per text; None for the pipeline's own limit.
         rows: Maximum number of rows per output file.
+        columns: Whether the output has the text and the other columns of the input. One that has
+            the name of a column of the output is renamed.
+        target: The format of the output: Parquet or JSON lines.
         code: Python file with registered functions that the pipeline needs.
         overwrite: Whether to start over.
         on_progress: Called at the start, and whenever a file is written.
+        on_message: Called with a line for each column that is renamed.
 
     Returns:
         What is in the folder.
@@ -108,6 +120,7 @@ def annotate(
         UserError: If the run can't be started or finished, or no row could be annotated.
     """
     _check_engine(engine)
+    check_choice("target", target, get_args(TargetName))
     check_at_least(1, jobs=jobs, batch_size=batch_size, max_length=max_length, rows=rows)
     check_probability(candidates=candidates)
     code = None if code is None else Path(code).resolve()
@@ -120,14 +133,15 @@ def annotate(
         folder = _absolute(pipeline, Path(temporary))
         work = Work(
             str(Path(output).resolve()),
-            TextSettings(text_key, id_key, lines),
+            TextSettings(text_key, id_key, lines, columns),
             rows,
             AnnotatorSettings(
                 folder, candidates, batch_size, max_length, None if code is None else str(code)
             ),
+            format=target,
         )
         with reported_os_errors(output):
-            return _annotate(work, str(inputs), engine, jobs, overwrite, on_progress)
+            return _annotate(work, str(inputs), engine, jobs, overwrite, on_progress, on_message)
 
 
 def _check_engine(engine: str) -> None:
@@ -153,6 +167,7 @@ def _annotate(
     jobs: int,
     overwrite: bool,
     on_progress: Callable[[AnnotateProgress], None],
+    on_message: Callable[[str], None],
 ) -> AnnotateSummary:
     from ..inference.batch import run
     from ..inference.batch.engines import ENGINES
@@ -164,6 +179,8 @@ def _annotate(
     parts = list(parts_of(files, work.texts, work.rows))
     if not parts:
         raise UserError(f"{inputs} holds no texts.")
+    if work.texts.columns:
+        work = work._replace(columns=_kept_columns(work, files, on_message))
     # Loaded here first: a worker would say what is wrong with it in a traceback
     pipeline_folder(work.annotator.pipeline)
     load_annotator.cache_clear()  # its files may have changed since an earlier call
@@ -178,8 +195,25 @@ def _annotate(
             n_rows, n_tokens = progress.n_rows + part.n_rows, progress.n_tokens + part.n_tokens
             progress = AnnotateProgress(n_rows, total, n_tokens)
             on_progress(progress)
-    n_errors = sum(run.done(work.output, part.number).n_errors for part in parts)
+    done = [work.file_of(part.number).done() for part in parts]
+    failed = [found for found in done if found.n_errors]
+    n_errors = sum(found.n_errors for found in failed)
+    why = next(work.file_of(failed[0].number).errors()) if failed else None
     if n_errors == total:
-        why = next(run.errors_of(work.output, parts[0].number))
         raise UserError(f"None of {total:,} rows could be annotated. The first reason: {why}")
-    return AnnotateSummary(output, total, len(parts), n_errors)
+    return AnnotateSummary(output, total, len(parts), n_errors, why)
+
+
+def _kept_columns(
+    work: "Work", files: Sequence[Path], on_message: Callable[[str], None]
+) -> tuple["Column", ...]:
+    """Return the input's other columns, and say which of them are renamed."""
+    from ..inference.batch.columns import columns_of
+    from ..inference.batch.table import output_schema
+
+    taken = ["text", *output_schema(work.annotator.candidates).names]
+    columns = columns_of(files, work.texts, taken)
+    for column in columns:
+        if column.name != column.source:
+            on_message(f"The input's column {column.source!r} is kept as {column.name!r}.")
+    return tuple(columns)

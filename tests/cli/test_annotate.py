@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 import pytest
+import srsly
 
 from tests.approx import alike
 from tests.helpers import ROOT, spacy_command, trained_nlp
@@ -63,8 +64,66 @@ def test_rows_that_fail_are_counted(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text('{"text": "in Rome"}\n{"text": "stumble"}\n{\n')
     said = annotate(pipeline, path, tmp_path / "out", "--code", CODE)
-    assert "2 rows could not be annotated" in said
+    said = " ".join(said.split())
+    assert "2 rows could not be annotated. The first: RuntimeError: no such thing." in said
+    assert "correct these rows and annotate them again" in said
     assert [row["error"] is None for row in rows_of(tmp_path / "out")] == [True, False, False]
+
+
+def test_texts_and_other_columns_are_kept(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    lines = [
+        '{"id": 7, "text": "in Rome", "year": 1833, "entities": [[3, 7, "X"]], "tags": ["a"]}',
+        '{"id": 8, "text": null, "year": null}',
+    ]
+    path, output = tmp_path / "in.jsonl", tmp_path / "out"
+    path.write_text("\n".join(lines))
+    said = annotate(pipeline, path, output, "--rows", 1)
+    assert "The input's column 'entities' is kept as 'input_entities'" in " ".join(said.split())
+    first, second = rows_of(output)
+    assert list(first) == [
+        *("id", "text", "year", "input_entities", "tags", "entities", "n_tokens", "error")
+    ]
+    assert (first["text"], first["year"], first["tags"]) == ("in Rome", 1833, '["a"]')
+    assert first["entities"][0]["text"] == "Rome"
+    assert (second["id"], second["text"], second["year"]) == ("8", None, None)
+    # What was annotated is input as well
+    said = annotate(pipeline, output, tmp_path / "again", "--rows", 1)
+    assert rows_of(tmp_path / "again")[0]["input_entities"] == first["entities"]
+    said = annotate(pipeline, path, output, "--no-columns", exit_codes=(1,))
+    assert "with other settings" in said
+    annotate(pipeline, path, tmp_path / "bare", "--no-columns")
+    assert list(rows_of(tmp_path / "bare")[0]) == ["id", "entities", "n_tokens", "error"]
+
+
+def test_json_lines_have_the_same_rows_and_go_on(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    path, output = write_rows(tmp_path / "in.jsonl", 25), tmp_path / "out"
+    with path.open("a") as file:
+        file.write('{"id": "é", "text": 1, "year": 1833}\n')
+    annotate(pipeline, path, tmp_path / "parquet", "--rows", 10)
+    options = ("--rows", 10, "--to", "jsonl")
+    said = annotate(pipeline, path, output, *options)
+    assert "1 rows could not be annotated" in said and "26 rows in 3 files" in " ".join(
+        said.split()
+    )
+
+    def rows():
+        return [row for file in sorted(output.glob("part-*")) for row in srsly.read_jsonl(file)]
+
+    assert rows() == rows_of(tmp_path / "parquet")
+    first, second, _ = sorted(output.glob("part-*.jsonl"))
+    first.unlink()
+    second.write_bytes(second.read_bytes()[:-5])
+    assert "6 of 26 rows were annotated" in annotate(pipeline, path, output, *options)
+    assert rows() == rows_of(tmp_path / "parquet")
+    assert "with other settings" in annotate(pipeline, path, output, exit_codes=(1,))
+    annotate(pipeline, path, output, "--force")
+    assert not list(output.glob("*.jsonl")) and len(rows_of(output)) == 26
+    # A folder of results is input as well
+    annotate(pipeline, path, tmp_path / "lines", *options)
+    annotate(pipeline, tmp_path / "lines", tmp_path / "again")
+    assert rows_of(tmp_path / "again")[0]["text"] == rows_of(output)[0]["text"]
 
 
 def test_a_run_in_which_no_row_is_good_fails(tmp_path):

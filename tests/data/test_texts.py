@@ -49,7 +49,7 @@ def test_every_kind_of_file(kind, tmp_path):
     # Cut anywhere, the rows are the same
     settings = TextSettings()
     for rows in (1, 2, 100):
-        tables = [read_part(part, settings) for part in parts_of([path], settings, rows)]
+        tables = [read_part(part, settings)[0] for part in parts_of([path], settings, rows)]
         assert [text for table in tables for text in table.column("text").to_pylist()] == TEXTS
         assert all(len(table) <= rows for table in tables)
 
@@ -63,7 +63,7 @@ def test_a_text_file_is_one_text_or_one_a_line(tmp_path):
     for settings in (TextSettings(), TextSettings(lines=True)):
         expected = [text.text for text in read_texts(path, lines=settings.lines)]
         (part,) = parts_of(text_files(path), settings, rows=10)
-        assert read_part(part, settings).column("text").to_pylist() == expected
+        assert read_part(part, settings)[0].column("text").to_pylist() == expected
 
 
 @pytest.mark.parametrize("command", ["annotate", "select", "distill"])
@@ -111,7 +111,7 @@ def test_meta_data_and_words(tmp_path):
     assert text.words == words
     assert [token.text for token in text.doc(spacy.blank("en"))] == words
     (part,) = parts_of([tmp_path / "a.spacy"], TextSettings(), 10)
-    assert read_part(part, TextSettings()).column("words").to_pylist() == [words]
+    assert read_part(part, TextSettings())[0].column("words").to_pylist() == [words]
 
 
 @pytest.mark.parametrize(

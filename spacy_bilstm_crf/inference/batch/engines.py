@@ -21,7 +21,7 @@ from typing import Any
 from ...common.errors import UserError, one_line
 from ...common.processes import end_with_parent
 from .parts import Part
-from .run import Engine, Work, part_path
+from .run import Engine, Work
 
 SPARK_POLL = 0.5  # seconds
 GO_ON = (
@@ -161,7 +161,7 @@ def spark(work: Work, parts: Sequence[Part], jobs: int) -> Numbers:
             job = pool.submit(frame.collect)
             while not job.done():
                 time.sleep(SPARK_POLL)
-                new = {number for number in left if part_path(work.output, number).exists()}
+                new = {number for number in left if work.file_of(number).path.exists()}
                 left -= new
                 yield from sorted(new)
             try:

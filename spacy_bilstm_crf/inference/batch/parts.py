@@ -10,6 +10,7 @@ import pyarrow as pa
 from ...common.errors import UserError
 from ...data import texts
 from ...data.texts import TEXT, TextSettings, text_kind
+from .columns import Column, column_values, parquet_values
 from .table import STRING
 
 ROWS = pa.schema({"id": STRING, "text": STRING, "words": pa.list_(STRING), "error": STRING})
@@ -96,31 +97,48 @@ def _groups(ends: Iterator[int], rows: int) -> Iterator[tuple[int, int, int, int
         yield start, end, first_row, n
 
 
-def read_part(part: Part, settings: TextSettings) -> pa.Table:
+def read_part(
+    part: Part, settings: TextSettings, columns: Sequence[Column] = ()
+) -> tuple[pa.Table, pa.Table]:
     """Read the rows of a part.
+
+    Args:
+        part: The part.
+        settings: Where the texts are.
+        columns: The other columns to read.
 
     Returns:
         A table with the columns "id", "text", "words", where the file knows words and not spaces,
-        and "error", which says why a row has no text.
+        and "error", which says why a row has no text; and a table of the other columns.
 
     Raises:
         UserError: If a file is not what it was when it was cut.
     """
     try:
-        return _table(part, settings)
+        return _tables(part, settings, columns)
     finally:  # a file that has changed in between may be read without an error, or fail in any way
         _check_unchanged(part, settings)
 
 
-def _table(part: Part, settings: TextSettings) -> pa.Table:
+def _tables(
+    part: Part, settings: TextSettings, columns: Sequence[Column]
+) -> tuple[pa.Table, pa.Table]:
     rows: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
     for path in part.paths:
         for text in texts.read_rows(Path(path), settings, part.start, part.end):
             place = texts.printable(f"{path}:{part.first_row + len(rows) + 1}")
             rows.append({**text._asdict(), "id": place if text.id is None else text.id})
+            others.append(text.columns)
             if text.error is not None:
                 rows[-1]["text"] = None
-    return pa.Table.from_pylist(rows, schema=ROWS)
+    first = Path(part.paths[0])
+    if text_kind(first, settings) == texts.PARQUET:
+        values = parquet_values(columns, first, part.start, part.end)
+    else:
+        values = [column_values(column, others) for column in columns]
+    schema = pa.schema([(column.name, column.type) for column in columns])
+    return pa.Table.from_pylist(rows, schema=ROWS), pa.Table.from_arrays(values, schema=schema)
 
 
 def _check_unchanged(part: Part, settings: TextSettings) -> None:

@@ -1,6 +1,6 @@
 """Annotate all parts of the input, and go on where an earlier run stopped.
 
-Each part becomes a Parquet file, which appears when it is complete. So a run that was killed at any
+Each part becomes a file, which appears when it is complete. So a run that was killed at any
 moment leaves whole parts, and the next one does the others. A manifest says what they were made of,
 and a run with anything else is refused.
 """
@@ -8,19 +8,20 @@ and a run with anything else is refused.
 import json
 import platform
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from spacy.util import get_package_version
 
 from ...common.errors import UserError, one_line
-from ...common.files import write_whole, written_whole
+from ...common.files import write_whole
 from ...common.pipelines import file_digest, fingerprint, pipeline_folder
 from ...data.texts import TextSettings
+from .columns import Column
+from .files import PART_FORMATS, Done, PartFile
 from .parts import Part, read_part, stamp
 from .table import AnnotatorSettings, TableAnnotator
 
@@ -36,12 +37,21 @@ class Work(NamedTuple):
         texts: Where texts are in the files.
         rows: The most rows that a part has.
         annotator: What they are annotated with.
+        columns: The input's other columns, which are kept with the texts if `texts.columns` is set.
+        format: What is written, one of `PART_FORMATS`.
     """
 
     output: str
     texts: TextSettings
     rows: int
     annotator: AnnotatorSettings
+    columns: tuple[Column, ...] = ()
+    format: str = "parquet"
+
+    def file_of(self, number: int) -> PartFile:
+        """Return the file that a part is written to."""
+        found = PART_FORMATS[self.format]
+        return PartFile(Path(self.output) / f"part-{number:06}{found.suffix}", number, found)
 
     def do(self, part: Part) -> int:
         """Annotate a part, write it and return its number.
@@ -50,55 +60,30 @@ class Work(NamedTuple):
             UserError: If that is not possible on the worker's machine.
         """
         try:
-            self._write(part.number, TableAnnotator(self.annotator)(read_part(part, self.texts)))
+            rows, others = read_part(part, self.texts, self.columns)
+            found = TableAnnotator(self.annotator)(rows)
+            if self.texts.columns:
+                kept = (found.select(["id"]), rows.select(["text"]), others)
+                found = _side_by_side(*kept, found.drop_columns(["id"]))
+            self.file_of(part.number).write(found)
         except (OSError, ValueError) as error:
             where = platform.node()
             raise UserError(f"Part {part.number} failed on {where}: {one_line(error)}") from error
         return part.number
 
-    def _write(self, number: int, table: pa.Table) -> None:
-        counts = {
-            "n_tokens": sum(table.column("n_tokens").to_pylist()),
-            "n_errors": len(table) - table.column("error").null_count,
-        }
-        table = table.replace_schema_metadata({key: str(n) for key, n in counts.items()})
-        with written_whole(part_path(self.output, number)) as partial:
-            pq.write_table(table, partial)
 
-
-class Done(NamedTuple):
-    """What is in a part that was written: its rows, their tokens and their errors."""
-
-    number: int
-    n_rows: int
-    n_tokens: int
-    n_errors: int
+def _side_by_side(*tables: pa.Table) -> pa.Table:
+    fields = [field for table in tables for field in table.schema]
+    columns = [column for table in tables for column in table.columns]
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
 Engine = Callable[[Work, Sequence[Part], int], Generator[int, None, None]]
 
 
-def part_path(output: str, number: int) -> Path:
-    """Return the file that a part is written to."""
-    return Path(output) / f"part-{number:06}.parquet"
-
-
-def done(output: str, number: int) -> Done:
-    """Read from the file of a part what is in it."""
-    metadata = pq.read_metadata(part_path(output, number))
-    kept = metadata.metadata
-    return Done(number, metadata.num_rows, int(kept[b"n_tokens"]), int(kept[b"n_errors"]))
-
-
-def errors_of(output: str, number: int) -> Iterator[str]:
-    """Read why rows of a part that was written could not be annotated."""
-    errors = pq.read_table(part_path(output, number), columns=["error"]).column("error")
-    return filter(None, errors.to_pylist())
-
-
 def is_of_run(path: Path, output: Path) -> bool:
     """Tell whether a file was written by a run into this folder, so that it is not input."""
-    is_one = re.fullmatch(rf"\.?({MANIFEST}|part-\d+\.parquet).*", path.name) is not None
+    is_one = re.fullmatch(rf"\.?({MANIFEST}|part-\d+\.(parquet|jsonl)).*", path.name) is not None
     return is_one and path.resolve().parent == output and (output / MANIFEST).exists()
 
 
@@ -114,6 +99,7 @@ def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> dict[s
         "settings": {
             **work.texts._asdict(),
             "rows": work.rows,
+            "format": work.format,
             "code": None if work.annotator.code is None else file_digest(Path(work.annotator.code)),
             "candidates": work.annotator.candidates,
             "max_length": work.annotator.max_length,
@@ -145,7 +131,9 @@ def pending(
     now = manifest(work, files, parts)
     path = folder / MANIFEST
     if path.exists() and anew:
-        for written in [*folder.glob("part-*.parquet"), path]:
+        endings = [found.suffix for found in PART_FORMATS.values()]
+        parts_before = [file for ending in endings for file in folder.glob(f"part-*{ending}")]
+        for written in [*parts_before, path]:
             written.unlink()
     elif path.exists():
         _check_same(folder, now)
@@ -157,7 +145,7 @@ def pending(
     for stale in [*folder.glob(".part-*"), *folder.glob(f".{MANIFEST}.*")]:  # of killed processes
         stale.unlink()
     write_whole(path, json.dumps(now, indent=1) + "\n")
-    return [part for part in parts if not _is_whole(part_path(work.output, part.number))]
+    return [part for part in parts if not work.file_of(part.number).is_whole()]
 
 
 def _check_same(folder: Path, now: dict[str, Any]) -> None:
@@ -179,19 +167,10 @@ def _check_same(folder: Path, now: dict[str, Any]) -> None:
         )
 
 
-def _is_whole(path: Path) -> bool:
-    """Tell whether a part is there and can be read."""
-    try:
-        kept = pq.read_metadata(path).metadata
-        return {b"n_tokens", b"n_errors"} <= set(kept)
-    except (OSError, pa.ArrowException, TypeError):
-        return False
-
-
 def run(
     work: Work, parts: Sequence[Part], engine: Engine, jobs: int
 ) -> Generator[Done, None, None]:
     """Annotate parts by an engine, and yield each when it is written."""
     with closing(engine(work, parts, jobs)) as numbers:
         for number in numbers:
-            yield done(work.output, number)
+            yield work.file_of(number).done()

@@ -21,6 +21,11 @@ SCHEMA = pa.schema({"id": STRING, "entities": ENTITY_LIST, "n_tokens": INTEGER, 
 CANDIDATES = pa.field("candidates", ENTITY_LIST)
 
 
+def output_schema(candidates: float | None) -> pa.Schema:
+    """Return the columns that annotation has, with or without candidates."""
+    return SCHEMA if candidates is None else SCHEMA.append(CANDIDATES)
+
+
 class AnnotatorSettings(NamedTuple):
     """How a worker annotates.
 
@@ -72,7 +77,7 @@ class TableAnnotator:
                 for.
         """
         annotator, settings = load_annotator(self.settings), self.settings
-        schema = SCHEMA if settings.candidates is None else SCHEMA.append(CANDIDATES)
+        schema = output_schema(settings.candidates)
         used = [name for name in ("id", "text", "words", "error") if name in table.column_names]
         rows: list[dict[str, Any]] = []
         for batch in minibatch(table.select(used).to_pylist(), settings.batch_size):

@@ -1,0 +1,150 @@
+"""The columns that the input has beside texts and ids, which the output keeps."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import srsly
+
+from ...common.errors import UserError
+from ...data import texts
+from ...data.formats.docs import META
+from ...data.texts import TextSettings, text_kind
+from .table import STRING
+
+# What a column holds whose values are all of these types. Of other types, it holds JSON
+TYPES = {
+    frozenset({bool}): pa.bool_(),
+    frozenset({int}): pa.int64(),
+    frozenset({float}): pa.float64(),
+    frozenset({int, float}): pa.float64(),
+}
+MOST_BITS = 63  # of a whole number in a column
+RENAMED = "input_{}"
+
+
+class Column(NamedTuple):
+    """A column of the input that is kept.
+
+    Attributes:
+        source: Its name in the input.
+        name: Its name in the output.
+        type: The type of its values.
+    """
+
+    source: str
+    name: str
+    type: pa.DataType
+
+
+def columns_of(
+    files: Sequence[Path], settings: TextSettings, taken: Collection[str]
+) -> list[Column]:
+    """List the columns of all files beside texts and ids.
+
+    Columns of Parquet keep their types, those of CSV are strings. JSON lines are read once to see
+    which types their values have; lists, objects and values of several types become JSON.
+
+    Args:
+        files: The files.
+        settings: Where texts and ids are in them.
+        taken: Names of the output's own columns. A column of such a name gets another.
+
+    Raises:
+        UserError: If a file has a name twice, or two files have different types under one name.
+    """
+    schema, plain = pa.schema([]), defaultdict[str, set[type]](set)
+    for file in files:
+        kind = text_kind(file, settings)
+        if kind == texts.PARQUET:
+            schema = _unified(schema, _parquet_schema(file, settings), file)
+        else:
+            for name, types in _plain_types(file, kind, settings).items():
+                plain[name] |= types
+    found = {name: TYPES.get(frozenset(types), STRING) for name, types in plain.items()}
+    schema = _unified(schema, pa.schema(found), files[-1])
+    columns: list[Column] = []
+    for field in schema:
+        name = field.name
+        while name in {*taken, *(column.name for column in columns)}:
+            name = RENAMED.format(name)
+        columns.append(Column(field.name, name, field.type))
+    return columns
+
+
+def _parquet_schema(file: Path, settings: TextSettings) -> pa.Schema:
+    fields: list[pa.Field] = []
+    for field in texts.open_parquet(file).schema_arrow:
+        if field.name in (settings.text_key, settings.id_key):
+            continue
+        if field.name in {one.name for one in fields}:
+            raise UserError(f"{file} has two columns named {field.name!r}: rename one.")
+        is_dictionary = pa.types.is_dictionary(field.type)  # other values in each part
+        type_ = field.type.value_type if is_dictionary else field.type
+        fields.append(pa.field(field.name, type_))
+    return pa.schema(fields)
+
+
+def _unified(schema: pa.Schema, other: pa.Schema, file: Path) -> pa.Schema:
+    try:
+        return pa.unify_schemas([schema, other], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise UserError(
+            f"{file} has a column of another type than other files: {error}. Convert it, annotate "
+            f"the files one by one, or leave out all columns with --no-columns."
+        ) from error
+
+
+def _plain_types(file: Path, kind: str, settings: TextSettings) -> dict[str, set[type]]:
+    """Return the types of the values of each column of a file that is not Parquet."""
+    if kind == texts.CSV:
+        names, _ = next(texts.csv_rows(file), ([], 0))
+        own = (settings.text_key, settings.id_key)
+        return {texts.printable(name): {str} for name in names if name not in own}
+    if kind == texts.DOCS:
+        kept = filter(None, texts.open_docs(file).user_data)
+        is_there = any(META in dict(srsly.msgpack_loads(one, use_list=False)) for one in kept)
+        return {META: {dict}} if is_there else {}
+    if kind != texts.JSON_LINES:
+        return {}
+    found: dict[str, set[type]] = {}
+    for row in texts.read_rows(file, settings):
+        for name, value in row.columns.items():
+            types = found.setdefault(name, set())
+            if value is not None:
+                types.add(_type(value))
+    return found
+
+
+def _type(value: Any) -> type:
+    is_large = isinstance(value, int) and value.bit_length() > MOST_BITS
+    return dict if is_large else type(value)
+
+
+def column_values(column: Column, rows: Iterable[dict[str, Any]]) -> pa.Array:
+    """Return a column of rows that were not read from Parquet."""
+    values: Iterable[Any] = (row.get(column.source) for row in rows)
+    if column.type == STRING:
+        values = (None if value is None else _string(value) for value in values)
+    return pa.array(list(values), column.type)
+
+
+def _string(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return texts.printable(text)
+
+
+def parquet_values(columns: Sequence[Column], path: Path, start: int, end: int) -> list[Any]:
+    """Return columns of some rows of a Parquet file; those that it lacks are null."""
+    wanted = {column.source for column in columns}
+    names = [name for name in texts.open_parquet(path).schema_arrow.names if name in wanted]
+    table = texts.read_parquet_columns(path, names, start, end)
+    return [
+        table.column(column.source).cast(column.type)
+        if column.source in names
+        else pa.nulls(end - start, column.type)
+        for column in columns
+    ]

@@ -1,0 +1,134 @@
+"""The files that parts of the output are written to, by format."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...common.files import written_whole
+
+
+class Done(NamedTuple):
+    """What is in a part that was written: its rows, their tokens and their errors."""
+
+    number: int
+    n_rows: int
+    n_tokens: int
+    n_errors: int
+
+
+class PartFormat(NamedTuple):
+    """A format of the output.
+
+    Attributes:
+        suffix: The ending of its files.
+        write: Writes rows to a file.
+        is_whole: Tells whether a file is there and can be read.
+        counts: Reads from a file the numbers of its rows, tokens and errors.
+        errors: Reads the column of errors.
+    """
+
+    suffix: str
+    write: Callable[[pa.Table, Path], object]
+    is_whole: Callable[[Path], bool]
+    counts: Callable[[Path], tuple[int, int, int]]
+    errors: Callable[[Path], list[str | None]]
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    counts = {
+        "n_tokens": sum(table.column("n_tokens").to_pylist()),
+        "n_errors": len(table) - table.column("error").null_count,
+    }
+    pq.write_table(table.replace_schema_metadata({key: str(n) for key, n in counts.items()}), path)
+
+
+def _is_whole_parquet(path: Path) -> bool:
+    try:
+        return {b"n_tokens", b"n_errors"} <= set(pq.read_metadata(path).metadata)
+    except (OSError, pa.ArrowException, TypeError):
+        return False
+
+
+def _counts_of_parquet(path: Path) -> tuple[int, int, int]:
+    metadata = pq.read_metadata(path)
+    kept = metadata.metadata
+    return metadata.num_rows, int(kept[b"n_tokens"]), int(kept[b"n_errors"])
+
+
+def _errors_in_parquet(path: Path) -> list[str | None]:
+    return pq.read_table(path, columns=["error"]).column("error").to_pylist()
+
+
+def _write_lines(table: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf8") as file:
+        for batch in table.to_batches(max_chunksize=64):
+            for row in batch.to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+
+
+def _is_whole_lines(path: Path) -> bool:
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read() == b"\n"
+
+
+def _rows_of(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf8") as file:
+        yield from map(json.loads, file)
+
+
+def _counts_of_lines(path: Path) -> tuple[int, int, int]:
+    counts = [(1, row["n_tokens"], row["error"] is not None) for row in _rows_of(path)]
+    n_rows, n_tokens, n_errors = map(sum, zip(*counts))
+    return n_rows, n_tokens, n_errors
+
+
+def _errors_in_lines(path: Path) -> list[str | None]:
+    return [row["error"] for row in _rows_of(path)]
+
+
+PART_FORMATS = {
+    "parquet": PartFormat(
+        ".parquet", _write_parquet, _is_whole_parquet, _counts_of_parquet, _errors_in_parquet
+    ),
+    "jsonl": PartFormat(
+        ".jsonl", _write_lines, _is_whole_lines, _counts_of_lines, _errors_in_lines
+    ),
+}
+
+
+class PartFile(NamedTuple):
+    """The file of a part.
+
+    Attributes:
+        path: Where it is.
+        number: The part.
+        format: One of `PART_FORMATS`.
+    """
+
+    path: Path
+    number: int
+    format: PartFormat
+
+    def write(self, table: pa.Table) -> None:
+        """Write rows to the file, which appears when it is complete."""
+        with written_whole(self.path) as partial:
+            self.format.write(table, partial)
+
+    def is_whole(self) -> bool:
+        """Tell whether the file is there and can be read."""
+        return self.format.is_whole(self.path)
+
+    def done(self) -> Done:
+        """Read what is in the file."""
+        return Done(self.number, *self.format.counts(self.path))
+
+    def errors(self) -> Iterator[str]:
+        """Read why rows could not be annotated."""
+        return filter(None, self.format.errors(self.path))
