@@ -88,8 +88,10 @@ def test_texts_and_other_columns_are_kept(tmp_path):
     assert first["entities"][0]["text"] == "Rome"
     assert (second["id"], second["text"], second["year"]) == ("8", None, None)
     # What was annotated is input as well
-    said = annotate(pipeline, output, tmp_path / "again", "--rows", 1)
-    assert rows_of(tmp_path / "again")[0]["input_entities"] == first["entities"]
+    annotate(pipeline, output, tmp_path / "again", "--rows", 1)
+    again = rows_of(tmp_path / "again")[0]
+    assert again["input_input_entities"] == first["entities"]
+    assert again["input_entities"] == first["input_entities"]
     said = annotate(pipeline, path, output, "--no-columns", exit_codes=(1,))
     assert "with other settings" in said
     annotate(pipeline, path, tmp_path / "bare", "--no-columns")

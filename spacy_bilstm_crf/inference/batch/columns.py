@@ -66,13 +66,18 @@ def columns_of(
                 plain[name] |= types
     found = {name: TYPES.get(frozenset(types), STRING) for name, types in plain.items()}
     schema = _unified(schema, pa.schema(found), files[-1])
-    columns: list[Column] = []
-    for field in schema:
-        name = field.name
-        while name in {*taken, *(column.name for column in columns)}:
-            name = RENAMED.format(name)
-        columns.append(Column(field.name, name, field.type))
-    return columns
+    return [
+        Column(field.name, _free_name(field.name, taken, schema), field.type) for field in schema
+    ]
+
+
+def _free_name(name: str, taken: Collection[str], schema: pa.Schema) -> str:
+    """Return a column's name, or another one if the output has it already."""
+    if name not in taken:
+        return name
+    while name in taken or name in schema.names:
+        name = RENAMED.format(name)
+    return name
 
 
 def _parquet_schema(file: Path, settings: TextSettings) -> pa.Schema:

@@ -123,8 +123,8 @@ def test_names_of_the_output_are_taken(tmp_path):
         {
             "input_entities": "[]",
             "input_text": "t",
-            "input_id": 1,
-            "input_input_id": 2,
+            "input_input_id": 1,
+            "input_id": 2,
             "words": '["w"]',
         }
     ]

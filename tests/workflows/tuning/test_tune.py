@@ -1,6 +1,8 @@
 """`tune` from Python: what it returns, calls back and refuses."""
 
 import pytest
+from spacy.tokens import DocBin
+from spacy.vocab import Vocab
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.workflows import tune
@@ -39,6 +41,24 @@ def space(tmp_path):
 @pytest.fixture
 def overrides(corpus):
     return {**OVERRIDES, "paths.train": str(corpus), "paths.dev": str(corpus)}
+
+
+def test_rejected_spans_that_nothing_reads_are_said(space, overrides, tmp_path, monkeypatch):
+    def training(config, use_gpu, report=None):
+        return trial.BestEvaluation(0.5, 0, {})
+
+    (doc, *others) = DocBin().from_disk(overrides["paths.train"]).get_docs(Vocab())
+    doc.spans["incorrect_spans"] = [doc[0:1]]
+    DocBin(docs=[doc, *others]).to_disk(tmp_path / "train.spacy")
+    overrides["paths.train"] = str(tmp_path / "train.spacy")
+    monkeypatch.setattr(trial, "train_once", training)
+    said = []
+    for key in (None, "incorrect_spans"):
+        overrides["components.ner.incorrect_spans_key"] = key
+        output = tmp_path / f"out-{key}"
+        tune(CONFIG, space, output, n_trials=1, overrides=overrides, on_message=said.append)
+    (line,) = [line for line in said if "rejected spans" in line]
+    assert line == said[0] and "set --components.ner.incorrect_spans_key incorrect_spans" in line
 
 
 def test_it_returns_its_trials_and_prints_nothing(space, overrides, tmp_path, monkeypatch, capsys):
