@@ -144,7 +144,8 @@ def test_a_wrong_value_is_one_line(parameter, value):
     given = [f"{parameter.name}={value}"]
     if not parameter.is_option:
         before = [each for each in parameters_of(parameter.command) if not each.is_option]
-        given = ["x"] * before.index(parameter) + [value]
+        # After "--", or -1 would be an option
+        given = ["--", *["x"] * before.index(parameter), value]
     said = spacy_command("bilstm-crf", parameter.command, *given, exit_codes=(1,))
     assert len(said.strip().splitlines()) == 1
     assert said.startswith("Error: ") and parameter.name in said

@@ -6,6 +6,7 @@ import pytest
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import ColumnSettings
+from spacy_bilstm_crf.data.formats.docs import ANY_LANGUAGE
 from spacy_bilstm_crf.workflows import convert
 
 BAD = {"id": 2, "text": "Ada saw Rome", "label": [[0, 3, "PER"], [9, 12, "LOC"]], "relations": [{}]}
@@ -26,7 +27,7 @@ def test_it_returns_the_files_and_the_findings(path, tmp_path):
     assert result.files == [(output, 1)]
     assert [problem.kind for problem in result.findings.problems] == ["not on tokens"]
     assert result.findings.notes["relations left out"] == 1
-    assert said == ["1 relations left out"]
+    assert said == ["1 relations left out", f"1 {ANY_LANGUAGE}"]
     assert result.problems_path == tmp_path / "out.spacy.problems.jsonl"
     path.write_text(json.dumps({"text": "Ada", "label": []}))
     assert convert(path, output, source="doccano", force=True).problems_path is None
@@ -36,7 +37,7 @@ def test_with_a_problem_nothing_is_written(path, tmp_path):
     said = []
     with pytest.raises(UserError, match="1 problems, and nothing was written"):
         convert(path, tmp_path / "out.spacy", source="doccano", on_progress=said.append)
-    assert said == ["1 relations left out"]
+    assert said == ["1 relations left out", f"1 {ANY_LANGUAGE}"]
     listed = tmp_path / "out.spacy.problems.jsonl"
     assert sorted(tmp_path.iterdir()) == [path, listed]
 
