@@ -423,14 +423,15 @@ def _parquet_batches(
     Rows in a group can only be reached through those before them, so that a group would otherwise
     be decoded from its beginning for each stretch of it.
     """
+    file = open_parquet(path)
+    first = max((row for row in _group_starts(file) if row <= start), default=0)
     key = (path, path.stat().st_mtime_ns, tuple(columns))
     stream = _streams.pop(key, None)
-    first = _first_of_group(path, start)
     if stream is None or not first <= stream.position <= start:
-        stream = _ParquetStream(path, columns, first)
-    while len(_streams) >= STREAMS:
-        _streams.pop(next(iter(_streams)))
-    if end is not None:  # else nothing is left for another call
+        stream = _ParquetStream(file, columns, first)
+    if end is not None and end < file.metadata.num_rows:  # something is left for another call
+        while len(_streams) >= STREAMS:
+            _streams.pop(next(iter(_streams)))
         _streams[key] = stream
     yield from stream.read(start, end)
 
@@ -442,8 +443,7 @@ class _ParquetStream:
         position: The next row.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], first: int) -> None:
-        file = open_parquet(path)
+    def __init__(self, file: "pq.ParquetFile", columns: Sequence[str], first: int) -> None:
         groups = [group for group, row in enumerate(_group_starts(file)) if row >= first]
         self.position = first
         self._batches = file.iter_batches(ROWS_AT_A_TIME, row_groups=groups, columns=columns)
@@ -470,11 +470,6 @@ def _group_starts(file: "pq.ParquetFile") -> list[int]:
     """Return the first row of each row group."""
     sizes = (file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))
     return list(accumulate(sizes, initial=0))[:-1]
-
-
-def _first_of_group(path: Path, row: int) -> int:
-    """Return the first row of the group that a row is in."""
-    return max((start for start in _group_starts(open_parquet(path)) if start <= row), default=0)
 
 
 def _values(column: "pa.Array") -> list[Any]:
