@@ -6,8 +6,8 @@ The texts are the sentences of the data set's training part, over and over. Each
 in a process of its own, with one torch thread for each process. The systems run in turns, with all
 texts and with a quarter of them. Words a second are those of the other three quarters in the time
 that they take longer. What is left is the start: Python, libraries, workers that load the pipeline.
-The plain loop writes the same Parquet as `annotate`, `nlp.pipe` writes nothing, and `spacy apply`
-writes a DocBin. Results go to benchmarks/bulk/results/bulk.json.
+The plain loop writes the same Parquet as `annotate --no-columns`, `nlp.pipe` writes nothing, and
+`spacy apply` writes a DocBin. Results go to benchmarks/bulk/results/bulk.json.
 """
 
 import shutil
