@@ -126,11 +126,13 @@ def _fitted(
             f"pipeline with them first."
         )
     references = [example.reference for example in examples]
-    warnings = [
-        _in_use(use, "the probabilities become too high on other documents")
-        for use in uses_of(nlp, component, references)
-        if use.how == TRAINED and use.n_docs
-    ]
+    warnings = []
+    trained = [use for use in uses_of(nlp, component, references) if use.how == TRAINED]
+    if any(use.n_docs for use in trained):
+        warnings.append(
+            f"{_counted(trained)}. The model knows these, so its probabilities will be too high on "
+            f"others. Calibrate on documents that it was not trained on."
+        )
     if forget_control(nlp, component):
         warnings.append(
             f"The recall that candidates_threshold of '{component}' was set for no longer holds, "
@@ -180,24 +182,28 @@ def _lacking(ner: BiLSTMCRFEntityRecognizer, component: str, unknown: Mapping[st
 def _not_exchangeable(nlp: Language, component: str, docs: Sequence[Doc]) -> list[str]:
     """Warn of documents that have been used already, as far as the pipeline knows."""
     uses = uses_of(nlp, component, docs)
-    consequence = (
-        "they are not exchangeable with new documents, and the recall does not hold for those"
-    )
-    warnings = [_in_use(use, consequence) for use in uses if use.n_docs]
+    warnings = []
+    if any(use.n_docs for use in uses):
+        warnings.append(
+            f"{_counted(uses)}. They are not exchangeable with new documents, so the recall does "
+            f"not hold for those. Hold out other documents, which were used for nothing else."
+        )
     unread = [f"{use.path}, {USES[use.how]}" for use in uses if use.n_docs is None]
     if unread:
         warnings.append(
-            f"Can't read {'; nor '.join(unread)}. Make sure yourself that none of the documents "
-            f"is in there: the recall holds only for documents that were never used."
+            f"Can't read {'; nor '.join(unread)}. Make sure yourself that none of the documents is "
+            f"in there: the recall holds only for documents that were never used."
         )
     return warnings
 
 
-def _in_use(use: Use, consequence: str) -> str:
-    where = f"in {use.path}, {USES[use.how]}" if use.path else f"those {USES[use.how]}"
-    return (
-        f"{use.n_docs:,} of the documents are {where}: {consequence}. Hold out other documents, "
-        f"which were used for nothing else."
+def _counted(uses: Sequence[Use]) -> str:
+    """Say how many of the documents were used for what."""
+    return "; ".join(
+        f"{use.n_docs:,} of the documents are "
+        f"{f'in {use.path},' if use.path else 'those'} {USES[use.how]}"
+        for use in uses
+        if use.n_docs
     )
 
 
