@@ -79,6 +79,12 @@ def test_an_ensemble_has_no_recall_of_its_first_member(nlp, docs):
     assert ensemble([trained_nlp(), trained_nlp()]).members == []
 
 
+def test_a_label_that_a_model_lacks_counts_in_f_and_leaves_no_likelihood(docs):
+    docs[0].ents = [docs[0].char_span(7, 17, label="CITY")]
+    found = ensemble([trained_nlp(), trained_nlp()], data=docs).quality
+    assert 0.9 < found.f < 1.0 and found.nll is None
+
+
 def test_shrink(nlp, docs, tmp_path):
     words = [f"word{i}" for i in range(20)]
     data = np.ones((20, 4), dtype="float32")
@@ -86,7 +92,9 @@ def test_shrink(nlp, docs, tmp_path):
         nlp.vocab.strings.add(word)
     nlp.vocab.vectors = Vectors(strings=nlp.vocab.strings, data=data, keys=words, name="test")
     before = entities(nlp(TEXT))
+    nlp.meta["risk_control"] = {"ner": {"recall": 0.9}}
     found = shrink(nlp, keep_words=5, data=docs)
+    assert "candidates_threshold of 'ner' was set for no longer holds" in found.warnings[0]
     assert found.nlp is nlp and entities(nlp(TEXT)) == before
     assert found.n_vectors == (20, 5) and found.before.f == found.after.f == 1.0
     assert sorted(found.dropped) == sorted(words[5:])
