@@ -11,13 +11,13 @@ from spacy.training import Example
 from ..common.errors import UserError
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
-from ..data.corpus import Data
+from ..data.corpus import Data, read_examples
 from ..inference.annotator import LONGEST_CANDIDATE
 from ..inference.recognizers import recognizer_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..training import Calibration
 from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
-from .quality import Quality, held_out_examples, quality_of, unknown_labels
+from .quality import Quality, examples_before, quality_of, unknown_labels
 from .risk_control import (
     RecallLevel,
     RiskControl,
@@ -103,8 +103,7 @@ def calibrate(
         raise UserError("--per-label needs --recall: set the recall that each label should have.")
     nlp = load_pipeline(pipeline)
     ner = recognizer_of(nlp, pipeline_name(pipeline), component)
-    data = data if isinstance(data, str | Path) else list(data)
-    examples = held_out_examples(data, nlp, component)
+    examples = examples_before(nlp, read_examples(data, nlp), component)
     if recall is None:
         return _fitted(nlp, ner, component, data, examples)
     return _controlled(nlp, ner, component, examples, recall, per_label)

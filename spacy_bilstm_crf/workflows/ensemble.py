@@ -11,10 +11,10 @@ from spacy.util import registry
 from ..common.errors import UserError, reported_errors
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
-from ..data.corpus import Data
+from ..data.corpus import Data, read_examples
 from ..inference.recognizers import recognizer_of
 from ..training import Calibration
-from .quality import Quality, held_out_examples, quality_of
+from .quality import Quality, examples_before, quality_of
 from .risk_control import forget_control
 
 ARCHITECTURE = "spacy-bilstm-crf.Ensemble.v1"
@@ -102,7 +102,8 @@ def ensemble(
 
 
 def _scored(nlp: Language, data: Data, component: str) -> Quality:
-    return quality_of(nlp, held_out_examples(data, nlp, component), component)
+    examples = examples_before(nlp, read_examples(data, nlp), component)
+    return quality_of(nlp, examples, component)
 
 
 def _identity(pipeline: Language | str | Path) -> Any:

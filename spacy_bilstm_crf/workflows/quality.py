@@ -1,6 +1,6 @@
 """How good entities and their probabilities are on annotated docs, in three numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -8,7 +8,7 @@ from spacy.language import Language
 from spacy.training import Example
 from spacy.util import minibatch
 
-from ..data.corpus import Data, before_component, read_examples
+from ..data.corpus import before_component
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..training import annotation_of, is_annotated, summed_negative_log_likelihood
 from .report.matching import matched
@@ -35,25 +35,17 @@ class Quality(NamedTuple):
     nll: float | None
 
 
-def held_out_examples(data: Data, nlp: Language, component: str | None) -> list[Example]:
-    """Read annotated docs, and run the components before one on unannotated docs of their texts.
+def examples_before(nlp: Language, examples: Iterable[Example], component: str) -> list[Example]:
+    """Return examples whose predicted docs have been through the components before one.
 
     Args:
-        data: Annotated docs, or the path of a `.spacy` file or of a folder of them.
         nlp: The pipeline.
-        component: Name of the component. None runs no component at all.
-
-    Returns:
-        The examples: what `component` gets, and the annotation.
-
-    Raises:
-        UserError: If the docs can't be read, none has an entity, or the pipeline's tokenizer
-            changes a text.
+        examples: The examples, as `read_examples` returns them. They are not changed.
+        component: Name of the component.
     """
-    examples = read_examples(data, nlp)
-    if component is None:
-        return examples
-    docs = before_component(nlp, [example.predicted for example in examples], component)
+    examples = list(examples)
+    copies = (example.predicted.copy() for example in examples)
+    docs = before_component(nlp, copies, component)
     return [Example(doc, example.reference) for doc, example in zip(docs, examples)]
 
 
@@ -62,7 +54,8 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
 
     Args:
         nlp: The pipeline.
-        examples: What `held_out_examples` returned. They are not changed.
+        examples: What `examples_before` returned for the component, or `read_examples` without
+            one. They are not changed.
         component: Name of the `bilstm_crf_ner` whose probability of the annotation is computed;
             None for a pipeline without one.
     """

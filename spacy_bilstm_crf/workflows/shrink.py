@@ -6,15 +6,16 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import srsly
 from spacy.language import Language
+from spacy.training import Example
 from spacy.vectors import Mode, Vectors
 from thinc.api import Model, NumpyOps
 
 from ..common.errors import UserError, check_at_least, check_choice
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
-from ..data.corpus import Data
+from ..data.corpus import Data, read_examples
 from ..inference.recognizers import recognizers
-from .quality import Quality, held_out_examples, quality_of
+from .quality import Quality, examples_before, quality_of
 from .risk_control import forget_control
 
 Dtype = Literal["float32", "float16"]
@@ -93,13 +94,13 @@ def shrink(
     check_choice("--dtype", dtype, get_args(Dtype))
     check_at_least(1, keep_words=keep_words)
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
-    data = data if data is None or isinstance(data, str | Path) else list(data)
+    examples = None if data is None else read_examples(data, nlp)
     _check_shrinkable(nlp, name, dtype)
     megabytes = _megabytes(nlp.path) if nlp.path and nlp.path.is_dir() else None
     n_before = len(nlp.vocab.vectors)
-    before = None if data is None else _scored(nlp, data)
+    before = None if examples is None else _scored(nlp, examples)
     dropped = _shrink_vectors(nlp, name, keep_words, dtype)
-    after = None if data is None else _scored(nlp, data)
+    after = None if examples is None else _scored(nlp, examples)
     warnings = [
         f"The recall that candidates_threshold of '{ner.name}' was set for no longer holds, since "
         f"the probabilities have changed: run calibrate --recall on the result."
@@ -110,10 +111,12 @@ def shrink(
     return Shrunk(nlp, dropped, n_vectors, before, after, megabytes, warnings)
 
 
-def _scored(nlp: Language, data: Data) -> Quality:
+def _scored(nlp: Language, examples: list[Example]) -> Quality:
     found = recognizers(nlp)
-    component = found[0].name if len(found) == 1 else None
-    return quality_of(nlp, held_out_examples(data, nlp, component), component)
+    if len(found) != 1:
+        return quality_of(nlp, examples, None)
+    name = found[0].name
+    return quality_of(nlp, examples_before(nlp, examples, name), name)
 
 
 def _check_shrinkable(nlp: Language, name: str, dtype: str) -> None:
