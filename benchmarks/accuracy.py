@@ -154,7 +154,7 @@ def main(
             trained = [folder / f"seed{seed}" / "model-best" for seed in seeds]
             as_one.fill(
                 [(" ".join(map(str, seeds)),)],
-                lambda _: scored(ensemble(trained), CORPUS / row["dataset"]),
+                lambda _: scored(ensemble(trained).nlp, CORPUS / row["dataset"]),
             )
 
 

@@ -128,7 +128,7 @@ def units_of(fold: Fold, changes: Changed) -> list[Unit]:
         for spans in (changes.wrong, changes.lost, changes.moved_from)
     )
     units = []
-    for i, gold, found in judged(fold, changes.docs, "ner"):
+    for i, gold, found, _ in judged(fold, changes.docs, "ner"):
         example = Example(unannotated(fold.nlp, changes.docs[i]), changes.docs[i])
         doc = example.predicted
         quality = token_quality(fold, example)

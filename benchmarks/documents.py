@@ -219,7 +219,7 @@ def main(
         def run(system: str, kind: str, seed: int, predicted: str) -> Run:
             if system.endswith(AVERAGED):
                 system = system.removesuffix(AVERAGED)
-                nlp = ensemble([model_of(system, kind, each) for each in seeds])
+                nlp = ensemble([model_of(system, kind, each) for each in seeds]).nlp
             elif predicted == BY_SENTENCE:
                 nlp = by_sentence(model_of(system, kind, seed), dataset)
             else:

@@ -97,7 +97,7 @@ def main(
                 file.record((seed, what), scored(nlp, DATA))
             file.record((seed, ALL), scored(every, DATA))
         if len(seeds) > 1:
-            file.record((seeds[0], AVERAGED), scored(ensemble(of_all_labels), DATA))
+            file.record((seeds[0], AVERAGED), scored(ensemble(of_all_labels).nlp, DATA))
 
 
 def table() -> str:

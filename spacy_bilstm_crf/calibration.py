@@ -3,7 +3,7 @@
 `training` fits the values, `decoding` applies them.
 """
 
-import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +14,10 @@ from .tags import BEGIN, UNIT, tag_id
 
 # Columns of the B- and of the U- tags, label by label. An entity has exactly one of these tags
 ENTITY_STARTS = [slice(tag_id(move, 0), None, 4) for move in (BEGIN, UNIT)]
+
+# Far beyond anything that is fitted, and far from where float32 scores overflow
+TEMPERATURES = 1e-3, 1e3
+LARGEST_BIAS = 1e3
 
 
 class Calibration(NamedTuple):
@@ -38,17 +42,25 @@ class Calibration(NamedTuple):
         Raises:
             ValueError: Naming the value that makes no sense.
         """
-        if not (_is_finite(self.temperature) and self.temperature > 0.0):
+        least, most = TEMPERATURES
+        if not _is_within(self.temperature, least, most):
             raise ValueError(
-                f"The temperature of '{component}' is {self.temperature}, but scores are divided "
-                f"by it: it must be above 0. Calibrate it again."
+                f"The temperature of '{component}' is {self.temperature!r}, but scores are divided "
+                f"by it: it must be a number from {least:g} to {most:g}. "
+                f"Calibrate it again."
             )
-        finite = all(_is_finite(bias) for bias in self.label_biases)
-        if len(self.label_biases) > n_labels or not finite:
+        biases = self.label_biases
+        if not isinstance(biases, Sequence) or isinstance(biases, str) or len(biases) > n_labels:
             raise ValueError(
-                f"The label_biases of '{component}' are {list(self.label_biases)}, but there can "
-                f"be at most one number for each of its {n_labels} labels. Calibrate it again."
+                f"The label_biases of '{component}' are {biases!r}, but there can be at most one "
+                f"number for each of its {n_labels} labels. Calibrate it again."
             )
+        for bias in biases:
+            if not _is_within(bias, -LARGEST_BIAS, LARGEST_BIAS):
+                raise ValueError(
+                    f"The label_biases of '{component}' include {bias!r}, but they must be numbers "
+                    f"from {-LARGEST_BIAS:g} to {LARGEST_BIAS:g}. Calibrate it again."
+                )
 
     def applied(self, potentials: Potentials) -> Potentials:
         """Return the potentials of the calibrated distribution.
@@ -71,5 +83,6 @@ class Calibration(NamedTuple):
         return potentials
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def _is_within(value: Any, least: float, most: float) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and least <= value <= most  # neither holds for NaN

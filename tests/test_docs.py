@@ -84,6 +84,9 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     seeds = [f"training/seed{seed}/model-best" for seed in range(2)]
     for name in ("my_pipeline", "training/model-best", *seeds):
         shutil.copytree(readme_run[0] / "my_pipeline", tmp_path / name)
+    nlp = spacy.load(tmp_path / "my_pipeline")
+    nlp.get_pipe("ner").candidates_threshold = 0.2
+    nlp.to_disk(tmp_path / "training" / "model-recall")
     printed = run_snippets(page, tmp_path)
     if page == "docs/tutorial/getting-started.md":
         assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
@@ -92,6 +95,10 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     if page == "docs/how-to/python.md":
         assert printed[-1].startswith("my_pipeline can't be shrunk")
         assert all((tmp_path / name).exists() for name in ("report/report.html", "calibrated"))
+    if page == "docs/how-to/deidentify.md":
+        assert printed[0].startswith("She met ") and printed[1].startswith("Nothing else")
+        assert "Babbage" not in printed[0] and "London" not in printed[0]
+        assert re.findall(r"\[(\w+)\]", printed[0]) == ["PERSON", "PLACE", "DATE"]
     if page == "docs/how-to/documents.md":
         assert printed == ["(London, 1833, London)"]
     if page == "docs/how-to/word-lists.md":

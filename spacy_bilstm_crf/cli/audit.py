@@ -41,7 +41,8 @@ def audit_cli(
         0.5,
         min=0.0,
         max=1.0,
-        help="List suspects whose annotation is wrong with at least this probability",
+        help="List suspects to whose annotation the models give at least this probability of "
+        "being wrong",
     ),
     component: ComponentOption = "ner",
     code_path: CodeOption = None,
@@ -78,5 +79,5 @@ def audit_cli(
         on_fold=lambda number, of: msg.info(f"Trained and judged fold {number} of {of}"),
     )
     found.to_disk(output)
-    msg.info(f"{len(found.problems):,} problems in the data")
-    msg.good(f"{len(found.suspects):,} suspects: see {output / 'audit.html'}")
+    print(found)
+    msg.good(f"See {output / 'audit.html'}")

@@ -1,5 +1,7 @@
 """`calibrate`: make the probabilities of a trained pipeline fit held-out annotation."""
 
+from typing import TYPE_CHECKING
+
 from typer import Option
 from wasabi import msg
 
@@ -14,6 +16,13 @@ from .options import (
     PipelineArgument,
     PipelineFolder,
 )
+from .tables import print_qualities, print_table
+
+if TYPE_CHECKING:
+    from ..workflows import Calibrated
+    from ..workflows.risk_control import RecallLevel
+
+PRICE = ("threshold", "found here", "candidates per entity", "tokens inside candidates")
 
 
 @bilstm_crf_cli.command("calibrate")
@@ -51,16 +60,47 @@ def calibrate_cli(
 
     found = calibrate(pipeline, data, component=component, recall=recall, per_label=per_label)
     found.to_disk(output)
+    for warning in found.warnings:
+        msg.warn(warning)
     if found.calibration is None:
         msg.good(f"Saved '{component}' with its candidates_threshold in {output}")
-        for label, control in found.risk_control.items():
-            print(
-                f"{label or 'all labels'}: candidates have a probability of at least "
-                f"{control.threshold:.4f}; they include {control.found:.1%} of a document's "
-                f"entities (mean over {control.n_docs:,} documents with entities)"
-            )
+        _print_recall(found)
         return
     temperature, biases = found.calibration
     named = ", ".join(f"{label} {bias:.3f}" for label, bias in zip(found.labels, biases))
     msg.good(f"Saved '{component}' with its calibration in {output}")
     print(f"temperature {temperature:.3f}; biases: {named}")
+    print_qualities({"before": found.before, "after": found.after})
+    print("After: on the data that it was fitted to, so a little too good.")
+
+
+def _print_recall(found: "Calibrated") -> None:
+    """Print what was found, and what each recall would cost: of each label, the one that is set."""
+    for label, control in found.risk_control.items():
+        print(
+            f"{label or 'all labels'}: candidates have a probability of at least "
+            f"{control.threshold:.4g}; they include {control.found:.1%} of a document's entities "
+            f"(mean over {control.n_docs:,} documents with entities)"
+        )
+    if "" in found.levels:
+        rows = [[f"{level.control.recall:g}", *_price(level)] for level in found.levels[""]]
+        print_table(["expected recall", *PRICE], rows)
+        return
+    print_table(
+        ["label", *PRICE],
+        [
+            [label, *_price(level)]
+            for label, levels in found.levels.items()
+            for level in levels
+            if level.control == found.risk_control[label]
+        ],
+    )
+
+
+def _price(level: "RecallLevel") -> list[str]:
+    return [
+        f"{level.control.threshold:.3g}",
+        f"{level.control.found:.1%}",
+        f"{level.candidates:,.1f}",
+        f"{level.tokens:.1%}",
+    ]

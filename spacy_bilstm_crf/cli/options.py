@@ -36,6 +36,10 @@ CodeOption = Annotated[
 ]
 GpuOption = Annotated[int, Option("--gpu-id", "-g", min=-1, help="GPU ID or -1 for CPU")]
 ForceOption = Annotated[bool, Option("--force", "-F", help="Overwrite existing output")]
+ScoringDataOption = Annotated[
+    Path | None,
+    Option("--data", exists=True, help="Annotated data, to print scores before and after"),
+]
 TextKeyOption = Annotated[
     str,
     Option(

@@ -9,7 +9,8 @@ from wasabi import msg
 from ..common.files import check_pipeline_folder
 from ..common.pipelines import import_code
 from .app import bilstm_crf_cli
-from .options import CodeOption, ForceOption, PipelineArgument
+from .options import CodeOption, ForceOption, PipelineArgument, ScoringDataOption
+from .tables import print_qualities
 
 
 @bilstm_crf_cli.command("shrink")
@@ -22,9 +23,7 @@ def shrink_cli(
     dtype: Literal["float32", "float16"] = Option(
         "float16", "--dtype", "-d", help="Data type of the vectors"
     ),
-    data: Path | None = Option(
-        None, "--data", exists=True, help="Annotated data, to measure F1 before and after"
-    ),
+    data: ScoringDataOption = None,
     code: CodeOption = None,
     force: ForceOption = False,
 ) -> None:
@@ -38,9 +37,9 @@ def shrink_cli(
 
     shrunk = shrink(pipeline, keep_words=keep_words, dtype=dtype, data=data)
     megabytes = shrunk.to_disk(output)
+    for warning in shrunk.warnings:
+        msg.warn(warning)
     n_before, n_now = shrunk.n_vectors
-    msg.good(f"{n_before:,} vectors before, {n_now:,} now: {output}")
-    print(f"MB on disk: {shrunk.megabytes_before:.1f} before, {megabytes:.1f} now")
-    if shrunk.f_score is not None:
-        f_before, f_now = shrunk.f_score
-        print(f"F on {data}: {f_before:.2f} before, {f_now:.2f} now")
+    msg.good(f"{n_before:,} vectors before, {n_now:,} after: {output}")
+    print(f"MB on disk: {shrunk.megabytes_before:.1f} before, {megabytes:.1f} after")
+    print_qualities({"before": shrunk.before, "after": shrunk.after})

@@ -143,14 +143,32 @@ def unannotated(nlp: "Language", doc: Doc) -> Doc:
     Otherwise the pipeline's tokenizer makes them.
 
     Raises:
-        UserError: If the text is longer than `nlp.max_length`.
+        UserError: If the text is longer than `nlp.max_length`, or the tokens are not those of the
+            text, so that they can't be compared with the annotation (spaCy's E949).
     """
     if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:  # spaCy's E088
         raise UserError(
             f"A text has {len(doc.text):,} characters, and this pipeline takes {nlp.max_length:,} "
             f"at most: cut it into several docs. It begins with: {doc.text[:50]!r}"
         )
-    return text_of_doc(doc).doc(nlp)
+    made = text_of_doc(doc).doc(nlp)
+    if made.text != doc.text and _letters(made) != _letters(doc):
+        raise UserError(
+            f"The pipeline's tokenizer changes texts: it makes {_beginning(made)} of "
+            f"{_beginning(doc)}. Annotation can't be compared with tokens that are not in the "
+            f"text: use a tokenizer that neither adds nor leaves out characters."
+        )
+    return made
+
+
+def _letters(doc: Doc) -> str:
+    """Return what spaCy compares to align tokens: all but white space and capitalization."""
+    return "".join("".join(token.text for token in doc).lower().split())
+
+
+def _beginning(doc: Doc) -> str:
+    words = [token.text for token in doc[:10]]
+    return f"{words}{' ...' if len(doc) > 10 else ''}"
 
 
 def misaligned_entities(predicted: Doc, reference: Doc) -> list[Span]:

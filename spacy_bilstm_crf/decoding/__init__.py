@@ -7,6 +7,7 @@ from .distribution import (
     entropies,
     k_best_sequences,
     margins,
+    outside_probabilities,
     span_probabilities,
     token_probabilities,
 )

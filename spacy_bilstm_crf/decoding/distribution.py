@@ -12,7 +12,7 @@ from ..batching import Batch, Distribution
 from ..calibration import Calibration
 from ..constraints import allowed_by_doc
 from ..potentials import Potentials
-from .entities import probabilities
+from .entities import probabilities, steps_within
 
 
 def distribution_of(
@@ -67,6 +67,34 @@ def span_probabilities(
         of_docs = probabilities(posterior, [spans[doc] for doc in batch.docs])
         # NaN where a step's first tag is impossible already
         return ([0.0 if math.isnan(p) else p for p in of_doc] for of_doc in of_docs)
+
+    return distribution.by_doc(of_batch, [])
+
+
+def outside_probabilities(
+    distribution: Distribution, spans: Sequence[Sequence[tuple[int, int]]]
+) -> list[list[float]]:
+    """Compute the probability that no token of a span is in an entity.
+
+    Args:
+        distribution: The distribution over the docs' tag sequences.
+        spans: For each doc, its spans: first token, token after the last.
+
+    Returns:
+        For each doc, the probabilities in the order of its spans.
+    """
+
+    def of_batch(batch: Batch) -> Iterator[list[float]]:
+        posterior = crf.forward_backward(batch.chain)
+        of_docs = [spans[doc] for doc in batch.docs]
+        flat = [(row, *span) for row, of_doc in enumerate(of_docs) for span in of_doc]
+        row, start, end = torch.tensor(flat, dtype=torch.long, device=batch.device).view(-1, 3).T
+        log_p = posterior.marginals[row, start, tags.OUTSIDE].log()
+        span, offset = steps_within(end - start)
+        outside = torch.full_like(span, tags.OUTSIDE)
+        log_next = posterior.log_next(row[span], start[span] + offset, outside, outside)
+        found = log_p.index_add(0, span, log_next).exp().nan_to_num(0.0)
+        return (each.tolist() for each in found.split([len(of_doc) for of_doc in of_docs]))
 
     return distribution.by_doc(of_batch, [])
 

@@ -59,16 +59,27 @@ def probabilities(
     length = end - start
     first = tags.tag_id(0, 0) + 4 * label + torch.where(length == 1, tags.UNIT, tags.BEGIN)
     log_p = posterior.marginals[row, start, first].log()
-    # All steps from one token to the next within all entities, in one array
-    entity = torch.repeat_interleave(length - 1)
-    begin = torch.cumsum(length - 1, 0) - (length - 1)
-    offset = torch.arange(len(entity), device=device) - begin[entity]
+    entity, offset = steps_within(length)
     inside = tags.tag_id(tags.IN, 0) + 4 * label[entity]
     tag = torch.where(offset == 0, first[entity], inside)
     after = torch.where(offset == length[entity] - 2, inside - tags.IN + tags.LAST, inside)
     log_next = posterior.log_next(row[entity], start[entity] + offset, tag, after)
     log_p = log_p.index_add(0, entity, log_next)
     return [of_sequence.tolist() for of_sequence in log_p.exp().split(sizes)]
+
+
+def steps_within(lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return all steps from one token to the next within spans, in one array.
+
+    Args:
+        lengths: The number of tokens of each span, at least 1, int64 [N].
+
+    Returns:
+        The span of each step, and the step's number in the span, from 0.
+    """
+    span = torch.repeat_interleave(lengths - 1)
+    begin = torch.cumsum(lengths - 1, 0) - (lengths - 1)
+    return span, torch.arange(len(span), device=lengths.device) - begin[span]
 
 
 def likely_entities(

@@ -15,8 +15,8 @@ from .. import decoding, models, training
 from ..calibration import Calibration
 from ..decoding import Distribution, Prediction
 from ..potentials import Potentials
+from . import checks, settings
 from . import confidence as span_scores
-from . import settings
 from .base import TrainableCRF
 
 
@@ -199,10 +199,14 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             found = [span_scores.scored_entities(doc, self.name) for doc in docs]
             ignore = [[entity for entity, _ in of_doc] for of_doc in found]
         calibration = settings.calibration_of(self.cfg)
+        calibration.check(len(self.labels), self.name)  # `cfg` may be changed without a check
         potentials = self._predict_potentials(docs)
-        return decoding.distribution_of(
+        distribution = decoding.distribution_of(
             docs, potentials, self.labels, ignore, self._device, calibration
         )
+        if calibration != Calibration():
+            checks.check_finite(distribution.potentials, self.name)
+        return distribution
 
     def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
         """Fit the temperature and a bias per label to annotation that was not trained on.
@@ -230,5 +234,6 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         potentials = Potentials.of_batches(self._predict_potentials(batch) for batch in batches)
         annotation = training.annotation_of(examples, self.labels)
         found = training.fit_calibration(self._device, potentials, annotation, len(self.labels))
+        found.check(len(self.labels), self.name)
         self.cfg.update(found._asdict())
         return found

@@ -5,5 +5,5 @@ from .annotation import annotation_of, is_annotated
 from .calibration import fit_calibration
 from .distillation import soft_labels_of, teacher_loss
 from .losses import EntityRatio, loss_of
-from .objectives import Loss
+from .objectives import Loss, summed_negative_log_likelihood
 from .optimizers import SGDMomentum

@@ -6,7 +6,7 @@ from .calibrate import Calibrated, calibrate
 from .convert import convert
 from .copy_config import copy_config
 from .distill import distill
-from .ensemble import ensemble
+from .ensemble import Ensembled, ensemble
 from .init_config import FittedConfig, init_config
 from .report import report
 from .select import select
@@ -19,6 +19,7 @@ __all__ = [
     "AnnotateProgress",
     "AnnotateSummary",
     "Calibrated",
+    "Ensembled",
     "FittedConfig",
     "Shrunk",
     "annotate",

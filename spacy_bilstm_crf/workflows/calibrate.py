@@ -1,17 +1,37 @@
 """Calibrate a trained pipeline on held-out annotation."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.training import Example
 
 from ..common.errors import UserError
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
-from ..data.corpus import Data, before_component, read_examples
+from ..data.corpus import Data, read_examples
+from ..inference.annotator import LONGEST_CANDIDATE
 from ..inference.recognizers import recognizer_of
+from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..training import Calibration
-from .risk_control import RiskControl, control_recall
+from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
+from .quality import Quality, examples_before, quality_of, unknown_labels
+from .risk_control import (
+    RecallLevel,
+    RiskControl,
+    control_recall,
+    forget_control,
+    recall_levels,
+    scored_docs,
+)
+
+USES = {
+    TRAINED: "on which the model was trained",
+    CHOSEN: "by which the model was chosen",
+    CALIBRATED: "on which it was calibrated",
+}
 
 
 class Calibrated(NamedTuple):
@@ -23,12 +43,20 @@ class Calibrated(NamedTuple):
         calibration: The temperature and the biases; None if a recall was asked for.
         risk_control: The threshold of each label, or that of all entities under the name "". Empty
             if no recall was asked for.
+        before: Scores on the data before the calibration; None if a recall was asked for.
+        after: Scores after it, on the data that it was fitted to.
+        levels: Recalls to choose from and what each costs, for the names of `risk_control`.
+        warnings: What stands against the result, in sentences.
     """
 
     nlp: Language
     labels: tuple[str, ...]
     calibration: Calibration | None
     risk_control: dict[str, RiskControl]
+    before: Quality | None
+    after: Quality | None
+    levels: dict[str, list[RecallLevel]]
+    warnings: list[str]
 
     def to_disk(self, folder: str | Path) -> None:
         """Save the pipeline to a folder, replacing an existing one.
@@ -51,7 +79,8 @@ def calibrate(
 
     Without `recall`, a temperature and a bias for each label are fitted, so that probabilities
     agree with how often they are right. With it, the calibration is left as it is, and
-    `candidates_threshold` is set by conformal risk control (see `risk_control`).
+    `candidates_threshold` is set by conformal risk control (see `risk_control`). Candidates may
+    then have up to 1,000 tokens: a recall is no use if long entities can't be found.
 
     Args:
         pipeline: The pipeline, its folder, or the name of an installed package. A loaded pipeline
@@ -64,21 +93,127 @@ def calibrate(
         per_label: Control the recall of each label by a threshold of its own.
 
     Returns:
-        The pipeline and what was fitted.
+        The pipeline, what was fitted, and how good it is.
 
     Raises:
-        UserError: If there is no such pipeline, component or data, or if the data are too few for
-            the recall.
+        UserError: If there is no such pipeline, component or data, if the data have a label that
+            the component lacks, or if they are too few for the recall.
     """
     if per_label and recall is None:
         raise UserError("--per-label needs --recall: set the recall that each label should have.")
     nlp = load_pipeline(pipeline)
     ner = recognizer_of(nlp, pipeline_name(pipeline), component)
-    examples = read_examples(data, nlp)
-    docs = before_component(nlp, [example.predicted for example in examples], component)
-    for example, doc in zip(examples, docs):
-        example.predicted = doc
+    examples = examples_before(nlp, read_examples(data, nlp), component)
     if recall is None:
-        return Calibrated(nlp, ner.labels, ner.calibrate(examples), {})
-    found = control_recall(nlp, examples, recall, component=component, per_label=per_label)
-    return Calibrated(nlp, ner.labels, None, found)
+        return _fitted(nlp, ner, component, data, examples)
+    return _controlled(nlp, ner, component, examples, recall, per_label)
+
+
+def _fitted(
+    nlp: Language,
+    ner: BiLSTMCRFEntityRecognizer,
+    component: str,
+    data: Data,
+    examples: list[Example],
+) -> Calibrated:
+    """Fit the calibration, and score it before and after."""
+    unknown = unknown_labels(ner, examples)
+    if unknown:
+        name = data if isinstance(data, str | Path) else "The data"
+        raise UserError(
+            f"{name}: {_lacking(ner, component, unknown)} Take them out of the data, or train the "
+            f"pipeline with them first."
+        )
+    references = [example.reference for example in examples]
+    warnings = []
+    trained = [use for use in uses_of(nlp, component, references) if use.how == TRAINED]
+    if any(use.n_docs for use in trained):
+        warnings.append(
+            f"{_counted(trained)}. The model knows these, so its probabilities will be too high on "
+            f"others. Calibrate on documents that it was not trained on."
+        )
+    if forget_control(nlp, component):
+        warnings.append(
+            f"The recall that candidates_threshold of '{component}' was set for no longer holds, "
+            f"since the probabilities have changed: run calibrate --recall again."
+        )
+    before = quality_of(nlp, examples, component)
+    calibration = ner.calibrate(examples)
+    note_calibration(nlp, component, data, references)
+    after = quality_of(nlp, examples, component)
+    return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)
+
+
+def _controlled(
+    nlp: Language,
+    ner: BiLSTMCRFEntityRecognizer,
+    component: str,
+    examples: list[Example],
+    recall: float,
+    per_label: bool,
+) -> Calibrated:
+    """Set the threshold of candidates for a recall, and compute what it and others cost."""
+    warnings = _not_exchangeable(nlp, component, [example.reference for example in examples])
+    unknown = unknown_labels(ner, examples)
+    if unknown:
+        warnings.append(
+            f"{_lacking(ner, component, unknown)} These entities count as missed. If there will be "
+            f"none in new documents, take them out of the data; otherwise train the pipeline with "
+            f"them."
+        )
+    longest = max(ner.candidates_max_length, LONGEST_CANDIDATE)
+    docs = scored_docs(ner, examples, longest)
+    found = control_recall(nlp, docs, recall, component=component, per_label=per_label)
+    ner.candidates_max_length = longest
+    levels = {label: recall_levels(docs, label, recall) for label in found}
+    warnings += _not_reached(found)
+    return Calibrated(nlp, ner.labels, None, found, None, None, levels, warnings)
+
+
+def _lacking(ner: BiLSTMCRFEntityRecognizer, component: str, unknown: Mapping[str, int]) -> str:
+    named = ", ".join(f"{label} ({n:,})" for label, n in unknown.items())
+    return (
+        f"Annotated entities have labels that '{component}' lacks: {named}. It has "
+        f"{', '.join(ner.labels)}."
+    )
+
+
+def _not_exchangeable(nlp: Language, component: str, docs: Sequence[Doc]) -> list[str]:
+    """Warn of documents that have been used already, as far as the pipeline knows."""
+    uses = uses_of(nlp, component, docs)
+    warnings = []
+    if any(use.n_docs for use in uses):
+        warnings.append(
+            f"{_counted(uses)}. They are not exchangeable with new documents, so the recall does "
+            f"not hold for those. Hold out other documents, which were used for nothing else."
+        )
+    unread = [f"{use.path}, {USES[use.how]}" for use in uses if use.n_docs is None]
+    if unread:
+        warnings.append(
+            f"Can't read {'; nor '.join(unread)}. Make sure yourself that none of the documents is "
+            f"in there: the recall holds only for documents that were never used."
+        )
+    return warnings
+
+
+def _counted(uses: Sequence[Use]) -> str:
+    """Say how many of the documents were used for what."""
+    return "; ".join(
+        f"{use.n_docs:,} of the documents are "
+        f"{f'in {use.path},' if use.path else 'those'} {USES[use.how]}"
+        for use in uses
+        if use.n_docs
+    )
+
+
+def _not_reached(found: Mapping[str, RiskControl]) -> list[str]:
+    """Warn of recalls that even the lowest threshold does not reach."""
+    return [
+        f"{f'{label}: a' if label else 'A'} recall of {control.recall} is more than the model can "
+        f"reach here: the lowest threshold is set, and with it {control.found:.1%} of a document's "
+        f"entities are candidates. Others are no whole tokens, have a label that the model lacks, "
+        f"or are next to impossible to it. Train on more data. Don't try other documents until it "
+        f"is reached: that would select easy ones."
+        for label, control in found.items()
+        if not control.is_reached
+    ]

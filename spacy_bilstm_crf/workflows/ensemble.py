@@ -2,21 +2,54 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from spacy.language import Language
 from spacy.util import registry
 
 from ..common.errors import UserError, reported_errors
+from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
+from ..data.corpus import Data, read_examples
 from ..inference.recognizers import recognizer_of
 from ..training import Calibration
+from .quality import Quality, examples_before, quality_of
+from .risk_control import forget_control
 
 ARCHITECTURE = "spacy-bilstm-crf.Ensemble.v1"
 
 
-def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ner") -> Language:
+class Ensembled(NamedTuple):
+    """A pipeline that decodes the mean of several.
+
+    Attributes:
+        nlp: The pipeline.
+        members: Scores of each pipeline on the data, in their order; empty without data.
+        quality: Scores of the mean; None without data.
+        warnings: What no longer holds of the first pipeline, in sentences.
+    """
+
+    nlp: Language
+    members: list[Quality]
+    quality: Quality | None
+    warnings: list[str]
+
+    def to_disk(self, folder: str | Path) -> None:
+        """Save the pipeline to a folder, replacing an existing one.
+
+        Raises:
+            UserError: If it can't be written. An existing folder is then unchanged.
+        """
+        save_folder(self.nlp.to_disk, Path(folder))
+
+
+def ensemble(
+    pipelines: Sequence[Language | str | Path],
+    *,
+    component: str = "ner",
+    data: Data | None = None,
+) -> Ensembled:
     """Combine pipelines into one that decodes the mean of their potentials.
 
     Prediction takes as long as with all pipelines together.
@@ -25,6 +58,8 @@ def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ne
         pipelines: Two or more pipelines trained with the same config and labels, but different
             seeds: loaded, or as their folders or the names of installed packages.
         component: Name of the component to average.
+        data: Annotated docs, or the path of a `.spacy` file or of a folder of them, to score the
+            pipelines and their mean on.
 
     Returns:
         The first pipeline, with the mean in its component. Its other components and settings are
@@ -46,6 +81,8 @@ def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ne
         _check_same(nlp, name, first, names[0], component)
         for string in nlp.vocab.strings:
             first.vocab.strings.add(string)
+    data = data if data is None or isinstance(data, str | Path) else list(data)
+    scores = [] if data is None else [_scored(nlp, data, component) for nlp in loaded]
     with reported_errors():
         model = registry.architectures.get(ARCHITECTURE)(*(ner.model for ner in recognizers))
     block = first.get_pipe_config(component)
@@ -53,7 +90,20 @@ def ensemble(pipelines: Sequence[Language | str | Path], *, component: str = "ne
     block["model"] = {"@architectures": ARCHITECTURE, "*": members}
     recognizers[0].model = model
     recognizers[0].cfg.update(Calibration()._asdict())
-    return first
+    warnings = []
+    if forget_control(first, component):
+        recognizers[0].candidates_threshold = None
+        warnings.append(
+            f"The candidates_threshold of {names[0]} was set for a recall, which the mean does not "
+            f"have: it is removed. Run calibrate --recall on the result."
+        )
+    quality = None if data is None else _scored(first, data, component)
+    return Ensembled(first, scores, quality, warnings)
+
+
+def _scored(nlp: Language, data: Data, component: str) -> Quality:
+    examples = examples_before(nlp, read_examples(data, nlp), component)
+    return quality_of(nlp, examples, component)
 
 
 def _identity(pipeline: Language | str | Path) -> Any:

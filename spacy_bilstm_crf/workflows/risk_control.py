@@ -8,10 +8,23 @@ threshold rises. A threshold whose mean loss R on n documents satisfies
 
 has an expected loss of at most 1 - recall on one more document, if that is exchangeable with the
 others. Documents without entities have no such share and do not count.
+
+The theorem assumes that the lowest threshold loses at most 1 - recall of any document. But some
+entities can't be candidates at all: those that are no whole tokens, or of a label that the model
+lacks. They count as missed. If then no threshold satisfies the condition, the lowest one is taken.
+To refuse such data would be worse: what is not refused would be a selection of documents that
+happen to be easy, for which the bound is false. By the theorem's own proof the expected loss is
+always at most
+
+    E[max(1 - recall, U)]
+
+where U is the mean share of entities that no threshold finds, over the n documents and the new one:
+the recall that was asked for or, where that is less, all that the model can find. For the same
+reason nothing depends on the data but the threshold; the number of documents is known beforehand.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 from spacy.language import Language
@@ -30,7 +43,7 @@ DOCS_AT_ONCE = 128  # docs
 META_KEY = "risk_control"  # of nlp.meta
 OLD_META_KEY = "guarantee"  # its earlier name, in saved pipelines
 
-ScoredGold = list[tuple[str, float]]  # label and probability of each entity
+LEVELS = (0.9, 0.95, 0.98, 0.99)  # recalls to choose from
 
 
 class RiskControl(NamedTuple):
@@ -48,6 +61,57 @@ class RiskControl(NamedTuple):
     n_docs: int
     found: float
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the threshold satisfies the condition. If not, it is the lowest that there is."""
+        bound = (self.n_docs * (1 - self.found) + 1) / (self.n_docs + 1)
+        return bound <= 1 - self.recall + SUM_TOLERANCE
+
+
+class RecallLevel(NamedTuple):
+    """A recall to choose, and its price on the documents that its threshold was found on.
+
+    Attributes:
+        control: The recall and its threshold.
+        candidates: Number of candidates for each annotated entity.
+        tokens: Share of the tokens that are inside candidates.
+    """
+
+    control: RiskControl
+    candidates: float
+    tokens: float
+
+
+class LikelySpan(NamedTuple):
+    """A span that may be a candidate.
+
+    Attributes:
+        start: Its first token.
+        end: The token after its last.
+        label: Its label.
+        probability: That it is an entity.
+    """
+
+    start: int
+    end: int
+    label: str
+    probability: float
+
+
+class ScoredDoc(NamedTuple):
+    """The annotated entities of a document and its possible candidates.
+
+    Attributes:
+        gold: Label and probability of each annotated entity, in the order of the text. 0 if it
+            can't be a candidate, whatever the threshold.
+        candidates: All spans that some threshold makes candidates, in the order of their starts.
+        n_tokens: Number of tokens.
+    """
+
+    gold: list[tuple[str, float]]
+    candidates: list[LikelySpan]
+    n_tokens: int
+
 
 def docs_needed(recall: float) -> int:
     """Return the least number of documents with entities that can bound a recall at all."""
@@ -62,9 +126,11 @@ def control_risk(probabilities: Sequence[Sequence[float]], recall: float) -> Ris
             can't be a candidate. Documents without entities don't count.
         recall: Expected share of a document's entities that are among the candidates.
 
+    Returns:
+        The threshold: the lowest that there is if none keeps the bound.
+
     Raises:
-        ValueError: If there are too few documents, or even the lowest threshold misses too many
-            entities.
+        ValueError: If there are too few documents for this recall, whatever they hold.
     """
     if not 0.0 < recall < 1.0:
         raise ValueError(f"The recall is {recall}, but it must be above 0 and below 1.")
@@ -84,23 +150,15 @@ def control_risk(probabilities: Sequence[Sequence[float]], recall: float) -> Ris
             threshold = probability
             break
         missed += share
-    if threshold < LEAST_PROBABILITY:
-        lost = sum(share for p, share in entities if p < LEAST_PROBABILITY)
-        raise ValueError(
-            f"A recall of {recall} can't be reached: on average {lost:.1%} of a document's "
-            f"entities have a probability below {LEAST_PROBABILITY:f} or can't be candidates, "
-            f"since they are longer than candidates_max_length or do not consist of whole tokens. "
-            f"Train on more data, raise candidates_max_length, or lower the recall."
-        )
     # Rounded down, since files keep ten digits: entities as probable as the threshold are found
-    threshold = math.floor(threshold * PRECISION) / PRECISION
+    threshold = max(math.floor(threshold * PRECISION) / PRECISION, LEAST_PROBABILITY)
     missed = sum(share for p, share in entities if p < threshold)
     return RiskControl(recall, threshold, n_docs, 1.0 - missed)
 
 
 def control_recall(
     nlp: Language,
-    examples: Sequence[Example],
+    docs: Sequence[ScoredDoc],
     recall: float,
     *,
     component: str = "ner",
@@ -110,8 +168,8 @@ def control_recall(
 
     Args:
         nlp: The pipeline.
-        examples: Held-out examples that nothing else was chosen by. Their predicted docs have been
-            through the components before this one. New documents have to be of the same kind.
+        docs: Held-out documents that nothing else was chosen by. New documents have to be of the
+            same kind.
         recall: Expected share of a document's entities that are among the candidates.
         component: Name of the component.
         per_label: Control the recall of each label by a threshold of its own.
@@ -121,41 +179,99 @@ def control_recall(
         `nlp.meta["risk_control"]` too, by the component's name.
 
     Raises:
-        UserError: If there are too few documents, or even the lowest threshold misses too many
-            entities.
+        UserError: If there are too few documents for this recall.
     """
     ner = cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
-    scored = scored_gold(ner, examples)
     found: dict[str, RiskControl] = {}
     for label in ner.labels if per_label else ("",):
-        of_label = [[p for of, p in doc if label in ("", of)] for doc in scored]
         try:
-            found[label] = control_risk(of_label, recall)
+            found[label] = control_risk(probabilities_of(docs, label), recall)
         except ValueError as error:
             raise UserError(f"{label}: {error}" if label else str(error)) from error
     thresholds = {label: control.threshold for label, control in found.items()}
     ner.candidates_threshold = thresholds if per_label else thresholds[""]
     kept = {label: control._asdict() for label, control in found.items()}
-    nlp.meta.get(OLD_META_KEY, {}).pop(component, None)
+    forget_control(nlp, component)
     nlp.meta.setdefault(META_KEY, {})[component] = kept if per_label else kept[""]
     return found
 
 
-def scored_gold(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> list[ScoredGold]:
-    """Return the label and the probability of each annotated entity of each example.
+def forget_control(nlp: Language, component: str) -> bool:
+    """Remove what a pipeline's meta says of a component's recall.
 
-    The probability is 0 for an entity that can't be a candidate, whatever the threshold.
+    Returns:
+        Whether there was anything.
     """
-    return [one for batch in minibatch(examples, DOCS_AT_ONCE) for one in _scored(ner, batch)]
+    found = [nlp.meta.get(key, {}).pop(component, None) for key in (META_KEY, OLD_META_KEY)]
+    return any(each is not None for each in found)
 
 
-def _scored(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> Iterator[ScoredGold]:
+def recall_levels(docs: Sequence[ScoredDoc], label: str, recall: float) -> list[RecallLevel]:
+    """Return the recalls to choose from with their prices, as far as there are enough documents.
+
+    Args:
+        docs: The documents.
+        label: The label whose recall is controlled; "" for all entities together.
+        recall: A recall to have among them.
+    """
+    probabilities = probabilities_of(docs, label)
+    n_docs = sum(map(bool, probabilities))
+    recalls = [each for each in sorted({*LEVELS, recall}) if docs_needed(each) <= n_docs]
+    return [level_of(docs, label, control_risk(probabilities, each)) for each in recalls]
+
+
+def probabilities_of(docs: Sequence[ScoredDoc], label: str) -> list[list[float]]:
+    """Return the probabilities of each document's entities of a label; of all entities for ""."""
+    return [[p for of, p in doc.gold if label in ("", of)] for doc in docs]
+
+
+def level_of(docs: Sequence[ScoredDoc], label: str, control: RiskControl) -> RecallLevel:
+    """Compute what a threshold costs on documents, of which one at least has an entity.
+
+    Args:
+        docs: The documents.
+        label: The label whose candidates count; "" for all.
+        control: The threshold.
+    """
+    n_candidates = n_inside = 0
+    for doc in docs:
+        end = 0  # of the candidates so far
+        for span in doc.candidates:
+            if span.probability >= control.threshold and label in ("", span.label):
+                n_candidates += 1
+                n_inside += max(0, span.end - max(span.start, end))
+                end = max(end, span.end)
+    n_gold = sum(len(of_doc) for of_doc in probabilities_of(docs, label))
+    n_tokens = sum(doc.n_tokens for doc in docs)
+    return RecallLevel(control, n_candidates / n_gold, n_inside / n_tokens)
+
+
+def scored_docs(
+    ner: BiLSTMCRFEntityRecognizer, examples: Iterable[Example], max_length: int | None = None
+) -> list[ScoredDoc]:
+    """Compute the probabilities of all annotated entities, and of all spans that may be candidates.
+
+    Args:
+        ner: The component.
+        examples: The examples. Their predicted docs have been through the components before it.
+        max_length: Longest candidate, in tokens; None for the component's `candidates_max_length`.
+    """
+    length = ner.candidates_max_length if max_length is None else max_length
+    batches = minibatch(examples, DOCS_AT_ONCE)
+    return [doc for batch in batches for doc in _scored(ner, batch, length)]
+
+
+def _scored(
+    ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example], max_length: int
+) -> Iterator[ScoredDoc]:
     distribution = ner.distribution([example.predicted for example in examples])
-    found = candidate_entities(distribution, LEAST_PROBABILITY, ner.candidates_max_length)
+    found = candidate_entities(distribution, LEAST_PROBABILITY, max_length)
     for example, candidates in zip(examples, found):
-        probability = {}
+        doc, probability, likely = example.predicted, {}, []
         for start, end, label, p in candidates:
-            span = example.predicted[start:end]
+            span = doc[start:end]
+            likely.append(LikelySpan(start, end, ner.labels[label], p))
             probability[span.start_char, span.end_char, ner.labels[label]] = p
         gold = [(ent.start_char, ent.end_char, ent.label_) for ent in example.reference.ents]
-        yield [(entity[2], probability.get(entity, 0.0)) for entity in gold]
+        scored = [(entity[2], probability.get(entity, 0.0)) for entity in gold]
+        yield ScoredDoc(scored, likely, len(doc))

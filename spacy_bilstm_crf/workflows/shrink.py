@@ -1,6 +1,5 @@
 """Make the word vectors of a pipeline smaller: fewer words, fewer bits."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -15,6 +14,9 @@ from ..common.errors import UserError, check_at_least, check_choice
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name
 from ..data.corpus import Data, read_examples
+from ..inference.recognizers import recognizers
+from .quality import Quality, examples_before, quality_of
+from .risk_control import forget_control
 
 Dtype = Literal["float32", "float16"]
 # spaCy's layers that multiply with the vectors as they are
@@ -28,15 +30,19 @@ class Shrunk(NamedTuple):
         nlp: The smaller pipeline.
         dropped: Words that have no vector any more.
         n_vectors: Number of vectors, before and after.
-        f_score: F1 on the data in percent, before and after; None without data.
+        before: Scores on the data before; None without data.
+        after: Scores on the data after.
         megabytes_before: Size on disk of the pipeline that was given; None if it is not on disk.
+        warnings: What no longer holds of the pipeline, in sentences.
     """
 
     nlp: Language
     dropped: list[str]
     n_vectors: tuple[int, int]
-    f_score: tuple[float, float] | None
+    before: Quality | None
+    after: Quality | None
     megabytes_before: float | None
+    warnings: list[str]
 
     def to_disk(self, folder: str | Path) -> float:
         """Save the pipeline without the strings of the dropped words, and check that it loads.
@@ -79,8 +85,8 @@ def shrink(
             is changed.
         keep_words: Number of vectors to keep; None for all.
         dtype: Type of their numbers.
-        data: Annotated docs, or the path of a `.spacy` file or of a folder of them, to measure F1
-            before and after.
+        data: Annotated docs, or the path of a `.spacy` file or of a folder of them, to score the
+            pipeline before and after.
 
     Raises:
         UserError: If there is no such pipeline or data, there is nothing to shrink, or it can't be.
@@ -92,10 +98,25 @@ def shrink(
     _check_shrinkable(nlp, name, dtype)
     megabytes = _megabytes(nlp.path) if nlp.path and nlp.path.is_dir() else None
     n_before = len(nlp.vocab.vectors)
-    f_before = 0.0 if examples is None else _f_score(nlp, examples)
+    before = None if examples is None else _scored(nlp, examples)
     dropped = _shrink_vectors(nlp, name, keep_words, dtype)
-    f_score = None if examples is None else (f_before, _f_score(nlp, examples))
-    return Shrunk(nlp, dropped, (n_before, len(nlp.vocab.vectors)), f_score, megabytes)
+    after = None if examples is None else _scored(nlp, examples)
+    warnings = [
+        f"The recall that candidates_threshold of '{ner.name}' was set for no longer holds, since "
+        f"the probabilities have changed: run calibrate --recall on the result."
+        for ner in recognizers(nlp)
+        if forget_control(nlp, ner.name)
+    ]
+    n_vectors = (n_before, len(nlp.vocab.vectors))
+    return Shrunk(nlp, dropped, n_vectors, before, after, megabytes, warnings)
+
+
+def _scored(nlp: Language, examples: list[Example]) -> Quality:
+    found = recognizers(nlp)
+    if len(found) != 1:
+        return quality_of(nlp, examples, None)
+    name = found[0].name
+    return quality_of(nlp, examples_before(nlp, examples, name), name)
 
 
 def _check_shrinkable(nlp: Language, name: str, dtype: str) -> None:
@@ -141,10 +162,6 @@ def _shrink_vectors(nlp: Language, name: str, keep_words: int | None, dtype: str
         smaller.add(key, row=row)
     nlp.vocab.vectors = smaller
     return [strings[key] for key in vectors.key2row if key not in rows and key in strings]
-
-
-def _f_score(nlp: Language, examples: Sequence[Example]) -> float:
-    return 100 * nlp.evaluate(examples, batch_size=256)["ents_f"]
 
 
 def _megabytes(folder: Path) -> float:

@@ -3,6 +3,7 @@
 import shutil
 
 import spacy
+from spacy.tokens import DocBin, Span
 
 from tests.helpers import spacy_command
 
@@ -18,6 +19,10 @@ def test_calibrate(model, corpus, tmp_path):
     (of_loc, of_person) = cfg["label_biases"]
     assert f"LOC {of_loc:.3f}, PERSON {of_person:.3f}" in printed
     assert cfg["temperature"] != 1.0 and of_loc != of_person
+    table = [line.split() for line in printed.splitlines()]
+    assert ["F", "ECE", "NLL"] in table
+    (before,), (after,) = ([row for row in table if row[:1] == [n]] for n in ("before", "after"))
+    assert before[1] == after[1] == "100.00" and float(before[3]) > float(after[3]) > 0.0
     assert spacy.load(model).get_pipe("ner").cfg["temperature"] == 1.0
 
 
@@ -42,6 +47,9 @@ def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_pa
     (damaged / "ner" / "model").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     (tmp_path / "no.spacy").write_text("LOC")
+    doc = spacy.blank("en")("I like Rome")
+    doc.ents = [Span(doc, 2, 3, "CITY")]
+    DocBin(docs=[doc]).to_disk(tmp_path / "city.spacy")
     out = tmp_path / "out"
     for arguments, said in (
         ([tmp_path / "other", corpus], "It has: ner (sentencizer)"),
@@ -52,6 +60,7 @@ def test_what_can_not_be_calibrated_is_refused_in_one_line(model, corpus, tmp_pa
         ([model, tmp_path / "empty"], "empty holds no .spacy file"),
         ([model, tmp_path / "no.spacy"], "no.spacy is damaged or not a .spacy file"),
         ([model, corpus, "--component", "tagger"], "'tagger', which is needed for probabilities"),
+        ([model, tmp_path / "city.spacy"], "have labels that 'ner' lacks: CITY (1). It has LOC"),
     ):
         printed = calibrate(*arguments, "--output", out, exit_codes=(1,))
         assert said in printed

@@ -36,8 +36,11 @@ def potentials(nlp):
     return nlp.get_pipe("ner").model.predict([nlp.make_doc(TEXT)])
 
 
-def test_the_mean_of_their_potentials(pipelines, tmp_path):
-    ensemble(*pipelines, "--output", tmp_path / "all")
+def test_the_mean_of_their_potentials(pipelines, corpus, tmp_path):
+    printed = ensemble(*pipelines, "--output", tmp_path / "all", "--data", corpus)
+    rows = [line.split() for line in printed.splitlines() if line.endswith(tuple("0123456789"))]
+    assert [row[0] for row in rows] == [*map(str, pipelines), "their"]
+    assert all(row[-3] == "100.00" for row in rows)
     nlp = spacy.load(tmp_path / "all")
     found, parts = potentials(nlp), [potentials(spacy.load(path)) for path in pipelines]
     for name in ("transitions", "start", "end"):

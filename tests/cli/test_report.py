@@ -13,6 +13,8 @@ import srsly
 from spacy.tokens import Doc, DocBin, Span
 
 from spacy_bilstm_crf import workflows
+from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.decoding import span_probabilities
 from tests.browser import browser, opened
 from tests.helpers import examples_for, make_nlp, spacy_command, trained_nlp
 
@@ -85,7 +87,9 @@ def test_scores_are_those_of_spacy_evaluate(model, data, tmp_path):
 
 
 def test_labels_that_only_the_annotation_has_are_shown(model, data, tmp_path):
-    report(model, data, "--output", tmp_path)
+    printed = report(model, data, "--output", tmp_path)
+    (line,) = [line for line in printed.splitlines() if line.startswith("CITY: ")]
+    assert "no component has this label, so all of its entities (1) are missed" in line
     found = numbers_of(tmp_path)
     assert found["by_label"]["CITY"]["precision"]["value"] is None
     assert found["by_label"]["CITY"]["recall"]["value"] == 0.0
@@ -105,11 +109,43 @@ def test_the_stock_ner_has_no_probabilities(stock, data, tmp_path):
     found = numbers_of(tmp_path)
     assert found["probabilities"] is None and found["overall"]["right"] >= 3
     assert "have no probabilities" in page_of(tmp_path)
+    assert "Errors are in the order of the docs, since" in page_of(tmp_path)
+
+
+def test_missed_entities_have_the_probability_that_the_component_gives_them(tmp_path):
+    nlp = make_nlp()  # untrained: it is sure of nothing
+    ner = nlp.get_pipe("ner")
+    ner.threshold = 1.0
+    docs = [example.reference for example in examples_for(nlp, DATA)]
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Ada"}])
+    found = workflows.report(nlp, docs)
+    missed = found.numbers["errors"]["missed"]["shown"]
+    by_text = {each["gold"][0]["text"]: each["gold"][0]["probability"] for each in missed}
+    assert set(by_text) == {"Shaka Khan", "London", "Berlin", "Rome"}
+    assert by_text.pop("Rome") == 0.0  # a label that the component lacks
+    assert len(set(by_text.values())) == 3 and all(0.0 < p < 1.0 for p in by_text.values())
+    expected = span_probabilities(ner.distribution([docs[0].copy()], [docs[0].ents]), [[(2, 4, 0)]])
+    assert by_text["Shaka Khan"] == pytest.approx(expected[0][0], abs=1e-6)
+    order = [each["probability"] for each in missed]
+    assert order == sorted(order)
+
+
+def test_a_tokenizer_that_adds_tokens_is_refused_in_one_line(model, data, tmp_path):
+    nlp = spacy.load(model)
+
+    def add_token(text, make=nlp.tokenizer):
+        return Doc(nlp.vocab, words=["[CLS]", *(token.text for token in make(text))])
+
+    nlp.tokenizer = add_token
+    for work in (workflows.report, workflows.calibrate):
+        with pytest.raises(UserError, match="tokenizer changes texts: it makes ") as raised:
+            work(nlp, data)
+        assert "['[CLS]', 'Who'" in str(raised.value)
 
 
 def test_baseline(model, stock, data, tmp_path):
     make_nlp("ner").to_disk(tmp_path / "untrained")
-    report(model, data, "--baseline", tmp_path / "untrained", "--output", tmp_path)
+    printed = report(*(model, data, "--baseline", tmp_path / "untrained", "--output", tmp_path))
     found = numbers_of(tmp_path)
     other = found["baseline"]
     assert other["pipeline"] == str(tmp_path / "untrained")
@@ -120,6 +156,10 @@ def test_baseline(model, stock, data, tmp_path):
     n_docs = sum(other["docs"][f"n_{name}"] for name in ("better", "worse", "same"))
     assert n_docs == found["n_docs"] and other["docs"]["n_better"] >= 2
     assert "Docs that got better" in page_of(tmp_path)
+    gain = other["difference"]["overall"]["f"]
+    low, high = (f"{100 * gain[name]:.1f}" for name in ("low", "high"))
+    assert f"difference: F +{100 * gain['value']:.1f} ({low} to {high}), p = " in printed
+    assert f"baseline: F {100 * other['overall']['f']['value']:.1f} (" in printed
     report(model, data, "--baseline", stock, "--output", tmp_path)
     assert numbers_of(tmp_path)["baseline"]["overall"]["gold"] == 5
 

@@ -123,7 +123,10 @@ def test_a_setting_that_is_changed_in_a_saved_config_counts(tmp_path):
         ("threshold", 2, "threshold of 'ner' is 2"),
         ("temperature", -1, "temperature of 'ner' is -1"),
         ("temperature", None, "temperature of 'ner' is None"),
+        ("temperature", 1e-6, "temperature of 'ner' is 1e-06, but .* from 0.001 to 1000"),
         ("label_biases", [0.0] * 9, "label_biases of 'ner'"),
+        ("label_biases", [0.0, 1e20], "label_biases of 'ner' include 1e.20, but .* -1000 to 1000"),
+        ("label_biases", 3, "label_biases of 'ner' are 3"),
         ("labels", "PERSON", "labels of 'ner' are 'PERSON'"),
         ("labels", ["LOC", "LOC"], "labels of 'ner'"),
         ("entity_ratio", {"rat": 0.1}, "entity_ratio of 'ner'"),
@@ -135,6 +138,30 @@ def test_settings_of_a_file_are_checked(tmp_path, name, value, message):
     srsly.write_json(path, {**srsly.read_json(path), name: value})
     with pytest.raises(ValueError, match=message):
         spacy.load(tmp_path)
+
+
+def test_a_calibration_is_checked_before_it_is_used():
+    nlp = make_nlp()
+    ner = nlp.get_pipe("ner")
+    for name, value, said in (
+        ("label_biases", [1e20], "include 1e.20"),
+        ("label_biases", [float("nan")], "include nan"),
+        ("temperature", float("inf"), "is inf"),
+        ("temperature", 1e-300, "is 1e-300"),
+    ):
+        before = ner.cfg[name]
+        ner.cfg[name] = value
+        with pytest.raises(ValueError, match=f"The {name} of 'ner' {said}"):
+            nlp("Who is Khan")
+        ner.cfg[name] = before
+    # Scores that are finite before they are calibrated, and not afterwards
+    large = ner.model.predict([nlp.make_doc("Who is Khan")])
+    large.emissions = [doc + 1e18 for doc in large.emissions]
+    ner._predict_potentials = lambda docs: large
+    nlp("Who is Khan")
+    ner.cfg["temperature"] = 0.001
+    with pytest.raises(ValueError, match="scores of the component 'ner' are NaN, infinite"):
+        nlp("Who is Khan")
 
 
 # Damaged and foreign weights

@@ -15,6 +15,7 @@ from spacy.util import fix_random_seed
 
 from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.calibration import Calibration
+from spacy_bilstm_crf.decoding import outside_probabilities
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.tags import spans_of_tags
 from tests.approx import alike
@@ -133,6 +134,23 @@ def calibration(unsure, request):
     ner.cfg.update(Calibration(*request.param)._asdict())
     yield request.param
     ner.cfg.update(Calibration()._asdict())
+
+
+@pytest.mark.parametrize("make", DOCS)
+def test_probabilities_of_no_entity(unsure, make, calibration):
+    ner, doc = unsure.get_pipe("ner"), make(unsure)
+    oracle = distribution(unsure, doc, calibration)
+    spans = [(i, j) for i in range(len(doc)) for j in range(i + 1, len(doc) + 1)]
+    found = outside_probabilities(ner.distribution([doc, Doc(unsure.vocab)]), [spans, []])
+    expected = [
+        math.fsum(
+            p
+            for path, p in oracle.probabilities.items()
+            if not any(start < j and i < end for start, end, _ in labelled(path, ner.labels))
+        )
+        for i, j in spans
+    ]
+    assert found == [pytest.approx(expected, abs=1e-5), []]
 
 
 @pytest.mark.parametrize("kind", ["CharCNNEmbed", "CharBiLSTMEmbed"])

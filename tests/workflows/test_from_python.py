@@ -29,6 +29,8 @@ def test_calibrate(nlp, docs, tmp_path):
     assert found.nlp is nlp and found.risk_control == {}
     assert nlp.get_pipe("ner").cfg["temperature"] == found.calibration.temperature != 1.0
     assert found.labels == nlp.get_pipe("ner").labels and len(found.calibration.label_biases) == 2
+    assert found.before.f == 1.0 and found.after.f == 1.0
+    assert found.before.nll > found.after.nll > 0.0 and found.after.ece < 0.2
     found.to_disk(tmp_path / "out")
     found.to_disk(str(tmp_path / "out"))  # which takes the place of the first
     loaded = spacy.load(tmp_path / "out")
@@ -51,18 +53,36 @@ def test_calibrate_for_a_recall(nlp, docs):
             calibrate(nlp, docs, **settings)
 
 
-def test_ensemble(nlp):
+def test_ensemble(nlp, docs):
     other = trained_nlp()
     emissions = [
         each.get_pipe("ner").model.predict([each.make_doc(TEXT)]).emissions[0]
         for each in (nlp, other)
     ]
-    both = ensemble([nlp, other])
-    assert both is nlp
+    found = ensemble([nlp, other], data=docs)
+    both = found.nlp
+    assert both is nlp and found.warnings == []
+    assert [each.f for each in (*found.members, found.quality)] == [1.0] * 3
+    assert found.quality.nll < max(each.nll for each in found.members)
     found = both.get_pipe("ner").model.predict([both.make_doc(TEXT)]).emissions[0]
     np.testing.assert_allclose(found, np.mean(emissions, axis=0), atol=1e-5)
     with pytest.raises(UserError, match="named twice"):
         ensemble([other, other])
+
+
+def test_an_ensemble_has_no_recall_of_its_first_member(nlp, docs):
+    calibrate(nlp, docs, recall=0.5)
+    found = ensemble([nlp, trained_nlp()])
+    assert "was set for a recall, which the mean does not have" in found.warnings[0]
+    assert nlp.get_pipe("ner").candidates_threshold is None
+    assert nlp.meta["risk_control"] == {}
+    assert ensemble([trained_nlp(), trained_nlp()]).members == []
+
+
+def test_a_label_that_a_model_lacks_counts_in_f_and_leaves_no_likelihood(docs):
+    docs[0].ents = [docs[0].char_span(7, 17, label="CITY")]
+    found = ensemble([trained_nlp(), trained_nlp()], data=docs).quality
+    assert 0.9 < found.f < 1.0 and found.nll is None
 
 
 def test_shrink(nlp, docs, tmp_path):
@@ -72,9 +92,11 @@ def test_shrink(nlp, docs, tmp_path):
         nlp.vocab.strings.add(word)
     nlp.vocab.vectors = Vectors(strings=nlp.vocab.strings, data=data, keys=words, name="test")
     before = entities(nlp(TEXT))
+    nlp.meta["risk_control"] = {"ner": {"recall": 0.9}}
     found = shrink(nlp, keep_words=5, data=docs)
+    assert "candidates_threshold of 'ner' was set for no longer holds" in found.warnings[0]
     assert found.nlp is nlp and entities(nlp(TEXT)) == before
-    assert found.n_vectors == (20, 5) and found.f_score == (100.0, 100.0)
+    assert found.n_vectors == (20, 5) and found.before.f == found.after.f == 1.0
     assert sorted(found.dropped) == sorted(words[5:])
     assert found.megabytes_before is None  # it was on no disk
     assert found.to_disk(tmp_path / "out") > 0

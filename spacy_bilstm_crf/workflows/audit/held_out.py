@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import numpy as np
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
@@ -18,7 +19,13 @@ from spacy.util import load_config, minibatch
 
 from ...common.errors import UserError, reported_errors
 from ...data.corpus import before_component, unannotated, words_of
-from ...decoding import candidate_entities, span_probabilities, token_probabilities
+from ...decoding import (
+    DecodingSettings,
+    decode,
+    outside_probabilities,
+    span_probabilities,
+    token_probabilities,
+)
 from ...pipeline import BiLSTMCRFEntityRecognizer
 from ...tags import OUTSIDE
 from ...training.loop import best_model, train_pipeline
@@ -28,8 +35,26 @@ from .suspects import ScoredEntity
 SHARE_OF_DEV = 0.1
 POSSIBLE = 1e-5  # minimum probability of a candidate
 DOCS_AT_A_TIME = 64
+Judgments = tuple[list[ScoredEntity], list[ScoredEntity], list[ScoredEntity]]  # as in Judged
 
-Judgment = tuple[list[ScoredEntity], list[ScoredEntity]]  # annotated entities, the model's
+
+class Judged(NamedTuple):
+    """What a model that has not seen a doc says of it.
+
+    Annotated entities that are not made of whole tokens of the pipeline are left out, as in
+    training, and so is what the model says of tokens without annotation.
+
+    Attributes:
+        doc: Index of the doc.
+        annotated: The annotated entities.
+        possible: The entities that the model considers possible.
+        found: The entities that it finds.
+    """
+
+    doc: int
+    annotated: list[ScoredEntity]
+    possible: list[ScoredEntity]
+    found: list[ScoredEntity]
 
 
 class Fold(NamedTuple):
@@ -111,20 +136,13 @@ def _train(
     return spacy.load(best_model(folder / "model"))
 
 
-def judged(
-    fold: Fold, docs: Sequence[Doc], component: str
-) -> Iterator[tuple[int, list[ScoredEntity], list[ScoredEntity]]]:
+def judged(fold: Fold, docs: Sequence[Doc], component: str) -> Iterator[Judged]:
     """Let a fold's model judge the docs that it has not seen.
 
     Args:
         fold: The fold.
         docs: All annotated docs.
         component: Name of the component that finds entities.
-
-    Yields:
-        Index of the doc, its annotated entities, and the entities that the model considers
-        possible. Annotated entities that are not made of whole tokens of the pipeline are left
-        out, as in training, and so are possible ones on tokens without annotation.
     """
     pipe: Any = fold.nlp.get_pipe(component)
     judge = _probable if isinstance(pipe, BiLSTMCRFEntityRecognizer) else _found
@@ -132,15 +150,25 @@ def judged(
         made = [unannotated(fold.nlp, docs[i]) for i in batch]
         predicted = before_component(fold.nlp, made, component)
         gold = [_gold_spans(Example(doc, docs[i])) for doc, i in zip(predicted, batch)]
-        for i, (annotated, possible) in zip(batch, judge(pipe, predicted, gold)):
+        for i, (annotated, *of_model) in zip(batch, judge(pipe, predicted, gold)):
             missing = _missing(docs[i])
-            known = [entity for entity in possible if not any(map(entity.overlaps, missing))]
-            yield i, annotated, known
+            possible, found = (
+                [entity for entity in entities if not any(map(entity.overlaps, missing))]
+                for entities in of_model
+            )
+            yield Judged(i, annotated, possible, found)
+
+
+def entity_counts(doc: Doc, found: Sequence[ScoredEntity]) -> np.ndarray:
+    """Count gold entities, those found, predicted entities and right ones, for `prf`."""
+    gold = {(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents}
+    n_right = sum(entity[:3] in gold for entity in found)
+    return np.array([len(gold), n_right, len(found), n_right], dtype=float)
 
 
 def _probable(
     ner: BiLSTMCRFEntityRecognizer, docs: list[Doc], gold: list[list[Span]]
-) -> Iterator[Judgment]:
+) -> Iterator[Judgments]:
     """Score gold spans and candidates with exact probabilities."""
     labels = {label: i for i, label in enumerate(ner.labels)}
     # An entity with a label that the model does not have gets a probability of 0
@@ -150,26 +178,37 @@ def _probable(
     ]
     distribution = ner.distribution(docs)
     of_gold = span_probabilities(distribution, known)
-    candidates = candidate_entities(distribution, POSSIBLE, ner.candidates_max_length)
+    outside = outside_probabilities(
+        distribution, [[(span.start, span.end) for span in spans] for spans in gold]
+    )
+    settings = DecodingSettings(ner.threshold, False, POSSIBLE, ner.candidates_max_length)
+    predictions = decode(distribution, settings)
     of_tokens = token_probabilities(distribution)
-    for doc, spans, scores, possible, tokens in zip(docs, gold, of_gold, candidates, of_tokens):
-        left = iter(scores)
-        annotated = [_scored(span, next(left) if span.label_ in labels else 0.0) for span in spans]
-        inside = 1.0 - tokens[:, OUTSIDE]
-        found = [
-            _scored(Span(doc, start, end, ner.labels[label]), probability)._replace(
-                inside=float(inside[start:end].max())
-            )
-            for start, end, label, probability in possible
+    for i, (doc, spans, tokens) in enumerate(zip(docs, gold, of_tokens)):
+        left = iter(of_gold[i])
+        annotated = [
+            _scored(span, next(left) if span.label_ in labels else 0.0)._replace(outside=p)
+            for span, p in zip(spans, outside[i])
         ]
-        yield annotated, found
+        inside = 1.0 - tokens[:, OUTSIDE]
+        possible, found = (
+            [
+                _scored(
+                    Span(doc, entity.start, entity.end, ner.labels[entity.label]),
+                    entity.probability,
+                )._replace(inside=float(inside[entity.start : entity.end].max()))
+                for entity in entities
+            ]
+            for entities in (predictions[i].candidates, predictions[i].entities)
+        )
+        yield annotated, possible, found
 
 
-def _found(pipe: Any, docs: list[Doc], gold: list[list[Span]]) -> Iterator[Judgment]:
+def _found(pipe: Any, docs: list[Doc], gold: list[list[Span]]) -> Iterator[Judgments]:
     """Return the entities that a component without probabilities finds."""
     for doc, spans in zip(docs, gold):
-        found = pipe(doc).ents
-        yield [_scored(span, None) for span in spans], [_scored(ent, None) for ent in found]
+        found = [_scored(ent, None) for ent in pipe(doc).ents]
+        yield [_scored(span, None) for span in spans], found, found
 
 
 def _scored(span: Span, probability: float | None) -> ScoredEntity:

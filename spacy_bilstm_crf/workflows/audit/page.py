@@ -17,6 +17,7 @@ def audit_page(
     examples: Sequence[Example],
     problems: Sequence[DataProblem],
     suspects: Sequence[Suspect] | None,
+    said: Sequence[str] = (),
 ) -> str:
     """Render the HTML page.
 
@@ -25,6 +26,7 @@ def audit_page(
         examples: Its docs.
         problems: Problems of the data.
         suspects: Probable label errors, the most suspect first; None if no model was trained.
+        said: What to know about them, in sentences.
     """
     by_kind: dict[str, list[DataProblem]] = {}
     for problem in problems:
@@ -38,6 +40,7 @@ def audit_page(
         most=SHOWN_PROBLEMS,
         suspects=suspects,
         most_suspects=MOST_SUSPECTS,
+        said=said,
         with_probabilities=any(one.entity.probability is not None for one in suspects or ()),
         text_window=text_window,
     )

@@ -19,6 +19,7 @@ class ScoredEntity(NamedTuple):
         label: Its label.
         probability: That it is an entity; None if the model has no probabilities.
         inside: The highest probability of one of its tokens to be in any entity; None if unknown.
+        outside: The probability that none of its tokens is in an entity; None if unknown.
         n_tokens: Number of the pipeline's tokens.
     """
 
@@ -28,6 +29,7 @@ class ScoredEntity(NamedTuple):
     probability: float | None
     inside: float | None = None
     n_tokens: int = 1
+    outside: float | None = None
 
     def overlaps(self, other: "ScoredEntity") -> bool:
         """Tell whether the two share a character."""
@@ -46,8 +48,11 @@ class Suspect(NamedTuple):
         kind: `ANNOTATED` if the entity is annotated and may be wrong, `NOT_ANNOTATED` if it may be
             missing.
         entity: The entity in question.
-        prefers: The model's own entity in its place; None if it has none.
-        suspicion: The probability that the annotation is wrong here.
+        prefers: What the model considers most probable in its place, which may be the entity
+            itself; None for no entity.
+        suspicion: The probability by the model that the annotation is wrong here. A model that is
+            often wrong, or too sure of itself, is so here too.
+        preference: The model's probability of `prefers`; None if it has no probabilities.
     """
 
     doc: int
@@ -55,6 +60,7 @@ class Suspect(NamedTuple):
     entity: ScoredEntity
     prefers: ScoredEntity | None
     suspicion: float
+    preference: float | None = None
 
     @property
     def rank(self) -> float:
@@ -76,10 +82,10 @@ def suspects_of(
 ) -> list[Suspect]:
     """Compare the annotated entities of a doc with a model's.
 
-    The suspicion of an annotated entity is the probability that it is none. Where nothing is
-    annotated, it is the probability that some entity is there: the model may be sure of that, but
-    not of its boundaries or label. Found entities that overlap an annotated one are not suspects
-    themselves: the model prefers them to it.
+    The suspicion of an annotated entity is the model's probability that it is none. Where nothing
+    is annotated, it is that of some entity being there: the model may be sure of that, but not of
+    its boundaries or label. Found entities that overlap an annotated one are not suspects
+    themselves: the model may prefer them to it.
 
     Args:
         doc: Index of the doc in the data.
@@ -94,20 +100,41 @@ def suspects_of(
             suspicion = float(not any(other.is_same(entity) for other in others))
         else:
             suspicion = 1.0 - entity.probability
-        prefers = next((other for other in others if not other.is_same(entity)), None)
-        suspects.append(Suspect(doc, ANNOTATED, entity, prefers, suspicion))
+        prefers, preference = _preferred(entity, others)
+        suspects.append(Suspect(doc, ANNOTATED, entity, prefers, suspicion, preference))
     taken = list(gold)
     for entity in by_probability:
         if not any(entity.overlaps(other) for other in taken):
             somewhere = entity.probability if entity.inside is None else entity.inside
             suspicion = 1.0 if somewhere is None else somewhere
-            suspects.append(Suspect(doc, NOT_ANNOTATED, entity, entity, suspicion))
+            found_here = Suspect(doc, NOT_ANNOTATED, entity, entity, suspicion, entity.probability)
+            suspects.append(found_here)
             taken.append(entity)
     return suspects
 
 
+def _preferred(
+    entity: ScoredEntity, others: Sequence[ScoredEntity]
+) -> tuple[ScoredEntity | None, float | None]:
+    """Return what a model considers most probable in an entity's place, and its probability.
+
+    Args:
+        entity: The annotated entity.
+        others: What the model finds or considers possible there, the most probable first.
+    """
+    other = next((other for other in others if not other.is_same(entity)), None)
+    if entity.probability is None:
+        return other, None
+    best = entity
+    if other is not None and (other.probability or 0.0) > entity.probability:
+        best = other
+    if entity.outside is not None and entity.outside > (best.probability or 0.0):
+        return None, entity.outside
+    return best, best.probability
+
+
 def ranked(suspects: Iterable[Suspect], least: float = 0.0) -> list[Suspect]:
-    """Sort suspects, the most suspect first, and drop those below a minimum suspicion."""
+    """Sort suspects, the most suspect first, and drop those below a least suspicion."""
     kept = (suspect for suspect in suspects if suspect.suspicion >= least and suspect.suspicion > 0)
     return sorted(kept, key=lambda suspect: (-suspect.rank, suspect.doc, suspect.entity.start))
 
@@ -128,6 +155,7 @@ def as_prodigy(suspect: Suspect, example: Example) -> dict[str, Any]:
         "model_prefers": None
         if prefers is None
         else {**_span(prefers, doc.text), "score": _rounded(prefers.probability)},
+        "preference": _rounded(suspect.preference),
     }
     span = _span(entity, doc.text)
     of_tokens = doc.char_span(entity.start, entity.end)

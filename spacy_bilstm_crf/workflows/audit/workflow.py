@@ -1,11 +1,13 @@
 """The audit of annotated data, from reading it to the finished page."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from spacy.training import Example
 
 from ...common.errors import UserError, check_probability
@@ -13,10 +15,15 @@ from ...common.files import write_files
 from ...common.pages import as_frame
 from ...data.corpus import Data, read_examples
 from ...training.loop import untrained_pipeline
+from ..report.metrics import prf
 from .checks import DataProblem, find_problems
-from .held_out import judged, trained_folds
+from .held_out import entity_counts, judged, trained_folds
 from .page import audit_page
-from .suspects import Suspect, as_prodigy, ranked, suspects_of
+from .suspects import ANNOTATED, Suspect, as_prodigy, ranked, suspects_of
+
+# Below it models miss and invent more than twice as many entities as they get right. Annotation in
+# use has errors in a few entities of a hundred, so nearly all that they disagree with is right
+WEAK = 0.5
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,17 +33,23 @@ class Audit:
     Attributes:
         problems: Problems that show without a model.
         suspects: Probable label errors, the most suspect first.
+        f: F1 of the models on the docs that each had not seen, from 0 to 1. None if no model was
+            trained, or there is nothing to find.
+        said: What to know about the suspects, in sentences: how many there are, how good the models
+            are, and a warning if these are weak.
         html: The page, which needs nothing beside it.
         examples: The audited docs, each with an unannotated one.
     """
 
     problems: list[DataProblem]
     suspects: list[Suspect]
+    f: float | None
+    said: list[str]
     html: str
     examples: list[Example] = field(compare=False)
 
     def __repr__(self) -> str:
-        return f"{len(self.problems):,} problems and {len(self.suspects):,} probable label errors"
+        return "\n".join([f"Problems of the data: {len(self.problems):,}.", *self.said])
 
     def _repr_html_(self) -> str:
         return as_frame(self.html)
@@ -83,7 +96,8 @@ def audit(
         dev: Development data, to compare with.
         test: Test data, to compare with.
         folds: Number of cross-validation folds, at least 2. 0 trains no models.
-        least: Suspects are listed if their annotation is wrong with at least this probability.
+        least: Suspects are listed if the models give their annotation at least this probability of
+            being wrong.
         component: Name of the component that finds entities.
         overrides: Settings of the config to replace, such as `{"training.max_steps": 500}`.
         use_gpu: ID of the GPU, or -1 for the CPU.
@@ -110,15 +124,41 @@ def audit(
     docs = [example.reference for example in examples]
     suspects: list[Suspect] = []
     models = trained_folds(config, overrides, docs, folds, use_gpu) if folds else ()
+    counts = np.zeros(4)
     for number, fold in enumerate(models, start=1):
-        for each in judged(fold, docs, component):
-            suspects += suspects_of(*each)
+        for i, annotated, possible, found in judged(fold, docs, component):
+            suspects += suspects_of(i, annotated, possible)
+            counts += entity_counts(docs[i], found)
         if on_fold is not None:
             on_fold(number, folds)
+    n_judged = sum(one.kind == ANNOTATED for one in suspects)
     suspects = ranked(suspects, least)
+    f = float(prf(counts)[2])
+    said = _said(suspects, n_judged, least, f) if folds else []
     name = Path(data).name if isinstance(data, str | Path) else "in-memory docs"
-    page = audit_page(name, examples, problems, suspects if folds else None)
-    return Audit(problems, suspects, page, examples)
+    page = audit_page(name, examples, problems, suspects if folds else None, said)
+    return Audit(problems, suspects, None if math.isnan(f) else f, said, page, examples)
+
+
+def _said(suspects: Sequence[Suspect], n_judged: int, least: float, f: float) -> list[str]:
+    n_annotated = sum(one.kind == ANNOTATED for one in suspects)
+    which = f", wrong with a probability of at least {least:g} by the models (--least)"
+    has_probabilities = any(one.entity.probability is not None for one in suspects)
+    said = [
+        f"Suspects: {n_annotated:,} of {n_judged:,} annotated entities, and "
+        f"{len(suspects) - n_annotated:,} places without annotation"
+        f"{which if has_probabilities else ''}."
+    ]
+    if math.isnan(f):
+        return said
+    said.append(f"On docs that they have not seen, the models have an F of {100 * f:.1f}.")
+    if f < WEAK:
+        said.append(
+            f"That is weak: with an F below {100 * WEAK:g} most suspects are errors of the models, "
+            f"not of the annotation. Train them longer (training.max_steps), give them more data, "
+            f"or review only the first suspects."
+        )
+    return said
 
 
 def _lines(rows: Iterable[dict[str, Any]]) -> str:

@@ -111,6 +111,7 @@ def threshold_picture(probabilities: dict[str, Any]) -> str:
         probabilities: The report's summary of them.
     """
     points, best = probabilities["curve"], probabilities["best"]
+    lowest = ", the lowest" if best["threshold"] == probabilities["lowest"] else ""
 
     def draw(figure: Any) -> None:
         axis = figure.subplots()
@@ -125,7 +126,7 @@ def threshold_picture(probabilities: dict[str, Any]) -> str:
             axis.plot(thresholds, values, color=color, linestyle=dashes, label=label)
         axis.plot([best["threshold"]], [best["f"]], "o", color=INK, markersize=7)
         axis.annotate(
-            f"best F {_percent(best['f'])} at {best['threshold']:.2f}",
+            f"best F {_percent(best['f'])} at {best['threshold']:.2f}{lowest}",
             (best["threshold"], best["f"]),
             xytext=(0.5, 0.06),
             textcoords="axes fraction",
@@ -137,7 +138,7 @@ def threshold_picture(probabilities: dict[str, Any]) -> str:
 
     title = (
         f"Precision and recall over the threshold: the best F is {_percent(best['f'])} at a "
-        f"threshold of {best['threshold']:.2f}"
+        f"threshold of {best['threshold']:.2f}{lowest}"
     )
     return _picture("threshold", title, draw, height=3.7)
 

@@ -135,5 +135,6 @@ def summary(scored: Scored, n_predicted: int) -> dict[str, Any] | None:
         "ece_by_chance_95": float(np.quantile(by_chance, 0.95)),
         "reliability": reliability(scored),
         "curve": points,
+        "lowest": points[0]["threshold"],  # nothing less probable was found
         "best": max(points, key=lambda point: point["f"]),
     }

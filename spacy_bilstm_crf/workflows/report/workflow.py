@@ -1,6 +1,6 @@
 """The report of a pipeline, from loading it to the finished page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,24 @@ from typing import Any
 import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
+from spacy.training import Example
 from spacy.util import get_package_version
 
 from ...common.errors import UserError, check_installed
 from ...common.files import write_files
 from ...common.pages import as_frame, interval, percent
 from ...common.pipelines import load_pipeline, pipeline_name
-from ...data.corpus import Data, check_annotated, read_annotated, read_files, unannotated
+from ...data.corpus import (
+    Data,
+    before_component,
+    check_annotated,
+    read_annotated,
+    read_files,
+    unannotated,
+)
+from ...inference.annotator import LONGEST_CANDIDATE
+from ...inference.recognizers import recognizers
+from ..risk_control import scored_docs
 from .contents import report_numbers
 from .mentions import Compared, compared
 from .page import report_page
@@ -39,7 +50,24 @@ class Report:
             score = self.numbers["overall"][name]
             if score["value"] is not None:
                 lines.append(f"{title} {percent(score['value'])} ({interval(score)})")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._of_baseline(), *self._of_missing_labels()])
+
+    def _of_baseline(self) -> Iterator[str]:
+        baseline = self.numbers["baseline"]
+        f = None if baseline is None else baseline["overall"]["f"]
+        if f is not None and f["value"] is not None:
+            yield f"baseline: F {percent(f['value'])} ({interval(f)})"
+            gain = baseline["difference"]["overall"]["f"]
+            if gain["value"] is not None:
+                value = f"{100 * gain['value']:+.1f}"
+                yield f"difference: F {value} ({interval(gain)}), p = {gain['p']:.3f}"
+
+    def _of_missing_labels(self) -> Iterator[str]:
+        for label, n in self.numbers["missing_labels"].items():
+            yield (
+                f"{label}: no component has this label, so all of its entities ({n:,}) are missed. "
+                f"Train the pipeline with it, or take it out of the data."
+            )
 
     def _repr_html_(self) -> str:
         return as_frame(self.html)
@@ -93,8 +121,12 @@ def report(
     check_annotated([doc for doc, _ in docs], data)
     seen = None if train is None else seen_entities(read_annotated(train, vocab))
     values = NamedSlices(slices)
-    sides = [list(_compared(name, nlp, docs, values)) for name, nlp in zip(names, pipelines)]
-    _check_slices(values, [doc for doc, _ in docs], _path(data) or "the data")
+    annotated = [doc for doc, _ in docs]
+    sides = [
+        _with_probabilities(nlp, annotated, list(_compared(name, nlp, docs, values)))
+        for name, nlp in zip(names, pipelines)
+    ]
+    _check_slices(values, annotated, _path(data) or "the data")
     ours, other = sides[0], None if baseline is None else sides[1]
     numbers = {
         "pipeline": names[0],
@@ -105,6 +137,7 @@ def report(
         "n_not_annotated": len(docs) - len(ours),
         **report_numbers(ours, other, seen),
     }
+    numbers["missing_labels"] = _missing_labels(pipelines[0], numbers["by_label"])
     if baseline is not None:
         numbers["baseline"] = {"pipeline": names[1], **numbers["baseline"]}
     return Report(numbers, report_page(numbers, ours, other))
@@ -140,6 +173,50 @@ def _compared(
             f"{name} sets no entities (doc.ents): it has {', '.join(nlp.pipe_names) or 'nothing'}. "
             f"Name a pipeline with a component such as ner or bilstm_crf_ner."
         )
+
+
+def _with_probabilities(
+    nlp: Language, annotated: Sequence[Doc], docs: list[Compared]
+) -> list[Compared]:
+    """Add the probabilities of entities that were not found, if one component knows them.
+
+    Args:
+        nlp: The pipeline.
+        annotated: All annotated docs, by their numbers.
+        docs: The compared docs.
+    """
+    found = recognizers(nlp)
+    if len(found) != 1:
+        return docs
+    places = [i for i, doc in enumerate(docs) if _not_found(doc)]
+    gold = [annotated[docs[i].number] for i in places]
+    made = before_component(nlp, [unannotated(nlp, doc) for doc in gold], found[0].name)
+    examples = map(Example, made, gold)
+    for i, scored in zip(places, scored_docs(found[0], examples, LONGEST_CANDIDATE)):
+        missed = _not_found(docs[i])
+        known = tuple(
+            mention._replace(probability=p) if mention.key in missed else mention
+            for mention, (_, p) in zip(docs[i].gold, scored.gold)
+        )
+        docs[i] = docs[i]._replace(gold=known)
+    return docs
+
+
+def _not_found(doc: Compared) -> set[tuple[int, int, str]]:
+    return {each.key for each in doc.gold} - {each.key for each in doc.predicted}
+
+
+def _missing_labels(nlp: Language, by_label: Mapping[str, Any]) -> dict[str, int]:
+    """Return the labels that no component has, and the number of entities of each.
+
+    Components need not name their labels, so a label that was found all the same is not missing.
+    """
+    known = {label for labels in nlp.pipe_labels.values() for label in labels}
+    return {
+        label: of_label["gold"]
+        for label, of_label in by_label.items()
+        if known and label not in known and not of_label["predicted"]
+    }
 
 
 def _check_slices(values: NamedSlices, docs: Sequence[Doc], data: str) -> None:

@@ -10,7 +10,12 @@ from spacy.training import Example
 from spacy_bilstm_crf.workflows import audit
 from spacy_bilstm_crf.workflows.audit import Suspect
 from spacy_bilstm_crf.workflows.audit.checks import find_problems
-from spacy_bilstm_crf.workflows.audit.held_out import Fold, fold_of_docs, judged
+from spacy_bilstm_crf.workflows.audit.held_out import (
+    Fold,
+    entity_counts,
+    fold_of_docs,
+    judged,
+)
 from spacy_bilstm_crf.workflows.audit.page import audit_page
 from spacy_bilstm_crf.workflows.audit.suspects import (
     ANNOTATED,
@@ -20,7 +25,7 @@ from spacy_bilstm_crf.workflows.audit.suspects import (
     ranked,
     suspects_of,
 )
-from tests.helpers import CONFIG, SMALL_TRAINING, make_nlp, spacy_command
+from tests.helpers import CONFIG, SMALL_TRAINING, make_nlp, spacy_command, trained_nlp
 
 NLP = spacy.blank("en")
 
@@ -84,9 +89,11 @@ def test_labels_are_rare_below_ten():
 
 def test_suspects_by_hand():
     gold = [
-        ScoredEntity(0, 5, "A", 0.9),
-        ScoredEntity(10, 15, "A", 0.1),
+        ScoredEntity(0, 5, "A", 0.9, outside=0.05),
+        ScoredEntity(10, 15, "A", 0.1, outside=0.1),
         ScoredEntity(20, 25, "B", 0.3),
+        ScoredEntity(50, 55, "A", 0.002, outside=0.99),
+        ScoredEntity(60, 65, "A", 0.45, outside=0.3),
     ]
     found = [
         ScoredEntity(0, 5, "A", 0.9),
@@ -97,17 +104,22 @@ def test_suspects_by_hand():
         ScoredEntity(30, 32, "B", 0.2),
         ScoredEntity(40, 45, "A", 0.3, inside=0.9),
         ScoredEntity(43, 47, "A", 0.25, inside=0.95),
+        ScoredEntity(51, 55, "PER", 0.0004),
+        ScoredEntity(60, 64, "A", 0.2),
     ]
     suspects = suspects_of(7, gold, found)
     assert [(s.kind, s.entity, s.prefers, round(s.suspicion, 9)) for s in suspects] == [
-        (ANNOTATED, gold[0], None, 0.1),
+        (ANNOTATED, gold[0], gold[0], 0.1),
         (ANNOTATED, gold[1], found[1], 0.9),
         (ANNOTATED, gold[2], found[3], 0.7),
+        (ANNOTATED, gold[3], None, 0.998),  # not the entity of 0.0004
+        (ANNOTATED, gold[4], gold[4], 0.55),  # unsure, but of nothing more sure
         (NOT_ANNOTATED, found[4], found[4], 0.7),
         (NOT_ANNOTATED, found[6], found[6], 0.9),
     ]
+    assert [s.preference for s in suspects] == [0.9, 0.8, 0.6, 0.99, 0.45, 0.7, 0.3]
     assert [s.entity for s in ranked(suspects, least=0.5)] == [
-        *(gold[1], found[6], gold[2], found[4])
+        *(gold[3], gold[1], found[6], gold[2], found[4], gold[4])
     ]
 
 
@@ -147,7 +159,8 @@ def test_copies_of_a_doc_are_in_one_fold():
 def test_a_suspect_as_a_task():
     doc = annotated(["Ada", "lives", "here"], (0, 1, "PERSON"))
     entity, other = ScoredEntity(0, 3, "PERSON", 0.25), ScoredEntity(0, 9, "ORG", 0.5)
-    task = as_prodigy(Suspect(0, ANNOTATED, entity, other, 0.75), *as_examples([doc]))
+    task = as_prodigy(Suspect(0, ANNOTATED, entity, other, 0.75, 0.5), *as_examples([doc]))
+    assert task["meta"]["preference"] == 0.5
     assert task["text"] == doc.text
     assert task["spans"] == [
         {"start": 0, "end": 3, "label": "PERSON", "text": "Ada", "token_start": 0, "token_end": 0}
@@ -160,10 +173,26 @@ def test_a_suspect_as_a_task():
 def test_the_page_shows_texts_as_they_are():
     doc = annotated(["<script>alert(1)</script>", "&", "Ada"], (2, 3, "<b>"))
     examples = as_examples([doc])
-    suspect = Suspect(0, ANNOTATED, ScoredEntity(28, 31, "<b>", 0.1), None, 0.9)
-    page = audit_page("x.spacy", examples, find_problems({"train": examples}), [suspect])
+    entity = ScoredEntity(28, 31, "<b>", 0.1)
+    suspects = [
+        Suspect(0, ANNOTATED, entity, None, 0.9, 0.87),
+        Suspect(0, ANNOTATED, entity, entity, 0.9, 0.1),
+        Suspect(0, ANNOTATED, entity, ScoredEntity(26, 31, "C", 0.6), 0.9, 0.6),
+        Suspect(0, NOT_ANNOTATED, entity, entity, 0.9, 0.1),
+    ]
+    said = ["Suspects: <4>"]
+    page = audit_page("x.spacy", examples, find_problems({"train": examples}), suspects, said)
+    assert "<p>Suspects: &lt;4&gt;</p>" in page
     assert "<script>" not in page and "&lt;script&gt;" in page and "&lt;b&gt;" in page
-    assert "the model prefers no entity" in page and "0.900" in page
+    page = " ".join(page.split())
+    for words in (
+        "0.900, annotated; the model prefers no entity (0.870), doc 0",
+        "annotated; the model prefers it, too (0.100), doc 0",
+        "annotated; the model prefers “&amp; Ada” as C (0.600), doc 0",
+        "not annotated; the model's most probable entity here (0.100), doc 0",
+        "The bar is that model's probability that the annotation is wrong there",
+    ):
+        assert words in page
     assert "http://" not in page and "https://" not in page
     assert "Probable label errors" not in audit_page("x.spacy", examples, [], None)
 
@@ -182,8 +211,22 @@ def wrong_corpus(path):
 
 def test_words_with_unknown_spaces_are_tokens_as_in_training():
     doc = annotated(["via", "#Ada"], (1, 2, "PERSON"))  # which the tokenizer cuts in two
-    ((_, (entity,), _),) = judged(Fold([0], make_nlp()), [doc], "ner")
-    assert entity.n_tokens == 1
+    (found,) = judged(Fold([0], make_nlp()), [doc], "ner")
+    assert [entity.n_tokens for entity in found.annotated] == [1]
+
+
+def test_counts_for_the_score_of_the_models():
+    doc = annotated(["Ada", "saw", "Rome"], (0, 1, "PERSON"), (2, 3, "GPE"))
+    found = [ScoredEntity(0, 3, "PERSON", 0.9), ScoredEntity(8, 12, "LOC", 0.9)]
+    assert entity_counts(doc, found).tolist() == [2, 1, 2, 1]
+    nlp = trained_nlp()
+    docs = [
+        annotated(["I", "like", "London", "."], (2, 3, "LOC")),
+        Doc(NLP.vocab, words=["London"]),
+    ]
+    first, second = judged(Fold([0, 1], nlp), docs, "ner")
+    assert [(one.start, one.label) for one in first.found] == [(7, "LOC")]
+    assert second.found == second.possible == []  # no annotation to compare with
 
 
 @pytest.mark.slow
@@ -204,7 +247,13 @@ def test_models_find_what_is_wrong(factory, tmp_path):
     (of_london,) = [task["meta"] for task in tasks if task["meta"]["doc"] == 6]
     assert of_london["model_prefers"]["label"] == "LOC"
     assert (of_london["score"] is None) == (factory == "ner")
-    assert f"{len(tasks)} suspects" in printed
+    n_annotated = sum(task["meta"]["kind"] == ANNOTATED for task in tasks)
+    said = (
+        f"Suspects: {n_annotated} of 59 annotated entities, and {len(tasks) - n_annotated} places"
+    )
+    assert said in printed and "the models have an F of 9" in printed
+    assert ("--least" in printed) == (factory == "bilstm_crf_ner")
+    assert said in (output / "audit.html").read_text()
     assert (output / "audit.html").read_text().count("<li>") >= len(tasks)
     assert (output / "problems.jsonl").exists()
     printed = spacy_command("bilstm-crf", "audit", *arguments, exit_codes=(1,))
@@ -228,7 +277,12 @@ def test_from_python_it_takes_docs_and_tells_of_folds(tmp_path):
     assert folds == [(1, 2), (2, 2)]
     assert {problem.kind for problem in found.problems} == {"in two parts"}
     assert len(found.suspects) >= len(docs)
-    assert repr(found) == f"1 problems and {len(found.suspects)} probable label errors"
+    counts, f, weak = found.said
+    assert f"{len(docs)} of {len(docs)} annotated entities" in counts and "at least 0 " in counts
+    assert f"not seen, the models have an F of {100 * found.f:.1f}." in f and found.f < 0.5
+    assert "That is weak" in weak and "Train them longer" in weak
+    assert repr(found) == "\n".join(["Problems of the data: 1.", counts, f, weak])
+    assert "That is weak" in found.html
     assert "Audit of in-memory docs" in found.html and found._repr_html_().startswith("<iframe ")
     found.to_disk(tmp_path / "new")
     assert len((tmp_path / "new" / "suspects.jsonl").read_text().splitlines()) == len(

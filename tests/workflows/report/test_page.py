@@ -114,6 +114,26 @@ def test_the_page_has_the_numbers_of_the_report(both):
     assert {cell: number for cell, number in matrix.items() if number} == expected
 
 
+def words_of(html):
+    return " ".join(html.split())
+
+
+def test_the_page_says_what_was_not_looked_at():
+    found = [(0, 2, "A", 0.9), (3, 4, "B", 0.6)]
+    _, html = made([found])
+    assert "nothing less probable than 0.60." in html and "lower one may be better" not in html
+    assert "Missed entities have no probability, and are in the order of the docs." in words_of(
+        html
+    )
+    _, html = made([[(0, 2, "A", 0.9), (3, 5, "B", 0.6)]])
+    assert "That is the best threshold, too, so a lower one may be better still" in html
+    assert "at 0.60, the lowest" in html
+    known = [doc_of([(0, 2, "A"), (3, 5, "B", 0.2)], [(0, 2, "A", 0.9)])]
+    numbers = {**ABOUT, **report_numbers(known)}
+    html = words_of(report_page(numbers, known))
+    assert "with the highest probability, and missed entities with the lowest. Some" in html
+
+
 def test_the_json_has_no_numbers_that_json_has_not(both):
     assert json.loads(json.dumps(both[0], allow_nan=False)) == both[0]
 
