@@ -15,7 +15,14 @@ from ..potentials import Potentials
 from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
 from .recurrent import check_size, docs_to_torch, load_network, set_dropout
 from .sentences import sentence_by_sentence
-from .torch_layer import check_positive, check_tok2vec, rows_of_docs, shim_of, torch_layer
+from .torch_layer import (
+    check_positive,
+    check_tok2vec,
+    follow_optimizer,
+    rows_of_docs,
+    shim_of,
+    torch_layer,
+)
 from .with_windows import with_windows
 
 
@@ -26,7 +33,7 @@ def BiLSTMCRF(
     dropout: float | None = None,
     locked_dropout: bool = True,
     mixed_precision: bool = False,
-    learn_rate_factor: float = 1.0,
+    learn_rate_factor: float | None = 1.0,
     window: int | None = 1000,
     overlap: int = 100,
     by_sentence: bool = False,
@@ -44,8 +51,12 @@ def BiLSTMCRF(
             2016). False draws for each token on its own, which learns in fewer epochs and is the
             default of the component and of the shipped configs without a transformer.
         mixed_precision: Run the LSTM in half precision where that is safe. Needs a GPU.
-        learn_rate_factor: Factor of the optimizer's step size for the BiLSTM and the CRF, but not
-            the tok2vec. Set it above 1 on top of a transformer, which needs small steps.
+        learn_rate_factor: Factor of the optimizer's step size. A number is for the BiLSTM and the
+            CRF, but not the tok2vec: set it above 1 on top of a transformer, which needs small
+            steps. None, the default of the component, suits the network to the optimizer: with Adam
+            the BiLSTM, the CRF and those layers of the tok2vec that are of this package take five
+            times its step, since its customary 0.001 is small for them. With other optimizers, and
+            for all other layers, it is 1.
         window: Longest stretch of a doc, in tokens, that the network reads at once in prediction.
             A longer doc is read in windows and decoded whole. None never cuts a doc. Training
             reads whole docs.
@@ -66,12 +77,7 @@ def BiLSTMCRF(
         raise ValueError(
             f"BiLSTMCRF needs a depth of 0 or above, but the config has depth = {depth}."
         )
-    if not isinstance(learn_rate_factor, Real) or not learn_rate_factor > 0.0:
-        raise ValueError(
-            f"BiLSTMCRF needs a learn_rate_factor above 0, but the config has "
-            f"{learn_rate_factor!r}. To keep a component as it is, name it in [training] "
-            f"frozen_components."
-        )
+    _check_factor(learn_rate_factor)
     if mixed_precision and get_torch_default_device().type != "cuda":
         warnings.warn(
             "BiLSTMCRF: mixed_precision is ignored, since no GPU is in use.", stacklevel=2
@@ -87,6 +93,8 @@ def BiLSTMCRF(
         learn_rate_factor=learn_rate_factor,
     )
     bilstm.init = _init
+    if learn_rate_factor is None:
+        follow_optimizer(tok2vec)
     set_dropout(bilstm, "BiLSTMCRF", dropout, locked_dropout)
     together = sentence_by_sentence if by_sentence else chain
     model = with_windows(together(tok2vec, bilstm), window, overlap)
@@ -151,6 +159,17 @@ def check_tags(model: Model, n_tags: int) -> None:
     if isinstance(network, BiLSTMCRFNetwork):
         hint = " Labels are added with add_label, never by changing the component's settings."
         check_size(network, "tags", network.n_tags, n_tags, hint)
+
+
+def _check_factor(learn_rate_factor: float | None) -> None:
+    if learn_rate_factor is None:
+        return
+    if not isinstance(learn_rate_factor, Real) or not learn_rate_factor > 0.0:
+        raise ValueError(
+            f"BiLSTMCRF needs a learn_rate_factor above 0, or null, but the config has "
+            f"{learn_rate_factor!r}. To keep a component as it is, name it in [training] "
+            f"frozen_components."
+        )
 
 
 def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Model:

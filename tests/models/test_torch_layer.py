@@ -7,8 +7,8 @@ import pytest
 import torch
 from thinc.api import SGD, Adam
 
-from spacy_bilstm_crf.models.torch_layer import dump_state, load_state, rows_of_docs
-from tests.helpers import SMALL_MODEL, examples_for, make_nlp, train
+from spacy_bilstm_crf.models.torch_layer import ADAM_FACTOR, dump_state, load_state, rows_of_docs
+from tests.helpers import SMALL_MODEL, char_embed_model, examples_for, make_nlp, train, weights
 
 
 def count_tensors():
@@ -65,6 +65,40 @@ def test_the_learn_rate_factor_scales_the_steps():
         parameter.grad = torch.ones_like(parameter)
         shim.finish_update(SGD(0.1, grad_clip=0.0))
         torch.testing.assert_close(parameter.detach(), before - 0.3)
+
+
+@pytest.mark.parametrize("optimizer, factor", [(SGD, 1.0), (Adam, ADAM_FACTOR)])
+def test_without_a_learn_rate_factor_the_optimizer_decides(optimizer, factor):
+    """For all torch networks of the model, also those of a saved one and of a copy."""
+    steps = {}
+    for given in (1.0, None):
+        model = {**char_embed_model(), "learn_rate_factor": given}
+        nlp = make_nlp(model=model)
+        loaded = make_nlp(model=model).from_bytes(nlp.to_bytes())
+        for name, ner in (("made", nlp), ("loaded", loaded)):
+            ner.get_pipe("ner").model = ner.get_pipe("ner").model.copy()
+            before = weights(ner.get_pipe("ner"))
+            with_gradients(ner.get_pipe("ner").model)
+            ner.get_pipe("ner").finish_update(optimizer(0.001, grad_clip=0.0))
+            steps[given, name] = np.abs(weights(ner.get_pipe("ner")) - before)
+    for name in ("made", "loaded"):
+        np.testing.assert_allclose(
+            steps[None, name], factor * steps[1.0, name], rtol=1e-2, atol=1e-6
+        )
+    assert (steps[None, "made"] > 0).mean() > 0.99
+
+
+def with_gradients(model):
+    for node in model.walk():
+        for shim in node.shims:
+            for parameter in shim._model.parameters():
+                parameter.grad = torch.ones_like(parameter)
+
+
+def test_a_number_is_not_for_the_embedding():
+    model = make_nlp(model={**char_embed_model(), "learn_rate_factor": 3.0}).get_pipe("ner").model
+    factors = [shim.learn_rate_factor for node in model.walk() for shim in node.shims]
+    assert sorted(factors) == [1.0, 3.0]
 
 
 def test_a_learn_rate_factor_of_nothing_is_refused():
