@@ -24,6 +24,10 @@ PipelineFolder = Annotated[
 ComponentOption = Annotated[
     str, Option("--component", help="Name of the component that finds entities")
 ]
+ComponentsOption = Annotated[
+    list[str] | None,
+    Option("--component", help="Name of a component; repeat the option for several. Default: all"),
+]
 CodeOption = Annotated[
     Path | None,
     Option(

@@ -4,16 +4,38 @@ from collections.abc import Callable
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from thinc.api import Model
+from thinc.api import ConfigValidationError, Model
 
 from ..common.config_names import check_config_names
 from ..potentials import Potentials
 from .ner import BiLSTMCRFEntityRecognizer
 
+# The model of spaCy's `ner` and `beam_ner`, whatever its version
+STOCK_MODEL = "spacy.TransitionBasedParser."
+
+
+class _DefaultModel(str):
+    """Name of the default architecture, which can't take the place of that of spaCy's `ner`.
+
+    Where only the factory of a config is changed, spaCy refuses the settings of `ner` as unexpected
+    arguments, before it calls this factory. Before that it merges the config with the default one
+    and compares the names of their architectures: the one place where the factory can say more.
+    """
+
+    def __ne__(self, other: object) -> bool:
+        if isinstance(other, str) and other.startswith(STOCK_MODEL):
+            raise ConfigValidationError(
+                title=f"A bilstm_crf_ner can't have the model of spaCy's ner, {other}. Replace all "
+                f"of the component: python -m spacy bilstm-crf replace-ner CONFIG OUT"
+            )
+        return super().__ne__(other)
+
+
 # The architectures have defaults for all else
 DEFAULT_MODEL = {
-    "@architectures": "spacy-bilstm-crf.BiLSTMCRF.v1",
+    "@architectures": _DefaultModel("spacy-bilstm-crf.BiLSTMCRF.v1"),
     "locked_dropout": False,
+    "learn_rate_factor": None,
     "tok2vec": {"@architectures": "spacy-bilstm-crf.CharCNNEmbed.v1"},
 }
 

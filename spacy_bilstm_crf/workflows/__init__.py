@@ -8,6 +8,7 @@ from .copy_config import copy_config
 from .distill import distill
 from .ensemble import Ensembled, ensemble
 from .init_config import FittedConfig, init_config
+from .replace_ner import ReplacedNER, replace_ner
 from .report import report
 from .select import select
 from .serve import serve
@@ -21,6 +22,7 @@ __all__ = [
     "Calibrated",
     "Ensembled",
     "FittedConfig",
+    "ReplacedNER",
     "Shrunk",
     "annotate",
     "audit",
@@ -30,6 +32,7 @@ __all__ = [
     "distill",
     "ensemble",
     "init_config",
+    "replace_ner",
     "report",
     "select",
     "serve",

@@ -86,6 +86,13 @@ def base_config(lang: str, sources: Sources) -> Config:
     return config
 
 
+def settings_above_transformer() -> dict[str, Any]:
+    """Return the settings of a BiLSTMCRF on top of a transformer."""
+    path = Path(__file__).with_name("transformer.cfg")
+    settings = load_config(path)["components"]["ner"]["model"]
+    return {name: value for name, value in settings.items() if name != "tok2vec"}
+
+
 def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str) -> list[Choice]:
     """Choose the settings that depend on the data and on the other sources."""
     chosen = [*_length(found, sources), *_decoding(found)]
