@@ -20,6 +20,7 @@ STUDIES = (
     "data_size",
     "distill",
     "documents",
+    "drop_in",
     "gazetteer",
     "merging",
     "partial",

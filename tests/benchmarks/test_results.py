@@ -123,6 +123,7 @@ STUDIES = {
     "calibration": (["seed"], ["methods"], "of_methods"),
     "data_size": (["dataset", "size", "seed"], [], None),
     "distill": (["seed", "what"], ["summary"], "summaries"),
+    "drop_in": (["dataset", "size", "seed"], [], None),
     "documents": (["system", "trained", "seed", "predicted"], ["summary"], "summaries"),
     "merging": (["seed", "what"], ["summary"], "summaries"),
     "partial": (["seed", "percent"], ["test_f"], "f_by_share"),
