@@ -14,7 +14,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import spacy
@@ -81,11 +81,11 @@ def run(system: str, dataset: str, size: int, seed: int) -> Run:
         }
 
 
-def counts_of(model: Path, test: Path) -> str:
-    """Count the gold, predicted and right entities of each test doc that has any.
+def counts_of(model: Path, test: Path) -> dict[str, Any]:
+    """Count the gold, predicted and right entities of each test doc.
 
     Returns:
-        Number of the doc and its three counts, doc by doc: short enough for a file of results.
+        The number of docs and, in one line, the three counts of each doc that has any.
     """
     nlp = spacy.load(model)
     examples = list(Corpus(test)(nlp))
@@ -98,7 +98,7 @@ def counts_of(model: Path, test: Path) -> str:
         )
         if gold or predicted:
             counts.append(f"{number}:{len(gold)}/{len(predicted)}/{len(gold & predicted)}")
-    return f"{len(examples)} docs " + " ".join(counts)
+    return {"n_docs": len(examples), "of_docs": " ".join(counts)}
 
 
 def main(
@@ -134,20 +134,19 @@ def mean_samples(runs: list[Run]) -> np.ndarray:
     """Return the mean F of some runs, in percent, in each bootstrap resample of the test docs."""
     samples = []
     for run in runs:
-        n_docs, counts = parsed(run["counts"])
-        samples.append(100 * resampled(counts, bootstrap_weights(n_docs))[:, 0, F])
+        counts = parsed(run["counts"])
+        samples.append(100 * resampled(counts, bootstrap_weights(len(counts)))[:, 0, F])
     return np.mean(samples, axis=0)
 
 
-def parsed(text: str) -> tuple[int, np.ndarray]:
-    """Read what `counts_of` wrote: the number of docs, and counts as `resampled` takes them."""
-    n_docs, _, *of_docs = text.split(" ")
-    counts = np.zeros((int(n_docs), 1, 4), dtype=np.int32)
-    for each in of_docs:
+def parsed(found: dict[str, Any]) -> np.ndarray:
+    """Return what `counts_of` found as `resampled` takes it: shape (docs, 1, 4)."""
+    counts = np.zeros((found["n_docs"], 1, 4), dtype=np.int32)
+    for each in found["of_docs"].split():
         number, of_doc = each.split(":")
         gold, predicted, right = map(int, of_doc.split("/"))
         counts[int(number), 0] = (gold, right, predicted, right)
-    return int(n_docs), counts
+    return counts
 
 
 def difference(value: float, samples: np.ndarray) -> str:

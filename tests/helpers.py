@@ -23,6 +23,7 @@ TRAIN_DATA = [
 SMALL_MODEL = {
     "@architectures": "spacy-bilstm-crf.BiLSTMCRF.v1",
     "hidden_width": 32,
+    "learn_rate_factor": 1.0,  # tests choose the step size of their optimizers
     "tok2vec": {
         "@architectures": "spacy.MultiHashEmbed.v2",
         "width": 32,

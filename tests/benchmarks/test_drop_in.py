@@ -17,8 +17,8 @@ def test_counts_are_read_as_they_were_written(tmp_path):
     ]
     write_docs([example.reference for example in examples_for(nlp, data)], tmp_path / "test.spacy")
     nlp.to_disk(tmp_path / "model")
-    n_docs, counts = parsed(counts_of(tmp_path / "model", tmp_path / "test.spacy"))
-    assert n_docs == 4
+    counts = parsed(counts_of(tmp_path / "model", tmp_path / "test.spacy"))
+    assert len(counts) == 4
     gold, found, predicted, right = counts[:, 0].T
     assert gold.tolist() == [1, 2, 0, 1]
     assert found.tolist() == right.tolist()
@@ -26,9 +26,10 @@ def test_counts_are_read_as_they_were_written(tmp_path):
 
 
 def test_samples_are_means_over_the_seeds():
-    half = {"counts": "2 docs 0:2/2/1 1:2/2/1"}
-    whole = {"counts": "2 docs 0:2/2/2 1:2/2/2"}
+    half, whole, mixed = (
+        {"counts": {"n_docs": 2, "of_docs": of_docs}}
+        for of_docs in ("0:2/2/1 1:2/2/1", "0:2/2/2 1:2/2/2", "0:2/2/2 1:2/2/0")
+    )
     assert mean_samples([half]) == pytest.approx(50.0)
     assert mean_samples([half, whole]) == pytest.approx(75.0)
-    mixed = mean_samples([{"counts": "2 docs 0:2/2/2 1:2/2/0"}])
-    assert set(np.unique(mixed)) == {0.0, 50.0, 100.0}
+    assert set(np.unique(mean_samples([mixed]))) == {0.0, 50.0, 100.0}
