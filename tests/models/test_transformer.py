@@ -73,3 +73,23 @@ def test_a_frozen_transformer_stays_and_still_feeds_the_ner(model):
     for _ in range(2):
         nlp.update(examples_for(nlp), sgd=optimizer, **only_ner)
     assert np.array_equal(before, weights(nlp.get_pipe("transformer")))
+
+
+def test_a_config_of_spacys_own_in_which_ner_was_replaced(tiny_bert, paths, tmp_path):
+    stock, replaced = tmp_path / "stock.cfg", tmp_path / "replaced.cfg"
+    spacy_command("init", "config", stock, "--pipeline", "ner,tagger", "--gpu")
+    spacy_command("bilstm-crf", "replace-ner", stock, replaced)
+    settings = {
+        "components.transformer.model.name": tiny_bert,
+        "components.transformer.model.tokenizer_config": json.dumps({"use_fast": True}),
+        "system.gpu_allocator": "null",
+        "training.max_steps": 4,
+        "training.eval_frequency": 2,
+    }
+    arguments = [f"--{name}={value}" for name, value in settings.items()]
+    # No tags are annotated
+    arguments += ["--nlp.pipeline", json.dumps(["transformer", "ner"])]
+    spacy_command("train", replaced, "--output", tmp_path / "out", *paths, *arguments)
+    nlp = spacy.load(tmp_path / "out" / "model-last")
+    assert nlp.get_pipe_meta("ner").factory == "bilstm_crf_ner"
+    assert nlp.get_pipe("transformer").listening_components == ["ner"]
