@@ -21,7 +21,7 @@ import spacy
 import typer
 from spacy.training import Corpus
 
-from benchmarks.data_size import DATASETS, LANGUAGES, Cell, over_seeds, size_of, write_part
+from benchmarks.data_size import A_TENTH, DATASETS, LANGUAGES, Cell, over_seeds, size_of, write_part
 from benchmarks.harness import command, tables, training
 from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
 from benchmarks.harness.processes import spacy_command
@@ -188,13 +188,9 @@ def drop_in_table() -> str:
             *(f"{seconds:.0f}" for seconds in times),
         ]
     )
-    return tables.markdown(*rows) + tables.measured(shown, GERMAN_LER)
+    return tables.markdown(*rows) + tables.measured(shown, A_TENTH)
 
 
-GERMAN_LER = (
-    "All of german-ler is nine tenths of its development file, a tenth of the corpus: the training "
-    "file is left out."
-)
 TABLES = {"drop_in": drop_in_table}
 
 if __name__ == "__main__":
