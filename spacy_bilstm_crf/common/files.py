@@ -2,15 +2,17 @@
 
 import ctypes
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 from .errors import UserError
+
+MOST_OF_NAME = 50  # characters of a file's name that the name of its temporary file has
 
 
 @contextmanager
@@ -34,17 +36,17 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Write to a temporary path that takes the place of `path` when the block ends.
 
     A reader sees what was there before or all of what is new. If the block raises, `path` is left
-    as it was and the temporary file or folder is removed.
+    as it was and the temporary file or folder is removed. A process that is killed leaves
+    `.NAME.….partial` behind, which nobody reads.
 
     Args:
         path: The file, or the folder, to write. Its parent folder must exist.
 
     Yields:
-        The path to write to, beside `path`. What a killed process left there is removed.
+        The path to write to, beside `path`. No other process or thread has the same.
     """
-    # Another process, maybe on another machine, may be writing the same file
-    partial = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.partial")
-    remove(partial)
+    # Another thread, process or machine may be writing the same file. Names have 255 bytes at most
+    partial = path.with_name(f".{path.name[:MOST_OF_NAME]}.{uuid4().hex}.partial")
     try:
         yield partial
         if partial.is_dir():

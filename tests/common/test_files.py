@@ -17,6 +17,15 @@ def test_a_file_is_replaced_when_it_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_that_write_the_same_file_do_not_mix(tmp_path):
+    path = tmp_path / ("x" * 250)  # a name of 255 bytes is the longest
+    with written_whole(path) as one, written_whole(path) as other:
+        one.write_text("one, and more of it")
+        other.write_text("other")
+    assert path.read_text() == "one, and more of it"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_folder_takes_the_place_of_one(tmp_path):
     path = tmp_path / "folder"
     for content in ("one", "two"):
