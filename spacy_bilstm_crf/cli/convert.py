@@ -2,13 +2,16 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from typer import Argument, Option
 from wasabi import msg
 
 from .app import bilstm_crf_cli
 from .options import ForceOption, TextKeyOption
+
+if TYPE_CHECKING:
+    from ..data.formats.contents import Contents
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
 FormatName = Literal[
@@ -17,7 +20,8 @@ FormatName = Literal[
 Scheme = Literal["auto", "iob1", "iob2", "biluo", "bioes"]
 ON_PROBLEM_HELP = (
     "What to do with a document whose annotation spaCy can't represent. error: write nothing. "
-    "skip: leave it out. missing: treat the affected tokens as not annotated"
+    "skip: leave it out. missing: treat the affected tokens as not annotated. trim: cut blanks off "
+    "the edges of spans, then as missing"
 )
 
 
@@ -27,10 +31,17 @@ def convert_cli(
     output: Path = Argument(..., help="File to write, or a folder if IN is a folder"),
     source: FormatName = Option(..., "--from", "-f", help="Format to read"),
     target: FormatName = Option("spacy", "--to", "-t", help="Format to write"),
-    lang: str = Option(
-        "xx", "--lang", "-l", help="Language of the tokenizer for texts without tokens"
+    lang: str | None = Option(
+        None, "--lang", "-l", help="Language of the tokenizer for texts without tokens. Default: xx"
     ),
-    on_problem: Literal["error", "skip", "missing"] = Option("error", help=ON_PROBLEM_HELP),
+    encoding: str | None = Option(
+        None, help="Encoding of the files to read, such as cp1252 or utf-16. Default: UTF-8"
+    ),
+    on_problem: Literal["error", "skip", "missing", "trim"] = Option("error", help=ON_PROBLEM_HELP),
+    overlaps: Literal["problem", "longest"] = Option(
+        "problem",
+        help="What entities that overlap are. problem: see --on-problem. longest: keep the longest",
+    ),
     problems: Path | None = Option(
         None, help="JSONL file to list the problems in, instead of OUTPUT.problems.jsonl"
     ),
@@ -44,7 +55,7 @@ def convert_cli(
     text_key: TextKeyOption = "text",
     scheme: Scheme = Option("auto", help="Tagging scheme of conll; auto detects it"),
     separator: str | None = Option(
-        None, help=r"Column separator of conll, such as '\t'. Default: spaces and tabs"
+        None, help=r"Column separator of conll, such as '\t'. Default: found by looking at the file"
     ),
     word_column: int = Option(0, help="Column of the word; the first is 0"),
     tag_column: int = Option(-1, help="Column of the tag; -1 is the last"),
@@ -70,7 +81,9 @@ def convert_cli(
         target=target,
         lang=lang,
         text_key=text_key,
+        encoding=encoding,
         on_problem=on_problem,
+        overlaps=overlaps,
         unannotated=unannotated,
         incorrect_spans_key=incorrect_spans_key,
         columns=ColumnSettings(scheme, separator, word_column, tag_column, pos_column, comment),
@@ -82,9 +95,27 @@ def convert_cli(
         kinds = Counter(problem.kind for problem in result.findings.problems)
         counts = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
         msg.warn(f"{counts}: see {result.problems_path}")
-    if not result.findings.n_annotated:
-        msg.warn(
-            f"None of the documents is annotated. Is {source} the right format for {path} (--from)?"
-        )
     for file in result.files:
-        msg.good(f"{file.path}: {file.n_docs:,} docs")
+        say = msg.good if file.contents.n_entities else msg.warn
+        say(f"{file.path}: {_summary(file.contents)}")
+    example = next((file.contents.example for file in result.files if file.contents.example), None)
+    if example is not None:
+        msg.text(f"For example: {example}")
+
+
+def _summary(contents: "Contents") -> str:
+    """What was written, in numbers."""
+    labels = ", ".join(f"{label} {n:,}" for label, n in contents.labels.most_common())
+    parts = [
+        _counted(contents.n_docs, "doc"),
+        _counted(contents.n_entities, "entity", "entities") + (f" ({labels})" if labels else ""),
+    ]
+    if contents.n_incorrect:
+        parts.append(_counted(contents.n_incorrect, "rejected span"))
+    if contents.n_predictions:
+        parts.append(_counted(contents.n_predictions, "prediction"))
+    return ", ".join(parts)
+
+
+def _counted(n: int, one: str, many: str | None = None) -> str:
+    return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -17,7 +17,7 @@ from spacy.vocab import Vocab
 from ..common.errors import UserError, check_installed, reported_damage
 from .formats.docbin import NO_DOCBIN
 from .formats.docs import ID, META
-from .formats.jsonl import whole_number
+from .formats.jsonl import parsed_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -325,7 +325,8 @@ def _as_id(value: Any) -> str | None:
         return None
     if isinstance(value, bytes):
         value = value.decode("utf8", LENIENT)
-    return printable(json.dumps(value) if isinstance(value, bool | dict | list) else str(value))
+    is_nested = isinstance(value, bool | dict | list)  # of structs and lists in Parquet
+    return printable(json.dumps(value, default=str) if is_nested else str(value))
 
 
 def _read_whole(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
@@ -361,7 +362,10 @@ def _of_object(line: str, settings: TextSettings) -> Text:
         return Text("", error=f"Not a JSON object: {line:.80}")
     meta = value.get(META)
     if meta:  # .spacy files can hold neither halves of characters nor long numbers
-        meta = json.loads(printable(json.dumps(meta, ensure_ascii=False)), parse_int=whole_number)
+        try:
+            meta = parsed_json(printable(json.dumps(meta, ensure_ascii=False)))
+        except UserError as error:
+            return Text("", _as_id(value.get(settings.id_key)), error=str(error))
     row = _row(value.get(settings.text_key), value.get(settings.id_key), meta)
     return _with_columns(row, value, settings)
 

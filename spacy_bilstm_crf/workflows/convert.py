@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +23,13 @@ from ..data.formats import (
     write,
 )
 from ..data.formats.columns import WITHOUT_WORDS
-from ..data.formats.settings import ON_PROBLEM, TAG_SCHEMES, UNANNOTATED
+from ..data.formats.contents import Contents
+from ..data.formats.docs import BLANKS_AT_EDGES, NOT_ON_TOKENS
+from ..data.formats.guess import looks_like
+from ..data.formats.settings import ON_PROBLEM, OVERLAPS, TAG_SCHEMES, UNANNOTATED, UTF8
 
 LISTED = ".problems.jsonl"  # what the name of a list of problems ends in
+NO_LANGUAGE = "xx"  # spaCy's tokenizer without the rules of a language
 
 
 class ConvertedFile(NamedTuple):
@@ -32,11 +37,16 @@ class ConvertedFile(NamedTuple):
 
     Attributes:
         path: Where it is.
-        n_docs: The number of documents in it.
+        contents: What is in it: the number of documents, entities of each label, and an example.
     """
 
     path: Path
-    n_docs: int
+    contents: Contents
+
+    @property
+    def n_docs(self) -> int:
+        """The number of documents in it."""
+        return self.contents.n_docs
 
 
 class Conversion(NamedTuple):
@@ -59,9 +69,11 @@ def convert(
     *,
     source: str,
     target: str = "spacy",
-    lang: str = "xx",
+    lang: str | None = None,
     text_key: str = "text",
+    encoding: str | None = None,
     on_problem: str = "error",
+    overlaps: str = "problem",
     unannotated: str = "outside",
     incorrect_spans_key: str = "incorrect_spans",
     columns: ColumnSettings | None = None,
@@ -78,11 +90,14 @@ def convert(
         output: The file to write, or the folder for the files of a folder.
         source: The format to read, one of `data.formats.FORMATS`.
         target: The format to write.
-        lang: Language whose tokenizer splits texts that come without tokens.
+        lang: Language whose tokenizer splits texts that come without tokens; None for the
+            multi-language one.
         text_key: Key of the text in JSON.
+        encoding: Encoding of the files to read; None for UTF-8.
         on_problem: What to do with a document whose annotation a `Doc` can't represent. "error"
             writes nothing, "skip" leaves it out, "missing" treats the affected tokens as not
-            annotated.
+            annotated, "trim" cuts blanks off the edges of spans and then does the same.
+        overlaps: "problem" if entities that overlap are one, "longest" to keep the longest.
         unannotated: "outside" if tokens without annotation are not in an entity, "missing" if that
             is unknown.
         incorrect_spans_key: Key in `doc.spans` of rejected spans.
@@ -95,8 +110,8 @@ def convert(
         The files that were written, and the problems.
 
     Raises:
-        UserError: If an argument can't be used, a file can't be read or written, or there are
-            problems and `on_problem` is "error".
+        UserError: If an argument can't be used, a file can't be read or written, nothing is
+            annotated, or there are problems and `on_problem` is "error".
     """
     path, output = Path(source_path), Path(output)
     columns = columns or ColumnSettings()
@@ -104,14 +119,15 @@ def convert(
         ("source", source, FORMATS),
         ("target", target, FORMATS),
         ("on_problem", on_problem, ON_PROBLEM),
+        ("overlaps", overlaps, OVERLAPS),
         ("unannotated", unannotated, UNANNOTATED),
         ("scheme", columns.scheme, TAG_SCHEMES),
     ):
         check_choice(name, value, allowed)
     if columns.separator == "":
         raise UserError("--separator is empty. Leave it out to split at spaces and tabs.")
-    docs = DocSettings(on_problem, unannotated, incorrect_spans_key)
-    settings = FormatSettings(lang, text_key, docs, columns)
+    docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps)
+    settings = FormatSettings(lang or NO_LANGUAGE, text_key, docs, columns, _encoding(encoding))
     listed = _problems_path(output, problems, force)
     findings = Findings()
     with reported_os_errors(output), ExitStack() as stack:  # all files take their places, or none
@@ -121,20 +137,78 @@ def convert(
         for place, goal in files:
             goal.parent.mkdir(parents=True, exist_ok=True)
             partial = stack.enter_context(written_whole(goal))
-            n_docs = _convert_file(place, source, partial, target, settings, findings)
-            written.append(ConvertedFile(goal, n_docs))
+            contents = _convert_file(place, source, partial, target, settings, findings)
+            written.append(ConvertedFile(goal, contents))
         _list_problems(listed, findings)
-        for what, n in sorted(findings.notes.items()):
-            if n and on_progress is not None:
-                on_progress(f"{n:,} {what}")
+        if on_progress is not None:
+            _tell(findings, lang, on_progress)
         if on_problem == "error" and findings.problems:
-            first = findings.problems[0]
-            raise UserError(
-                f"{len(findings.problems):,} problems, and nothing was written. The first: "
-                f"{first.place}: {first.kind}. {first.message} All are in {listed}. Fix them, or "
-                f"treat the affected tokens as not annotated with --on-problem missing."
-            )
+            raise UserError(_problems_message(findings, settings.lang, listed))
+        _check_annotation(path, source, written, findings)
     return Conversion(written, findings, listed if findings.problems else None)
+
+
+def _encoding(name: str | None) -> str:
+    """Return the encoding to read with.
+
+    Raises:
+        UserError: If there is none of this name.
+    """
+    if name is None or name.lower() in ("utf8", "utf-8"):
+        return UTF8
+    try:
+        TextIOWrapper(BytesIO(), name)
+    except (LookupError, ValueError) as error:
+        raise UserError(f"--encoding {name}: there is no encoding of text of this name.") from error
+    return name
+
+
+def _tell(findings: Findings, lang: str | None, on_progress: Callable[[str], None]) -> None:
+    """Tell what was left out or changed, and that no language was named where one counts."""
+    for what, n in sorted(findings.notes.items()):
+        if n:
+            on_progress(f"{n:,} {what}")
+    if findings.n_tokenized and lang is None:
+        on_progress(
+            f"{findings.n_tokenized:,} texts without tokens are split by the rules of no language "
+            f"({NO_LANGUAGE}). Name that of your pipeline: --lang en, say"
+        )
+
+
+def _problems_message(findings: Findings, lang: str, listed: Path) -> str:
+    first = findings.problems[0]
+    n_off = sum(problem.kind == NOT_ON_TOKENS for problem in findings.problems)
+    advice = "treat the affected tokens as not annotated with --on-problem missing."
+    if any(BLANKS_AT_EDGES in problem.message for problem in findings.problems):
+        advice += " --on-problem trim cuts off blanks at the edges of spans."
+    if n_off > findings.n_mentions / 2:
+        advice += f" Most entities are off the tokens of --lang {lang}: is it that of the texts?"
+    return (
+        f"{len(findings.problems):,} problems, and nothing was written. The first: {first.place}: "
+        f"{first.kind}. {first.message} All are in {listed}. Fix them, or {advice}"
+    )
+
+
+def _check_annotation(
+    path: Path, source: str, written: list[ConvertedFile], findings: Findings
+) -> None:
+    """Check that something is annotated.
+
+    Raises:
+        UserError: If nothing is, or columns have no tag of an entity.
+    """
+    contents = [file.contents for file in written]
+    if any(each.n_entities or each.n_incorrect or each.n_predictions for each in contents):
+        return
+    # Where there were problems they say why, and --on-problem what was wanted
+    if findings.problems or (findings.n_annotated and source != "conll"):
+        return
+    n_docs = sum(each.n_docs for each in contents)
+    guess = looks_like(path, source)
+    raise UserError(
+        f"{path}: {n_docs:,} docs, but no entity in any of them. "
+        f"{guess or f'Is {source} the right format (--from), and are the options of it right?'}"
+    )
 
 
 def _problems_path(output: Path, problems: str | Path | None, force: bool) -> Path:
@@ -205,19 +279,20 @@ def _check_outputs(
 
 def _convert_file(
     path: Path, source: str, output: Path, target: str, settings: FormatSettings, findings: Findings
-) -> int:
-    """Convert a file and return the number of docs in the new one.
+) -> Contents:
+    """Convert a file and return what is in the new one.
 
     Raises:
         UserError: If it is not of its format, or has no docs.
     """
     n_before = findings.notes[WITHOUT_WORDS]
-    n_docs = write(read(path, source, settings, findings), output, target, settings, findings)
-    if not n_docs:
+    contents = write(read(path, source, settings, findings), output, target, settings, findings)
+    if not contents.n_docs:
         n = len(findings.problems)
         without = f" without a problem ({n} found)" if n else ""
         raise UserError(f"{path} contains no documents{without}.")
-    return n_docs - findings.notes[WITHOUT_WORDS] + n_before
+    contents.n_docs -= findings.notes[WITHOUT_WORDS] - n_before
+    return contents
 
 
 def _list_problems(listed: Path, findings: Findings) -> None:

@@ -10,7 +10,12 @@ from spacy.tokens import DocBin
 
 from spacy_bilstm_crf.cli import convert as command
 from spacy_bilstm_crf.data.formats import FORMATS
-from spacy_bilstm_crf.data.formats.settings import ON_PROBLEM, TAG_SCHEMES, UNANNOTATED
+from spacy_bilstm_crf.data.formats.settings import (
+    ON_PROBLEM,
+    OVERLAPS,
+    TAG_SCHEMES,
+    UNANNOTATED,
+)
 from tests.helpers import spacy_command
 
 GOOD = {"id": 1, "text": "Ada saw Rome", "label": [[0, 3, "PER"]]}
@@ -43,6 +48,7 @@ def test_it_names_all_formats_and_choices():
     choices = get_type_hints(command.convert_cli)
     for name, allowed in (
         ("on_problem", ON_PROBLEM),
+        ("overlaps", OVERLAPS),
         ("unannotated", UNANNOTATED),
         ("scheme", TAG_SCHEMES),
     ):
@@ -53,7 +59,9 @@ def test_a_file_becomes_another(tmp_path):
     path = write_lines(tmp_path / "in.jsonl", GOOD)
     output = tmp_path / "new" / "folder" / "out.spacy"
     said = convert(path, output, "--from", "doccano", "--lang", "en")
-    assert "out.spacy: 1 docs" in " ".join(said.split())
+    said = " ".join(said.split())
+    assert "out.spacy: 1 doc, 1 entity (PER 1)" in said
+    assert "For example: [Ada PER] saw Rome" in said
     (doc,) = read_docs(output)
     assert [(ent.text, ent.label_) for ent in doc.ents] == [("Ada", "PER")]
     assert sorted(p.name for p in output.parent.iterdir()) == ["out.spacy"]
@@ -113,8 +121,9 @@ def test_a_failure_leaves_what_was_there(tmp_path):
         bad = write_lines(tmp_path / "bad" / "in.jsonl", GOOD)
         bad.write_text(bad.read_text() + "\n{")
         arguments = (bad, output, "--from", "doccano", "--to", target, "--force")
-        assert "in.jsonl:2 is not valid JSON" in message(*arguments)
+        assert "in.jsonl:2: not readable. This is not valid JSON" in message(*arguments)
         bad.unlink()
+        (tmp_path / f"{name}.problems.jsonl").unlink()
         assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
         convert(path, output, "--from", "doccano", "--to", target, "--force")
         assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
@@ -149,7 +158,7 @@ def test_what_is_known_of_documents_is_kept_or_counted(target, lost, tmp_path):
     for what in ("ids", "documents' meta", "names of annotators"):
         assert (f"{what} left out" in said) == (what in lost)
     assert ("1 documents without words left out" in said) == (target == "conll")
-    assert f"{1 if target == 'conll' else 2} docs" in said
+    assert f"{'1 doc' if target == 'conll' else '2 docs'}, 1 entity (PER 1)" in said
     if target != "conll":
         back = tmp_path / "back.jsonl"
         convert(output, back, "--from", target, "--to", "doccano", "--text-key", "text")
@@ -185,7 +194,7 @@ def test_options_reach_the_reader_and_the_writer(tmp_path):
         (("in.jsonl", "--from", "doccano", "--to", "x"), "'x' is not one of 'brat', 'conll'"),
         (
             ("in.jsonl", "--from", "doccano", "--on-problem", "x"),
-            "one of 'error', 'skip', 'missing'",
+            "one of 'error', 'skip', 'missing', 'trim'",
         ),
         (("in.jsonl", "--from", "doccano", "--unannotated", "x"), "one of 'outside', 'missing'"),
         (("in.jsonl", "--from", "doccano", "--scheme", "x"), "one of 'auto', 'iob1', 'iob2'"),
@@ -262,8 +271,9 @@ def test_a_refused_run_leaves_the_list_of_the_one_before(tmp_path):
 def test_what_is_of_another_format_is_suspected(tmp_path):
     task = {"text": "Ada", "spans": [{"start": 0, "end": 3, "label": "X"}], "answer": "accept"}
     path = write_lines(tmp_path / "in.jsonl", task)
-    said = " ".join(convert(path, tmp_path / "out.spacy", "--from", "doccano").split())
-    assert "None of the documents is annotated." in said and "Is doccano the right format" in said
+    line = message(path, tmp_path / "out.spacy", "--from", "doccano")
+    assert "1 docs, but no entity in any of them. This looks like prodigy" in line
+    assert not (tmp_path / "out.spacy").exists()
 
 
 @pytest.mark.parametrize(
@@ -279,3 +289,28 @@ def test_outputs_that_can_not_be(arguments, expected, tmp_path):
     path, output, *options = arguments
     output = output if output == "/" else tmp_path / output
     assert expected in message(tmp_path / path, output, "--from", "doccano", *options)
+
+
+def test_that_no_language_is_named_is_said_where_it_counts(tmp_path):
+    path = write_lines(tmp_path / "in.jsonl", GOOD)
+    output = tmp_path / "out.spacy"
+    said = convert(path, output, "--from", "doccano")
+    assert "1 texts without tokens are split by the rules of no language (xx)" in said
+    assert "--lang" not in convert(path, output, "--from", "doccano", "--lang", "xx", "--force")
+    columns = tmp_path / "out.conll"
+    convert(output, columns, "--from", "spacy", "--to", "conll")
+    assert "--lang" not in convert(columns, output, "--from", "conll", "--force")
+
+
+def test_most_entities_off_the_tokens_suggest_another_language(tmp_path):
+    labels = [[0, 2, "PER"], [3, 5, "LOC"]]  # as Chinese has no blanks between words
+    path = write_lines(tmp_path / "in.jsonl", {"text": "李明在北京。", "label": labels})
+    line = message(path, tmp_path / "out.spacy", "--from", "doccano")
+    assert "Most entities are off the tokens of --lang xx" in line
+    convert(path, tmp_path / "out.spacy", "--from", "doccano", "--lang", "zh")
+
+
+def test_what_has_no_entity_is_no_success(tmp_path):
+    path = write_lines(tmp_path / "in.jsonl", {"text": "Ada saw Rome", "label": []})
+    said = convert(path, tmp_path / "out.spacy", "--from", "doccano", "--lang", "en")
+    assert "✔" not in said and "1 doc, 0 entities" in " ".join(said.split())

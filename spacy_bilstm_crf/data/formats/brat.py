@@ -11,11 +11,11 @@ from pathlib import Path
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
-from .docs import ID, has_annotation
-from .losses import NOTES
-from .records import Findings, RawMention, Record
+from .docs import ID, data_of, has_annotation
+from .losses import NOTES, WHITE_SPACE, label_without_blanks
+from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
-from .settings import FormatSettings
+from .settings import UTF8, FormatSettings
 
 ENTITY_LINE = re.compile(r"(T\S*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)(?:\t(.*))?")
 LINES_LEFT_OUT = {
@@ -29,26 +29,33 @@ LINES_LEFT_OUT = {
 }
 BOM = "\ufeff"  # byte order mark
 SAFE_PART = re.compile(r"[\w-][\w.-]*")  # of a path
+MOST_BYTES = 200  # of a path; file systems take 255 for each part of it
 
 
 def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
     """Read the documents of a folder and its subfolders.
 
-    A text without an .ann file is not annotated.
+    A text without an .ann file is not annotated. A line that is no annotation is a problem.
 
     Raises:
-        UserError: If there are none, or naming the line that is no annotation.
+        UserError: If there are none.
     """
-    paths = sorted(folder.rglob("*.txt"))
+    paths = sorted(path for path in folder.rglob("*.txt") if path.is_file())
     if not paths:
         raise UserError(f"{folder} contains no .txt file. Each .ann file needs one with its text.")
     orphans = [path for path in folder.rglob("*.ann") if not path.with_suffix(".txt").exists()]
     findings.notes[".ann files without a text left out"] += len(orphans)
+    # A byte order mark is a character that is counted
+    encoding = "utf8" if settings.encoding == UTF8 else settings.encoding
     for path in paths:
-        with path.open(encoding="utf8", newline="") as file:  # line ends count as they are
+        with path.open(encoding=encoding, newline="") as file:  # line ends count as they are
             text = file.read()
         annotation = path.with_suffix(".ann")
-        mentions = list(_mentions(annotation, findings)) if annotation.exists() else []
+        mentions: list[RawMention] = []
+        problems: list[Problem] = []
+        if annotation.exists():
+            content = annotation.read_text(encoding=settings.encoding)
+            mentions, problems = _mentions(annotation, content, findings)
         if text.startswith(BOM):
             text = text.removeprefix(BOM)
             mentions = [mention.moved(lambda offset: offset - len(BOM)) for mention in mentions]
@@ -57,12 +64,18 @@ def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Ite
             text,
             id=path.relative_to(folder).with_suffix("").as_posix(),
             entities=tuple(mentions),
-            is_annotated=annotation.exists(),
+            # Of a line that can't be read nobody knows what it annotates
+            is_annotated=annotation.exists() and not problems,
+            problems=tuple(problems),
         )
 
 
-def _mentions(path: Path, findings: Findings) -> Iterator[RawMention]:
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+def _mentions(
+    path: Path, content: str, findings: Findings
+) -> tuple[list[RawMention], list[Problem]]:
+    """The entities of an .ann file, and its lines that are no annotation."""
+    mentions, problems = [], []
+    for number, line in enumerate(content.split("\n"), start=1):
         line = line.rstrip("\r")
         if not line.strip():
             continue
@@ -71,13 +84,14 @@ def _mentions(path: Path, findings: Findings) -> Iterator[RawMention]:
             continue
         found = ENTITY_LINE.fullmatch(line)
         if found is None:
-            raise UserError(
-                f"{path}:{number} is {line!r:.80}, but an entity has the form T1<tab>LABEL START "
-                f"END<tab>TEXT."
-            )
+            message = f"{line!r:.80} is not of the form T1<tab>LABEL START END<tab>TEXT."
+            problems.append(Problem(UNREADABLE, f"{path}:{number}", None, None, None, message))
+            continue
         _, label, offsets, quote = found.groups()
         parts = [part.split() for part in offsets.split(";")]
-        yield RawMention(tuple(sorted((int(a), int(b)) for a, b in parts)), label, None, quote)
+        fragments = tuple(sorted((int(a), int(b)) for a, b in parts))
+        mentions.append(RawMention(fragments, label, None, quote))
+    return mentions, problems
 
 
 def write_brat(docs: Docs, folder: Path, settings: FormatSettings, findings: Findings) -> None:
@@ -85,9 +99,9 @@ def write_brat(docs: Docs, folder: Path, settings: FormatSettings, findings: Fin
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for number, doc in enumerate(docs):
-        id_ = str(doc.user_data.get(ID, ""))
+        id_ = data_of(doc).id or ""
         name = _name(id_, number, taken)
-        taken.add(name)
+        taken.add(name.casefold())  # as some file systems do
         path = folder / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(doc.text, encoding="utf8", newline="")
@@ -100,7 +114,11 @@ def write_brat(docs: Docs, folder: Path, settings: FormatSettings, findings: Fin
 def _name(id_: str, number: int, taken: set[str]) -> str:
     """The id if it can be a path below the folder that no other doc has, or else a new name."""
     parts = id_.split("/")
-    if all(SAFE_PART.fullmatch(part) for part in parts) and id_ not in taken:
+    is_path = all(SAFE_PART.fullmatch(part) for part in parts)
+    # A folder must not have the name of a file
+    is_file = any(part.casefold().endswith((".txt", ".ann")) for part in parts)
+    is_short = len(id_.encode()) <= MOST_BYTES
+    if is_path and not is_file and is_short and id_.casefold() not in taken:
         return id_
     name = f"doc-{number:06}"
     while name in taken:
@@ -110,8 +128,7 @@ def _name(id_: str, number: int, taken: set[str]) -> str:
 
 def _lines(doc: Doc, findings: Findings) -> Iterator[str]:
     for number, ent in enumerate(doc.ents, start=1):
-        label = "_".join(ent.label_.split())
-        findings.notes["labels with blanks written with _"] += label != ent.label_
+        label = label_without_blanks(ent.label_, findings)
         # One for each line that it is on
         parts = [
             (ent.start_char + part.start(), ent.start_char + part.end())
@@ -122,5 +139,5 @@ def _lines(doc: Doc, findings: Findings) -> Iterator[str]:
         yield f"T{number}\t{label} {offsets}\t{quote}\n"
 
 
-# It keeps ids that can be a path
-register(Format("brat", read_brat, write_brat, (".txt", ".ann"), keeps={ID}, is_folder=True))
+_KEPT = {ID, WHITE_SPACE}  # of ids those that can be a path
+register(Format("brat", read_brat, write_brat, (".txt", ".ann"), keeps=_KEPT, is_folder=True))

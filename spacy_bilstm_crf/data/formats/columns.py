@@ -1,6 +1,6 @@
 """CoNLL columns: a word and its tag on each line, an empty line after each sentence.
 
-The scheme is IOB1, IOB2, BILUO or BIOES. The tags `?` and `-` mean that nothing is known of a
+The scheme is IOB1, IOB2, BILUO, BIOES or BMES. The tags `?` and `-` mean that nothing is known of a
 token, which is not the same as `O`; an entity that may continue in such a token is not known
 either. Without -DOCSTART- lines each sentence is a document. The first document may lack its line.
 """
@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
-from .losses import UNKNOWN_TOKENS
-from .records import Findings, Problem, RawMention, Record
+from .docs import DISPUTED
+from .layout import DOCSTART, UNKNOWN, Sentence, documents_of
+from .losses import SENTENCES, UNKNOWN_TOKENS, label_without_blanks
+from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import ColumnSettings, FormatSettings
 
@@ -23,9 +24,6 @@ WITHOUT_WORDS = "documents without words left out"
 NOT_KNOWN_ANY_MORE = (
     "entities beside unknown tokens that are not known any more: write biluo or bioes"
 )
-UNKNOWN = ("?", "-")
-DOCSTART = "-DOCSTART-"
-TAG = re.compile(r"O|[BILUES]-\S+|[?-]")
 BIOES_TO_BILUO = str.maketrans("ES", "LU")
 FROM_BILUO = {
     "biluo": str.maketrans("", ""),
@@ -33,85 +31,22 @@ FROM_BILUO = {
     "iob2": str.maketrans("LU", "IB"),
     "iob1": str.maketrans("LU", "IB"),
 }
-NO_POS = "-"
-
-
-class Token(NamedTuple):
-    """A line of a file."""
-
-    line: int
-    word: str
-    tag: str
-    pos: str
-
-
-Sentence = list[Token]
 
 
 def read_columns(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
     """Read the documents of a file.
 
     Raises:
-        UserError: Naming the line that is no word with a tag.
+        UserError: If no line is a word with a tag, or the columns hold something else.
     """
     columns = settings.columns
-    docs = list(_sentences(path, columns))
+    docs = documents_of(path, path.read_text(encoding=settings.encoding), columns, findings)
     every = [sentence for _, sentences in docs for sentence in sentences]
     scheme = columns.scheme
     if scheme == "auto":
         scheme = scheme_of([[token.tag for token in sentence] for sentence in every], path)
     for line, sentences in docs:
         yield _record(path, line, sentences, scheme, columns)
-
-
-def _sentences(path: Path, settings: ColumnSettings) -> Iterator[tuple[int, list[Sentence]]]:
-    """Split a file into documents of sentences, with the line that each starts on."""
-    text = path.read_text(encoding="utf-8-sig")
-    docs: list[tuple[int, list[Sentence]]] = [(1, [[]])]
-    # Python's own split knows separators of lines and columns that may be part of a word
-    for number, line in enumerate(text.split("\n"), start=1):
-        line = line.rstrip("\r")
-        columns = _columns(line, settings.separator)
-        if settings.comment and line.startswith(settings.comment):
-            continue
-        if columns and columns[0] == DOCSTART:
-            docs.append((number, [[]]))
-        elif not columns:
-            docs[-1][1].append([])
-        else:
-            docs[-1][1][-1].append(_token(columns, settings, path, number, line))
-    # Some files begin with a document, and only the others have their line
-    has_docstarts = len(docs) > 1
-    for number, sentences in docs:
-        full = [sentence for sentence in sentences if sentence]
-        if has_docstarts and full:
-            yield number, full
-        elif full:
-            yield from ((sentence[0].line, [sentence]) for sentence in full)
-
-
-def _columns(line: str, separator: str | None) -> list[str]:
-    if separator is None:
-        return re.findall(r"[^ \t]+", line)
-    return [part.strip(" ") for part in line.split(separator)] if line.strip() else []
-
-
-def _token(
-    columns: list[str], settings: ColumnSettings, path: Path, number: int, line: str
-) -> Token:
-    try:
-        word, tag = columns[settings.word], columns[settings.tag]
-        pos = NO_POS if settings.pos is None else columns[settings.pos]
-    except IndexError:
-        word, tag, pos = "", "", NO_POS
-    if len(columns) < 2 or not word or not TAG.fullmatch(tag):
-        hint = " If it is a comment, say so: --comment '# '." if line.startswith("#") else ""
-        raise UserError(
-            f"{path}:{number} is {line.strip()!r}, but it must be a word and its tag (column "
-            f"{settings.tag}): O, B-X, I-X, L-X, U-X, E-X, S-X, or ? for one that is not "
-            f"known.{hint}"
-        )
-    return Token(number, word, tag, pos)
 
 
 def scheme_of(sentences: Sequence[Sequence[str]], path: Path) -> str:
@@ -141,28 +76,42 @@ def _record(
     path: Path, line: int, sentences: list[Sentence], scheme: str, settings: ColumnSettings
 ) -> Record:
     tokens = [token for sentence in sentences for token in sentence]
-    starts = list(accumulate((len(token.word) + 1 for token in tokens), initial=0))
+    # One without a word is no token, but may be a part of an entity
+    widths = [len(token.word) + 1 if token.word else 0 for token in tokens]
+    starts = list(accumulate(widths, initial=0))
+    full = [[token for token in sentence if token.word] for sentence in sentences]
+    with_words = [token for sentence in full for token in sentence]
     record = Record(
         f"{path}:{line}",
-        text="".join(token.word + " " for token in tokens),
-        words=[token.word for token in tokens],
-        sent_starts=[i == 0 for sentence in sentences for i in range(len(sentence))],
-        pos=None if settings.pos is None else [token.pos for token in tokens],
+        text="".join(token.word + " " for token in with_words),
+        words=[token.word for token in with_words],
+        sent_starts=[i == 0 for sentence in full for i in range(len(sentence))],
+        pos=None if settings.pos is None else [token.pos for token in with_words],
     )
     entities, unknown, problems = [], [], []
     first = 0
     for sentence in sentences:
         tags = [token.tag for token in sentence]
+        for i, token in enumerate(sentence, start=first):
+            if token.problem:
+                where = (starts[i], starts[i + 1] - 1)
+                kind = DISPUTED if token.is_disputed else UNREADABLE
+                problems.append(Problem(kind, f"{path}:{token.line}", None, *where, token.problem))
         spans, no_tag = spans_of(tags)
         unknown += [(starts[first + i], starts[first + i + 1] - 1) for i in no_tag]
         for start, end, label in spans:
             where = (starts[first + start], starts[first + end] - 1)
-            if is_valid(tags, start, end, scheme):
+            place = f"{path}:{sentence[start].line}"
+            covered, found = record.text[slice(*where)], " ".join(tags[start:end])
+            if not covered:
+                message = f"There is no word that is tagged {found}."
+                problems.append(Problem("no word", place, None, None, None, message))
+            elif is_valid(tags, start, end, scheme):
                 entities.append(RawMention((where,), label))
             else:
-                covered, found = record.text[slice(*where)], " ".join(tags[start:end])
                 message = f"{covered!r} is tagged {found}, which is no entity of {scheme}."
-                place = f"{path}:{sentence[start].line}"
+                if scheme == "iob2" and found.startswith("I"):
+                    message += " If an entity may begin with I, add --scheme iob1."
                 problems.append(Problem("invalid tags", place, None, *where, message))
                 unknown.append(where)
         first += len(sentence)
@@ -241,7 +190,7 @@ def _tagged_sentences(
     doc: Doc, separator: str, findings: Findings
 ) -> Iterator[list[tuple[str, str]]]:
     """The words and BILUO tags of each sentence."""
-    tags = _biluo_tags(doc, findings)
+    tags = _biluo_tags(doc, separator, findings)
     unsafe = re.compile(f"[ \\t\\r\\n]+|{re.escape(separator)}")
     sentences = doc.sents if doc.has_annotation("SENT_START") else [doc[:]]
     for sentence in sentences:
@@ -254,11 +203,10 @@ def _tagged_sentences(
             yield [(word, tags[token.i]) for word, token in zip(words, tokens)]
 
 
-def _biluo_tags(doc: Doc, findings: Findings) -> list[str]:
+def _biluo_tags(doc: Doc, separator: str, findings: Findings) -> list[str]:
     tags = ["O" if token.ent_iob else UNKNOWN[0] for token in doc]
     for ent in doc.ents:
-        label = "_".join(ent.label_.split())
-        findings.notes["labels with blanks written with _"] += label != ent.label_
+        label = label_without_blanks(ent.label_, findings, separator)
         tags[ent.start : ent.end] = [f"{letter}-{label}" for letter in _biluo_letters(len(ent))]
     return tags
 
@@ -279,5 +227,6 @@ def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]
     ]
 
 
-_SUFFIXES = (".conll", ".iob", ".bio", ".tsv", ".txt")
-register(Format("conll", read_columns, write_columns, _SUFFIXES, keeps={UNKNOWN_TOKENS}))
+_SUFFIXES = (".conll", ".conllu", ".iob", ".bio", ".bioes", ".bmes", ".tsv", ".csv", ".txt")
+_KEPT = {UNKNOWN_TOKENS, SENTENCES}
+register(Format("conll", read_columns, write_columns, _SUFFIXES, keeps=_KEPT))

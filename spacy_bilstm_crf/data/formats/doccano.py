@@ -2,7 +2,8 @@
 
 `{"text": ..., "label": [[0, 5, "PER"]]}` is that of sequence labelling; with relations it is
 `{"text": ..., "entities": [{"start_offset": 0, "end_offset": 5, "label": "PER"}]}`. Old versions
-wrote `labels`, or `annotations` with a `label_name`. All other keys become the document's meta.
+wrote `labels`, or `annotations` with a `label_name`. Under each key either form is read. All other
+keys become the document's meta.
 """
 
 from collections.abc import Iterator
@@ -13,53 +14,50 @@ from typing import Any
 import srsly
 
 from ...common.errors import UserError
-from .docs import ID, META, has_annotation
-from .jsonl import as_id, field, list_of, read_lines, text_of
-from .records import Findings, RawMention, Record
+from .docs import ID, META, data_of, has_annotation
+from .jsonl import as_id, field, list_of, read_records, text_of
+from .losses import WHITE_SPACE
+from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import FormatSettings
 
-TRIPLES = ("label", "labels")
-OBJECTS = ("entities", "annotations")
+ENTITIES = ("label", "labels", "entities", "annotations")
 LISTS_LEFT_OUT = ("relations", "comments", "Comments")
 
 
-def read_doccano(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
+def read_doccano(
+    path: Path, settings: FormatSettings, findings: Findings
+) -> Iterator[Record | Problem]:
     """Read the documents of a file. One without any of the keys is not annotated."""
-    for place, value in read_lines(path):
-        text = text_of(value, settings.text_key, place)
-        entities: list[RawMention] = []
-        for key in TRIPLES:
-            entities += [_of_triple(x, place) for x in list_of(value, key, place)]
-        for key in OBJECTS:
-            entities += [_of_object(x, place) for x in list_of(value, key, place)]
+
+    def record_of(place: str, value: dict[str, Any]) -> Record:
+        entities = [_mention(x) for key in ENTITIES for x in list_of(value, key)]
         for key in LISTS_LEFT_OUT:
-            findings.notes[f"{key.lower()} left out"] += len(list_of(value, key, place))
+            findings.notes[f"{key.lower()} left out"] += len(list_of(value, key))
         meta = value.get(META) or {}
-        known = {settings.text_key, ID, META, *TRIPLES, *OBJECTS, *LISTS_LEFT_OUT}
-        yield Record(
+        known = {settings.text_key, ID, META, *ENTITIES, *LISTS_LEFT_OUT}
+        return Record(
             place,
-            text,
+            text_of(value, settings.text_key),
             id=as_id(value.get(ID)),
             meta={
                 **(meta if isinstance(meta, dict) else {META: meta}),
                 **{key: found for key, found in value.items() if key not in known},
             },
             entities=tuple(entities),
-            is_annotated=any(key in value for key in (*TRIPLES, *OBJECTS)),
+            is_annotated=any(key in value for key in ENTITIES),
         )
 
+    return read_records(path, settings.encoding, record_of)
 
-def _of_triple(value: Any, place: str) -> RawMention:
+
+def _mention(value: Any) -> RawMention:
+    if isinstance(value, dict):
+        offsets = field(value, "start_offset", "start"), field(value, "end_offset", "end")
+        return RawMention((offsets,), field(value, "label_name", "label"))
     if not isinstance(value, list) or len(value) != 3:
-        raise UserError(f"{place}: {value!r:.80} is not of the form [start, end, label].")
+        raise UserError(f"{value!r:.80} is not of the form [start, end, label].")
     return RawMention(((value[0], value[1]),), value[2])
-
-
-def _of_object(value: Any, place: str) -> RawMention:
-    start, end = field(value, "start_offset", place), field(value, "end_offset", place)
-    label = value["label_name"] if "label_name" in value else field(value, "label", place)
-    return RawMention(((start, end),), label)
 
 
 def write_doccano(
@@ -75,8 +73,8 @@ def write_doccano(
         first = 0
         for doc in docs:
             ents = [[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents]
-            line: dict[str, Any] = dict(doc.user_data.get(META) or {})
-            line.update({"id": doc.user_data.get(ID), settings.text_key: doc.text})
+            known = data_of(doc)
+            line: dict[str, Any] = {**known.meta, "id": known.id, settings.text_key: doc.text}
             if not has_annotation(doc):
                 pass  # without the key it is not annotated
             elif with_relations:
@@ -94,6 +92,8 @@ def write_doccano(
 
 
 write_relations = partial(write_doccano, with_relations=True)
+_SUFFIXES = (".jsonl", ".json")
+_KEPT = {ID, META, WHITE_SPACE}
 # Both layouts are read under either name
-register(Format("doccano", read_doccano, write_doccano, (".jsonl",), keeps={ID, META}))
-register(Format("doccano-relations", read_doccano, write_relations, (".jsonl",), keeps={ID, META}))
+register(Format("doccano", read_doccano, write_doccano, _SUFFIXES, keeps=_KEPT))
+register(Format("doccano-relations", read_doccano, write_relations, _SUFFIXES, keeps=_KEPT))

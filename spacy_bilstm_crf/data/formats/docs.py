@@ -1,17 +1,20 @@
 """Records -> docs. What does not fit is counted and listed, never guessed."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
+from spacy.util import filter_spans, get_words_and_spaces
 
-from ...common.errors import UserError
+from ...common.errors import UserError, reported_errors
 from ...pipeline.confidence import keep_confidence, scored_spans
 from .counting import fits, recounted
+from .jsonl import as_id, parsed_json
 from .records import Findings, Problem, RawMention, Record
 from .settings import DocSettings, FormatSettings
 
@@ -23,15 +26,32 @@ ANNOTATION_SOURCE = "annotation"
 # Fields of a record that have mentions
 GROUPS = ("entities", "incorrect", "predictions", "disputed")
 # Kinds of problems
-OVERLAPPING, TWICE = "overlapping", "twice"
+OVERLAPPING, TWICE, NOT_ON_TOKENS = "overlapping", "twice", "not on tokens"
 OUTSIDE_THE_TEXT = "outside the text"
 DISPUTED = "annotators differ"
 OTHER_TEXT = "other text than quoted"
+BLANKS_AT_EDGES = "begins or ends with blanks"
+# What is counted
+CONTRADICTIONS = "documents with the text of an earlier one and other annotation: see audit"
+NOT_ANNOTATED = "documents that are not annotated, of which all tokens are unknown"
+PARTIAL = "documents of which only the given spans were judged, and all other tokens are unknown"
+
+# Answers of annotators
+ACCEPT, REJECT, IGNORE = "accept", "reject", "ignore"
 
 # What is noted of texts without tokens where no language is named
 ANY_LANGUAGE = "texts tokenized for any language (xx): name theirs with --lang"
 
 SpanWithScore = tuple[Span, float | None]
+
+
+class DocData(NamedTuple):
+    """What is known of a doc beside its tokens, in values that JSON can hold."""
+
+    id: str | None
+    answer: str | None
+    annotator: str | None
+    meta: dict[str, Any]
 
 
 def blank(lang: str) -> Language:
@@ -50,7 +70,7 @@ def blank(lang: str) -> Language:
 
 
 def docs_of(
-    found: Iterable[Record] | Iterable[Doc], settings: FormatSettings, findings: Findings
+    found: Iterable[Record | Problem | Doc], settings: FormatSettings, findings: Findings
 ) -> Iterator[Doc]:
     """Make docs of the records of a file. Docs are left as they are.
 
@@ -58,10 +78,21 @@ def docs_of(
         found: What a format's reader yields.
         settings: How texts are tokenized, and what becomes of what does not fit.
         findings: Gets the problems.
+
+    Raises:
+        UserError: If nothing of the file can be read.
     """
     nlp = blank(settings.lang)
     ids: set[str] = set()
+    earlier: dict[str, Sequence[str]] = {}
+    unreadable: list[Problem] = []
+    n_read = 0
     for record in found:
+        if isinstance(record, Problem):
+            unreadable.append(record)
+            findings.problems.append(record)
+            continue
+        n_read += 1
         if isinstance(record, Doc):
             findings.n_annotated += 1
             yield record
@@ -76,7 +107,19 @@ def docs_of(
             ids.add(record.id)
         findings.problems += problems
         if not problems or settings.docs.on_problem != "skip":
+            findings.notes[CONTRADICTIONS] += _contradicts(doc, earlier)
             yield doc
+    if unreadable and not n_read:
+        first, more = unreadable[0], len(unreadable) - 1
+        others = f" The same goes for the {more:,} others." if more else ""
+        raise UserError(f"{first.place}: {first.message}{others}")
+
+
+def _contradicts(doc: Doc, earlier: dict[str, Sequence[str]]) -> bool:
+    """Tell whether an earlier doc of this text says otherwise of some token."""
+    tags = tuple(token.ent_iob_ + token.ent_type_ for token in doc)
+    before = earlier.setdefault(doc.text, tags)
+    return any(one and other and one != other for one, other in zip(before, tags))
 
 
 def _doc_of(
@@ -85,13 +128,19 @@ def _doc_of(
     record, how = _recounted(record)
     if how:
         findings.notes[f"documents with offsets in {how}, converted to code points"] += 1
+    if settings.on_problem == "trim":
+        record = _trimmed(record, findings)
     doc = _tokens(record, nlp)
+    findings.n_tokenized += record.words is None
+    findings.n_mentions += len(record.entities)
     problems = []
     for mention in record.disputed:
         _, problem = _span(doc, mention, record)
         message = f"{mention.dispute} {mention.label} here."
         problems.append(problem or record.problem(DISPUTED, mention.offsets, message))
     spans, misfits = _spans(doc, record.entities, record)
+    if settings.overlaps == "longest":
+        spans = _longest(spans, findings)
     spans, overlapping = _without_overlap(spans, record)
     problems += misfits + overlapping
     unknown = {token for where in record.unknown for token in _covering(doc, *where)}
@@ -100,6 +149,8 @@ def _doc_of(
     touched = [span for span, _ in spans if not unknown.isdisjoint(_tokens_of(span))]
     unknown.update(token for span in touched for token in _tokens_of(span))
     findings.n_annotated += record.is_annotated or bool(kept or record.incorrect)
+    if not record.is_annotated:
+        findings.notes[PARTIAL if kept or record.incorrect else NOT_ANNOTATED] += 1
     is_complete = record.is_annotated and settings.unannotated == "outside"
     doc.set_ents(
         [span for span, _ in kept],
@@ -125,11 +176,42 @@ def _doc_of(
 
 def _recounted(record: Record) -> tuple[Record, str | None]:
     """The record with offsets in code points, and how they were counted if otherwise."""
-    groups = {name: getattr(record, name) for name in GROUPS}
-    found, how = recounted(record.text, list(chain(*groups.values())))
-    left = iter(found)
-    moved: dict[str, Any] = {name: tuple(islice(left, len(groups[name]))) for name in groups}
-    return record._replace(**moved), how
+    found, how = recounted(record.text, _mentions(record))
+    return _with_mentions(record, found), how
+
+
+def _mentions(record: Record) -> list[RawMention]:
+    return list(chain.from_iterable(getattr(record, name) for name in GROUPS))
+
+
+def _with_mentions(record: Record, mentions: Iterable[RawMention]) -> Record:
+    """The record with others in the place of all of its mentions, in their order."""
+    left = iter(mentions)
+    changed: dict[str, Any] = {
+        name: tuple(islice(left, len(getattr(record, name)))) for name in GROUPS
+    }
+    return record._replace(**changed)
+
+
+def _trimmed(record: Record, findings: Findings) -> Record:
+    """The record with mentions that neither begin nor end with blanks."""
+    mentions = _mentions(record)
+    trimmed = [_without_blanks(mention, record.text) for mention in mentions]
+    findings.notes["spans with blanks at their edges, cut off"] += sum(
+        one != other for one, other in zip(mentions, trimmed)
+    )
+    return _with_mentions(record, trimmed)
+
+
+def _without_blanks(mention: RawMention, text: str) -> RawMention:
+    if mention.offsets is None or len(mention.fragments) > 1:
+        return mention
+    start, end = mention.offsets
+    shorter = text[start:end].strip()
+    if not 0 <= start < end <= len(text) or not shorter:
+        return mention
+    start += text[start:end].find(shorter)
+    return mention._replace(fragments=((start, start + len(shorter)),))
 
 
 def _touched(doc: Doc, problem: Problem) -> range:
@@ -142,11 +224,19 @@ def _touched(doc: Doc, problem: Problem) -> range:
 
 def _tokens(record: Record, nlp: Language) -> Doc:
     if record.words is None:
-        return nlp.make_doc(record.text)
+        doc = nlp.make_doc(record.text)
+        return doc if doc.text == record.text else _with_text(doc, record.text)
     starts: Any = record.sent_starts  # spaCy's own type has ints as well
     return Doc(
         nlp.vocab, words=record.words, spaces=record.spaces, sent_starts=starts, tags=record.pos
     )
+
+
+def _with_text(doc: Doc, text: str) -> Doc:
+    """The tokens of a tokenizer that changes white space, as spaCy's Korean one does, in a text."""
+    with reported_errors("The tokenizer changes the text"):
+        words, spaces = get_words_and_spaces([token.text for token in doc], text)
+    return Doc(doc.vocab, words=words, spaces=spaces)
 
 
 def _tokens_of(span: Span) -> range:
@@ -209,11 +299,18 @@ def _span(doc: Doc, mention: RawMention, record: Record) -> tuple[Any, Problem |
         first = start + covered.find(shorter)
         fit = doc.char_span(first, first + len(shorter), alignment_mode="expand")
         nearest = "" if fit is None else f" The nearest tokens are {fit.text!r}."
-        return problem(
-            "not on tokens",
-            f"{covered!r} ({mention.label}) does not begin and end where tokens do.{nearest}",
-        )
+        has_blanks = bool(shorter) and shorter != covered
+        how = BLANKS_AT_EDGES if has_blanks else "does not begin and end where tokens do"
+        return problem(NOT_ON_TOKENS, f"{covered!r} ({mention.label}) {how}.{nearest}")
     return span, None
+
+
+def _longest(spans: Sequence[SpanWithScore], findings: Findings) -> list[SpanWithScore]:
+    """Spans that share no token with a longer one. Those of the same tokens are left to differ."""
+    kept = {(span.start, span.end) for span in filter_spans(span for span, _ in spans)}
+    found = [one for one in spans if (one[0].start, one[0].end) in kept]
+    findings.notes["entities that overlap a longer one left out"] += len(spans) - len(found)
+    return found
 
 
 def _without_overlap(
@@ -247,6 +344,21 @@ def _without_overlap(
 
 def _is_probability(score: Any) -> bool:
     return isinstance(score, (int, float)) and 0.0 <= score <= 1.0
+
+
+def data_of(doc: Doc) -> DocData:
+    """Return what is known of a doc beside its tokens, in values that JSON can hold."""
+    answer, meta = doc.user_data.get(ANSWER), doc.user_data.get(META) or {}
+    if not isinstance(meta, dict):
+        meta = {META: meta}
+    if meta:
+        meta = parsed_json(json.dumps(meta, default=str, skipkeys=True))
+    return DocData(
+        as_id(doc.user_data.get(ID)),
+        answer if answer in (ACCEPT, REJECT, IGNORE) else None,
+        as_id(doc.user_data.get(ANNOTATOR)),
+        meta,
+    )
 
 
 def keep_predictions(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> None:

@@ -1,58 +1,118 @@
-"""Reading JSON: an object on each line or a list of them, and errors that name the place."""
+"""Reading JSON: an object on each line or a list of them, and values that files of spaCy can hold.
+
+What is wrong with an object is raised as a `UserError` without its place, which `read_records` adds
+when it makes a `Problem` of it.
+"""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...common.errors import UserError
+from .records import UNREADABLE, Problem, Record
 
 MOST_DIGITS = 18
+MOST_DEPTH = 200  # a .spacy file holds about 500
 SURROGATE = "\\ud"
 
 
-def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a JSONL file, each with its place.
+def read_records(
+    path: Path, encoding: str, record_of: Callable[[str, dict[str, Any]], Record]
+) -> Iterator[Record | Problem]:
+    """Make records of the objects of a file: a list of them, a single one, or one on each line.
+
+    Args:
+        path: The file.
+        encoding: Its encoding.
+        record_of: Makes a record of the place of an object and the object, or raises a `UserError`.
+
+    Yields:
+        A record for each object, or what is wrong with it.
 
     Raises:
-        UserError: Naming the line that is no object.
+        UserError: If it is no JSON at all.
     """
-    with path.open(encoding="utf-8-sig") as file:
+    for place, parse in _parts(path, encoding):
+        try:
+            value = parse()
+            if not isinstance(value, dict):
+                raise UserError(f"This is not a JSON object: {value!r:.80}")
+            yield record_of(place, value)
+        except UserError as error:
+            yield Problem(UNREADABLE, place, None, None, None, str(error))
+
+
+def _parts(path: Path, encoding: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """The place of each object of a file, and a function that parses it."""
+    with path.open(encoding=encoding) as file:
+        first = next((line for line in file if line.strip()), "")
+    if first and not _is_object(first):
+        text = path.read_text(encoding=encoding)
+        try:
+            found = parsed_json(text)
+        except UserError as error:
+            if not any(map(_is_object, text.split("\n"))):
+                raise UserError(f"{path}: {error}") from error
+        else:
+            values = found if isinstance(found, list) else [found]
+            for number, value in enumerate(values, start=1):
+                yield f"{path}, number {number}", partial(_itself, value)
+            return
+    with path.open(encoding=encoding) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                place = f"{path}:{number}"
-                yield place, _object(_parsed(line, place), place)
+                yield f"{path}:{number}", partial(parsed_json, line)
 
 
-def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a file that is a list of them, a single one, or one on each line.
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return line.lstrip().startswith("{") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def parsed_json(text: str) -> Any:
+    """Parse JSON to values that a file of spaCy can hold.
+
+    Numbers that it can't hold, such as NaN, become strings.
 
     Raises:
-        UserError: If it is neither.
+        UserError: If it is not valid, or has something else that no such file can hold.
     """
-    text = path.read_text(encoding="utf-8-sig")
-    lines = text.strip().split("\n")
-    is_list = lines[0].startswith("[")
-    if not is_list and (len(lines) == 1 or lines[0].strip() != "{"):
-        yield from read_lines(path)
-        return
-    found = _parsed(text, str(path))  # a single object may be over several lines
-    for number, value in enumerate(found if is_list else [found], start=1):
-        place = f"{path}, number {number}"
-        yield place, _object(value, place)
-
-
-def _parsed(text: str, place: str) -> Any:
     try:
-        value = json.loads(text, parse_int=whole_number)
+        value = json.loads(
+            text, parse_int=whole_number, parse_float=_finite_number, parse_constant=str
+        )
         # An escape may be half a character, which no string of spaCy can hold
         if SURROGATE in text.lower():
             json.dumps(value, ensure_ascii=False).encode("utf8")
+        if text.count("[") + text.count("{") > MOST_DEPTH:
+            _check_depth(value)
     except UnicodeEncodeError as error:
-        raise UserError(f"{place} contains an unpaired surrogate ({SURROGATE}...).") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{place} is not valid JSON: {error}") from error
+        raise UserError(f"This contains an unpaired surrogate ({SURROGATE}...).") from error
+    except UserError:
+        raise
+    except RecursionError as error:
+        raise UserError(f"This is nested more than {MOST_DEPTH} levels deep.") from error
+    except ValueError as error:
+        raise UserError(f"This is not valid JSON: {error}") from error
     return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        inside = (list(x.values()) if isinstance(x, dict) else x for x in level)
+        level = [x for values in inside if isinstance(values, list) for x in values]
+    if level:
+        raise UserError(f"This is nested more than {MOST_DEPTH} levels deep.")
 
 
 def whole_number(digits: str) -> int | str:
@@ -60,13 +120,12 @@ def whole_number(digits: str) -> int | str:
     return int(digits) if len(digits) <= MOST_DIGITS else digits
 
 
-def _object(value: Any, place: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UserError(f"{place} is not a JSON object: {value!r:.80}")
-    return value
+def _finite_number(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
 
 
-def text_of(value: dict[str, Any], key: str, place: str) -> str:
+def text_of(value: dict[str, Any], key: str) -> str:
     """Return the text of an object.
 
     Raises:
@@ -74,15 +133,14 @@ def text_of(value: dict[str, Any], key: str, place: str) -> str:
     """
     text = value.get(key)
     if text is None:
-        raise UserError(
-            f"{place} has no text under {key!r} (--text-key). It has: {', '.join(map(str, value))}."
-        )
+        known = ", ".join(map(str, value))
+        raise UserError(f"There is no text under {key!r} (--text-key), but: {known:.200}.")
     if not isinstance(text, str):
-        raise UserError(f"{place}: the text under {key!r} is {text!r:.80}, which is not a string.")
+        raise UserError(f"The text under {key!r} is {text!r:.80}, which is not a string.")
     return text
 
 
-def list_of(value: dict[str, Any], key: str, place: str) -> Any:
+def list_of(value: dict[str, Any], key: str) -> Any:
     """Return a list that an object has under a key, empty if there is none.
 
     Raises:
@@ -90,20 +148,20 @@ def list_of(value: dict[str, Any], key: str, place: str) -> Any:
     """
     found = value.get(key) or []
     if not isinstance(found, list):
-        raise UserError(f"{place}: {key!r} must be a list, but is {found!r:.80}")
+        raise UserError(f"{key!r} must be a list, but is {found!r:.80}")
     return found
 
 
-def objects_of(value: dict[str, Any], key: str, place: str) -> Any:
+def objects_of(value: dict[str, Any], key: str) -> Any:
     """Return a list of objects that an object has under a key, empty if there is none.
 
     Raises:
         UserError: If it is something else.
     """
-    found = list_of(value, key, place)
+    found = list_of(value, key)
     for one in found:
         if not isinstance(one, dict):
-            raise UserError(f"{place}: {key!r} must be a list of objects, but has {one!r:.80}")
+            raise UserError(f"{key!r} must be a list of objects, but has {one!r:.80}")
     return found
 
 
@@ -112,12 +170,13 @@ def as_id(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def field(value: Any, key: str, place: str) -> Any:
-    """Return a value that an object must have.
+def field(value: Any, *keys: str) -> Any:
+    """Return a value that an object must have, under one of some keys.
 
     Raises:
-        UserError: If it is not.
+        UserError: If it is not there.
     """
-    if not isinstance(value, dict) or key not in value:
-        raise UserError(f"{place}: {value!r:.80} has no {key!r}.")
-    return value[key]
+    for key in keys:
+        if isinstance(value, dict) and key in value:
+            return value[key]
+    raise UserError(f"{value!r:.80} has no {keys[0]!r}.")

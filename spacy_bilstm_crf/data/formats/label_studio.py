@@ -1,7 +1,8 @@
 """Label Studio's JSON: its full export, and JSON-MIN.
 
 If a task has several annotations, the one that is marked as ground truth counts. If there is none,
-what they agree on is annotated, and where they differ is a problem.
+what they agree on is annotated, and where they differ is a problem. An annotation that has only
+regions of other types, such as choices or those of an image, does not say where entities are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,26 +13,48 @@ import srsly
 from spacy.tokens import Doc, Span
 
 from ...pipeline.confidence import confidence
-from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS, has_annotation, predictions_of
-from .jsonl import as_id, field, objects_of, read_objects, text_of
-from .losses import PROBABILITIES
-from .prodigy import IGNORE
-from .records import Findings, RawMention, Record
+from .docs import (
+    ANNOTATOR,
+    ID,
+    IGNORE,
+    META,
+    PREDICTIONS,
+    data_of,
+    has_annotation,
+    predictions_of,
+)
+from .jsonl import as_id, field, objects_of, read_records, text_of
+from .losses import PROBABILITIES, WHITE_SPACE
+from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import FormatSettings
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
+LABELS = "labels"  # the type of regions that are parts of a text
+# Types whose offsets count in what a browser shows, or in one part of a dialogue
+ELSEWHERE = ("hypertextlabels", "paragraphlabels")
 
 
-def read_label_studio(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
-    """Read the tasks of a file."""
-    for place, task in read_objects(path):
+def read_label_studio(
+    path: Path, settings: FormatSettings, findings: Findings
+) -> Iterator[Record | Problem]:
+    """Read the tasks of a file. If none of JSON-MIN has an entity, they are of another kind."""
+    minimal: set[str] = set()  # where tasks of JSON-MIN are, which don't say what was annotated
+
+    def record_of(place: str, task: dict[str, Any]) -> Record:
         data = task.get("data")
         if isinstance(data, dict):
-            yield _of_task(place, task, data, settings.text_key, findings)
-        else:
-            yield _of_min(place, task, settings.text_key)
+            return _of_task(place, task, data, settings.text_key, findings)
+        minimal.add(place)
+        return _of_min(place, task, settings.text_key)
+
+    found = list(read_records(path, settings.encoding, record_of))
+    has_entities = any(isinstance(one, Record) and one.entities for one in found)
+    for one in found:
+        if isinstance(one, Record) and one.place in minimal and not has_entities:
+            one = one._replace(is_annotated=False)
+        yield one
 
 
 def _of_task(
@@ -39,49 +62,71 @@ def _of_task(
 ) -> Record:
     record = Record(
         place,
-        text_of(data, text_key, place),
+        text_of(data, text_key),
         id=as_id(task.get("id")),
         meta={key: value for key, value in data.items() if key != text_key},
     )
-    every = objects_of(task, "annotations", place)
+    # Old versions had completions
+    every = objects_of(task, "annotations") or objects_of(task, "completions")
     done = [one for one in every if not one.get("was_cancelled")]
     done = [one for one in done if one.get("ground_truth")][:1] or done
-    found = [_mentions(one, place, text_key, findings) for one in done]
-    last = objects_of(task, "predictions", place)[-1:]  # of the last model
-    predictions = [m for one in last for m in _mentions(one, place, text_key, findings)]
+    every_found = [_mentions(one, text_key, findings) for one in done]
+    found = [m for one, m in zip(done, every_found) if _is_of_entities(objects_of(one, "result"))]
+    last = objects_of(task, "predictions")[-1:]  # of the last model
+    predictions = [m for one in last for m in _mentions(one, text_key, findings)]
+    problems = [_elsewhere(record, r) for one in done for r in objects_of(one, "result")]
     if len(found) > 1:
         record = _agreed(record, found)
     return record._replace(
         entities=record.entities if len(found) > 1 else tuple(found[0]) if found else (),
         predictions=tuple(predictions),
-        is_annotated=bool(found),
+        is_annotated=bool(found) and not any(problems),
         annotator=_annotator(done[0]) if len(done) == 1 else None,
         answer=IGNORE if every and not done else None,
+        problems=tuple(problem for problem in problems if problem is not None),
     )
 
 
-def _mentions(
-    judgement: dict[str, Any], place: str, text_key: str, findings: Findings
-) -> list[RawMention]:
+def _is_of_entities(results: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether an annotation is of entities, or of nothing, and not a text's choices, say."""
+    return not results or any(result.get("type") == LABELS for result in results)
+
+
+def _elsewhere(record: Record, result: dict[str, Any]) -> Problem | None:
+    """The problem with an entity whose place in the text nobody knows."""
+    kind, value = result.get("type"), result.get("value")
+    if kind not in ELSEWHERE:
+        return None
+    quote = value.get("text") if isinstance(value, dict) else None
+    message = f"The offsets of {kind} {quote!r:.60} count in the page that was shown, not the text."
+    return record.problem("not in the text", None, message)
+
+
+def _mentions(judgement: dict[str, Any], text_key: str, findings: Findings) -> list[RawMention]:
     """The entities of an annotation or a prediction."""
     found = []
-    results = objects_of(judgement, "result", place)
-    names = {result.get("to_name") for result in results}
+    results = objects_of(judgement, "result")
+    is_named = any(_is_of_text(result, text_key) for result in results)
     for result in results:
-        value = result.get("value")
-        if result.get("type") != "labels" or not isinstance(value, dict):
-            findings.notes[f"regions of type {result.get('type')!r:.40} left out"] += 1
-        elif text_key in names and result.get("to_name") != text_key:
+        value, kind = result.get("value"), result.get("type")
+        if kind != LABELS or not isinstance(value, dict):
+            findings.notes[f"regions of type {kind!r:.40} left out"] += kind not in ELSEWHERE
+        elif is_named and not _is_of_text(result, text_key):
             findings.notes["regions of another text left out"] += 1
         else:
-            found += _of_region(value, place, result.get("score"))
+            found += _of_region(value, result.get("score"))
     return found
 
 
-def _of_region(value: dict[str, Any], place: str, score: Any = None) -> list[RawMention]:
+def _is_of_text(result: dict[str, Any], text_key: str) -> bool:
+    names = result.get("to_name")
+    return text_key in names if isinstance(names, list) else names == text_key
+
+
+def _of_region(value: dict[str, Any], score: Any = None) -> list[RawMention]:
     """An entity for each label of a region; one without a label where it has none."""
-    offsets = (field(value, "start", place), field(value, "end", place))
-    labels = value.get("labels")
+    offsets = (field(value, "start"), field(value, "end"))
+    labels = value.get(LABELS)
     every: list[Any] = (labels if isinstance(labels, list) else [labels]) or [None]
     return [RawMention((offsets,), label, score, value.get("text")) for label in every]
 
@@ -109,9 +154,9 @@ def _agreed(record: Record, found: Sequence[Sequence[RawMention]]) -> Record:
 
 def _of_min(place: str, task: dict[str, Any], text_key: str) -> Record:
     """JSON-MIN has the data and the labels of one annotation side by side."""
-    text = text_of(task, text_key, place)
+    text = text_of(task, text_key)
     lists = {key: value for key, value in task.items() if _are_regions(value)}
-    mentions = [m for values in lists.values() for v in values for m in _of_region(v, place)]
+    mentions = [m for values in lists.values() for v in values for m in _of_region(v)]
     known = {text_key, "id", "annotator", *lists}
     return Record(
         place,
@@ -138,17 +183,14 @@ def write_label_studio(
 
 
 def _task(doc: Doc, text_key: str) -> dict[str, Any]:
-    predictions = predictions_of(doc)
-    task: dict[str, Any] = {
-        "id": doc.user_data.get(ID),
-        "data": {**(doc.user_data.get(META) or {}), text_key: doc.text},
-    }
-    skipped = doc.user_data.get(ANSWER) == IGNORE
+    predictions, about = predictions_of(doc), data_of(doc)
+    task: dict[str, Any] = {"id": about.id, "data": {**about.meta, text_key: doc.text}}
+    skipped = about.answer == IGNORE
     if has_annotation(doc) or skipped:
         annotation = {
             "result": [_result(i, ent, confidence(ent)) for i, ent in enumerate(doc.ents)],
             "was_cancelled": skipped,
-            "completed_by": doc.user_data.get(ANNOTATOR),
+            "completed_by": about.annotator,
         }
         task["annotations"] = [{k: v for k, v in annotation.items() if v is not None}]
     if predictions:
@@ -162,17 +204,17 @@ def _result(number: int, span: Span, score: float | None) -> dict[str, Any]:
         "id": f"e{number}",
         "from_name": FROM_NAME,
         "to_name": TO_NAME,
-        "type": "labels",
+        "type": LABELS,
         "value": {
             "start": span.start_char,
             "end": span.end_char,
             "text": span.text,
-            "labels": [span.label_],
+            LABELS: [span.label_],
         },
     }
     return result if score is None else {**result, "score": score}
 
 
-_KEPT = {PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR}
+_KEPT = {PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR, WHITE_SPACE}
 _SUFFIXES = (".json", ".jsonl")
 register(Format("label-studio", read_label_studio, write_label_studio, _SUFFIXES, keeps=_KEPT))

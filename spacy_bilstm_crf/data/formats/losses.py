@@ -1,14 +1,17 @@
 """What is lost on the way to a format that can't hold all of a doc."""
 
+import re
 from collections.abc import Collection
 
 from spacy.tokens import Doc
 
 from ...pipeline.confidence import confidence
-from .docs import ANNOTATOR, ID, META, PREDICTIONS
+from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS
 from .records import Findings
 
 UNKNOWN_TOKENS, INCORRECT_SPANS, PROBABILITIES = "unknown", "incorrect", "probabilities"
+ENTITY_IDS, SPAN_GROUPS, CATEGORIES = "entity ids", "span groups", "categories"
+SENTENCES, WHITE_SPACE, USER_DATA = "sentences", "white space", "user data"
 # What a format may be able to hold, and how its loss is reported
 NOTES = {
     UNKNOWN_TOKENS: "tokens of which nothing is known, now outside of entities",
@@ -18,6 +21,12 @@ NOTES = {
     ID: "ids left out",
     META: "documents' meta left out",
     ANNOTATOR: "names of annotators left out",
+    ENTITY_IDS: "ids of entities (kb_id and span_id) left out",
+    SPAN_GROUPS: "spans of other groups in doc.spans left out",
+    CATEGORIES: "documents' categories left out",
+    SENTENCES: "documents' sentence boundaries left out",
+    WHITE_SPACE: "documents with other white space now: one blank between words",
+    USER_DATA: "documents' other user data left out",
 }
 
 
@@ -33,12 +42,29 @@ def note_losses(
         findings: Where it is counted.
     """
     n_known = sum(bool(token.ent_iob) for token in doc)
+    words = [token.text for token in doc if not token.is_space]
+    of_annotation = {incorrect_spans_key, PREDICTIONS}
+    known = {ID, META, ANNOTATOR, ANSWER}
     counts = {
         UNKNOWN_TOKENS: len(doc) - n_known if n_known else 0,
         INCORRECT_SPANS: len(doc.spans.get(incorrect_spans_key, ())),
         PREDICTIONS: len(doc.spans.get(PREDICTIONS, ())),
         PROBABILITIES: sum(confidence(ent) is not None for ent in doc.ents),
         **{key: bool(doc.user_data.get(key)) for key in (ID, META, ANNOTATOR)},
+        ENTITY_IDS: sum(bool(ent.kb_id_ or ent.id_) for ent in doc.ents),
+        SPAN_GROUPS: sum(len(doc.spans[key]) for key in doc.spans.keys() - of_annotation),
+        CATEGORIES: bool(doc.cats),
+        SENTENCES: doc.has_annotation("SENT_START") and len(list(doc.sents)) > 1,
+        WHITE_SPACE: [part for part in doc.text.split(" ") if part] != words,
+        # Of extensions, such as an entity's confidence, the keys are tuples
+        USER_DATA: any(isinstance(key, str) for key in doc.user_data.keys() - known),
     }
     for what in NOTES.keys() - set(keeps):
         findings.notes[NOTES[what]] += counts[what]
+
+
+def label_without_blanks(label: str, findings: Findings, unsafe: str = "") -> str:
+    """Return a label for a format in which blanks and some other characters part columns."""
+    written = re.sub(rf"[\s{re.escape(unsafe)}]+", "_", label.strip()) or "_"
+    findings.notes["labels with blanks written with _"] += written != label
+    return written

@@ -1,10 +1,12 @@
 """Prodigy's JSON lines.
 
-An accepted task is annotated; one that was ignored or not answered yet is not. A rejected span is
-known to be no entity, if it is that of a binary task or has an answer of its own.
+An accepted task is annotated, if it is one of entities whose spans a person has marked. Of a task
+that asks about given spans alone nothing else is known. One that was ignored or not answered yet,
+or that is about something else than entities, is not annotated. A rejected span is known to be no
+entity, if it is that of a binary task or has an answer of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,42 +15,86 @@ from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
 from ...pipeline.confidence import confidence
-from .docs import ANNOTATOR, ANSWER, ID, META, has_annotation, predictions_of
-from .jsonl import as_id, field, list_of, objects_of, read_lines, text_of
-from .losses import NOTES
+from .docs import (
+    ACCEPT,
+    ANNOTATOR,
+    ID,
+    IGNORE,
+    META,
+    PREDICTIONS,
+    REJECT,
+    data_of,
+    has_annotation,
+    predictions_of,
+)
+from .jsonl import as_id, field, list_of, objects_of, read_records, text_of
+from .losses import INCORRECT_SPANS, PROBABILITIES, UNKNOWN_TOKENS, WHITE_SPACE
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import FormatSettings
 
-ACCEPT, REJECT, IGNORE = "accept", "reject", "ignore"
-MANUAL = ("ner_manual", "spans_manual")  # views
+# Views in which entities are marked, and others in which spans are shown or marked
+MANUAL = ("ner_manual", "spans_manual")
+WITH_SPANS = (*MANUAL, "ner", "spans", "relations", "blocks")
+# Keys of a task of another kind, such as text classification or a choice
+OF_OTHER_TASKS = {"label", "options", "accept"}
+# Keys of a span, and of a task's meta, where a model or a pattern suggests it for a yes or no
+SUGGESTED = {"rank", "source", "input_hash", "priority", "pattern"}
+META_OF_SUGGESTED = {"score", "pattern"}
 
 
-def read_prodigy(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
+def read_prodigy(
+    path: Path, settings: FormatSettings, findings: Findings
+) -> Iterator[Record | Problem]:
     """Read the tasks of a file."""
-    for place, task in read_lines(path):
-        text = text_of(task, settings.text_key, place)
-        words, spaces = _tokens(list_of(task, "tokens", place), text)
+
+    def record_of(place: str, task: dict[str, Any]) -> Record:
+        text = text_of(task, settings.text_key)
+        words, spaces = _tokens(list_of(task, "tokens"), text)
         meta = task.get("meta") or {}
-        findings.notes["relations left out"] += len(list_of(task, "relations", place))
+        findings.notes["relations left out"] += len(list_of(task, "relations"))
         record = Record(
             place,
             text,
             words,
             spaces,
-            id=as_id(task.get("id", meta.get("id") if isinstance(meta, dict) else None)),
-            answer=_answer(task, place),
-            annotator=task.get("_annotator_id") or task.get("_session_id"),
+            id=as_id(task.get("id")),
+            answer=_answer(task),
+            annotator=as_id(task.get("_annotator_id") or task.get("_session_id")),
             meta=meta if isinstance(meta, dict) else {META: meta},
         )
-        # Whether only the spans of the task were asked about
-        is_binary = bool(task.get("_is_binary", task.get("_view_id") == "ner"))
+        spans = objects_of(task, "spans")
+        if not _is_of_entities(task):
+            findings.notes["tasks of another kind than entities, read as not annotated"] += 1
+            return record._replace(is_annotated=False)
         # Whether an annotator drew the spans, so that the answer is about the whole task
         is_manual = task.get("_is_binary") is False or task.get("_view_id") in MANUAL
-        yield _judged(record, objects_of(task, "spans", place), is_binary, is_manual)
+        is_binary = not is_manual and _asks_about_spans(task, spans, record.meta)
+        return _judged(record, spans, is_binary, is_manual)
+
+    return read_records(path, settings.encoding, record_of)
 
 
-def _answer(value: dict[str, Any], place: str) -> str | None:
+def _is_of_entities(task: dict[str, Any]) -> bool:
+    """Tell whether a task is about entities, and not a text's categories, say."""
+    if "_view_id" in task:
+        return task["_view_id"] in WITH_SPANS
+    if "_is_binary" in task:
+        return True
+    return task.get("spans") is not None and not OF_OTHER_TASKS & task.keys()
+
+
+def _asks_about_spans(
+    task: dict[str, Any], spans: Sequence[dict[str, Any]], meta: dict[str, Any]
+) -> bool:
+    """Tell whether a task asks about its spans alone: what else there is nobody was asked."""
+    if "_is_binary" in task or "_view_id" in task:
+        return bool(task.get("_is_binary", True))
+    # Old versions say neither
+    return any(SUGGESTED & span.keys() for span in spans) or bool(META_OF_SUGGESTED & meta.keys())
+
+
+def _answer(value: dict[str, Any]) -> str | None:
     """Return what an annotator said of a task or a span; None if nothing.
 
     Raises:
@@ -56,7 +102,7 @@ def _answer(value: dict[str, Any], place: str) -> str | None:
     """
     answer = value.get("answer")
     if answer not in (ACCEPT, REJECT, IGNORE, None):
-        raise UserError(f"{place}: the answer is {answer!r:.80}, not accept, reject or ignore.")
+        raise UserError(f"The answer is {answer!r:.80}, not accept, reject or ignore.")
     return cast(str | None, answer)
 
 
@@ -76,16 +122,13 @@ def _tokens(tokens: list[Any], text: str) -> tuple[list[str] | None, list[bool] 
 
 def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) -> Record:
     """Sort spans into accepted, rejected and not judged ones."""
-    place = record.place
     mentions = [
         RawMention(
-            ((field(span, "start", place), field(span, "end", place)),),
-            field(span, "label", place),
-            span.get("score"),
+            ((field(span, "start"), field(span, "end")),), field(span, "label"), span.get("score")
         )
         for span in spans
     ]
-    answers = [_answer(span, place) if "answer" in span else record.answer for span in spans]
+    answers = [_answer(span) if "answer" in span else record.answer for span in spans]
     if record.answer == IGNORE:
         answers = [IGNORE] * len(spans)
     right = tuple(m for m, answer in zip(mentions, answers) if answer == ACCEPT)
@@ -117,7 +160,8 @@ def write_prodigy(docs: Docs, path: Path, settings: FormatSettings, findings: Fi
 
 def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, Any]:
     task: dict[str, Any] = {settings.text_key: doc.text, "tokens": tokens_of(doc)}
-    answer: str | None = doc.user_data.get(ANSWER)
+    about = data_of(doc)
+    answer = about.answer
     incorrect = list(doc.spans.get(settings.docs.incorrect_spans_key, ()))
     predictions = predictions_of(doc)
     known = [token for token in doc if token.ent_iob]
@@ -133,15 +177,16 @@ def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, A
         spans = [span_of(span, score) for span, score in predictions]
     elif predictions:
         findings.notes["predictions beside annotation left out"] += len(predictions)
-    if answer == ACCEPT and len(known) < len(doc):
-        task["_is_binary"] = True  # the rest is not known
-        findings.notes["documents of which tokens outside of the spans are not known"] += 1
+    if answer == ACCEPT:
+        task["_is_binary"] = len(known) < len(doc)  # the rest is not known
+        what = "documents of which tokens outside of the spans are not known"
+        findings.notes[what] += task["_is_binary"]
     task["spans"] = spans
     values = {
         "answer": answer,
-        ID: doc.user_data.get(ID),
-        META: doc.user_data.get(META),
-        "_annotator_id": doc.user_data.get(ANNOTATOR),
+        ID: about.id,
+        META: about.meta or None,
+        "_annotator_id": about.annotator,
     }
     task.update({key: value for key, value in values.items() if value is not None})
     return task
@@ -174,4 +219,6 @@ def span_of(span: Span, score: float | None = None) -> dict[str, Any]:
 
 
 # Predictions beside annotation are the exception, which the writer counts
-register(Format("prodigy", read_prodigy, write_prodigy, (".jsonl",), keeps=NOTES))
+_KEPT = {ID, META, ANNOTATOR, PREDICTIONS, PROBABILITIES, INCORRECT_SPANS, UNKNOWN_TOKENS}
+_SUFFIXES = (".jsonl", ".json")
+register(Format("prodigy", read_prodigy, write_prodigy, _SUFFIXES, keeps={*_KEPT, WHITE_SPACE}))

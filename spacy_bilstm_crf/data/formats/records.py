@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Offsets = tuple[int, int]  # first character, character after the last; in code points
+UNREADABLE = "not readable"  # the kind of problem of what no document can be made of
 
 
 class RawMention(NamedTuple):
@@ -110,9 +111,13 @@ class Findings:
         problems: What a doc can't hold.
         notes: How often something was left out or mended that is no problem, by what it is.
         n_annotated: Documents of which something is known.
+        n_tokenized: Documents whose tokens are those of a language, as their file has none.
+        n_mentions: Entities in the files, whether or not they fit.
     """
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.notes: Counter = Counter()
         self.n_annotated = 0
+        self.n_tokenized = 0
+        self.n_mentions = 0

@@ -7,13 +7,15 @@ from typing import NamedTuple
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
+from .contents import Contents
 from .docs import docs_of
+from .guess import looks_like
 from .losses import note_losses
-from .records import Findings, Record
-from .settings import FormatSettings
+from .records import Findings, Problem, Record
+from .settings import UTF8, FormatSettings
 
 Docs = Iterable[Doc]
-Reader = Callable[[Path, FormatSettings, Findings], Iterable[Record] | Docs]
+Reader = Callable[[Path, FormatSettings, Findings], Iterable[Record | Problem | Doc]]
 Writer = Callable[[Docs, Path, FormatSettings, Findings], None]
 
 
@@ -22,7 +24,8 @@ class Format(NamedTuple):
 
     Attributes:
         name: What users call it.
-        read: Yields what a file holds, as records before tokenization or as docs.
+        read: Yields what a file holds, as records before tokenization or as docs. A problem stands
+            for what can't be read.
         write: Writes docs to a file.
         suffixes: Endings of its files; the first is that of new files.
         keeps: What it can hold besides text and entities, of `losses.NOTES`. The rest is counted
@@ -78,11 +81,18 @@ def read(path: Path, name: str, settings: FormatSettings, findings: Findings) ->
     """
     try:
         yield from docs_of(FORMATS[name].read(path, settings, findings), settings, findings)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: {error}") from error
+    except UnicodeError as error:
+        is_default = settings.encoding == UTF8
+        what = "UTF-8 text" if is_default else f"text in the encoding {settings.encoding}"
+        hint = looks_like(path, name) or "Name its encoding, such as --encoding cp1252 or utf-16."
+        raise UserError(f"{path} is not {what}: {error}. {hint}") from error
+    except UserError as error:
+        raise UserError(f"{error} {looks_like(path, name)}".strip()) from error
 
 
-def write(docs: Docs, path: Path, name: str, settings: FormatSettings, findings: Findings) -> int:
+def write(
+    docs: Docs, path: Path, name: str, settings: FormatSettings, findings: Findings
+) -> Contents:
     """Write docs to a file, or to a folder if the format has folders.
 
     Args:
@@ -93,16 +103,15 @@ def write(docs: Docs, path: Path, name: str, settings: FormatSettings, findings:
         findings: Gets what the format can't hold.
 
     Returns:
-        The number of docs.
+        What the docs contain.
     """
-    n_docs = 0
+    contents, incorrect = Contents(), settings.docs.incorrect_spans_key
 
     def noted() -> Iterator[Doc]:
-        nonlocal n_docs
         for doc in docs:
-            n_docs += 1
-            note_losses(doc, FORMATS[name].keeps, settings.docs.incorrect_spans_key, findings)
+            contents.add(doc, incorrect)
+            note_losses(doc, FORMATS[name].keeps, incorrect, findings)
             yield doc
 
     FORMATS[name].write(noted(), path, settings, findings)
-    return n_docs
+    return contents

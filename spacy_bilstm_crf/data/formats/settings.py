@@ -2,8 +2,10 @@
 
 from typing import NamedTuple
 
-ON_PROBLEM = ("error", "skip", "missing")
+ON_PROBLEM = ("error", "skip", "missing", "trim")
+OVERLAPS = ("problem", "longest")
 UNANNOTATED = ("outside", "missing")
+UTF8 = "utf-8-sig"
 TAG_SCHEMES = ("auto", "iob1", "iob2", "biluo", "bioes")
 
 
@@ -12,15 +14,19 @@ class DocSettings(NamedTuple):
 
     Attributes:
         on_problem: What happens to a document with a problem. "skip" leaves it out; "missing"
-            treats what the problem touches as not annotated. "error" does the same as "missing",
-            and the caller must check the findings.
+            treats what the problem touches as not annotated. "trim" cuts blanks off the edges of
+            spans, and does the same as "missing" with all other problems. So does "error", and the
+            caller must check the findings.
         unannotated: "outside" if all entities are annotated, "missing" if only some may be.
         incorrect_spans_key: Key in `doc.spans` of the spans known to be no entity.
+        overlaps: What happens to entities that overlap: "longest" keeps the longest of them, and
+            the first of those that are as long, as `spacy.util.filter_spans` does.
     """
 
     on_problem: str = "error"
     unannotated: str = "outside"
     incorrect_spans_key: str = "incorrect_spans"
+    overlaps: str = "problem"
 
 
 class ColumnSettings(NamedTuple):
@@ -28,11 +34,13 @@ class ColumnSettings(NamedTuple):
 
     Attributes:
         scheme: One of `TAG_SCHEMES`. "auto" detects it from the tags of a file.
-        separator: Between columns; None for any number of blanks and tabs.
+        separator: Between columns; None for commas in a .csv file, and in others for blanks and
+            tabs, or for tabs alone where words have blanks.
         word: Column of the word. The first is 0, the last is -1.
-        tag: Column of the tag.
+        tag: Column of the tag. If it is -1, no other column may have tags of entities.
         pos: Column of the part of speech; None for none.
-        comment: Prefix of comment lines; None if there are none.
+        comment: Prefix of comment lines; None if there are none. A line with as many columns as the
+            others and a tag is a token.
     """
 
     scheme: str = "auto"
@@ -51,9 +59,11 @@ class FormatSettings(NamedTuple):
         text_key: Key of the text in JSON.
         docs: How docs are made.
         columns: Where things are in CoNLL columns.
+        encoding: Of files of text. The default leaves out a byte order mark, if there is one.
     """
 
     lang: str = "xx"
     text_key: str = "text"
     docs: DocSettings = DocSettings()
     columns: ColumnSettings = ColumnSettings()
+    encoding: str = UTF8

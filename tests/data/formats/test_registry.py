@@ -2,6 +2,7 @@
 
 import pytest
 import spacy
+from spacy.tokens import Span
 
 from spacy_bilstm_crf.data.formats import FORMATS, Findings, Format, FormatSettings, read, write
 from spacy_bilstm_crf.data.formats.losses import NOTES
@@ -42,7 +43,50 @@ def test_tokens_that_are_not_known_are_counted_whether_or_not_a_doc_has_entities
     doc = spacy.blank("xx")("Ada saw Rome")
     doc.set_ents([], missing=[doc[0:1]], default="outside")
     findings = Findings()
-    assert write([doc], tmp_path / "brat", "brat", FormatSettings(), findings) == 1
+    assert write([doc], tmp_path / "brat", "brat", FormatSettings(), findings).n_docs == 1
     assert findings.notes[NOTES["unknown"]] == 1
     (found,) = read(tmp_path / "brat", "brat", FormatSettings(), findings)
     assert found.has_annotation("ENT_IOB") and not found.ents
+
+
+LOST = {
+    "ids of entities (kb_id and span_id) left out": 1,
+    "spans of other groups in doc.spans left out": 2,
+    "documents' categories left out": 1,
+    "documents' sentence boundaries left out": 1,
+    "documents' other user data left out": 1,
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_only_spacy_holds_is_counted(name, tmp_path):
+    nlp = spacy.blank("en")
+    doc = nlp("Ada Lovelace met Rome. It rained.")
+    doc.ents = [Span(doc, 0, 2, label="PERSON", kb_id="Q7259", span_id="ada")]
+    doc.spans["sc"] = [Span(doc, 0, 1, label="A"), Span(doc, 0, 2, label="B")]
+    doc.cats = {"good": 1.0}
+    doc.user_data["more"] = 1
+    for token in doc:
+        token.is_sent_start = token.i in (0, 5)
+    findings = Findings()
+    write([doc], tmp_path / "out", name, FormatSettings(), findings)
+    notes = {what: n for what, n in findings.notes.items() if n}
+    expected = {} if name == "spacy" else dict(LOST)
+    if name == "conll":
+        del expected["documents' sentence boundaries left out"]
+        expected["documents with other white space now: one blank between words"] = 1
+    assert notes == expected
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_odd_values_in_docs_can_be_written(name, tmp_path):
+    doc = spacy.blank("en")("Ada saw Rome")
+    doc.ents = [Span(doc, 0, 1, label="P E"), Span(doc, 2, 3, label=" ")]
+    odd = {"a": float("nan"), "b": [b"bytes"], 3: None, ("x",): 1}
+    doc.user_data.update({"id": 7, "meta": odd, "answer": ["x"], "annotator": {"a": 1}})
+    write([doc], tmp_path / "out", name, FormatSettings(lang="en"), Findings())
+    (back,) = read(tmp_path / "out", name, FormatSettings(lang="en"), Findings())
+    labels = ["P_E", "_"] if name in ("conll", "brat") else ["P E"]
+    assert [ent.label_ for ent in back.ents][: len(labels)] == labels
+    doc.user_data["meta"] = ["a", "list"]
+    write([doc], tmp_path / "out", name, FormatSettings(lang="en"), Findings())

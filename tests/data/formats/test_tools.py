@@ -351,6 +351,7 @@ def test_standoff_of_brat(tmp_path):
         "normalisations left out": 1,
         "notes left out": 1,
         ANY_LANGUAGE: 3,
+        "documents that are not annotated, of which all tokens are unknown": 1,
     }
     out = written(tmp_path, "brat", list(docs.values()))
     assert (out / "deep/a.txt").read_bytes().decode("utf8") == text
@@ -365,14 +366,17 @@ def test_standoff_of_brat(tmp_path):
 def test_ids_that_can_be_no_path_get_numbers(tmp_path):
     (doc,) = reading(tmp_path, "doccano", [{"id": "x", "text": "Ada", "label": []}])
     docs = []
-    for name in ("../up", "/root", "a/../b", "", "same", "same", "..", "x" + chr(0)):
+    names = ["../up", "/root", "a/../b", "", "same", "same", "..", "x" + chr(0)]
+    names += ["SAME", "same.txt/b", "a.ANN/b", "é" * 120, "/".join("x" * 100)]
+    for name in names:
         copy = doc.copy()
         copy.user_data = {"id": name}
         docs.append(copy)
     out = written(tmp_path, "brat", docs)
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.txt"))
-    numbers = (0, 1, 2, 3, 5, 6, 7)
-    assert names == [*(f"doc-{n:06}.txt" for n in numbers), "same.txt"]
+    numbers = (0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11)
+    deep = "/".join("x" * 100) + ".txt"
+    assert names == [*(f"doc-{n:06}.txt" for n in numbers), "same.txt", deep]
     assert not (tmp_path / "up.txt").exists()
 
 
@@ -382,10 +386,9 @@ def test_ids_that_can_be_no_path_get_numbers(tmp_path):
 @pytest.mark.parametrize(
     "name, text, message",
     [
-        ("prodigy", '{"text": "Ada"}\n{"text": ', r"data.jsonl:2 is not valid JSON"),
-        ("prodigy", '["Ada"]', r"data.jsonl:1 is not a JSON object"),
-        ("prodigy", '{"txt": "Ada"}', r"data.jsonl:1 has no text under 'text' .*It has: txt"),
-        ("prodigy", '{"text": null}', r"data.jsonl:1 has no text"),
+        ("prodigy", '["Ada"]', r"data.jsonl, number 1: This is not a JSON object"),
+        ("prodigy", '{"txt": "Ada"}', r"data.jsonl:1: There is no text under 'text' .*but: txt"),
+        ("prodigy", '{"text": null}', r"data.jsonl:1: There is no text"),
         ("prodigy", '{"text": "Ada", "spans": 5}', r"data.jsonl:1: 'spans' must be a list"),
         ("prodigy", '{"text": "Ada", "spans": [{"start": 0}]}', r"data.jsonl:1: .* has no 'end'"),
         (
@@ -399,10 +402,10 @@ def test_ids_that_can_be_no_path_get_numbers(tmp_path):
             r"is not of the form \[start, end, label\]",
         ),
         ("doccano", '{"text": "Ada", "entities": [{"label": "X"}]}', r"has no 'start_offset'"),
-        ("label-studio", "[1]", r"data.jsonl, number 1 is not a JSON object"),
-        ("label-studio", "[", r"data.jsonl is not valid JSON"),
-        ("label-studio", '[{"data": {"a": 1}}]', r"has no text under 'text'.*It has: a"),
-        ("conll", "Ada\n", r"data.jsonl:1 is 'Ada'"),
+        ("label-studio", "[1]", r"data.jsonl, number 1: This is not a JSON object"),
+        ("label-studio", "[", r"data.jsonl: This is not valid JSON"),
+        ("label-studio", '[{"data": {"a": 1}}]', r"no text under 'text'.*but: a"),
+        ("conll", "Ada\n", r"data.jsonl:1: 'Ada' must be a word and its tag"),
         ("spacy", "Ada\n", r"data.jsonl is damaged or not a .spacy file"),
     ],
 )
@@ -422,8 +425,11 @@ def test_a_file_that_is_no_text(tmp_path):
 
 def test_a_line_of_brat_that_is_no_annotation(tmp_path):
     brat(tmp_path / "in", "Ada", "T1 PER 0 3 Ada\n")
-    with pytest.raises(UserError, match=r"a.ann:1 is 'T1 PER 0 3 Ada'"):
-        reading_brat(tmp_path / "in")
+    findings = Findings()
+    (doc,) = reading_brat(tmp_path / "in", findings)
+    (problem,) = findings.problems
+    assert problem.place.endswith("a.ann:1") and problem.kind == "not readable"
+    assert iob(doc) == "."
     (tmp_path / "none").mkdir()
     with pytest.raises(UserError, match=r"contains no \.txt file"):
         reading_brat(tmp_path / "none")
@@ -522,7 +528,7 @@ def test_spans_of_prodigy_that_nobody_judged(tmp_path):
     (doc,) = reading(tmp_path, "prodigy", [value], findings)
     assert (iob(doc), "incorrect_spans" in doc.spans) == ("...", False)
     assert [problem.kind for problem in findings.problems] == ["rejected together"]
-    with pytest.raises(UserError, match="the answer is 'Accept', not accept, reject or ignore"):
+    with pytest.raises(UserError, match="The answer is 'Accept', not accept, reject or ignore"):
         reading(tmp_path, "prodigy", [task(ADA, answer="Accept")])
 
 

@@ -1,0 +1,365 @@
+"""Where the words and tags of a file of columns are, and a look at whether it is they.
+
+Files of columns say nothing of themselves, so that a wrong column would give wrong words or tags
+without an error. What can be told from the cells is told here.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from ...common.errors import UserError
+from .records import Findings
+from .settings import ColumnSettings
+
+UNKNOWN = ("?", "-")
+DOCSTART = "-DOCSTART-"
+NO_POS = "-"
+TAG = re.compile(r"O|[BILUESMW]-\S+|[?-]")
+SEVERAL = re.compile(r"[,;|/]")  # between the tags of several annotators
+IN_FEATURES = re.compile(r"(?:^|.*\|)(?:name|ner|ne)=([^|]+)(?:\|.*)?", re.IGNORECASE)  # CoNLL-U
+FEATURES = re.compile(r"_|[^=|]+=[^|]*(?:\|[^=|]+=[^|]*)*")
+BMES_TO_BIOES = str.maketrans("MW", "IS")
+HEADERS = {"tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "ne", "entity", "iob"}
+# A cell of these in front of the word starts a sentence: "Sentence: 1"
+SENTENCE = re.compile(r"sentence\W*\d+", re.IGNORECASE)
+# Tokens of CoNLL-U that others make up or that are not in the text
+NOT_A_WORD = re.compile(r"\d+[-.]\d+")
+METADATA = re.compile(r"\S*\s*[\w.:-]+ ?=")  # such as "# sent_id = 1"
+# Labels of chunks, which have tags too
+CHUNKS = {"NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP"}
+CHUNKS |= {"NC", "VC", "PC"}  # as in German
+BETWEEN_IN_LABEL_STUDIO = ["-X-", "_"]  # word and tag
+LINE_TO_LOOK_AT = 300  # characters
+WORDS_IN_ONE_LINE = re.compile(r"\S+\|(?:O|[BI]-\S+)( \S+\|(?:O|[BI]-\S+))+")
+BLANKS = " \t"
+MOST = 0.9  # of lines or sentences, to say so of a file
+
+
+class Token(NamedTuple):
+    """A line of a file.
+
+    Attributes:
+        line: Its number.
+        word: The word; "" if there is none.
+        tag: The tag; one of `UNKNOWN` where there is a problem.
+        pos: The part of speech.
+        problem: What is wrong with it; "" if nothing is.
+        is_disputed: Whether it has tags that contradict one another.
+    """
+
+    line: int
+    word: str
+    tag: str
+    pos: str = NO_POS
+    problem: str = ""
+    is_disputed: bool = False
+
+
+class Row(NamedTuple):
+    """A line of a file, and the cells that it consists of: none if it is empty."""
+
+    line: int
+    text: str
+    cells: list[str]
+
+
+Sentence = list[Token]
+Document = tuple[int, list[Sentence]]  # the line that it starts on
+
+
+class Layout(NamedTuple):
+    """What is known of the columns of a file.
+
+    Attributes:
+        settings: Where they are.
+        n_columns: How many there are on most lines.
+        tag_columns: Those that have tags of entities.
+        without_tag: The tag of a line whose features name none; None if tags are no features.
+    """
+
+    settings: ColumnSettings
+    n_columns: int
+    tag_columns: list[int]
+    without_tag: str | None
+
+
+def documents_of(
+    path: Path, text: str, settings: ColumnSettings, findings: Findings
+) -> list[Document]:
+    """Find the tokens, sentences and documents of a file.
+
+    Args:
+        path: The file.
+        text: What is in it.
+        settings: Where the columns are.
+        findings: Gets notes of the lines that are left out.
+
+    Raises:
+        UserError: If no line is a word with a tag, or the columns hold something else.
+    """
+    rows = _rows(path, text, settings, findings)
+    full = [row for row in rows if row.cells and not _is_docstart(row, settings)]
+    if not full:
+        return []
+    layout = _layout(full, settings)
+    docs: list[Document] = [(1, [[]])]
+    started = ""  # what the cell in front of the words had where the sentence began
+    for row in rows:
+        if not row.cells:
+            docs[-1][1].append([])
+        elif _is_docstart(row, settings):
+            docs.append((row.line, [[]]))
+        elif settings.word != 0 and NOT_A_WORD.fullmatch(row.cells[0]):
+            findings.notes["lines of CoNLL-U that are no words left out"] += 1
+        else:
+            first = row.cells[0]
+            if settings.word != 0 and SENTENCE.fullmatch(first) and first != started:
+                docs[-1][1].append([])
+                started = first
+            docs[-1][1][-1].append(_token(row, layout))
+    sentences = [sentence for _, of_doc in docs for sentence in of_doc if sentence]
+    tokens = [token for sentence in sentences for token in sentence]
+    if all(token.problem and not token.is_disputed for token in tokens):
+        first_line, more = tokens[0], len(tokens) - 1
+        others = f" The same goes for the {more:,} other lines." if more else ""
+        raise UserError(f"{path}:{first_line.line}: {first_line.problem}{others}")
+    _check_words(path, sentences, layout)
+    _check_tags(path, layout)
+    findings.notes["lines without a word left out"] += sum(not token.word for token in tokens)
+    # Label Studio has one such line, and a text in each block
+    is_one = len(docs) == 2 and not any(docs[0][1])
+    of_tasks = is_one and all(row.cells[1:-1] == BETWEEN_IN_LABEL_STUDIO for row in full)
+    return _with_sentences(docs, has_docstarts=len(docs) > 1 and not of_tasks)
+
+
+def _with_sentences(docs: Sequence[Document], has_docstarts: bool) -> list[Document]:
+    """The documents without what is empty. Without lines of their own, sentences are documents."""
+    found: list[Document] = []
+    for line, sentences in docs:
+        full = [sentence for sentence in sentences if any(token.word for token in sentence)]
+        if has_docstarts and full:
+            # Some files begin with a document, and only the others have their line
+            found.append((line, full))
+        else:
+            found += [(sentence[0].line, [sentence]) for sentence in full]
+    return found
+
+
+def _rows(path: Path, text: str, settings: ColumnSettings, findings: Findings) -> list[Row]:
+    """The lines of a file but for comments and a header."""
+    # Python's own split knows separators of lines and columns that may be part of a word
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    separator = settings.separator or ("," if path.suffix.lower() == ".csv" else None)
+    if separator is None:
+        separator = _separator(lines, settings)
+        lines = [line.rstrip(BLANKS) for line in lines]
+    rows = [Row(i, line, _cells(line, separator)) for i, line in enumerate(lines, start=1)]
+    if settings.comment:
+        rows = _without_comments(rows, settings.comment, settings, findings)
+    first = next((i for i, row in enumerate(rows) if row.cells), None)
+    if first is not None and _cell(rows[first], settings.tag).lower() in HEADERS:
+        findings.notes["header lines left out"] += 1
+        del rows[first]
+    return rows
+
+
+def _cells(line: str, separator: str | None) -> list[str]:
+    if not line.strip():
+        return []
+    if separator is None:
+        return re.findall(r"[^ \t]+", line)
+    cells = line.split(separator)
+    if separator in (",", ";") and '"' in line:
+        with suppress(csv.Error):  # it is not CSV, and the quote is a word
+            cells = next(csv.reader([line], delimiter=separator, strict=True))
+    cells = [cell.strip(" ") for cell in cells]
+    return cells if any(cells) else []
+
+
+def _separator(lines: Sequence[str], settings: ColumnSettings) -> str | None:
+    """Tabs, if words have blanks or are empty and so only tabs give all lines as many columns."""
+    comment = settings.comment or DOCSTART
+    full = [x for x in lines if x.strip() and not x.startswith((comment, DOCSTART))]
+    if not any("\t" in line for line in full):
+        return None
+    n_like_most = {
+        separator: Counter(len(_cells(x.rstrip(BLANKS), separator)) for x in full).most_common(1)[0]
+        for separator in (None, "\t")
+    }
+    n_columns, n_by_tabs = n_like_most["\t"]
+    return "\t" if n_columns > 1 and n_by_tabs > n_like_most[None][1] else None
+
+
+def _without_comments(
+    rows: Sequence[Row], comment: str, settings: ColumnSettings, findings: Findings
+) -> list[Row]:
+    """The rows but for comments. A line that looks like the others is a token: `#` is one, too."""
+    others = [len(row.cells) for row in rows if row.cells and not row.text.startswith(comment)]
+    n_columns = _most_frequent(others)
+    kept = []
+    for row in rows:
+        if row.text.startswith(comment):
+            is_like_others = len(row.cells) == n_columns and TAG.fullmatch(_cell(row, settings.tag))
+            if not is_like_others or METADATA.match(row.text):
+                continue
+            findings.notes["lines that begin like a comment read as tokens"] += 1
+        kept.append(row)
+    return kept
+
+
+def _most_frequent(values: Sequence[int]) -> int:
+    return Counter(values).most_common(1)[0][0] if values else 0
+
+
+def _cell(row: Row, column: int) -> str:
+    """The cell of a column; "" if there is none."""
+    try:
+        return row.cells[column]
+    except IndexError:
+        return ""
+
+
+def _is_docstart(row: Row, settings: ColumnSettings) -> bool:
+    return DOCSTART in (_cell(row, 0), _cell(row, settings.word))
+
+
+def _layout(rows: Sequence[Row], settings: ColumnSettings) -> Layout:
+    n_columns = _most_frequent([len(row.cells) for row in rows])
+    like_most = [row for row in rows if len(row.cells) == n_columns]
+    columns = [Counter(row.cells[i] for row in like_most) for i in range(n_columns)]
+    in_features = [IN_FEATURES.fullmatch(_cell(row, settings.tag)) for row in like_most]
+    tags = {found[1] for found in in_features if found}
+    # Where a file says of some that they are outside, nothing is known of the rest
+    without_tag = None if not tags else UNKNOWN[0] if "O" in tags else "O"
+    tag_columns = [i for i, cells in enumerate(columns) if _has_tags(cells)]
+    return Layout(settings, n_columns, tag_columns, without_tag)
+
+
+def _has_tags(cells: Counter[str]) -> bool:
+    """Tell whether a column has tags of entities, and not of chunks."""
+    n_tags = sum(n for cell, n in cells.items() if TAG.fullmatch(cell))
+    labels = {cell[2:] for cell in cells if TAG.fullmatch(cell) and cell[2:]}
+    return n_tags >= MOST * sum(cells.values()) and not labels <= CHUNKS
+
+
+def _token(row: Row, layout: Layout) -> Token:
+    settings = layout.settings
+    word, cell = _cell(row, settings.word), _cell(row, settings.tag)
+    pos = NO_POS if settings.pos is None else _cell(row, settings.pos)
+    tag = _tag(cell, layout)
+    # A word with a blank, say, would move all that come after it
+    is_like_others = len(row.cells) == layout.n_columns and layout.n_columns > 1
+    is_like_others = is_like_others and not _has_all_words(row)
+    parts = SEVERAL.split(cell)
+    if is_like_others and len(parts) > 1 and all(map(TAG.fullmatch, parts)):
+        if len(set(parts)) > 1:
+            message = f"{word!r} is tagged {cell}, which contradicts itself."
+            return Token(row.line, word, UNKNOWN[0], pos, message, is_disputed=True)
+        tag = parts[0]
+    if is_like_others and tag is not None and pos:
+        return Token(row.line, word, tag[0].translate(BMES_TO_BIOES) + tag[1:], pos)
+    if len(row.cells) == layout.n_columns or layout.n_columns < 2:
+        problem = (
+            f"{row.text.strip()!r:.80} must be a word and its tag (column {settings.tag}): O, B-X, "
+            f"I-X, L-X, U-X, E-X, S-X, or ? for one that is not known.{_hint(row, cell, layout)}"
+        )
+    else:
+        problem = (
+            f"{row.text.strip()!r:.80} has {len(row.cells)} columns, but most lines have "
+            f"{layout.n_columns}.{_hint(row, cell, layout)}"
+        )
+    return Token(row.line, word, UNKNOWN[0], pos, problem)
+
+
+def _tag(cell: str, layout: Layout) -> str | None:
+    """The tag that a cell is, or that is among its features; None if there is none."""
+    found = IN_FEATURES.fullmatch(cell)
+    if found and TAG.fullmatch(found[1]):
+        return found[1]
+    if layout.without_tag is not None and FEATURES.fullmatch(cell):
+        return layout.without_tag
+    return cell if TAG.fullmatch(cell) else None
+
+
+def _hint(row: Row, cell: str, layout: Layout) -> str:
+    """What to do about a line that is no token; "" if nobody knows."""
+    last = layout.settings.tag % layout.n_columns
+    columns = [i for i in layout.tag_columns if i != last]
+    if row.text.startswith("#"):
+        return " If it is a comment, say so: --comment '#'."
+    if _has_all_words(row):
+        return " This looks like word|pos|tag with all words on one line, which convert can't read."
+    if re.match(r"[*(]", cell):
+        return " This looks like the brackets of OntoNotes, which convert can't read."
+    if columns:
+        return f" Column {columns[0]} has tags: --tag-column {columns[0]}."
+    return ""
+
+
+def _has_all_words(row: Row) -> bool:
+    return "|" in row.text and bool(WORDS_IN_ONE_LINE.search(row.text[:LINE_TO_LOOK_AT]))
+
+
+def _check_words(path: Path, sentences: Sequence[Sentence], layout: Layout) -> None:
+    """Check that the column of the words has words.
+
+    Raises:
+        UserError: If it has numbers, the same on all lines, tags, or mostly nothing.
+    """
+    column = layout.settings.word
+    of_sentences = [[token.word for token in sentence] for sentence in sentences]
+    words = [word for sentence in of_sentences for word in sentence]
+    several = [sentence for sentence in of_sentences if len(sentence) > 1]
+    found = None
+    if sum(map(_counts, several)) >= MOST * len(several) and all(map(_has_number, of_sentences)):
+        found = f"counts {', '.join(words[:3])}, ..."
+    elif words.count("") > len(words) / 2:
+        found = "is empty on most lines"
+    elif _has_tags(Counter(words)):
+        found = "has tags"
+    elif layout.n_columns > 2 and _are_all_alike(several):
+        found = f"has {words[0]!r:.60} on every line of a sentence"
+    if found is not None:
+        others = [i for i in range(layout.n_columns) if i not in (column, *layout.tag_columns)]
+        hint = f", such as --word-column {others[0]}" if others else " with --word-column"
+        raise UserError(
+            f"{path}: column {column} {found}, so it does not hold the words. Name the column that "
+            f"does{hint}."
+        )
+
+
+def _are_all_alike(sentences: Sequence[Sequence[str]]) -> bool:
+    """Tell whether each sentence has one word alone, and that several times."""
+    return max(map(len, sentences), default=0) > 2 and all(len(set(x)) == 1 for x in sentences)
+
+
+def _has_number(words: Sequence[str]) -> bool:
+    return any(word.isdecimal() for word in words)
+
+
+def _counts(words: Sequence[str]) -> bool:
+    """Tell whether words are numbers, each one more than that before."""
+    numbers = [int(word) for word in words if word.isdecimal() and len(word) < 10]
+    is_most = len(numbers) > len(words) / 2 and len(numbers) > 1
+    return is_most and all(b - a == 1 for a, b in pairwise(numbers))
+
+
+def _check_tags(path: Path, layout: Layout) -> None:
+    """Check that it is not a matter of guessing which of several columns of tags is meant.
+
+    Raises:
+        UserError: If there are some, and none was named.
+    """
+    settings, columns = layout.settings, layout.tag_columns
+    named = {settings.word, settings.pos}
+    if settings.tag == -1 and len([i for i in columns if i not in named]) > 1:
+        raise UserError(
+            f"{path}: columns {', '.join(map(str, columns))} all have tags of entities. Name the "
+            f"one to read: --tag-column {columns[0]}."
+        )
