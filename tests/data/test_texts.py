@@ -2,6 +2,8 @@
 
 import csv
 import json
+from datetime import datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +17,7 @@ from spacy_bilstm_crf.data.texts import TextSettings, read_rows, read_texts, tex
 from spacy_bilstm_crf.inference.batch.parts import parts_of, read_part
 from tests.helpers import spacy_command
 
+DEEP = b"[" * 300 + b"]" * 300
 TEXTS = ["Ada", 'say "hi", Bob', "two\nlines", "\U0001f600 e\u0301", "x\u2028y"]
 
 
@@ -102,6 +105,9 @@ def test_meta_data_and_words(tmp_path):
     path.write_text('{"text": "a", "meta": {"n": %s, "half": "\\ud800"}}\n' % ("9" * 30))
     (text,) = read_texts(path)
     assert text.meta == {"n": "9" * 30, "half": "?"}
+    path.write_text('{"text": "a", "meta": {"n": NaN, "half": "\\ud800"}}\n')
+    (text,) = read_texts(path)
+    assert text.meta == {"n": "NaN", "half": "?"}
     doc = text.doc(spacy.blank("en"))
     doc.user_data.update(text.meta)
     DocBin(docs=[doc], store_user_data=True).to_bytes()
@@ -119,6 +125,7 @@ def test_meta_data_and_words(tmp_path):
     [
         ("a.jsonl", b'{"text": "a"}\n\n{"text": 3}\n', "a.jsonl, row 2: The text is not a string"),
         ("a.jsonl", b'{"text": "a"}\n{"id": 3}\n', "a.jsonl, row 2: There is no text"),
+        ("a.jsonl", b'{"text": "a", "meta": {"a": %b}}' % DEEP, "row 1: This is nested more"),
         ("a.jsonl", b'{"text": "a"}\n[]\n', "a.jsonl, row 2: Not a JSON object"),
         ("a.jsonl", b"[]\n", "a.jsonl, row 1: Not a JSON object"),
         ("a.jsonl", b'{"text": "\xff"}\n', "a.jsonl, row 1: Not UTF-8 text"),
@@ -135,6 +142,16 @@ def test_what_is_no_text_is_named(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
         list(read_texts(tmp_path / name))
+
+
+def test_ids_of_any_type(tmp_path):
+    ids = [{"a": datetime(2026, 1, 1), "b": [Decimal("1.5")], "c": b"x"}, None]
+    pq.write_table(
+        pa.Table.from_pylist([{"id": x, "text": "a"} for x in ids]), tmp_path / "a.parquet"
+    )
+    first, second = read_texts(tmp_path / "a.parquet")
+    assert json.loads(first.id) == {"a": "2026-01-01 00:00:00", "b": ["1.5"], "c": "b'x'"}
+    assert second.id is None
 
 
 def test_rows_of_a_stretch_of_docs(tmp_path):

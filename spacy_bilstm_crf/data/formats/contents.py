@@ -1,6 +1,7 @@
 """What was written, in numbers and by an example."""
 
 from collections import Counter
+from dataclasses import dataclass, field
 
 from spacy.tokens import Doc
 
@@ -10,6 +11,7 @@ from .docs import PREDICTIONS
 TOKENS_BEFORE, MOST_TOKENS = 5, 16
 
 
+@dataclass
 class Contents:
     """What is in docs that were written.
 
@@ -21,12 +23,11 @@ class Contents:
         example: A part of the first doc that has entities, with these in brackets; "" if none has.
     """
 
-    def __init__(self) -> None:
-        self.n_docs = 0
-        self.labels: Counter[str] = Counter()
-        self.n_incorrect = 0
-        self.n_predictions = 0
-        self.example = ""
+    n_docs: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    n_incorrect: int = 0
+    n_predictions: int = 0
+    example: str = ""
 
     @property
     def n_entities(self) -> int:

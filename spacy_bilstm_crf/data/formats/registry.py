@@ -82,10 +82,11 @@ def read(path: Path, name: str, settings: FormatSettings, findings: Findings) ->
     try:
         yield from docs_of(FORMATS[name].read(path, settings, findings), settings, findings)
     except UnicodeError as error:
-        is_default = settings.encoding == UTF8
-        what = "UTF-8 text" if is_default else f"text in the encoding {settings.encoding}"
         hint = looks_like(path, name) or "Name its encoding, such as --encoding cp1252 or utf-16."
-        raise UserError(f"{path} is not {what}: {error}. {hint}") from error
+        message = f"{path} is not UTF-8 text: {error}. {hint}"
+        if settings.encoding != UTF8:
+            message = f"{path} is not text in the encoding {settings.encoding}: {error}. {hint}"
+        raise UserError(message) from error
     except UserError as error:
         raise UserError(f"{error} {looks_like(path, name)}".strip()) from error
 
