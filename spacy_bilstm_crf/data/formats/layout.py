@@ -79,12 +79,14 @@ class Layout(NamedTuple):
     Attributes:
         settings: Where they are.
         n_columns: How many there are on most lines.
+        columns: How often each cell is in each of them.
         tag_columns: Those that have tags of entities.
         without_tag: The tag of a line whose features name none; None if tags are no features.
     """
 
     settings: ColumnSettings
     n_columns: int
+    columns: list[Counter[str]]
     tag_columns: list[int]
     without_tag: str | None
 
@@ -238,7 +240,7 @@ def _layout(rows: Sequence[Row], settings: ColumnSettings) -> Layout:
     # Where a file says of some that they are outside, nothing is known of the rest
     without_tag = None if not tags else UNKNOWN[0] if "O" in tags else "O"
     tag_columns = [i for i, cells in enumerate(columns) if _has_tags(cells)]
-    return Layout(settings, n_columns, tag_columns, without_tag)
+    return Layout(settings, n_columns, columns, tag_columns, without_tag)
 
 
 def _has_tags(cells: Counter[str]) -> bool:
@@ -323,15 +325,20 @@ def _check_words(path: Path, sentences: Sequence[Sentence], layout: Layout) -> N
         found = "is empty on most lines"
     elif _has_tags(Counter(words)):
         found = "has tags"
-    elif layout.n_columns > 2 and _are_all_alike(several):
+    elif _are_all_alike(several) and len(layout.columns[_richest(layout)]) > len(set(words)):
         found = f"has {words[0]!r:.60} on every line of a sentence"
     if found is not None:
-        others = [i for i in range(layout.n_columns) if i not in (column, *layout.tag_columns)]
-        hint = f", such as --word-column {others[0]}" if others else " with --word-column"
         raise UserError(
             f"{path}: column {column} {found}, so it does not hold the words. Name the column that "
-            f"does{hint}."
+            f"does, such as --word-column {_richest(layout)}."
         )
+
+
+def _richest(layout: Layout) -> int:
+    """The column with the most words, which are no numbers: most likely that of the words."""
+    n_words = [sum(not cell.isdecimal() for cell in cells) for cells in layout.columns]
+    others = [i for i in range(layout.n_columns) if i not in layout.tag_columns]
+    return max(others or [0], key=n_words.__getitem__)
 
 
 def _are_all_alike(sentences: Sequence[Sequence[str]]) -> bool:
