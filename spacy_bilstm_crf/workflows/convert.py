@@ -237,7 +237,8 @@ def _files(path: Path, source: Format, output: Path, target: Format) -> list[tup
         raise UserError(f"There is no file or folder {path}.")
     if source.is_folder and not path.is_dir():
         suffixes = " and ".join(source.suffixes)
-        raise UserError(f"{path} is a file, but {source.name} has folders of {suffixes} files.")
+        message = f"{path} is a file, but {source.name} has folders of {suffixes} files."
+        raise UserError(f"{message} {looks_like(path, source.name)}".strip())
     if source.is_folder or not path.is_dir():
         return [(path, output)]
     files = [file for file in sorted(path.rglob("*")) if file.suffix in source.suffixes]

@@ -11,7 +11,7 @@ from pathlib import Path
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
-from .docs import ID, data_of, has_annotation
+from .docs import ID, NO_ENTITY, data_of, has_annotation
 from .losses import NOTES, WHITE_SPACE, label_without_blanks
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -56,6 +56,7 @@ def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Ite
         if annotation.exists():
             content = annotation.read_text(encoding=settings.encoding)
             mentions, problems = _mentions(annotation, content, findings)
+            findings.notes[NO_ENTITY] += not content.strip()
         if text.startswith(BOM):
             text = text.removeprefix(BOM)
             mentions = [mention.moved(lambda offset: offset - len(BOM)) for mention in mentions]

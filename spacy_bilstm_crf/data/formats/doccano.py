@@ -14,7 +14,7 @@ from typing import Any
 import srsly
 
 from ...common.errors import UserError
-from .docs import ID, META, data_of, has_annotation
+from .docs import ID, META, NO_ENTITY, data_of, has_annotation
 from .jsonl import as_id, field, list_of, read_records, text_of
 from .losses import WHITE_SPACE
 from .records import Findings, Problem, RawMention, Record
@@ -34,6 +34,8 @@ def read_doccano(
         entities = [_mention(x) for key in ENTITIES for x in list_of(value, key)]
         for key in LISTS_LEFT_OUT:
             findings.notes[f"{key.lower()} left out"] += len(list_of(value, key))
+        is_annotated = any(key in value for key in ENTITIES)
+        findings.notes[NO_ENTITY] += is_annotated and not entities
         meta = value.get(META) or {}
         known = {settings.text_key, ID, META, *ENTITIES, *LISTS_LEFT_OUT}
         return Record(
@@ -45,7 +47,7 @@ def read_doccano(
                 **{key: found for key, found in value.items() if key not in known},
             },
             entities=tuple(entities),
-            is_annotated=any(key in value for key in ENTITIES),
+            is_annotated=is_annotated,
         )
 
     return read_records(path, settings.encoding, record_of)

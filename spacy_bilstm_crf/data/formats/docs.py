@@ -34,6 +34,10 @@ BLANKS_AT_EDGES = "begins or ends with blanks"
 # What is counted
 CONTRADICTIONS = "documents with the text of an earlier one and other annotation: see audit"
 NOT_ANNOTATED = "documents that are not annotated, of which all tokens are unknown"
+NO_ENTITY = (
+    "documents without an entity, read as annotated: if nobody has looked at them, use "
+    "--unannotated missing"
+)
 PARTIAL = "documents of which only the given spans were judged, and all other tokens are unknown"
 
 # Answers of annotators

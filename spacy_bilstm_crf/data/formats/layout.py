@@ -110,6 +110,7 @@ def documents_of(
     if not full:
         return []
     layout = _layout(full, settings)
+    is_numbered = settings.word != 0 and _is_of_numbers(layout.columns[0])
     docs: list[Document] = [(1, [[]])]
     started = ""  # what the cell in front of the words had where the sentence began
     for row in rows:
@@ -117,7 +118,7 @@ def documents_of(
             docs[-1][1].append([])
         elif _is_docstart(row, settings):
             docs.append((row.line, [[]]))
-        elif settings.word != 0 and NOT_A_WORD.fullmatch(row.cells[0]):
+        elif is_numbered and NOT_A_WORD.fullmatch(row.cells[0]):
             findings.notes["lines of CoNLL-U that are no words left out"] += 1
         else:
             first = row.cells[0]
@@ -127,7 +128,7 @@ def documents_of(
             docs[-1][1][-1].append(_token(row, layout))
     sentences = [sentence for _, of_doc in docs for sentence in of_doc if sentence]
     tokens = [token for sentence in sentences for token in sentence]
-    if all(token.problem and not token.is_disputed for token in tokens):
+    if tokens and all(token.problem and not token.is_disputed for token in tokens):
         first_line, more = tokens[0], len(tokens) - 1
         others = f" The same goes for the {more:,} other lines." if more else ""
         raise UserError(f"{path}:{first_line.line}: {first_line.problem}{others}")
@@ -241,6 +242,10 @@ def _layout(rows: Sequence[Row], settings: ColumnSettings) -> Layout:
     without_tag = None if not tags else UNKNOWN[0] if "O" in tags else "O"
     tag_columns = [i for i, cells in enumerate(columns) if _has_tags(cells)]
     return Layout(settings, n_columns, columns, tag_columns, without_tag)
+
+
+def _is_of_numbers(cells: Counter[str]) -> bool:
+    return sum(n for cell, n in cells.items() if cell.isdecimal()) > sum(cells.values()) / 2
 
 
 def _has_tags(cells: Counter[str]) -> bool:

@@ -16,6 +16,7 @@ from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import ColumnSettings
 from spacy_bilstm_crf.workflows import convert
 
+VOCAB = spacy.blank("en").vocab
 CASES = Path(__file__).parent / "cases"
 
 
@@ -34,7 +35,7 @@ def converted(path, folder, source, **options):
     said = []
     arguments = {"lang": "en", "source": source, "on_progress": said.append, **options}
     result = convert(path, folder / "out.spacy", **arguments)
-    docs = DocBin().from_disk(folder / "out.spacy").get_docs(spacy.blank("en").vocab)
+    docs = DocBin().from_disk(folder / "out.spacy").get_docs(VOCAB)
     problems = [f"{one.kind}: {one.message}" for one in result.findings.problems]
     return [tagged(doc) for doc in docs], [*said, *problems]
 
@@ -98,7 +99,7 @@ def test_files_that_can_be_read(name, source, options, expected, tmp_path):
     assert converted(CASES / name, tmp_path, source, **options)[0] == expected
 
 
-EVERY = ("prodigy", "doccano", "label-studio", "conll")
+EVERY = ("prodigy", "doccano", "label-studio", "conll", "brat", "spacy")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +188,8 @@ ONTONOTES = "bc/cctv 0 0 Ada B-PER\nbc/cctv 0 1 met O\nbc/cctv 0 2 Bob B-PER\n"
         ),
         ("-DOCSTART- O\n\nAda B-PER\n\nBob B-PER\n", {}, ["Ada/B-PER Bob/B-PER"]),
         ("1-2 du _ O\n1 de _ O\n2 le _ B-X\n", columns(word=1), ["de/O le/B-X"]),
+        ("1-2 du _ O\n3 Ada _ B-X\n", columns(word=1), ["du/O Ada/B-X"]),  # not most are numbers
+        ("1-2 du O\n", columns(word=1), "data.conll: 1 docs, but no entity"),
         ("1 Ada name=B-X\n2 b _\n", columns(word=1), ["Ada/B-X b/O"]),
         ("1 Ada name=B-X\n2 b name=O\n3 c _\n", columns(word=1), ["Ada/B-X b/O c/?"]),
         ("a B-X|B-X\nb O|B-X\n", MISSING, ["a/? b/?"]),
