@@ -209,7 +209,7 @@ def _without_comments(
     for row in rows:
         if row.text.startswith(comment):
             is_like_others = len(row.cells) == n_columns and TAG.fullmatch(_cell(row, settings.tag))
-            if not is_like_others or METADATA.match(row.text):
+            if not is_like_others or METADATA.match(row.text[:LINE_TO_LOOK_AT]):
                 continue
             findings.notes["lines that begin like a comment read as tokens"] += 1
         kept.append(row)
