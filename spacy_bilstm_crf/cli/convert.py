@@ -2,16 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from typer import Argument, Option
 from wasabi import msg
 
 from .app import bilstm_crf_cli
 from .options import ForceOption, TextKeyOption
-
-if TYPE_CHECKING:
-    from ..data.formats.contents import Contents
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
 FormatName = Literal[
@@ -97,25 +94,7 @@ def convert_cli(
         msg.warn(f"{counts}: see {result.problems_path}")
     for file in result.files:
         say = msg.good if file.contents.n_entities else msg.warn
-        say(f"{file.path}: {_summary(file.contents)}")
+        say(f"{file.path}: {file.contents}")
     example = next((file.contents.example for file in result.files if file.contents.example), None)
     if example is not None:
         msg.text(f"For example: {example}")
-
-
-def _summary(contents: "Contents") -> str:
-    """What was written, in numbers."""
-    labels = ", ".join(f"{label} {n:,}" for label, n in contents.labels.most_common())
-    parts = [
-        _counted(contents.n_docs, "doc"),
-        _counted(contents.n_entities, "entity", "entities") + (f" ({labels})" if labels else ""),
-    ]
-    if contents.n_incorrect:
-        parts.append(_counted(contents.n_incorrect, "rejected span"))
-    if contents.n_predictions:
-        parts.append(_counted(contents.n_predictions, "prediction"))
-    return ", ".join(parts)
-
-
-def _counted(n: int, one: str, many: str | None = None) -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -29,7 +29,7 @@ LINES_LEFT_OUT = {
 }
 BOM = "\ufeff"  # byte order mark
 SAFE_PART = re.compile(r"[\w-][\w.-]*")  # of a path
-MOST_BYTES = 200  # of a path; file systems take 255 for each part of it
+MOST_OF_PATH = 200  # of a path; file systems take 255 for each part of it
 
 
 def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
@@ -118,7 +118,7 @@ def _name(id_: str, number: int, taken: set[str]) -> str:
     is_path = all(SAFE_PART.fullmatch(part) for part in parts)
     # A folder must not have the name of a file
     is_file = any(part.casefold().endswith((".txt", ".ann")) for part in parts)
-    is_short = len(id_.encode()) <= MOST_BYTES
+    is_short = len(id_.encode()) <= MOST_OF_PATH
     if is_path and not is_file and is_short and id_.casefold() not in taken:
         return id_
     name = f"doc-{number:06}"

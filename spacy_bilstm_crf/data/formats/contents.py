@@ -34,6 +34,19 @@ class Contents:
         """Number of entities of all labels."""
         return sum(self.labels.values())
 
+    def __str__(self) -> str:
+        """Return it as a line, such as "2 docs, 3 entities (LOC 2, PER 1)"."""
+        labels = ", ".join(f"{label} {n:,}" for label, n in self.labels.most_common())
+        parts = [
+            _counted(self.n_docs, "doc", "docs"),
+            _counted(self.n_entities, "entity", "entities") + (f" ({labels})" if labels else ""),
+        ]
+        if self.n_incorrect:
+            parts.append(_counted(self.n_incorrect, "rejected span", "rejected spans"))
+        if self.n_predictions:
+            parts.append(_counted(self.n_predictions, "prediction", "predictions"))
+        return ", ".join(parts)
+
     def add(self, doc: Doc, incorrect_spans_key: str) -> None:
         """Count what is in a doc."""
         self.n_docs += 1
@@ -42,6 +55,10 @@ class Contents:
         self.n_predictions += len(doc.spans.get(PREDICTIONS, ()))
         if doc.ents and not self.example:
             self.example = _example(doc)
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}"
 
 
 def _example(doc: Doc) -> str:

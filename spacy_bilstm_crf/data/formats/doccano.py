@@ -21,7 +21,7 @@ from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import FormatSettings
 
-ENTITIES = ("label", "labels", "entities", "annotations")
+ENTITY_KEYS = ("label", "labels", "entities", "annotations")
 LISTS_LEFT_OUT = ("relations", "comments", "Comments")
 
 
@@ -31,13 +31,13 @@ def read_doccano(
     """Read the documents of a file. One without any of the keys is not annotated."""
 
     def record_of(place: str, value: dict[str, Any]) -> Record:
-        entities = [_mention(x) for key in ENTITIES for x in list_of(value, key)]
+        entities = [_mention(x) for key in ENTITY_KEYS for x in list_of(value, key)]
         for key in LISTS_LEFT_OUT:
             findings.notes[f"{key.lower()} left out"] += len(list_of(value, key))
-        is_annotated = any(key in value for key in ENTITIES)
+        is_annotated = any(key in value for key in ENTITY_KEYS)
         findings.notes[NO_ENTITY] += is_annotated and not entities
         meta = value.get(META) or {}
-        known = {settings.text_key, ID, META, *ENTITIES, *LISTS_LEFT_OUT}
+        known = {settings.text_key, ID, META, *ENTITY_KEYS, *LISTS_LEFT_OUT}
         return Record(
             place,
             text_of(value, settings.text_key),

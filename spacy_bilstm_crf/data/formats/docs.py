@@ -33,12 +33,14 @@ OTHER_TEXT = "other text than quoted"
 BLANKS_AT_EDGES = "begins or ends with blanks"
 # What is counted
 CONTRADICTIONS = "documents with the text of an earlier one and other annotation: see audit"
-NOT_ANNOTATED = "documents that are not annotated, of which all tokens are unknown"
+ALL_UNKNOWN = "documents that are not annotated, of which all tokens are unknown"
 NO_ENTITY = (
     "documents without an entity, read as annotated: if nobody has looked at them, use "
     "--unannotated missing"
 )
-PARTIAL = "documents of which only the given spans were judged, and all other tokens are unknown"
+MOSTLY_UNKNOWN = (
+    "documents of which only the given spans were judged, and all other tokens are unknown"
+)
 
 # Answers of annotators
 ACCEPT, REJECT, IGNORE = "accept", "reject", "ignore"
@@ -154,7 +156,7 @@ def _doc_of(
     unknown.update(token for span in touched for token in _tokens_of(span))
     findings.n_annotated += record.is_annotated or bool(kept or record.incorrect)
     if not record.is_annotated:
-        findings.notes[PARTIAL if kept or record.incorrect else NOT_ANNOTATED] += 1
+        findings.notes[MOSTLY_UNKNOWN if kept or record.incorrect else ALL_UNKNOWN] += 1
     is_complete = record.is_annotated and settings.unannotated == "outside"
     doc.set_ents(
         [span for span, _ in kept],

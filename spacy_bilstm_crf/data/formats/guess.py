@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 1 << 20  # to look at
+MOST_TO_LOOK_AT = 1 << 20  # to look at
 # Keys of the first object of a file, and what it looks like; the first that fits counts
 FORMATS_BY_KEYS = (
     ({"data", "annotations"}, "label-studio"),
@@ -50,7 +50,7 @@ def looks_like(path: Path, named: str) -> str:
     if not path.is_file():
         return ""
     with path.open("rb") as file:
-        start = file.read(MOST_BYTES)
+        start = file.read(MOST_TO_LOOK_AT)
     other = next((what for pattern, what in OTHERS_BY_START if re.match(pattern, start)), None)
     known = _known(start)
     if other is None and known is None:

@@ -10,7 +10,7 @@ from .docs import ANNOTATOR, ANSWER, ID, META, PREDICTIONS
 from .records import Findings
 
 UNKNOWN_TOKENS, INCORRECT_SPANS, PROBABILITIES = "unknown", "incorrect", "probabilities"
-ENTITY_IDS, SPAN_GROUPS, CATEGORIES = "entity ids", "span groups", "categories"
+ENTITY_IDS, SPAN_GROUPS, TEXT_CATEGORIES = "entity ids", "span groups", "categories"
 SENTENCES, WHITE_SPACE, USER_DATA = "sentences", "white space", "user data"
 # What a format may be able to hold, and how its loss is reported
 NOTES = {
@@ -23,7 +23,7 @@ NOTES = {
     ANNOTATOR: "names of annotators left out",
     ENTITY_IDS: "ids of entities (kb_id and span_id) left out",
     SPAN_GROUPS: "spans of other groups in doc.spans left out",
-    CATEGORIES: "documents' categories left out",
+    TEXT_CATEGORIES: "documents' categories left out",
     SENTENCES: "documents' sentence boundaries left out",
     WHITE_SPACE: "documents with other white space now: one blank between words",
     USER_DATA: "documents' other user data left out",
@@ -53,7 +53,7 @@ def note_losses(
         **{key: bool(doc.user_data.get(key)) for key in (ID, META, ANNOTATOR)},
         ENTITY_IDS: sum(bool(ent.kb_id_ or ent.id_) for ent in doc.ents),
         SPAN_GROUPS: sum(len(doc.spans[key]) for key in doc.spans.keys() - of_annotation),
-        CATEGORIES: bool(doc.cats),
+        TEXT_CATEGORIES: bool(doc.cats),
         SENTENCES: doc.has_annotation("SENT_START") and len(list(doc.sents)) > 1,
         WHITE_SPACE: [part for part in doc.text.split(" ") if part] != words,
         # Of extensions, such as an entity's confidence, the keys are tuples

@@ -7,7 +7,7 @@ import srsly
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read, write
-from spacy_bilstm_crf.data.formats.docs import ANY_LANGUAGE, NO_ENTITY, NOT_ANNOTATED
+from spacy_bilstm_crf.data.formats.docs import ALL_UNKNOWN, ANY_LANGUAGE, NO_ENTITY
 from spacy_bilstm_crf.pipeline.confidence import confidence
 
 SMILE = "\U0001f600"  # two units of UTF-16
@@ -351,7 +351,7 @@ def test_standoff_of_brat(tmp_path):
         "normalisations left out": 1,
         "notes left out": 1,
         ANY_LANGUAGE: 3,
-        NOT_ANNOTATED: 1,
+        ALL_UNKNOWN: 1,
         NO_ENTITY: 1,
     }
     out = written(tmp_path, "brat", list(docs.values()))
