@@ -28,8 +28,8 @@ def convert_cli(
     output: Path = Argument(..., help="File to write, or a folder if IN is a folder"),
     source: FormatName = Option(..., "--from", "-f", help="Format to read"),
     target: FormatName = Option("spacy", "--to", "-t", help="Format to write"),
-    lang: str | None = Option(
-        None, "--lang", "-l", help="Language of the tokenizer for texts without tokens. Default: xx"
+    lang: str = Option(
+        "xx", "--lang", "-l", help="Language of the tokenizer for texts without tokens"
     ),
     encoding: str | None = Option(
         None, help="Encoding of the files to read, such as cp1252 or utf-16. Default: UTF-8"

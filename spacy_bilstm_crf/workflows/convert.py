@@ -29,7 +29,6 @@ from ..data.formats.guess import looks_like
 from ..data.formats.settings import ON_PROBLEM, OVERLAPS, TAG_SCHEMES, UNANNOTATED, UTF8
 
 LISTED = ".problems.jsonl"  # what the name of a list of problems ends in
-NO_LANGUAGE = "xx"  # spaCy's tokenizer without the rules of a language
 
 
 class ConvertedFile(NamedTuple):
@@ -69,7 +68,7 @@ def convert(
     *,
     source: str,
     target: str = "spacy",
-    lang: str | None = None,
+    lang: str = "xx",
     text_key: str = "text",
     encoding: str | None = None,
     on_problem: str = "error",
@@ -90,8 +89,7 @@ def convert(
         output: The file to write, or the folder for the files of a folder.
         source: The format to read, one of `data.formats.FORMATS`.
         target: The format to write.
-        lang: Language whose tokenizer splits texts that come without tokens; None for the
-            multi-language one.
+        lang: Language whose tokenizer splits texts that come without tokens.
         text_key: Key of the text in JSON.
         encoding: Encoding of the files to read; None for UTF-8.
         on_problem: What to do with a document whose annotation a `Doc` can't represent. "error"
@@ -127,7 +125,7 @@ def convert(
     if columns.separator == "":
         raise UserError("--separator is empty. Leave it out to split at spaces and tabs.")
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps)
-    settings = FormatSettings(lang or NO_LANGUAGE, text_key, docs, columns, _encoding(encoding))
+    settings = FormatSettings(lang, text_key, docs, columns, _encoding(encoding))
     listed = _problems_path(output, problems, force)
     findings = Findings()
     with reported_os_errors(output), ExitStack() as stack:  # all files take their places, or none
@@ -140,10 +138,11 @@ def convert(
             contents = _convert_file(place, source, partial, target, settings, findings)
             written.append(ConvertedFile(goal, contents))
         _list_problems(listed, findings)
-        if on_progress is not None:
-            _tell(findings, lang, on_progress)
+        for what, n in sorted(findings.notes.items()):
+            if n and on_progress is not None:
+                on_progress(f"{n:,} {what}")
         if on_problem == "error" and findings.problems:
-            raise UserError(_problems_message(findings, settings.lang, listed))
+            raise UserError(_problems_message(findings, lang, listed))
         _check_annotation(path, source, written, findings)
     return Conversion(written, findings, listed if findings.problems else None)
 
@@ -161,18 +160,6 @@ def _encoding(name: str | None) -> str:
     except (LookupError, ValueError) as error:
         raise UserError(f"--encoding {name}: there is no encoding of text of this name.") from error
     return name
-
-
-def _tell(findings: Findings, lang: str | None, on_progress: Callable[[str], None]) -> None:
-    """Tell what was left out or changed, and that no language was named where one counts."""
-    for what, n in sorted(findings.notes.items()):
-        if n:
-            on_progress(f"{n:,} {what}")
-    if findings.n_tokenized and lang is None:
-        on_progress(
-            f"{findings.n_tokenized:,} texts without tokens are split by the rules of no language "
-            f"({NO_LANGUAGE}). Name that of your pipeline: --lang en, say"
-        )
 
 
 def _problems_message(findings: Findings, lang: str, listed: Path) -> str:

@@ -137,7 +137,6 @@ def _doc_of(
     if settings.on_problem == "trim":
         record = _trimmed(record, findings)
     doc = _tokens(record, nlp)
-    findings.n_tokenized += record.words is None
     findings.n_mentions += len(record.entities)
     problems = []
     for mention in record.disputed:

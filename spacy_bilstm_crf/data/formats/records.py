@@ -111,7 +111,6 @@ class Findings:
         problems: What a doc can't hold.
         notes: How often something was left out or mended that is no problem, by what it is.
         n_annotated: Documents of which something is known.
-        n_tokenized: Documents whose tokens are those of a language, as their file has none.
         n_mentions: Entities in the files, whether or not they fit.
     """
 
@@ -119,5 +118,4 @@ class Findings:
         self.problems: list[Problem] = []
         self.notes: Counter = Counter()
         self.n_annotated = 0
-        self.n_tokenized = 0
         self.n_mentions = 0
