@@ -21,6 +21,7 @@ from ..potentials import Potentials
 from ..tags import biluo_tags
 from ..training import Loss
 from . import checks, saving, settings
+from .confidence import register_confidence
 
 Self = TypeVar("Self", bound="TrainableCRF")
 
@@ -36,6 +37,7 @@ class TrainableCRF(TrainablePipe):
     model: Model[list[Doc], Potentials]
     cfg: dict[str, Any]
     _rehearsal_model: Model[list[Doc], Potentials] | None
+    _gradient_mean: training.GradientMean
 
     # The factory documents these
     incorrect_spans_key = settings.Setting()
@@ -107,6 +109,7 @@ class TrainableCRF(TrainablePipe):
         self._resize_output()
         self.model.initialize(X=docs)
         self.cfg.update(Calibration()._asdict())  # the old one belongs to the old weights
+        self._gradient_mean = training.GradientMean()
 
     def update(
         self,
@@ -118,10 +121,12 @@ class TrainableCRF(TrainablePipe):
     ) -> dict[str, float]:
         """Learn from a batch of annotated docs.
 
+        Gradients that are accumulated over several batches give the mean over all their docs.
+
         Args:
             examples: The batch.
             drop: The dropout rate.
-            sgd: The optimizer. None or False only accumulates gradients.
+            sgd: The optimizer. None or False only accumulates gradients, until `finish_update`.
             losses: Losses by component name, which this one is added to.
 
         Returns:
@@ -133,10 +138,21 @@ class TrainableCRF(TrainablePipe):
         losses = {} if losses is None else losses
         losses.setdefault(self.name, 0.0)
         examples = checks.checked_examples(examples, self._method("update"))
-        if any(len(eg.predicted) and self._has_target(eg) for eg in examples):
+        targets = [eg for eg in examples if self._has_target(eg)]
+        if any(len(eg.predicted) for eg in targets):
             docs = [eg.predicted for eg in examples]
-            losses[self.name] += self._learn(docs, drop, sgd, self._loss_of(examples))
+            loss_of = self._loss_of(examples)
+            losses[self.name] += self._learn(docs, len(targets), drop, sgd, loss_of)
         return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the parameters with the gradients of all batches since the last time.
+
+        Args:
+            sgd: The optimizer.
+        """
+        self._gradient_mean.finish(self.model)
+        super().finish_update(sgd)
 
     def get_loss(self, examples: Iterable[Example], scores: Potentials) -> Loss:
         """Compute the loss and its gradient: -log P(annotation), the mean over annotated docs.
@@ -188,7 +204,7 @@ class TrainableCRF(TrainablePipe):
             return losses
         teacher = self._rehearsal_model.predict(docs)
         loss_of = partial(training.teacher_loss, self._device, teacher, docs, self.labels)
-        losses[self.name] += self._learn(docs, drop, sgd, loss_of)
+        losses[self.name] += self._learn(docs, len(docs), drop, sgd, loss_of)
         return losses
 
     def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
@@ -240,6 +256,11 @@ class TrainableCRF(TrainablePipe):
         super().to_disk(path, exclude=exclude)
         saving.write_checksums(path)
 
+    def __setstate__(self, state: Any) -> None:
+        """Restore a pickled component, in a process where none may have been created."""
+        super().__setstate__(state)
+        register_confidence()
+
     @property
     def _device(self) -> torch.device:
         return models.torch_device(self.model)
@@ -271,18 +292,20 @@ class TrainableCRF(TrainablePipe):
     def _learn(
         self,
         docs: list[Doc],
+        n_targets: int,
         drop: float,
         sgd: Optimizer | None,
         loss_of: Callable[[Potentials], Loss],
     ) -> float:
-        """Take one training step, and return the loss."""
+        """Take one training step on the mean loss of `n_targets` docs, and return the loss."""
         set_dropout_rate(self.model, drop)
         potentials, backprop = self.model.begin_update(docs)
         loss, d_potentials = loss_of(self._checked(potentials))
-        backprop(d_potentials)
+        weight = self._gradient_mean.weight(n_targets)
+        backprop(d_potentials if weight == 1.0 else d_potentials.scaled(weight))
         if sgd not in (None, False):
             self.finish_update(sgd)
-        return loss
+        return loss * weight
 
     def _predict_potentials(self, docs: list[Doc]) -> Potentials:
         if not any(len(doc) for doc in docs):  # which some layers can't take

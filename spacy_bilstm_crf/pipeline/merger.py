@@ -136,6 +136,11 @@ class EntityMerger(Pipe):
         self.scorer = scorer
         register_confidence()
 
+    def __setstate__(self, state: Any) -> None:
+        """Restore a pickled component, in a process where none may have been created."""
+        super().__setstate__(state)
+        register_confidence()
+
     def __call__(self, doc: Doc) -> Doc:
         """Set the entities of a doc.
 

@@ -60,6 +60,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         self.model = model
         self.name = name
         self._rehearsal_model = None
+        self._gradient_mean = training.GradientMean()
         configured = {
             "incorrect_spans_key": incorrect_spans_key,
             "entity_ratio": entity_ratio,

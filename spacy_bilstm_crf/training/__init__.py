@@ -1,6 +1,7 @@
 """Losses and their gradients, calibration, optimizers and the training loop."""
 
 from ..calibration import Calibration
+from .accumulation import GradientMean
 from .annotation import annotation_of, is_annotated
 from .calibration import fit_calibration
 from .distillation import soft_labels_of, teacher_loss

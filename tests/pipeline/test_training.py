@@ -6,9 +6,18 @@ import spacy
 import torch
 from spacy.tokens import Span
 from spacy.training import Example
+from spacy.training.loop import subdivide_batch
 from spacy.util import fix_random_seed
 
-from tests.helpers import SMALL_MODEL, entities, examples_for, make_nlp, train, weights
+from tests.helpers import (
+    SMALL_MODEL,
+    TRAIN_DATA,
+    entities,
+    examples_for,
+    make_nlp,
+    train,
+    weights,
+)
 
 
 def test_gradients_add_up_until_finish_update():
@@ -28,6 +37,81 @@ def test_gradients_add_up_until_finish_update():
     nlp2.get_pipe("ner").update(examples_for(nlp2))
     once = nlp2.get_pipe("ner").model.get_ref("output_layer").shims[0]._model.emissions.bias.grad
     torch.testing.assert_close(twice, 2 * once)
+
+
+def gradients(pipe):
+    """The gradients that an optimizer gets, by which weights they are of; nothing is changed."""
+    found = []
+
+    def keep(key, weights, gradient):
+        found.append(np.array(gradient).ravel())
+        gradient.fill(0.0)  # as optimizers leave it
+        return weights, gradient
+
+    pipe.finish_update(keep)
+    return np.concatenate(found)
+
+
+MORE_DATA = [*TRAIN_DATA, ("Is London in the rain?", {"entities": [(3, 9, "LOC")]}), ("No", {})]
+
+
+def accumulated(pipe, examples, parts):
+    """What `training.accumulate_gradient` does, up to the update."""
+    for part in subdivide_batch(examples, parts):
+        pipe.update(part, sgd=False)
+    return gradients(pipe)
+
+
+@pytest.mark.parametrize("factory", ["ner", "bilstm_crf_ner"])
+def test_accumulated_gradients_are_those_of_the_whole_batch(factory):
+    # The parts are of different sizes, and one has a doc without annotation
+    nlp = make_nlp(factory)
+    ner, examples = nlp.get_pipe("ner"), examples_for(nlp, MORE_DATA + TRAIN_DATA)
+    assert [len(part) for part in subdivide_batch(examples, 4)] == [1, 1, 1, 1, 2]
+    whole = accumulated(ner, examples, 1)
+    for parts in (4, 2, 6, 1):
+        found = accumulated(ner, examples, parts)
+        # The stock one's parser cuts sequences at random places
+        assert np.linalg.norm(found) == pytest.approx(np.linalg.norm(whole), rel=0.3)
+        if factory != "ner":
+            np.testing.assert_allclose(found, whole, atol=1e-6)
+
+
+def test_an_update_from_one_batch_is_what_it_was():
+    nlp = make_nlp()
+    ner, examples = nlp.get_pipe("ner"), examples_for(nlp, MORE_DATA)
+    potentials, backprop = ner.model.begin_update([eg.predicted for eg in examples])
+    loss, gradient = ner.get_loss(examples, potentials)
+    backprop(gradient)
+    by_hand = gradients(ner)
+    losses = {}
+    ner.update(examples, sgd=False, losses=losses)
+    np.testing.assert_array_equal(gradients(ner), by_hand)
+    assert losses["ner"] == loss
+
+
+def test_accumulated_losses_and_gradients_of_a_shared_tok2vec():
+    nlp = spacy.blank("en")
+    nlp.add_pipe("tok2vec")
+    listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 96}
+    config = {"model": {**SMALL_MODEL, "tok2vec": listener}}
+    nlp.add_pipe("bilstm_crf_ner", name="ner", config=config)
+    examples = examples_for(nlp, TRAIN_DATA + TRAIN_DATA)
+    nlp.initialize(lambda: examples)
+
+    def update(parts):
+        losses = {}
+        for part in subdivide_batch(examples, parts):
+            nlp.update(part, sgd=False, losses=losses)
+        found = gradients(nlp.get_pipe("tok2vec"))
+        gradients(nlp.get_pipe("ner"))
+        return losses["ner"], found
+
+    loss, whole = update(1)
+    update(2)  # from which the number of parts is known
+    loss_of_parts, of_parts = update(2)
+    assert loss_of_parts == pytest.approx(loss, rel=1e-4)
+    np.testing.assert_allclose(of_parts, whole, atol=1e-6)
 
 
 def test_loss_is_the_mean_over_annotated_docs():

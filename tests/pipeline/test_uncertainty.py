@@ -1,6 +1,7 @@
 """Probabilities of the component against enumeration of a doc's tag sequences."""
 
 import math
+import pickle
 import subprocess
 import sys
 from itertools import combinations
@@ -346,6 +347,26 @@ def test_an_extension_of_the_users_is_left_alone():
         assert doc[0:1]._.confidence == "theirs"
     finally:
         Span.set_extension("confidence", getter=ours[2], force=True)
+
+
+def test_the_extension_comes_with_a_pickled_pipeline(unsure, tmp_path):
+    """As in a pool of spawned processes, which creates no component."""
+    (tmp_path / "ner").write_bytes(pickle.dumps(unsure))
+    merging = spacy.blank("en")
+    merging.add_pipe("entity_merger", config={"sources": {"wrong": {}}})
+    (tmp_path / "merger").write_bytes(pickle.dumps(merging))
+    script = """
+import pickle, sys
+from pathlib import Path
+from spacy.tokens import Span
+
+nlp = pickle.loads(Path(sys.argv[1]).read_bytes())
+assert Span.has_extension("confidence")
+if "ner" in nlp.pipe_names:
+    assert all(ent._.confidence > 0 for ent in nlp("Who is London Khan?").ents)
+"""
+    for name in ("ner", "merger"):
+        subprocess.run([sys.executable, "-c", script, tmp_path / name], check=True)
 
 
 def test_the_extension_comes_with_the_component_or_by_hand():
