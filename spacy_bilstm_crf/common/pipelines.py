@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .config_names import config_text
 from .errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -33,6 +34,17 @@ def load_pipeline(pipeline: "Language | str | Path") -> "Language":
         raise UserError(NO_PIPELINE.format(pipeline)) from error
     except Exception as error:  # code of a package may raise anything
         raise UserError(f"The pipeline {pipeline} can't be loaded: {one_line(error)}") from error
+
+
+def save_pipeline(nlp: "Language", folder: Path) -> None:
+    """Save a pipeline as `nlp.to_disk` does, but without doubling the dollar signs of its config.
+
+    Args:
+        nlp: The pipeline.
+        folder: The folder.
+    """
+    nlp.to_disk(folder)
+    (folder / "config.cfg").write_text(config_text(nlp.config), encoding="utf8")
 
 
 def pipeline_name(pipeline: "Language | str | Path") -> str:

@@ -20,6 +20,7 @@ from .confidence import (
     scored_spans,
     set_scored_spans,
 )
+from .saving import SavedSettings
 
 ROUNDING = 1e-6  # rounding errors that a probability may have
 
@@ -91,7 +92,7 @@ def make_entity_merger(
     )
 
 
-class EntityMerger(Pipe):
+class EntityMerger(SavedSettings, Pipe):
     """Sets `doc.ents` to the best spans of all sources, without overlap.
 
     The value of a span is its probability times the weight of its source. Values of the same span
@@ -122,6 +123,20 @@ class EntityMerger(Pipe):
             ValueError: If a setting is invalid.
         """
         self.name = name
+        self.scorer = scorer
+        self._configure(sources=sources, ents=ents, threshold=threshold, spans_key=spans_key)
+        register_confidence()
+
+    def _configure(
+        self,
+        *,
+        sources: dict[str, Block],
+        ents: Block | None,
+        threshold: float,
+        spans_key: str | None,
+    ) -> None:
+        name = self.name
+        self._blocks = {"sources": sources, "ents": ents}
         found = [_source(what, block) for what, block in _named(name, sources, ents)]
         self.sources = dict(zip(sources, found))
         self.ents = None if ents is None else found[-1]
@@ -133,8 +148,9 @@ class EntityMerger(Pipe):
             raise ValueError(f"The threshold of '{name}' is {threshold}, but must be 0 or above.")
         self.threshold = threshold
         self.spans_key = spans_key
-        self.scorer = scorer
-        register_confidence()
+
+    def _given(self) -> dict[str, Any]:
+        return {**self._blocks, "threshold": self.threshold, "spans_key": self.spans_key}
 
     def __setstate__(self, state: Any) -> None:
         """Restore a pickled component, in a process where none may have been created."""
@@ -286,11 +302,17 @@ def make_entities_to_spans(nlp: Language, name: str, spans_key: str) -> Callable
     return EntitiesToSpans(spans_key)
 
 
-class EntitiesToSpans:
+class EntitiesToSpans(SavedSettings):
     """Moves `doc.ents` to a key of `doc.spans`."""
 
     def __init__(self, spans_key: str):
+        self._configure(spans_key=spans_key)
+
+    def _configure(self, *, spans_key: str) -> None:
         self.spans_key = spans_key
+
+    def _given(self) -> dict[str, Any]:
+        return {"spans_key": self.spans_key}
 
     def __call__(self, doc: Doc) -> Doc:
         """Move the entities of a doc. Blocked tokens stay blocked, all others become missing."""

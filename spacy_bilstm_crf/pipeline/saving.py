@@ -4,14 +4,83 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, TypeVar
 
 import srsly
 
+from ..common.config_names import unchanged_settings
 from ..common.errors import is_out_of_memory
 
 # The file in a component's folder with the checksums of its other files
 CHECKSUMS = "checksums"
 SAVED_FILES = ("cfg", "model")
+SETTINGS_FILE = "settings.json"
+
+Self = TypeVar("Self", bound="SavedSettings")
+
+
+class SavedSettings:
+    """Saves a component's settings, for the sake of those that a saved config changes."""
+
+    def _given(self) -> dict[str, Any]:
+        """Return the settings that the component was given, as JSON has them."""
+        raise NotImplementedError
+
+    def _configure(self, **settings: Any) -> None:
+        """Replace the settings that the component was given."""
+        raise NotImplementedError
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Save the component to a bytestring.
+
+        Args:
+            exclude: Has no effect; spaCy passes it.
+        """
+        return bytes(srsly.msgpack_dumps(self._given()))
+
+    def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
+        """Load the component from a bytestring.
+
+        Args:
+            bytes_data: What `to_bytes` returned.
+            exclude: Has no effect; spaCy passes it.
+
+        Returns:
+            The component.
+        """
+        self._restore(srsly.msgpack_loads(bytes_data))
+        return self
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the component to a folder.
+
+        Args:
+            path: The folder.
+            exclude: Has no effect; spaCy passes it.
+        """
+        Path(path).mkdir(parents=True, exist_ok=True)
+        srsly.write_json(Path(path) / SETTINGS_FILE, self._given())
+
+    def from_disk(self: Self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
+        """Load the component from a folder, which earlier versions did not write.
+
+        Args:
+            path: The folder.
+            exclude: Has no effect; spaCy passes it.
+
+        Returns:
+            The component.
+        """
+        file = Path(path) / SETTINGS_FILE
+        if file.exists():
+            self._restore(srsly.read_json(file))
+        return self
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        given = self._given()
+        restored = unchanged_settings(given, saved)
+        if restored != given:
+            self._configure(**restored)
 
 
 @contextmanager

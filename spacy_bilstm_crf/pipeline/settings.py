@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from spacy.training import Example
 
 from ..calibration import Calibration
+from ..common.config_names import unchanged_settings
 from ..decoding import DecodingSettings
 from ..training import EntityRatio
 
@@ -98,7 +99,8 @@ def merge_loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -
     Raises:
         ValueError: If a setting is invalid.
     """
-    then, now = saved.get(CONFIGURED, {}), given[CONFIGURED]
+    then = saved.get(CONFIGURED, {})
+    now = unchanged_settings(given[CONFIGURED], then)
     changed = {name: value for name, value in now.items() if then.get(name, value) != value}
     found = {**saved, **changed, CONFIGURED: now}
     check_settings(found, component)

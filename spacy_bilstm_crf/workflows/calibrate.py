@@ -1,6 +1,7 @@
 """Calibrate a trained pipeline on held-out annotation."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from spacy.training import Example
 
 from ..common.errors import UserError
 from ..common.files import save_folder
-from ..common.pipelines import load_pipeline, pipeline_name
+from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
 from ..data.corpus import Data, read_examples
 from ..inference.annotator import LONGEST_CANDIDATE
 from ..inference.recognizers import recognizer_of
@@ -64,7 +65,7 @@ class Calibrated(NamedTuple):
         Raises:
             UserError: If it can't be written. An existing folder is then unchanged.
         """
-        save_folder(self.nlp.to_disk, Path(folder))
+        save_folder(partial(save_pipeline, self.nlp), Path(folder))
 
 
 def calibrate(

@@ -1,6 +1,7 @@
 """Combine pipelines that were trained with different seeds into one."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from spacy.util import registry
 
 from ..common.errors import UserError, reported_errors
 from ..common.files import save_folder
-from ..common.pipelines import load_pipeline, pipeline_name
+from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
 from ..data.corpus import Data, read_examples
 from ..inference.recognizers import recognizer_of
 from ..training import Calibration
@@ -41,7 +42,7 @@ class Ensembled(NamedTuple):
         Raises:
             UserError: If it can't be written. An existing folder is then unchanged.
         """
-        save_folder(self.nlp.to_disk, Path(folder))
+        save_folder(partial(save_pipeline, self.nlp), Path(folder))
 
 
 def ensemble(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import spacy
 from thinc.api import Config
 
+from ..common.config_names import config_text
 from ..common.errors import UserError
 from ..common.files import reported_os_errors, write_whole
 from ..pipeline.factory import STOCK_MODEL
@@ -185,7 +186,7 @@ def _edited(text: str, config: Config, replaced: Sequence[str], removed: Sequenc
         replaced: Names of the replaced components.
         removed: Names of the removed ones.
     """
-    new = list(_sections(config.to_str() + "\n\n"))
+    new = list(_sections(config_text(config) + "\n\n"))
     gone = [f"components.{name}" for name in (*replaced, *removed)]
     gone += [f"initialize.components.{name}" for name in removed]
     parts = []

@@ -12,7 +12,7 @@ from thinc.api import Model, NumpyOps
 
 from ..common.errors import UserError, check_at_least, check_choice
 from ..common.files import save_folder
-from ..common.pipelines import load_pipeline, pipeline_name
+from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
 from ..data.corpus import Data, read_examples
 from ..inference.recognizers import recognizers
 from .quality import Quality, examples_before, quality_of
@@ -60,7 +60,7 @@ class Shrunk(NamedTuple):
         return _megabytes(Path(folder))
 
     def _save(self, folder: Path) -> None:
-        self.nlp.to_disk(folder)
+        save_pipeline(self.nlp, folder)
         labels = {label for _, pipe in self.nlp.pipeline for label in getattr(pipe, "labels", ())}
         gone = set(self.dropped).difference(labels)
         file = folder / "vocab" / "strings.json"

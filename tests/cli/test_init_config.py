@@ -107,6 +107,19 @@ def test_the_config_is_complete_valid_and_trains(sources, train_path, vectors_pa
     assert ("CLUSTER" in attrs) == ("--lookups" in sources)
 
 
+def test_a_dollar_sign_in_a_path(train_path, vectors_path, patterns_path, tmp_path):
+    folder = tmp_path / "data$"
+    folder.mkdir()
+    train, patterns = folder / "a$$b.spacy", folder / "patterns.jsonl"
+    train.write_bytes(train_path.read_bytes())
+    patterns.write_bytes(patterns_path.read_bytes())
+    spacy.load(vectors_path).to_disk(folder / "vectors")
+    vectors = ["--vectors", folder / "vectors", "--patterns", patterns]
+    init_config(tmp_path / "my.cfg", "--train", train, "--dev", train, *vectors)
+    short = ["--training.max_steps=1", "--training.optimizer.learn_rate.total_steps=1"]
+    spacy_command("train", tmp_path / "my.cfg", "--output", tmp_path / "trained", *short)
+
+
 def test_a_transformer_is_fine_tuned_on_a_gpu(train_path, tmp_path):
     pytest.importorskip("spacy_transformers", reason="needs the [transformers] extra")
     out = tmp_path / "config.cfg"

@@ -198,6 +198,15 @@ def test_what_else_is_wrong_is_said_in_one_line(space, paths, corpus, tmp_path):
     assert "--storage can't be opened" in message("--storage=nonsense://x")
 
 
+def test_a_dollar_sign_in_a_path(space, corpus, tmp_path):
+    train = tmp_path / "data$" / "train.spacy"
+    train.parent.mkdir()
+    train.write_bytes(corpus.read_bytes())
+    paths = [f"--paths.train={train}", f"--paths.dev={train}"]
+    spacy_command(*tune_arguments(space, tmp_path / "search", paths, "--n-trials=1"))
+    assert load_config(tmp_path / "search" / "best.cfg")["paths"]["train"] == str(train)
+
+
 def test_without_a_space_it_is_the_shipped_one(paths, tmp_path):
     arguments = tune_arguments("", tmp_path, paths, "--n-trials=1")
     spacy_command(*(word for word in arguments if word))

@@ -10,6 +10,7 @@ from spacy_bilstm_crf.common.pipelines import (
     load_pipeline,
     pipeline_folder,
     pipeline_name,
+    save_pipeline,
 )
 
 
@@ -47,6 +48,17 @@ def test_a_pipeline_that_can_not_be_loaded(config, folder):
     with pytest.raises(UserError, match="pipeline can't be loaded: ") as raised:
         load_pipeline(folder)
     assert "\n" not in str(raised.value)
+
+
+def test_a_saved_pipeline_keeps_its_config(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.config["paths"].update({"train": "data$/train.spacy", "all": "${paths.train}"})
+    nlp.add_pipe("span_ruler", config={"spans_key": "a$b"})
+    save_pipeline(nlp, tmp_path / "pipeline")
+    loaded = load_pipeline(tmp_path / "pipeline")
+    assert loaded.config["paths"] == nlp.config["paths"]
+    assert loaded.config.interpolate()["paths"]["all"] == "data$/train.spacy"
+    assert loaded.get_pipe_config("span_ruler")["spans_key"] == "a$b"
 
 
 def test_the_fingerprint_is_that_of_the_content(folder, tmp_path):

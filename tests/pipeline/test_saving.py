@@ -2,7 +2,9 @@
 
 import io
 import json
+import pickle
 import zipfile
+from shutil import rmtree
 
 import pytest
 import spacy
@@ -222,3 +224,34 @@ def test_scores_beyond_all_measure_are_refused(value):
         network.start[0] = value
     with pytest.raises(ValueError, match="NaN, infinite or beyond 1e19"):
         nlp("Who is Khan")
+
+
+def test_dollar_signs_in_settings_stay_as_they_are(tmp_path):
+    """spaCy doubles them in the config each time that it saves a pipeline."""
+    nlp = make_nlp(spans_key="a$b", candidates_key="$$", incorrect_spans_key="US$")
+    nlp.add_pipe("entities_to_spans", config={"spans_key": "$"})
+    sources = {"$": {"labels": [["US$", 0.5]]}}
+    nlp.add_pipe("entity_merger", config={"sources": sources, "spans_key": "a$$b$c"})
+    for number in range(3):
+        nlp.to_disk(tmp_path / str(number))
+        nlp = spacy.load(tmp_path / str(number))
+        nlp = pickle.loads(pickle.dumps(nlp))
+        nlp = spacy.blank("en").from_config(nlp.config).from_bytes(nlp.to_bytes())
+    ner, aside, merger = (pipe for _, pipe in nlp.pipeline)
+    assert (ner.spans_key, ner.candidates_key, ner.incorrect_spans_key) == ("a$b", "$$", "US$")
+    assert aside.spans_key == "$"
+    assert merger.sources["$"].labels == {"US$": 0.5}
+    assert merger.spans_key == "a$$b$c"
+    # What somebody changes counts
+    config = {"components.entity_merger.spans_key": "c", "components.ner.spans_key": "d"}
+    nlp = spacy.load(tmp_path / "2", config=config)
+    assert nlp.get_pipe("entity_merger").spans_key == "c"
+    assert nlp.get_pipe("ner").spans_key == "d"
+
+
+def test_a_merger_that_an_earlier_version_saved(tmp_path):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("entity_merger", config={"sources": {"a": {"weight": 0.5}}})
+    nlp.to_disk(tmp_path)
+    rmtree(tmp_path / "entity_merger")
+    assert spacy.load(tmp_path).get_pipe("entity_merger").sources["a"].weight == 0.5

@@ -8,6 +8,7 @@ from spacy.language import Language
 from spacy.lookups import load_lookups
 from spacy.tokens import Doc
 
+from ...common.config_names import config_text
 from ...common.errors import UserError, check_installed
 from ...common.files import write_whole
 from ...data.corpus import Data, read_annotated
@@ -135,7 +136,7 @@ def init_config(
     if clean is not None:
         write_docs(clean, train_docs)
     head = ["Made by `python -m spacy bilstm-crf init-config`.", *facts, *warnings]
-    return FittedConfig(with_comments(config.to_str(), head, chosen), facts, warnings, chosen)
+    return FittedConfig(with_comments(config_text(config), head, chosen), facts, warnings, chosen)
 
 
 def _check(sources: Sources) -> None:

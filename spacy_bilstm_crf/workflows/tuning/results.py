@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thinc.api import Config
 
+from ...common.config_names import config_text
 from ...common.errors import UserError
 from ...common.files import save_folder, write_whole
 from ...common.pages import as_frame
@@ -134,7 +135,7 @@ def train_best(
     called with each line that spaCy prints, and with a note if the score is not the same.
     """
     head = f"# Trial {best.number} of a search: {best.score} on dev\n"
-    write_whole(output / BEST_CONFIG, head + config.to_str())
+    write_whole(output / BEST_CONFIG, head + config_text(config))
     target, made_from = output / BEST_MODEL, {"trial": best.number, "value": best.value}
     note = target / MADE_FROM
     if note.exists() and json.loads(note.read_text(encoding="utf8")) == made_from:
