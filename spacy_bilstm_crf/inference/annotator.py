@@ -12,9 +12,11 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 
 from ..common.errors import one_line
+from ..data.corpus import before_component
 from ..data.texts import Text
 from ..pipeline.confidence import confidence, has_its_tokens, scored_spans
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from .offsets import Offsets
 from .recognizers import recognizers
 
 FRAMES = 5  # of a traceback that are kept
@@ -136,8 +138,13 @@ class Annotator:
         try:
             # Only plain values leave the zone: the words of the texts are forgotten
             with self.nlp.memory_zone():
-                given = (t if isinstance(t, str) else t.doc(self.nlp) for t in texts)
-                return [self._annotation(doc, settings) for doc in self.nlp.pipe(given)]
+                given = [Text(t) if isinstance(t, str) else t for t in texts]
+                best = self._k_best(given, settings.k_best)
+                docs = self.nlp.pipe(text.doc(self.nlp) for text in given)
+                found = zip(given, docs, best, strict=True)
+                return [
+                    self._annotation(doc, text, of_text, settings) for text, doc, of_text in found
+                ]
         except Exception as error:  # a component may raise anything, for one text among many
             if len(texts) == 1:
                 return [FailedText.of(error)]
@@ -145,21 +152,25 @@ class Annotator:
         halves = (texts[:middle], texts[middle:])
         return [found for half in halves for found in self._annotated(half, settings)]
 
-    def _annotation(self, doc: Doc, settings: RequestSettings) -> AnnotatedText:
-        text, candidates, k_best = doc.text, None, None
+    def _annotation(
+        self, doc: Doc, text: Text, k_best: list[dict[str, Any]] | None, settings: RequestSettings
+    ) -> AnnotatedText:
+        candidates, place = None, Offsets(doc.text, text.text)
         if settings.candidates is not None:
-            found = [found for ner in self.recognizers for found in read_candidates(ner, doc)]
+            spans = [scored for ner in self.recognizers for scored in read_candidates(ner, doc)]
+            found = [entity_dict(span, score, text.text, place) for span, score in spans]
             candidates = sorted(found, key=lambda entity: (entity["start"], entity["end"]))
-        if settings.k_best is not None:
-            (ner,) = self.recognizers
-            k_best = [
-                {
-                    "probability": probability,
-                    "entities": [entity_dict(entity, None, text) for entity in entities],
-                }
-                for entities, probability in ner.k_best(doc, settings.k_best)
-            ]
-        return AnnotatedText(entities_of(doc), len(doc), candidates, k_best)
+        return AnnotatedText(entities_of(doc, text.text), len(doc), candidates, k_best)
+
+    def _k_best(
+        self, texts: Sequence[Text], k: int | None
+    ) -> Sequence[list[dict[str, Any]] | None]:
+        """Return the tag sequences of each text, of docs that no later component has changed."""
+        if k is None:
+            return [None] * len(texts)
+        (ner,) = self.recognizers
+        docs = before_component(self.nlp, [text.doc(self.nlp) for text in texts], ner.name)
+        return [_tag_sequences(ner, doc, text.text, k) for doc, text in zip(docs, texts)]
 
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[None]:
@@ -184,26 +195,55 @@ class Annotator:
                 ner.cfg.update(values)
 
 
-def entities_of(doc: Doc) -> list[EntityDict]:
-    """Return the entities of a doc as dicts: see `AnnotatedText`."""
-    text = doc.text
-    return [entity_dict(ent, confidence(ent), text) for ent in doc.ents]
+def _tag_sequences(
+    ner: BiLSTMCRFEntityRecognizer, doc: Doc, text: str, k: int
+) -> list[dict[str, Any]]:
+    place = Offsets(doc.text, text)
+    return [
+        {
+            "probability": probability,
+            "entities": [entity_dict(entity, None, text, place) for entity in entities],
+        }
+        for entities, probability in ner.k_best(doc, k)
+    ]
 
 
-def read_candidates(ner: BiLSTMCRFEntityRecognizer, doc: Doc) -> list[EntityDict]:
-    """Return the candidates that a component has put into a doc as dicts: see `AnnotatedText`."""
+def entities_of(doc: Doc, text: str | None = None) -> list[EntityDict]:
+    """Return the entities of a doc as dicts: see `AnnotatedText`.
+
+    Args:
+        doc: The doc.
+        text: The text that it was made of, in which characters count. Default: the doc's own.
+    """
+    text = doc.text if text is None else text
+    place = Offsets(doc.text, text)
+    return [entity_dict(ent, confidence(ent), text, place) for ent in doc.ents]
+
+
+def read_candidates(ner: BiLSTMCRFEntityRecognizer, doc: Doc) -> list[tuple[Span, float | None]]:
+    """Return the candidates that a component has put into a doc, with their probabilities.
+
+    Their characters are right whatever later components have done to the tokens.
+    """
     if ner.candidates_key not in doc.spans:
         return []
-    text, group = doc.text, doc.spans[ner.candidates_key]
+    group = doc.spans[ner.candidates_key]
     if not has_its_tokens(group):  # which spaCy can't read: their characters are still right
         unmerged = Doc(doc.vocab, words=["-"] * group.attrs["n_tokens"])
         group = SpanGroup(unmerged).from_bytes(group.to_bytes())
-    return [entity_dict(span, score, text) for span, score in scored_spans(group)]
+    return scored_spans(group)
 
 
-def entity_dict(span: Span, probability: float | None, text: str) -> EntityDict:
-    """Return a span of a text as a dict: see `AnnotatedText`."""
-    start, end = span.start_char, span.end_char
+def entity_dict(span: Span, probability: float | None, text: str, place: Offsets) -> EntityDict:
+    """Return a span as a dict: see `AnnotatedText`.
+
+    Args:
+        span: The span, of a doc.
+        probability: Its probability; None if it is not known.
+        text: The text that the doc was made of.
+        place: Finds the span in that text.
+    """
+    start, end = place(span.start_char, span.end_char)
     return {
         "start": start,
         "end": end,

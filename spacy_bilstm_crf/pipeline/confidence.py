@@ -157,7 +157,9 @@ def _index(group: SpanGroup, span: Span) -> int | None:
     first = bisect_left(group, span.start, key=start)
     last = bisect_right(group, span.start, key=start)
     of_start = ((i, group[i]) for i in range(first, last))
-    same = (i for i, each in of_start if (each.end, each.label) == (span.end, span.label))
+    # By characters: tokens may have been merged and others split
+    wanted = (span.start_char, span.end_char, span.label)
+    same = (i for i, each in of_start if (each.start_char, each.end_char, each.label) == wanted)
     return next(same, None)
 
 

@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -246,12 +246,16 @@ def _suggestions(
     for (place, score), predicted in zip(chosen, found):
         text = texts[place]
         doc = text.doc(nlp)
-        scored = [
-            (Span(doc, ent.start, ent.end, label=ent.label_), confidence(ent))
-            for ent in predicted.ents
-        ]
+        # By characters: later components may have merged or split tokens
+        scored = [(_same_span(doc, ent), confidence(ent)) for ent in predicted.ents]
         keep_predictions(doc, PREDICTIONS, scored)
         if text.id is not None:
             doc.user_data[ID] = text.id
         doc.user_data[META] = {**text.meta, "score": round(score, 4)}
         yield Suggestion(place, score, doc)
+
+
+def _same_span(doc: Doc, ent: Span) -> Span:
+    """Return the tokens of a doc that an entity of another doc with the same text is in."""
+    start, end = ent.start_char, ent.end_char
+    return cast(Span, doc.char_span(start, end, label=ent.label_, alignment_mode="expand"))

@@ -3,11 +3,13 @@
 import pyarrow as pa
 import pytest
 import spacy
+from spacy.language import Language
 from spacy.tokens import Doc
 
 from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.inference.annotator import Annotator, FailedText, RequestSettings
 from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator
+from spacy_bilstm_crf.inference.offsets import Offsets
 from tests.approx import alike
 from tests.helpers import examples_for, make_nlp, train, trained_nlp
 from tests.inference.service.service import running
@@ -56,6 +58,23 @@ def with_merged_tokens(folder):
     return nlp
 
 
+@Language.component("split_first_tokens")
+def split_first_tokens(doc):
+    if len(doc) and len(doc[0]) > 1:
+        token = doc[0]
+        with doc.retokenize() as retokenizer:
+            orths = [token.text[0], token.text[1:]]
+            retokenizer.split(token, orths, heads=[(token, 1), (token, 1)])
+    return doc
+
+
+def with_split_tokens(folder):
+    """As many tokens as before where an entity of two is merged and another token is split."""
+    nlp = with_merged_tokens(folder)
+    nlp.add_pipe("split_first_tokens")
+    return nlp
+
+
 def with_merger(folder):
     """A merger that reads the candidates of two recognizers."""
     nlp = spacy.load(folder)
@@ -74,7 +93,7 @@ def of_rules(folder):
     return nlp
 
 
-PIPELINES = [of_one, without_scores, of_two, with_merged_tokens, with_merger]
+PIPELINES = [of_one, without_scores, of_two, with_merged_tokens, with_split_tokens, with_merger]
 
 
 @pytest.mark.parametrize("candidates", [None, 0.001])
@@ -138,6 +157,67 @@ def test_a_candidate_is_where_it_says(make, folder):
             for some in (found.entities, found.candidates)
         )
         assert entities <= candidates
+
+
+@pytest.mark.parametrize("make", [with_merged_tokens, with_split_tokens])
+def test_tag_sequences_are_those_before_tokens_are_merged_or_split(make, folder):
+    settings = RequestSettings(candidates=0.01, k_best=3)
+    for one, other in zip(
+        Annotator(make(folder))(TEXTS, settings), Annotator(of_one(folder))(TEXTS, settings)
+    ):
+        assert one.k_best == other.k_best
+        assert one.candidates == other.candidates
+        assert one.entities == other.entities
+
+
+class WhiteSpaceTokenizer:
+    """Knows of words, and puts one blank between any two, as spaCy's does for Korean."""
+
+    def __init__(self, vocab, of_words=str.split):
+        self.vocab, self.of_words = vocab, of_words
+
+    def __call__(self, text):
+        return Doc(self.vocab, words=self.of_words(text))
+
+
+def test_offsets_are_those_of_the_text_that_was_given(folder):
+    nlp = with_merged_tokens(folder)
+    nlp.tokenizer = WhiteSpaceTokenizer(nlp.vocab)
+    texts = ["\n\n  I   like London\tand Berlin  .", "I like London and Berlin ."]
+    settings = RequestSettings(candidates=0.01, k_best=2)
+    changed, plain = Annotator(nlp)(texts, settings)
+    for text, found in zip(texts, (changed, plain)):
+        assert [e["text"] for e in found.entities] == ["London", "Berlin"]
+        likely = [entity for sequence in found.k_best for entity in sequence["entities"]]
+        for entity in [*found.entities, *found.candidates, *likely]:
+            assert text[entity["start"] : entity["end"]] == entity["text"]
+    assert len(changed.candidates) == len(plain.candidates)
+
+
+def test_a_tokenizer_that_changes_more_is_said(folder):
+    nlp = of_one(folder)
+    nlp.tokenizer = WhiteSpaceTokenizer(nlp.vocab, lambda text: ["[CLS]", *text.split()])
+    (failed,) = Annotator(nlp)(["I like London"])
+    assert isinstance(failed, FailedText)
+    assert "The tokenizer changed the text" in failed.reason and "'[CLS] I like" in failed.reason
+
+
+@pytest.mark.parametrize(
+    "doc_text, given, span, expected",
+    [
+        ("a b", "a b", (2, 3), (2, 3)),
+        ("a b c ", " a\n\nb  c", (0, 3), (1, 5)),
+        ("a b c ", " a\n\nb  c", (4, 6), (7, 8)),
+        ("a  b", "ab", (0, 4), (0, 2)),
+        ("", "  ", None, None),
+    ],
+)
+def test_places_in_the_text_that_was_given(doc_text, given, span, expected):
+    offsets = Offsets(doc_text, given)
+    if span is not None:
+        assert offsets(*span) == expected
+        with pytest.raises(ValueError, match="white space"):
+            Offsets("a  b", "a b")(1, 3)
 
 
 @pytest.fixture(scope="module")

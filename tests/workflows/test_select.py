@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.data.formats.docs import PREDICTIONS
 from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.workflows import select
 from spacy_bilstm_crf.workflows.select import AGAIN, STRATEGIES, _diverse, doubtful_words
-from tests.helpers import make_nlp
+from tests.helpers import make_nlp, trained_nlp
 
 TEXTS = ["I like London.", "Who is Shaka Khan?", "", "Ada saw Rome and Berlin", "I like  London."]
 TEXTS += ["stones", "I like London.", "Khan likes Khan", " "]
@@ -126,3 +127,15 @@ def test_texts_may_be_strings_docs_or_a_file(nlp, tmp_path):
 def test_arguments_that_can_not_be(texts, arguments, message, nlp):
     with pytest.raises(UserError, match=message):
         select(nlp, texts, **arguments)
+
+
+def test_suggestions_after_a_component_that_merges_tokens():
+    nlp = trained_nlp()
+    nlp.add_pipe("merge_entities")
+    text = "Who is Shaka Khan? Who is Shaka Khan?"
+    (suggestion,) = select(nlp, [text], 1).suggestions
+    found = suggestion.doc.spans[PREDICTIONS]
+    expected = [(ent.text, ent.label_, ent.start_char) for ent in nlp(text).ents]
+    assert [(span.text, span.label_, span.start_char) for span in found] == expected
+    assert ("Shaka Khan", "PERSON", 26) in expected
+    assert found.attrs["scores"].tolist() == pytest.approx([e._.confidence for e in nlp(text).ents])
