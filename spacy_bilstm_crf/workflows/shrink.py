@@ -1,7 +1,8 @@
 """Make the word vectors of a pipeline smaller: fewer words, fewer bits."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import srsly
@@ -47,6 +48,8 @@ class Shrunk(NamedTuple):
     def to_disk(self, folder: str | Path) -> float:
         """Save the pipeline without the strings of the dropped words, and check that it loads.
 
+        All strings stay if a component is neither spaCy's nor this package's: it may need them.
+
         Args:
             folder: The folder; an existing one is replaced.
 
@@ -61,11 +64,32 @@ class Shrunk(NamedTuple):
 
     def _save(self, folder: Path) -> None:
         save_pipeline(self.nlp, folder)
-        labels = {label for _, pipe in self.nlp.pipeline for label in getattr(pipe, "labels", ())}
-        gone = set(self.dropped).difference(labels)
-        file = folder / "vocab" / "strings.json"
-        srsly.write_json(file, [word for word in srsly.read_json(file) if word not in gone])
+        if all(_knows_its_strings(pipe) for _, pipe in self.nlp.pipeline):
+            used = {string for _, pipe in self.nlp.pipeline for string in _strings_of(pipe)}
+            gone = set(self.dropped).difference(used)
+            file = folder / "vocab" / "strings.json"
+            srsly.write_json(file, [word for word in srsly.read_json(file) if word not in gone])
         load_pipeline(folder)
+
+
+def _knows_its_strings(pipe: Any) -> bool:
+    """Tell whether all strings that a component keeps as hashes alone are in its label data."""
+    return type(pipe).__module__.partition(".")[0] in ("spacy", __name__.partition(".")[0])
+
+
+def _strings_of(pipe: Any) -> Iterator[str]:
+    """Yield the labels of a component, and the strings of a lemmatizer's edit trees."""
+    yield from _strings_in([getattr(pipe, "labels", ()), getattr(pipe, "label_data", None)])
+
+
+def _strings_in(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, Mapping):
+        yield from _strings_in([*data.keys(), *data.values()])
+    elif isinstance(data, Iterable):
+        for each in data:
+            yield from _strings_in(each)
 
 
 def shrink(

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 import spacy
+from spacy.language import Language
 from spacy.tokens import DocBin
+from spacy.training import Example
 from spacy.vectors import Vectors
 
 from tests.helpers import (
@@ -18,6 +20,19 @@ from tests.helpers import (
 )
 
 N_WORDS = 50
+TAGGER = {
+    "@architectures": "spacy.Tagger.v2",
+    "tok2vec": {
+        "@architectures": "spacy.HashEmbedCNN.v2",
+        "pretrained_vectors": None,
+        "width": 32,
+        "depth": 1,
+        "embed_size": 300,
+        "window_size": 1,
+        "maxout_pieces": 3,
+        "subword_features": True,
+    },
+}
 
 
 def shrink(*arguments, exit_codes=(0,)):
@@ -82,6 +97,44 @@ def test_several_words_may_share_a_row(model, tmp_path):
     vocab = spacy.load(tmp_path / "out").vocab
     assert (vocab.get_vector("another") == vocab.get_vector("word3")).all()
     assert not vocab.has_vector("rare")
+
+
+def strings_in(folder):
+    return set(json.loads((folder / "vocab" / "strings.json").read_text()))
+
+
+def test_strings_that_other_components_need_stay(model, tmp_path):
+    nlp = spacy.load(model)
+    lemmas = {"word40": "word41", "word30s": "word30"}
+    config = {"min_tree_freq": 1, "top_k": 1, "model": TAGGER}
+    lemmatizer = nlp.add_pipe("trainable_lemmatizer", config=config)
+    annotated = [
+        Example.from_dict(nlp.make_doc(" ".join(lemmas)), {"lemmas": list(lemmas.values())})
+    ]
+    lemmatizer.initialize(lambda: annotated, nlp=nlp)
+    optimizer = nlp.resume_training()
+    optimizer.learn_rate = 0.05
+    for _ in range(40):
+        lemmatizer.update(annotated, sgd=optimizer)
+    nlp.to_disk(tmp_path / "model")
+    shrink(tmp_path / "model", tmp_path / "small", "--keep-words", 3)
+    found = spacy.load(tmp_path / "small")(" ".join(lemmas))
+    assert [token.lemma_ for token in found] == list(lemmas.values())
+    assert "word20" not in strings_in(tmp_path / "small")
+
+
+@Language.component("of_another_package")
+def of_another_package(doc):
+    return doc
+
+
+def test_all_strings_stay_for_a_component_that_nobody_knows(model, tmp_path):
+    nlp = spacy.load(model)
+    nlp.add_pipe("of_another_package")
+    nlp.to_disk(tmp_path / "model")
+    shrink(tmp_path / "model", tmp_path / "small", "--keep-words", 3)
+    assert strings_in(tmp_path / "small") == strings_in(tmp_path / "model")
+    assert len(spacy.load(tmp_path / "small").vocab.vectors) == 3
 
 
 def test_mistakes_are_said_in_one_line(model, tmp_path):
