@@ -7,6 +7,7 @@ appears when it is complete, so a run that was stopped goes on after the last on
 import io
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -22,7 +23,7 @@ from thinc.api import NumpyOps
 
 from .. import decoding
 from ..common.errors import UserError, reported_damage
-from ..common.files import write_whole
+from ..common.files import check_folder, write_whole
 from ..pipeline import settings
 from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
@@ -37,6 +38,10 @@ _DAMAGED = (
     "The soft labels in {0.parent} are incomplete: {0.name} is missing or damaged. Delete the "
     "folder and run `bilstm-crf distill` again, or name another one"
 )
+_OTHER_TEXTS = (
+    "{} has soft labels of other texts. Name another folder, or delete it to make new ones."
+)
+_NAME = re.compile(r"\d{6,}-[0-9a-f]{16}\.spacy")
 _SHARED_SCORES = ("transitions", "start", "end")
 
 
@@ -62,7 +67,8 @@ def write_soft_labels(
 ) -> Iterator[int]:
     """Run a teacher over docs and keep what it predicts.
 
-    A file that is there is kept if it is of the same texts, and replaced otherwise.
+    A file that is there is kept if it is of the same texts. One of fewer texts is replaced by one
+    of them and those that come after them. No other file is changed.
 
     Args:
         nlp: The teacher.
@@ -76,11 +82,12 @@ def write_soft_labels(
         The number of docs that are done, after each file.
 
     Raises:
-        UserError: If the folder has soft labels of another teacher.
+        UserError: If the folder has soft labels of another teacher or of other texts.
     """
+    check_folder(folder)
     about = _About(None if ner is None else list(ner.labels), teacher)
     folder.mkdir(parents=True, exist_ok=True)
-    old = set(_files(folder))
+    old = {int(path.name.partition("-")[0]): path for path in _files(folder)}
     if not old:  # what another teacher began
         (folder / _SHARED).unlink(missing_ok=True)
     elif _about(folder) != about:
@@ -93,15 +100,22 @@ def write_soft_labels(
     for number, part in enumerate(minibatch(docs, DOCS_OF_FILE)):
         path = folder / f"{number:06d}-{_digest(part)}.spacy"
         n_done += len(part)
-        if path not in old:
+        before = old.pop(number, None)
+        if before is not None and before != path:
+            with reported_damage(_DAMAGED.format(before)):
+                n_before = len(DocBin().from_disk(before))
+            if before != folder / f"{number:06d}-{_digest(part[:n_before])}.spacy":
+                raise UserError(_OTHER_TEXTS.format(folder))
+        if before != path:
             kept = DocBin(attrs=["ENT_IOB", "ENT_TYPE"], store_user_data=True)
             for doc in _predicted(nlp, ner, part, folder):
                 kept.add(doc)
+            if before is not None:
+                before.unlink()
             write_whole(path, kept.to_bytes())
-        old.discard(path)
         yield n_done
-    for path in old:  # of texts that are no longer there
-        path.unlink()
+    if old:
+        raise UserError(_OTHER_TEXTS.format(folder))
 
 
 def _digest(docs: list[Doc]) -> str:
@@ -170,7 +184,7 @@ def _about(folder: Path) -> _About:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.spacy"))
+    return sorted(path for path in folder.glob("*.spacy") if _NAME.fullmatch(path.name))
 
 
 def _docs(path: Path, vocab: Vocab) -> list[Doc]:
@@ -221,7 +235,9 @@ class SoftLabelCorpus:
         files = random.sample(self.files, len(self.files))
         for number, path in enumerate(files):
             share = annotated[number :: len(files)]
-            examples = [*share, *(self._example(nlp, doc) for doc in _docs(path, nlp.vocab))]
+            docs = _docs(path, nlp.vocab)
+            with reported_damage(_DAMAGED.format(path)):
+                examples = [*share, *(self._example(nlp, doc) for doc in docs)]
             random.shuffle(examples)
             yield from examples
 

@@ -12,6 +12,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin
 
+from spacy_bilstm_crf.data import soft_labels
 from spacy_bilstm_crf.data.soft_labels import SoftLabelCorpus
 from tests.helpers import CONFIG, SMALL_TRAINING, entities, spacy_command, trained_nlp
 
@@ -166,21 +167,41 @@ def test_soft_labels_of_another_teacher_are_not_mixed_in(teacher, texts, corpus,
     assert "soft labels of another teacher" in said
 
 
-def test_soft_labels_follow_the_texts(teacher, corpus, tmp_path):
-    texts = tmp_path / "texts.txt"
-    texts.write_text("Who is Shaka Khan?")
-    arguments = [CONFIG, "--output", tmp_path / "out", "--dev", corpus, "--lines"]
-    distill(teacher, texts, *arguments, *SHORT)
-    texts.write_text("I like London.\nI like Berlin.")
-    distill(teacher, texts, *arguments, *SHORT)
+def test_soft_labels_follow_the_texts_and_none_are_lost(teacher, corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(soft_labels, "DOCS_OF_FILE", 2)
+    texts, folder = tmp_path / "texts.txt", tmp_path / "out" / "soft-labels"
+    arguments = [CONFIG, "--output", tmp_path / "out", "--dev", corpus, "--lines", *SHORT]
+
+    def taught(lines, exit_codes=(0,)):
+        texts.write_text("\n".join(lines))
+        said = distill(teacher, texts, *arguments, "--training.max_steps=1", exit_codes=exit_codes)
+        found = SoftLabelCorpus(folder)(spacy.load(teacher))
+        return said, sorted(eg.reference.text for eg in found)
+
+    first = ["Who is Shaka Khan?", "I like Berlin.", "I like Rome."]
+    assert taught(first)[1] == sorted(first)
+    (folder / "mine.spacy").write_bytes(corpus.read_bytes())
+    longer = [*first, "Who is Ada?", "I like London."]
+    assert taught(longer)[1] == sorted(longer)
+    assert len(list(folder.glob("0*.spacy"))) == 3
+    for other in (["I like London."], longer[::-1], [*longer[:3], "Other"], first[:2]):
+        said, kept = taught(other, exit_codes=(1,))
+        assert "has soft labels of other texts" in said
+        assert kept == sorted(longer)
+    assert (folder / "mine.spacy").exists()
+    texts.write_text("\n".join(longer))
     nlp = spacy.load(teacher)
-    found = [eg.reference.text for eg in SoftLabelCorpus(tmp_path / "out" / "soft-labels")(nlp)]
-    assert sorted(found) == ["I like Berlin.", "I like London."]
     # A teacher that only its calibration tells from the other
     nlp.get_pipe("ner").cfg["temperature"] = 2.0
     nlp.to_disk(tmp_path / "calibrated")
     said = distill(tmp_path / "calibrated", texts, *arguments, exit_codes=(1,))
     assert "soft labels of another teacher" in said
+
+
+def test_a_file_in_the_place_of_the_soft_labels(teacher, texts, corpus, tmp_path):
+    (tmp_path / "soft-labels").write_text("")
+    arguments = [teacher, texts, CONFIG, "--output", tmp_path, "--dev", corpus]
+    assert "soft-labels is a file" in " ".join(distill(*arguments, exit_codes=(1,)).split())
 
 
 @pytest.mark.parametrize("kind", [[], ["--entities"]])
@@ -242,6 +263,14 @@ def test_soft_labels_that_are_not_whole(name, damaged, teacher, texts, corpus, t
         path.unlink()
     said = distill(*arguments, "--training.max_steps=2", exit_codes=(1,))
     assert f"{path.name} is missing or damaged" in said.strip().splitlines()[-1]
+    with pytest.raises(ValueError, match=f"{path.name} is missing or damaged"):
+        list(SoftLabelCorpus(tmp_path / "soft-labels")(spacy.load(teacher)))
+
+
+def test_docs_that_are_no_soft_labels(teacher, texts, corpus, tmp_path):
+    distill(teacher, texts, CONFIG, "--output", tmp_path, "--dev", corpus, *SHORT)
+    (path,) = (tmp_path / "soft-labels").glob("*.spacy")
+    path.write_bytes(corpus.read_bytes())
     with pytest.raises(ValueError, match=f"{path.name} is missing or damaged"):
         list(SoftLabelCorpus(tmp_path / "soft-labels")(spacy.load(teacher)))
 
