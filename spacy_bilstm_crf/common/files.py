@@ -13,6 +13,7 @@ from uuid import uuid4
 from .errors import UserError
 
 MOST_OF_NAME = 50  # characters of a file's name that the name of its temporary file has
+NEW, OLD = "new", "old"  # in the temporary folder of `save_folder`
 
 
 @contextmanager
@@ -96,7 +97,8 @@ def remove(path: Path) -> None:
 def save_folder(to_disk: Callable[[Path], object], output: Path) -> None:
     """Save a folder beside the output, then exchange the two.
 
-    A pipeline that is killed or runs out of disk space leaves the old folder as it was.
+    A process that is killed or runs out of disk space leaves the old folder as it was. What a
+    killed one has left beside it is removed the next time.
 
     Args:
         to_disk: Saves to a folder that does not exist yet, as `nlp.to_disk` does.
@@ -108,19 +110,66 @@ def save_folder(to_disk: Callable[[Path], object], output: Path) -> None:
     output = output.resolve()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(output)
         with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
-            new, old = Path(temporary) / "new", Path(temporary) / "old"
-            to_disk(new)
-            if not output.exists():
-                new.rename(output)
-            elif not _exchange(new, output):
-                output.rename(old)
-                new.rename(output)
+            lock = _lock(Path(temporary))
+            try:
+                _save(to_disk, output, Path(temporary) / NEW, Path(temporary) / OLD)
+            finally:
+                _unlock(lock)
     except OSError as error:
         raise UserError(
             f"Can't save to {output}: {error.strerror or error}. Existing files are unchanged. "
             f"Free some disk space, or name another folder with --output."
         ) from error
+
+
+def _save(to_disk: Callable[[Path], object], output: Path, new: Path, old: Path) -> None:
+    to_disk(new)
+    if not output.exists():
+        new.rename(output)
+    elif not _exchange(new, output):
+        output.rename(old)
+        new.rename(output)
+
+
+def _remove_left_over(output: Path) -> None:
+    """Remove what killed processes have left of saving a folder, which nobody holds a lock on."""
+    for folder in output.parent.iterdir():
+        prefix, _, rest = folder.name.rpartition("-")
+        if prefix != f".{output.name}" or len(rest) != 8 or not folder.is_dir():
+            continue
+        names = {path.name for path in folder.iterdir()}
+        # Without the output, the old one may be all that there is
+        if names and names <= {NEW, OLD} and (output.exists() or OLD not in names):
+            lock = _lock(folder)
+            if lock is not None:
+                rmtree(folder, ignore_errors=True)
+            _unlock(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder until `_unlock` or the end of the process.
+
+    Returns:
+        A file descriptor; None if another process has a lock, or the system knows none of folders.
+    """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor
+    except OSError:
+        os.close(descriptor)
+        return None
+
+
+def _unlock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
 
 
 def _exchange(one: Path, other: Path) -> bool:

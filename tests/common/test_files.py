@@ -1,5 +1,9 @@
 """Files and folders that appear whole or not at all."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from spacy_bilstm_crf.common.errors import UserError
@@ -47,6 +51,54 @@ def test_a_folder_that_can_not_be_saved_leaves_the_old_one(tmp_path):
         save_folder(fails, tmp_path / "kept")
     assert (tmp_path / "kept" / "file").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+SAVE = """
+import sys, time
+from pathlib import Path
+from spacy_bilstm_crf.common.files import save_folder
+
+def slow(folder):
+    folder.mkdir()
+    (folder / "file").write_text("half")
+    print("begun", flush=True)
+    time.sleep(60)
+
+save_folder(slow, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="knows no locks of folders")
+def test_what_killed_processes_left_is_removed_the_next_time(tmp_path):
+    output = tmp_path / "model"
+    (tmp_path / ".model-backupAB").mkdir()
+    (tmp_path / ".model-backupAB" / "mine").write_text("")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", SAVE, output], stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == b"begun\n"
+        processes[0].kill()
+        processes[0].wait()
+        assert len(list(tmp_path.glob(".model-*/new"))) == 2
+        save_folder(Path.mkdir, output)
+        assert len(list(tmp_path.glob(".model-*/new"))) == 1  # of the one that still runs
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    save_folder(Path.mkdir, output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".model-backupAB", "model"]
+
+
+def test_the_only_pipeline_that_there_is_stays(tmp_path):
+    """Where folders can't be exchanged, a kill may come between two renames."""
+    old = tmp_path / ".model-abcdefgh" / "old"
+    old.mkdir(parents=True)
+    save_folder(Path.mkdir, tmp_path / "model")
+    assert old.exists()
 
 
 def test_a_file_that_is_read_is_not_written(tmp_path):
