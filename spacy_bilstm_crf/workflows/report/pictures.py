@@ -27,6 +27,7 @@ STYLE: dict[Any, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.8,
     "text.color": INK,
+    "text.parse_math": False,  # a label may have dollar signs
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,

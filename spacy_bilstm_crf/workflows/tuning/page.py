@@ -100,6 +100,7 @@ def _picture(title: str, text: str, plot: Callable[[], Any]) -> dict[str, Any]:
         settings: dict[Any, Any] = {
             "figure.figsize": (width, 3.4),
             "savefig.bbox": "tight",
+            "text.parse_math": False,  # a parameter may have dollar signs
             "svg.fonttype": "none",  # writing stays writing, in the page's own font
             "svg.hashsalt": f"{title} {name}",
         }
@@ -120,10 +121,16 @@ def _picture(title: str, text: str, plot: Callable[[], Any]) -> dict[str, Any]:
 
 def _simplified(figure: "Figure") -> "Figure":
     """The figure without what the page says: its titles, legends and the scale of colours."""
+    from matplotlib.ticker import LogFormatter
+
     for axes in figure.axes:
         axes.set(title="")
         axes.set_title("", loc="left")
         axes.set_visible(axes.get_label() != "<colorbar>")
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":  # whose ticks are mathematics by default
+                axis.set_major_formatter(LogFormatter())
+                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
         if legend := axes.get_legend():
             legend.remove()
         for lines in axes.collections:

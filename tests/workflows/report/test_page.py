@@ -155,6 +155,13 @@ def test_texts_and_labels_are_no_html():
     assert html.count("<script>") == 1
 
 
+def test_dollar_signs_are_no_mathematics():
+    found = [[(0, 2, "US$ and A$_{", 0.9), (3, 5, "B", 0.8)]]
+    docs = [doc_of([entity[:3] for entity in each], each, 0, source="a") for each in found]
+    numbers = {**ABOUT, **report_numbers(docs, None)}
+    assert ">US$ and A$_{</text>" in report_page(numbers, docs, None)
+
+
 def test_every_picture_has_a_text(both):
     _, html = both
     pictures = re.findall(r"<svg.*?</svg>", html, re.DOTALL)

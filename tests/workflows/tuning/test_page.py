@@ -78,3 +78,17 @@ def test_trials_of_all_kinds_are_in_its_table():
 def test_few_trials_have_no_importance():
     text, _ = page(4)
     assert "Importance" not in text and "Parallel coordinates" in text
+
+
+def test_dollar_signs_are_no_mathematics():
+    def of_dollars(trial):
+        kind = trial.suggest_categorical("US$ and A$_{", ["$x^$", "c"])
+        return trial.suggest_float("$rate$", 0.001, 1.0, log=True) + (kind == "c")
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(of_dollars, 12)
+    results = results_of(study)
+    text = search_page(study, results, best_of(results), {})
+    assert ">US$ and A$_{</text>" in text and ">$x^$</text>" in text
+    assert "mathdefault" not in text
