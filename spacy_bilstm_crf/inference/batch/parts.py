@@ -26,7 +26,7 @@ class Part(NamedTuple):
         end: The byte or row after the last.
         first_row: The number of rows before it in the file.
         n_rows: How many it has.
-        stamps: Size and time of change of each file when it was cut.
+        stamps: Size and times of change of each file when it was cut.
     """
 
     number: int
@@ -35,13 +35,16 @@ class Part(NamedTuple):
     end: int
     first_row: int
     n_rows: int
-    stamps: tuple[tuple[int, int], ...]
+    stamps: tuple[tuple[int, int, int], ...]
 
 
-def stamp(path: Path) -> tuple[int, int]:
-    """Return what changes with a file: its size in bytes and its time of change in nanoseconds."""
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Return what changes with a file: its size in bytes, and two times of change in nanoseconds.
+
+    The first time can be set. The second can't, but changes when a file is copied, too.
+    """
     status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterator[Part]:

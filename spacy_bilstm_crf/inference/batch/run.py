@@ -69,6 +69,10 @@ class Work(NamedTuple):
         except (OSError, ValueError) as error:
             where = platform.node()
             raise UserError(f"Part {part.number} failed on {where}: {one_line(error)}") from error
+        except pa.lib.ArrowCapacityError as error:  # 2 GB of texts, or of entities
+            raise UserError(
+                f"Part {part.number} has more characters than a column can hold: set fewer --rows."
+            ) from error
         return part.number
 
 

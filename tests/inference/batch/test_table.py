@@ -6,7 +6,10 @@ import pyarrow as pa
 import pytest
 import spacy
 
-from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator
+from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.data.texts import TextSettings
+from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator, run
+from spacy_bilstm_crf.inference.batch.parts import Part
 from spacy_bilstm_crf.inference.batch.table import load_annotator
 from tests.helpers import trained_nlp
 from tests.inference.batch.data import ruler_pipeline
@@ -103,3 +106,14 @@ def test_a_pipeline_without_candidates_is_refused(tmp_path):
     settings = AnnotatorSettings(str(ruler_pipeline(tmp_path / "model")), candidates=0.1)
     with pytest.raises(ValueError, match=r"no bilstm_crf_ner component.*It has: entity_ruler"):
         load_annotator(settings)
+
+
+def test_more_than_a_column_can_hold_is_said_in_one_line(tmp_path, monkeypatch):
+    def too_large(part, settings):
+        raise pa.lib.ArrowCapacityError("array cannot contain more than 2147483646 bytes")
+
+    monkeypatch.setattr(run, "read_part", too_large)
+    work = run.Work(str(tmp_path), TextSettings(), 2000, AnnotatorSettings("model"))
+    part = Part(7, ("a.txt",), 0, 1, 0, 1, ())
+    with pytest.raises(UserError, match="Part 7 has more characters .* set fewer --rows"):
+        work.do(part)
