@@ -99,6 +99,17 @@ def test_a_finished_search_is_not_done_again_and_can_be_made_longer(searched, sp
 
 
 @pytest.mark.parametrize(
+    "file, content", [("config.cfg", ""), ("tune.json", "{"), ("tune.json", "1")]
+)
+def test_a_model_that_is_damaged_is_trained_again(file, content, searched, space, paths):
+    output, _ = searched
+    (output / "model-best" / file).write_text(content)
+    printed = spacy_command(*tune_arguments(space, output, paths, "--n-trials=4"))
+    assert "again, for model-best" in printed
+    assert spacy.load(output / "model-best").pipe_names == ["ner"]
+
+
+@pytest.mark.parametrize(
     "more, message",
     [
         (["--training.dropout=0.2"], "another config (where training.dropout is different)"),

@@ -17,6 +17,7 @@ from ...common.config_names import config_text
 from ...common.errors import UserError
 from ...common.files import save_folder, write_whole
 from ...common.pages import as_frame
+from ...common.pipelines import load_pipeline
 from ...training.loop import best_model, train_pipeline
 from .study import finished_trials, outcome_of
 
@@ -137,8 +138,7 @@ def train_best(
     head = f"# Trial {best.number} of a search: {best.score} on dev\n"
     write_whole(output / BEST_CONFIG, head + config_text(config))
     target, made_from = output / BEST_MODEL, {"trial": best.number, "value": best.value}
-    note = target / MADE_FROM
-    if note.exists() and json.loads(note.read_text(encoding="utf8")) == made_from:
+    if _is_trained(target, made_from):
         return
     say(f"Training trial {best.number} again, for {BEST_MODEL}.")
     with TemporaryDirectory(dir=output, prefix=".training-") as temporary:
@@ -157,6 +157,17 @@ def train_best(
             f"hardware, the number of threads or the data may differ. A search with --seeds 3 "
             f"depends less on it."
         )
+
+
+def _is_trained(target: Path, made_from: Mapping[str, Any]) -> bool:
+    """Tell whether a folder has the pipeline of a trial, and it can be loaded."""
+    try:
+        note = json.loads((target / MADE_FROM).read_text(encoding="utf8"))
+        if note == made_from:
+            load_pipeline(target)
+        return bool(note == made_from)
+    except (OSError, ValueError):
+        return False
 
 
 class _Lines(io.TextIOBase):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from spacy.util import dict_to_dot
 from thinc.api import Config
 
-from ...common.errors import UserError, one_line
+from ...common.errors import UserError, one_line, reported_damage
 from ...common.files import write_whole
 from ...training.configs import refused
 from .space import NOT_THERE, Space
@@ -98,12 +98,10 @@ def begin_search(job: SearchJob) -> None:
     if not path.exists():
         write_whole(path, json.dumps(job.definition, indent=1) + "\n")
         return
-    try:
+    with reported_damage(f"{path} is damaged: name another folder with --output"):
         before = json.loads(path.read_text(encoding="utf8"))
         seeds = f"number of seeds ({before['seeds']}, now {job.seeds})"
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is damaged: name another folder with --output.") from error
-    old, new = dict_to_dot(before), dict_to_dot(job.definition)
+        old, new = dict_to_dot(before), dict_to_dot(job.definition)
     changed = [at for at in {**old, **new} if old.get(at, NOT_THERE) != new.get(at, NOT_THERE)]
     if changed:
         what, _, where = changed[0].partition(".")

@@ -188,7 +188,12 @@ def test_a_folder_says_what_its_search_is(job, output):
     file = output / "search.json"
     with pytest.raises(UserError, match="can't be created"):
         begin_search(job._replace(output=file))
-    file.write_text("{")
+    for damaged in ("{", "[1]", "1", '{"seeds": 1, "config": {"a": ' * 2000, "\x00"):
+        file.write_text(damaged)
+        with pytest.raises(UserError, match="damaged"):
+            begin_search(job)
+    file.unlink()
+    file.mkdir()
     with pytest.raises(UserError, match="damaged"):
         begin_search(job)
 
