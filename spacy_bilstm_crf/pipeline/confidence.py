@@ -98,8 +98,10 @@ def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) ->
         component: Name of the component that found them.
     """
     kept = _user_data(doc)
-    for key in [key for key, value in kept.items() if _is_kept(key) and value[2] == component]:
-        del kept[key]
+    for key in list(filter(_is_kept, kept)):
+        value = _stored(doc, key)
+        if value is None or value[2] == component:
+            del kept[key]
     for span, probability in entities:
         kept[_key(span)] = [span.label_, float(probability), component]
 
@@ -111,7 +113,7 @@ def scored_entities(doc: Doc, component: str) -> list[ScoredSpan]:
         doc: The doc.
         component: Name of the component.
     """
-    kept = ((ent, _user_data(doc).get(_key(ent))) for ent in doc.ents)
+    kept = ((ent, _stored(doc, _key(ent))) for ent in doc.ents)
     return [
         (ent, value[1])
         for ent, value in kept
@@ -121,7 +123,7 @@ def scored_entities(doc: Doc, component: str) -> list[ScoredSpan]:
 
 def confidence(span: Span) -> float | None:
     """Return the probability that a span is an entity of its label, None if it is unknown."""
-    kept = _user_data(span.doc).get(_key(span))
+    kept = _stored(span.doc, _key(span))
     if kept is not None and kept[0] == span.label_:
         return float(kept[1])
     for group in span.doc.spans.values():
@@ -134,6 +136,14 @@ def confidence(span: Span) -> float | None:
 
 def _user_data(doc: Doc) -> dict[Any, Any]:
     return cast(dict[Any, Any], doc.user_data)  # its keys are not all strings
+
+
+def _stored(doc: Doc, key: Any) -> Sequence[Any] | None:
+    """Return label, probability and component of a key; None if it has anything else."""
+    value = _user_data(doc).get(key)
+    if isinstance(value, list | tuple) and len(value) == 3 and isinstance(value[1], int | float):
+        return value
+    return None  # somebody else's
 
 
 def _key(span: Span) -> tuple[str, str, int, int]:

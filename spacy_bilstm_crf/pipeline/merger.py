@@ -124,17 +124,18 @@ class EntityMerger(SavedSettings, Pipe):
         """
         self.name = name
         self.scorer = scorer
-        self._configure(sources=sources, ents=ents, threshold=threshold, spans_key=spans_key)
+        settings = {
+            "sources": sources,
+            "ents": ents,
+            "threshold": threshold,
+            "spans_key": spans_key,
+        }
+        self._configure(settings)
         register_confidence()
 
-    def _configure(
-        self,
-        *,
-        sources: dict[str, Block],
-        ents: Block | None,
-        threshold: float,
-        spans_key: str | None,
-    ) -> None:
+    def _configure(self, settings: dict[str, Any]) -> None:
+        sources, ents = settings["sources"], settings["ents"]
+        threshold, spans_key = settings["threshold"], settings["spans_key"]
         name = self.name
         self._blocks = {"sources": sources, "ents": ents}
         found = [_source(what, block) for what, block in _named(name, sources, ents)]
@@ -154,7 +155,7 @@ class EntityMerger(SavedSettings, Pipe):
 
     def __setstate__(self, state: Any) -> None:
         """Restore a pickled component, in a process where none may have been created."""
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[misc]
         register_confidence()
 
     def __call__(self, doc: Doc) -> Doc:
@@ -306,10 +307,10 @@ class EntitiesToSpans(SavedSettings):
     """Moves `doc.ents` to a key of `doc.spans`."""
 
     def __init__(self, spans_key: str):
-        self._configure(spans_key=spans_key)
+        self._configure({"spans_key": spans_key})
 
-    def _configure(self, *, spans_key: str) -> None:
-        self.spans_key = spans_key
+    def _configure(self, settings: dict[str, Any]) -> None:
+        self.spans_key = settings["spans_key"]
 
     def _given(self) -> dict[str, Any]:
         return {"spans_key": self.spans_key}

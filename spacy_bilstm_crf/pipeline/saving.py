@@ -26,7 +26,7 @@ class SavedSettings:
         """Return the settings that the component was given, as JSON has them."""
         raise NotImplementedError
 
-    def _configure(self, **settings: Any) -> None:
+    def _configure(self, settings: dict[str, Any]) -> None:
         """Replace the settings that the component was given."""
         raise NotImplementedError
 
@@ -80,7 +80,7 @@ class SavedSettings:
         given = self._given()
         restored = unchanged_settings(given, saved)
         if restored != given:
-            self._configure(**restored)
+            self._configure(restored)
 
 
 @contextmanager

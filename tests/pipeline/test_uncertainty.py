@@ -312,6 +312,18 @@ def test_other_spans_have_no_confidence(unsure):
     assert doc.ents[0]._.confidence is None
 
 
+@pytest.mark.parametrize("value", [None, 1, "LOC", [], ["LOC"], ["LOC", "0.5", "ner"], {"a": 1}])
+def test_values_of_others_in_the_user_data(value, unsure):
+    doc = unsure("Who is London Khan?")
+    (key,) = [
+        key for key in doc.user_data if key[2:] == (doc.ents[0].start_char, doc.ents[0].end_char)
+    ]
+    doc.user_data[key] = value
+    del doc.spans["candidates"]
+    assert doc.ents[0]._.confidence is None
+    assert all(isinstance(found, float) for found in confidences(unsure(doc))[1:])
+
+
 def test_keys_and_switches(unsure):
     ner = unsure.get_pipe("ner")
     ner.spans_key = "sure"
