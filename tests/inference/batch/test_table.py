@@ -115,5 +115,5 @@ def test_more_than_a_column_can_hold_is_said_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "read_part", too_large)
     work = run.Work(str(tmp_path), TextSettings(), 2000, AnnotatorSettings("model"))
     part = Part(7, ("a.txt",), 0, 1, 0, 1, ())
-    with pytest.raises(UserError, match="Part 7 has more characters .* set fewer --rows"):
+    with pytest.raises(UserError, match=r"Part 7 has more characters .* set fewer --rows"):
         work.do(part)
