@@ -16,7 +16,7 @@ from ..data.corpus import before_component
 from ..data.texts import Text
 from ..pipeline.confidence import confidence, has_its_tokens, scored_spans
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
-from .offsets import Offsets
+from .offsets import OffsetMapping
 from .recognizers import recognizers
 
 FRAMES = 5  # of a traceback that are kept
@@ -155,7 +155,7 @@ class Annotator:
     def _annotation(
         self, doc: Doc, text: Text, k_best: list[dict[str, Any]] | None, settings: RequestSettings
     ) -> AnnotatedText:
-        candidates, place = None, Offsets(doc.text, text.text)
+        candidates, place = None, OffsetMapping(doc.text, text.text)
         if settings.candidates is not None:
             spans = [scored for ner in self.recognizers for scored in read_candidates(ner, doc)]
             found = [entity_dict(span, score, text.text, place) for span, score in spans]
@@ -198,7 +198,7 @@ class Annotator:
 def _tag_sequences(
     ner: BiLSTMCRFEntityRecognizer, doc: Doc, text: str, k: int
 ) -> list[dict[str, Any]]:
-    place = Offsets(doc.text, text)
+    place = OffsetMapping(doc.text, text)
     return [
         {
             "probability": probability,
@@ -216,7 +216,7 @@ def entities_of(doc: Doc, text: str | None = None) -> list[EntityDict]:
         text: The text that it was made of, in which characters count. Default: the doc's own.
     """
     text = doc.text if text is None else text
-    place = Offsets(doc.text, text)
+    place = OffsetMapping(doc.text, text)
     return [entity_dict(ent, confidence(ent), text, place) for ent in doc.ents]
 
 
@@ -234,7 +234,9 @@ def read_candidates(ner: BiLSTMCRFEntityRecognizer, doc: Doc) -> list[tuple[Span
     return scored_spans(group)
 
 
-def entity_dict(span: Span, probability: float | None, text: str, place: Offsets) -> EntityDict:
+def entity_dict(
+    span: Span, probability: float | None, text: str, place: OffsetMapping
+) -> EntityDict:
     """Return a span as a dict: see `AnnotatedText`.
 
     Args:

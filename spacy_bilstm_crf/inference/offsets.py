@@ -3,7 +3,7 @@
 from bisect import bisect_left
 
 
-class Offsets:
+class OffsetMapping:
     """Turns offsets in a doc's text into offsets in the text that was given.
 
     The two differ where a tokenizer changes white space, as spaCy's for Korean does.

@@ -16,7 +16,7 @@ CHECKSUMS = "checksums"
 SAVED_FILES = ("cfg", "model")
 SETTINGS_FILE = "settings.json"
 
-Self = TypeVar("Self", bound="SavedSettings")
+_Self = TypeVar("_Self", bound="SavedSettings")
 
 
 class SavedSettings:
@@ -38,7 +38,7 @@ class SavedSettings:
         """
         return bytes(srsly.msgpack_dumps(self._given()))
 
-    def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
+    def from_bytes(self: _Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> _Self:
         """Load the component from a bytestring.
 
         Args:
@@ -61,7 +61,7 @@ class SavedSettings:
         Path(path).mkdir(parents=True, exist_ok=True)
         srsly.write_json(Path(path) / SETTINGS_FILE, self._given())
 
-    def from_disk(self: Self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
+    def from_disk(self: _Self, path: str | Path, *, exclude: Iterable[str] = ()) -> _Self:
         """Load the component from a folder, which earlier versions did not write.
 
         Args:

@@ -9,7 +9,7 @@ from spacy.tokens import Doc
 from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.inference.annotator import Annotator, FailedText, RequestSettings
 from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator
-from spacy_bilstm_crf.inference.offsets import Offsets
+from spacy_bilstm_crf.inference.offsets import OffsetMapping
 from tests.approx import alike
 from tests.helpers import examples_for, make_nlp, train, trained_nlp
 from tests.inference.service.service import running
@@ -213,11 +213,11 @@ def test_a_tokenizer_that_changes_more_is_said(folder):
     ],
 )
 def test_places_in_the_text_that_was_given(doc_text, given, span, expected):
-    offsets = Offsets(doc_text, given)
+    offsets = OffsetMapping(doc_text, given)
     if span is not None:
         assert offsets(*span) == expected
         with pytest.raises(ValueError, match="white space"):
-            Offsets("a  b", "a b")(1, 3)
+            OffsetMapping("a  b", "a b")(1, 3)
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_a_pipeline_without_candidates_is_refused(tmp_path):
 
 
 def test_more_than_a_column_can_hold_is_said_in_one_line(tmp_path, monkeypatch):
-    def too_large(part, settings):
+    def too_large(*arguments):
         raise pa.lib.ArrowCapacityError("array cannot contain more than 2147483646 bytes")
 
     monkeypatch.setattr(run, "read_part", too_large)
