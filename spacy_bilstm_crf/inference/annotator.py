@@ -136,7 +136,7 @@ class Annotator:
         try:
             # Only plain values leave the zone: the words of the texts are forgotten
             with self.nlp.memory_zone():
-                given = (t if isinstance(t, str) else t.doc(self.nlp) for t in texts)
+                given = ((Text(t) if isinstance(t, str) else t).doc(self.nlp) for t in texts)
                 return [self._annotation(doc, settings) for doc in self.nlp.pipe(given)]
         except Exception as error:  # a component may raise anything, for one text among many
             if len(texts) == 1:

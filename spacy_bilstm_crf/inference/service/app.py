@@ -51,8 +51,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         408: "The body took too long to arrive.",
         413: "Too many characters or bytes.",
         415: "The content type is not JSON, or the body is compressed.",
-        422: "A field is missing, unknown or of another type, there are too many texts, one has "
-        "too many symbols in a row, or the pipeline has no probabilities and was asked for them.",
+        422: "A field is missing, unknown or of another type, there are too many texts, or the "
+        "pipeline has no probabilities and was asked for them.",
         500: "A component of the pipeline failed on a text.",
         503: "Too many requests are waiting. Try again after the seconds of Retry-After.",
     }.items()

@@ -1,7 +1,6 @@
 """The body of a request -> texts and settings, or a clear refusal."""
 
 import asyncio
-import re
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -18,10 +17,6 @@ MOST_OF_PROBLEM = 500  # characters
 MOST_PROBLEMS = 5
 # The rest of a body is not waited for
 CLOSE = {"Connection": "close"}
-# spaCy's tokenizer takes one sign (or 's) after the other from either end of a word, and copies the
-# rest: 100,000 of them would keep all others waiting for an hour. Some signs it does not take
-MOST_SIGNS = 200
-SIGNS = re.compile(rf"(?:(?:_|[^\w\s./@\\^|~-])s?){{{MOST_SIGNS + 1}}}", re.IGNORECASE)
 
 
 class Limits(NamedTuple):
@@ -128,11 +123,4 @@ def _checked(given: AnnotateRequest, limits: Limits) -> AnnotateRequest:
             f"The texts have {n_characters:,} characters. Send at most {limits.characters:,} at a "
             f"time.",
         )
-    for place, text in enumerate(given.texts):
-        if SIGNS.search(text):
-            raise Refused(
-                422,
-                f"texts.{place}: it has more than {MOST_SIGNS} symbols in a row, such as !!!, "
-                f"which would take spaCy's tokenizer too long. Leave some out.",
-            )
     return given
