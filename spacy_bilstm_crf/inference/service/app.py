@@ -4,13 +4,14 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
 from spacy.language import Language
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
@@ -59,13 +60,19 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_SIZE) -> FastAPI:  # noqa: B008
+def make_app(
+    nlp: Language,
+    limits: Limits = Limits(),  # noqa: B008 - never changed
+    batch_size: int = BATCH_SIZE,
+    allowed_hosts: Sequence[str] = ("*",),
+) -> FastAPI:
     """Make the app that serves a pipeline.
 
     Args:
         nlp: The pipeline. It belongs to the app: its settings are changed for single requests.
         limits: What one request may take. The pipeline's `max_length` is a limit too.
         batch_size: Texts of several requests that are predicted together, at most.
+        allowed_hosts: Host names that requests may name, for Starlette's `TrustedHostMiddleware`.
     """
     limits = limits._replace(characters=min(limits.characters, nlp.max_length))
     service = Service(nlp, limits, batch_size)
@@ -83,7 +90,11 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
         # They load scripts from elsewhere
         docs_url=None,
         redoc_url=None,
+        # To whatever host a request names
+        redirect_slashes=False,
     )
+    # Or a web page whose host name is made to point here could read the answers (DNS rebinding)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
     schema = AnnotateRequest.model_json_schema()
     schema["properties"]["texts"]["maxItems"] = limits.texts
     body = {"required": True, "content": {"application/json": {"schema": schema}}}

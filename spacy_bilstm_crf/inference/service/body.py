@@ -62,7 +62,8 @@ async def read_request(request: HttpRequest, limits: Limits) -> AnnotateRequest:
     """
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(415, "Send the body as it is, without a Content-Encoding.", CLOSE)
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+    # Without one, a browser would send it for any web page, without asking the service first
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
     if kind.lower() != "application/json":
         raise Refused(415, "Send JSON: Content-Type: application/json.", CLOSE)
     try:

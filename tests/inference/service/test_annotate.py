@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from spacy_bilstm_crf.inference.service import Limits, make_app
 from tests.approx import alike
 from tests.helpers import make_nlp, trained_nlp
-from tests.inference.service.service import running, served, wait_for
+from tests.inference.service.service import HEAD, running, served, wait_for
 
 TEXTS = [
     "Who is Shaka Khan?",
@@ -165,9 +165,7 @@ def test_a_thousand_connections_at_once_each_gets_an_answer():
     nlp = make_nlp()
     nlp.add_pipe("test_dawdles_of_service", config={"seconds": 0.0005})
     body = json.dumps({"texts": ["I like London."]}).encode()
-    head = (
-        b"POST /annotate HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-    )
+    head = HEAD.replace(b"Content-Length", b"Connection: close\r\nContent-Length")
     with running(nlp, Limits(waiting=300)) as client:
         address = client.base_url.host, client.base_url.port
         connections = [socket.create_connection(address, timeout=120) for _ in range(1000)]
@@ -258,18 +256,36 @@ def test_a_body_that_is_compressed_is_refused(client):
     assert response.status_code == 415 and "Content-Encoding" in response.text
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x", ""])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "x", "", None])
 def test_other_content_types(kind, client):
-    headers = {"Content-Type": kind}
+    """A web page of another origin may send these, or none, without asking first."""
+    headers = {} if kind is None else {"Content-Type": kind}
     response = client.post("/annotate", content=b'{"texts": ["a"]}', headers=headers)
     assert response.status_code == 415 and "application/json" in response.json()["detail"]
 
 
+def test_hosts_that_are_not_allowed(nlp):
+    """Of a web page whose host name was made to point here, say."""
+    with running(nlp, allowed_hosts=["localhost", "*.example.com"]) as client:
+        for name, status in [("localhost:80", 200), ("ner.example.com", 200), ("evil.org", 400)]:
+            for path in ("/labels", "/", "/metrics"):
+                assert client.get(path, headers={"Host": name}).status_code == status
+            response = client.post("/annotate", json={"texts": ["a"]}, headers={"Host": name})
+            assert response.status_code == status
+
+
+def test_nobody_is_sent_to_the_host_of_a_request(client):
+    response = client.get("/labels/", headers={"Host": "evil.org"})
+    assert response.status_code == 404 and "location" not in response.headers
+
+
 def test_a_body_in_pieces_without_a_length(client):
     pieces = (b'{"texts": ["I like ', b"London", b' and Berlin."]}')
-    response = client.post("/annotate", content=iter(pieces))
+    headers = {"Content-Type": "application/json"}
+    response = client.post("/annotate", content=iter(pieces), headers=headers)
     assert response.status_code == 200
-    response = client.post("/annotate", content=(b"a" * 100_000 for _ in range(100)))
+    body = (b"a" * 100_000 for _ in range(100))
+    response = client.post("/annotate", content=body, headers=headers)
     assert response.status_code == 413
 
 
@@ -277,7 +293,7 @@ def test_a_body_that_does_not_come(nlp):
     with running(nlp, Limits(seconds=0.2)) as client:
         address = client.base_url.host, client.base_url.port
         with socket.create_connection(address, timeout=60) as connection:
-            connection.sendall(b"POST /annotate HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+            connection.sendall(HEAD % 9 + b"{")
             assert b" 408 " in connection.makefile("rb").readline()
         assert client.get("/health").json()["waiting"] == 0
 
@@ -413,7 +429,7 @@ def test_labels_are_those_of_all_that_set_entities():
 def test_metrics_count_by_status(nlp):
     with running(nlp) as client:
         client.post("/annotate", json={"texts": ["I like London.", "Who?"]})
-        client.post("/annotate", content=b"{")
+        client.post("/annotate", content=b"{", headers={"Content-Type": "application/json"})
         page = client.get("/metrics").text
     assert 'spacy_bilstm_crf_requests_total{status="200"} 1.0' in page
     assert 'spacy_bilstm_crf_requests_total{status="400"} 1.0' in page
