@@ -4,8 +4,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -15,10 +15,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from ..annotator import Annotator, FailedText, RequestSettings
-from .body import CLOSE, Limits, Refused, read_request
-from .dynamic_batching import Answer, DynamicBatcher, Request
+from .body import BUSY, SOON, Limits, Refused, RequestReader
+from .dynamic_batching import Answer, DynamicBatcher, Request, weight
 from .messages import (
     AnnotateRequest,
     AnnotateResponse,
@@ -29,6 +30,7 @@ from .messages import (
 from .metrics import Metrics
 
 BATCH_SIZE = 64
+PIECE = 1 << 16  # bytes of a response
 # Nobody is there to read it; it is counted
 CLIENT_LEFT = 499
 PAGE_FILES = {
@@ -164,6 +166,37 @@ def _labels_of(nlp: Language) -> list[str]:
     return sorted(found)
 
 
+class PatientResponse(Response):
+    """A JSON response in pieces, that waits for the client to read, but not forever.
+
+    Args:
+        content: The JSON.
+        seconds: The most seconds for the client to read a piece.
+    """
+
+    media_type = "application/json"
+
+    def __init__(self, content: bytes, seconds: float) -> None:
+        super().__init__(content)
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response. The connection is closed if the client does not read."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        n_bytes = len(self.body)
+        for start in range(0, n_bytes, PIECE):
+            end = start + PIECE
+            message = {
+                "type": "http.response.body",
+                "body": self.body[start:end],
+                "more_body": end < n_bytes,
+            }
+            try:
+                await asyncio.wait_for(send(message), self._seconds)
+            except asyncio.TimeoutError:
+                return
+
+
 class Service:
     """What the app does, apart from its routes.
 
@@ -177,9 +210,14 @@ class Service:
         self._nlp = nlp
         self._annotator = Annotator(nlp)
         self._limits = limits
+        self._read = RequestReader(limits)
         self.metrics = Metrics()
-        self.batcher = DynamicBatcher(self._annotator, batch_size, self.metrics.count_batch)
+        self.batcher = DynamicBatcher(
+            self._annotator, batch_size, limits.characters, self.metrics.count_batch
+        )
         self.n_waiting = 0
+        # Of those that have arrived
+        self._n_queued = self._queued_cost = 0
 
     def labels(self) -> dict[str, Any]:
         """Return what `messages.LabelsResponse` describes."""
@@ -215,12 +253,10 @@ class Service:
             self.metrics.seconds.observe(time.perf_counter() - begin)
 
     async def _answered(self, request: HttpRequest) -> Response:
-        if self.n_waiting > self._limits.waiting:
-            soon = {"Retry-After": "1", **CLOSE}
-            raise Refused(503, "Too many requests are waiting. Try again soon.", soon)
-        given = await read_request(request, self._limits)
-        settings = self._settings(given)
-        answer = await self._answer(Request(tuple(given.texts), settings), request)
+        given = await self._read(request)
+        asked = Request(tuple(given.texts), self._settings(given))
+        with self._queued(asked):
+            answer = await self._answer(asked, request)
         if isinstance(answer, FailedText):
             # Without the reason, which may quote the text
             where = "; ".join(answer.place)
@@ -233,7 +269,29 @@ class Service:
             for found in answer
         ]
         content = json.dumps({"results": results}, ensure_ascii=False)
-        return Response(content.encode(), media_type="application/json")
+        return PatientResponse(content.encode(), self._limits.seconds)
+
+    @contextmanager
+    def _queued(self, asked: Request) -> Iterator[None]:
+        """Count a request as one that waits.
+
+        Raises:
+            Refused: If it asks for too much, or too many wait.
+        """
+        limits, cost = self._limits, asked.cost
+        if cost > limits.cost:
+            most = int(limits.cost / weight(asked.settings))
+            what = "With these candidates and k_best"
+            raise Refused(413, f"{what}, send at most {most:,} characters at a time.")
+        self._n_queued += 1
+        self._queued_cost += cost
+        try:
+            if self._n_queued > limits.waiting or self._queued_cost > limits.waiting_cost:
+                raise Refused(503, BUSY, SOON)
+            yield
+        finally:
+            self._n_queued -= 1
+            self._queued_cost -= cost
 
     def _settings(self, given: AnnotateRequest) -> RequestSettings:
         """Return the settings of a request; what it leaves out is as the service has it.

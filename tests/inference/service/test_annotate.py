@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from select import select
 
 import httpx
 import pytest
@@ -13,7 +15,10 @@ import spacy
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
+from spacy_bilstm_crf.inference.annotator import Annotator, RequestSettings
 from spacy_bilstm_crf.inference.service import Limits, make_app
+from spacy_bilstm_crf.inference.service.app import PatientResponse
+from spacy_bilstm_crf.inference.service.dynamic_batching import DynamicBatcher, Request
 from tests.approx import alike
 from tests.helpers import make_nlp, trained_nlp
 from tests.inference.service.service import HEAD, running, served, wait_for
@@ -262,6 +267,96 @@ def test_other_content_types(kind, client):
     headers = {} if kind is None else {"Content-Type": kind}
     response = client.post("/annotate", content=b'{"texts": ["a"]}', headers=headers)
     assert response.status_code == 415 and "application/json" in response.json()["detail"]
+
+
+def test_what_is_asked_for_counts_as_characters(client):
+    text = "I like London. " * 6600
+    for asked in ({"k_best": 20}, {"candidates": 0.001}, {"candidates": 0.1, "k_best": 7}):
+        response = client.post("/annotate", json={"texts": [text], **asked})
+        assert response.status_code == 413
+        (most,) = re.findall("at most ([0-9,]+) characters", response.json()["detail"])
+        fits = text[: int(most.replace(",", ""))]
+        assert len(fits) < len(text)
+        assert Request((fits,), RequestSettings(**asked)).cost <= Limits().cost
+
+
+def test_a_batch_is_bounded_by_what_it_costs():
+    batches = []
+    settings = [RequestSettings(), RequestSettings(candidates=0.5), RequestSettings(k_best=4)]
+    asked = [Request(("x" * 20,), settings[i % 3]) for i in range(30)]
+
+    async def ask():
+        batcher = DynamicBatcher(Annotator(make_nlp()), 64, 100, batches.append)
+        answers = [batcher.add(each) for each in asked]
+        answers[0].cancel()
+        await asyncio.gather(*answers[1:])
+        await batcher.stop()
+
+    asyncio.run(ask())
+    assert [each for batch in batches for each in batch] == asked[1:]
+    for batch in batches:
+        assert len(batch) == 1 or sum(each.cost for each in batch) <= 100
+    assert any(len(batch) > 1 for batch in batches)
+
+
+def test_more_than_may_wait_is_refused_by_what_it_costs():
+    nlp = make_nlp()
+    nlp.add_pipe("test_dawdles_of_service", config={"seconds": 0.02})
+    with running(nlp, Limits(characters=100)) as client, ThreadPoolExecutor(80) as pool:
+        body = {"texts": ["x" * 100]}
+        found = list(pool.map(lambda _: client.post("/annotate", json=body), range(80)))
+        assert {response.status_code for response in found} == {200, 503}
+        assert client.post("/annotate", json=body).status_code == 200
+
+
+def test_bodies_that_do_not_come_keep_nobody_waiting(nlp):
+    with running(nlp, Limits(waiting=3)) as client:
+        address = client.base_url.host, client.base_url.port
+        slow = [socket.create_connection(address, timeout=60) for _ in range(10)]
+        for connection in slow:
+            connection.sendall(HEAD % 9 + b"{")
+        wait_for(lambda: client.get("/health").json()["waiting"] == 10)
+        assert client.post("/annotate", json={"texts": ["a"]}).status_code == 200
+        for connection in slow:
+            connection.close()
+
+
+def test_bodies_that_arrive_are_bounded_together(nlp):
+    limits = Limits(characters=1, seconds=60)
+    piece = b" " * (limits.bytes - 1)
+    with running(nlp, limits) as client:
+        address = client.base_url.host, client.base_url.port
+        slow = [socket.create_connection(address, timeout=60) for _ in range(51)]
+        for connection in slow:
+            connection.sendall(HEAD % limits.bytes + piece)
+        # One of them is refused, and so is any other of that size
+        wait_for(lambda: [s for s in slow if select([s], [], [], 0)[0]])
+        wait_for(lambda: client.get("/health").json()["waiting"] == 50)
+        headers = {"Content-Type": "application/json"}
+        assert client.post("/annotate", content=piece, headers=headers).status_code == 503
+        for connection in slow:
+            connection.close()
+        wait_for(lambda: client.get("/health").json()["waiting"] == 0)
+        assert client.post("/annotate", json={"texts": ["a"]}).status_code == 200
+
+
+def test_answers_that_nobody_reads_are_thrown_away():
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+        if len(sent) > 3:  # what a server does while its buffer is full
+            await asyncio.sleep(60)
+
+    asyncio.run(PatientResponse(b"x" * 10**6, 0.05)({}, None, send))
+    assert len(sent) == 4 and sent[-1]["more_body"]
+
+
+def test_a_long_answer_comes_whole(client):
+    texts = ["I like London and Berlin. " * 100] * 10
+    results = annotate(client, texts, k_best=10)
+    assert len(json.dumps(results)) > 1 << 18
+    assert results == alike(results[:1] * 10)
 
 
 def test_hosts_that_are_not_allowed(nlp):
