@@ -30,7 +30,7 @@ from .messages import (
 from .metrics import Metrics
 
 BATCH_SIZE = 64
-PIECE = 1 << 16  # bytes of a response
+BYTES_OF_PIECE = 1 << 16  # of a response
 # Nobody is there to read it; it is counted
 CLIENT_LEFT = 499
 PAGE_FILES = {
@@ -184,8 +184,8 @@ class PatientResponse(Response):
         """Send the response. The connection is closed if the client does not read."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         n_bytes = len(self.body)
-        for start in range(0, n_bytes, PIECE):
-            end = start + PIECE
+        for start in range(0, n_bytes, BYTES_OF_PIECE):
+            end = start + BYTES_OF_PIECE
             message = {
                 "type": "http.response.body",
                 "body": self.body[start:end],
