@@ -31,6 +31,11 @@ def serve_cli(
         1000, min=1, help="Maximum number of waiting requests per process; others get a 503"
     ),
     grace: int = Option(60, min=0, help="Seconds to finish accepted requests on shutdown"),
+    allowed_hosts: list[str] | None = Option(
+        None,
+        "--allowed-host",
+        help="Host name that requests may name besides this machine's; '*' for any. Repeatable",
+    ),
     code_path: CodeOption = None,
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and POST /annotate for programs.
@@ -53,6 +58,7 @@ def serve_cli(
         max_characters=max_characters,
         max_waiting=max_waiting,
         grace=grace,
+        allowed_hosts=allowed_hosts or (),
         code=code_path,
         on_listening=_say,
     )

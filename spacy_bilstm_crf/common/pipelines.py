@@ -30,8 +30,11 @@ def load_pipeline(pipeline: "Language | str | Path") -> "Language":
         return pipeline
     try:
         return util.load_model(pipeline)
-    except OSError as error:  # spaCy's E050, E053
-        raise UserError(NO_PIPELINE.format(pipeline)) from error
+    except OSError as error:
+        if error.errno is None:  # spaCy's E050, E052, E053
+            raise UserError(NO_PIPELINE.format(pipeline)) from error
+        reason = f"{error.filename or pipeline}: {error.strerror}"
+        raise UserError(f"The pipeline {pipeline} can't be loaded: {reason}.") from error
     except Exception as error:  # code of a package may raise anything
         raise UserError(f"The pipeline {pipeline} can't be loaded: {one_line(error)}") from error
 

@@ -18,6 +18,7 @@ from ..common.errors import UserError, check_installed, reported_damage
 from .formats.docbin import NO_DOCBIN
 from .formats.docs import ID, META
 from .formats.jsonl import parsed_json
+from .tokenization import make_doc
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,7 +72,7 @@ class Text(NamedTuple):
 
     def doc(self, nlp: Language) -> Doc:
         """Make a doc with the words of the file or, if it has none, the pipeline's tokens."""
-        return nlp.make_doc(self.text) if self.words is None else Doc(nlp.vocab, words=self.words)
+        return make_doc(nlp, self.text) if self.words is None else Doc(nlp.vocab, words=self.words)
 
 
 class TextSettings(NamedTuple):

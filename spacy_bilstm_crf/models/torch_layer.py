@@ -225,21 +225,44 @@ def load_state(state: bytes, device: torch.device) -> dict[str, torch.Tensor]:
         The parameters by name.
 
     Raises:
-        ValueError: If the bytes are damaged, or hold anything but tensors.
+        ValueError: If the bytes are damaged, hold anything but tensors, or unfold to more than they
+            are themselves.
     """
     # torch writes checksums, but does not look at them
     with zipfile.ZipFile(io.BytesIO(state)) as archive:
+        _check_size(archive, len(state))
         damaged = archive.testzip()
     if damaged is not None:
         raise ValueError(f"The weights are damaged: the checksum of {damaged} is wrong.")
     try:
-        return torch.load(io.BytesIO(state), map_location=device, weights_only=True)
+        weights = torch.load(io.BytesIO(state), map_location=device, weights_only=True)
     except UnpicklingError:
         # Its own message advises to allow everything
         raise ValueError(
             "The weights contain something other than tensors, which is never loaded, since it "
             "could run code. Pipelines saved by this package contain nothing of the kind."
         ) from None
+    # One with a stride of 0 may say that it is of any size
+    wrong = [name for name, each in weights.items() if each.nbytes > len(state)]
+    if wrong:
+        raise ValueError(f"The weights are damaged: {wrong[0]} is larger than what was saved.")
+    return weights
+
+
+def _check_size(archive: zipfile.ZipFile, n_bytes: int) -> None:
+    """Check that an archive unfolds to no more bytes than it has: torch compresses nothing.
+
+    Raises:
+        ValueError: If it would fill the memory.
+    """
+    members = archive.infolist()
+    is_stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+    # Members may overlap
+    if not is_stored or sum(member.file_size for member in members) > n_bytes:
+        raise ValueError(
+            "The weights are compressed, which is never unpacked, since it could fill the memory. "
+            "Pipelines saved by this package are not."
+        )
 
 
 def check_tok2vec(architecture: str, tok2vec: Model) -> None:

@@ -1,6 +1,7 @@
 """Serve a pipeline over HTTP."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 MOST_PORT = 65535
+# A name, an address, all names below one, or any
+HOST = r"(\*\.)?[^\s*:/\[\]]+|\[[^\s*/\[\]]+\]|\*"
 
 
 def serve(
@@ -27,6 +30,7 @@ def serve(
     max_characters: int = 100_000,
     max_waiting: int = 1000,
     grace: int = 60,
+    allowed_hosts: Sequence[str] = (),
     code: str | Path | None = None,
     on_listening: Callable[[str], None] = lambda address: None,
 ) -> None:
@@ -48,6 +52,9 @@ def serve(
         max_characters: Maximum number of characters of all texts of a request.
         max_waiting: Maximum number of waiting requests per process; further ones get status 503.
         grace: Seconds to finish accepted requests on shutdown.
+        allowed_hosts: Host names by which clients may call the service, besides `localhost` and
+            `host`; for 0.0.0.0, besides the name and addresses of this machine. "*.example.com" are
+            all names below one, "*" is any.
         code: Python file with registered functions that the pipeline needs.
         on_listening: Called with the address as soon as it is open.
 
@@ -60,10 +67,12 @@ def serve(
     check_probability(threshold=threshold)
     if port > MOST_PORT:
         raise UserError(f"port must be at most {MOST_PORT}, but is {port}.")
+    for name in allowed_hosts:
+        _check_host(name)
     if workers > 1 and isinstance(pipeline, Language):
         raise UserError("With several workers, each loads the pipeline: give its folder.")
     check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
-    from ..inference.service import Limits, ServerSettings, app_of, bound, run_server
+    from ..inference.service import Limits, ServerSettings, app_of, bound, own_names, run_server
 
     code = None if code is None else Path(code).resolve()
     import_code(code)
@@ -73,6 +82,7 @@ def serve(
         Limits(max_texts, max_characters, max_waiting),
         batch_size,
         None if code is None else str(code),
+        [*own_names(host), *allowed_hosts],
     )
     # Several workers make apps of their own: this process only sees whether that is possible
     app: FastAPI | None = app_of(load_pipeline(pipeline), settings)
@@ -86,3 +96,11 @@ def serve(
         address = f"[{host}]" if ":" in host else host
         on_listening(f"http://{address}:{listening.getsockname()[1]}")
         run_server(app, settings, listening, workers, grace)
+
+
+def _check_host(name: str) -> None:
+    if not re.fullmatch(HOST, name):
+        raise UserError(
+            f"allowed_hosts {name}: give a host name without scheme and port, such as example.com, "
+            f"or *.example.com for all names below it."
+        )

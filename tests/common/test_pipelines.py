@@ -1,5 +1,8 @@
 """Pipelines that are given loaded, as a folder or by a package's name."""
 
+import errno
+import os
+
 import pytest
 import spacy
 
@@ -59,6 +62,23 @@ def test_a_saved_pipeline_keeps_its_config(tmp_path):
     assert loaded.config["paths"] == nlp.config["paths"]
     assert loaded.config.interpolate()["paths"]["all"] == "data$/train.spacy"
     assert loaded.get_pipe_config("span_ruler")["spans_key"] == "a$b"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EMFILE, errno.EIO])
+def test_an_error_of_the_system_is_not_a_pipeline_that_is_not_there(number, folder, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError(number, os.strerror(number), str(folder / "vocab"))
+
+    monkeypatch.setattr("spacy.util.load_model", fail)
+    with pytest.raises(UserError) as raised:
+        load_pipeline(folder)
+    message = f"The pipeline {folder} can't be loaded: {folder / 'vocab'}: {os.strerror(number)}."
+    assert str(raised.value) == message
+
+
+def test_a_folder_without_a_config_is_no_pipeline(tmp_path):
+    with pytest.raises(UserError, match="There is no pipeline"):
+        load_pipeline(tmp_path)
 
 
 def test_the_fingerprint_is_that_of_the_content(folder, tmp_path):

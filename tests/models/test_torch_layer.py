@@ -1,6 +1,9 @@
 """The shim around torch networks."""
 
+import copy
 import gc
+import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -45,6 +48,31 @@ def test_state_as_bytes():
     assert set(state) == set(network.state_dict())
     assert all((state[name] == value).all() for name, value in network.state_dict().items())
     assert dump_state(torch.nn.Module()) == b""
+
+
+def test_weights_that_unfold_to_more_than_they_are_are_refused():
+    network = torch.nn.Linear(1000, 1000)
+    saved = dump_state(network)
+    compressed, doubled = io.BytesIO(), io.BytesIO(saved)
+    with (
+        zipfile.ZipFile(io.BytesIO(saved)) as old,
+        zipfile.ZipFile(compressed, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with zipfile.ZipFile(doubled, "a") as archive:  # two members in one place
+        (weight, *_) = (member for member in archive.infolist() if member.file_size > 10**6)
+        again = copy.copy(weight)
+        again.filename = "archive/data/9"
+        archive.filelist.append(again)
+        archive._didModify = True
+    for state in (compressed.getvalue(), doubled.getvalue()):
+        with pytest.raises(ValueError, match="weights are compressed"):
+            load_state(state, "cpu")
+    wide = io.BytesIO()
+    torch.save({"weight": torch.zeros(1).expand(10**12)}, wide)
+    with pytest.raises(ValueError, match="weight is larger than what was saved"):
+        load_state(wide.getvalue(), "cpu")
 
 
 def test_rows_of_docs():

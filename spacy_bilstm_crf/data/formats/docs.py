@@ -13,6 +13,7 @@ from spacy.util import filter_spans, get_words_and_spaces
 
 from ...common.errors import UserError, reported_errors
 from ...pipeline.confidence import keep_confidence, scored_spans
+from ..tokenization import make_doc
 from .counting import fits, recounted
 from .jsonl import as_id, parsed_json
 from .records import Findings, Problem, RawMention, Record
@@ -229,7 +230,7 @@ def _touched(doc: Doc, problem: Problem) -> range:
 
 def _tokens(record: Record, nlp: Language) -> Doc:
     if record.words is None:
-        doc = nlp.make_doc(record.text)
+        doc = make_doc(nlp, record.text)
         return doc if doc.text == record.text else _with_text(doc, record.text)
     starts: Any = record.sent_starts  # spaCy's own type has ints as well
     return Doc(

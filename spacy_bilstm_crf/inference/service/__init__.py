@@ -2,4 +2,4 @@
 
 from .app import make_app
 from .body import Limits
-from .server import ServerSettings, app_of, bound, run_server
+from .server import ServerSettings, app_of, bound, own_names, run_server

@@ -4,20 +4,22 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
 from spacy.language import Language
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from ..annotator import Annotator, FailedText, RequestSettings
-from .body import CLOSE, Limits, Refused, read_request
-from .dynamic_batching import Answer, DynamicBatcher, Request
+from .body import BUSY, SOON, Limits, Refused, RequestReader
+from .dynamic_batching import Answer, DynamicBatcher, Request, weight
 from .messages import (
     AnnotateRequest,
     AnnotateResponse,
@@ -28,6 +30,7 @@ from .messages import (
 from .metrics import Metrics
 
 BATCH_SIZE = 64
+BYTES_OF_PIECE = 1 << 16  # of a response
 # Nobody is there to read it; it is counted
 CLIENT_LEFT = 499
 PAGE_FILES = {
@@ -51,21 +54,27 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         408: "The body took too long to arrive.",
         413: "Too many characters or bytes.",
         415: "The content type is not JSON, or the body is compressed.",
-        422: "A field is missing, unknown or of another type, there are too many texts, one has "
-        "too many symbols in a row, or the pipeline has no probabilities and was asked for them.",
+        422: "A field is missing, unknown or of another type, there are too many texts, or the "
+        "pipeline has no probabilities and was asked for them.",
         500: "A component of the pipeline failed on a text.",
         503: "Too many requests are waiting. Try again after the seconds of Retry-After.",
     }.items()
 }
 
 
-def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_SIZE) -> FastAPI:  # noqa: B008
+def make_app(
+    nlp: Language,
+    limits: Limits = Limits(),  # noqa: B008 - never changed
+    batch_size: int = BATCH_SIZE,
+    allowed_hosts: Sequence[str] = ("*",),
+) -> FastAPI:
     """Make the app that serves a pipeline.
 
     Args:
         nlp: The pipeline. It belongs to the app: its settings are changed for single requests.
         limits: What one request may take. The pipeline's `max_length` is a limit too.
         batch_size: Texts of several requests that are predicted together, at most.
+        allowed_hosts: Host names that requests may name, for Starlette's `TrustedHostMiddleware`.
     """
     limits = limits._replace(characters=min(limits.characters, nlp.max_length))
     service = Service(nlp, limits, batch_size)
@@ -83,7 +92,11 @@ def make_app(nlp: Language, limits: Limits = Limits(), batch_size: int = BATCH_S
         # They load scripts from elsewhere
         docs_url=None,
         redoc_url=None,
+        # To whatever host a request names
+        redirect_slashes=False,
     )
+    # Or a web page whose host name is made to point here could read the answers (DNS rebinding)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
     schema = AnnotateRequest.model_json_schema()
     schema["properties"]["texts"]["maxItems"] = limits.texts
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
@@ -153,6 +166,37 @@ def _labels_of(nlp: Language) -> list[str]:
     return sorted(found)
 
 
+class PatientResponse(Response):
+    """A JSON response in pieces, that waits for the client to read, but not forever.
+
+    Args:
+        content: The JSON.
+        seconds: The most seconds for the client to read a piece.
+    """
+
+    media_type = "application/json"
+
+    def __init__(self, content: bytes, seconds: float) -> None:
+        super().__init__(content)
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response. The connection is closed if the client does not read."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        n_bytes = len(self.body)
+        for start in range(0, n_bytes, BYTES_OF_PIECE):
+            end = start + BYTES_OF_PIECE
+            message = {
+                "type": "http.response.body",
+                "body": self.body[start:end],
+                "more_body": end < n_bytes,
+            }
+            try:
+                await asyncio.wait_for(send(message), self._seconds)
+            except asyncio.TimeoutError:
+                return
+
+
 class Service:
     """What the app does, apart from its routes.
 
@@ -166,9 +210,14 @@ class Service:
         self._nlp = nlp
         self._annotator = Annotator(nlp)
         self._limits = limits
+        self._read = RequestReader(limits)
         self.metrics = Metrics()
-        self.batcher = DynamicBatcher(self._annotator, batch_size, self.metrics.count_batch)
+        self.batcher = DynamicBatcher(
+            self._annotator, batch_size, limits.characters, self.metrics.count_batch
+        )
         self.n_waiting = 0
+        # Of those that have arrived
+        self._n_queued = self._queued_cost = 0
 
     def labels(self) -> dict[str, Any]:
         """Return what `messages.LabelsResponse` describes."""
@@ -204,12 +253,10 @@ class Service:
             self.metrics.seconds.observe(time.perf_counter() - begin)
 
     async def _answered(self, request: HttpRequest) -> Response:
-        if self.n_waiting > self._limits.waiting:
-            soon = {"Retry-After": "1", **CLOSE}
-            raise Refused(503, "Too many requests are waiting. Try again soon.", soon)
-        given = await read_request(request, self._limits)
-        settings = self._settings(given)
-        answer = await self._answer(Request(tuple(given.texts), settings), request)
+        given = await self._read(request)
+        asked = Request(tuple(given.texts), self._settings(given))
+        with self._queued(asked):
+            answer = await self._answer(asked, request)
         if isinstance(answer, FailedText):
             # Without the reason, which may quote the text
             where = "; ".join(answer.place)
@@ -222,7 +269,29 @@ class Service:
             for found in answer
         ]
         content = json.dumps({"results": results}, ensure_ascii=False)
-        return Response(content.encode(), media_type="application/json")
+        return PatientResponse(content.encode(), self._limits.seconds)
+
+    @contextmanager
+    def _queued(self, asked: Request) -> Iterator[None]:
+        """Count a request as one that waits.
+
+        Raises:
+            Refused: If it asks for too much, or too many wait.
+        """
+        limits, cost = self._limits, asked.cost
+        if cost > limits.cost:
+            most = int(limits.cost / weight(asked.settings))
+            what = "With these candidates and k_best"
+            raise Refused(413, f"{what}, send at most {most:,} characters at a time.")
+        self._n_queued += 1
+        self._queued_cost += cost
+        try:
+            if self._n_queued > limits.waiting or self._queued_cost > limits.waiting_cost:
+                raise Refused(503, BUSY, SOON)
+            yield
+        finally:
+            self._n_queued -= 1
+            self._queued_cost -= cost
 
     def _settings(self, given: AnnotateRequest) -> RequestSettings:
         """Return the settings of a request; what it leaves out is as the service has it.

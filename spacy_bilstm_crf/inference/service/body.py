@@ -1,7 +1,6 @@
 """The body of a request -> texts and settings, or a clear refusal."""
 
 import asyncio
-import re
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -18,10 +17,8 @@ MOST_OF_PROBLEM = 500  # characters
 MOST_PROBLEMS = 5
 # The rest of a body is not waited for
 CLOSE = {"Connection": "close"}
-# spaCy's tokenizer takes one sign (or 's) after the other from either end of a word, and copies the
-# rest: 100,000 of them would keep all others waiting for an hour. Some signs it does not take
-MOST_SIGNS = 200
-SIGNS = re.compile(rf"(?:(?:_|[^\w\s./@\\^|~-])s?){{{MOST_SIGNS + 1}}}", re.IGNORECASE)
+BUSY = "Too many requests are waiting. Try again soon."
+SOON = {"Retry-After": "1", **CLOSE}
 
 
 class Limits(NamedTuple):
@@ -30,14 +27,29 @@ class Limits(NamedTuple):
     Attributes:
         texts: The most texts of a request.
         characters: The most characters of all its texts together.
-        waiting: The most requests without an answer at any time, from their headers on.
-        seconds: The most seconds for a body to arrive.
+        waiting: The most requests that wait for an answer at any time, once they have arrived.
+        seconds: The most seconds for a body to arrive, and for a client to read on.
     """
 
     texts: int = 256
     characters: int = 100_000
     waiting: int = 1000
     seconds: float = 10.0
+
+    @property
+    def cost(self) -> int:
+        """The most that a request costs: see `dynamic_batching.Request`. The page's just fits."""
+        return 9 * self.characters // 2
+
+    @property
+    def waiting_cost(self) -> int:
+        """The most that all requests cost that wait at any time: a minute's work, about."""
+        return 50 * self.characters
+
+    @property
+    def waiting_bytes(self) -> int:
+        """The most bytes of bodies that arrive at any time."""
+        return 50 * self.bytes
 
     @property
     def bytes(self) -> int:
@@ -59,38 +71,56 @@ class Refused(Exception):
         self.status, self.detail, self.headers = status, detail, headers
 
 
-async def read_request(request: HttpRequest, limits: Limits) -> AnnotateRequest:
-    """Read and check the body of a request.
+class RequestReader:
+    """Reads and checks the bodies of requests.
 
-    Raises:
-        Refused: If it is too large or too slow, is not JSON or does not fit the schema.
+    Args:
+        limits: What one request may take, and all of them together.
     """
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Refused(415, "Send the body as it is, without a Content-Encoding.", CLOSE)
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if kind.lower() != "application/json":
-        raise Refused(415, "Send JSON: Content-Type: application/json.", CLOSE)
-    try:
-        body = await asyncio.wait_for(_read(request, limits.bytes), limits.seconds)
-    except asyncio.TimeoutError as error:
-        raise Refused(
-            408, f"The body took longer than {limits.seconds:g} seconds.", CLOSE
-        ) from error
-    return _checked(_parsed(body), limits)
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._n_bytes = 0  # of bodies that are arriving
 
-async def _read(request: HttpRequest, most: int) -> bytes:
-    body = bytearray()
-    n_bytes = 0
-    async for chunk in request.stream():
-        n_bytes += len(chunk)
-        if n_bytes <= most:
-            body += chunk
-        elif n_bytes > MOST_READ:
-            break
-    if n_bytes > most:
-        raise Refused(413, f"The body has more than {most:,} bytes. Send fewer texts at a time.")
-    return bytes(body)
+    async def __call__(self, request: HttpRequest) -> AnnotateRequest:
+        """Read and check the body of a request.
+
+        Raises:
+            Refused: If it is too large or too slow, is not JSON or does not fit the schema, or if
+                too many arrive.
+        """
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Refused(415, "Send the body as it is, without a Content-Encoding.", CLOSE)
+        # Without one, a browser would send it for any web page, without asking the service first
+        kind = request.headers.get("content-type", "").partition(";")[0].strip()
+        if kind.lower() != "application/json":
+            raise Refused(415, "Send JSON: Content-Type: application/json.", CLOSE)
+        seconds = self._limits.seconds
+        try:
+            body = await asyncio.wait_for(self._read(request), seconds)
+        except asyncio.TimeoutError as error:
+            raise Refused(408, f"The body took longer than {seconds:g} seconds.", CLOSE) from error
+        return _checked(_parsed(body), self._limits)
+
+    async def _read(self, request: HttpRequest) -> bytes:
+        body, most = bytearray(), self._limits.bytes
+        n_bytes = 0
+        try:
+            async for chunk in request.stream():
+                n_bytes += len(chunk)
+                if n_bytes <= most:
+                    body += chunk
+                    self._n_bytes += len(chunk)
+                    if self._n_bytes > self._limits.waiting_bytes:
+                        raise Refused(503, BUSY, SOON)
+                elif n_bytes > MOST_READ:
+                    break
+        finally:
+            self._n_bytes -= len(body)
+        if n_bytes > most:
+            detail = f"The body has more than {most:,} bytes. Send fewer texts at a time."
+            raise Refused(413, detail)
+        return bytes(body)
 
 
 def _parsed(body: bytes) -> AnnotateRequest:
@@ -128,11 +158,4 @@ def _checked(given: AnnotateRequest, limits: Limits) -> AnnotateRequest:
             f"The texts have {n_characters:,} characters. Send at most {limits.characters:,} at a "
             f"time.",
         )
-    for place, text in enumerate(given.texts):
-        if SIGNS.search(text):
-            raise Refused(
-                422,
-                f"texts.{place}: it has more than {MOST_SIGNS} symbols in a row, such as !!!, "
-                f"which would take spaCy's tokenizer too long. Leave some out.",
-            )
     return given

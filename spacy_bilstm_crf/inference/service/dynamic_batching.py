@@ -11,12 +11,28 @@ from typing import NamedTuple
 
 from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
 
+# Less probable candidates may be hundreds for each token
+FEW_CANDIDATES = 0.01
+
 
 class Request(NamedTuple):
     """Texts, and what to find in them."""
 
     texts: tuple[str, ...]
     settings: RequestSettings
+
+    @property
+    def cost(self) -> int:
+        """The characters of texts whose entities alone take about as much memory and time."""
+        return round(sum(map(len, self.texts)) * weight(self.settings))
+
+
+def weight(settings: RequestSettings) -> float:
+    """Return how much more memory and time a text takes with what is asked for beside entities."""
+    candidates = 0
+    if settings.candidates is not None:
+        candidates = 1 if settings.candidates >= FEW_CANDIDATES else 15
+    return 1 + candidates + (settings.k_best or 0) / 2
 
 
 # What was found in each text of a request; a text that fails spoils its own request only
@@ -37,6 +53,7 @@ class DynamicBatcher:
         annotator: Called from one thread alone.
         batch_size: The most texts of several requests that are taken together. A request is never
             parted: one with more texts is taken alone.
+        batch_cost: The most that several requests that are taken together cost: see `Request.cost`.
         on_batch: Told of each batch.
     """
 
@@ -44,10 +61,11 @@ class DynamicBatcher:
         self,
         annotator: Annotator,
         batch_size: int,
+        batch_cost: int,
         on_batch: Callable[[Sequence[Request]], None] = lambda requests: None,
     ) -> None:
         self._annotator = annotator
-        self._batch_size = batch_size
+        self._batch_size, self._batch_cost = batch_size, batch_cost
         self._on_batch = on_batch
         self._queue: deque[QueuedRequest] = deque()
         self._came = asyncio.Event()
@@ -96,15 +114,18 @@ class DynamicBatcher:
 
     def _next(self) -> list[QueuedRequest]:
         batch: list[QueuedRequest] = []
-        n_texts = 0
+        n_texts = cost = 0
         while self._queue:
-            n_more = len(self._queue[0].request.texts)
-            if batch and n_texts + n_more > self._batch_size:
+            request, answer = self._queue[0]
+            if answer.done():  # cancelled
+                self._queue.popleft()
+                continue
+            n_texts += len(request.texts)
+            cost += request.cost
+            if batch and (n_texts > self._batch_size or cost > self._batch_cost):
                 break
-            queued = self._queue.popleft()
-            if not queued.answer.done():
-                batch.append(queued)
-                n_texts += n_more
+            self._queue.popleft()
+            batch.append(QueuedRequest(request, answer))
         return batch
 
     def _answers(self, requests: Sequence[Request]) -> list[Answer]:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import tempfile
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +36,7 @@ class ServerSettings(NamedTuple):
         limits: What one request may take.
         batch_size: Texts that are predicted together, at most.
         code: Python file with registered functions that the pipeline needs.
+        allowed_hosts: Host names that requests may name.
     """
 
     pipeline: str
@@ -42,6 +44,7 @@ class ServerSettings(NamedTuple):
     limits: Limits = Limits()
     batch_size: int = BATCH_SIZE
     code: str | None = None
+    allowed_hosts: Sequence[str] = ("*",)
 
 
 def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
@@ -55,7 +58,7 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
         require_recognizers(nlp, settings.pipeline, "threshold")
         for ner in recognizers(nlp):
             ner.threshold = settings.threshold
-    return make_app(nlp, settings.limits, settings.batch_size)
+    return make_app(nlp, settings.limits, settings.batch_size, settings.allowed_hosts)
 
 
 def app_of_worker() -> FastAPI:
@@ -65,6 +68,23 @@ def app_of_worker() -> FastAPI:
     settings = ServerSettings(**{**given, "limits": Limits(*given["limits"])})
     import_code(settings.code)
     return app_of(load_pipeline(settings.pipeline), settings)
+
+
+def own_names(host: str) -> list[str]:
+    """Return the names by which a service that listens on an address may be called.
+
+    Args:
+        host: The address. All addresses of this machine have names if it is 0.0.0.0 or ::.
+    """
+    names = ["localhost", "127.0.0.1", "::1", host]
+    if host in ("0.0.0.0", "::"):
+        names.append(socket.gethostname())
+        try:
+            found = socket.getaddrinfo(socket.gethostname(), None)
+        except socket.gaierror:  # a name that nobody knows, as in some containers
+            found = []
+        names += [str(address[0]) for *_, address in found]
+    return list(dict.fromkeys(f"[{name}]" if ":" in name else name for name in names))
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -15,6 +15,10 @@ from spacy_bilstm_crf.inference.service import bound, make_app
 from tests.helpers import ROOT
 
 SECONDS = 120
+HEAD = (
+    b"POST /annotate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n"
+)
 
 
 @contextmanager

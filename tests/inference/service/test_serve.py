@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spacy_bilstm_crf.inference.service import bound
+from spacy_bilstm_crf.inference.service import bound, own_names
 from spacy_bilstm_crf.inference.service.metrics import PREFIX
 from tests.helpers import make_nlp, spacy_command
 from tests.inference.service import service
-from tests.inference.service.service import process, wait_for
+from tests.inference.service.service import HEAD, process, wait_for
 
 CODE = Path(service.__file__)
 
@@ -120,14 +120,13 @@ def workers_of(served):
 @pytest.mark.slow  # starts a process that loads a pipeline
 def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
     body = json.dumps({"texts": ["I like London. "] * 250, "k_best": 20}).encode()
-    head = b"POST /annotate HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
     with (
         process(folder, tmp_path / "log", "--grace", 1) as (served, client),
         socket.socket() as deaf,
     ):
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect((client.base_url.host, client.base_url.port))
-        deaf.sendall(head + body)
+        deaf.sendall(HEAD % len(body) + body)
         wait_for(lambda: number_in(client, f"{PREFIX}_texts_total") == 250)
         served.send_signal(signal.SIGTERM)
         assert served.wait(60) == 0
@@ -139,6 +138,22 @@ def test_no_answer_waits_for_the_client_to_say_that_its_headers_have_come():
         connection, _ = listening.accept()
         with client, connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_names_by_which_it_may_be_called():
+    assert own_names("127.0.0.1") == ["localhost", "127.0.0.1", "[::1]"]
+    assert own_names("192.0.2.7")[3:] == ["192.0.2.7"]
+    assert socket.gethostname() in own_names("0.0.0.0")
+
+
+@pytest.mark.slow  # starts a process that loads a pipeline
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_is_called_by_its_own_names_and_those_that_are_allowed(workers, folder, tmp_path):
+    options = ("--workers", workers, "--allowed-host", "a.example.com", "--allowed-host", "b.org")
+    with process(folder, tmp_path / "log", *options) as (_, client):
+        for name in ("localhost", "127.0.0.1", "[::1]", "a.example.com", "b.org:8080"):
+            assert client.get("/labels", headers={"Host": name}).status_code == 200
+        assert client.get("/labels", headers={"Host": "example.com"}).status_code == 400
 
 
 def test_mistakes_are_said_in_one_line(folder, tmp_path):
@@ -156,6 +171,9 @@ def test_mistakes_are_said_in_one_line(folder, tmp_path):
             ((folder, "--host", "no.such.host.invalid"), "no.such.host.invalid"),
             ((folder, "--max-texts", 0), "Invalid value for '--max-texts'"),
             ((folder, "--code", tmp_path / "none.py"), "--code"),
+            ((folder, "--allowed-host", "http://a.org"), "allowed_hosts http://a.org: give a host"),
+            ((folder, "--allowed-host", "a.org:80"), "allowed_hosts a.org:80"),
+            ((folder, "--allowed-host", "a.*"), "allowed_hosts a.*"),
         ]:
             (line,) = [x for x in serve(*arguments).splitlines() if x.startswith("Error")]
             assert words in line
