@@ -36,6 +36,7 @@ STUDIES = (
     "speed.step_profile",
     "speed.tagger",
     "tune",
+    "update",
 )
 TABLES = {
     name: table

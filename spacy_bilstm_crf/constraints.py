@@ -175,5 +175,6 @@ def _unknown_labels(unknown: list[str], labels: Sequence[str]) -> str:
     return (
         f"The annotation has entities with the labels {unknown}, which the component does not "
         f"know (its labels: {list(labels)}). Call add_label for each of them before training "
-        f"goes on, or initialize the pipeline with data or a labels file that has them."
+        f"goes on. In a config, a component with a source gets them in [initialize.before_init]: "
+        f"@callbacks = spacy-bilstm-crf.AddLabels.v1; any other in [initialize.components]: labels."
     )

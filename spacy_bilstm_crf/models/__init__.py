@@ -6,3 +6,4 @@ from .document_context import DocumentContext
 from .encoder import BiLSTMEncoder
 from .ensemble import Ensemble
 from .pretraining import NextAndPreviousWord
+from .retaining import RetainingOptimizer

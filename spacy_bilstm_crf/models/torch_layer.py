@@ -23,6 +23,7 @@ from thinc.layers.pytorchwrapper import convert_pytorch_default_outputs, forward
 from thinc.types import Floats2d, FloatsXd
 
 from .processes import use_one_thread_in_children
+from .retaining import RetainingOptimizer
 
 # Adam's customary step size, 0.001, suits spaCy's hash tables. These networks learn best with
 # several times that (benchmarks/drop_in)
@@ -75,9 +76,9 @@ class InPlaceShim(PyTorchShim):
         with torch.enable_grad():
             return super().begin_update(inputs)
 
-    def finish_update(self, optimizer: Optimizer) -> None:
+    def finish_update(self, optimizer: Optimizer | RetainingOptimizer) -> None:
         """Update the parameters with their gradients, and clear the gradients."""
-        is_optimizer = isinstance(optimizer, Optimizer)
+        is_optimizer = isinstance(optimizer, (Optimizer, RetainingOptimizer))
         options = {"lr_scale": self._factor(optimizer)} if is_optimizer else {}
         for name, parameter in self._model.named_parameters():
             if parameter.grad is None:
@@ -97,10 +98,12 @@ class InPlaceShim(PyTorchShim):
             parameter.grad = None  # faster than adding the next one to zeros
         self._grad_scaler.update()
 
-    def _factor(self, optimizer: Optimizer) -> float:
+    def _factor(self, optimizer: Optimizer | RetainingOptimizer) -> float:
         if self.learn_rate_factor is not None:
             return self.learn_rate_factor
-        return ADAM_FACTOR if optimizer.b2 > 0.0 else 1.0  # only Adam has second moments
+        # Only Adam has second moments. Further training has small steps for a reason
+        is_adam = isinstance(optimizer, Optimizer) and optimizer.b2 > 0.0
+        return ADAM_FACTOR if is_adam else 1.0
 
     @contextmanager
     def use_params(self, params: dict[Any, FloatsXd]) -> Iterator[None]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from spacy import util
@@ -18,7 +18,7 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from .. import models, training
 from ..calibration import Calibration
 from ..potentials import Potentials
-from ..tags import biluo_tags
+from ..tags import biluo_tags, count_tags
 from ..training import Loss
 from . import checks, saving, settings
 from .confidence import register_confidence
@@ -36,12 +36,27 @@ class TrainableCRF(TrainablePipe):
 
     model: Model[list[Doc], Potentials]
     cfg: dict[str, Any]
-    _rehearsal_model: Model[list[Doc], Potentials] | None
     _gradient_mean: training.GradientMean
+    # The model as it was when `nlp.resume_training` was called, and the labels that it knew
+    _teacher: Model[list[Doc], Potentials] | None = None
+    _n_retained: int = 0
+    # Number of labels that the model was trained with, or loaded with
+    _n_learned: int = 0
 
     # The factory documents these
     incorrect_spans_key = settings.Setting()
     entity_ratio = settings.Setting()
+    resume_factor = settings.Setting()
+
+    @property
+    def _rehearsal_model(self) -> Model[list[Doc], Potentials] | None:
+        return self._teacher
+
+    @_rehearsal_model.setter
+    def _rehearsal_model(self, model: Model[list[Doc], Potentials] | None) -> None:
+        """Keep a copy of the model: `nlp.resume_training` sets it. Further training retains it."""
+        self._teacher = model
+        self._n_retained = self._n_learned
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -110,6 +125,8 @@ class TrainableCRF(TrainablePipe):
         self.model.initialize(X=docs)
         self.cfg.update(Calibration()._asdict())  # the old one belongs to the old weights
         self._gradient_mean = training.GradientMean()
+        self._n_learned = 0
+        self._rehearsal_model = None
 
     def update(
         self,
@@ -122,6 +139,9 @@ class TrainableCRF(TrainablePipe):
         """Learn from a batch of annotated docs.
 
         Gradients that are accumulated over several batches give the mean over all their docs.
+
+        After `nlp.resume_training`, what was trained before takes only the share `resume_factor` of
+        the optimizer's steps; labels added since then take whole steps.
 
         Args:
             examples: The batch.
@@ -144,15 +164,6 @@ class TrainableCRF(TrainablePipe):
             loss_of = self._loss_of(examples)
             losses[self.name] += self._learn(docs, len(targets), drop, sgd, loss_of)
         return losses
-
-    def finish_update(self, sgd: Optimizer) -> None:
-        """Update the parameters with the gradients of all batches since the last time.
-
-        Args:
-            sgd: The optimizer.
-        """
-        self._gradient_mean.finish(self.model)
-        super().finish_update(sgd)
 
     def get_loss(self, examples: Iterable[Example], scores: Potentials) -> Loss:
         """Compute the loss and its gradient: -log P(annotation), the mean over annotated docs.
@@ -184,8 +195,8 @@ class TrainableCRF(TrainablePipe):
         """Learn to predict what the model predicted when `nlp.resume_training` was called.
 
         The teacher is the model as it was then. The loss is the divergence of the tag sequences'
-        probabilities from the teacher's, over the labels that it had: labels added later are left
-        free.
+        probabilities from the teacher's, over the labels that it had been trained with: labels
+        added since, before or after that call, are left free.
 
         Args:
             examples: The batch; its annotation is not used.
@@ -200,12 +211,28 @@ class TrainableCRF(TrainablePipe):
         losses.setdefault(self.name, 0.0)
         examples = checks.checked_examples(examples, self._method("rehearse"))
         docs = [eg.predicted for eg in examples]
-        if self._rehearsal_model is None or not any(len(doc) for doc in docs):
+        if self._teacher is None or not any(len(doc) for doc in docs):
             return losses
-        teacher = self._rehearsal_model.predict(docs)
+        teacher = self._teacher.predict(docs).first_tags(count_tags(self._n_retained))
         loss_of = partial(training.teacher_loss, self._device, teacher, docs, self.labels)
         losses[self.name] += self._learn(docs, len(docs), drop, sgd, loss_of)
         return losses
+
+    def finish_update(self, sgd: Optimizer) -> None:
+        """Update the parameters with the gradients of all batches since the last time: see `update`.
+
+        Args:
+            sgd: The optimizer.
+        """
+        self._gradient_mean.finish(self.model)
+        resumed = self._teacher is not None and self._n_retained > 0
+        # `nlp.rehearse` passes a function that collects gradients
+        if resumed and isinstance(sgd, Optimizer):
+            n_tags = count_tags(self._n_retained)
+            retaining = models.RetainingOptimizer(sgd, self.resume_factor, self.model, n_tags)
+            self.model.finish_update(cast(Optimizer, retaining))
+        else:
+            super().finish_update(sgd)
 
     def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a bytestring.
@@ -276,6 +303,7 @@ class TrainableCRF(TrainablePipe):
         """Merge the loaded settings with those of the config, and check that the model fits."""
         self.cfg = settings.merge_loaded(self.cfg, given, self.name)
         models.check_tags(self.model, len(self.tags))
+        self._n_learned = len(self.labels)
 
     def _has_target(self, eg: Example) -> bool:
         """Check whether there is anything to learn from an example."""
@@ -303,6 +331,7 @@ class TrainableCRF(TrainablePipe):
         loss, d_potentials = loss_of(self._checked(potentials))
         weight = self._gradient_mean.weight(n_targets)
         backprop(d_potentials if weight == 1.0 else d_potentials.scaled(weight))
+        self._n_learned = len(self.labels)
         if sgd not in (None, False):
             self.finish_update(sgd)
         return loss * weight

@@ -53,6 +53,7 @@ def make_bilstm_crf_ner(
     scorer: Callable | None,
     incorrect_spans_key: str | None = None,
     entity_ratio: dict[str, float] | None = None,
+    resume_factor: float = 0.025,
     threshold: float | None = None,
     entity_scores: bool = True,
     spans_key: str | None = None,
@@ -73,6 +74,9 @@ def make_bilstm_crf_ner(
         entity_ratio: Prior for the share of tokens in entities where annotation is missing: a block
             with `rate`, the expected share, `margin` (0.05), the deviation that costs nothing, and
             `weight` (10), the cost of any further deviation. None uses no prior.
+        resume_factor: Share of the optimizer's steps, 0 to 1, for what was trained before
+            `nlp.resume_training` was called, so that it is not forgotten. Labels added since then
+            take whole steps. 1 trains all alike, as suits much new data with all labels annotated.
         threshold: Minimum probability of an entity, 0 to 1. None takes the entities of the most
             probable tag sequence, whatever their own probability.
         entity_scores: Whether to compute the probability of each entity, `span._.confidence`.
@@ -100,6 +104,7 @@ def make_bilstm_crf_ner(
         name,
         incorrect_spans_key=incorrect_spans_key,
         entity_ratio=entity_ratio,
+        resume_factor=resume_factor,
         threshold=threshold,
         entity_scores=entity_scores,
         spans_key=spans_key,

@@ -35,6 +35,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         *,
         incorrect_spans_key: str | None = None,
         entity_ratio: dict[str, float] | None = None,
+        resume_factor: float = 0.025,
         threshold: float | None = None,
         entity_scores: bool = True,
         spans_key: str | None = None,
@@ -59,11 +60,11 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         self.vocab = vocab
         self.model = model
         self.name = name
-        self._rehearsal_model = None
         self._gradient_mean = training.GradientMean()
         configured = {
             "incorrect_spans_key": incorrect_spans_key,
             "entity_ratio": entity_ratio,
+            "resume_factor": resume_factor,
             "threshold": threshold,
             "entity_scores": entity_scores,
             "spans_key": spans_key,

@@ -49,6 +49,12 @@ def check_settings(cfg: dict[str, Any], component: str) -> None:
     calibration_of(cfg).check(len(cfg["labels"]), component)
     decoding_settings(cfg).check(component)
     EntityRatio.from_setting(cfg["entity_ratio"], component)
+    factor = cfg["resume_factor"]
+    if not isinstance(factor, (int, float)) or not 0.0 <= factor <= 1.0:
+        raise ValueError(
+            f"The resume_factor of '{component}' is {factor!r}, but it must be a number from 0, "
+            f"which keeps trained weights as they are, to 1, which trains all alike."
+        )
     candidates_key = cfg["candidates_key"]
     if cfg["candidates_threshold"] is not None and candidates_key == cfg["spans_key"]:
         raise ValueError(
@@ -102,7 +108,8 @@ def merge_loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -
     then = saved.get(CONFIGURED, {})
     now = unchanged_settings(given[CONFIGURED], then)
     changed = {name: value for name, value in now.items() if then.get(name, value) != value}
-    found = {**saved, **changed, CONFIGURED: now}
+    # A pipeline of an earlier version lacks settings that came later
+    found = {**now, **saved, **changed, CONFIGURED: now}
     check_settings(found, component)
     return found
 

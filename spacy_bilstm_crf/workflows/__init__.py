@@ -15,6 +15,7 @@ from .serve import serve
 from .set_threshold import set_threshold
 from .shrink import Shrunk, shrink
 from .tune import tune
+from .update import Updated, retaining_examples, update
 
 __all__ = [
     "AnnotateProgress",
@@ -24,6 +25,7 @@ __all__ = [
     "FittedConfig",
     "ReplacedNER",
     "Shrunk",
+    "Updated",
     "annotate",
     "audit",
     "calibrate",
@@ -34,9 +36,11 @@ __all__ = [
     "init_config",
     "replace_ner",
     "report",
+    "retaining_examples",
     "select",
     "serve",
     "set_threshold",
     "shrink",
     "tune",
+    "update",
 ]

@@ -2,15 +2,17 @@
 
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .defaults import FLOATS
 from .lstm import bilstm
 
-# Initial emission of a tag that is added to a network. Low, so that the predictions of a trained
-# network stay the same until the tag is trained
-NEW_TAG_EMISSION = -10.0
+# A label that is added to a network starts as the mean of the others, with scores lower by this. So
+# it is found nowhere until it is trained, but what makes a word an entity is learned already
+NEW_LABEL_EMISSION = -5.0
+TAGS_OF_LABEL = 4  # after the one tag that belongs to no label
 
 
 class UninitializedBiLSTMCRF(nn.Module):
@@ -156,6 +158,9 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
     def add_tags(self, n_tags: int) -> None:
         """Grow to a larger number of tags, in place. Present tags keep their parameters.
 
+        The emissions of a new label are the mean of those of the present labels, lowered by
+        `NEW_LABEL_EMISSION`; its transition scores are 0.
+
         Args:
             n_tags: The new number of tags.
 
@@ -170,13 +175,47 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
             self.emissions.in_features, n_tags, device=device, dtype=torch.float32
         )
         with torch.no_grad():
-            emissions.weight.zero_()[:old] = self.emissions.weight
-            emissions.bias.fill_(NEW_TAG_EMISSION)[:old] = self.emissions.bias
+            for grown, present in zip(emissions.parameters(), self.emissions.parameters()):
+                grown[:old] = present
+                grown[old:].unflatten(0, (-1, TAGS_OF_LABEL)).copy_(_mean_label(present))
+            emissions.bias[old:] += NEW_LABEL_EMISSION
         new = n_tags - old
         self.emissions = emissions
         self.transitions = nn.Parameter(nn.functional.pad(self.transitions.data, (0, new, 0, new)))
         self.start = nn.Parameter(nn.functional.pad(self.start.data, (0, new)))
         self.end = nn.Parameter(nn.functional.pad(self.end.data, (0, new)))
+
+    def entries_after(self, n_tags: int) -> dict[str, np.ndarray]:
+        """Return which parameters belong to the tags after the first ones.
+
+        Args:
+            n_tags: Number of the first tags.
+
+        Returns:
+            For each parameter that has entries for tags, by its name, a bool array of its shape.
+        """
+        tags = np.arange(self.n_tags) >= n_tags
+        return {
+            "emissions.weight": np.repeat(tags[:, None], self.n_outputs, axis=1),
+            "emissions.bias": tags,
+            "transitions": tags[:, None] | tags[None, :],
+            "start": tags,
+            "end": tags,
+        }
+
+
+def _mean_label(parameter: Tensor) -> Tensor:
+    """Return the mean over the labels of a parameter of the emission layer.
+
+    Args:
+        parameter: [n_tags, ...].
+
+    Returns:
+        [TAGS_OF_LABEL, ...], zero if there are no labels.
+    """
+    n_labels = len(parameter) // TAGS_OF_LABEL
+    of_labels = parameter[1:].reshape(n_labels, TAGS_OF_LABEL, *parameter.shape[1:])
+    return of_labels.sum(0) / max(n_labels, 1)
 
 
 def _dropout(features: Tensor, rate: float, doc_of_token: Tensor | None, n_docs: int) -> Tensor:

@@ -81,11 +81,17 @@ def test_adding_tags_keeps_what_is_there(net):
     net.add_tags(9)
     after, grown, start, end = net(tokens, lengths, 0.0)
     torch.testing.assert_close(after[:, :5], before)  # another product, other rounding
-    assert (after[:, 5:] == network.NEW_TAG_EMISSION).all()
+    # The new label is the mean of the labels, here of one
+    torch.testing.assert_close(after[:, 5:], before[:, 1:5] + network.NEW_LABEL_EMISSION)
+    net.add_tags(13)
+    mean = (after[:, 1:5] + after[:, 5:]) / 2
+    again = net(tokens, lengths, 0.0)[0][:, 9:]
+    torch.testing.assert_close(again, mean + network.NEW_LABEL_EMISSION)
+    net.add_tags(13)
     assert torch.equal(grown[:5, :5], transitions)
     assert grown.shape == (9, 9)
     assert start.shape == end.shape == (9,)
-    with pytest.raises(ValueError, match="from 9 to 5"):
+    with pytest.raises(ValueError, match="from 13 to 5"):
         net.add_tags(5)
 
 
