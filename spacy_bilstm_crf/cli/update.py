@@ -1,7 +1,5 @@
 """`update`: teach a trained pipeline new labels or new texts."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +76,7 @@ def update_cli(
     msg.good(f"Saved '{component}'{added} in {output}, after {updated.n_steps} steps")
 
 
-def _rows(data: str, before: UpdateScores, after: UpdateScores) -> list[list[str]]:
+def _rows(data: str, before: "UpdateScores", after: "UpdateScores") -> list[list[str]]:
     named = {
         "F of the known labels": (before.known, after.known),
         "F of the new data's labels": (before.learned, after.learned),

@@ -219,7 +219,7 @@ class TrainableCRF(TrainablePipe):
         return losses
 
     def finish_update(self, sgd: Optimizer) -> None:
-        """Update the parameters with the gradients of all batches since the last time: see `update`.
+        """Update the parameters with the gradients of all batches since the last time.
 
         Args:
             sgd: The optimizer.
