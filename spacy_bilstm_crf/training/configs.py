@@ -11,7 +11,13 @@ from typing import Any
 from spacy.language import Language
 from spacy.schemas import ConfigSchemaTraining
 from spacy.tokens import Doc
-from spacy.util import load_config, load_model_from_config, registry, resolve_dot_names
+from spacy.util import (
+    get_sourced_components,
+    load_config,
+    load_model_from_config,
+    registry,
+    resolve_dot_names,
+)
 from thinc.api import Config
 
 from ..common.errors import UserError, reported_errors
@@ -45,7 +51,11 @@ def filled_config(config: Config) -> Config:
     Raises:
         Exception: Of several kinds, if spaCy refuses it.
     """
-    return checked_pipeline(config).config
+    filled = checked_pipeline(config).config
+    # As `spacy init fill-config` does: a sourced component is trained further, not anew
+    for name in get_sourced_components(config):
+        filled["components"][name] = config["components"][name]
+    return filled
 
 
 def checked_pipeline(config: Config) -> Language:

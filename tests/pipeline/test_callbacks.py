@@ -5,6 +5,7 @@ import spacy
 from spacy.tokens import DocBin
 from thinc.api import Config
 
+from spacy_bilstm_crf.training.configs import filled_config
 from spacy_bilstm_crf.training.loop import train_pipeline
 from tests.helpers import trained_nlp
 
@@ -38,6 +39,8 @@ dropout = 0.0
 learn_rate = 0.01
 """
 CALLBACK = """
+[initialize]
+
 [initialize.before_init]
 @callbacks = "spacy-bilstm-crf.AddLabels.v1"
 labels = ["DRINK", "LOC"]
@@ -58,7 +61,7 @@ def config(tmp_path):
 
 
 def test_a_sourced_component_learns_a_new_label(config):
-    nlp = train_pipeline(Config().from_str(config + CALLBACK), verbose=False)
+    nlp = train_pipeline(filled_config(Config().from_str(config + CALLBACK)), verbose=False)
     assert nlp.get_pipe("ner").labels == ("PERSON", "LOC", "DRINK")
     assert [ent.label_ for ent in nlp("I drink tea").ents] == ["DRINK"]
     assert [ent.label_ for ent in nlp("Who is Shaka Khan?").ents] == ["PERSON"]
@@ -66,7 +69,7 @@ def test_a_sourced_component_learns_a_new_label(config):
 
 def test_without_it_the_error_names_it(config):
     with pytest.raises(ValueError, match=r"spacy-bilstm-crf\.AddLabels"):
-        train_pipeline(Config().from_str(config), verbose=False)
+        train_pipeline(filled_config(Config().from_str(config)), verbose=False)
 
 
 def test_another_component_is_refused():
