@@ -147,7 +147,6 @@ def test_config_blocks_are_those_of_a_config(page):
             known[section] = lists.merge(known)[section]
         pretrained = load_config(PRETRAINED)
         known["pretraining"] = pretrained["pretraining"]
-        known["components"]["ner"]["source"] = None
         known["initialize"]["before_init"] = {"@callbacks": "", "labels": [], "component": ""}
         known["components"]["sentencizer"] = {"factory": "sentencizer"}
         known["training"]["score_weights"]["sents_f"] = 0.0  # of the sentencizer
