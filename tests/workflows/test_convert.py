@@ -24,7 +24,8 @@ def test_it_returns_the_files_and_the_findings(path, tmp_path):
     result = convert(
         str(path), str(output), source="doccano", on_problem="missing", on_progress=said.append
     )
-    assert result.files == [(output, 1)]
+    ((written, contents),) = result.files
+    assert (written, contents.n_docs, contents.labels) == (output, 1, {"PER": 1})
     assert [problem.kind for problem in result.findings.problems] == ["not on tokens"]
     assert result.findings.notes["relations left out"] == 1
     assert said == ["1 relations left out", f"1 {ANY_LANGUAGE}"]
