@@ -351,6 +351,7 @@ def test_keys_and_switches(unsure):
 
 
 def test_an_extension_of_the_users_is_left_alone():
+    make_nlp()  # registers ours
     ours = Span.get_extension("confidence")
     try:
         Span.set_extension("confidence", default="theirs", force=True)
