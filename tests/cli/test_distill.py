@@ -218,6 +218,9 @@ def test_words_of_a_file_stay_as_they_are(kind, teacher, corpus, tmp_path):
     # The same letters in other words are another text
     words[4:] = [")don't"]
     DocBin(docs=[Doc(docs[0].vocab, words=words)]).to_disk(tmp_path / "words.spacy")
+    refusal = distill(*arguments, *kind, "--training.max_steps=2", exit_codes=(1,))
+    assert "has soft labels of other texts" in " ".join(refusal.split())
+    shutil.rmtree(tmp_path / "soft-labels")
     distill(*arguments, *kind, "--training.max_steps=2")
     (example,) = SoftLabelCorpus(tmp_path / "soft-labels")(spacy.load(teacher))
     assert [token.text for token in example.predicted] == words
