@@ -98,8 +98,8 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     if page == "docs/how-to/deidentify.md":
         assert printed[0].startswith("She met ") and printed[1].startswith("Nothing else")
         # Which of the names the tiny pipeline of these pages finds depends on the other pages
-        assert "[" in printed[0] and printed[0] != "She met Charles Babbage in London in 1833."
-        assert re.findall(r"\[(\w+)\]", printed[0]) == ["PERSON", "PLACE", "DATE"]
+        labels = re.findall(r"\[(\w+)\]", printed[0])
+        assert labels and set(labels) <= {"PERSON", "PLACE", "DATE"}
     if page == "docs/how-to/documents.md":
         assert printed == ["(London, 1833, London)"]
     if page == "docs/how-to/word-lists.md":
