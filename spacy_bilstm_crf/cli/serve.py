@@ -1,6 +1,7 @@
 """`serve`: the pipeline as an HTTP service, with a page to try it."""
 
 import sys
+from collections.abc import Callable
 
 from typer import Option
 from wasabi import msg
@@ -45,8 +46,6 @@ def serve_cli(
     """
     from ..workflows.serve import serve
 
-    msg.info(f"Loading {pipeline}")
-    sys.stdout.flush()  # it takes seconds, and where there is no terminal Python keeps lines back
     serve(
         pipeline,
         host=host,
@@ -60,10 +59,11 @@ def serve_cli(
         grace=grace,
         allowed_hosts=allowed_hosts or (),
         code=code_path,
-        on_listening=_say,
+        on_loading=lambda name: _say(msg.info, f"Loading {name}"),
+        on_listening=lambda address: _say(msg.good, f"{address}  (Ctrl-C to end)"),
     )
 
 
-def _say(address: str) -> None:
-    msg.good(f"{address}  (Ctrl-C to end)")
-    sys.stdout.flush()
+def _say(how: Callable[[str], None], line: str) -> None:
+    how(line)
+    sys.stdout.flush()  # where there is no terminal, Python keeps lines back

@@ -32,6 +32,7 @@ def serve(
     grace: int = 60,
     allowed_hosts: Sequence[str] = (),
     code: str | Path | None = None,
+    on_loading: Callable[[str], None] = lambda name: None,
     on_listening: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and `POST /annotate` for programs.
@@ -56,6 +57,7 @@ def serve(
             `host`; for 0.0.0.0, besides the name and addresses of this machine. "*.example.com" are
             all names below one, "*" is any.
         code: Python file with registered functions that the pipeline needs.
+        on_loading: Called with the name of the pipeline before it is loaded, which takes seconds.
         on_listening: Called with the address as soon as it is open.
 
     Raises:
@@ -84,6 +86,7 @@ def serve(
         None if code is None else str(code),
         [*own_names(host), *allowed_hosts],
     )
+    on_loading(settings.pipeline)
     # Several workers make apps of their own: this process only sees whether that is possible
     app: FastAPI | None = app_of(load_pipeline(pipeline), settings)
     app = app if workers == 1 else None
