@@ -1,11 +1,13 @@
 """Pipelines on disk: loading them, what they need to be loaded, and telling them apart."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config_names import config_text
 from .errors import UserError, one_line
+from .files import save_folder
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -48,6 +50,15 @@ def save_pipeline(nlp: "Language", folder: Path) -> None:
     """
     nlp.to_disk(folder)
     (folder / "config.cfg").write_text(config_text(nlp.config), encoding="utf8")
+
+
+def replace_pipeline(nlp: "Language", folder: str | Path) -> None:
+    """Save a pipeline to a folder, in place of an existing one.
+
+    Raises:
+        UserError: If it can't be written. An existing folder is then unchanged.
+    """
+    save_folder(partial(save_pipeline, nlp), Path(folder))
 
 
 def pipeline_name(pipeline: "Language | str | Path") -> str:

@@ -1,7 +1,6 @@
 """Calibrate a trained pipeline on held-out annotation."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +9,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..common.errors import UserError
-from ..common.files import save_folder
-from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
+from ..common.pipelines import load_pipeline, pipeline_name, replace_pipeline
 from ..data.corpus import Data, read_examples
 from ..inference.annotator import LONGEST_CANDIDATE
 from ..inference.recognizers import recognizer_of
@@ -65,7 +63,7 @@ class Calibrated(NamedTuple):
         Raises:
             UserError: If it can't be written. An existing folder is then unchanged.
         """
-        save_folder(partial(save_pipeline, self.nlp), Path(folder))
+        replace_pipeline(self.nlp, folder)
 
 
 def calibrate(

@@ -1,7 +1,6 @@
 """Combine pipelines that were trained with different seeds into one."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +9,7 @@ from spacy.language import Language
 from spacy.util import registry
 
 from ..common.errors import UserError, reported_errors
-from ..common.files import save_folder
-from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
+from ..common.pipelines import load_pipeline, pipeline_name, replace_pipeline
 from ..data.corpus import Data, read_examples
 from ..inference.recognizers import recognizer_of
 from ..training import Calibration
@@ -42,7 +40,7 @@ class Ensembled(NamedTuple):
         Raises:
             UserError: If it can't be written. An existing folder is then unchanged.
         """
-        save_folder(partial(save_pipeline, self.nlp), Path(folder))
+        replace_pipeline(self.nlp, folder)
 
 
 def ensemble(

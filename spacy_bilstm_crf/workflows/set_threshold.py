@@ -1,13 +1,11 @@
 """Set the threshold of a trained pipeline, and save it."""
 
-from functools import partial
 from pathlib import Path
 
 from spacy.language import Language
 
 from ..common.errors import check_probability
-from ..common.files import save_folder
-from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
+from ..common.pipelines import load_pipeline, pipeline_name, replace_pipeline
 from ..inference.recognizers import recognizer_of
 from ..pipeline.settings import CONFIGURED
 
@@ -42,5 +40,5 @@ def set_threshold(
     # So that config.cfg says the same, as if the component had been made with it
     nlp.get_pipe_config(component)["threshold"] = ner.cfg[CONFIGURED]["threshold"] = threshold
     if output is not None:
-        save_folder(partial(save_pipeline, nlp), Path(output))
+        replace_pipeline(nlp, output)
     return nlp

@@ -9,7 +9,7 @@ from thinc.api import Adam
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.training import soft_labels_of
-from spacy_bilstm_crf.workflows import retaining_examples, update
+from spacy_bilstm_crf.workflows import calibrate, retaining_examples, update
 from tests.helpers import examples_for, make_nlp, spacy_command, train
 
 PLACES = ["London", "Berlin", "Rome", "Paris", "Oslo", "Madrid", "Vienna", "Lisbon"]
@@ -88,6 +88,19 @@ def test_it_can_be_saved_and_updated_again(nlp, new_docs, tmp_path):
     again = update(loaded, new_docs)
     assert again.added == [] and again.scores["new data"][0].found >= 0.95
     assert loaded.get_pipe("ner").labels == ("PERSON", "LOC", "DRINK")
+
+
+def test_a_recall_that_no_longer_holds_is_said(nlp, new_docs, old_docs):
+    calibrate(nlp, old_docs, recall=0.8)
+    (warning,) = update(nlp, new_docs, old_data=old_docs).warnings
+    assert "calibrate --recall" in warning
+    assert update(nlp, new_docs, old_data=old_docs).warnings == []
+
+
+def test_its_config_keeps_dollar_signs(nlp, new_docs, tmp_path):
+    nlp.config["paths"]["train"] = "data$/train.spacy"
+    update(nlp, new_docs, max_steps=1).to_disk(tmp_path / "out")
+    assert spacy.load(tmp_path / "out").config["paths"]["train"] == "data$/train.spacy"
 
 
 def test_the_documented_loop(nlp, new_docs):

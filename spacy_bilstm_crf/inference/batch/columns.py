@@ -10,7 +10,7 @@ import pyarrow as pa
 import srsly
 
 from ...common.errors import UserError
-from ...data import texts
+from ...data import parquet, texts
 from ...data.formats.docs import META
 from ...data.texts import TextSettings, text_kind
 from .table import STRING
@@ -82,7 +82,7 @@ def _free_name(name: str, taken: Collection[str], schema: pa.Schema) -> str:
 
 def _parquet_schema(file: Path, settings: TextSettings) -> pa.Schema:
     fields: list[pa.Field] = []
-    for field in texts.open_parquet(file).schema_arrow:
+    for field in parquet.open_parquet(file).schema_arrow:
         if field.name in (settings.text_key, settings.id_key):
             continue
         if field.name in {one.name for one in fields}:
@@ -145,8 +145,8 @@ def _string(value: Any) -> str:
 def parquet_values(columns: Sequence[Column], path: Path, start: int, end: int) -> list[Any]:
     """Return columns of some rows of a Parquet file; those that it lacks are null."""
     wanted = {column.source for column in columns}
-    names = [name for name in texts.open_parquet(path).schema_arrow.names if name in wanted]
-    table = texts.read_parquet_columns(path, names, start, end)
+    names = [name for name in parquet.open_parquet(path).schema_arrow.names if name in wanted]
+    table = parquet.read_parquet_columns(path, names, start, end)
     return [
         table.column(column.source).cast(column.type)
         if column.source in names

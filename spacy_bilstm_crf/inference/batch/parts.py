@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from ...common.errors import UserError
-from ...data import texts
+from ...data import parquet, texts
 from ...data.texts import TEXT, TextSettings, text_kind
 from .columns import Column, column_values, parquet_values
 from .table import STRING
@@ -77,7 +77,7 @@ def _row_ends(path: Path, settings: TextSettings) -> Iterator[int]:
     """Yield where the first row of a file starts, and where each of its rows ends."""
     kind = text_kind(path, settings)
     if kind == texts.PARQUET:
-        yield from range(texts.open_parquet(path).metadata.num_rows + 1)
+        yield from range(parquet.open_parquet(path).metadata.num_rows + 1)
     elif kind == texts.DOCS:
         yield from range(len(texts.open_docs(path)) + 1)
     elif kind == texts.CSV:  # whose header ends where the first row starts

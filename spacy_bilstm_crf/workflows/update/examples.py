@@ -17,6 +17,7 @@ from ...pipeline import BiLSTMCRFEntityRecognizer
 from ...tags import BEGIN, IN, LAST, UNIT, count_tags, tag_id
 from ...training import SoftLabels, Teacher, set_soft_labels
 from ..quality import examples_before
+from .scores import LabelGroups
 
 _IMPOSSIBLE = -50.0  # a score that makes a tag as good as impossible
 
@@ -47,16 +48,40 @@ def retaining_examples(
     """
     docs = read_annotated(data, nlp.vocab)
     ner = recognizer_of(nlp, pipeline_name(nlp), component)
-    learned = sorted({ent.label_ for doc in docs for ent in doc.ents})
-    added = [label for label in learned if label not in ner.labels]
-    copies = [doc for doc in docs if any(ent.label_ in added for ent in doc.ents)]
-    if changed:
-        docs += _with_other_words(copies, added)
-    examples = examples_before(nlp, complete_annotation(nlp, docs, learned), component)
-    whole = [eg for eg in examples if all(eg.get_aligned("ENT_IOB"))]
-    _set_targets(ner, whole, learned, added)
-    for label in added:
+    labels = label_groups(ner, docs)
+    examples = examples_of(nlp, docs, ner, labels, changed=changed)
+    for label in labels.added:
         ner.add_label(label)
+    return examples
+
+
+def label_groups(ner: BiLSTMCRFEntityRecognizer, docs: Sequence[Doc]) -> LabelGroups:
+    """Return the labels of a component and those of the docs that it is to learn from."""
+    known = list(ner.labels)
+    learned = sorted({ent.label_ for doc in docs for ent in doc.ents})
+    return LabelGroups(known, learned, [label for label in learned if label not in known])
+
+
+def examples_of(
+    nlp: Language,
+    docs: Sequence[Doc],
+    ner: BiLSTMCRFEntityRecognizer,
+    labels: LabelGroups,
+    *,
+    changed: bool,
+) -> list[Example]:
+    """Make what `retaining_examples` returns, before labels are added to the component.
+
+    The first examples are those of the docs, in their order; changed copies come after them.
+    """
+    copies = []
+    if changed:
+        with_added = [doc for doc in docs if any(ent.label_ in labels.added for ent in doc.ents)]
+        copies = _with_other_words(with_added, labels.added)
+    completed = complete_annotation(nlp, [*docs, *copies], labels.learned)
+    examples = examples_before(nlp, completed, ner.name)
+    whole = [eg for eg in examples if all(eg.get_aligned("ENT_IOB"))]
+    _set_targets(ner, whole, labels.learned, labels.added)
     return examples
 
 

@@ -9,14 +9,13 @@ from spacy.training import Example
 from thinc.api import Adam, fix_random_seed
 
 from ...common.errors import UserError, check_at_least
-from ...common.files import save_folder
-from ...common.pipelines import load_pipeline, pipeline_name
-from ...data.completion import complete_annotation
+from ...common.pipelines import load_pipeline, pipeline_name, replace_pipeline
 from ...data.corpus import Data, read_annotated, read_examples
 from ...inference.recognizers import recognizer_of
 from ..quality import examples_before
+from ..risk_control import forget_control
 from . import training
-from .examples import retaining_examples
+from .examples import examples_of, label_groups
 from .scores import LabelGroups, Sample, UpdateScores
 
 MAX_STEPS = 400
@@ -51,7 +50,7 @@ class Updated(NamedTuple):
         Raises:
             UserError: If it can't be written. An existing folder is then unchanged.
         """
-        save_folder(self.nlp.to_disk, Path(folder))
+        replace_pipeline(self.nlp, folder)
 
 
 def update(
@@ -97,17 +96,15 @@ def update(
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
     ner = recognizer_of(nlp, name, component)
     docs = read_annotated(data, nlp.vocab)
-    learned = sorted({ent.label_ for doc in docs for ent in doc.ents})
-    known = list(ner.labels)
-    labels = LabelGroups(known, learned, [label for label in learned if label not in known])
-    new = Sample(examples_before(nlp, complete_annotation(nlp, docs, learned), component))
-    old, held_out = _old_examples(nlp, old_data, component, {*known, *learned})
+    labels = label_groups(ner, docs)
+    old, held_out = _old_examples(nlp, old_data, component, {*labels.known, *labels.learned})
+    fix_random_seed(seed)
+    examples = examples_of(nlp, docs, ner, labels, changed=not old)
+    new = Sample(examples[: len(docs)])
     samples = {NEW_DATA: new, OLD_DATA: held_out, DEV_DATA: _read_sample(nlp, dev, component)}
     before = {name: sample.scores(ner, labels) for name, sample in samples.items()}
-
-    fix_random_seed(seed)
-    factor = ner.resume_factor
-    examples = retaining_examples(nlp, docs, component, changed=not old)
+    for label in labels.added:
+        ner.add_label(label)
     with nlp.select_pipes(enable=component):
         optimizer = nlp.resume_training(sgd=Adam(training.LEARN_RATE))
 
@@ -115,19 +112,22 @@ def update(
         if on_progress is not None:
             on_progress(_check_line(step, scores))
 
-    n_steps = training.train(
-        ner, optimizer, labels, examples, new, old, held_out, max_steps, on_check
-    )
+    factor = ner.resume_factor
+    try:
+        n_steps = training.train(
+            ner, optimizer, labels, examples, new, old, held_out, max_steps, on_check
+        )
+    finally:
+        ner.resume_factor = factor
     training.lower_biases(ner, labels, new, held_out)
-    ner.resume_factor = factor
     after = {name: sample.scores(ner, labels) for name, sample in samples.items()}
     return Updated(
         nlp,
         labels.added,
-        [label for label in known if label not in learned],
+        [label for label in labels.known if label not in labels.learned],
         n_steps,
         {name: (before[name], after[name]) for name, sample in samples.items() if sample.examples},
-        _warnings(labels, bool(old), after[NEW_DATA]),
+        _warnings(labels, bool(old), after[NEW_DATA], forget_control(nlp, component)),
     )
 
 
@@ -163,8 +163,15 @@ def _check_line(step: int, scores: UpdateScores) -> str:
     return f"step {step}: {', '.join(named)}"
 
 
-def _warnings(labels: LabelGroups, has_old: bool, of_new: UpdateScores) -> list[str]:
+def _warnings(
+    labels: LabelGroups, has_old: bool, of_new: UpdateScores, had_control: bool
+) -> list[str]:
     found = []
+    if had_control:
+        found.append(
+            "The recall that candidates_threshold was set for no longer holds, since the "
+            "probabilities have changed: run calibrate --recall on the result."
+        )
     if of_new.found is not None and of_new.found < training.ENOUGH:
         found.append(
             f"Only {of_new.found:.0%} of the new data's entities are found. More steps (max_steps) "
