@@ -33,7 +33,7 @@ from benchmarks.data_size import stock_config
 from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CORPUS, VECTORS, results_of, temporary_folder
 from benchmarks.harness.processes import spacy_command
-from benchmarks.harness.results import Results, Run, read
+from benchmarks.harness.results import Results, Run, grouped, read
 from benchmarks.harness.training import docs_of, train, write_docs
 from spacy_bilstm_crf.data.corpus import unannotated
 from spacy_bilstm_crf.workflows import retaining_examples, update
@@ -232,21 +232,18 @@ def _one(system: str, models: Path, dataset: str, seed: int) -> Run:
 
 def table() -> str:
     """Make the table of all systems."""
-    head = ["data", "new sentences", "old data", "system", "old labels, F before", "after"]
-    head += [
-        "new entities found, %",
-        "texts with the new label among those without, %",
-        "new label, F",
+    head = ["data", "new sentences", "old data", "system"]
+    head += ["old labels, F before", "old labels, F after", "new entities found, %"]
+    head += ["texts without the new label in which it is found, %", "new label, F"]
+    rows = [head]
+    runs = {system: read("update", system)["runs"] for system in SYSTEMS}
+    of_all = [
+        {**row, "system": system}
+        for system in SYSTEMS
+        for done in runs[system]
+        for row in done["rows"]
     ]
-    rows, shown = [head], []
-    by_system = {system: read("update", system)["runs"] for system in SYSTEMS}
-    cells: dict[tuple, list] = {}
-    for system, runs in by_system.items():
-        shown += runs
-        for done in runs:
-            for row in done["rows"]:
-                key = (row["dataset"], row["size"], row["old_data"], system)
-                cells.setdefault(key, []).append(row)
+    cells = grouped(of_all, "dataset", "size", "old_data", "system")
     for dataset, size, has_old, system in product(DATASETS, SIZES, (True, False), SYSTEMS):
         of_cell = cells.get((dataset, size, has_old, system))
         if of_cell:
@@ -255,7 +252,9 @@ def table() -> str:
                 for key in ("old_f_before", "old_f", "found", "overused", "new_f")
             ]
             rows.append([dataset, str(size), "yes" if has_old else "no", system, *values])
-    return tables.markdown(*rows) + tables.measured(shown)
+    return tables.markdown(*rows) + tables.measured(
+        [done for of_system in runs.values() for done in of_system]
+    )
 
 
 TABLES = {"update": table}
