@@ -15,7 +15,8 @@ from ...inference.recognizers import recognizer_of
 from ..quality import examples_before
 from ..risk_control import forget_control
 from . import training
-from .examples import examples_of, label_groups
+from .biases import lowest_biases, sample_of
+from .examples import examples_of, label_groups, with_other_words
 from .scores import LabelGroups, Sample, UpdateScores
 
 MAX_STEPS = 400
@@ -119,7 +120,8 @@ def update(
         )
     finally:
         ner.resume_factor = factor
-    training.lower_biases(ner, labels, new, held_out)
+    without = held_out if old else sample_of(nlp, with_other_words(docs, labels.added), component)
+    lowest_biases(ner, labels, new, without)
     after = {name: sample.scores(ner, labels) for name, sample in samples.items()}
     return Updated(
         nlp,
