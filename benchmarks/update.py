@@ -182,7 +182,7 @@ def taught(nlp: Language, system: str, new: list[Doc], old: list[Doc], label: st
         batch = random.sample(examples, min(24, len(examples)))
         batch += random.sample(replayed, min(OLD_DOCS, len(replayed)))
         if system == "loop":
-            ner.resume_factor = 0.1 if old else min(0.025 + 0.0002 * step, 0.1)
+            ner.resume_factor = min(0.025 + 0.0002 * step, 0.1)
         nlp.update(batch, sgd=optimizer, drop=0.2)
         if system == "loop" and step % 5 == 4 and nlp.evaluate(check)["ents_r"] >= 0.95:
             break

@@ -17,7 +17,7 @@ from .scores import LabelGroups, Sample
 
 BIAS_STEP, LEAST_BIAS = 0.125, -1.5
 STILL_FOUND = 0.9  # share of the entities of the new data
-FEW_OVERUSED = 0.05  # share of the docs without the labels
+FEW_OVERUSED = 0.03  # share of the docs without the labels
 
 
 def lower_biases(
@@ -32,7 +32,7 @@ def lower_biases(
 
     After a few steps of training on texts that all have a new label, it is found in too many other
     texts, and in place of old labels. The biases are lowered until the labels are found in at most
-    5 % of the texts that have none: of the old data, or without them of copies of the data in which
+    3 % of the texts that have none: of the old data, or without them of copies of the data in which
     other words stand in the entities' places.
 
     Args:
