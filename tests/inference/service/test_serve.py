@@ -132,6 +132,25 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
         assert served.wait(60) == 0
 
 
+@pytest.mark.slow  # starts a process that loads a pipeline
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_end_does_not_wait_longer_than_it_was_told(workers, tmp_path):
+    """Not even for a batch that is being predicted."""
+    nlp = make_nlp()
+    nlp.add_pipe("test_dawdles_of_service", config={"seconds": 60.0})
+    nlp.to_disk(tmp_path / "slow")
+    options = ("--code", CODE, "--grace", 1, "--workers", workers)
+    with (
+        process(tmp_path / "slow", tmp_path / "log", *options) as (served, client),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        answers = [pool.submit(ask, client, ["a"]) for _ in range(2)]
+        wait_for(lambda: n_waiting(client) == 2)
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(30) == 0
+        assert all(answer.exception() or answer.result().is_error for answer in answers)
+
+
 def test_no_answer_waits_for_the_client_to_say_that_its_headers_have_come():
     with bound("127.0.0.1", 0) as listening:
         client = socket.create_connection(listening.getsockname())
