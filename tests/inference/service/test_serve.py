@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -98,6 +99,29 @@ def test_a_worker_that_is_killed_is_replaced_and_waits_no_more(slow, tmp_path):
         wait_for(lambda: all(answer.done() for answer in answers))
         wait_for(lambda: n_waiting(client) == 0)
         assert ask(client, ["once more"]).status_code == 200
+
+
+@pytest.mark.slow  # starts processes that load pipelines
+def test_it_ends_while_it_replaces_its_workers(tmp_path):
+    nlp = make_nlp()
+    nlp.add_pipe("test_dawdles_of_service", config={"seconds": 600.0})
+    nlp.to_disk(tmp_path / "slow")
+    options = ("--code", CODE, "--workers", 2, "--grace", 5)
+    with (
+        process(tmp_path / "slow", tmp_path / "log", *options) as (served, client),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        workers = workers_of(served)
+        asked = [pool.submit(ask, client, ["a"]) for _ in range(2)]
+        wait_for(lambda: n_waiting(client) == 2)
+        served.send_signal(signal.SIGHUP)
+        wait_for(lambda: set(workers_of(served)) - set(workers))
+        begin = time.monotonic()
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(60) == 0
+        assert time.monotonic() - begin < 30  # it would wait for two new workers, and two old ones
+        assert all(answer.exception() or answer.result().is_error for answer in asked)
+    assert not any(worker.is_running() for worker in workers)
 
 
 @pytest.mark.slow  # starts processes that load pipelines
