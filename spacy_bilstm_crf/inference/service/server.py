@@ -2,12 +2,14 @@
 
 import inspect
 import json
+import logging
 import os
 import shutil
 import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from queue import SimpleQueue
@@ -33,6 +35,7 @@ BACKLOG = 2048  # connections that wait to be accepted
 ENDS = (signal.SIGTERM, signal.SIGINT)
 # Of the three files in which a worker keeps its numbers. Without them it gets SIGBUS
 BYTES_OF_METRICS = 3 << 20
+SECONDS_BETWEEN = 60  # what is said about connections
 # Environment variable that tells workers what to serve
 SETTINGS = "SPACY_BILSTM_CRF_SERVE"
 
@@ -63,12 +66,36 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
     Raises:
         UserError: If a threshold is given, and the pipeline knows no probabilities.
     """
+    logging.getLogger("asyncio").addFilter(_SaysOnce())
     torch.set_num_threads(1)  # threads that wait for one another are slower than one
     if settings.threshold is not None:
         require_recognizers(nlp, settings.pipeline, "threshold")
         for ner in recognizers(nlp):
             ner.threshold = settings.threshold
     return make_app(nlp, settings.limits, settings.batch_size, settings.allowed_hosts)
+
+
+class _SaysOnce(logging.Filter):
+    """Says once a minute that no more connections fit, in place of 2,048 tracebacks a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to log a record."""
+        if "socket.accept() out of system resource" not in record.getMessage():
+            return True
+        record.msg = (
+            "There are as many connections as files may be open (ulimit -n). Others wait until "
+            "some are closed."
+        )
+        record.args = record.exc_info = None
+        now, due = time.monotonic(), self._next
+        if now < due:
+            return False
+        self._next = now + SECONDS_BETWEEN
+        return True
 
 
 def app_of_worker() -> FastAPI:
