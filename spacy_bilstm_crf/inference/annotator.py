@@ -22,6 +22,8 @@ from .recognizers import recognizers
 FRAMES = 5  # of a traceback that are kept
 # Tokens of a candidate. It is far above any entity, so that probability alone decides
 LONGEST_CANDIDATE = 1000
+# Entities per token, however improbable. Prose has a few; a text may be made to have hundreds
+MOST_PER_TOKEN = 50
 
 EntityDict = dict[str, Any]
 
@@ -118,7 +120,8 @@ class Annotator:
 
         Returns:
             For each text, in order, what was found, or why it could not be annotated: it is longer
-            than `nlp.max_length`, or a component failed on it. Others are annotated all the same.
+            than `nlp.max_length`, a component failed on it, or it has more candidates, or entities
+            above the threshold, than `MOST_PER_TOKEN` allows. Others are annotated all the same.
         """
         too_long = [(text, self._too_long(text)) for text in texts]
         with self._with(settings):
@@ -175,11 +178,12 @@ class Annotator:
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[None]:
         """Give the components the settings of a request, and restore their own."""
-        before = [dict(ner.cfg) for ner in self.recognizers]
+        before = [(dict(ner.cfg), ner.most_per_token) for ner in self.recognizers]
         taken = {ner.spans_key for ner in self.recognizers}
         try:
             for ner in reversed(self.recognizers):  # the last one to write a key keeps it
                 ner.entity_scores = True
+                ner.most_per_token = MOST_PER_TOKEN
                 if not settings.own_threshold:
                     ner.threshold = settings.threshold
                 if settings.candidates is not None:
@@ -191,8 +195,9 @@ class Annotator:
                     ner.candidates_max_length = LONGEST_CANDIDATE
             yield
         finally:
-            for ner, values in zip(self.recognizers, before):
+            for ner, (values, most_per_token) in zip(self.recognizers, before):
                 ner.cfg.update(values)
+                ner.most_per_token = most_per_token
 
 
 def _tag_sequences(
