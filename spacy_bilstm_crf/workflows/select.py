@@ -24,7 +24,14 @@ from ..batching import Distribution
 from ..common.errors import UserError, check_at_least, check_choice
 from ..common.files import check_file, check_folder, reported_os_errors, written_whole
 from ..common.pipelines import load_pipeline
-from ..data.corpus import Data, before_component, read_docs, texts_of
+from ..data.corpus import (
+    Data,
+    before_component,
+    doc_of_text,
+    predicted_docs,
+    read_docs,
+    texts_of,
+)
 from ..data.formats import FORMATS, Findings, FormatSettings, check_replaceable, write
 from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions, predictions_of
 from ..data.texts import DEFAULT_ID, Text
@@ -182,7 +189,7 @@ def _scored(
     new = [place for letters, place in first.items() if letters and letters not in seen]
     found: dict[int, Any] = {}
     for places in minibatch(new, _BATCH):
-        docs = before_component(nlp, [texts[place].doc(nlp) for place in places], ner.name)
+        docs = before_component(nlp, [doc_of_text(nlp, texts[place]) for place in places], ner.name)
         found.update(zip(places, score(docs, ner.distribution(docs))))
     return found
 
@@ -242,7 +249,7 @@ def _diverse(doubts: dict[int, dict[str, float]], n: int) -> list[tuple[int, flo
 def _suggestions(
     nlp: Language, texts: Sequence[Text], chosen: Sequence[tuple[int, float]]
 ) -> Iterator[Suggestion]:
-    found = nlp.pipe(texts[place].doc(nlp) for place, _ in chosen)
+    found = predicted_docs(nlp, (texts[place].doc(nlp) for place, _ in chosen))
     for (place, score), predicted in zip(chosen, found):
         text = texts[place]
         doc = text.doc(nlp)
