@@ -51,19 +51,19 @@ class AnnotateSummary(NamedTuple):
         output: The folder.
         n_rows: Rows in it.
         n_files: Files with rows.
-        n_entities: Entities in the rows.
-        n_candidates: Candidates in the rows.
         n_errors: Rows that could not be annotated. Their column "error" says why.
         first_error: The reason of the first of them; None if there is none.
+        n_entities: Entities in the rows.
+        n_candidates: Candidates in the rows.
     """
 
     output: Path
     n_rows: int
     n_files: int
-    n_entities: int
-    n_candidates: int
     n_errors: int
     first_error: str | None
+    n_entities: int
+    n_candidates: int
 
 
 def annotate(
@@ -208,7 +208,7 @@ def _annotate(
     n_entities = sum(found.n_entities for found in done)
     n_candidates = sum(found.n_candidates for found in done)
     return AnnotateSummary(
-        output, total, len(parts), n_entities, n_candidates, n_errors=n_errors, first_error=why
+        output, total, len(parts), n_errors, why, n_entities=n_entities, n_candidates=n_candidates
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.util import minibatch
+from spacy.util import filter_spans, minibatch
 
 from ..batching import Distribution
 from ..common.errors import UserError, check_at_least, check_choice
@@ -254,7 +254,9 @@ def _suggestions(
         text = texts[place]
         doc = text.doc(nlp)
         # By characters: later components may have merged or split tokens
-        scored = [(_same_span(doc, ent), confidence(ent)) for ent in predicted.ents]
+        found_in = {_same_span(doc, ent): confidence(ent) for ent in predicted.ents}
+        # Entities of parts of one token are in the same place now
+        scored = [(span, found_in[span]) for span in filter_spans(found_in)]
         keep_predictions(doc, PREDICTIONS, scored)
         if text.id is not None:
             doc.user_data[ID] = text.id

@@ -3,7 +3,7 @@
 import pytest
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.util import DummyTokenizer
 
 from spacy_bilstm_crf.common.errors import UserError
@@ -23,6 +23,15 @@ def raises_key_error(doc):
 @Language.component("clears_spans")
 def clears_spans(doc):
     doc.spans.clear()
+    return doc
+
+
+@Language.component("finds_parts_of_words")
+def finds_parts_of_words(doc):
+    """Split a word, and make an entity of each part."""
+    with doc.retokenize() as retokenizer:
+        retokenizer.split(doc[2], ["Lon", "don"], heads=[(doc[2], 0), (doc[2], 0)])
+    doc.set_ents([Span(doc, 2, 3, "LOC"), Span(doc, 3, 4, "PERSON")])
     return doc
 
 
@@ -114,3 +123,10 @@ def test_candidates_are_kept_when_a_component_clears_them(nlp, trained):
     alone = Annotator(trained_nlp_of(trained))(TEXTS, RequestSettings(candidates=0.01))
     nlp.add_pipe("clears_spans")
     assert Annotator(nlp)(TEXTS, RequestSettings(candidates=0.01)) == alone
+
+
+def test_entities_of_parts_of_a_word_are_one_suggestion(nlp, tmp_path):
+    nlp.add_pipe("finds_parts_of_words")
+    found = select(nlp, TEXTS[1:])
+    found.to_disk(tmp_path / "out.conll", target="conll")
+    assert (tmp_path / "out.conll").read_text().count("B-") == 1
