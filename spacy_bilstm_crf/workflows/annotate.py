@@ -53,6 +53,8 @@ class AnnotateSummary(NamedTuple):
         n_files: Files with rows.
         n_errors: Rows that could not be annotated. Their column "error" says why.
         first_error: The reason of the first of them; None if there is none.
+        n_entities: Entities in the rows.
+        n_candidates: Candidates in the rows.
     """
 
     output: Path
@@ -60,6 +62,8 @@ class AnnotateSummary(NamedTuple):
     n_files: int
     n_errors: int
     first_error: str | None
+    n_entities: int
+    n_candidates: int
 
 
 def annotate(
@@ -203,7 +207,11 @@ def _annotate(
     why = next(work.file_of(failed[0].number).errors()) if failed else None
     if n_errors == total:
         raise UserError(f"None of {total:,} rows could be annotated. The first reason: {why}")
-    return AnnotateSummary(output, total, len(parts), n_errors, why)
+    n_entities = sum(found.n_entities for found in done)
+    n_candidates = sum(found.n_candidates for found in done)
+    return AnnotateSummary(
+        output, total, len(parts), n_errors, why, n_entities=n_entities, n_candidates=n_candidates
+    )
 
 
 def _kept_columns(

@@ -22,7 +22,7 @@ def nlp(tmp_path_factory):
 def test_a_loaded_pipeline_and_how_far_it_is(nlp, tmp_path):
     path, seen = write_rows(tmp_path / "in.jsonl", 25), []
     summary = annotate(nlp, path, tmp_path / "out", rows=10, on_progress=seen.append)
-    assert summary == (tmp_path / "out", 25, 3, 0, None)
+    assert summary == (tmp_path / "out", 25, 3, 0, None, 25, 0)
     assert [progress.n_rows for progress in seen] == [0, 10, 20, 25]
     rows = pq.read_table(tmp_path / "out").to_pylist()
     assert seen[-1] == AnnotateProgress(25, 25, sum(row["n_tokens"] for row in rows))

@@ -22,7 +22,7 @@ from spacy.language import Language
 from uvicorn.supervisors import Multiprocess
 
 from ...common.errors import UserError
-from ...common.pipelines import import_code, load_pipeline
+from ...common.pipelines import check_components, import_code, load_pipeline
 from ...common.processes import end_with_parent
 from ..recognizers import recognizers, require_recognizers
 from .app import BATCH_SIZE, make_app
@@ -64,9 +64,11 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
     """Make the app for a pipeline that is loaded.
 
     Raises:
-        UserError: If a threshold is given, and the pipeline knows no probabilities.
+        UserError: If the pipeline has no components, or a threshold is given and it knows no
+            probabilities.
     """
     logging.getLogger("asyncio").addFilter(_SaysOnce())
+    check_components(nlp, settings.pipeline)
     torch.set_num_threads(1)  # threads that wait for one another are slower than one
     if settings.threshold is not None:
         require_recognizers(nlp, settings.pipeline, "threshold")
