@@ -151,7 +151,7 @@ def run(system: str, dataset: str, seed: int, models: Path) -> list[Run]:
         elif system == "scratch":
             nlp = first_pipeline("ours", dataset, [*old, *new], parts.dev, seed)
         else:
-            taught(nlp, system, new, old, label)
+            TEACHERS[system](nlp, new, old, label)
         after = scores(nlp, test, label)
         found.append(
             {
@@ -167,32 +167,37 @@ def run(system: str, dataset: str, seed: int, models: Path) -> list[Run]:
     return found
 
 
-def taught(nlp: Language, system: str, new: list[Doc], old: list[Doc], label: str) -> None:
-    """Call `nlp.update` as the documentation has it."""
-    replayed = [Example(unannotated(nlp, doc), doc) for doc in old]
-    check = [Example(unannotated(nlp, doc), doc) for doc in new]
+def teach_stock(nlp: Language, new: list[Doc], old: list[Doc], label: str) -> None:
+    """Call the stock component's `nlp.update` as spaCy's examples have it."""
     ner: Any = nlp.get_pipe("ner")
-    if system == "loop":
-        examples = retaining_examples(nlp, new, changed=not old)
-        optimizer = nlp.resume_training(sgd=Adam(0.003))
-    else:
-        ner.add_label(label)
-        examples = check
-        optimizer = nlp.resume_training()
-    n_steps = STEPS
-    if system == "loop":
-        n_steps = STEPS_WITH_OLD if old else MOST_LOOP_STEPS
-    for step in range(n_steps):
-        batch = random.sample(examples, min(24, len(examples)))
-        batch += random.sample(replayed, min(OLD_DOCS, len(replayed)))
-        if system == "loop":
-            ner.resume_factor = 0.1 if old else min(0.025 + 0.0002 * step, 0.1)
-        nlp.update(batch, sgd=optimizer, drop=0.2)
-        if system == "loop" and not old and step % 5 == 4:
-            if nlp.evaluate(check)["ents_r"] >= 0.95:
-                break
-    if system == "loop":
-        lower_biases(nlp, new, [label], old_data=old)
+    ner.add_label(label)
+    examples, replayed = _examples(nlp, new), _examples(nlp, old)
+    optimizer = nlp.resume_training()
+    for _ in range(STEPS):
+        nlp.update(_batch(examples, replayed), sgd=optimizer, drop=0.2)
+
+
+def teach_by_loop(nlp: Language, new: list[Doc], old: list[Doc], label: str) -> None:
+    """Call `nlp.update` as docs/how-to/update.md has it."""
+    ner: Any = nlp.get_pipe("ner")
+    check, replayed = _examples(nlp, new), _examples(nlp, old)
+    examples = retaining_examples(nlp, new, changed=not old)
+    optimizer = nlp.resume_training(sgd=Adam(0.003))
+    for step in range(STEPS_WITH_OLD if old else MOST_LOOP_STEPS):
+        ner.resume_factor = 0.1 if old else min(0.025 + 0.0002 * step, 0.1)
+        nlp.update(_batch(examples, replayed), sgd=optimizer, drop=0.2)
+        if not old and step % 5 == 4 and nlp.evaluate(check)["ents_r"] >= 0.95:
+            break
+    lower_biases(nlp, new, [label], old_data=old)
+
+
+def _examples(nlp: Language, docs: list[Doc]) -> list[Example]:
+    return [Example(unannotated(nlp, doc), doc) for doc in docs]
+
+
+def _batch(examples: list[Example], replayed: list[Example]) -> list[Example]:
+    batch = random.sample(examples, min(24, len(examples)))
+    return batch + random.sample(replayed, min(OLD_DOCS, len(replayed)))
 
 
 def scores(nlp: Language, docs: list[Doc], label: str) -> dict[str, float]:
@@ -226,6 +231,9 @@ def scores(nlp: Language, docs: list[Doc], label: str) -> dict[str, float]:
         "recall": 100 * new[0] / max(1, new[1]),
         "overused": 100 * n_overused / max(1, n_without),
     }
+
+
+TEACHERS = {"ner": teach_stock, "loop": teach_by_loop}
 
 
 def main(
