@@ -254,7 +254,7 @@ def _one(system: str, models: Path, dataset: str, seed: int) -> Run:
 
 def table() -> str:
     """Make the table of all systems."""
-    head = ["data", "new sentences", "old data", "system"]
+    head = ["data", "new sentences", "old data", "system", "seeds"]
     head += ["old labels, F before", "old labels, F after", "new entities found, %"]
     head += ["texts without the new label in which it is found, %", "new label, F"]
     rows = [head]
@@ -273,7 +273,8 @@ def table() -> str:
                 f"{sum(row[key] for row in of_cell) / len(of_cell):.1f}"
                 for key in ("old_f_before", "old_f", "found", "overused", "new_f")
             ]
-            rows.append([dataset, str(size), "yes" if has_old else "no", system, *values])
+            kind = [dataset, str(size), "yes" if has_old else "no", system, str(len(of_cell))]
+            rows.append([*kind, *values])
     return tables.markdown(*rows) + tables.measured(
         [done for of_system in runs.values() for done in of_system]
     )
