@@ -122,7 +122,6 @@ def first_pipeline(
             options = ("--train", part, "--lang", "en", "--vectors", VECTORS)
             spacy_command("bilstm-crf", "init-config", config, *options)
             overrides = {
-                "training.patience": 0,
                 "training.max_steps": MOST_STEPS,
                 "training.optimizer.learn_rate.total_steps": MOST_STEPS,
             }
