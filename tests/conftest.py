@@ -10,6 +10,7 @@ from filelock import FileLock
 from spacy.tokens import DocBin
 from spacy.util import fix_random_seed
 
+from tests.arrays import KINDS, computing_on
 from tests.helpers import CONFIG, SMALL_TRAINING, examples_for, spacy_command
 
 # Results must not depend on how many cores there are
@@ -28,6 +29,13 @@ def one_thread_in_processes():
     torch in the process of the tests has read its number of threads by now.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind_of_arrays(request):
+    """The kind of arrays that the CRF computes on: a module that uses this runs with each."""
+    with computing_on(request.param):
+        yield request.param
 
 
 @pytest.fixture(autouse=True)
