@@ -31,7 +31,7 @@ OURS = "ours"
 
 
 class Batch(NamedTuple):
-    """Potentials, lengths and gold tags of sequences."""
+    """Potentials, lengths and gold tags of sequences, as tensors."""
 
     scores: crf.Scores
     legal: crf.Legality
@@ -55,10 +55,14 @@ def random_batch(batch: int, steps: int, n_tags: int, device: str) -> Batch:
 
 
 def ours(given: Batch) -> dict[str, Callable[[], Any]]:
-    """Return the calls of this package."""
-    chain = crf.LinearChain(given.scores, given.lengths, given.legal)
-    one_hot = torch.nn.functional.one_hot(given.gold, given.scores.emissions.shape[-1]).bool()
-    possible = one_hot | ~given.mask[..., None]
+    """Return the calls of this package: on NumPy arrays if the tensors are on the CPU."""
+    scores, lengths, legal = given.scores, given.lengths, given.legal
+    n_tags = scores.emissions.shape[-1]
+    possible = torch.nn.functional.one_hot(given.gold, n_tags).bool() | ~given.mask[..., None]
+    if lengths.device.type == "cpu":
+        scores, lengths = crf.Scores(*(part.numpy() for part in scores)), lengths.numpy()
+        legal, possible = legality(n_tags), possible.numpy()
+    chain = crf.LinearChain(scores, lengths, legal)
     return {
         "loss and gradient": lambda: crf.negative_log_likelihood(chain, possible),
         "viterbi": lambda: crf.viterbi(chain),
