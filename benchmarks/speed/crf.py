@@ -56,13 +56,13 @@ def random_batch(batch: int, steps: int, n_tags: int, device: str) -> Batch:
 
 def ours(given: Batch) -> dict[str, Callable[[], Any]]:
     """Return the calls of this package: on NumPy arrays if the tensors are on the CPU."""
-    scores, lengths, legal = given.scores, given.lengths, given.legal
-    n_tags = scores.emissions.shape[-1]
-    possible = torch.nn.functional.one_hot(given.gold, n_tags).bool() | ~given.mask[..., None]
-    if lengths.device.type == "cpu":
-        scores, lengths = crf.Scores(*(part.numpy() for part in scores)), lengths.numpy()
-        legal, possible = legality(n_tags), possible.numpy()
-    chain = crf.LinearChain(scores, lengths, legal)
+    n_tags = given.scores.emissions.shape[-1]
+    possible: Any = torch.nn.functional.one_hot(given.gold, n_tags).bool() | ~given.mask[..., None]
+    chain = crf.LinearChain(given.scores, given.lengths, given.legal)
+    if given.lengths.device.type == "cpu":
+        scores = crf.Scores(*map(crf.to_numpy, given.scores))
+        chain = crf.LinearChain(scores, crf.to_numpy(given.lengths), legality(n_tags))
+        possible = crf.to_numpy(possible)
     return {
         "loss and gradient": lambda: crf.negative_log_likelihood(chain, possible),
         "viterbi": lambda: crf.viterbi(chain),

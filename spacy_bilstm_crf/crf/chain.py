@@ -6,7 +6,7 @@ Shapes: B sequences, T steps (the longest sequence), K tags.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .arrays import Array
+from .arrays import Array, namespace_of
 
 # Number of steps with a view at once: a million views would need more memory than their data
 BLOCK = 256
@@ -51,6 +51,23 @@ class Blocks(NamedTuple):
     def n_tags(self) -> int:
         """Number of tags, K."""
         return len(self.wide_from) + len(self.narrow_from.reshape(-1))
+
+    @property
+    def are_square(self) -> bool:
+        """Whether each block has as many sources as targets."""
+        wide_from, wide_to, narrow_from, narrow_to = self
+        return len(wide_from) == len(wide_to) and narrow_from.shape == narrow_to.shape
+
+    def by_place(self) -> tuple[Array, Array]:
+        """Return all tags as sources, and as targets, in the order of the blocks: [K] each.
+
+        The first tags of all narrow blocks are next to one another, and so are the second ones.
+        """
+        concatenate = namespace_of(self.wide_from).concatenate
+        return (
+            concatenate([self.wide_from, self.narrow_from.T.reshape(-1)]),
+            concatenate([self.wide_to, self.narrow_to.T.reshape(-1)]),
+        )
 
     def reversed(self) -> "Blocks":
         """Return the transitions of the reversed sequences."""

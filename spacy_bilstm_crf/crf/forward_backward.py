@@ -5,7 +5,7 @@ Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 
 from dataclasses import dataclass
 
-from .arrays import Array, arange, float64, full, namespace_of, quietly, take
+from .arrays import Array, arange, empty, float64, full, namespace_of, quietly, take
 from .chain import Legality, LinearChain, Scores
 from .log_space import LogSpacePosterior, log_space_forward_backward
 from .messages import (
@@ -211,10 +211,7 @@ def forward_backward(chain: LinearChain) -> Posterior:
     else:
         emissions, peak = with_peaks(emissions, allowed, inside.T)
         peaks = peak.sum((1, 2))
-    factors = emission_factors(emissions, allowed, peak).reshape(-1, n_tags)
-    # The steps in both directions, as rows of [B, T, K]
-    places = xp.stack([xp.broadcast_to(steps, mirror.shape), mirror], 1) + n_steps * rows
-    message = take(factors, places.reshape(-1)).reshape(n_steps, 2, n_rows, n_tags)
+    message = _both_ways(emission_factors(emissions, allowed, peak), mirror)
     arriving, scale = scaled_recursion(message, shared.step, shared.ends[:, None], scale_every)
 
     least_scale = xp.amin(scale)
@@ -226,7 +223,7 @@ def forward_backward(chain: LinearChain) -> Posterior:
     right = take(message.reshape(-1, n_tags), on_way_back).reshape(n_steps, n_rows, n_tags)
     marginals = arriving[:, 0]
     marginals *= right
-    norm = marginals.sum(-1, keepdims=True)  # [T, B, 1]
+    norm = (marginals @ xp.ones_like(shared.ends[0]))[..., None]  # [T, B, 1]
     marginals *= xp.where(inside[..., None], 1.0 / norm, 0.0)
     scaled = steps[::scale_every] < lengths  # [number of scalings, B]
     # The backward messages, from the end to the first step, and the start score
@@ -264,6 +261,16 @@ def forward_backward(chain: LinearChain) -> Posterior:
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)
 
 
-def _rows(messages: Array) -> Array:
-    """View messages of [T, B, K] as rows, [T * B, K]."""
-    return messages.reshape(-1, messages.shape[-1])
+def _both_ways(factors: Array, mirror: Array) -> Array:
+    """Put factors [B, T, K] in the order of the steps in both directions: [T, 2, B, K]."""
+    n_rows, n_steps, n_tags = factors.shape
+    places = empty((n_steps, 2, n_rows), like=mirror)  # of rows of [B * T, K]
+    places[:, 0] = arange(n_steps, like=mirror)[:, None]
+    places[:, 1] = mirror
+    places += n_steps * arange(n_rows, like=mirror)
+    return take(_rows(factors), places.reshape(-1)).reshape(n_steps, 2, n_rows, n_tags)
+
+
+def _rows(numbers: Array) -> Array:
+    """View numbers of [T, B, K] as rows, [T * B, K]."""
+    return numbers.reshape(-1, numbers.shape[-1])

@@ -18,6 +18,7 @@ from .arrays import (
     device_of,
     empty,
     full,
+    maxima_of,
     namespace_of,
     quietly,
     take,
@@ -29,7 +30,7 @@ from .chain import Blocks, Legality
 MANY_TAGS = 224
 # Largest table of rows and pairs of tags; a larger one is processed a few rows at a time
 TABLE = 1 << 20
-# NumPy is fastest with tables that stay in a processor's cache, and visits blocks for larger ones
+# NumPy is fastest with tables that stay in a processor's cache
 CACHED = 1 << 16
 
 
@@ -47,18 +48,18 @@ class Pairs(NamedTuple):
     blocks: Blocks | None
 
     @classmethod
-    def of(cls, table: Array, legal: Legality, illegal: float, n_rows: int = 0) -> "Pairs":
+    def of(cls, table: Array, legal: Legality, illegal: float, in_blocks: bool = False) -> "Pairs":
         """Select the legal pairs of a table of all pairs.
 
         Args:
             table: Number of each tag (column) after each tag (row), [K, K].
             legal: What the tag scheme allows.
             illegal: The number of illegal pairs, if they are kept.
-            n_rows: Number of rows that `maxima` will be asked for; 0 if it won't.
+            in_blocks: Whether to visit blocks even if there are few tags.
         """
         blocks = legal.blocks
-        is_large = len(table) >= MANY_TAGS or n_rows * len(table) ** 2 > _largest_table(table)
-        if blocks is None or not len(blocks.narrow_from) or not is_large:
+        in_blocks = in_blocks or len(table) >= MANY_TAGS
+        if blocks is None or not len(blocks.narrow_from) or not in_blocks:
             xp = namespace_of(table)
             return cls(xp.where(legal.transitions, table, illegal), None, None)
         wide = take(take(table, blocks.wide_from), blocks.wide_to, 1)
@@ -82,6 +83,12 @@ class Pairs(NamedTuple):
         narrow = None if self.narrow is None else self.narrow.swapaxes(1, 2)
         blocks = None if self.blocks is None else self.blocks.reversed()
         return Pairs(contiguous(self.wide.T), narrow, blocks)
+
+    @property
+    def narrow_by_place(self) -> Array:
+        """Numbers of the narrow blocks with the longest axis last, for speed: [R, C, G]."""
+        assert self.narrow is not None
+        return self.narrow.swapaxes(0, 1).swapaxes(1, 2)
 
     @property
     def rows_at_once(self) -> int:
@@ -146,8 +153,8 @@ class Pairs(NamedTuple):
         Returns:
             The maxima, [N, K].
         """
-        amax = namespace_of(before).amax
-        return self._reduced(before, out, lambda table: amax(table, 0))
+        maxima = maxima_of(before)
+        return self._reduced(before, out, lambda table: maxima(table, 0))
 
     def log_sums(self, before: Array) -> Array:
         """Take the log-sum-exp over the tags before each tag: their numbers plus the pairs'.
@@ -183,15 +190,12 @@ class Pairs(NamedTuple):
         return out
 
     def _narrow(self, before: Array) -> tuple[Array, Array]:
-        """Return numbers of tags before [R, 1, N, G] and of narrow pairs [R, C, 1, G].
-
-        The last axis is the longest, for speed.
-        """
-        assert self.blocks is not None and self.narrow is not None
+        """Return numbers of tags before [R, 1, N, G] and of narrow pairs [R, C, 1, G]."""
+        assert self.blocks is not None
         n_blocks, n_sources = self.blocks.narrow_from.shape
         numbers = take(before, self.blocks.narrow_from.T.reshape(-1), 1)
         numbers = numbers.reshape(-1, n_sources, n_blocks).swapaxes(0, 1)
-        return numbers[:, None], self.narrow.swapaxes(0, 1).swapaxes(1, 2)[:, :, None]
+        return numbers[:, None], self.narrow_by_place[:, :, None]
 
     def k_maxima(self, before: Array, out: Array, origin: Array) -> None:
         """Take the k largest over the tags before each tag: their numbers plus those of the pairs.
@@ -304,6 +308,7 @@ class BothWaysMax:
         self.tables: Array | None = None  # [K, 2, 1, K]
         n_tags = len(scores.wide)
         if scores.blocks is None and 2 * n_rows * n_tags**2 <= TABLE:
+            self.maxima = maxima_of(scores.wide)
             self.xp = namespace_of(scores.wide)
             self.tables = self.xp.stack([way.wide for way in self.ways], 1)[:, :, None]
             self.reach = empty((n_tags, 2, n_rows, n_tags), like=scores.wide)
@@ -313,7 +318,7 @@ class BothWaysMax:
         if self.tables is not None:
             sources = before.swapaxes(1, 2).swapaxes(0, 1)[..., None]  # [K, 2, B, 1]
             self.xp.add(sources, self.tables, out=self.reach)
-            self.xp.amax(self.reach, 0, out=out)
+            self.maxima(self.reach, 0, out=out)
         else:
             for way, of_way, into in zip(self.ways, before, out):
                 way.maxima(of_way, into)
@@ -337,47 +342,54 @@ class ManyRowsMax:
     tag_axis = 1
 
     def __init__(self, scores: Pairs, n_rows: int):
+        assert scores.blocks is not None
         ways = (scores, scores.reversed())
         self.xp = xp = namespace_of(scores.wide)
-        order, sources = (
-            [xp.concatenate([wide, narrow.T.reshape(-1)]) for wide, narrow in of_ways]
-            for of_ways in zip(*((way.blocks[1::2], way.blocks[::2]) for way in ways))
-        )
-        place = [each.argsort() for each in order]
-        n_tags = len(place[0])
-        # Of both directions, in [2 * K]
-        self.order, self.place, self.sources = (
-            xp.concatenate([one, other + n_tags])
-            for one, other in (order, place, [of[tag] for of, tag in zip(place, sources)])
-        )
+        self.maxima = maxima_of(scores.wide)
+        sources, targets = scores.blocks.by_place()  # and the other way round if reversed
+        of_targets, of_sources = targets.argsort(), sources.argsort()  # the place of each tag
+        n_tags = len(targets)
+        # Indices in [2 * K]: the tag at each place, the place of each tag, and where sources are
+        self.tags = xp.concatenate([targets, sources + n_tags])
+        self.places = xp.concatenate([of_targets, of_sources + n_tags])
+        self.sources = xp.concatenate([of_targets[sources], of_sources[targets] + n_tags])
         self.wide = xp.stack([way.wide for way in ways], 1)[..., None]  # [F, 2, F, 1]
-        narrow = [way.narrow.swapaxes(0, 1).swapaxes(1, 2) for way in ways]
-        self.narrow = xp.stack(narrow, 1)[..., None]  # [R, 2, R, G, 1]
-        self.reach = empty((*self.wide.shape[:-1], n_rows), like=self.wide)
+        self.narrow = xp.stack([way.narrow_by_place for way in ways], 1)[
+            ..., None
+        ]  # [R, 2, R, G, 1]
+        _, *shape, _ = self.wide.shape
+        at_once = min(len(self.wide), max(1, CACHED // (prod(shape) * n_rows)))
+        self.reach = empty((at_once, *shape, n_rows), like=self.wide)
         self.narrow_reach = empty((*self.narrow.shape[:-1], n_rows), like=self.wide)
 
     def __call__(self, before: Array, out: Array) -> None:
         """Take the maximum over the tags before: numbers [2, K, B] plus scores, into `out`."""
         n_wide, (n_sources, _, _, n_blocks, n_rows) = len(self.wide), self.narrow_reach.shape
         sources = take(before.reshape(-1, n_rows), self.sources).reshape(before.shape)
-        self.xp.add(sources[:, :n_wide].swapaxes(0, 1)[:, :, None], self.wide, out=self.reach)
-        self.xp.amax(self.reach, 0, out=out[:, :n_wide])
+        wide, best = sources[:, :n_wide].swapaxes(0, 1)[:, :, None], out[:, :n_wide]
+        for start in range(0, n_wide, len(self.reach)):
+            some = slice(start, start + len(self.reach))
+            reach = self.reach[: n_wide - start]
+            self.xp.add(wide[some], self.wide[some], out=reach)
+            if start == 0:
+                self.maxima(reach, 0, out=best)
+            else:
+                self.xp.maximum(best, self.maxima(reach, 0), out=best)
         shape = (2, n_sources, n_blocks, n_rows)
         narrow = sources[:, n_wide:].reshape(shape).swapaxes(0, 1)[:, :, None]
         self.xp.add(narrow, self.narrow, out=self.narrow_reach)
-        self.xp.amax(self.narrow_reach, 0, out=out[:, n_wide:].reshape(shape))
+        self.maxima(self.narrow_reach, 0, out=out[:, n_wide:].reshape(shape))
 
     def arranged(self, numbers: Array) -> Array:
         """Return numbers [T, 2, B, K] in the order of axes and tags of the recursion."""
-        of_tags = numbers.swapaxes(2, 3)
-        return take(of_tags.reshape(len(numbers), -1, of_tags.shape[-1]), self.order, 1).reshape(
-            of_tags.shape
-        )
+        by_tag = numbers.swapaxes(2, 3)
+        flat = by_tag.reshape(len(by_tag), -1, by_tag.shape[-1])
+        return take(flat, self.tags, 1).reshape(by_tag.shape)
 
     def natural(self, numbers: Array) -> Array:
         """Return numbers of the recursion as [T, 2, B, K]."""
         flat = numbers.reshape(len(numbers), -1, numbers.shape[-1])
-        return take(flat, self.place, 1).reshape(numbers.shape).swapaxes(2, 3)
+        return take(flat, self.places, 1).reshape(numbers.shape).swapaxes(2, 3)
 
 
 def _largest_table(like: Array) -> int:

@@ -1,10 +1,8 @@
 """Finds the most probable tag sequence of a sequence, and the k most probable."""
 
-from typing import Any
-
 from .arrays import Array, arange, device_of, empty, float64, full, namespace_of, take, top_k
 from .chain import BLOCK, Legality, LinearChain, by_step
-from .transitions import MANY_TAGS, BothWaysMax, ManyRowsMax, Pairs
+from .transitions import CACHED, MANY_TAGS, BothWaysMax, ManyRowsMax, Pairs
 
 # Score of an impossible step in decoding. Finite, so that it can't cause NaN, and far below any sum
 # of real scores
@@ -12,6 +10,8 @@ IMPOSSIBLE = -1e30
 # Subtracting the best from the running scores this often keeps them small: float32 still tells
 # neighbouring scores apart after a million steps
 RECENTRE_EVERY = 32
+# From this many sequences on, NumPy is faster along them than along the tags
+MANY_ROWS = 8
 
 
 def viterbi(chain: LinearChain) -> Array:
@@ -36,11 +36,15 @@ def viterbi(chain: LinearChain) -> Array:
     xp = namespace_of(emissions)
     if allowed is not None:
         emissions = xp.where(allowed, emissions, IMPOSSIBLE)
-    step = Pairs.of(transitions, legal, IMPOSSIBLE, n_rows=2 * len(lengths))
-    into = _Predecessors(transitions, legal, keep_table=emissions.shape[2] < MANY_TAGS)
     start = xp.where(legal.start, start, IMPOSSIBLE)
     end = xp.where(legal.end, end, IMPOSSIBLE)
     n_rows, n_steps, n_tags = emissions.shape
+    is_numpy, blocks = device_of(emissions) is None, legal.blocks
+    many_rows = is_numpy and n_rows >= MANY_ROWS and blocks is not None and blocks.are_square
+    in_blocks = many_rows or (is_numpy and 2 * n_rows * n_tags**2 > CACHED)
+    step = Pairs.of(transitions, legal, IMPOSSIBLE, in_blocks)
+    onward = (ManyRowsMax if many_rows and step.blocks else BothWaysMax)(step, n_rows)
+    into = _Predecessors(transitions, legal, keep_table=n_tags < MANY_TAGS)
     rows = arange(n_rows, like=lengths)
     steps = arange(n_steps, like=lengths)[:, None]
 
@@ -51,7 +55,7 @@ def viterbi(chain: LinearChain) -> Array:
     source = xp.concatenate([inward + rows * n_steps, from_end + rows * n_steps], 1)
     halves = take(emissions.reshape(-1, n_tags), source.reshape(-1))
     halves = halves.reshape(len(inward), 2, n_rows, n_tags)
-    best = _best_scores(halves, step, xp.stack([start, end])[:, None])
+    best = _best_scores(halves, onward, xp.stack([start, end])[:, None])
     best = best.reshape(len(inward), 2 * n_rows, n_tags)
 
     # The tags where the halves meet. A sequence of one token has no second half
@@ -81,7 +85,7 @@ class _Predecessors:
 
     def __init__(self, transitions: Array, legal: Legality, keep_table: bool):
         self.transitions, self.legal = transitions, legal.transitions
-        self.n_tags = len(transitions)
+        self.offsets = len(transitions) * arange(2, like=transitions)[:, None]
         self.table: Array | None = None
         if keep_table:
             xp = namespace_of(transitions)
@@ -98,27 +102,25 @@ class _Predecessors:
     def of_halves(self, tags: Array) -> Array:
         """Return the scores into tags of B sequences and B reversed ones, [2 * B]: [2 * B, K]."""
         xp = namespace_of(tags)
-        forward, back = tags.reshape(2, -1)
         if self.table is not None:
-            return take(self.table, xp.concatenate([forward, back + self.n_tags]))
+            return take(self.table, (tags.reshape(2, -1) + self.offsets).reshape(-1))
+        forward, back = tags.reshape(2, -1)
         scores, legal = (take(each, back) for each in (self.transitions, self.legal))
         return xp.concatenate([self.of_forward(forward), xp.where(legal, scores, IMPOSSIBLE)])
 
 
-def _best_scores(emissions: Array, step: Pairs, first: Array) -> Array:
+def _best_scores(emissions: Array, onward: BothWaysMax | ManyRowsMax, first: Array) -> Array:
     """Compute the best score of a partial tag sequence that ends in each state.
 
     Args:
         emissions: Emissions of both halves, [T, 2, B, K].
-        step: Transition scores.
+        onward: The step of the recursion.
         first: Scores for the first step of both halves, [2, 1, K].
 
     Returns:
         Scores [T, 2, B, K], each up to a constant of its step and sequence.
     """
     xp = namespace_of(emissions)
-    n_rows = emissions.shape[2]
-    onward: Any = (ManyRowsMax if _is_for_many_rows(step, n_rows) else BothWaysMax)(step, n_rows)
     emissions = onward.arranged(emissions)
     best = xp.empty_like(emissions)
     xp.add(emissions[0], onward.arranged(first[None])[0], out=best[0])
@@ -128,13 +130,6 @@ def _best_scores(emissions: Array, step: Pairs, first: Array) -> Array:
         if t % RECENTRE_EVERY == RECENTRE_EVERY - 1:
             score -= xp.amax(score, onward.tag_axis, keepdims=True)
     return onward.natural(best)
-
-
-def _is_for_many_rows(step: Pairs, n_rows: int) -> bool:
-    if device_of(step.wide) is not None or step.blocks is None or 1 < n_rows < 16:
-        return False
-    wide_from, wide_to, narrow_from, narrow_to = step.blocks
-    return len(wide_from) == len(wide_to) and narrow_from.shape == narrow_to.shape
 
 
 def _traced_back(best: Array, into: _Predecessors, final: Array, last: Array) -> Array:
