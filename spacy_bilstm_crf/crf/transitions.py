@@ -353,10 +353,9 @@ class ManyRowsMax:
         self.tags = xp.concatenate([targets, sources + n_tags])
         self.places = xp.concatenate([of_targets, of_sources + n_tags])
         self.sources = xp.concatenate([of_targets[sources], of_sources[targets] + n_tags])
-        self.wide = xp.stack([way.wide for way in ways], 1)[..., None]  # [F, 2, F, 1]
-        self.narrow = xp.stack([way.narrow_by_place for way in ways], 1)[
-            ..., None
-        ]  # [R, 2, R, G, 1]
+        # [F, 2, F, 1] and [R, 2, R, G, 1]
+        self.wide = xp.stack([way.wide for way in ways], 1)[..., None]
+        self.narrow = xp.stack([way.narrow_by_place for way in ways], 1)[..., None]
         _, *shape, _ = self.wide.shape
         at_once = min(len(self.wide), max(1, CACHED // (prod(shape) * n_rows)))
         self.reach = empty((at_once, *shape, n_rows), like=self.wide)

@@ -49,6 +49,17 @@ def test_blocks_change_no_number(scale):
         assert_close(sequences[1], of_tables[1])
 
 
+@pytest.mark.parametrize("cached", [1 << 16, 1])  # all pairs of a step at once, and one tag's
+def test_many_sequences_have_the_paths_of_each_alone(monkeypatch, cached):
+    monkeypatch.setattr(transitions, "CACHED", cached)
+    lengths = list(range(1, 41))
+    together = Batch(0, lengths, n_labels=3, scale=3.0).chain
+    paths = crf.viterbi(together)
+    for row, length in enumerate(lengths):
+        alone = crf.viterbi(together.sequence(row, length))
+        assert paths[row, :length].tolist() == alone[0].tolist()
+
+
 def test_blocks_change_no_probability_of_a_next_tag():
     chain, as_table = both(Problem(3, LENGTHS, 12, in_blocks=True).chain)
     for posterior, legal in (
