@@ -76,6 +76,14 @@ def take(array: Array, indices: Array, axis: int = 0) -> Array:
     return array.index_select(axis, indices)
 
 
+def totals(indices: Array, weights: Array, n: int) -> Array:
+    """Sum the weights of each index below n."""
+    if isinstance(indices, np.ndarray):
+        return np.bincount(indices, weights, n)
+    # torch's bincount is not deterministic on a GPU
+    return weights.new_zeros(n).index_add_(0, indices, weights)
+
+
 def maxima_of(array: Array) -> Callable[..., Array]:
     """Return the quickest function for the maxima of arrays of this kind along an axis."""
     return np.maximum.reduce if isinstance(array, np.ndarray) else namespace_of(array).amax

@@ -1,6 +1,6 @@
 """Losses and expectations of a CRF, with their gradients in closed form."""
 
-from .arrays import Array, arange, float64, namespace_of, quietly
+from .arrays import Array, arange, float64, namespace_of, quietly, totals
 from .chain import LinearChain, Scores
 from .forward_backward import forward_backward
 from .tag_sequences import tag_sequences
@@ -95,8 +95,8 @@ def negative_log_likelihood(
         # Clipping only matters if a wrong set has all probability but 1e-12
         complement = xp.clip(-xp.expm1(log_p_wrong), 1e-12, None)
         odds = xp.exp(log_p_wrong) / complement
-        log_z_gold += xp.bincount(wrong_rows, xp.log(complement), n_rows)
-        weights -= xp.bincount(wrong_rows, odds, n_rows)
+        log_z_gold += totals(wrong_rows, xp.log(complement), n_rows)
+        weights -= totals(wrong_rows, odds, n_rows)
         weights = xp.concatenate([weights, -xp.ones_like(log_z_several), odds])
     gradient = posterior.gradient(weights, gold_sequences)
     if len(again):

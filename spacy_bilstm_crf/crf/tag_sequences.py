@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .arrays import Array, arange, float64, namespace_of
+from .arrays import Array, arange, float64, totals
 from .chain import Scores
 
 
@@ -46,7 +46,7 @@ class TagSequences(NamedTuple):
         """
         emissions[self._tokens()] -= self.weights
         pairs, weights = self.pairs.reshape(-1), self.weights[:, 1:].reshape(-1)
-        counts = namespace_of(pairs).bincount(pairs, weights, len(transitions) ** 2)
+        counts = totals(pairs, weights, len(transitions) ** 2)
         transitions -= counts.reshape(transitions.shape)
 
     def _tokens(self) -> tuple[Array, Array, Array]:

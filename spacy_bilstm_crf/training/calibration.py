@@ -13,7 +13,7 @@ from .objectives import summed_negative_log_likelihood
 
 MAX_STEPS = 50
 LEAST_SLOPE = 1e-3  # float32 scores have no more digits
-LEAST_MOVE = 1e-6
+LEAST_MOVE = 1e-5
 ENOUGH = 1e-4  # share of the descent that the slope promises
 
 
