@@ -45,11 +45,11 @@ demo: $(VENV)/installed-serve ## Serve what `make train` made, with a page to tr
 	@test -d training/$(DATASET)/model-best || { echo "There is no pipeline yet: run make train first."; exit 1; }
 	$(RUN) python -m spacy bilstm-crf serve training/$(DATASET)/model-best
 
-# Each file of tests in one of several processes
+# Each file of tests in one of several processes, in the order of tests/conftest.py
 TEST_PROCESSES ?= logical --maxprocesses 4
 
 test: install-dev ## Run the tests
-	$(RUN) python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations=20 $(PYTEST_ARGS)
+	$(RUN) python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations=20 $(PYTEST_ARGS)
 
 # How long to look; `make test` looks at a few cases only, always the same
 FUZZ_SECONDS ?= 3600

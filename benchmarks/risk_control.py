@@ -30,7 +30,7 @@ from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
 from benchmarks.harness.processes import spacy_command
 from benchmarks.harness.results import processor, read_all, write
 from benchmarks.harness.training import train
-from spacy_bilstm_crf.inference.annotator import LONGEST_CANDIDATE
+from spacy_bilstm_crf.inference.candidates import LONGEST_CANDIDATE
 from spacy_bilstm_crf.workflows.risk_control import (
     ScoredDoc,
     control_risk,

@@ -19,7 +19,7 @@ from spacy.training import Corpus
 from wasabi import color, msg, table
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "data_size" / "results"
-WITHOUT_VECTORS = {"ours *": "init-config", "spaCy's ner *": "ner"}
+WITHOUT_VECTORS = {"ours *": "falling", "spaCy's ner *": "ner"}
 N_SENTENCES_A_FILE = 2
 
 

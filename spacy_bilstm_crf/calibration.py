@@ -32,6 +32,16 @@ class Calibration(NamedTuple):
     temperature: float = 1.0
     label_biases: tuple[float, ...] = ()
 
+    def is_close(self, other: "Calibration", tolerance: float) -> bool:
+        """Tell whether no value differs from another calibration's by more than a tolerance."""
+        n_labels = max(len(self.label_biases), len(other.label_biases))
+        pairs = zip(self._values(n_labels), other._values(n_labels))
+        return all(abs(one - another) <= tolerance for one, another in pairs)
+
+    def _values(self, n_labels: int) -> list[float]:
+        no_biases = [0.0] * (n_labels - len(self.label_biases))
+        return [self.temperature, *self.label_biases, *no_biases]
+
     def check(self, n_labels: int, component: str) -> None:
         """Check the values.
 

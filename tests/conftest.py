@@ -1,7 +1,11 @@
 """What pytest gives to tests by name: a small corpus, a pipeline trained on it."""
 
 import os
+from collections import Counter
+from functools import cache
+from types import SimpleNamespace
 
+import catalogue
 import hypothesis
 import pytest
 import spacy
@@ -16,19 +20,14 @@ from tests.helpers import CONFIG, SMALL_TRAINING, examples_for, spacy_command
 # Results must not depend on how many cores there are
 torch.set_num_threads(1)
 
+# spaCy goes through the entry points of all packages for each function of a config that it looks up
+catalogue.AVAILABLE_ENTRY_POINTS = SimpleNamespace(
+    select=cache(catalogue.AVAILABLE_ENTRY_POINTS.select)
+)
 
 # A busy machine is no reason to fail
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread_in_processes():
-    """Let processes that tests start have one thread: they share the cores with other tests.
-
-    torch in the process of the tests has read its number of threads by now.
-    """
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -41,6 +40,12 @@ def kind_of_arrays(request):
 @pytest.fixture(autouse=True)
 def fixed_seed():
     fix_random_seed(0)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take long, lest one process does the last while others wait."""
+    n_slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -n_slow[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +71,29 @@ def made_once(shared_folder):
         return path
 
     return made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def light_processes(made_once):
+    """Let processes that tests start have one thread, and not import transformers.
+
+    They share the cores with other tests. torch in the process of the tests has read its number of
+    threads by now. Where spacy-transformers is installed, spaCy imports it with the first pipeline
+    that it makes: half of the time that a process takes to start, and none of them needs it.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Spark ends before code that is compiled to be fast has paid
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+    hidden = made_once("without-transformers", hide_transformers)
+    paths = [str(hidden), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+
+
+def hide_transformers(folder):
+    """Write a package's metadata: put first on Python's path, it hides the real entry points."""
+    metadata = folder / "spacy_transformers-0.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text("Metadata-Version: 2.1\nName: spacy-transformers\nVersion: 0\n")
 
 
 @pytest.fixture(scope="session")

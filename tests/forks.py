@@ -1,9 +1,8 @@
-"""Run by test_parity.py: uses a pipeline in a child of a parent that has used or only loaded it.
+"""Run by test_parity.py: uses a pipeline in children of a parent that has loaded, then used it.
 
-    python -m tests.forks FACTORY PATH PARENT START
+    python -m tests.forks FACTORY PATH
 
-PARENT is `predicted` or `loaded`; START is `os.fork` or `multiprocessing`. A process of its own,
-so that a hang can be ended.
+A process of its own, so that a hang can be ended.
 """
 
 import multiprocessing
@@ -18,15 +17,13 @@ from tests.helpers import entities, examples_for, train
 TEXTS = ["I like London.", "Who is Shaka Khan?", "", "Berlin and London"] * 10
 
 
-def main(factory, path, parent, start):
+def main(factory, path):
     # Several threads, once used, are what goes wrong after a fork
     torch.set_num_threads(2)
     product = torch.ones(500, 500) @ torch.ones(500, 500)
     assert product[0, 0] == 500
     nlp = spacy.load(path)
     expected = [[("London", "LOC")], [("Shaka Khan", "PERSON")]]
-    if parent == "predicted":
-        assert [entities(nlp(text)) for text in TEXTS[:2]] == expected
 
     def child():
         assert [entities(nlp(text)) for text in TEXTS[:2]] == expected
@@ -35,20 +32,29 @@ def main(factory, path, parent, start):
             assert nlp.get_pipe("ner").entropy([nlp.make_doc(TEXTS[0])])[0] >= 0.0
         train(nlp, examples_for(nlp), steps=2, optimizer=nlp.resume_training())
 
-    if start == "os.fork":
-        pid = os.fork()
-        if pid == 0:
-            try:
-                child()
-            finally:
-                os._exit(sys.exc_info()[0] is not None)
-        _, status = os.waitpid(pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
-    else:
-        process = multiprocessing.get_context("fork").Process(target=child)
-        process.start()
-        process.join()
-        assert process.exitcode == 0
+    for start in (by_os_fork, by_multiprocessing):
+        start(child)
+    assert [entities(nlp(text)) for text in TEXTS[:2]] == expected
+    for start in (by_os_fork, by_multiprocessing):
+        start(child)
+
+
+def by_os_fork(child):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            child()
+        finally:
+            os._exit(sys.exc_info()[0] is not None)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def by_multiprocessing(child):
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
 if __name__ == "__main__":

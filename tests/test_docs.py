@@ -85,6 +85,12 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     seeds = [f"training/seed{seed}/model-best" for seed in range(2)]
     for name in ("my_pipeline", "training/model-best", *seeds):
         shutil.copytree(readme_run[0] / "my_pipeline", tmp_path / name)
+    other = spacy.load(tmp_path / seeds[1])
+    for parameter in (
+        other.get_pipe("ner").model.get_ref("output_layer").shims[0]._model.parameters()
+    ):
+        parameter.data *= 1.01  # as if it had been trained with another seed
+    other.to_disk(tmp_path / seeds[1])
     nlp = spacy.load(tmp_path / "my_pipeline")
     nlp.get_pipe("ner").candidates_threshold = 0.2
     nlp.to_disk(tmp_path / "training" / "model-recall")

@@ -91,7 +91,15 @@ def annotate_cli(
             f"{summary.n_errors:,} rows could not be annotated. The first: {first}. The "
             f"column 'error' has the reason of each: correct these rows and annotate them again."
         )
-    msg.good(f"{summary.n_rows:,} rows in {summary.n_files:,} files: {summary.output}")
+    n_candidates = "" if candidates is None else f" and {summary.n_candidates:,} candidates"
+    written = (
+        f"{summary.n_rows:,} rows in {summary.n_files:,} files, with {summary.n_entities:,} "
+        f"entities{n_candidates}: {summary.output}"
+    )
+    if summary.n_entities or summary.n_candidates:
+        msg.good(written)
+    else:
+        msg.warn(f"{written}. Nothing was found: is it the right pipeline for these texts?")
 
 
 class _ProgressBar:

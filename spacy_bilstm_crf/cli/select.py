@@ -64,7 +64,7 @@ def select_cli(
 
     They come with the entities that the model finds, as suggestions to correct.
     """
-    from ..workflows.select import check_output, select
+    from ..workflows.select import check_output, predictions_of, select
 
     check_output(output, target, force)
     for path in filter(None, (Path(texts), exclude)):
@@ -86,4 +86,6 @@ def select_cli(
         lines=lines,
     )
     found.to_disk(output, target=target, text_key=text_key)
+    if not any(predictions_of(one.doc) for one in found.suggestions):
+        msg.warn("No entity was found in these documents, so they come without suggestions.")
     msg.good(f"{len(found.suggestions):,} of {found.n_texts:,} documents: {output}")

@@ -31,6 +31,11 @@ def serve_cli(
     max_waiting: int = Option(
         1000, min=1, help="Maximum number of waiting requests per process; others get a 503"
     ),
+    queue_timeout: float = Option(
+        5.0,
+        min=0,
+        help="Seconds that a request may wait for its turn; then it gets a 503",
+    ),
     grace: int = Option(60, min=0, help="Seconds to finish accepted requests on shutdown"),
     allowed_hosts: list[str] | None = Option(
         None,
@@ -56,6 +61,7 @@ def serve_cli(
         max_texts=max_texts,
         max_characters=max_characters,
         max_waiting=max_waiting,
+        queue_timeout=queue_timeout,
         grace=grace,
         allowed_hosts=allowed_hosts or (),
         code=code_path,

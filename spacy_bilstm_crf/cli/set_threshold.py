@@ -32,5 +32,5 @@ def set_threshold_cli(
     prepare(code, -1, silent=True)
     from ..workflows import set_threshold
 
-    set_threshold(pipeline, threshold, output=output, component=component)
+    set_threshold(pipeline, threshold, output=output, component=component, on_message=msg.warn)
     msg.good(f"Saved '{component}' with the threshold {threshold:g} in {output}")

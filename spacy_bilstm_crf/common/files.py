@@ -33,7 +33,7 @@ def reported_os_errors(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, replace: bool = True) -> Iterator[Path]:
     """Write to a temporary path that takes the place of `path` when the block ends.
 
     A reader sees what was there before or all of what is new. If the block raises, `path` is left
@@ -42,19 +42,57 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     Args:
         path: The file, or the folder, to write. Its parent folder must exist.
+        replace: Whether to replace what is there when the block ends.
 
     Yields:
         The path to write to, beside `path`. No other process or thread has the same.
+
+    Raises:
+        UserError: If something is there that may not be replaced.
     """
     # Another thread, process or machine may be writing the same file. Names have 255 bytes at most
     partial = path.with_name(f".{path.name[:MOST_OF_NAME]}.{uuid4().hex}.partial")
     try:
         yield partial
-        if partial.is_dir():
-            remove(path)  # a folder can't be renamed onto another
-        partial.replace(path)
+        if not replace:
+            _put_where_nothing_is(partial, path)
+        else:
+            if partial.is_dir():
+                remove(path)  # a folder can't be renamed onto another
+            partial.replace(path)
     finally:
         remove(partial)
+
+
+def _put_where_nothing_is(partial: Path, path: Path) -> None:
+    """Rename a file or folder, unless another process has written to the same path meanwhile."""
+    try:
+        if partial.is_dir() or not _linked(partial, path):
+            if path.exists():
+                raise FileExistsError
+            partial.rename(path)
+    except OSError as error:
+        if not path.exists():
+            raise
+        raise UserError(
+            f"{path} was written meanwhile, by something else, and is as it was. Replace it with "
+            f"--force, or name another."
+        ) from error
+
+
+def _linked(partial: Path, path: Path) -> bool:
+    """Give a file a second name, in one step that fails if the name is taken.
+
+    Returns:
+        Whether the file system knows second names.
+    """
+    try:
+        os.link(partial, path)
+        return True
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -148,11 +186,39 @@ def _remove_left_over(output: Path) -> None:
             _unlock(lock)
 
 
-def _lock(folder: Path) -> int | None:
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes that do the same out of a folder during the block.
+
+    The lock ends with the process. Windows and some network file systems have none for folders;
+    nobody is kept out there.
+
+    Args:
+        folder: The folder, which must exist.
+
+    Raises:
+        UserError: If another process has locked it.
+    """
+    lock = None
+    try:
+        lock = _lock(folder, refuse=True)
+        yield
+    finally:
+        _unlock(lock)
+
+
+def _lock(folder: Path, refuse: bool = False) -> int | None:
     """Lock a folder until `_unlock` or the end of the process.
+
+    Args:
+        folder: The folder.
+        refuse: Whether to raise an error if another process has a lock.
 
     Returns:
         A file descriptor; None if another process has a lock, or the system knows none of folders.
+
+    Raises:
+        UserError: If another process has a lock and `refuse` is set.
     """
     if sys.platform == "win32":
         return None
@@ -162,8 +228,12 @@ def _lock(folder: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return descriptor
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
+        if refuse and isinstance(error, BlockingIOError):
+            raise UserError(
+                f"Another run is writing to {folder}. Wait for its end, or name another folder."
+            ) from error
         return None
 
 

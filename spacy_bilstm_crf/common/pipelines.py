@@ -81,6 +81,20 @@ def pipeline_folder(name: str | Path) -> Path:
     return util.get_package_path(str(name))
 
 
+def check_components(nlp: "Language", name: str) -> None:
+    """Check that a pipeline has components.
+
+    Args:
+        nlp: The pipeline.
+        name: What messages call it.
+
+    Raises:
+        UserError: If it has none.
+    """
+    if not nlp.pipe_names:
+        raise UserError(f"{name} has no components, so it finds nothing.")
+
+
 def fingerprint(folder: Path) -> str:
     """Return a SHA-256 of all files of a pipeline, whatever its folder is called."""
     sha = hashlib.sha256()

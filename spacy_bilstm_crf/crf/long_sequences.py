@@ -5,7 +5,7 @@ messages that arrive at its two ends. A first run along the sequence keeps only 
 a second run computes the posterior segment by segment.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,7 +55,9 @@ class Segment(NamedTuple):
     end: int
 
 
-def posteriors(chain: LinearChain, overlap: int) -> Iterator[tuple[list[Segment], Posterior]]:
+def posteriors(
+    chain: LinearChain, overlap: int, spans: Sequence[tuple[int, int]] = ()
+) -> Iterator[tuple[list[Segment], Posterior]]:
     """Compute the posteriors of the segments of one sequence, a few segments at a time.
 
     The result is exact: the first and last emissions of a segment include the messages from before
@@ -64,6 +66,8 @@ def posteriors(chain: LinearChain, overlap: int) -> Iterator[tuple[list[Segment]
     Args:
         chain: A single sequence.
         overlap: Least number of steps that a segment has beyond the next one's start.
+        spans: First step, and step after the last, of spans of any length. Each lies within the
+            segment that is responsible for its first step.
 
     Yields:
         Segments, and a posterior with a row for each. Marginals and `log_next` are those of the
@@ -76,13 +80,29 @@ def posteriors(chain: LinearChain, overlap: int) -> Iterator[tuple[list[Segment]
         yield [Segment(0, n_steps, n_steps)], forward_backward(chain)
         return
     into, back_into = messages
-    segments = [_segment(i, n_steps, size, overlap) for i in range(len(into))]
-    at_once = min(SEGMENTS_AT_ONCE, max(1, SCORES_AT_ONCE // (n_tags * (size + overlap))))
-    for first in range(0, len(segments), at_once):
-        some = segments[first : first + at_once]
-        before = into[first : first + at_once]
+    overlaps = [overlap] * len(into)
+    for start, end in spans:  # one long span makes one long segment, or the time were quadratic
+        i = start // size
+        overlaps[i] = max(overlaps[i], end - (i + 1) * size)
+    segments = [_segment(i, n_steps, size, each) for i, each in enumerate(overlaps)]
+    for some in _at_once(segments, n_tags):
+        before = into[[each.start // size for each in some]]
         after = back_into[[(n_steps - each.end) // size for each in some]]
         yield some, _of_segments(chain, some, before, after)
+
+
+def _at_once(segments: list[Segment], n_tags: int) -> Iterator[list[Segment]]:
+    """Yield neighbouring segments that are padded to the longest of them."""
+    some: list[Segment] = []
+    longest = 0
+    for segment in segments:
+        longest = max(longest, segment.end - segment.start)
+        n_scores = longest * n_tags * (len(some) + 1)
+        if some and (len(some) == SEGMENTS_AT_ONCE or n_scores > SCORES_AT_ONCE):
+            yield some
+            some, longest = [], segment.end - segment.start
+        some.append(segment)
+    yield some
 
 
 def _segment(i: int, n_steps: int, size: int, overlap: int) -> Segment:

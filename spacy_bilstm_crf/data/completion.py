@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from .corpus import unannotated
+from .corpus import predicted_docs, unannotated
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -30,7 +30,7 @@ def complete_annotation(
         Examples of the completed docs, in their order.
     """
     docs = list(docs)
-    found = nlp.pipe(unannotated(nlp, doc) for doc in docs)
+    found = predicted_docs(nlp, (unannotated(nlp, doc) for doc in docs))
     return [_completed(nlp, doc, predicted, annotated) for doc, predicted in zip(docs, found)]
 
 

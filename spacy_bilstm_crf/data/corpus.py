@@ -1,6 +1,6 @@
 """Annotated data as the commands read it: docs, and examples as in a training."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from ..common.errors import UserError
+from ..common.errors import UserError, is_out_of_memory, one_line, reported_errors
 from .formats.docbin import read_docbin
 from .formats.settings import DocSettings
 from .texts import DEFAULT_ID, Text, read_texts, text_of_doc
@@ -152,23 +152,36 @@ def unannotated(nlp: "Language", doc: Doc) -> Doc:
             f"at most: cut it into several docs. It begins with: {doc.text[:50]!r}"
         )
     made = text_of_doc(doc).doc(nlp)
-    if made.text != doc.text and _letters(made) != _letters(doc):
-        raise UserError(
-            f"The pipeline's tokenizer changes texts: it makes {_beginning(made)} of "
-            f"{_beginning(doc)}. Annotation can't be compared with tokens that are not in the "
-            f"text: use a tokenizer that neither adds nor leaves out characters."
-        )
+    # What spaCy compares to align tokens: all but white space and capitalization
+    if made.text != doc.text and _letters(made.text.lower()) != _letters(doc.text.lower()):
+        raise _changed(made, doc.text)
     return made
 
 
-def _letters(doc: Doc) -> str:
-    """Return what spaCy compares to align tokens: all but white space and capitalization."""
-    return "".join("".join(token.text for token in doc).lower().split())
+def doc_of_text(nlp: "Language", text: Text) -> Doc:
+    """Make a doc of a text, which has its characters but for white space.
+
+    Raises:
+        UserError: If the pipeline's tokenizer changes the text.
+    """
+    made = text.doc(nlp)
+    if text.words is None and made.text != text.text and _letters(made.text) != _letters(text.text):
+        raise _changed(made, text.text)
+    return made
 
 
-def _beginning(doc: Doc) -> str:
-    words = [token.text for token in doc[:10]]
-    return f"{words}{' ...' if len(doc) > 10 else ''}"
+def _changed(made: Doc, text: str) -> UserError:
+    words = [token.text for token in made[:10]]
+    return UserError(
+        f"The pipeline's tokenizer changes texts: it makes {words}"
+        f"{' ...' if len(made) > 10 else ''} of {text[:50]!r}{' ...' if len(text) > 50 else ''}. "
+        f"Annotation needs the characters of the text: use a tokenizer that neither adds nor "
+        f"leaves out nor changes any but white space."
+    )
+
+
+def _letters(text: str) -> str:
+    return "".join(text.split())
 
 
 def misaligned_entities(predicted: Doc, reference: Doc) -> list[Span]:
@@ -184,6 +197,35 @@ def misaligned_entities(predicted: Doc, reference: Doc) -> list[Span]:
         if span is None or span[0].is_space or span[-1].is_space:
             found.append(ent)
     return found
+
+
+def misaligned_warning(examples: Iterable[Example]) -> str | None:
+    """Say how many annotated entities are not made of tokens: nothing is learned from these.
+
+    Args:
+        examples: The examples.
+
+    Returns:
+        A sentence; None if there are none.
+
+    Raises:
+        UserError: If all entities are so.
+    """
+    pairs = [(example.predicted, example.reference) for example in examples]
+    n_entities = sum(len(reference.ents) for _, reference in pairs)
+    found = [ent for pair in pairs for ent in misaligned_entities(*pair)]
+    if not found:
+        return None
+    said = (
+        f"{len(found):,} of the {n_entities:,} annotated entities don't begin and end where tokens "
+        f"of the pipeline do, such as {found[0].text!r:.80} ({found[0].label_})."
+    )
+    if len(found) == n_entities:
+        raise UserError(
+            f"{said} So there is nothing to learn from: correct them, or use a pipeline of the "
+            f"data's language."
+        )
+    return f"{said} They are ignored."
 
 
 def unread_incorrect_spans(nlp: "Language", docs: Iterable[Doc]) -> str | None:
@@ -236,10 +278,58 @@ def _annotated_words(doc: Doc) -> Hashable:
 
 
 def before_component(nlp: "Language", docs: Iterable[Doc], component: str) -> list[Doc]:
-    """Run the components before one, such as a tok2vec or transformer that it listens to."""
-    for _, pipe in nlp.pipeline[: nlp.pipe_names.index(component)]:
-        docs = pipe.pipe(docs) if hasattr(pipe, "pipe") else map(pipe, docs)
-    return list(docs)
+    """Run the components before one, such as a tok2vec or transformer that it listens to.
+
+    Raises:
+        UserError: If one of them fails, naming it.
+    """
+    names = nlp.pipe_names[: nlp.pipe_names.index(component)]
+    return list(predicted_docs(nlp, docs, names))
+
+
+def predicted_docs(
+    nlp: "Language", docs: Iterable[Doc], components: Collection[str] | None = None
+) -> Iterator[Doc]:
+    """Run a pipeline over docs, as `nlp.pipe` does.
+
+    Args:
+        nlp: The pipeline.
+        docs: The docs, which are changed.
+        components: Names of the components to run; None for all.
+
+    Raises:
+        UserError: If a component fails, naming it, or leaves entities that spaCy can't read.
+    """
+    for name in nlp.pipe_names:
+        if components is None or name in components:
+            docs = after_component(nlp, docs, name)
+    for doc in docs:
+        with reported_errors("The pipeline's components leave entities that can't be read"):
+            _ = doc.ents
+        yield doc
+
+
+def after_component(nlp: "Language", docs: Iterable[Doc], component: str) -> Iterator[Doc]:
+    """Run one component over docs.
+
+    Raises:
+        UserError: If it fails, naming it. A fault of this package is raised as it is.
+    """
+    pipe = nlp.get_pipe(component)
+    is_ours = type(pipe).__module__.partition(".")[0] == __name__.partition(".")[0]
+    expected = ValueError if is_ours else Exception  # code of a user may raise anything
+    try:
+        if hasattr(pipe, "pipe"):
+            yield from pipe.pipe(docs, batch_size=nlp.batch_size)
+        else:
+            yield from map(pipe, docs)
+    except UserError:
+        raise
+    except expected as error:
+        if is_out_of_memory(error):
+            raise
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise UserError(f"The pipeline's component '{component}' fails: {what}") from error
 
 
 def words_of(doc: Doc) -> str:

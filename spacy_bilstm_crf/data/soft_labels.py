@@ -28,7 +28,7 @@ from ..pipeline import settings
 from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from ..training.distillation import SoftLabels, Teacher, set_soft_labels
-from .corpus import before_component, unannotated
+from .corpus import before_component, predicted_docs, unannotated
 
 DOCS_OF_FILE = 1000
 _BATCH = 64  # docs
@@ -133,7 +133,7 @@ def _predicted(
     while docs:
         batch, docs[:_BATCH] = docs[:_BATCH], []
         if ner is None:
-            for doc in nlp.pipe(batch):
+            for doc in predicted_docs(nlp, batch):
                 known = [confidence(ent) for ent in doc.ents]
                 yield _kept(doc, _SCORES, [1.0 if score is None else score for score in known])
         else:

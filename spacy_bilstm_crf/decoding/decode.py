@@ -30,7 +30,9 @@ class Prediction(NamedTuple):
     candidates: list[Entity]
 
 
-def decode(distribution: Distribution, settings: DecodingSettings) -> list[Prediction]:
+def decode(
+    distribution: Distribution, settings: DecodingSettings, most_per_token: int | None = None
+) -> list[Prediction]:
     """Find the entities and candidates of each doc.
 
     Without a threshold the entities are those of the most probable tag sequence. With a threshold
@@ -39,11 +41,17 @@ def decode(distribution: Distribution, settings: DecodingSettings) -> list[Predi
     Args:
         distribution: The distribution over the docs' tag sequences.
         settings: What to find.
+        most_per_token: See `likely_entities`.
 
     Returns:
         A prediction for each doc.
+
+    Raises:
+        TooManyEntities: If a doc has more.
     """
-    return distribution.by_doc(lambda batch: _of_batch(batch, settings), Prediction([], []))
+    return distribution.by_doc(
+        lambda batch: _of_batch(batch, settings, most_per_token), Prediction([], [])
+    )
 
 
 def candidate_entities(
@@ -60,7 +68,9 @@ def candidate_entities(
     return [prediction.candidates for prediction in decode(distribution, settings)]
 
 
-def _of_batch(batch: Batch, settings: DecodingSettings) -> list[Prediction]:
+def _of_batch(
+    batch: Batch, settings: DecodingSettings, most_per_token: int | None
+) -> list[Prediction]:
     best: list[list[Entity]] = [[] for _ in batch.docs]
     if settings.threshold is None:
         tag_ids = crf.to_numpy(crf.viterbi(batch.chain))
@@ -78,14 +88,13 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> list[Prediction]:
         max_length = min(max_length or LONGEST_OF_LONG_DOC, LONGEST_OF_LONG_DOC)
     overlap = None
     if is_long:
-        longest = 1 if minimum is None else cast(int, max_length)
-        overlap = max([longest, *(e.end - e.start for of_row in best for e in of_row)])
+        overlap = 1 if minimum is None else cast(int, max_length)
     starts = [[entity.start for entity in of_row] for of_row in best]
     scored: list[list[Entity]] = [[] for _ in batch.docs]
     likely: list[list[Entity]] = [[] for _ in batch.docs]
     # Without a minimum, docs whose best tag sequence has no entity need no posterior
     asked = [row for row, entities in enumerate(best) if entities or minimum is not None]
-    for rows, segments, posterior in _posteriors(batch, asked, overlap):
+    for rows, segments, posterior in _posteriors(batch, asked, best, overlap):
         if settings.threshold is None:
             here = [
                 _starting_in(best[row], starts[row], segment)
@@ -99,7 +108,7 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> list[Prediction]:
             for row, entities, of_entities in zip(rows, here, found_probabilities):
                 scored[row] += [e._replace(probability=p) for e, p in zip(entities, of_entities)]
         if minimum is not None:
-            found = likely_entities(posterior, minimum, max_length)
+            found = likely_entities(posterior, minimum, max_length, most_per_token)
             for row, segment, entities in zip(rows, segments, found):
                 moved = [entity.moved(segment.start) for entity in entities]
                 likely[row] += _starting_in(moved, [entity.start for entity in moved], segment)
@@ -107,13 +116,14 @@ def _of_batch(batch: Batch, settings: DecodingSettings) -> list[Prediction]:
 
 
 def _posteriors(
-    batch: Batch, asked: list[int], overlap: int | None
+    batch: Batch, asked: list[int], best: list[list[Entity]], overlap: int | None
 ) -> Iterator[tuple[list[int], list[crf.Segment], crf.Posterior]]:
     """Yield rows of the batch, a segment of each, and the posterior of these segments.
 
     Args:
         batch: The batch.
         asked: The rows to compute, in order.
+        best: Entities of each row, of any length; each lies within the segment that it starts in.
         overlap: Tokens that segments share; None does not cut the docs.
     """
     sizes = [batch.sizes[row] for row in asked]
@@ -125,7 +135,9 @@ def _posteriors(
         yield asked, whole, crf.forward_backward(chain)
         return
     for row, size in zip(asked, sizes):
-        for segments, posterior in crf.posteriors(batch.chain.sequence(row, size), overlap):
+        spans = [(entity.start, entity.end) for entity in best[row]]
+        chain = batch.chain.sequence(row, size)
+        for segments, posterior in crf.posteriors(chain, overlap, spans):
             yield [row] * len(segments), segments, posterior
 
 

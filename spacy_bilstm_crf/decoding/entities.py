@@ -14,6 +14,13 @@ import numpy as np
 from .. import crf, tags
 from ..crf import Posterior
 
+# A short sequence may have this many entities, whatever the limit for each of its tokens
+FEW = 5_000
+
+
+class TooManyEntities(ValueError):
+    """A sequence has more entities of some least probability than it may have."""
+
 
 class Entity(NamedTuple):
     """A span that may be an entity, with its probability.
@@ -110,7 +117,10 @@ def per_sequence(values: np.ndarray, spans: Sequence[Sized]) -> Iterator[list[fl
 
 
 def likely_entities(
-    posterior: Posterior, minimum: float, max_length: int | None = None
+    posterior: Posterior,
+    minimum: float,
+    max_length: int | None = None,
+    most_per_token: int | None = None,
 ) -> list[list[Entity]]:
     """Find every entity whose probability is at least the minimum, overlapping ones too.
 
@@ -122,9 +132,14 @@ def likely_entities(
         posterior: The posterior over the tags of `tags.biluo_tags`.
         minimum: Least probability, above 0.
         max_length: Longest entity, in tokens; None for any length.
+        most_per_token: The most entities that a sequence may have for each of its tokens, on
+            average; None for any number.
 
     Returns:
         For each sequence, its entities in the order of start, end and label.
+
+    Raises:
+        TooManyEntities: If a sequence has more, and more than `FEW`.
     """
     xp = crf.namespace_of(posterior.marginals)
     *shape, n_tags = posterior.marginals.shape
@@ -136,7 +151,16 @@ def likely_entities(
     row, start, label = xp.where(by_move[..., tags.BEGIN] >= minimum)
     log_p = xp.log(by_move[row, start, label, tags.BEGIN])
     token, move = start, tags.BEGIN
+    lengths = crf.to_numpy(posterior.lengths)
+    n_found = np.zeros_like(lengths)
     for length in count(2):
+        if most_per_token is not None:
+            n_found += np.bincount(crf.to_numpy(found[-1][0]), minlength=len(n_found))
+            if (n_found > FEW + most_per_token * lengths).any():
+                raise TooManyEntities(
+                    f"There are more than {most_per_token} entities per token with a probability "
+                    f"of at least {minimum:g}."
+                )
         # Stop at the end, even of a segment whose last entity may continue beyond it
         here = token < posterior.lengths[row] - 1
         row, start, label, token, log_p = (x[here] for x in (row, start, label, token, log_p))

@@ -9,21 +9,23 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc, Span
 
-from ..common.errors import one_line
-from ..data.corpus import before_component
+from ..common.errors import UserError, one_line
+from ..data.corpus import after_component, before_component
 from ..data.texts import Text
-from ..pipeline.confidence import confidence, has_its_tokens, scored_spans
+from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from .candidates import Candidate, CandidateRequest
 from .offsets import OffsetMapping
 from .recognizers import recognizers
 
 FRAMES = 5  # of a traceback that are kept
-# Tokens of a candidate. It is far above any entity, so that probability alone decides
-LONGEST_CANDIDATE = 1000
+# Entities per token, however improbable. Prose has a few; a text may be made to have hundreds
+MOST_PER_TOKEN = 50
 
 EntityDict = dict[str, Any]
+Requests = dict[int, CandidateRequest]  # by the identity of the component
 
 
 class RequestSettings(NamedTuple):
@@ -78,7 +80,9 @@ class FailedText(NamedTuple):
 
     @classmethod
     def of(cls, error: Exception) -> "FailedText":
-        """Describe an exception."""
+        """Describe an exception, or what a component raised."""
+        if isinstance(error, UserError) and isinstance(error.__cause__, Exception):
+            error = error.__cause__
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
         place = [f"{frame.filename}:{frame.lineno}, in {frame.name}" for frame in frames]
         kind = type(error).__name__
@@ -118,12 +122,13 @@ class Annotator:
 
         Returns:
             For each text, in order, what was found, or why it could not be annotated: it is longer
-            than `nlp.max_length`, or a component failed on it. Others are annotated all the same.
+            than `nlp.max_length`, a component failed on it, or it has more candidates, or entities
+            above the threshold, than `MOST_PER_TOKEN` allows. Others are annotated all the same.
         """
         too_long = [(text, self._too_long(text)) for text in texts]
-        with self._with(settings):
+        with self._with(settings) as requests:
             fitting = [text for text, failure in too_long if failure is None]
-            found = iter(self._annotated(fitting, settings))
+            found = iter(self._annotated(fitting, settings, requests))
             return [next(found) if failure is None else failure for _, failure in too_long]
 
     def _too_long(self, text: str | Text) -> FailedText | None:
@@ -133,34 +138,38 @@ class Annotator:
         return FailedText(f"The text has {n} characters, and max_length is {most}.", "ValueError")
 
     def _annotated(
-        self, texts: Sequence[str | Text], settings: RequestSettings
+        self, texts: Sequence[str | Text], settings: RequestSettings, requests: Requests
     ) -> list[AnnotatedText | FailedText]:
         try:
             # Only plain values leave the zone: the words of the texts are forgotten
             with self.nlp.memory_zone():
                 given = [Text(t) if isinstance(t, str) else t for t in texts]
                 best = self._k_best(given, settings.k_best)
-                docs = self.nlp.pipe(text.doc(self.nlp) for text in given)
-                found = zip(given, docs, best, strict=True)
-                return [
-                    self._annotation(doc, text, of_text, settings) for text, doc, of_text in found
-                ]
+                likely: list[list[Candidate]] = [[] for _ in given]
+                docs = self._docs(given, requests, likely)
+                annotated: list[AnnotatedText | FailedText] = []
+                for i, (doc, text) in enumerate(zip(docs, given, strict=True)):
+                    candidates = None if settings.candidates is None else likely[i]
+                    annotated.append(_annotation(doc, text, candidates, best[i]))
+                return annotated
         except Exception as error:  # a component may raise anything, for one text among many
             if len(texts) == 1:
                 return [FailedText.of(error)]
         middle = len(texts) // 2
         halves = (texts[:middle], texts[middle:])
-        return [found for half in halves for found in self._annotated(half, settings)]
+        return [found for half in halves for found in self._annotated(half, settings, requests)]
 
-    def _annotation(
-        self, doc: Doc, text: Text, k_best: list[dict[str, Any]] | None, settings: RequestSettings
-    ) -> AnnotatedText:
-        candidates, place = None, OffsetMapping(doc.text, text.text)
-        if settings.candidates is not None:
-            spans = [scored for ner in self.recognizers for scored in read_candidates(ner, doc)]
-            found = [entity_dict(span, score, text.text, place) for span, score in spans]
-            candidates = sorted(found, key=lambda entity: (entity["start"], entity["end"]))
-        return AnnotatedText(entities_of(doc, text.text), len(doc), candidates, k_best)
+    def _docs(
+        self, texts: Sequence[Text], requests: Requests, likely: Sequence[list[Candidate]]
+    ) -> Iterator[Doc]:
+        """Run the pipeline, and take the candidates of each recognizer as soon as it is done."""
+        docs: Iterator[Doc] = (text.doc(self.nlp) for text in texts)
+        for name, pipe in self.nlp.pipeline:
+            docs = after_component(self.nlp, docs, name)
+            request = requests.get(id(pipe))
+            if request is not None:
+                docs = request.taken(docs, likely)
+        return docs
 
     def _k_best(
         self, texts: Sequence[Text], k: int | None
@@ -173,26 +182,36 @@ class Annotator:
         return [_tag_sequences(ner, doc, text.text, k) for doc, text in zip(docs, texts)]
 
     @contextmanager
-    def _with(self, settings: RequestSettings) -> Iterator[None]:
+    def _with(self, settings: RequestSettings) -> Iterator[Requests]:
         """Give the components the settings of a request, and restore their own."""
-        before = [dict(ner.cfg) for ner in self.recognizers]
-        taken = {ner.spans_key for ner in self.recognizers}
+        before = [(dict(ner.cfg), ner.most_per_token) for ner in self.recognizers]
+        requests: Requests = {}
         try:
-            for ner in reversed(self.recognizers):  # the last one to write a key keeps it
+            for ner in self.recognizers:
                 ner.entity_scores = True
+                ner.most_per_token = MOST_PER_TOKEN
                 if not settings.own_threshold:
                     ner.threshold = settings.threshold
                 if settings.candidates is not None:
-                    # A key of its own, unless another component may read it where it is
-                    if ner.candidates_key in taken:
-                        ner.candidates_key = f"candidates of {ner.name} in a request"
-                    taken.add(ner.candidates_key)
-                    ner.candidates_threshold = settings.candidates
-                    ner.candidates_max_length = LONGEST_CANDIDATE
-            yield
+                    requests[id(ner)] = CandidateRequest(ner, settings.candidates)
+            yield requests
         finally:
-            for ner, values in zip(self.recognizers, before):
+            for ner, (values, most_per_token) in zip(self.recognizers, before):
                 ner.cfg.update(values)
+                ner.most_per_token = most_per_token
+
+
+def _annotation(
+    doc: Doc,
+    text: Text,
+    candidates: Sequence[Candidate] | None,
+    k_best: list[dict[str, Any]] | None,
+) -> AnnotatedText:
+    likely, place = None, OffsetMapping(doc.text, text.text)
+    if candidates is not None:
+        found = [_dict(*candidate, text.text, place) for candidate in candidates]
+        likely = sorted(found, key=lambda entity: (entity["start"], entity["end"]))
+    return AnnotatedText(entities_of(doc, text.text), len(doc), likely, k_best)
 
 
 def _tag_sequences(
@@ -220,20 +239,6 @@ def entities_of(doc: Doc, text: str | None = None) -> list[EntityDict]:
     return [entity_dict(ent, confidence(ent), text, place) for ent in doc.ents]
 
 
-def read_candidates(ner: BiLSTMCRFEntityRecognizer, doc: Doc) -> list[tuple[Span, float | None]]:
-    """Return the candidates that a component has put into a doc, with their probabilities.
-
-    Their characters are right whatever later components have done to the tokens.
-    """
-    if ner.candidates_key not in doc.spans:
-        return []
-    group = doc.spans[ner.candidates_key]
-    if not has_its_tokens(group):  # which spaCy can't read: their characters are still right
-        unmerged = Doc(doc.vocab, words=["-"] * group.attrs["n_tokens"])
-        group = SpanGroup(unmerged).from_bytes(group.to_bytes())
-    return scored_spans(group)
-
-
 def entity_dict(
     span: Span, probability: float | None, text: str, place: OffsetMapping
 ) -> EntityDict:
@@ -245,11 +250,17 @@ def entity_dict(
         text: The text that the doc was made of.
         place: Finds the span in that text.
     """
-    start, end = place(span.start_char, span.end_char)
+    return _dict(span.start_char, span.end_char, span.label_, probability, text, place)
+
+
+def _dict(
+    start: int, end: int, label: str, probability: float | None, text: str, place: OffsetMapping
+) -> EntityDict:
+    start, end = place(start, end)
     return {
         "start": start,
         "end": end,
         "text": text[start:end],
-        "label": span.label_,
+        "label": label,
         "confidence": probability,
     }

@@ -80,6 +80,8 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         }
         settings.check_settings(self.cfg, name)
         self.scorer = scorer
+        # For texts of strangers: see `decoding.decode`. Not saved
+        self.most_per_token: int | None = None
         span_scores.register_confidence()
 
     # The factory documents these
@@ -104,7 +106,8 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         """
         docs = list(docs)
         distribution = self.distribution(docs, ignore=[[] for _ in docs])
-        return decoding.decode(distribution, settings.decoding_settings(self.cfg))
+        wanted = settings.decoding_settings(self.cfg)
+        return decoding.decode(distribution, wanted, self.most_per_token)
 
     def set_annotations(self, docs: Iterable[Doc], found: list[Prediction]) -> None:
         """Set the entities of docs. Entities that a doc has already stay as they are.

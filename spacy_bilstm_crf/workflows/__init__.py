@@ -15,7 +15,7 @@ from .serve import serve
 from .set_threshold import set_threshold
 from .shrink import Shrunk, shrink
 from .tune import tune
-from .update import Updated, retaining_examples, update
+from .update import Updated, lower_biases, retaining_examples, update
 
 __all__ = [
     "AnnotateProgress",
@@ -34,6 +34,7 @@ __all__ = [
     "distill",
     "ensemble",
     "init_config",
+    "lower_biases",
     "replace_ner",
     "report",
     "retaining_examples",

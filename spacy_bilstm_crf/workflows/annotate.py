@@ -16,7 +16,7 @@ from ..common.errors import (
     check_installed,
     check_probability,
 )
-from ..common.files import check_folder, reported_os_errors
+from ..common.files import check_folder, locked, reported_os_errors
 from ..common.pipelines import check_code, pipeline_folder
 from ..data.texts import TextSettings, text_files
 
@@ -53,6 +53,8 @@ class AnnotateSummary(NamedTuple):
         n_files: Files with rows.
         n_errors: Rows that could not be annotated. Their column "error" says why.
         first_error: The reason of the first of them; None if there is none.
+        n_entities: Entities in the rows.
+        n_candidates: Candidates in the rows.
     """
 
     output: Path
@@ -60,6 +62,8 @@ class AnnotateSummary(NamedTuple):
     n_files: int
     n_errors: int
     first_error: str | None
+    n_entities: int
+    n_candidates: int
 
 
 def annotate(
@@ -185,23 +189,29 @@ def _annotate(
     pipeline_folder(work.annotator.pipeline)
     load_annotator.cache_clear()  # its files may have changed since an earlier call
     load_annotator(work.annotator)
-    left = run.pending(work, files, parts, anew=overwrite)
     total = sum(part.n_rows for part in parts)
-    progress = AnnotateProgress(total - sum(part.n_rows for part in left), total, 0)
-    on_progress(progress)
-    # Closed, so that workers end when this does
-    with closing(run.run(work, left, ENGINES[engine], jobs)) as written:
-        for part in written if left else ():
-            n_rows, n_tokens = progress.n_rows + part.n_rows, progress.n_tokens + part.n_tokens
-            progress = AnnotateProgress(n_rows, total, n_tokens)
-            on_progress(progress)
-    done = [work.file_of(part.number).done() for part in parts]
+    output.mkdir(parents=True, exist_ok=True)
+    with locked(output):
+        left = run.pending(work, files, parts, anew=overwrite)
+        progress = AnnotateProgress(total - sum(part.n_rows for part in left), total, 0)
+        on_progress(progress)
+        # Closed, so that workers end when this does
+        with closing(run.run(work, left, ENGINES[engine], jobs)) as written:
+            for part in written if left else ():
+                n_rows, n_tokens = progress.n_rows + part.n_rows, progress.n_tokens + part.n_tokens
+                progress = AnnotateProgress(n_rows, total, n_tokens)
+                on_progress(progress)
+        done = [work.file_of(part.number).done() for part in parts]
     failed = [found for found in done if found.n_errors]
     n_errors = sum(found.n_errors for found in failed)
     why = next(work.file_of(failed[0].number).errors()) if failed else None
     if n_errors == total:
         raise UserError(f"None of {total:,} rows could be annotated. The first reason: {why}")
-    return AnnotateSummary(output, total, len(parts), n_errors, why)
+    n_entities = sum(found.n_entities for found in done)
+    n_candidates = sum(found.n_candidates for found in done)
+    return AnnotateSummary(
+        output, total, len(parts), n_errors, why, n_entities=n_entities, n_candidates=n_candidates
+    )
 
 
 def _kept_columns(

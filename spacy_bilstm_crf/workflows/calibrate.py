@@ -10,10 +10,11 @@ from spacy.training import Example
 
 from ..common.errors import UserError
 from ..common.pipelines import load_pipeline, pipeline_name, replace_pipeline
-from ..data.corpus import Data, read_examples
-from ..inference.annotator import LONGEST_CANDIDATE
+from ..data.corpus import Data, misaligned_warning, read_examples
+from ..inference.candidates import LONGEST_CANDIDATE
 from ..inference.recognizers import recognizer_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
+from ..pipeline.settings import calibration_of
 from ..training import Calibration
 from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
 from .quality import Quality, examples_before, quality_of, unknown_labels
@@ -26,6 +27,7 @@ from .risk_control import (
     scored_docs,
 )
 
+CHANGED = 5e-4  # at least: three digits are printed
 USES = {
     TRAINED: "on which the model was trained",
     CHOSEN: "by which the model was chosen",
@@ -124,7 +126,8 @@ def _fitted(
             f"pipeline with them first."
         )
     references = [example.reference for example in examples]
-    warnings = []
+    misaligned = misaligned_warning(examples)
+    warnings = [] if misaligned is None else [misaligned]
     trained = [use for use in uses_of(nlp, component, references) if use.how == TRAINED]
     if any(use.n_docs for use in trained):
         warnings.append(
@@ -137,7 +140,10 @@ def _fitted(
             f"since the probabilities have changed: run calibrate --recall again."
         )
     before = quality_of(nlp, examples, component)
+    earlier = calibration_of(ner.cfg)
     calibration = ner.calibrate(examples)
+    if calibration.is_close(earlier, CHANGED):
+        warnings.append("The calibration has not changed: it fits these documents as it is.")
     note_calibration(nlp, component, data, references)
     after = quality_of(nlp, examples, component)
     return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)

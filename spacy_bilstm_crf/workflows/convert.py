@@ -134,7 +134,7 @@ def convert(
         written = []
         for place, goal in files:
             goal.parent.mkdir(parents=True, exist_ok=True)
-            partial = stack.enter_context(written_whole(goal))
+            partial = stack.enter_context(written_whole(goal, replace=force))
             contents = _convert_file(place, source, partial, target, settings, findings)
             written.append(ConvertedFile(goal, contents))
         _list_problems(listed, findings)

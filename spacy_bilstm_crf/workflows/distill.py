@@ -1,5 +1,6 @@
 """Knowledge distillation: train a fast pipeline on what a slow one predicts for raw texts."""
 
+import json
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -14,8 +15,8 @@ from thinc.api import Config
 
 from ..common.errors import UserError, reported_errors
 from ..common.files import check_folder
-from ..common.pipelines import fingerprint, load_pipeline
-from ..data.corpus import Data, read_annotated, texts_of, unread_incorrect_spans
+from ..common.pipelines import check_components, fingerprint, load_pipeline
+from ..data.corpus import Data, doc_of_text, read_annotated, texts_of, unread_incorrect_spans
 from ..data.soft_labels import teacher_labels, write_soft_labels
 from ..data.texts import Text
 from ..inference.recognizers import recognizers
@@ -99,7 +100,14 @@ def distill(
     student = _student_config(Path(config), overrides, component, corpus)
     with reported_errors():
         train_pipeline(student, output, use_gpu=use_gpu, verbose=on_progress is not None)
-    return best_model(output)
+    best = best_model(output)
+    scores = json.loads((best / "meta.json").read_text(encoding="utf8")).get("performance", {})
+    if scores.get("ents_f") == 0.0:
+        say(
+            "The student finds no entity of the development data: train it longer "
+            "(training.max_steps), or on more texts with entities."
+        )
+    return best
 
 
 def _saved(data: Data | None, path: Path) -> Path | None:
@@ -143,8 +151,7 @@ def _teach(
         UserError: If the folder has soft labels of another teacher.
     """
     nlp = load_pipeline(teacher)
-    if not nlp.pipe_names:
-        raise UserError("The teacher has no components, so it finds nothing.")
+    check_components(nlp, "The teacher")
     ner = None if entities else _recognizer(nlp)
     if ner is not None:
         left_out = _left_out(nlp, ner.name)
@@ -159,7 +166,7 @@ def _teach(
     else:
         key = fingerprint(nlp.path)
         nlp.max_length = 10**9  # the limit is there for parsers
-    docs = (text.doc(nlp) for text in texts if text.text.strip())
+    docs = (doc_of_text(nlp, text) for text in texts if text.text.strip())
     n_texts = 0
     with reported_errors():
         for n_texts in write_soft_labels(nlp, docs, folder, ner, key):

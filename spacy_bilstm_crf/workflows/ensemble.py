@@ -65,8 +65,8 @@ def ensemble(
         kept; its calibration is removed, since it was fitted to the first model alone.
 
     Raises:
-        UserError: If there are fewer than two pipelines, one is given twice, or they differ in
-            more than what they learned.
+        UserError: If there are fewer than two pipelines, one is given twice or as a copy, or they
+            differ in more than what they learned.
     """
     if len(pipelines) < 2:
         raise UserError("An ensemble needs at least two pipelines.")
@@ -80,6 +80,13 @@ def ensemble(
         _check_same(nlp, name, first, names[0], component)
         for string in nlp.vocab.strings:
             first.vocab.strings.add(string)
+    learned = [ner.model.to_bytes() for ner in recognizers]
+    if len(set(learned)) < len(learned):
+        copy = next(i for i, of_one in enumerate(learned) if of_one in learned[:i])
+        raise UserError(
+            f"{names[copy]} has the same weights as {names[learned.index(learned[copy])]}, so "
+            f"their mean is no other pipeline: train each with another seed (training.seed)."
+        )
     data = data if data is None or isinstance(data, str | Path) else list(data)
     scores = [] if data is None else [_scored(nlp, data, component) for nlp in loaded]
     with reported_errors():

@@ -8,7 +8,7 @@ from spacy.language import Language
 from spacy.training import Example
 from spacy.util import minibatch
 
-from ..data.corpus import before_component
+from ..data.corpus import before_component, predicted_docs
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..training import annotation_of, is_annotated, summed_negative_log_likelihood
 from .report.matching import matched
@@ -63,10 +63,9 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
     if component is not None:
         names = names[names.index(component) :]
     values = NamedSlices(())
-    with nlp.select_pipes(enable=names):
-        docs = nlp.pipe(example.predicted.copy() for example in examples)
-        pairs = zip(examples, docs)
-        found = [compared(0, example.reference, doc, "", values) for example, doc in pairs]
+    docs = predicted_docs(nlp, (example.predicted.copy() for example in examples), names)
+    pairs = zip(examples, docs)
+    found = [compared(0, example.reference, doc, "", values) for example, doc in pairs]
     known = [of_doc for of_doc in found if of_doc is not None]
     _, counts = count_by_group(known, None)
     f = float(prf(counts[:, 0].sum(axis=0).astype(float))[2])

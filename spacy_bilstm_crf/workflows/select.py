@@ -18,13 +18,20 @@ from typing import Any, NamedTuple, cast
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.util import minibatch
+from spacy.util import filter_spans, minibatch
 
 from ..batching import Distribution
 from ..common.errors import UserError, check_at_least, check_choice
 from ..common.files import check_file, check_folder, reported_os_errors, written_whole
 from ..common.pipelines import load_pipeline
-from ..data.corpus import Data, before_component, read_docs, texts_of
+from ..data.corpus import (
+    Data,
+    before_component,
+    doc_of_text,
+    predicted_docs,
+    read_docs,
+    texts_of,
+)
 from ..data.formats import FORMATS, Findings, FormatSettings, check_replaceable, write
 from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions, predictions_of
 from ..data.texts import DEFAULT_ID, Text
@@ -182,7 +189,7 @@ def _scored(
     new = [place for letters, place in first.items() if letters and letters not in seen]
     found: dict[int, Any] = {}
     for places in minibatch(new, _BATCH):
-        docs = before_component(nlp, [texts[place].doc(nlp) for place in places], ner.name)
+        docs = before_component(nlp, [doc_of_text(nlp, texts[place]) for place in places], ner.name)
         found.update(zip(places, score(docs, ner.distribution(docs))))
     return found
 
@@ -242,12 +249,14 @@ def _diverse(doubts: dict[int, dict[str, float]], n: int) -> list[tuple[int, flo
 def _suggestions(
     nlp: Language, texts: Sequence[Text], chosen: Sequence[tuple[int, float]]
 ) -> Iterator[Suggestion]:
-    found = nlp.pipe(texts[place].doc(nlp) for place, _ in chosen)
+    found = predicted_docs(nlp, (texts[place].doc(nlp) for place, _ in chosen))
     for (place, score), predicted in zip(chosen, found):
         text = texts[place]
         doc = text.doc(nlp)
         # By characters: later components may have merged or split tokens
-        scored = [(_same_span(doc, ent), confidence(ent)) for ent in predicted.ents]
+        found_in = {_same_span(doc, ent): confidence(ent) for ent in predicted.ents}
+        # Entities of parts of one token are in the same place now
+        scored = [(span, found_in[span]) for span in filter_spans(found_in)]
         keep_predictions(doc, PREDICTIONS, scored)
         if text.id is not None:
             doc.user_data[ID] = text.id

@@ -29,6 +29,7 @@ def serve(
     max_texts: int = 256,
     max_characters: int = 100_000,
     max_waiting: int = 1000,
+    queue_timeout: float = 5.0,
     grace: int = 60,
     allowed_hosts: Sequence[str] = (),
     code: str | Path | None = None,
@@ -52,6 +53,7 @@ def serve(
         max_texts: Maximum number of texts per request.
         max_characters: Maximum number of characters of all texts of a request.
         max_waiting: Maximum number of waiting requests per process; further ones get status 503.
+        queue_timeout: Seconds that a request may wait for its turn; then it gets status 503.
         grace: Seconds to finish accepted requests on shutdown.
         allowed_hosts: Host names by which clients may call the service, besides `localhost` and
             `host`; for 0.0.0.0, besides the name and addresses of this machine. "*.example.com" are
@@ -65,7 +67,7 @@ def serve(
     """
     numbers = {"batch_size": batch_size, "max_texts": max_texts, "max_waiting": max_waiting}
     check_at_least(1, workers=workers, max_characters=max_characters, **numbers)
-    check_at_least(0, port=port, grace=grace)
+    check_at_least(0, port=port, grace=grace, queue_timeout=queue_timeout)
     check_probability(threshold=threshold)
     if port > MOST_PORT:
         raise UserError(f"port must be at most {MOST_PORT}, but is {port}.")
@@ -81,7 +83,7 @@ def serve(
     settings = ServerSettings(
         pipeline_name(pipeline),
         threshold,
-        Limits(max_texts, max_characters, max_waiting),
+        Limits(max_texts, max_characters, max_waiting, queue=queue_timeout),
         batch_size,
         None if code is None else str(code),
         [*own_names(host), *allowed_hosts],

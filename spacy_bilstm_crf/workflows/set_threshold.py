@@ -1,5 +1,6 @@
 """Set the threshold of a trained pipeline, and save it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from spacy.language import Language
@@ -16,6 +17,7 @@ def set_threshold(
     *,
     output: str | Path | None = None,
     component: str = "ner",
+    on_message: Callable[[str], None] = lambda line: None,
 ) -> Language:
     """Set the least probability of the entities that a pipeline finds, and save the pipeline.
 
@@ -25,6 +27,7 @@ def set_threshold(
         threshold: The least probability; None for the most probable tag sequence.
         output: The folder to save it to, in place of an existing one. None saves nothing.
         component: The name of the `bilstm_crf_ner` component.
+        on_message: Called with a line if nothing changes.
 
     Returns:
         The pipeline.
@@ -36,6 +39,8 @@ def set_threshold(
     check_probability(threshold=threshold)
     nlp = load_pipeline(pipeline)
     ner = recognizer_of(nlp, pipeline_name(pipeline), component)
+    if ner.threshold == threshold:
+        on_message(f"'{component}' has this threshold already: its entities stay the same.")
     ner.threshold = threshold
     # So that config.cfg says the same, as if the component had been made with it
     nlp.get_pipe_config(component)["threshold"] = ner.cfg[CONFIGURED]["threshold"] = threshold

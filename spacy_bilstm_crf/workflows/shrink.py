@@ -119,7 +119,7 @@ def shrink(
     check_at_least(1, keep_words=keep_words)
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
     examples = None if data is None else read_examples(data, nlp)
-    _check_shrinkable(nlp, name, dtype)
+    _check_shrinkable(nlp, name, keep_words, dtype)
     megabytes = _megabytes(nlp.path) if nlp.path and nlp.path.is_dir() else None
     n_before = len(nlp.vocab.vectors)
     before = None if examples is None else _scored(nlp, examples)
@@ -143,7 +143,7 @@ def _scored(nlp: Language, examples: list[Example]) -> Quality:
     return quality_of(nlp, examples_before(nlp, examples, name), name)
 
 
-def _check_shrinkable(nlp: Language, name: str, dtype: str) -> None:
+def _check_shrinkable(nlp: Language, name: str, keep_words: int | None, dtype: str) -> None:
     vectors = nlp.vocab.vectors
     if not vectors.size:
         raise UserError(
@@ -151,6 +151,12 @@ def _check_shrinkable(nlp: Language, name: str, dtype: str) -> None:
         )
     if vectors.mode == Mode.floret:
         raise UserError(f"{name} can't be shrunk: its vectors are of parts of words (floret).")
+    n_vectors = vectors.shape[0]
+    if vectors.data.dtype == dtype and (keep_words is None or keep_words >= n_vectors):
+        raise UserError(
+            f"{name} can't be shrunk: it has {n_vectors:,} vectors of {dtype} already. Ask for "
+            f"less, with --keep-words or --dtype."
+        )
     readers = [] if dtype == "float32" else _float32_readers(nlp)
     if readers:
         raise UserError(

@@ -140,4 +140,9 @@ def _search(
         write_whole(job.output / results.SEARCH_PAGE, search_page(study, trials, best, given))
         config = filled_config(with_seed(job.space.applied(job.config, best.params), 0))
         results.train_best(job.output, config, best, job.use_gpu, say)
+    if not best.value:
+        say(
+            "No trial found an entity of the development data. Train longer (training.max_steps), "
+            "or check the data with `bilstm-crf audit`."
+        )
     return SearchResult(job.output, best, trials)

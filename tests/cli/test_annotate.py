@@ -15,6 +15,7 @@ import pytest
 import srsly
 
 from tests.approx import alike
+from tests.cli import forked
 from tests.helpers import ROOT, spacy_command, trained_nlp
 from tests.inference.batch import data
 from tests.inference.batch.data import ruler_pipeline, text_of, write_rows
@@ -28,6 +29,10 @@ def annotate(*arguments, exit_codes=(0,)):
 
 def command(*arguments):
     return [sys.executable, "-m", "spacy", "bilstm-crf", "annotate", *map(str, arguments)]
+
+
+def started(log, workers, *arguments):
+    return forked.start(["bilstm-crf", "annotate", *arguments], log, workers)
 
 
 def rows_of(folder):
@@ -165,18 +170,25 @@ def test_candidates_and_columns(model, tmp_path):
     assert len(row["candidates"]) > len(found)
 
 
-@pytest.mark.slow  # each engine starts processes that load the pipeline
-@pytest.mark.parametrize("engine", ["local", "ray", "spark"])
-def test_all_engines_give_the_same_rows(engine, model, tmp_path):
-    path = write_rows(tmp_path / "in.jsonl", 60)
+@pytest.fixture(scope="module")
+def rows_of_one_process(model, tmp_path_factory):
+    """A file of texts, and its rows as this process annotates them."""
+    folder = tmp_path_factory.mktemp("expected")
+    path = write_rows(folder / "in.jsonl", 60)
     with path.open("a") as file:
         file.write('{"text": null}\n{\n')
-    expected = tmp_path / "expected"
-    annotate(model, path, expected, "--rows", 10)
+    annotate(model, path, folder / "out", "--rows", 10)
+    return path, rows_of(folder / "out")
+
+
+@pytest.mark.slow  # each engine starts processes that load the pipeline
+@pytest.mark.parametrize("engine", ["local", "ray", "spark"])
+def test_all_engines_give_the_same_rows(engine, model, rows_of_one_process, tmp_path):
+    path, expected = rows_of_one_process
     output = tmp_path / "out"
     arguments = command(model, path, output, "--rows", 10, "--engine", engine, "--jobs", 2)
     subprocess.run(arguments, check=True, timeout=500, cwd=ROOT)
-    assert rows_of(output) == alike(rows_of(expected))
+    assert rows_of(output) == alike(expected)
     assert not list(output.glob(".*"))
 
 
@@ -191,7 +203,7 @@ def failed(engine, *arguments):
     """The last line of a run that fails in its workers."""
     options = ("--rows", 10, "--jobs", 2, "--engine", engine)
     # Where Ray and Spark find this package's tests
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ["PYTHONPATH"], str(ROOT)])}
     kept = {"capture_output": True, "text": True, "cwd": ROOT, "env": env}
     run = subprocess.run(command(*arguments, *options), timeout=500, **kept)
     assert run.returncode == 1
@@ -235,24 +247,23 @@ def wait_for(condition, seconds=300):
 @pytest.mark.parametrize("who", ["worker", "driver"])
 def test_killed_at_five_moments_every_id_is_there_once(who, tmp_path):
     pipeline = ruler_pipeline(tmp_path / "model", "test_dawdles")
-    n = 600
+    n = 400
     path, output = write_rows(tmp_path / "in.jsonl", n), tmp_path / "out"
-    arguments = command(pipeline, path, output, "--rows", 5, "--jobs", 2, "--code", CODE)
+    arguments = (pipeline, path, output, "--rows", 5, "--jobs", 2, "--code", CODE)
     log = tmp_path / "log"
-    for moment in range(5):
-        with log.open("w") as file:
-            driver = subprocess.Popen(arguments, stderr=file, stdout=file, cwd=ROOT)
+    for moment, how in enumerate(["spawn", "spawn", "fork", "fork", "fork"]):
+        driver = started(log, how, *arguments)
         process = psutil.Process(driver.pid)
         # Before the first part, and then after some more each time, in the middle of others
         wanted = len(parts(output)) + (moment > 0) * 2
-        wait_for(lambda p=process, n=wanted: workers(p) and len(parts(output)) >= n)
-        children = workers(process)
+        wait_for(lambda p=process, h=how, n=wanted: workers(p, h) and len(parts(output)) >= n)
+        children = workers(process, how)
         if who == "driver":
-            os.kill(driver.pid, signal.SIGKILL)
+            driver.kill()
         else:
             os.kill(children[moment % len(children)].pid, signal.SIGKILL)
-        code = driver.wait(timeout=120)
-        assert code == (-signal.SIGKILL if who == "driver" else 1)
+        driver.join(120)
+        assert driver.exitcode == (-signal.SIGKILL if who == "driver" else 1)
         if who == "worker":
             lines = log.read_text().replace("\r", "\n").strip().split("\n")
             assert lines[-1].startswith("Error: A worker was killed"), lines[-1]
@@ -261,7 +272,9 @@ def test_killed_at_five_moments_every_id_is_there_once(who, tmp_path):
         for part in parts(output):
             pq.read_table(part)  # each is whole
     assert len(parts(output)) < n // 5
-    subprocess.run(arguments, check=True, timeout=300, cwd=ROOT)
+    driver = started(log, "fork", *arguments)
+    driver.join(300)
+    assert driver.exitcode == 0
     rows = rows_of(output)
     assert [row["id"] for row in rows] == [f"row-{i}" for i in range(n)]
     assert all(row["entities"][0]["text"] in text_of(i) for i, row in enumerate(rows))
@@ -273,25 +286,18 @@ def test_killed_at_five_moments_every_id_is_there_once(who, tmp_path):
 def test_stopped_by_the_keyboard_all_end_at_once(moment, tmp_path):
     pipeline = ruler_pipeline(tmp_path / "model", "test_dawdles")
     path, output = write_rows(tmp_path / "in.jsonl", 2000), tmp_path / "out"
-    arguments = command(pipeline, path, output, "--rows", 5, "--jobs", 2, "--code", CODE)
-    with (tmp_path / "log").open("w") as log:
-        driver = subprocess.Popen(
-            arguments,
-            stdout=log,
-            stderr=log,
-            cwd=ROOT,
-            start_new_session=True,
-            # Shells let what they start in the background ignore Ctrl-C, and children inherit that
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
+    how = "spawn" if moment == "starting" else "fork"
+    arguments = (pipeline, path, output, "--rows", 5, "--jobs", 2, "--code", CODE)
+    driver = started(tmp_path / "log", how, *arguments)
     process = psutil.Process(driver.pid)
     if moment == "starting":
-        wait_for(lambda: workers(process))
+        wait_for(lambda: workers(process, how))
     else:
         wait_for(lambda: len(parts(output)) >= 2)
-    children = workers(process)
+    children = workers(process, how)
     os.killpg(driver.pid, signal.SIGINT)
-    assert driver.wait(timeout=30) == 1
+    driver.join(30)
+    assert driver.exitcode == 1
     wait_for(lambda: not any(map(is_running, children)), seconds=10)
     n_parts = len(parts(output))
     assert n_parts < 200
@@ -322,12 +328,15 @@ def test_output_that_holds_the_input_is_refused(tmp_path):
     assert "contains the input" in said
 
 
-def workers(process):
-    """The processes that annotate, without the one that cleans up after them.
+def workers(process, how):
+    """The processes that annotate, without the one that cleans up after those of "spawn".
 
     Each looks like its parent until it is started in full, the one that cleans up too.
     """
-    return [child for child in process.children() if "spawn_main" in " ".join(child.cmdline())]
+    children = process.children()
+    if how == "fork":
+        return children
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
 def is_running(process):

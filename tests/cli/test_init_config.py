@@ -1,5 +1,6 @@
 """`init-config`: what it sees, what it chooses, what it refuses."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -142,7 +143,8 @@ def test_the_shipped_config_is_its_own_but_for_what_depends_on_data(train_path, 
     shipped = Config().from_disk(ROOT / "configs" / "bilstm_crf.cfg", interpolate=False)
     for config in (made, shipped):
         config["paths"] = config["training"]["batcher"]["size"] = None
-        config["training"]["max_steps"] = config["training"]["eval_frequency"] = None
+        for key in ("max_steps", "eval_frequency", "patience"):  # shipped: to the planned end
+            config["training"][key] = None
         config["training"]["optimizer"]["learn_rate"]["total_steps"] = None
         config["components"]["ner"]["threshold"] = None
     assert made == shipped
@@ -184,9 +186,30 @@ def test_every_choice_has_its_reason_above_it(train_path, tmp_path):
     out = tmp_path / "config.cfg"
     init_config(out, "--train", train_path)
     lines = out.read_text().splitlines()
-    for key in ("max_steps", "total_steps", "eval_frequency", "size", "threshold"):
+    for key in ("max_steps", "patience", "total_steps", "eval_frequency", "size", "threshold"):
         (place,) = (i for i, line in enumerate(lines) if line.startswith(f"{key} = "))
         assert lines[place - 1].startswith("# ")
+
+
+def test_training_ends_when_dev_no_longer_improves(train_path, tmp_path):
+    """The development data are the training data, so that F soon stays at 1."""
+    out, log = tmp_path / "config.cfg", tmp_path / "log.jsonl"
+    init_config(out, "--train", train_path, "--dev", train_path)
+    training = Config().from_disk(out)["training"]
+    assert training["patience"] == 3 * training["eval_frequency"]
+    assert training["optimizer"]["learn_rate"]["total_steps"] == 10 * training["max_steps"]
+    often = [
+        "--training.eval_frequency=5",
+        "--training.patience=15",
+        f"--training.logger.output_file={log}",
+    ]
+    spacy_command("train", out, *often)
+    scores = {}
+    for entry in map(json.loads, log.read_text().splitlines()):
+        if entry["score"] is not None:
+            scores[entry["step"]] = entry["score"]
+    best = max(scores, key=lambda step: scores[step])
+    assert max(scores) == best + 15 < training["max_steps"]
 
 
 def test_stdout_is_the_config_alone(train_path):

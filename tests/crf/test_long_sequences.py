@@ -62,6 +62,22 @@ def test_segments_say_what_the_whole_says(n_steps, overlap):
     assert_same(problem(n_steps, 2.0), overlap, n_expected=-(-n_steps // 16))
 
 
+def test_one_long_span_makes_one_long_segment():
+    """Not many: the time was quadratic in the length of the text."""
+    chain, size, n_steps = problem(640, 2.0), 16, 640
+    spans = [(3, 5), (40, 600), (610, 640)]
+    found = [part for parts, _ in long_sequences.posteriors(chain, 1, spans) for part in parts]
+    for start, end in spans:
+        (own,) = [part for part in found if part.start <= start < part.next_start]
+        assert own.end >= end
+    assert sum(part.end - part.start for part in found) < n_steps + 600 + 2 * size * len(found)
+    whole = crf.forward_backward(chain)
+    for parts, posterior in long_sequences.posteriors(chain, 1, spans):
+        for row, part in enumerate(parts):
+            inside = posterior.marginals[row, : part.end - part.start]
+            torch.testing.assert_close(inside, whole.marginals[0, part.start : part.end])
+
+
 def test_without_masks():
     assert_same(problem(50, 2.0)._replace(allowed=None), 5, n_expected=4)
 

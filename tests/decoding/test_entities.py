@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import legality
-from spacy_bilstm_crf.decoding.entities import Entity, best_entities, likely_entities, probabilities
+from spacy_bilstm_crf.decoding.entities import (
+    Entity,
+    TooManyEntities,
+    best_entities,
+    likely_entities,
+    probabilities,
+)
 from spacy_bilstm_crf.tags import count_tags, spans_of_tags
 from tests.arrays import array
 from tests.crf.problems import Batch
@@ -63,6 +69,18 @@ def test_likely_entities_are_those_of_enumeration(batch, minimum, max_length):
             assert entity.probability == pytest.approx(expected[entity.span], abs=1e-8)
         left_out = set(expected) - {entity.span for entity in entities}
         assert all(expected[span] <= minimum + 1e-8 for span in left_out)
+
+
+def test_more_entities_than_a_sequence_may_have(monkeypatch):
+    monkeypatch.setattr("spacy_bilstm_crf.decoding.entities.FEW", 3)
+    posterior = crf.forward_backward(Batch(0, [6, 1], 2, 0.0).chain._replace(allowed=None))
+    numbers = [len(found) for found in likely_entities(posterior, 1e-9)]
+    enough = -(-max(numbers[0] - 3, 0) // 6)
+    assert enough > 1 and numbers[1] <= 3
+    found = likely_entities(posterior, 1e-9, most_per_token=enough)
+    assert [len(of_sequence) for of_sequence in found] == numbers
+    with pytest.raises(TooManyEntities, match=f"{enough - 2} entities per token"):
+        likely_entities(posterior, 1e-9, most_per_token=enough - 2)
 
 
 def test_log_space_is_covered():

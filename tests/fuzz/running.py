@@ -11,7 +11,7 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", 0))
-EXAMPLES_OF_A_ROUND = 100
+EXAMPLES_OF_A_ROUND = 100  # at most: fewer where they are slow
 tests = []
 counts = Counter()  # of what was tried, by name
 
@@ -31,7 +31,7 @@ def fuzzed(examples, **strategies):
                 return
             until = time.monotonic() + SECONDS / len(tests)
             while time.monotonic() < until:
-                run(max_examples=EXAMPLES_OF_A_ROUND)
+                run(max_examples=min(EXAMPLES_OF_A_ROUND, 5 * examples))
 
         test.__name__ = check.__name__
         test.__doc__ = check.__doc__

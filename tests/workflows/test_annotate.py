@@ -1,6 +1,8 @@
 """`annotate` and `serve` as functions, without a command line."""
 
 import json
+import shutil
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +22,7 @@ def nlp(tmp_path_factory):
 def test_a_loaded_pipeline_and_how_far_it_is(nlp, tmp_path):
     path, seen = write_rows(tmp_path / "in.jsonl", 25), []
     summary = annotate(nlp, path, tmp_path / "out", rows=10, on_progress=seen.append)
-    assert summary == (tmp_path / "out", 25, 3, 0, None)
+    assert summary == (tmp_path / "out", 25, 3, 0, None, 25, 0)
     assert [progress.n_rows for progress in seen] == [0, 10, 20, 25]
     rows = pq.read_table(tmp_path / "out").to_pylist()
     assert seen[-1] == AnnotateProgress(25, 25, sum(row["n_tokens"] for row in rows))
@@ -29,6 +31,38 @@ def test_a_loaded_pipeline_and_how_far_it_is(nlp, tmp_path):
     (tmp_path / "out" / "part-000001.parquet").unlink()
     annotate(nlp, path, tmp_path / "out", rows=10, on_progress=seen.append)
     assert [progress.n_rows for progress in seen] == [15, 25]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no locks of folders")
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_two_runs_do_not_write_to_one_folder(overwrite, nlp, tmp_path):
+    """They mixed two schemas and two pipelines, and both ended with exit code 0."""
+    path, refused = write_rows(tmp_path / "in.jsonl", 25), []
+
+    def second(_):
+        if not refused:
+            with pytest.raises(UserError) as error:
+                annotate(nlp, path, tmp_path / "out", rows=5, overwrite=overwrite)
+            refused.append(str(error.value))
+
+    annotate(nlp, path, tmp_path / "out", rows=10, on_progress=second)
+    assert refused == [
+        f"Another run is writing to {tmp_path / 'out'}. Wait for its end, or name another folder."
+    ]
+    assert pq.read_table(tmp_path / "out").num_rows == 25
+    annotate(nlp, path, tmp_path / "out", rows=5, overwrite=True)
+    assert pq.read_table(tmp_path / "out").num_rows == 25
+
+
+@pytest.mark.parametrize("target", ["parquet", "jsonl"])
+def test_parts_that_are_not_of_this_run_are_seen(target, nlp, tmp_path):
+    path, out = write_rows(tmp_path / "in.jsonl", 25), tmp_path / "out"
+    annotate(nlp, path, out, rows=10, target=target)
+    shutil.copy(out / f"part-000001.{target}", out / f"part-000003.{target}")
+    with pytest.raises(UserError, match=f"part-000003.{target} is of another run"):
+        annotate(nlp, path, out, rows=10, target=target)
+    assert annotate(nlp, path, out, rows=10, target=target, overwrite=True).n_files == 3
+    assert len(list(out.glob("part-*"))) == 3
 
 
 def test_docs_with_words_of_their_own(nlp, tmp_path):

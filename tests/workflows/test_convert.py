@@ -34,6 +34,27 @@ def test_it_returns_the_files_and_the_findings(path, tmp_path):
     assert convert(path, output, source="doccano", force=True).problems_path is None
 
 
+@pytest.mark.parametrize("target", ["spacy", "brat"])
+def test_of_two_runs_to_one_output_the_second_is_refused(target, path, tmp_path):
+    """It saw no file when it began. The first said "20,000 docs" of a file that had 8,409."""
+    output = tmp_path / "out"
+
+    def convert_meanwhile(_):
+        if not output.exists():
+            convert(first, output, source="doccano", target=target)
+
+    first = tmp_path / "first.jsonl"
+    first.write_text(json.dumps({"text": "Ada", "label": [[0, 3, "PER"]]}))
+    arguments = {"source": "doccano", "target": target, "on_problem": "missing"}
+    with pytest.raises(UserError, match="was written meanwhile, by something else"):
+        convert(path, output, **arguments, on_progress=convert_meanwhile)
+    back = convert(output, tmp_path / "back", source=target, target="doccano")
+    assert [file.n_docs for file in back.files] == [1]
+    assert json.loads((tmp_path / "back").read_text())["text"] == "Ada"
+    assert not list(tmp_path.glob(".*"))
+    assert convert(path, output, **arguments, force=True).files[0].n_docs == 1
+
+
 def test_with_a_problem_nothing_is_written(path, tmp_path):
     said = []
     with pytest.raises(UserError, match="1 problems, and nothing was written"):

@@ -6,18 +6,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...common.files import written_whole
 
+# In the metadata of a Parquet file, in the order of `Done`
+KEPT_COUNTS = (b"n_tokens", b"n_errors", b"n_entities", b"n_candidates")
+
 
 class Done(NamedTuple):
-    """What is in a part that was written: its rows, their tokens and their errors."""
+    """What is in a part that was written: its rows, and what these have."""
 
     number: int
     n_rows: int
     n_tokens: int
     n_errors: int
+    n_entities: int
+    n_candidates: int
 
 
 class PartFormat(NamedTuple):
@@ -27,14 +33,14 @@ class PartFormat(NamedTuple):
         suffix: The ending of its files.
         write: Writes rows to a file.
         is_whole: Tells whether a file is there and can be read.
-        counts: Reads from a file the numbers of its rows, tokens and errors.
+        counts: Reads from a file the numbers of its rows, tokens, errors, entities and candidates.
         errors: Reads the column of errors.
     """
 
     suffix: str
     write: Callable[[pa.Table, Path], object]
     is_whole: Callable[[Path], bool]
-    counts: Callable[[Path], tuple[int, int, int]]
+    counts: Callable[[Path], tuple[int, ...]]
     errors: Callable[[Path], list[str | None]]
 
 
@@ -42,21 +48,29 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
     counts = {
         "n_tokens": sum(table.column("n_tokens").to_pylist()),
         "n_errors": len(table) - table.column("error").null_count,
+        "n_entities": _n_spans(table, "entities"),
+        "n_candidates": _n_spans(table, "candidates"),
     }
     pq.write_table(table.replace_schema_metadata({key: str(n) for key, n in counts.items()}), path)
 
 
+def _n_spans(table: pa.Table, column: str) -> int:
+    if column not in table.column_names:  # candidates that were not asked for
+        return 0
+    return pc.sum(pc.list_value_length(table.column(column))).as_py() or 0
+
+
 def _is_whole_parquet(path: Path) -> bool:
     try:
-        return {b"n_tokens", b"n_errors"} <= set(pq.read_metadata(path).metadata)
+        return set(KEPT_COUNTS) <= set(pq.read_metadata(path).metadata)
     except (OSError, pa.ArrowException, TypeError):
         return False
 
 
-def _counts_of_parquet(path: Path) -> tuple[int, int, int]:
+def _counts_of_parquet(path: Path) -> tuple[int, ...]:
     metadata = pq.read_metadata(path)
-    kept = metadata.metadata
-    return metadata.num_rows, int(kept[b"n_tokens"]), int(kept[b"n_errors"])
+    kept = (int(metadata.metadata[name]) for name in KEPT_COUNTS)
+    return metadata.num_rows, *kept
 
 
 def _errors_in_parquet(path: Path) -> list[str | None]:
@@ -83,10 +97,18 @@ def _rows_of(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def _counts_of_lines(path: Path) -> tuple[int, int, int]:
-    counts = [(1, row["n_tokens"], row["error"] is not None) for row in _rows_of(path)]
-    n_rows, n_tokens, n_errors = map(sum, zip(*counts))
-    return n_rows, n_tokens, n_errors
+def _counts_of_lines(path: Path) -> tuple[int, ...]:
+    counts = [
+        (
+            1,
+            row["n_tokens"],
+            row["error"] is not None,
+            len(row["entities"] or ()),
+            len(row.get("candidates") or ()),
+        )
+        for row in _rows_of(path)
+    ]
+    return tuple(map(sum, zip(*counts)))
 
 
 def _errors_in_lines(path: Path) -> list[str | None]:

@@ -134,13 +134,20 @@ def pending(
             raise UserError(f"{folder} contains the input {file}: name another folder.")
     now = manifest(work, files, parts)
     path = folder / MANIFEST
+    endings = [found.suffix for found in PART_FORMATS.values()]
+    parts_before = [file for ending in endings for file in folder.glob(f"part-*{ending}")]
     if path.exists() and anew:
-        endings = [found.suffix for found in PART_FORMATS.values()]
-        parts_before = [file for ending in endings for file in folder.glob(f"part-*{ending}")]
         for written in [*parts_before, path]:
             written.unlink()
     elif path.exists():
         _check_same(folder, now)
+        own = {work.file_of(part.number).path for part in parts}
+        for file in parts_before:
+            if file not in own:
+                raise UserError(
+                    f"{file} is of another run. Remove it, name another folder, or start over with "
+                    f"--force."
+                )
     elif folder.exists() and any(folder.iterdir()):
         raise UserError(
             f"{folder} is not empty, and contains no annotation to resume. Name another folder."

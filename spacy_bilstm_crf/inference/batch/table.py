@@ -8,7 +8,7 @@ import torch
 from spacy.util import minibatch
 
 from ...common.errors import check_at_least
-from ...common.pipelines import import_code, load_pipeline
+from ...common.pipelines import check_components, import_code, load_pipeline
 from ...data.texts import Text, problem_of
 from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
 from ..recognizers import require_recognizers
@@ -109,11 +109,13 @@ def load_annotator(settings: AnnotatorSettings) -> Annotator:
     """Load a pipeline, once in a process, which works with one thread from then on.
 
     Raises:
-        UserError: If it can't be loaded, or knows no candidates and they are asked for.
+        UserError: If it can't be loaded, has no components, or knows no candidates and they are
+            asked for.
     """
     torch.set_num_threads(1)  # workers share the cores
     import_code(settings.code)
     nlp = load_pipeline(settings.pipeline)
+    check_components(nlp, settings.pipeline)
     if settings.max_length is not None:
         nlp.max_length = settings.max_length
     if settings.candidates is not None:

@@ -17,9 +17,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from ...decoding import TooManyEntities
 from ..annotator import Annotator, FailedText, RequestSettings
 from .body import BUSY, SOON, Limits, Refused, RequestReader
-from .dynamic_batching import Answer, DynamicBatcher, Request, weight
+from .dynamic_batching import Answer, DynamicBatcher, Request, WaitedTooLong
 from .messages import (
     AnnotateRequest,
     AnnotateResponse,
@@ -52,7 +53,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     for status, description in {
         400: "The body is not valid JSON.",
         408: "The body took too long to arrive.",
-        413: "Too many characters or bytes.",
+        413: "Too many characters or bytes, or too many entities are asked for.",
         415: "The content type is not JSON, or the body is compressed.",
         422: "A field is missing, unknown or of another type, there are too many texts, or the "
         "pipeline has no probabilities and was asked for them.",
@@ -213,7 +214,11 @@ class Service:
         self._read = RequestReader(limits)
         self.metrics = Metrics()
         self.batcher = DynamicBatcher(
-            self._annotator, batch_size, limits.characters, self.metrics.count_batch
+            self._annotator,
+            batch_size,
+            limits.characters,
+            limits.queue,
+            self.metrics.count_batch,
         )
         self.n_waiting = 0
         # Of those that have arrived
@@ -256,8 +261,13 @@ class Service:
         given = await self._read(request)
         asked = Request(tuple(given.texts), self._settings(given))
         with self._queued(asked):
-            answer = await self._answer(asked, request)
+            try:
+                answer = await self._answer(asked, request)
+            except WaitedTooLong as error:
+                raise Refused(503, BUSY, SOON) from error
         if isinstance(answer, FailedText):
+            if answer.kind == TooManyEntities.__name__:
+                raise Refused(413, f"{answer.reason} Set a higher threshold or candidates.")
             # Without the reason, which may quote the text
             where = "; ".join(answer.place)
             logging.getLogger("uvicorn.error").error("A text failed: %s at %s", answer.kind, where)
@@ -280,8 +290,9 @@ class Service:
         """
         limits, cost = self._limits, asked.cost
         if cost > limits.cost:
-            most = int(limits.cost / weight(asked.settings))
-            what = "With these candidates and k_best"
+            # A little less, for those that are denser at their beginning
+            most = int(0.98 * sum(map(len, asked.texts)) * limits.cost / cost)
+            what = "Of such texts, with this threshold, candidates and k_best"
             raise Refused(413, f"{what}, send at most {most:,} characters at a time.")
         self._n_queued += 1
         self._queued_cost += cost

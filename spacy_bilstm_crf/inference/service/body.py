@@ -29,12 +29,14 @@ class Limits(NamedTuple):
         characters: The most characters of all its texts together.
         waiting: The most requests that wait for an answer at any time, once they have arrived.
         seconds: The most seconds for a body to arrive, and for a client to read on.
+        queue: The most seconds that a request waits for its turn.
     """
 
     texts: int = 256
     characters: int = 100_000
     waiting: int = 1000
     seconds: float = 10.0
+    queue: float = 5.0
 
     @property
     def cost(self) -> int:

@@ -1,19 +1,28 @@
 """The app on a socket, in one process or several, until SIGTERM."""
 
+import inspect
 import json
+import logging
 import os
+import shutil
 import signal
 import socket
 import tempfile
+import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import torch
 import uvicorn
 from fastapi import FastAPI
 from spacy.language import Language
+from uvicorn.supervisors import Multiprocess
 
-from ...common.pipelines import import_code, load_pipeline
+from ...common.errors import UserError
+from ...common.pipelines import check_components, import_code, load_pipeline
 from ...common.processes import end_with_parent
 from ..recognizers import recognizers, require_recognizers
 from .app import BATCH_SIZE, make_app
@@ -23,6 +32,10 @@ from .metrics import SHARED_FOLDER
 # Seconds within which a worker has to respond: a long text blocks it for some of them
 HEALTHY = 60
 BACKLOG = 2048  # connections that wait to be accepted
+ENDS = (signal.SIGTERM, signal.SIGINT)
+# Of the three files in which a worker keeps its numbers. Without them it gets SIGBUS
+BYTES_OF_METRICS = 3 << 20
+SECONDS_BETWEEN = 60  # what is said about connections
 # Environment variable that tells workers what to serve
 SETTINGS = "SPACY_BILSTM_CRF_SERVE"
 
@@ -51,14 +64,40 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
     """Make the app for a pipeline that is loaded.
 
     Raises:
-        UserError: If a threshold is given, and the pipeline knows no probabilities.
+        UserError: If the pipeline has no components, or a threshold is given and it knows no
+            probabilities.
     """
+    logging.getLogger("asyncio").addFilter(_SaysOnce())
+    check_components(nlp, settings.pipeline)
     torch.set_num_threads(1)  # threads that wait for one another are slower than one
     if settings.threshold is not None:
         require_recognizers(nlp, settings.pipeline, "threshold")
         for ner in recognizers(nlp):
             ner.threshold = settings.threshold
     return make_app(nlp, settings.limits, settings.batch_size, settings.allowed_hosts)
+
+
+class _SaysOnce(logging.Filter):
+    """Says once a minute that no more connections fit, in place of 2,048 tracebacks a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to log a record."""
+        if "socket.accept() out of system resource" not in record.getMessage():
+            return True
+        record.msg = (
+            "There are as many connections as files may be open (ulimit -n). Others wait until "
+            "some are closed."
+        )
+        record.args = record.exc_info = None
+        now, due = time.monotonic(), self._next
+        if now < due:
+            return False
+        self._next = now + SECONDS_BETWEEN
+        return True
 
 
 def app_of_worker() -> FastAPI:
@@ -123,24 +162,60 @@ def run_server(
         "timeout_graceful_shutdown": grace,
         "timeout_worker_healthcheck": HEALTHY,
     }
-    # uvicorn ends at these, and raises them again when it is done
-    ends = (signal.SIGTERM, signal.SIGINT)
-    handlers = [signal.signal(number, lambda *_: None) for number in ends]
+    # uvicorn raises them again when it is done
+    handlers = [signal.signal(number, lambda *_: None) for number in ENDS]
     try:
         if app is None:
-            _run_workers(settings, fd=listening.fileno(), workers=workers, **options)
+            _run_workers(settings, listening, workers=workers, **options)
         else:
             uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
     finally:
-        for number, handler in zip(ends, handlers):
+        for number, handler in zip(ENDS, handlers):
             signal.signal(number, handler)
 
 
-def _run_workers(settings: ServerSettings, **options: Any) -> None:
+def _run_workers(settings: ServerSettings, listening: socket.socket, **options: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
+        if shutil.disk_usage(folder).free < BYTES_OF_METRICS * (options["workers"] + 1):
+            raise UserError(
+                f"{tempfile.gettempdir()} is full, where workers keep their metrics: free some "
+                f"disk space, or set TMPDIR to another folder."
+            )
         os.environ[SHARED_FOLDER] = folder
         os.environ[SETTINGS] = json.dumps([os.getpid(), settings._asdict()])
         try:
-            uvicorn.run(f"{__name__}:{app_of_worker.__name__}", factory=True, **options)
+            config = uvicorn.Config(f"{__name__}:{app_of_worker.__name__}", factory=True, **options)
+            Supervisor.of(config, listening).run()
         finally:
             del os.environ[SHARED_FOLDER], os.environ[SETTINGS]
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's supervisor of workers, which ends at SIGTERM whatever it is doing.
+
+    uvicorn's own looks for signals every now and then: not while it replaces workers at SIGHUP, or
+    waits for one that does not answer.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A handler of signals may interrupt whoever holds the lock of an Event, but not of this
+        self._ends: SimpleQueue[int] = SimpleQueue()
+        for number in ENDS:
+            signal.signal(number, lambda number, _: self._ends.put(number))
+        threading.Thread(target=self._end, daemon=True).start()
+
+    @classmethod
+    def of(cls, config: uvicorn.Config, listening: socket.socket) -> "Supervisor":
+        """Make the supervisor of a config's workers."""
+        older = "target" in inspect.signature(Multiprocess).parameters
+        given = {"target": uvicorn.Server(config).run} if older else {}
+        return cls(config, sockets=[listening], **given)
+
+    def _end(self) -> None:
+        self._ends.get()
+        self.should_exit.set()
+        for pid in [process.pid for process in self.processes]:
+            with suppress(ProcessLookupError):
+                if pid is not None:
+                    os.kill(pid, signal.SIGTERM)

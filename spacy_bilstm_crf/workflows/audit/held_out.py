@@ -5,7 +5,7 @@ probabilities of whole entities rather than of tokens.
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from spacy.training import Example
 from spacy.util import load_config, minibatch
 
 from ...common.errors import UserError, reported_errors
-from ...data.corpus import before_component, unannotated, words_of
+from ...data.corpus import before_component, predicted_docs, unannotated, words_of
 from ...decoding import (
     DecodingSettings,
     decode,
@@ -145,12 +145,16 @@ def judged(fold: Fold, docs: Sequence[Doc], component: str) -> Iterator[Judged]:
         component: Name of the component that finds entities.
     """
     pipe: Any = fold.nlp.get_pipe(component)
-    judge = _probable if isinstance(pipe, BiLSTMCRFEntityRecognizer) else _found
+    has_probabilities = isinstance(pipe, BiLSTMCRFEntityRecognizer)
     for batch in minibatch(fold.held_out, DOCS_AT_A_TIME):
         made = [unannotated(fold.nlp, docs[i]) for i in batch]
         predicted = before_component(fold.nlp, made, component)
         gold = [_gold_spans(Example(doc, docs[i])) for doc, i in zip(predicted, batch)]
-        for i, (annotated, *of_model) in zip(batch, judge(pipe, predicted, gold)):
+        if has_probabilities:
+            judgments = _probable(pipe, predicted, gold)
+        else:
+            judgments = _found(predicted_docs(fold.nlp, predicted, [component]), gold)
+        for i, (annotated, *of_model) in zip(batch, judgments):
             missing = _missing(docs[i])
             possible, found = (
                 [entity for entity in entities if not any(map(entity.overlaps, missing))]
@@ -204,10 +208,10 @@ def _probable(
         yield annotated, possible, found
 
 
-def _found(pipe: Any, docs: list[Doc], gold: list[list[Span]]) -> Iterator[Judgments]:
-    """Return the entities that a component without probabilities finds."""
+def _found(docs: Iterable[Doc], gold: list[list[Span]]) -> Iterator[Judgments]:
+    """Return the entities that a component without probabilities has found."""
     for doc, spans in zip(docs, gold):
-        found = [_scored(ent, None) for ent in pipe(doc).ents]
+        found = [_scored(ent, None) for ent in doc.ents]
         yield [_scored(span, None) for span in spans], found, found
 
 

@@ -14,6 +14,9 @@ from .gazetteer import GAZETTEER
 
 COMMENT_WIDTH = 96
 N_EVALUATIONS = 20
+# benchmarks/data_size measures what this costs against a step size that falls to 0
+PATIENCE = 3  # evaluations
+ALMOST_CONSTANT = 10  # times max_steps
 LOOKUP_TABLES = ["lexeme_prob", "lexeme_cluster"]
 LOOKUP_ATTRS = ["PROB", "LOWER_PROB", "TITLE_PROB", "UPPER_PROB", "CLUSTER"]
 
@@ -135,16 +138,29 @@ def _length(found: Survey, sources: Sources) -> Iterator[Choice]:
     yield Choice(
         "training.max_steps",
         steps,
-        f"About {epochs:.0f} epochs of {found.n_sentences:,} sentences. Four times the data get "
-        f"twice as many steps, from {length.least_steps:,} up to {length.most_steps:,}.",
+        f"At most, about {epochs:.0f} epochs of {found.n_sentences:,} sentences. Four times the "
+        f"data get twice as many steps, from {length.least_steps:,} up to {length.most_steps:,}.",
     )
-    # The number again, since `nlp.resume_training` does not resolve a ${variable} here
-    yield Choice("training.optimizer.learn_rate.total_steps", steps, "The same as max_steps.")
-    yield Choice(
-        "training.eval_frequency",
-        max(1, steps // N_EVALUATIONS),
-        f"{N_EVALUATIONS} evaluations; the best model is kept.",
-    )
+    evaluations = max(1, steps // N_EVALUATIONS)
+    # Numbers, since `nlp.resume_training` does not resolve a ${variable} in a schedule
+    if sources.transformer:
+        why = f"{N_EVALUATIONS} evaluations; the best model is kept."
+        yield Choice("training.optimizer.learn_rate.total_steps", steps, "The same as max_steps.")
+    else:
+        why = f"Up to {N_EVALUATIONS} evaluations; the best model is kept."
+        yield Choice(
+            "training.patience",
+            PATIENCE * evaluations,
+            f"Training ends after {PATIENCE} evaluations without a better score.",
+        )
+        yield Choice(
+            "training.optimizer.learn_rate.total_steps",
+            ALMOST_CONSTANT * steps,
+            f"{ALMOST_CONSTANT} times max_steps, so that the step size hardly falls: a training "
+            f"that may end early can't wait for small steps. The averages of the weights, which "
+            f"are evaluated and saved, take their place.",
+        )
+    yield Choice("training.eval_frequency", evaluations, why)
     words = found.n_tokens / found.n_sentences
     yield Choice(
         "training.batcher.size",

@@ -107,10 +107,11 @@ def _scores_of_groups(doc: Doc) -> dict[tuple[int, int, str], float]:
     found: dict[tuple[int, int, str], float] = {}
     for group in doc.spans.values():
         try:
-            scored = scored_spans(group)
-        except (TypeError, ValueError):
-            continue  # a user has added spans, or the scores are no numbers
-        if has_its_tokens(group) and all(_is_probability(score) for _, score in scored):
+            scored = scored_spans(group) if has_its_tokens(group) else []
+        except (IndexError, TypeError, ValueError):
+            # Tokens were merged, a user has added spans, or the scores are no numbers
+            continue
+        if all(_is_probability(score) for _, score in scored):
             for span, score in scored:
                 found[span.start_char, span.end_char, span.label_] = cast(float, score)
     return found

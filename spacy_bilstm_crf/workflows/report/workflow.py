@@ -19,11 +19,12 @@ from ...data.corpus import (
     Data,
     before_component,
     check_annotated,
+    predicted_docs,
     read_annotated,
     read_files,
     unannotated,
 )
-from ...inference.annotator import LONGEST_CANDIDATE
+from ...inference.candidates import LONGEST_CANDIDATE
 from ...inference.recognizers import recognizers
 from ..risk_control import scored_docs
 from .contents import report_numbers
@@ -45,9 +46,10 @@ class Report:
     html: str
 
     def __repr__(self) -> str:
-        lines = []
+        overall, n_docs = self.numbers["overall"], self.numbers["n_docs"]
+        lines = [] if overall["predicted"] else [f"No entity was found in {n_docs:,} docs."]
         for name, title in (("precision", "precision"), ("recall", "recall"), ("f", "F")):
-            score = self.numbers["overall"][name]
+            score = overall[name]
             if score["value"] is not None:
                 lines.append(f"{title} {percent(score['value'])} ({interval(score)})")
         return "\n".join([*lines, *self._of_baseline(), *self._of_missing_labels()])
@@ -163,7 +165,7 @@ def _compared(
     """
     texts = (unannotated(nlp, doc) for doc, _ in docs)
     is_annotated = False
-    for number, ((gold, source), predicted) in enumerate(zip(docs, nlp.pipe(texts))):
+    for number, ((gold, source), predicted) in enumerate(zip(docs, predicted_docs(nlp, texts))):
         is_annotated = is_annotated or predicted.has_annotation("ENT_IOB")
         found = compared(number, gold, predicted, source, values)
         if found is not None:

@@ -1,7 +1,7 @@
 """Examples of new data that also teach what a component knew before."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from spacy.language import Language
@@ -74,10 +74,7 @@ def examples_of(
 
     The first examples are those of the docs, in their order; changed copies come after them.
     """
-    copies = []
-    if changed:
-        with_added = [doc for doc in docs if any(ent.label_ in labels.added for ent in doc.ents)]
-        copies = _with_other_words(with_added, labels.added)
+    copies = with_other_words(docs, labels.added) if changed else []
     completed = complete_annotation(nlp, [*docs, *copies], labels.learned)
     examples = examples_before(nlp, completed, ner.name)
     whole = [eg for eg in examples if all(eg.get_aligned("ENT_IOB"))]
@@ -85,13 +82,14 @@ def examples_of(
     return examples
 
 
-def _with_other_words(docs: Sequence[Doc], labels: Sequence[str]) -> list[Doc]:
-    """Copy docs with random words in place of those of the entities of some labels."""
+def with_other_words(docs: Sequence[Doc], labels: Collection[str]) -> list[Doc]:
+    """Copy docs that have some labels, with random words in place of these labels' entities."""
+    docs = [doc for doc in docs if any(ent.label_ in labels for ent in doc.ents)]
     words = [token.text for doc in docs for token in doc if not token.ent_type and token.is_alpha]
     return [_with_words_of(doc, labels, words) for doc in docs] if words else []
 
 
-def _with_words_of(doc: Doc, labels: Sequence[str], words: Sequence[str]) -> Doc:
+def _with_words_of(doc: Doc, labels: Collection[str], words: Sequence[str]) -> Doc:
     replaced = [random.choice(words) if tok.ent_type_ in labels else tok.text for tok in doc]
     copy = Doc(doc.vocab, words=replaced, spaces=[bool(token.whitespace_) for token in doc])
     spans = [

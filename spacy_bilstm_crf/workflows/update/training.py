@@ -19,8 +19,6 @@ STEPS_BETWEEN_CHECKS = 5
 PATIENCE = 8  # checks without a better score, once enough is found, with old data
 # Enough of the new data's entities to be found: what comes after is learned by heart
 ENOUGH = 0.95
-BIAS_STEP, LEAST_BIAS = 0.25, -1.5
-FEW_OVERUSED = 0.05  # docs
 
 Progress = Callable[[int, UpdateScores], None]
 
@@ -97,34 +95,3 @@ def _batches(examples: Sequence[Example], size: int) -> Iterator[list[Example]]:
             missing = size - len(batch)
             batch, left = [*batch, *left[:missing]], left[missing:]
         yield batch
-
-
-def lower_biases(
-    ner: BiLSTMCRFEntityRecognizer, labels: LabelGroups, new: Sample, held_out: Sample
-) -> None:
-    """Lower the biases of added labels as far as enough entities of the new data are found.
-
-    With held-out old examples only until the labels are found in few of them.
-    """
-    n_labels = len(ner.labels)
-    before = [*ner.cfg["label_biases"], *[0.0] * n_labels][:n_labels]
-    bias = 0.0
-    while bias > LEAST_BIAS and not _is_rare(held_out.scores(ner, labels)):
-        lower = bias - BIAS_STEP
-        _set_bias(ner, before, labels.added, lower)
-        if (new.scores(ner, labels).found or 0.0) < ENOUGH:
-            break
-        bias = lower
-    _set_bias(ner, before, labels.added, bias)
-
-
-def _is_rare(scores: UpdateScores) -> bool:
-    return scores.overused is not None and scores.overused <= FEW_OVERUSED
-
-
-def _set_bias(
-    ner: BiLSTMCRFEntityRecognizer, before: list[float], added: Sequence[str], bias: float
-) -> None:
-    ner.cfg["label_biases"] = tuple(
-        value + bias * (label in added) for label, value in zip(ner.labels, before)
-    )

@@ -10,12 +10,13 @@ from thinc.api import Adam, fix_random_seed
 
 from ...common.errors import UserError, check_at_least
 from ...common.pipelines import load_pipeline, pipeline_name, replace_pipeline
-from ...data.corpus import Data, read_annotated, read_examples
+from ...data.corpus import Data, misaligned_warning, read_annotated, read_examples
 from ...inference.recognizers import recognizer_of
 from ..quality import examples_before
 from ..risk_control import forget_control
 from . import training
-from .examples import examples_of, label_groups
+from .biases import lowest_biases, sample_of
+from .examples import examples_of, label_groups, with_other_words
 from .scores import LabelGroups, Sample, UpdateScores
 
 MAX_STEPS = 400
@@ -100,6 +101,7 @@ def update(
     old, held_out = _old_examples(nlp, old_data, component, {*labels.known, *labels.learned})
     fix_random_seed(seed)
     examples = examples_of(nlp, docs, ner, labels, changed=not old)
+    misaligned = misaligned_warning(examples[: len(docs)])
     new = Sample(examples[: len(docs)])
     samples = {NEW_DATA: new, OLD_DATA: held_out, DEV_DATA: _read_sample(nlp, dev, component)}
     before = {name: sample.scores(ner, labels) for name, sample in samples.items()}
@@ -119,15 +121,17 @@ def update(
         )
     finally:
         ner.resume_factor = factor
-    training.lower_biases(ner, labels, new, held_out)
+    without = held_out if old else sample_of(nlp, with_other_words(docs, labels.added), component)
+    lowest_biases(ner, labels, new, without)
     after = {name: sample.scores(ner, labels) for name, sample in samples.items()}
+    scores_of_new = before[NEW_DATA], after[NEW_DATA]
     return Updated(
         nlp,
         labels.added,
         [label for label in labels.known if label not in labels.learned],
         n_steps,
         {name: (before[name], after[name]) for name, sample in samples.items() if sample.examples},
-        _warnings(labels, bool(old), after[NEW_DATA], forget_control(nlp, component)),
+        _warnings(labels, bool(old), misaligned, scores_of_new, forget_control(nlp, component)),
     )
 
 
@@ -164,9 +168,16 @@ def _check_line(step: int, scores: UpdateScores) -> str:
 
 
 def _warnings(
-    labels: LabelGroups, has_old: bool, of_new: UpdateScores, had_control: bool
+    labels: LabelGroups,
+    has_old: bool,
+    misaligned: str | None,
+    scores_of_new: tuple[UpdateScores, UpdateScores],
+    had_control: bool,
 ) -> list[str]:
-    found = []
+    before, of_new = scores_of_new
+    found = [] if misaligned is None else [misaligned]
+    if before.learned == 1.0:
+        found.append("All entities of the new data were found before: there was nothing to learn.")
     if had_control:
         found.append(
             "The recall that candidates_threshold was set for no longer holds, since the "

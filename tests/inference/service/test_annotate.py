@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from spacy_bilstm_crf.inference.annotator import Annotator, RequestSettings
+from spacy_bilstm_crf.inference.recognizers import recognizers
 from spacy_bilstm_crf.inference.service import Limits, make_app
 from spacy_bilstm_crf.inference.service.app import PatientResponse
 from spacy_bilstm_crf.inference.service.dynamic_batching import DynamicBatcher, Request
@@ -280,13 +281,51 @@ def test_what_is_asked_for_counts_as_characters(client):
         assert Request((fits,), RequestSettings(**asked)).cost <= Limits().cost
 
 
+@pytest.mark.parametrize("asked", [{"candidates": 0.0}, {"threshold": 0.0}])
+def test_texts_with_more_entities_than_anyone_reads_are_refused(asked, nlp, monkeypatch):
+    """The time and memory of long improbable entities were quadratic in the length of the text."""
+    monkeypatch.setattr("spacy_bilstm_crf.decoding.entities.FEW", 10)
+    monkeypatch.setattr("spacy_bilstm_crf.inference.annotator.MOST_PER_TOKEN", 0)
+    text = "I like London. " * 30
+    with running(nlp) as client:
+        response = client.post("/annotate", json={"texts": ["Nothing", text], **asked})
+        assert response.status_code == 413
+        assert "higher threshold or candidates" in response.json()["detail"]
+        for allowed in ({"texts": ["Nothing"], **asked}, {"texts": [text]}):
+            assert client.post("/annotate", json=allowed).status_code == 200
+    assert recognizers(nlp)[0].most_per_token is None
+
+
+@pytest.mark.parametrize("text", ["!." * 100, "(" * 200, "a," * 100, "\N{GRINNING FACE}" * 200])
+def test_texts_of_many_tokens_cost_as_prose_of_as_many(text):
+    prose = "Nobody " * 200
+    n_tokens = len(make_nlp().make_doc(text))
+    cost = Request((text,), RequestSettings()).cost
+    assert cost >= 0.5 * n_tokens * Request((prose,), RequestSettings()).cost / 200
+    assert Request((prose,), RequestSettings()).cost == len(prose)
+
+
+def test_whoever_waits_too_long_is_refused():
+    nlp = make_nlp()
+    nlp.add_pipe("test_dawdles_of_service", config={"seconds": 1.0})
+    with running(nlp, Limits(queue=0.2)) as client, ThreadPoolExecutor(8) as pool:
+        first = pool.submit(client.post, "/annotate", json={"texts": ["a"]})
+        wait_for(lambda: client.get("/health").json()["waiting"] == 1)
+        others = [pool.submit(client.post, "/annotate", json={"texts": ["b"]}) for _ in range(5)]
+        assert first.result().status_code == 200
+        for other in others:
+            assert other.result().status_code == 503
+            assert other.result().headers["retry-after"] == "1"
+        assert client.post("/annotate", json={"texts": ["c"]}).status_code == 200
+
+
 def test_a_batch_is_bounded_by_what_it_costs():
     batches = []
     settings = [RequestSettings(), RequestSettings(candidates=0.5), RequestSettings(k_best=4)]
     asked = [Request(("x" * 20,), settings[i % 3]) for i in range(30)]
 
     async def ask():
-        batcher = DynamicBatcher(Annotator(make_nlp()), 64, 100, batches.append)
+        batcher = DynamicBatcher(Annotator(make_nlp()), 64, 100, 60.0, batches.append)
         answers = [batcher.add(each) for each in asked]
         answers[0].cancel()
         await asyncio.gather(*answers[1:])

@@ -1,19 +1,24 @@
 """The command: it starts, ends cleanly, and says what is wrong."""
 
 import json
+import shutil
 import signal
 import socket
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
+from spacy_bilstm_crf import workflows
+from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.service import bound, own_names
 from spacy_bilstm_crf.inference.service.metrics import PREFIX
 from tests.helpers import make_nlp, spacy_command
 from tests.inference.service import service
-from tests.inference.service.service import HEAD, process, wait_for
+from tests.inference.service.service import HEAD, SECONDS, process, wait_for
 
 CODE = Path(service.__file__)
 
@@ -101,6 +106,29 @@ def test_a_worker_that_is_killed_is_replaced_and_waits_no_more(slow, tmp_path):
 
 
 @pytest.mark.slow  # starts processes that load pipelines
+def test_it_ends_while_it_replaces_its_workers(tmp_path):
+    nlp = make_nlp()
+    nlp.add_pipe("test_dawdles_of_service", config={"seconds": 600.0})
+    nlp.to_disk(tmp_path / "slow")
+    options = ("--code", CODE, "--workers", 2, "--grace", 5)
+    with (
+        process(tmp_path / "slow", tmp_path / "log", *options) as (served, client),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        workers = workers_of(served)
+        asked = [pool.submit(ask, client, ["a"]) for _ in range(2)]
+        wait_for(lambda: n_waiting(client) == 2)
+        served.send_signal(signal.SIGHUP)
+        wait_for(lambda: set(workers_of(served)) - set(workers))
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(SECONDS) == 0
+        assert all(answer.exception() or answer.result().is_error for answer in asked)
+    assert not any(worker.is_running() for worker in workers)
+    # It would go on to the second worker
+    assert (tmp_path / "log").read_text().count("Started server process") <= len(workers) + 1
+
+
+@pytest.mark.slow  # starts processes that load pipelines
 def test_workers_end_with_the_process_that_started_them(slow, tmp_path):
     options = ("--code", CODE, "--workers", 2)
     with process(slow, tmp_path / "log", *options) as (served, _):
@@ -130,6 +158,56 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
         wait_for(lambda: number_in(client, f"{PREFIX}_texts_total") == 250)
         served.send_signal(signal.SIGTERM)
         assert served.wait(60) == 0
+
+
+@pytest.mark.slow  # starts a process that loads a pipeline
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_end_does_not_wait_longer_than_it_was_told(workers, tmp_path):
+    """Not even for a batch that is being predicted."""
+    nlp = make_nlp()
+    nlp.add_pipe("test_dawdles_of_service", config={"seconds": 60.0})
+    nlp.to_disk(tmp_path / "slow")
+    options = ("--code", CODE, "--grace", 1, "--workers", workers)
+    with (
+        process(tmp_path / "slow", tmp_path / "log", *options) as (served, client),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        answers = [pool.submit(ask, client, ["a"]) for _ in range(2)]
+        wait_for(lambda: n_waiting(client) == 2)
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(30) == 0
+        assert all(answer.exception() or answer.result().is_error for answer in answers)
+
+
+@pytest.mark.slow  # starts a process that loads a pipeline
+@pytest.mark.skipif(sys.platform != "linux", reason="sets the limit of another process")
+def test_more_connections_than_files_may_be_open_are_said_once(folder, tmp_path):
+    """It was 2,048 tracebacks a second, for as long as the clients stayed."""
+    import resource
+
+    log = tmp_path / "log"
+    with process(folder, log) as (served, client):
+        most = psutil.Process(served.pid).num_fds() + 20
+        resource.prlimit(served.pid, resource.RLIMIT_NOFILE, (most, most))
+        address = client.base_url.host, client.base_url.port
+        idle = [socket.create_connection(address, timeout=SECONDS) for _ in range(60)]
+        wait_for(lambda: "ulimit -n" in log.read_text())
+        time.sleep(3)  # asyncio tries again each second
+        for connection in idle:
+            connection.close()
+        wait_for(lambda: service.is_up(client))
+    text = log.read_text()
+    assert text.count("ulimit -n") == 1 and "Traceback" not in text
+
+
+def test_a_full_disk_for_the_metrics_of_workers_is_said(folder, monkeypatch):
+    """A worker that can't write its metrics dies without a word, and so does the next one."""
+    full = shutil.disk_usage("/")._replace(free=1 << 20)
+    monkeypatch.setattr(
+        "spacy_bilstm_crf.inference.service.server.shutil.disk_usage", lambda _: full
+    )
+    with pytest.raises(UserError, match="full, where workers keep their metrics"):
+        workflows.serve(folder, workers=2, port=0)
 
 
 def test_no_answer_waits_for_the_client_to_say_that_its_headers_have_come():

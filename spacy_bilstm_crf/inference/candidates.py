@@ -1,0 +1,70 @@
+"""The candidates of a request, beside those that a pipeline keeps for itself."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from spacy.tokens import Doc, Span
+
+from ..pipeline.confidence import scored_spans, set_scored_spans
+from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from ..pipeline.settings import decoding_settings
+
+# Tokens of a candidate. It is far above any entity, so that probability alone decides
+LONGEST_CANDIDATE = 1000
+
+
+class Candidate(NamedTuple):
+    """A candidate, by its characters in the text of the doc."""
+
+    start: int
+    end: int
+    label: str
+    probability: float
+
+
+class CandidateRequest:
+    """Takes the candidates of a recognizer out of docs as soon as it has found them.
+
+    Later components may merge or split tokens, and clear or overwrite keys of `doc.spans`. They get
+    the candidates that the recognizer's own settings ask for, if any.
+
+    Args:
+        ner: The recognizer, whose settings are changed.
+        least: The least probability of the candidates to take.
+    """
+
+    def __init__(self, ner: BiLSTMCRFEntityRecognizer, least: float) -> None:
+        self._labels = ner.labels
+        self._least = least
+        self._own, self._own_key = decoding_settings(ner.cfg), ner.candidates_key
+        own = self._own.candidates_threshold
+        thresholds = list(own.values()) if isinstance(own, dict) else [own]
+        ner.candidates_key = self._key = f"candidates of {ner.name} in a request"
+        ner.candidates_threshold = min([least, *(p for p in thresholds if p is not None)])
+        ner.candidates_max_length = max(LONGEST_CANDIDATE, self._own.candidates_max_length)
+
+    def taken(self, docs: Iterable[Doc], found: Sequence[list[Candidate]]) -> Iterator[Doc]:
+        """Yield docs after their candidates were added to a list for each."""
+        for doc, of_doc in zip(docs, found):
+            scored = [(span, p) for span, p in scored_spans(doc.spans.pop(self._key)) if p]
+            of_doc += [
+                Candidate(span.start_char, span.end_char, span.label_, p)
+                for span, p in scored
+                if _is_at_least(p, self._least)
+            ]
+            if self._own.candidates_threshold is not None:
+                kept = [each for each in scored if self._is_own(*each)]
+                set_scored_spans(doc, self._own_key, kept)
+            yield doc
+
+    def _is_own(self, span: Span, probability: float) -> bool:
+        """Tell whether a candidate is one without the request, too."""
+        least = self._own.least_of_candidates(self._labels.index(span.label_))
+        is_short = len(span) <= self._own.candidates_max_length
+        return is_short and _is_at_least(probability, least)
+
+
+def _is_at_least(probability: float, least: float) -> bool:
+    """Compare as groups of spans keep probabilities: a threshold is rounded as they are."""
+    return bool(np.float32(probability) >= np.float32(least))
