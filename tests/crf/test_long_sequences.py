@@ -75,7 +75,7 @@ def test_one_long_span_makes_one_long_segment():
     for parts, posterior in long_sequences.posteriors(chain, 1, spans):
         for row, part in enumerate(parts):
             inside = posterior.marginals[row, : part.end - part.start]
-            torch.testing.assert_close(inside, whole.marginals[0, part.start : part.end])
+            assert_close(inside, whole.marginals[0, part.start : part.end])
 
 
 def test_without_masks():
