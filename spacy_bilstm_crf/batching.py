@@ -6,12 +6,10 @@ Potentials and masks have one array per doc. Docs of similar length are padded i
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
-import torch
-from thinc.api import xp2torch
-from torch import Tensor
+from thinc.api import torch2xp, xp2torch
 
 from . import crf
 from .constraints import Mask
@@ -67,16 +65,15 @@ class Distribution:
     Attributes:
         potentials: What the model predicted for the docs.
         allowed: Tags that each doc or its annotation allows, bool [n_tokens, n_tags]; None for all.
-        device: Where the CRF runs.
     """
 
     potentials: Potentials
     allowed: Sequence[Mask]
-    device: torch.device
 
     def batches(self) -> Iterator["Batch"]:
         """Yield all docs that have tokens, in batches of similar length."""
-        legal = legality(self.potentials.n_tags, self.device)
+        device = crf.device_of(to_crf(self.potentials.start))
+        legal = legality(self.potentials.n_tags, device)
         lengths = [len(doc) for doc in self.potentials.emissions]
         for docs in batches_by_length(lengths, self.potentials.n_tags):
             yield Batch(self, docs, legal)
@@ -94,57 +91,85 @@ class Distribution:
         return [found.get(doc, default) for doc in range(len(self.potentials.emissions))]
 
 
+def to_crf(array: Any) -> crf.Array:
+    """Return a model's array as the CRF computes on it, without a copy.
+
+    NumPy arrays are as they are. cupy's become torch tensors, since the CRF runs as torch
+    operations on a GPU.
+    """
+    if isinstance(array, np.ndarray):
+        return array
+    return xp2torch(array, device=cast(Any, f"cuda:{array.device.id}"))
+
+
+def to_model(array: crf.Array) -> Any:
+    """Return an array of the CRF as models have it: the reverse of `to_crf`, in float32."""
+    if isinstance(array, np.ndarray):
+        return array.astype(np.float32)
+    return torch2xp(array.float())
+
+
+def _padded(docs: list[crf.Array]) -> crf.Array:
+    """Pad arrays [n_tokens, n_tags] with zeros: [B, T, n_tags]. One alone is not copied."""
+    if len(docs) == 1:
+        return docs[0][None]
+    n_steps, n_tags = max(map(len, docs)), docs[0].shape[1]
+    padded = crf.full((len(docs), n_steps, n_tags), 0.0, like=docs[0])
+    for row, doc in zip(padded, docs):
+        row[: len(doc)] = doc
+    return padded
+
+
 @lru_cache(maxsize=8)
-def legality(n_tags: int, device: torch.device) -> crf.Legality:
+def legality(n_tags: int, device: Any = None) -> crf.Legality:
     """Return which tags may start a doc, follow one another and end it.
 
     The result is cached: don't write to it.
 
     Args:
         n_tags: Number of tags.
-        device: Where the tensors are.
+        device: The device of torch tensors; None for NumPy arrays.
     """
     legal = legal_transitions(count_labels(n_tags))
     pairs = np.zeros((n_tags, n_tags), dtype=bool)
     pairs[legal.ended[:, None], legal.fresh] = True
     pairs[legal.going_on[:, :, None], legal.inside[:, None, :]] = True
     # A doc starts and ends as if it were between outside tokens
-    transitions = torch.from_numpy(pairs).to(device)
-    blocks = crf.Blocks(*(torch.from_numpy(tags).to(device) for tags in legal))
+    transitions = crf.asarray(pairs, device)
+    blocks = crf.Blocks(*(crf.asarray(tags, device) for tags in legal))
     return crf.Legality(transitions, transitions[OUTSIDE], transitions[:, OUTSIDE], blocks)
 
 
 class Batch:
-    """Some of the docs of a distribution, as padded tensors on its device.
+    """Some of the docs of a distribution, as padded arrays.
 
     Attributes:
         docs: Indices of the docs, int64 [B].
         sizes: Number of tokens of each doc.
         shape: Docs, steps and tags: B, T, K.
+        device: The device of torch tensors; None if the CRF computes on NumPy arrays.
         chain: The distribution over the docs' tag sequences.
     """
 
     def __init__(self, distribution: Distribution, docs: np.ndarray, legal: crf.Legality):
         self.docs = docs
-        self.device = distribution.device
         scores = self.scores_of(distribution.potentials)
+        self.device = crf.device_of(scores.start)
         self.sizes = [len(distribution.potentials.emissions[doc]) for doc in docs]
         self.shape = tuple(scores.emissions.shape)
-        lengths = torch.tensor(self.sizes, device=self.device)
+        lengths = crf.asarray(np.array(self.sizes), self.device)
         self.chain = crf.LinearChain(scores, lengths, legal, self.mask(distribution.allowed))
 
     def scores_of(self, potentials: Potentials) -> crf.Scores:
         """Select these docs' potentials and pad them."""
-        flat = [xp2torch(potentials.emissions[doc], device=self.device) for doc in self.docs]
-        pad = torch.nn.utils.rnn.pad_sequence
         return crf.Scores(
-            flat[0][None] if len(flat) == 1 else pad(flat, batch_first=True),
-            xp2torch(potentials.transitions, device=self.device),
-            xp2torch(potentials.start, device=self.device),
-            xp2torch(potentials.end, device=self.device),
+            _padded([to_crf(potentials.emissions[doc]) for doc in self.docs]),
+            to_crf(potentials.transitions),
+            to_crf(potentials.start),
+            to_crf(potentials.end),
         )
 
-    def mask(self, masks: Sequence[Mask]) -> Tensor | None:
+    def mask(self, masks: Sequence[Mask]) -> crf.Array | None:
         """Select these docs' masks and pad them.
 
         Args:
@@ -160,4 +185,4 @@ class Batch:
             mask = masks[doc]
             if mask is not None:
                 padded[row, : len(mask)] = mask
-        return torch.from_numpy(padded).to(self.device)
+        return crf.asarray(padded, self.device)

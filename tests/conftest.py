@@ -14,6 +14,7 @@ from filelock import FileLock
 from spacy.tokens import DocBin
 from spacy.util import fix_random_seed
 
+from tests.arrays import KINDS, computing_on
 from tests.helpers import CONFIG, SMALL_TRAINING, examples_for, spacy_command
 
 # Results must not depend on how many cores there are
@@ -27,6 +28,13 @@ catalogue.AVAILABLE_ENTRY_POINTS = SimpleNamespace(
 # A busy machine is no reason to fail
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind_of_arrays(request):
+    """The kind of arrays that the CRF computes on: a module that uses this runs with each."""
+    with computing_on(request.param):
+        yield request.param
 
 
 @pytest.fixture(autouse=True)

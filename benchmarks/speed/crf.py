@@ -31,7 +31,7 @@ OURS = "ours"
 
 
 class Batch(NamedTuple):
-    """Potentials, lengths and gold tags of sequences."""
+    """Potentials, lengths and gold tags of sequences, as tensors."""
 
     scores: crf.Scores
     legal: crf.Legality
@@ -55,10 +55,14 @@ def random_batch(batch: int, steps: int, n_tags: int, device: str) -> Batch:
 
 
 def ours(given: Batch) -> dict[str, Callable[[], Any]]:
-    """Return the calls of this package."""
+    """Return the calls of this package: on NumPy arrays if the tensors are on the CPU."""
+    n_tags = given.scores.emissions.shape[-1]
+    possible: Any = torch.nn.functional.one_hot(given.gold, n_tags).bool() | ~given.mask[..., None]
     chain = crf.LinearChain(given.scores, given.lengths, given.legal)
-    one_hot = torch.nn.functional.one_hot(given.gold, given.scores.emissions.shape[-1]).bool()
-    possible = one_hot | ~given.mask[..., None]
+    if given.lengths.device.type == "cpu":
+        scores = crf.Scores(*map(crf.to_numpy, given.scores))
+        chain = crf.LinearChain(scores, crf.to_numpy(given.lengths), legality(n_tags))
+        possible = crf.to_numpy(possible)
     return {
         "loss and gradient": lambda: crf.negative_log_likelihood(chain, possible),
         "viterbi": lambda: crf.viterbi(chain),

@@ -6,7 +6,7 @@ Shapes: B sequences, T steps (the longest sequence), K tags.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from torch import Tensor
+from .arrays import Array, namespace_of
 
 # Number of steps with a view at once: a million views would need more memory than their data
 BLOCK = 256
@@ -22,10 +22,10 @@ class Scores(NamedTuple):
         end: Score of each tag at the last step, [K].
     """
 
-    emissions: Tensor
-    transitions: Tensor
-    start: Tensor
-    end: Tensor
+    emissions: Array
+    transitions: Array
+    start: Array
+    end: Array
 
 
 class Blocks(NamedTuple):
@@ -42,15 +42,32 @@ class Blocks(NamedTuple):
         narrow_to: Targets of each narrow block, int64 [G, C].
     """
 
-    wide_from: Tensor
-    wide_to: Tensor
-    narrow_from: Tensor
-    narrow_to: Tensor
+    wide_from: Array
+    wide_to: Array
+    narrow_from: Array
+    narrow_to: Array
 
     @property
     def n_tags(self) -> int:
         """Number of tags, K."""
-        return self.wide_from.numel() + self.narrow_from.numel()
+        return len(self.wide_from) + len(self.narrow_from.reshape(-1))
+
+    @property
+    def are_square(self) -> bool:
+        """Whether each block has as many sources as targets."""
+        wide_from, wide_to, narrow_from, narrow_to = self
+        return len(wide_from) == len(wide_to) and narrow_from.shape == narrow_to.shape
+
+    def by_place(self) -> tuple[Array, Array]:
+        """Return all tags as sources, and as targets, in the order of the blocks: [K] each.
+
+        The first tags of all narrow blocks are next to one another, and so are the second ones.
+        """
+        concatenate = namespace_of(self.wide_from).concatenate
+        return (
+            concatenate([self.wide_from, self.narrow_from.T.reshape(-1)]),
+            concatenate([self.wide_to, self.narrow_to.T.reshape(-1)]),
+        )
 
     def reversed(self) -> "Blocks":
         """Return the transitions of the reversed sequences."""
@@ -68,9 +85,9 @@ class Legality(NamedTuple):
             quarter of the time, and less memory.
     """
 
-    transitions: Tensor
-    start: Tensor
-    end: Tensor
+    transitions: Array
+    start: Array
+    end: Array
     blocks: Blocks | None = None
 
 
@@ -85,9 +102,9 @@ class LinearChain(NamedTuple):
     """
 
     scores: Scores
-    lengths: Tensor
+    lengths: Array
     legal: Legality
-    allowed: Tensor | None = None
+    allowed: Array | None = None
 
     def validate(self) -> None:
         """Check that the shapes fit together.
@@ -111,7 +128,7 @@ class LinearChain(NamedTuple):
                     f"{(n_rows, n_steps, n_tags)} need {expected}."
                 )
 
-    def rows(self, rows: Tensor | slice, n_steps: int | None = None) -> "LinearChain":
+    def rows(self, rows: Array | slice, n_steps: int | None = None) -> "LinearChain":
         """Select sequences.
 
         Args:
@@ -127,7 +144,7 @@ class LinearChain(NamedTuple):
         return self.rows(slice(row, row + 1), length)
 
 
-def by_step(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield views of each step of tensors whose first axis is time, in order."""
-    for start in range(0, len(tensors[0]), BLOCK):
-        yield from zip(*(tensor[start : start + BLOCK].unbind() for tensor in tensors))
+def by_step(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Yield views of each step of arrays whose first axis is time, in order."""
+    for start in range(0, len(arrays[0]), BLOCK):
+        yield from zip(*(array[start : start + BLOCK] for array in arrays))

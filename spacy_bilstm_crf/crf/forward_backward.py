@@ -5,9 +5,7 @@ Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from .arrays import Array, arange, empty, float64, full, namespace_of, quietly, take
 from .chain import Legality, LinearChain, Scores
 from .log_space import LogSpacePosterior, log_space_forward_backward
 from .messages import (
@@ -34,15 +32,15 @@ class Posterior:
         lengths: Length of each sequence, int64 [B].
     """
 
-    log_partition: Tensor
-    marginals: Tensor
-    lengths: Tensor
+    log_partition: Array
+    marginals: Array
+    lengths: Array
     _lattice: "_Lattice"
     # The few sequences that were computed in log space
-    _log_space_rows: Tensor  # [R]
+    _log_space_rows: Array  # [R]
     _log_space: LogSpacePosterior | None
 
-    def expected_transitions(self, weights: Tensor) -> Tensor:
+    def expected_transitions(self, weights: Array) -> Array:
         """Compute the expected count of each transition, summed over sequences.
 
         Args:
@@ -52,14 +50,14 @@ class Posterior:
             Count of each tag (column) after each tag (row), float64 [K, K].
         """
         left, right = self._pair_messages(weights)
-        taken = self._lattice.step.counts(left.flatten(0, 1), right.flatten(0, 1)).table()
+        taken = self._lattice.step.counts(_rows(left), _rows(right)).table()
         if self._log_space is not None:
-            weights = weights[self._log_space_rows].double()
+            weights = float64(weights[self._log_space_rows])
             for rows, pairs in self._log_space.pairs():
                 taken += pairs.weighted(weights[rows]).table()
         return taken
 
-    def expected_scores(self, transitions: Tensor) -> Tensor:
+    def expected_scores(self, transitions: Array) -> Array:
         """Compute the expected sum of transition scores of each sequence.
 
         Args:
@@ -68,35 +66,37 @@ class Posterior:
         Returns:
             float64 [B].
         """
-        left, right = self._pair_messages(torch.ones_like(self.log_partition))
+        left, right = self._pair_messages(namespace_of(self.lengths).ones_like(self.log_partition))
         step = self._lattice.step
-        scores = Pairs.of(transitions.double(), self._lattice.legal, 0.0)
-        arriving = step.times(scores).sums(left.flatten(0, 1)).view_as(left)
+        scores = Pairs.of(float64(transitions), self._lattice.legal, 0.0)
+        arriving = step.times(scores).sums(_rows(left)).reshape(left.shape)
         expected = (arriving * right).sum((0, 2))
         if self._log_space is not None:
             for rows, pairs in self._log_space.pairs():
                 expected[self._log_space_rows[rows]] = pairs.times(scores).totals()
         return expected
 
-    def _pair_messages(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+    @quietly
+    def _pair_messages(self, weights: Array) -> tuple[Array, Array]:
         """Compute the factors of weighted pair marginals, left and right of each transition.
 
         P(y_t = j, y_{t+1} = k) = left[t, b, j] * step[j, k] * right[t, b, k]. Sequences that were
         computed in log space have zeros.
 
         Returns:
-            Two tensors, float64 [T - 1, B, K].
+            Two arrays, float64 [T - 1, B, K].
         """
         alpha, right = self._lattice.alpha[:-1], self._lattice.right[1:]
-        steps = torch.arange(len(alpha), device=alpha.device)[:, None]
-        known = steps < self.lengths - 1  # [T - 1, B]
-        left = alpha * torch.where(known, weights / self._lattice.norm[1:, :, 0], 0.0)[..., None]
+        known = arange(len(alpha), like=self.lengths)[:, None] < self.lengths - 1  # [T - 1, B]
+        where = namespace_of(alpha).where
+        left = alpha * where(known, weights / self._lattice.norm[1:, :, 0], 0.0)[..., None]
         if self._log_space is not None:
-            right = right.clone()
+            right = right + 0.0  # a copy
             left[:, self._log_space_rows] = right[:, self._log_space_rows] = 0.0
         return left, right
 
-    def log_next(self, rows: Tensor, steps: Tensor, tags: Tensor, after: Tensor) -> Tensor:
+    @quietly
+    def log_next(self, rows: Array, steps: Array, tags: Array, after: Array) -> Array:
         """Compute log P(y_{t+1} = after | y_t = tag): given the tokens, tags are a Markov chain.
 
         Args:
@@ -109,23 +109,22 @@ class Posterior:
             float64 [N].
         """
         lattice = self._lattice
-        log_step = lattice.transitions[tags, after].double()
-        log_step = log_step.masked_fill(~lattice.legal.transitions[tags, after], -torch.inf)
+        xp = namespace_of(tags)
+        log_step = float64(lattice.transitions[tags, after])
+        log_step = xp.where(lattice.legal.transitions[tags, after], log_step, -xp.inf)
         # The backward message of a state is the sum over all tags that may follow
-        log_right = lattice.right[steps + 1, rows, after].log()
-        log_all = lattice.after[lattice.mirror[steps, rows], rows, tags].log() + lattice.peak
+        log_right = xp.log(lattice.right[steps + 1, rows, after])
+        log_all = xp.log(lattice.after[lattice.mirror[steps, rows], rows, tags]) + lattice.peak
         if self._log_space is not None:
-            place = torch.full_like(self.lengths, -1)
-            place[self._log_space_rows] = torch.arange(
-                len(self._log_space_rows), device=place.device
-            )
-            redone = (place[rows] >= 0).nonzero()[:, 0]
+            place = full(self.lengths.shape, -1, like=self.lengths)
+            place[self._log_space_rows] = arange(len(self._log_space_rows), like=place)
+            redone = xp.where(place[rows] >= 0)[0]
             row, step = place[rows[redone]], steps[redone]
             log_right[redone] = self._log_space.right[row, step + 1, after[redone]]
             log_all[redone] = self._log_space.after[row, step, tags[redone]]
         return log_step + log_right - log_all
 
-    def gradient(self, weights: Tensor, gold: TagSequences | None = None) -> Scores:
+    def gradient(self, weights: Array, gold: TagSequences | None = None) -> Scores:
         """Compute the gradient of the weighted sum of the log-partitions: the expected counts.
 
         Args:
@@ -139,7 +138,7 @@ class Posterior:
         transitions = self.expected_transitions(weights)
         if gold is not None:
             gold.subtract_from(emissions, transitions)
-        rows = torch.arange(len(self.lengths), device=emissions.device)
+        rows = arange(len(self.lengths), like=self.lengths)
         return Scores(
             emissions=emissions,
             transitions=transitions,
@@ -164,18 +163,18 @@ class _Lattice:
         legal: What the tag scheme allows.
     """
 
-    alpha: Tensor
-    right: Tensor
-    norm: Tensor
-    after: Tensor
-    mirror: Tensor
+    alpha: Array
+    right: Array
+    norm: Array
+    after: Array
+    mirror: Array
     step: Pairs
-    peak: Tensor
-    transitions: Tensor
+    peak: Array
+    transitions: Array
     legal: Legality
 
 
-@torch.inference_mode()
+@quietly
 def forward_backward(chain: LinearChain) -> Posterior:
     """Compute the posterior of every sequence.
 
@@ -196,10 +195,11 @@ def forward_backward(chain: LinearChain) -> Posterior:
     chain.validate()
     scores, lengths, legal, allowed = chain
     n_rows, n_steps, n_tags = scores.emissions.shape
-    rows = torch.arange(n_rows, device=lengths.device)
-    steps = torch.arange(n_steps, device=lengths.device)[:, None]
+    xp = namespace_of(lengths)
+    rows = arange(n_rows, like=lengths)
+    steps = arange(n_steps, like=lengths)[:, None]
     inside = steps < lengths  # [T, B]
-    mirror = torch.where(inside, lengths - 1 - steps, steps)
+    mirror = xp.where(inside, lengths - 1 - steps, steps)
 
     # Potentials as factors in [0, 1], also beyond a sequence's end: the loop needs no mask, and
     # whatever it computes there is cut out afterwards
@@ -211,40 +211,38 @@ def forward_backward(chain: LinearChain) -> Posterior:
     else:
         emissions, peak = with_peaks(emissions, allowed, inside.T)
         peaks = peak.sum((1, 2))
-    factors = emission_factors(emissions, allowed, peak).view(-1, n_tags)
-    # The steps in both directions, as rows of [B, T, K]
-    places = torch.stack([steps.expand_as(mirror), mirror], 1) + n_steps * rows  # [T, 2, B]
-    message = factors.index_select(0, places.flatten()).view(n_steps, 2, n_rows, n_tags)
+    message = _both_ways(emission_factors(emissions, allowed, peak), mirror)
     arriving, scale = scaled_recursion(message, shared.step, shared.ends[:, None], scale_every)
 
-    least_scale = scale.amin()
+    least_scale = xp.amin(scale)
     if not least_scale > 0:  # a dead end: beyond a sequence's end, or to be computed again
         for messages in (message, arriving):
-            messages.nan_to_num_(0.0)
+            messages[~xp.isfinite(messages)] = 0.0
     # The row of [T, 2, B, K] with the backward message of each step
-    on_way_back = ((2 * mirror + 1) * n_rows + rows).flatten()
-    right = message.view(-1, n_tags).index_select(0, on_way_back).view(n_steps, n_rows, n_tags)
-    marginals = arriving[:, 0].mul_(right)
-    norm = marginals.sum(-1, keepdim=True)  # [T, B, 1]
-    marginals *= torch.where(inside[..., None], 1.0 / norm, 0.0)
+    on_way_back = ((2 * mirror + 1) * n_rows + rows).reshape(-1)
+    right = take(message.reshape(-1, n_tags), on_way_back).reshape(n_steps, n_rows, n_tags)
+    marginals = arriving[:, 0]
+    marginals *= right
+    norm = (marginals @ xp.ones_like(shared.ends[0]))[..., None]  # [T, B, 1]
+    marginals *= xp.where(inside[..., None], 1.0 / norm, 0.0)
     scaled = steps[::scale_every] < lengths  # [number of scalings, B]
     # The backward messages, from the end to the first step, and the start score
     log_partition = (
         peaks
-        + torch.where(scaled, scale[:, 1].log(), 0.0).sum(0)
-        + norm[0, :, 0].log()
+        + xp.where(scaled, xp.log(scale[:, 1]), 0.0).sum(0)
+        + xp.log(norm[0, :, 0])
         + (lengths + 1) * shared.peak  # for the start, each transition and the end
     )
 
     redo = rows[:0]
     ample = scale_every > 1 and is_ample(message, scale_every)
-    if not (ample and torch.minimum(norm.amin(), least_scale) >= UNDERFLOW):
+    if not (ample and xp.minimum(xp.amin(norm), least_scale) >= UNDERFLOW):
         # [B]: divides by nearly nothing, or by zero if there is no legal tag sequence
         unsafe = (~(norm[..., 0] >= UNDERFLOW) & inside).any(0)
-        unsafe |= (~(scale.amin(1) >= UNDERFLOW) & scaled).any(0)
+        unsafe |= (~(xp.amin(scale, 1) >= UNDERFLOW) & scaled).any(0)
         unsafe |= underflowed(chain, mirror, message, scale, scale_every)
-        redo = unsafe.nonzero()[:, 0]
-    marginals = marginals.transpose(0, 1)
+        redo = xp.where(unsafe)[0]
+    marginals = marginals.swapaxes(0, 1)
     redone = None
     if len(redo):
         redone = log_space_forward_backward(chain.rows(redo))
@@ -261,3 +259,18 @@ def forward_backward(chain: LinearChain) -> Posterior:
         legal=legal,
     )
     return Posterior(log_partition, marginals, lengths, lattice, redo, redone)
+
+
+def _both_ways(factors: Array, mirror: Array) -> Array:
+    """Put factors [B, T, K] in the order of the steps in both directions: [T, 2, B, K]."""
+    n_rows, n_steps, n_tags = factors.shape
+    places = empty((n_steps, 2, n_rows), like=mirror)  # of rows of [B * T, K]
+    places[:, 0] = arange(n_steps, like=mirror)[:, None]
+    places[:, 1] = mirror
+    places += n_steps * arange(n_rows, like=mirror)
+    return take(_rows(factors), places.reshape(-1)).reshape(n_steps, 2, n_rows, n_tags)
+
+
+def _rows(numbers: Array) -> Array:
+    """View numbers of [T, B, K] as rows, [T * B, K]."""
+    return numbers.reshape(-1, numbers.shape[-1])

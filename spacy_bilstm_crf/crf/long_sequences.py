@@ -8,9 +8,19 @@ a second run computes the posterior segment by segment.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from .arrays import (
+    Array,
+    arange,
+    asarray,
+    device_of,
+    empty,
+    float64,
+    full,
+    namespace_of,
+    quietly,
+)
 from .chain import Legality, LinearChain, Scores
 from .forward_backward import Posterior, forward_backward
 from .messages import emission_factors, is_ample, scaled_recursion, scaling, shared_factors
@@ -76,8 +86,8 @@ def posteriors(
         overlaps[i] = max(overlaps[i], end - (i + 1) * size)
     segments = [_segment(i, n_steps, size, each) for i, each in enumerate(overlaps)]
     for some in _at_once(segments, n_tags):
-        before = torch.stack([into[each.start // size] for each in some])
-        after = torch.stack([back_into[(n_steps - each.end) // size] for each in some])
+        before = into[[each.start // size for each in some]]
+        after = back_into[[(n_steps - each.end) // size for each in some]]
         yield some, _of_segments(chain, some, before, after)
 
 
@@ -102,7 +112,8 @@ def _segment(i: int, n_steps: int, size: int, overlap: int) -> Segment:
     return Segment(start, next_start, end)
 
 
-def _messages(chain: LinearChain, size: int) -> tuple[Tensor, Tensor] | None:
+@quietly
+def _messages(chain: LinearChain, size: int) -> tuple[Array, Array] | None:
     """Compute the messages that arrive at the ends of segments, without their own emissions.
 
     Returns:
@@ -127,21 +138,23 @@ def _messages(chain: LinearChain, size: int) -> tuple[Tensor, Tensor] | None:
         _, scale = scaled_recursion(message, step, arriving, scale_every)
         if not (is_ample(message, scale_every) and (scale > 0).all()):
             return None
-        arriving = torch.empty_like(arriving)
+        arriving = empty(arriving.shape, like=arriving)
         step(message[-1], arriving)
-        arriving /= arriving.sum(-1, keepdim=True)
+        arriving /= arriving.sum(-1, keepdims=True)
         found.append(arriving)
-    into, back_into = torch.stack(found)[:, :, 0].unbind(1)
-    return into, back_into
+    stacked = namespace_of(arriving).stack(found)[:, :, 0]
+    return stacked[:, 0], stacked[:, 1]
 
 
-def _from_both_ends(of_sequence: Tensor, steps: slice, from_end: slice) -> Tensor:
+def _from_both_ends(of_sequence: Array, steps: slice, from_end: slice) -> Array:
     """Stack some steps of [1, T, K] and some other steps reversed: [n_steps, 2, K]."""
-    return torch.stack([of_sequence[0, steps], of_sequence[0, from_end].flip(0)], 1)
+    xp = namespace_of(of_sequence)
+    return xp.stack([of_sequence[0, steps], xp.flip(of_sequence[0, from_end], (0,))], 1)
 
 
+@quietly
 def _of_segments(
-    chain: LinearChain, segments: list[Segment], before: Tensor, after: Tensor
+    chain: LinearChain, segments: list[Segment], before: Array, after: Array
 ) -> Posterior:
     """Run forward-backward on segments.
 
@@ -152,27 +165,27 @@ def _of_segments(
         after: Backward messages that arrive at their last steps, [S, K].
     """
     scores, _, legal, allowed = chain
-    device = before.device
-    lengths = torch.tensor([each.end - each.start for each in segments], device=device)
+    xp = namespace_of(before)
+    sizes = [each.end - each.start for each in segments]
+    lengths = asarray(np.array(sizes), device_of(before))
     n_tags = before.shape[1]
-    shape = (len(segments), int(lengths.max()), n_tags)
-    emissions = torch.zeros(shape, dtype=torch.float64, device=device)
-    usable = torch.ones(shape, dtype=torch.bool, device=device)
+    emissions = full((len(segments), max(sizes), n_tags), 0.0, like=before)
+    usable = emissions == 0.0
     for i, segment in enumerate(segments):
         size = segment.end - segment.start
         emissions[i, :size] = scores.emissions[0, segment.start : segment.end]
         if allowed is not None:
             usable[i, :size] = allowed[0, segment.start : segment.end]
-    rows = torch.arange(len(segments), device=device)
-    for step, arriving in ((torch.zeros_like(lengths), before), (lengths - 1, after)):
+    rows = arange(len(segments), like=before)
+    for step, arriving in ((xp.zeros_like(lengths), before), (lengths - 1, after)):
         reachable = arriving > 0
         usable[rows, step] &= reachable
-        emissions[rows, step] += torch.where(reachable, arriving, 1.0).log()
-    zeros = torch.zeros(n_tags, dtype=torch.float64, device=device)
-    all_tags = torch.ones(n_tags, dtype=torch.bool, device=device)
+        emissions[rows, step] += xp.log(xp.where(reachable, arriving, 1.0))
+    zeros = full((n_tags,), 0.0, like=before)
+    all_tags = zeros == 0.0
     return forward_backward(
         LinearChain(
-            Scores(emissions, scores.transitions.double(), zeros, zeros),
+            Scores(emissions, float64(scores.transitions), zeros, zeros),
             lengths,
             Legality(legal.transitions, all_tags, all_tags, legal.blocks),
             usable,

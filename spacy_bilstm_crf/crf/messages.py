@@ -8,9 +8,7 @@ Shapes throughout: B sequences, T steps (the longest sequence), K tags.
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from .arrays import Array, arange, device_of, empty, float64, namespace_of
 from .chain import Legality, LinearChain, Scores, by_step
 from .transitions import BothWays, Pairs
 
@@ -43,13 +41,13 @@ class Shared(NamedTuple):
 
     factors: Pairs
     step: BothWays
-    ends: Tensor
-    peak: Tensor
-    range: Tensor
+    ends: Array
+    peak: Array
+    range: Array
 
 
 # The last factors, and what they were made from. For a short text they take as long as all the rest
-_kept: tuple[list[Tensor], Legality, Shared] | None = None
+_kept: tuple[list[Array], Legality, Shared] | None = None
 
 
 def shared_factors(scores: Scores, legal: Legality) -> Shared:
@@ -66,25 +64,26 @@ def shared_factors(scores: Scores, legal: Legality) -> Shared:
     kept = _kept  # another thread may replace it
     if kept is not None and kept[1] is legal and all(map(_same, kept[0], given)):
         return kept[2]
-    factors = Pairs.of(scores.transitions, legal, -torch.inf)
-    ends = torch.stack([scores.start, scores.end])
-    ends = ends.masked_fill(~torch.stack([legal.start, legal.end]), -torch.inf)
-    peak = torch.maximum(factors.peak(), ends.amax()).double()
-    factors = factors.map(lambda table: (table.double() - peak).exp_())
-    ranges = [each.aminmax() for each in given]
-    least = torch.stack([each.min for each in ranges]).amin()
-    most = torch.stack([each.max for each in ranges]).amax()
-    ends = (ends.double() - peak).exp_()
-    shared = Shared(factors, BothWays(factors), ends, peak, most - least)
-    _kept = ([each.clone() for each in given], legal, shared)
+    xp = namespace_of(scores.transitions)
+    pairs = Pairs.of(float64(scores.transitions), legal, -xp.inf)
+    ends = float64(xp.stack([scores.start, scores.end]))
+    ends = xp.where(xp.stack([legal.start, legal.end]), ends, -xp.inf)
+    peak = xp.maximum(pairs.peak(), xp.amax(ends))
+    factors = pairs.map(lambda table: xp.exp(table - peak))
+    every = float64(xp.concatenate([each.reshape(-1) for each in given]))
+    shared = Shared(
+        factors, BothWays(factors), xp.exp(ends - peak), peak, xp.amax(every) - xp.amin(every)
+    )
+    _kept = ([each + 0.0 for each in given], legal, shared)  # copies
     return shared
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.device == other.device and one.dtype == other.dtype and torch.equal(one, other)
+def _same(one: Array, other: Array) -> bool:
+    is_alike = type(one) is type(other) and one.dtype == other.dtype and one.shape == other.shape
+    return is_alike and device_of(one) == device_of(other) and bool((one == other).all())
 
 
-def scaling(emissions: Tensor, shared: Shared) -> tuple[int, Tensor]:
+def scaling(emissions: Array, shared: Shared) -> tuple[int, Array]:
     """Decide how often to scale messages, from how much a legal step can shrink one.
 
     Args:
@@ -93,15 +92,16 @@ def scaling(emissions: Tensor, shared: Shared) -> tuple[int, Tensor]:
 
     Returns:
         Number of steps between scalings, 1 if a step may shrink a message by more than
-        `SMALL_STEP`, and the highest emission score in float64.
+        `SMALL_STEP`, and the highest emission score, float64 [1].
     """
-    least, most = emissions.aminmax()
-    nats = float(most - least + shared.range)
+    xp = namespace_of(emissions)
+    most = float64(xp.amax(emissions.reshape(1, -1), 1))
+    nats = (most - xp.amin(emissions) + shared.range).item()
     steps = max(SCALE_EVERY, int(FREE_RANGE / max(nats, 1.0))) if nats <= SMALL_STEP else 1
-    return min(MOST_STEPS, steps), most.double()
+    return min(MOST_STEPS, steps), most
 
 
-def with_peaks(emissions: Tensor, usable: Tensor | None, inside: Tensor) -> tuple[Tensor, Tensor]:
+def with_peaks(emissions: Array, usable: Array | None, inside: Array) -> tuple[Array, Array]:
     """Set emissions beyond the end of a sequence to 0, and find the highest usable ones.
 
     Args:
@@ -112,32 +112,35 @@ def with_peaks(emissions: Tensor, usable: Tensor | None, inside: Tensor) -> tupl
     Returns:
         The emissions, float64 [B, T, K], and the highest usable emission of each step, [B, T, 1].
     """
-    emissions = emissions.double().masked_fill(~inside[..., None], 0.0)
-    if usable is None:
-        return emissions, emissions.amax(-1, keepdim=True)
-    within = emissions.masked_fill(inside[..., None] & ~usable, -torch.inf)
-    return emissions, within.amax(-1, keepdim=True)
+    xp = namespace_of(emissions)
+    emissions = xp.where(inside[..., None], float64(emissions), 0.0)
+    within = emissions
+    if usable is not None:
+        within = xp.where(inside[..., None] & ~usable, -xp.inf, emissions)
+    return emissions, xp.amax(within, -1, keepdims=True)
 
 
-def emission_factors(emissions: Tensor, usable: Tensor | None, peak: Tensor) -> Tensor:
+def emission_factors(emissions: Array, usable: Array | None, peak: Array) -> Array:
     """Compute exp(emissions - peak), 0 for tags that are not usable.
 
     Args:
         emissions: Emission scores, of any shape.
         usable: Tags that each token may have, bool of the same shape; None for all.
-        peak: The score whose factor is 1, broadcast to the emissions.
+        peak: The score whose factor is 1, float64, broadcast to the emissions.
 
     Returns:
         float64 of the same shape, contiguous.
     """
-    factors = emissions.new_empty(emissions.shape, dtype=torch.float64)
-    factors.copy_(emissions).sub_(peak).exp_()  # in a single array of this size
-    return factors if usable is None else factors.masked_fill_(~usable, 0.0)
+    factors = emissions - peak
+    namespace_of(factors).exp(factors, out=factors)
+    if usable is not None:
+        factors[~usable] = 0.0
+    return factors
 
 
 def scaled_recursion(
-    message: Tensor, step: BothWays, first: Tensor, scale_every: int
-) -> tuple[Tensor, Tensor]:
+    message: Array, step: BothWays, first: Array, scale_every: int
+) -> tuple[Array, Array]:
     """Compute the messages of each state, scaled to sum to one every so many steps.
 
     Args:
@@ -150,8 +153,9 @@ def scaled_recursion(
         The messages without the state's own emission, [T, 2, B, K], and the divisors of the
         scalings, [number of scalings, 2, B].
     """
-    arriving = torch.empty_like(message)
-    scale = message.new_empty(len(message[::scale_every]), *message.shape[1:3], 1)
+    xp = namespace_of(message)
+    arriving = xp.empty_like(message)
+    scale = empty((len(message[::scale_every]), *message.shape[1:3], 1), like=message)
     arriving[0] = first
     message[0] *= first
     before = message[0]
@@ -159,16 +163,16 @@ def scaled_recursion(
     for t, (into, now) in enumerate(by_step(arriving, message)):
         if t:
             step(before, into)
-            now.mul_(into)
+            now *= into
         if t % scale_every == 0:
             (total,) = next(totals)
-            torch.sum(now, -1, keepdim=True, out=total)
-            now.div_(total)
+            xp.sum(now, -1, keepdims=True, out=total)
+            now /= total
         before = now
     return arriving, scale[..., 0]
 
 
-def is_ample(message: Tensor, scale_every: int) -> bool:
+def is_ample(message: Array, scale_every: int) -> bool:
     """Check that no state came near to losing digits.
 
     Args:
@@ -176,12 +180,13 @@ def is_ample(message: Tensor, scale_every: int) -> bool:
         scale_every: Number of steps between scalings.
     """
     looked_at = message[::scale_every]
-    return bool(torch.where(looked_at > 0, looked_at, 1.0).amin() >= AMPLE)
+    xp = namespace_of(message)
+    return bool(xp.amin(xp.where(looked_at > 0, looked_at, 1.0)) >= AMPLE)
 
 
 def underflowed(
-    chain: LinearChain, mirror: Tensor, message: Tensor, scale: Tensor, scale_every: int
-) -> Tensor:
+    chain: LinearChain, mirror: Array, message: Array, scale: Array, scale_every: int
+) -> Array:
     """Find sequences that lost a reachable state to underflow: their sums may be wrong.
 
     A message of zero is correct if every legal transition into the state comes from states with a
@@ -198,23 +203,22 @@ def underflowed(
         bool [B].
     """
     _, lengths, legal, allowed = chain
-    inside = torch.arange(len(mirror), device=mirror.device)[:, None] < lengths  # [T, B]
-    reached = message.clone()  # before scaling
+    xp = namespace_of(message)
+    inside = arange(len(mirror), like=mirror)[:, None] < lengths  # [T, B]
+    reached = message + 0.0  # a copy: before scaling
     reached[::scale_every] *= scale[..., None]
     alive = reached >= UNDERFLOW
     faint = ~alive & inside[:, None, :, None]
     if allowed is not None:
-        usable = allowed.transpose(0, 1)
-        faint &= torch.stack(
-            [usable, usable[mirror, torch.arange(mirror.shape[1], device=mirror.device)]], 1
-        )
+        usable = allowed.swapaxes(0, 1)
+        faint &= xp.stack([usable, usable[mirror, arange(len(lengths), like=mirror)]], 1)
     # Nothing precedes the first step: legality alone decides
-    suspect = torch.zeros_like(faint)
-    suspect[0] = faint[0] & torch.stack([legal.start, legal.end])[:, None]
+    suspect = xp.zeros_like(faint)
+    suspect[0] = faint[0] & xp.stack([legal.start, legal.end])[:, None]
     if faint[1:].any():
-        steps = Pairs.of(legal.transitions.float(), legal, 0.0)
+        steps = Pairs.of(float64(legal.transitions), legal, 0.0)
         for direction, way in enumerate((steps, steps.reversed())):
-            sources = alive[:-1, direction].float().flatten(0, 1)
-            n_ways = way.sums(sources).view(alive[1:, direction].shape)
+            sources = float64(alive[:-1, direction]).reshape(-1, alive.shape[-1])
+            n_ways = way.sums(sources).reshape(alive[1:, direction].shape)
             suspect[1:, direction] = faint[1:, direction] & (n_ways > 0)
     return suspect.any(-1).any(1).any(0)

@@ -1,8 +1,6 @@
 """Losses and expectations of a CRF, with their gradients in closed form."""
 
-import torch
-from torch import Tensor
-
+from .arrays import Array, arange, float64, namespace_of, quietly, totals
 from .chain import LinearChain, Scores
 from .forward_backward import forward_backward
 from .tag_sequences import tag_sequences
@@ -11,8 +9,8 @@ from .tag_sequences import tag_sequences
 NUDGE = 1e-4
 
 
-@torch.inference_mode()
-def sequence_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
+@quietly
+def sequence_score(scores: Scores, tags: Array, lengths: Array) -> Array:
     """Compute the unnormalized score of one tag sequence for each sequence.
 
     Args:
@@ -23,19 +21,19 @@ def sequence_score(scores: Scores, tags: Tensor, lengths: Tensor) -> Tensor:
     Returns:
         float64 [B].
     """
-    inside = torch.arange(tags.shape[1], device=tags.device) < lengths[:, None]
-    tags = tags.masked_fill(~inside, 0)
+    inside = arange(tags.shape[1], like=tags) < lengths[:, None]
+    tags = namespace_of(tags).where(inside, tags, 0)
     return tag_sequences(tags, lengths, inside, len(scores.start)).score(scores)
 
 
-@torch.inference_mode()
+@quietly
 def negative_log_likelihood(
     chain: LinearChain,
-    gold: Tensor,
+    gold: Array,
     *,
-    wrong_rows: Tensor | None = None,
-    wrong: Tensor | None = None,
-) -> tuple[Tensor, Scores]:
+    wrong_rows: Array | None = None,
+    wrong: Array | None = None,
+) -> tuple[Array, Scores]:
     """Compute the loss of each sequence, and the gradient of their sum in closed form.
 
     Annotation describes a set of tag sequences, and the loss is the marginal likelihood of Tsuboi
@@ -59,57 +57,65 @@ def negative_log_likelihood(
     """
     scores, lengths, _, allowed = chain
     n_rows, n_steps, n_tags = gold.shape
-    inside = torch.arange(n_steps, device=lengths.device) < lengths[:, None]
+    xp = namespace_of(lengths)
+    inside = arange(n_steps, like=lengths) < lengths[:, None]
     left_open = gold if allowed is None else allowed & gold
-    n_open = left_open.sum(-1)
+    n_open = _count(left_open)
     # If a single tag sequence is left, its score is log Z: no recursion is needed
     annotated = single = ~((n_open != 1) & inside).any(1)
     several_rows = lengths[:0]
     if not single.all():
-        n_allowed = n_tags if allowed is None else allowed.sum(-1)
+        n_allowed = n_tags if allowed is None else _count(allowed)
         annotated = single | ((n_open != n_allowed) & inside).any(1)
-        several_rows = (annotated & ~single).nonzero()[:, 0]
-    only = left_open.view(torch.uint8).argmax(-1)
+        several_rows = xp.where(annotated & ~single)[0]
+    only = left_open.view(xp.uint8).argmax(-1)
     gold_sequences = tag_sequences(only, lengths, inside & single[:, None], n_tags)
     if wrong_rows is None or wrong is None:
         wrong_rows, wrong = several_rows[:0], gold[:0]
 
     # One batch: every sequence as allowed, the partly annotated ones again as in gold, and for
     # every set that is known to be wrong its sequence once more
-    again = torch.cat([several_rows, wrong_rows])
+    again = xp.concatenate([several_rows, wrong_rows])
     batch, batch_lengths, sets = scores.emissions, lengths, allowed
     if len(again):
-        batch, batch_lengths = (torch.cat([x, x[again]]) for x in (batch, lengths))
-        everything = torch.ones_like(gold) if allowed is None else allowed
-        sets = torch.cat([everything, left_open[several_rows], everything[wrong_rows] & wrong])
+        batch, batch_lengths = (xp.concatenate([x, x[again]]) for x in (batch, lengths))
+        everything = xp.ones_like(gold) if allowed is None else allowed
+        sets = xp.concatenate([everything, left_open[several_rows], everything[wrong_rows] & wrong])
     posterior = forward_backward(
         LinearChain(scores._replace(emissions=batch), batch_lengths, chain.legal, sets)
     )
     log_z = posterior.log_partition[:n_rows]
-    log_z_gold = torch.where(single, gold_sequences.score(scores), log_z)  # 0 without gold
-    weights = annotated.double()
+    log_z_gold = xp.where(single, gold_sequences.score(scores), log_z)  # 0 without gold
+    weights = float64(annotated)
     if len(again):
-        log_z_several, log_z_wrong = posterior.log_partition[n_rows:].split(
-            [len(several_rows), len(wrong_rows)]
-        )
+        n_several = n_rows + len(several_rows)
+        log_z_several = posterior.log_partition[n_rows:n_several]
         log_z_gold[several_rows] = log_z_several
-        log_p_wrong = log_z_wrong - log_z[wrong_rows]
-        # The clamp only matters if a wrong set has all probability but 1e-12
-        complement = (-torch.expm1(log_p_wrong)).clamp_min(1e-12)
-        odds = log_p_wrong.exp() / complement
-        log_z_gold.index_add_(0, wrong_rows, complement.log())
-        weights.index_add_(0, wrong_rows, -odds)
-        weights = torch.cat([weights, -torch.ones_like(log_z_several), odds])
+        log_p_wrong = posterior.log_partition[n_several:] - log_z[wrong_rows]
+        # Clipping only matters if a wrong set has all probability but 1e-12
+        complement = xp.clip(-xp.expm1(log_p_wrong), 1e-12, None)
+        odds = xp.exp(log_p_wrong) / complement
+        log_z_gold += totals(wrong_rows, xp.log(complement), n_rows)
+        weights -= totals(wrong_rows, odds, n_rows)
+        weights = xp.concatenate([weights, -xp.ones_like(log_z_several), odds])
     gradient = posterior.gradient(weights, gold_sequences)
     if len(again):
         emissions = gradient.emissions[:n_rows]
-        emissions.index_add_(0, again, gradient.emissions[n_rows:])
+        emissions[several_rows] += gradient.emissions[n_rows:n_several]
+        for row, of_set in zip(wrong_rows.tolist(), gradient.emissions[n_several:]):
+            emissions[row] += of_set  # there may be several of a sequence
         gradient = gradient._replace(emissions=emissions)
     return log_z - log_z_gold, gradient
 
 
-@torch.inference_mode()
-def entropy(chain: LinearChain) -> Tensor:
+def _count(mask: Array) -> Array:
+    """Count along the last axis. Summing a short axis takes several times as long."""
+    numbers = float64(mask)
+    return numbers @ namespace_of(mask).ones_like(numbers[0, 0])
+
+
+@quietly
+def entropy(chain: LinearChain) -> Array:
     """Compute the entropy of each sequence's distribution over tag sequences.
 
     The entropy is log Z - E[score], and the expected score follows from the expected counts.
@@ -122,20 +128,20 @@ def entropy(chain: LinearChain) -> Tensor:
     """
     posterior = forward_backward(chain)
     scores, lengths, _, _ = chain
-    emissions, transitions, start, end = (each.detach().double() for each in scores)
+    emissions, transitions, start, end = map(float64, scores)
     marginals = posterior.marginals
-    rows = torch.arange(len(lengths), device=lengths.device)
+    rows = arange(len(lengths), like=lengths)
     expected = (
         (marginals * emissions).sum((1, 2))
         + posterior.expected_scores(transitions)
         + marginals[:, 0] @ start
         + marginals[rows, lengths - 1] @ end
     )
-    return (posterior.log_partition - expected).clamp_min(0.0)
+    return namespace_of(lengths).clip(posterior.log_partition - expected, 0.0, None)
 
 
-@torch.inference_mode()
-def expected_count(chain: LinearChain, counted: Tensor) -> tuple[Tensor, Scores]:
+@quietly
+def expected_count(chain: LinearChain, counted: Array) -> tuple[Array, Scores]:
     """Compute how many tokens of each sequence are expected to have one of some tags.
 
     Adding a small e to the emissions of these tags moves log Z by e times the expected number. It
@@ -149,27 +155,29 @@ def expected_count(chain: LinearChain, counted: Tensor) -> tuple[Tensor, Scores]
     Returns:
         The expected numbers, float64 [B], and the gradient of their sum.
     """
-    scores = Scores(*(each.detach().double() for each in chain.scores))
+    scores = Scores(*map(float64, chain.scores))
     lengths, allowed = chain.lengths, chain.allowed
-    nudge = counted.double() * NUDGE
-    both = torch.cat([scores.emissions + nudge, scores.emissions - nudge])
-    masks = None if allowed is None else torch.cat([allowed, allowed])
+    xp = namespace_of(lengths)
+    nudge = float64(counted) * NUDGE
+    both = xp.concatenate([scores.emissions + nudge, scores.emissions - nudge])
+    masks = None if allowed is None else xp.concatenate([allowed, allowed])
     posterior = forward_backward(
         LinearChain(
-            scores._replace(emissions=both), torch.cat([lengths, lengths]), chain.legal, masks
+            scores._replace(emissions=both), xp.concatenate([lengths, lengths]), chain.legal, masks
         )
     )
-    up, down = posterior.marginals.chunk(2)
+    n_rows = len(lengths)
+    up, down = posterior.marginals[:n_rows], posterior.marginals[n_rows:]
     expected = ((up + down) / 2)[..., counted].sum((1, 2))
-    weights = torch.full_like(posterior.log_partition, 1 / (2 * NUDGE))
-    weights[len(lengths) :] *= -1
+    weights = xp.ones_like(posterior.log_partition) / (2 * NUDGE)
+    weights[n_rows:] *= -1
     gradient = posterior.gradient(weights)
-    raised, lowered = gradient.emissions.chunk(2)
-    return expected, gradient._replace(emissions=raised + lowered)
+    emissions = gradient.emissions[:n_rows] + gradient.emissions[n_rows:]
+    return expected, gradient._replace(emissions=emissions)
 
 
-@torch.inference_mode()
-def divergence(chain: LinearChain, teacher: Scores) -> tuple[Tensor, Scores]:
+@quietly
+def divergence(chain: LinearChain, teacher: Scores) -> tuple[Array, Scores]:
     """Compute KL(teacher || chain) over tag sequences, and the gradient of the sum.
 
     Both are CRFs over the same tag sequences. So the divergence is
@@ -188,12 +196,10 @@ def divergence(chain: LinearChain, teacher: Scores) -> tuple[Tensor, Scores]:
     scores, lengths, _, _ = chain
     ours = forward_backward(chain)
     theirs = forward_backward(chain._replace(scores=teacher))
-    ones = torch.ones_like(ours.log_partition)
+    ones = namespace_of(lengths).ones_like(ours.log_partition)
     target = theirs.gradient(ones)
     actual = ours.gradient(ones)
-    difference = Scores(
-        *(mine.detach().double() - other.detach().double() for mine, other in zip(scores, teacher))
-    )
+    difference = Scores(*(float64(mine) - float64(other) for mine, other in zip(scores, teacher)))
     # Expected transitions are only known summed over the batch, which suffices
     expected = (target.emissions * difference.emissions).sum((1, 2))
     shared = sum((t * d).sum() for t, d in zip(target[1:], difference[1:]))

@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from .arrays import Array, arange, float64, totals
 from .chain import Scores
 
 
@@ -18,12 +16,12 @@ class TagSequences(NamedTuple):
         weights: 1 for tokens of the tag sequences, 0 for all others, float64 [B, T].
     """
 
-    tags: Tensor
-    pairs: Tensor
-    last: Tensor
-    weights: Tensor
+    tags: Array
+    pairs: Array
+    last: Array
+    weights: Array
 
-    def score(self, scores: Scores) -> Tensor:
+    def score(self, scores: Scores) -> Array:
         """Compute the unnormalized score of each tag sequence.
 
         Args:
@@ -33,25 +31,32 @@ class TagSequences(NamedTuple):
             float64 [B]; 0 for a sequence without a tag sequence.
         """
         emissions, transitions, start, end = scores
-        of_token = emissions.gather(2, self.tags[..., None])[..., 0].double()
+        of_token = float64(emissions[self._tokens()])
         of_token[:, 1:] += transitions.take(self.pairs)
         # The start and end scores have the weight of the first token
-        of_token[:, 0] += start.double().take(self.tags[:, 0]) + end.double().take(self.last)
-        return torch.linalg.vecdot(of_token, self.weights)
+        of_token[:, 0] += float64(start).take(self.tags[:, 0]) + float64(end).take(self.last)
+        return (of_token * self.weights).sum(-1)
 
-    def subtract_from(self, emissions: Tensor, transitions: Tensor) -> None:
+    def subtract_from(self, emissions: Array, transitions: Array) -> None:
         """Subtract the counts of the tag sequences from other counts, in place.
 
         Args:
             emissions: Counts per sequence, [B.., T, K]; further sequences may follow these B.
             transitions: Counts summed over sequences, [K, K].
         """
-        once = -self.weights
-        emissions[: len(once)].scatter_add_(2, self.tags[..., None], once[..., None])
-        transitions.view(-1).index_add_(0, self.pairs.flatten(), once[:, 1:].flatten())
+        emissions[self._tokens()] -= self.weights
+        pairs, weights = self.pairs.reshape(-1), self.weights[:, 1:].reshape(-1)
+        counts = totals(pairs, weights, len(transitions) ** 2)
+        transitions -= counts.reshape(transitions.shape)
+
+    def _tokens(self) -> tuple[Array, Array, Array]:
+        """Return the indices of the tags' emissions in [B, T, K]."""
+        n_rows, n_steps = self.tags.shape
+        steps = arange(n_steps, like=self.tags)
+        return arange(n_rows, like=self.tags)[:, None], steps, self.tags
 
 
-def tag_sequences(tags: Tensor, lengths: Tensor, inside: Tensor, n_tags: int) -> TagSequences:
+def tag_sequences(tags: Array, lengths: Array, inside: Array, n_tags: int) -> TagSequences:
     """Prepare tag sequences for `TagSequences.score` and `TagSequences.subtract_from`.
 
     Args:
@@ -61,5 +66,5 @@ def tag_sequences(tags: Tensor, lengths: Tensor, inside: Tensor, n_tags: int) ->
         n_tags: Number of tags, K.
     """
     pairs = tags[:, :-1] * n_tags + tags[:, 1:]
-    last = tags.gather(1, lengths[:, None] - 1)[:, 0]
-    return TagSequences(tags, pairs, last, inside.double())
+    last = tags[arange(len(tags), like=tags), lengths - 1]
+    return TagSequences(tags, pairs, last, float64(inside))

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple, cast
 
-import torch
+import numpy as np
 
 from .. import crf, tags
 from ..batching import Batch, Distribution
@@ -73,7 +73,7 @@ def _of_batch(
 ) -> list[Prediction]:
     best: list[list[Entity]] = [[] for _ in batch.docs]
     if settings.threshold is None:
-        tag_ids = crf.viterbi(batch.chain).cpu().numpy()
+        tag_ids = crf.to_numpy(crf.viterbi(batch.chain))
         best = [
             [Entity(*span, math.nan) for span in tags.spans_of_tags(of_row[:size])]
             for of_row, size in zip(tag_ids, batch.sizes)
@@ -130,7 +130,7 @@ def _posteriors(
     if overlap is None:
         chain = batch.chain
         if len(asked) < len(batch.sizes):
-            chain = chain.rows(torch.tensor(asked, device=batch.device), max(sizes))
+            chain = chain.rows(crf.asarray(np.array(asked), batch.device), max(sizes))
         whole = [crf.Segment(0, size, size) for size in sizes]
         yield asked, whole, crf.forward_backward(chain)
         return

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-import torch
 from spacy.tokens import Doc, Span
 
 from .. import crf, tags
@@ -12,7 +11,7 @@ from ..batching import Batch, Distribution
 from ..calibration import Calibration
 from ..constraints import allowed_by_doc
 from ..potentials import Potentials
-from .entities import probabilities, steps_within
+from .entities import per_sequence, probabilities, tag_probabilities
 
 
 def distribution_of(
@@ -20,7 +19,6 @@ def distribution_of(
     potentials: Potentials,
     labels: Sequence[str],
     ignore: Iterable[Iterable[Span]],
-    device: torch.device,
     calibration: Calibration,
 ) -> Distribution:
     """Return the calibrated distribution over the tag sequences that docs allow.
@@ -30,19 +28,18 @@ def distribution_of(
         potentials: What the model predicted for them.
         labels: Labels of the model.
         ignore: For each doc, entities that do not count as preset.
-        device: Where the CRF runs.
         calibration: The values to calibrate the potentials with.
     """
     allowed = [allowed_by_doc(doc, labels, ignore=of_doc) for doc, of_doc in zip(docs, ignore)]
-    return Distribution(calibration.applied(potentials), allowed, device)
+    return Distribution(calibration.applied(potentials), allowed)
 
 
 def token_probabilities(distribution: Distribution) -> list[np.ndarray]:
     """Compute the probability of each tag at each token, per doc float32 [n_tokens, n_tags]."""
 
     def of_batch(batch: Batch) -> Iterator[np.ndarray]:
-        marginals = crf.forward_backward(batch.chain).marginals.float().cpu().numpy()
-        return (rows[:size].copy() for rows, size in zip(marginals, batch.sizes))
+        marginals = crf.to_numpy(crf.forward_backward(batch.chain).marginals)
+        return (rows[:size].astype(np.float32) for rows, size in zip(marginals, batch.sizes))
 
     no_tokens = np.zeros((0, distribution.potentials.n_tags), dtype=np.float32)
     return distribution.by_doc(of_batch, no_tokens)
@@ -88,13 +85,10 @@ def outside_probabilities(
         posterior = crf.forward_backward(batch.chain)
         of_docs = [spans[doc] for doc in batch.docs]
         flat = [(row, *span) for row, of_doc in enumerate(of_docs) for span in of_doc]
-        row, start, end = torch.tensor(flat, dtype=torch.long, device=batch.device).view(-1, 3).T
-        log_p = posterior.marginals[row, start, tags.OUTSIDE].log()
-        span, offset = steps_within(end - start)
-        outside = torch.full_like(span, tags.OUTSIDE)
-        log_next = posterior.log_next(row[span], start[span] + offset, outside, outside)
-        found = log_p.index_add(0, span, log_next).exp().nan_to_num(0.0)
-        return (each.tolist() for each in found.split([len(of_doc) for of_doc in of_docs]))
+        rows, starts, ends = np.array(flat, dtype=np.int64).reshape(-1, 3).T
+        outside = np.full_like(rows, tags.OUTSIDE)
+        found = tag_probabilities(posterior, rows, starts, ends, outside, outside, outside)
+        return per_sequence(np.nan_to_num(found), of_docs)
 
     return distribution.by_doc(of_batch, [])
 
@@ -111,7 +105,7 @@ def margins(distribution: Distribution) -> list[float]:
         log_partitions = crf.forward_backward(batch.chain).log_partition
         for row, size in enumerate(batch.sizes):
             _, scores = crf.k_best(batch.chain.sequence(row, size), 2)
-            best, *second = (scores - log_partitions[row]).exp().tolist()
+            best, *second = np.exp(crf.to_numpy(scores - log_partitions[row])).tolist()
             yield best - sum(second)
 
     return distribution.by_doc(of_batch, 1.0)
@@ -134,7 +128,7 @@ def k_best_sequences(
     for batch in distribution.batches():
         posterior = crf.forward_backward(batch.chain)
         sequences, scores = crf.k_best(batch.chain, k)
-        of_sequences = (scores - posterior.log_partition).exp().tolist()
-        for tag_ids, probability in zip(sequences.cpu().numpy(), of_sequences):
+        of_sequences = np.exp(crf.to_numpy(scores - posterior.log_partition)).tolist()
+        for tag_ids, probability in zip(crf.to_numpy(sequences), of_sequences):
             found.append((tags.spans_of_tags(tag_ids), probability))
     return found

@@ -5,13 +5,13 @@ its first token to its last.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Iterator, Sequence, Sized
+from itertools import count, islice
 from typing import NamedTuple
 
-import torch
+import numpy as np
 
-from .. import tags
+from .. import crf, tags
 from ..crf import Posterior
 
 # A short sequence may have this many entities, whatever the limit for each of its tokens
@@ -59,34 +59,61 @@ def probabilities(
     Returns:
         For each sequence, the probabilities in the order of its spans.
     """
-    device = posterior.marginals.device
-    sizes = [len(of_sequence) for of_sequence in spans]
     flat = [(row, *span) for row, of_row in enumerate(spans) for span in of_row]
-    row, start, end, label = torch.tensor(flat, dtype=torch.long, device=device).view(-1, 4).T
-    length = end - start
-    first = tags.tag_id(0, 0) + 4 * label + torch.where(length == 1, tags.UNIT, tags.BEGIN)
-    log_p = posterior.marginals[row, start, first].log()
-    entity, offset = steps_within(length)
-    inside = tags.tag_id(tags.IN, 0) + 4 * label[entity]
-    tag = torch.where(offset == 0, first[entity], inside)
-    after = torch.where(offset == length[entity] - 2, inside - tags.IN + tags.LAST, inside)
-    log_next = posterior.log_next(row[entity], start[entity] + offset, tag, after)
-    log_p = log_p.index_add(0, entity, log_next)
-    return [of_sequence.tolist() for of_sequence in log_p.exp().split(sizes)]
+    rows, starts, ends, labels = np.array(flat, dtype=np.int64).reshape(-1, 4).T
+    first, inside, last = (
+        tags.tag_id(0, 0) + 4 * labels + move
+        for move in (np.where(ends - starts == 1, tags.UNIT, tags.BEGIN), tags.IN, tags.LAST)
+    )
+    found = tag_probabilities(posterior, rows, starts, ends, first, inside, last)
+    return list(per_sequence(found, spans))
 
 
-def steps_within(lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return all steps from one token to the next within spans, in one array.
+@crf.quietly
+def tag_probabilities(
+    posterior: Posterior,
+    rows: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    first: np.ndarray,
+    inside: np.ndarray,
+    last: np.ndarray,
+) -> np.ndarray:
+    """Compute the probability that the tokens of spans have given tags.
 
     Args:
-        lengths: The number of tokens of each span, at least 1, int64 [N].
+        posterior: The posterior.
+        rows: Sequence of each span, int64 [N].
+        starts: First token of each span, int64 [N].
+        ends: Token after the last of each span, int64 [N].
+        first: Tag of each span's first token, int64 [N].
+        inside: Tag of the tokens between its first and last, int64 [N].
+        last: Tag of its last token, if it has more than one, int64 [N].
 
     Returns:
-        The span of each step, and the step's number in the span, from 0.
+        float64 [N]; NaN or 0 if the tags are impossible.
     """
-    span = torch.repeat_interleave(lengths - 1)
-    begin = torch.cumsum(lengths - 1, 0) - (lengths - 1)
-    return span, torch.arange(len(span), device=lengths.device) - begin[span]
+    n_steps = ends - starts - 1
+    # All steps from one token to the next, span after span
+    span = np.repeat(np.arange(len(rows)), n_steps)
+    offset = np.arange(len(span)) - (np.cumsum(n_steps) - n_steps)[span]
+    before = np.where(offset == 0, first[span], inside[span])
+    after = np.where(offset == n_steps[span] - 1, last[span], inside[span])
+    device = crf.device_of(posterior.marginals)
+
+    def on_device(*indices: np.ndarray) -> tuple[crf.Array, ...]:
+        return tuple(crf.asarray(each, device) for each in indices)
+
+    of_first = posterior.marginals[on_device(rows, starts, first)]
+    of_steps = posterior.log_next(*on_device(rows[span], starts[span] + offset, before, after))
+    log_p = np.bincount(span, crf.to_numpy(of_steps), len(rows))
+    return crf.to_numpy(of_first) * np.exp(log_p)
+
+
+def per_sequence(values: np.ndarray, spans: Sequence[Sized]) -> Iterator[list[float]]:
+    """Yield the values of the spans of each sequence, from an array of those of all sequences."""
+    rest = iter(values.tolist())
+    return (list(islice(rest, len(of_sequence))) for of_sequence in spans)
 
 
 def likely_entities(
@@ -114,19 +141,22 @@ def likely_entities(
     Raises:
         TooManyEntities: If a sequence has more, and more than `FEW`.
     """
-    n_labels = tags.count_labels(posterior.marginals.shape[-1])
-    by_move = posterior.marginals[..., 1:].unflatten(-1, (n_labels, 4))  # [B, T, labels, moves]
-    row, token, label = (by_move[..., tags.UNIT] >= minimum).nonzero(as_tuple=True)
+    xp = crf.namespace_of(posterior.marginals)
+    *shape, n_tags = posterior.marginals.shape
+    n_labels = tags.count_labels(n_tags)
+    by_move = posterior.marginals[..., 1:].reshape(*shape, n_labels, 4)  # [B, T, labels, moves]
+    row, token, label = xp.where(by_move[..., tags.UNIT] >= minimum)
     found = [(row, token, token + 1, label, by_move[row, token, label, tags.UNIT])]
 
-    row, start, label = (by_move[..., tags.BEGIN] >= minimum).nonzero(as_tuple=True)
-    log_p = by_move[row, start, label, tags.BEGIN].log()
+    row, start, label = xp.where(by_move[..., tags.BEGIN] >= minimum)
+    log_p = xp.log(by_move[row, start, label, tags.BEGIN])
     token, move = start, tags.BEGIN
-    n_found = torch.zeros_like(posterior.lengths)
+    lengths = crf.to_numpy(posterior.lengths)
+    n_found = np.zeros_like(lengths)
     for length in count(2):
         if most_per_token is not None:
-            n_found = n_found + torch.bincount(found[-1][0], minlength=len(n_found))
-            if (n_found > FEW + most_per_token * posterior.lengths).any():
+            n_found += np.bincount(crf.to_numpy(found[-1][0]), minlength=len(n_found))
+            if (n_found > FEW + most_per_token * lengths).any():
                 raise TooManyEntities(
                     f"There are more than {most_per_token} entities per token with a probability "
                     f"of at least {minimum:g}."
@@ -137,16 +167,16 @@ def likely_entities(
         if not len(row) or (max_length is not None and length > max_length):
             break
         tag, last, within = (tags.tag_id(m, 0) + 4 * label for m in (move, tags.LAST, tags.IN))
-        p = (log_p + posterior.log_next(row, token, tag, last)).exp()
+        p = xp.exp(log_p + posterior.log_next(row, token, tag, last))
         log_p = log_p + posterior.log_next(row, token, tag, within)
         ended = p >= minimum
         found.append((row[ended], start[ended], token[ended] + 2, label[ended], p[ended]))
-        goes_on = log_p.exp() >= minimum
+        goes_on = xp.exp(log_p) >= minimum
         row, start, label, token = (x[goes_on] for x in (row, start, label, token + 1))
         log_p, move = log_p[goes_on], tags.IN
 
-    of_sequence: list[list[Entity]] = [[] for _ in posterior.lengths]
-    for i, *entity in zip(*(torch.cat(column).tolist() for column in zip(*found))):
+    of_sequence: list[list[Entity]] = [[] for _ in range(len(posterior.lengths))]
+    for i, *entity in zip(*(xp.concatenate(column).tolist() for column in zip(*found))):
         of_sequence[i].append(Entity(*entity))
     return [sorted(entities) for entities in of_sequence]
 

@@ -1,6 +1,6 @@
 """From docs to potentials: the registered layers, as Thinc models around torch networks."""
 
-from .bilstm_crf import BiLSTMCRF, check_architecture, check_tags, torch_device
+from .bilstm_crf import BiLSTMCRF, check_architecture, check_tags
 from .char_embed import CharBiLSTMEmbed, CharCNNEmbed
 from .document_context import DocumentContext
 from .encoder import BiLSTMEncoder

@@ -6,13 +6,11 @@ from functools import partial
 from numbers import Real
 from typing import Any, cast
 
-import torch
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, Shim, chain, get_torch_default_device, torch2xp, xp2torch
 from thinc.types import Floats2d
 
 from ..potentials import Potentials
-from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
 from .recurrent import check_size, docs_to_torch, load_network, set_dropout
 from .sentences import sentence_by_sentence
 from .torch_layer import (
@@ -71,6 +69,8 @@ def BiLSTMCRF(
     Raises:
         ValueError: If an argument is invalid.
     """
+    from .pytorch.bilstm_crf import BiLSTMCRFNetwork, UninitializedBiLSTMCRF
+
     check_tok2vec("BiLSTMCRF", tok2vec)
     check_positive("BiLSTMCRF", hidden_width=hidden_width)
     if depth < 0:
@@ -114,6 +114,8 @@ def resize_output(model: Model, n_tags: int) -> Model:
     Returns:
         The model.
     """
+    from .pytorch.bilstm_crf import BiLSTMCRFNetwork
+
     bilstm = model.get_ref("output_layer")
     network = shim_of(bilstm)._model
     if isinstance(network, BiLSTMCRFNetwork) and network.n_tags != n_tags:
@@ -156,7 +158,7 @@ def check_tags(model: Model, n_tags: int) -> None:
         ValueError: Naming both numbers.
     """
     network = shim_of(model.get_ref("output_layer"))._model
-    if isinstance(network, BiLSTMCRFNetwork):
+    if hasattr(network, "n_tags"):  # or it is not initialized
         hint = " Labels are added with add_label, never by changing the component's settings."
         check_size(network, "tags", network.n_tags, n_tags, hint)
 
@@ -181,6 +183,8 @@ def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Mo
             "BiLSTMCRF can't be initialized without the width of its tok2vec and the number of "
             "tags. Initialize it through the component: nlp.initialize(get_examples)."
         )
+    from .pytorch.bilstm_crf import BiLSTMCRFNetwork
+
     shim = shim_of(model)
     sizes = (n_inputs, shim._model.hidden_width, shim._model.depth, model.get_dim("nO"))
     shim._model = BiLSTMCRFNetwork(*sizes).to(get_torch_default_device())
@@ -207,8 +211,3 @@ def _convert_outputs(
         return ArgsKwargs(args=(outputs,), kwargs={"grad_tensors": grad_tensors})
 
     return Potentials(per_doc, transitions, start, end), to_torch
-
-
-def torch_device(model: Model) -> torch.device:
-    """Return the device that the network is on."""
-    return shim_of(model.get_ref("output_layer")).device

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, get_torch_default_device
 from thinc.types import Floats2d
 
-from .pytorch.word_embedding import CharBiLSTM, CharCNN, Words
 from .settings import Trained
 from .span_features import check_keys
 from .token_attributes import CASING, check_attributes, check_tables
@@ -22,7 +20,13 @@ from .torch_layer import (
     torch_layer,
     vectors_of_docs,
 )
-from .word_features import CharWordEmbedding, UninitializedEmbedding, WordCounts, words_of_docs
+from .word_features import WordCounts, words_of_docs
+
+if TYPE_CHECKING:
+    import torch
+
+    from .char_word_embedding import CharWordEmbedding, UninitializedEmbedding
+    from .pytorch.word_embedding import CharBiLSTM, CharCNN
 
 
 def CharCNNEmbed(
@@ -70,6 +74,8 @@ def CharCNNEmbed(
     Raises:
         ValueError: If an argument is invalid.
     """
+    from .pytorch.word_embedding import CharCNN
+
     sizes = {"char_width": char_width, "filters": filters, "window": window}
     check_positive("CharCNNEmbed", **sizes)
     settings = _settings(width, lower, zero_digits, casing, attrs, attr_width, max_chars)
@@ -120,6 +126,8 @@ def CharBiLSTMEmbed(
     Raises:
         ValueError: If an argument is invalid.
     """
+    from .pytorch.word_embedding import CharBiLSTM
+
     sizes = {"char_width": char_width, "char_hidden": char_hidden}
     check_positive("CharBiLSTMEmbed", **sizes)
     if char_hidden % 2:
@@ -165,10 +173,12 @@ def _span_settings(keys: Sequence[str], width: int, dropout: float) -> dict[str,
 
 def _embed(
     name: str,
-    encoder: type[CharCNN] | type[CharBiLSTM],
+    encoder: "type[CharCNN] | type[CharBiLSTM]",
     sizes: dict[str, int],
     settings: dict[str, Any],
 ) -> Model[list[Doc], list[Floats2d]]:
+    from .char_word_embedding import UninitializedEmbedding
+
     settings["encoder"] = partial(encoder, **sizes)
     model = torch_layer(
         name,
@@ -200,6 +210,8 @@ def _trained(settings: dict[str, Any], of_encoder: dict[str, Any]) -> dict[str, 
 
 
 def _init(model: Model, X: list[Doc] | None = None, Y: list[Floats2d] | None = None) -> Model:
+    from .char_word_embedding import CharWordEmbedding
+
     settings = shim_of(model)._model.settings
     vectors_width = X[0].vocab.vectors_length if X else 0
     model.attrs["vectors_width"] = vectors_width
@@ -218,6 +230,9 @@ def _forget_words(model: Model) -> None:
 def _convert_inputs(
     model: Model, X: list[Doc], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list]]:
+    from .char_word_embedding import UninitializedEmbedding
+    from .pytorch.word_embedding import Words
+
     check_initialized(model, UninitializedEmbedding)
     _check_vocab(model, X)
     counts = WordCounts(model.attrs["counts"], model.attrs["counted_docs"])
@@ -242,8 +257,10 @@ def _check_vocab(model: Model, docs: list[Doc]) -> None:
 
 
 def _deserialize(
-    network: UninitializedEmbedding | CharWordEmbedding, state: bytes, device: torch.device
-) -> torch.nn.Module:
+    network: "UninitializedEmbedding | CharWordEmbedding", state: bytes, device: "torch.device"
+) -> "torch.nn.Module":
+    from .char_word_embedding import CharWordEmbedding, UninitializedEmbedding
+
     if not state:
         return UninitializedEmbedding(network.settings)
     weights = load_state(state, device)

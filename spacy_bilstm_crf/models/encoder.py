@@ -6,7 +6,6 @@ from spacy.tokens import Doc
 from thinc.api import Model, chain, get_torch_default_device
 from thinc.types import Floats2d
 
-from .pytorch.bilstm_crf import BiLSTMEncoderNetwork, UninitializedBiLSTMCRF
 from .recurrent import docs_to_torch, load_network, set_dropout
 from .sentences import sentence_by_sentence
 from .torch_layer import check_positive, check_tok2vec, shim_of, torch_layer, vectors_of_docs
@@ -42,6 +41,8 @@ def BiLSTMEncoder(
     Raises:
         ValueError: If an argument is invalid.
     """
+    from .pytorch.bilstm_crf import BiLSTMEncoderNetwork, UninitializedBiLSTMCRF
+
     check_tok2vec("BiLSTMEncoder", embed)
     check_positive("BiLSTMEncoder", hidden_width=hidden_width, depth=depth)
     bilstm = torch_layer(
@@ -64,6 +65,8 @@ def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Mo
         raise ValueError(
             "BiLSTMEncoder must be initialized with docs, to determine the embedding's width."
         )
+    from .pytorch.bilstm_crf import BiLSTMEncoderNetwork
+
     shim = shim_of(model)
     sizes = (X[0].shape[1], shim._model.hidden_width, shim._model.depth)
     shim._model = BiLSTMEncoderNetwork(*sizes).to(get_torch_default_device())

@@ -4,16 +4,15 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-import torch
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import ArgsKwargs, Model, Ops, get_torch_default_device, torch2xp, xp2torch
+from thinc.compat import torch
 from thinc.layers.pytorchwrapper import convert_pytorch_default_outputs
 from thinc.types import Floats1d, Floats2d
 
 from .encoder import ENCODER
-from .pytorch.language_model import NextAndPreviousWordNetwork
 from .torch_layer import check_positive, load_state, rows_of_docs, shim_of, torch_layer
 from .word_features import form_of
 
@@ -41,6 +40,8 @@ def NextAndPreviousWord(n_rows: int = 20000) -> Callable[[Vocab, Model], Model]:
     check_positive("NextAndPreviousWord", n_rows=n_rows)
 
     def create(vocab: Vocab, tok2vec: Model) -> Model:
+        from .pytorch.language_model import NextAndPreviousWordNetwork
+
         _check_encoder(tok2vec)
         width = shim_of(tok2vec.layers[-1])._model.hidden_width
         output = torch_layer(
@@ -128,6 +129,6 @@ def _states_and_words(
     return ArgsKwargs(args=arguments, kwargs={}), from_torch
 
 
-def _load(network: torch.nn.Module, state: bytes, device: torch.device) -> torch.nn.Module:
+def _load(network: "torch.nn.Module", state: bytes, device: "torch.device") -> "torch.nn.Module":
     network.load_state_dict(load_state(state, device))
     return network

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 from functools import cache
 
-import torch
+from thinc.compat import torch
 
 
 @cache

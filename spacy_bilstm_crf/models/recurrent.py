@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from numbers import Real
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import torch
 from thinc.api import ArgsKwargs, Model, torch2xp, xp2torch
+from thinc.compat import torch
 from thinc.types import Floats2d
 
-from .pytorch.bilstm_crf import BiLSTMLayers, UninitializedBiLSTMCRF
 from .settings import Configured
 from .torch_layer import check_initialized, end_to_end, load_state, rows_of_docs, shim_of
+
+if TYPE_CHECKING:
+    from .pytorch.bilstm_crf import BiLSTMLayers, UninitializedBiLSTMCRF
 
 
 def set_dropout(layer: Model, architecture: str, dropout: float | None, locked: bool) -> None:
@@ -56,6 +58,8 @@ def docs_to_torch(
     Raises:
         ValueError: If the network is not initialized.
     """
+    from .pytorch.bilstm_crf import UninitializedBiLSTMCRF
+
     check_initialized(model, UninitializedBiLSTMCRF)
     flat = end_to_end(model.ops, X, model.get_dim("nI"))
     lengths = [len(x) for x in X]
@@ -73,11 +77,11 @@ def docs_to_torch(
 
 
 def load_network(
-    kind: type[BiLSTMLayers],
-    network: UninitializedBiLSTMCRF | BiLSTMLayers,
+    kind: "type[BiLSTMLayers]",
+    network: "UninitializedBiLSTMCRF | BiLSTMLayers",
     state: bytes,
-    device: torch.device,
-) -> torch.nn.Module:
+    device: "torch.device",
+) -> "torch.nn.Module":
     """Create a network from what `dump_state` returned.
 
     Args:
@@ -89,6 +93,8 @@ def load_network(
     Raises:
         ValueError: If the weights have other sizes than the config.
     """
+    from .pytorch.bilstm_crf import UninitializedBiLSTMCRF
+
     if not state:
         return UninitializedBiLSTMCRF(network.hidden_width, network.depth)
     loaded = kind.from_state(load_state(state, device), network.hidden_width)
@@ -97,7 +103,9 @@ def load_network(
     return loaded.to(device)
 
 
-def check_size(network: BiLSTMLayers, what: str, saved: int, expected: int, hint: str = "") -> None:
+def check_size(
+    network: "BiLSTMLayers", what: str, saved: int, expected: int, hint: str = ""
+) -> None:
     """Check that a network has the size that the config and the labels beside it mean.
 
     Args:

@@ -6,8 +6,6 @@ from thinc.api import Model, Optimizer, get_array_module
 from thinc.backends import get_array_ops
 from thinc.types import FloatsXd
 
-from .pytorch.bilstm_crf import BiLSTMCRFNetwork
-
 Key = tuple[int, str]
 
 
@@ -28,7 +26,7 @@ class RetainingOptimizer:
             (shim.id, name): is_new
             for node in model.walk()
             for shim in node.shims
-            if isinstance(shim._model, BiLSTMCRFNetwork)
+            if hasattr(shim._model, "entries_after")  # the network with the tags
             for name, is_new in shim._model.entries_after(n_tags).items()
         }
 

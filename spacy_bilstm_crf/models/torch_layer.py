@@ -8,7 +8,6 @@ from itertools import accumulate
 from pickle import UnpicklingError
 from typing import Any, cast
 
-import torch
 from thinc.api import (
     ArgsKwargs,
     Model,
@@ -19,6 +18,7 @@ from thinc.api import (
     torch2xp,
     xp2torch,
 )
+from thinc.compat import torch
 from thinc.layers.pytorchwrapper import convert_pytorch_default_outputs, forward
 from thinc.types import Floats2d, FloatsXd
 
@@ -143,7 +143,7 @@ def check_positive(layer: str, **sizes: int) -> None:
         )
 
 
-def check_initialized(model: Model, placeholder: type[torch.nn.Module]) -> None:
+def check_initialized(model: Model, placeholder: "type[torch.nn.Module]") -> None:
     """Check that a layer has its network.
 
     Args:
@@ -162,7 +162,7 @@ def check_initialized(model: Model, placeholder: type[torch.nn.Module]) -> None:
 
 def torch_layer(
     name: str,
-    network: torch.nn.Module,
+    network: "torch.nn.Module",
     *,
     convert_inputs: Callable,
     convert_outputs: Callable,
@@ -207,7 +207,7 @@ def shim_of(model: Model) -> PyTorchShim:
     return cast(PyTorchShim, model.shims[0])
 
 
-def dump_state(network: torch.nn.Module) -> bytes:
+def dump_state(network: "torch.nn.Module") -> bytes:
     """Serialize the parameters of a network: empty bytes for one that is not initialized."""
     state = network.state_dict()
     if not state:
@@ -217,7 +217,7 @@ def dump_state(network: torch.nn.Module) -> bytes:
     return buffer.getvalue()
 
 
-def load_state(state: bytes, device: torch.device) -> dict[str, torch.Tensor]:
+def load_state(state: bytes, device: "torch.device") -> "dict[str, torch.Tensor]":
     """Deserialize parameters. Only tensors are loaded, nothing that could run code.
 
     Args:

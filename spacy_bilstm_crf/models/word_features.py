@@ -3,45 +3,25 @@
 import re
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
+from thinc.compat import torch
 
-from .pytorch.word_embedding import N_DIRECT_CHARACTERS, SpanFeatures, WordEmbedding, Words
-from .span_features import N_ROWS, check_groups, rows_of_spans
-from .token_attributes import DIGIT, count_rows, rows_of_tokens
+from .pytorch import N_DIRECT_CHARACTERS
+from .span_features import check_groups, rows_of_spans
+from .token_attributes import DIGIT, rows_of_tokens
 from .torch_layer import draw
+
+if TYPE_CHECKING:
+    from .char_word_embedding import CharWordEmbedding
+    from .pytorch.word_embedding import Words
 
 PUNCTUATION = re.compile(r"[\W_]+")
 # How often a word that occurs once in training counts as unknown (Lample et al. 2016, section 4.1)
 SINGLETON_DROPOUT = 0.5
-
-
-class UninitializedEmbedding(torch.nn.Module):
-    """A placeholder until the width of the word vectors is known."""
-
-    def __init__(self, settings: dict[str, Any]):
-        super().__init__()
-        self.settings = settings
-
-
-class CharWordEmbedding(WordEmbedding):
-    """The network with its settings and its index of known words."""
-
-    def __init__(self, settings: dict[str, Any], word_width: int, n_blocks: int):
-        characters = settings["encoder"]()
-        rows = [count_rows(attr) for attr in settings["attrs"]]
-        n_keys, spans = len(settings["span_features"]), None
-        if n_keys:
-            spans = SpanFeatures(n_keys, N_ROWS, settings["span_width"])
-        super().__init__(word_width, characters, rows, settings["attr_width"], spans, n_blocks)
-        self.settings = settings
-        # Derived from the model's `WordCounts`, and updated when these grow
-        self.row_of: dict[str, int] = {}
-        self.counted_docs: set[int] = set()
 
 
 class WordCounts(NamedTuple):
@@ -57,8 +37,8 @@ class WordCounts(NamedTuple):
 
 
 def words_of_docs(
-    network: CharWordEmbedding, counts: WordCounts, docs: list[Doc], is_train: bool
-) -> Words:
+    network: "CharWordEmbedding", counts: WordCounts, docs: list[Doc], is_train: bool
+) -> "Words":
     """Collect the distinct words of docs, to embed each of them once.
 
     Args:
@@ -70,6 +50,8 @@ def words_of_docs(
     Returns:
         The inputs of the network.
     """
+    from .pytorch.word_embedding import Words
+
     settings = network.settings
     vocab = docs[0].vocab
     orths = np.concatenate([doc.to_array("ORTH") for doc in docs])
@@ -111,7 +93,7 @@ def words_of_docs(
 
 
 def _learn_words(
-    network: CharWordEmbedding,
+    network: "CharWordEmbedding",
     counts: WordCounts,
     vocab: Vocab,
     docs: list[Doc],
@@ -146,7 +128,7 @@ def _hash(doc: Doc) -> int:
     return int.from_bytes(blake2b(words, digest_size=8).digest(), "big")
 
 
-def _rows(network: CharWordEmbedding, counts: dict[str, int]) -> dict[str, int]:
+def _rows(network: "CharWordEmbedding", counts: dict[str, int]) -> dict[str, int]:
     """Return the row of each word; updated only when there are new words."""
     if len(network.row_of) != len(counts):
         network.row_of = {form: row for row, form in enumerate(counts)}

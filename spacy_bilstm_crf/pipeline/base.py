@@ -6,7 +6,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import torch
 from spacy import util
 from spacy.errors import Errors
 from spacy.language import Language
@@ -214,7 +213,7 @@ class TrainableCRF(TrainablePipe):
         if self._teacher is None or not any(len(doc) for doc in docs):
             return losses
         teacher = self._teacher.predict(docs).first_tags(count_tags(self._n_retained))
-        loss_of = partial(training.teacher_loss, self._device, teacher, docs, self.labels)
+        loss_of = partial(training.teacher_loss, teacher, docs, self.labels)
         losses[self.name] += self._learn(docs, len(docs), drop, sgd, loss_of)
         return losses
 
@@ -288,10 +287,6 @@ class TrainableCRF(TrainablePipe):
         super().__setstate__(state)
         register_confidence()
 
-    @property
-    def _device(self) -> torch.device:
-        return models.torch_device(self.model)
-
     def _method(self, name: str) -> str:
         """Return the full name of a method, for messages."""
         return f"{type(self).__name__}.{name}"
@@ -313,9 +308,7 @@ class TrainableCRF(TrainablePipe):
     def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
         """Check a batch, before the model runs, and return its loss function."""
         ratio = training.EntityRatio.from_setting(self.entity_ratio, self.name)
-        return training.loss_of(
-            self._device, examples, self.labels, self.incorrect_spans_key, ratio
-        )
+        return training.loss_of(examples, self.labels, self.incorrect_spans_key, ratio)
 
     def _learn(
         self,

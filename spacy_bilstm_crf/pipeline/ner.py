@@ -206,9 +206,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         calibration = settings.calibration_of(self.cfg)
         calibration.check(len(self.labels), self.name)  # `cfg` may be changed without a check
         potentials = self._predict_potentials(docs)
-        distribution = decoding.distribution_of(
-            docs, potentials, self.labels, ignore, self._device, calibration
-        )
+        distribution = decoding.distribution_of(docs, potentials, self.labels, ignore, calibration)
         if calibration != Calibration():
             checks.check_finite(distribution.potentials, self.name)
         return distribution
@@ -238,7 +236,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         batches = util.minibatch((eg.predicted for eg in examples), batch_size)
         potentials = Potentials.of_batches(self._predict_potentials(batch) for batch in batches)
         annotation = training.annotation_of(examples, self.labels)
-        found = training.fit_calibration(self._device, potentials, annotation, len(self.labels))
+        found = training.fit_calibration(potentials, annotation, len(self.labels))
         found.check(len(self.labels), self.name)
         self.cfg.update(found._asdict())
         return found

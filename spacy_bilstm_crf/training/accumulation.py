@@ -1,6 +1,5 @@
 """Gradient accumulation: one update from several batches, as if they were one."""
 
-import torch
 from thinc.api import Model, PyTorchShim
 
 
@@ -46,7 +45,6 @@ def _scale_gradients(model: Model, factor: float) -> None:
                 gradient *= factor
         for shim in node.shims:
             if isinstance(shim, PyTorchShim):
-                with torch.no_grad():
-                    for parameter in shim._model.parameters():
-                        if parameter.grad is not None:
-                            parameter.grad.mul_(factor)
+                for parameter in shim._model.parameters():
+                    if parameter.grad is not None:
+                        parameter.grad.mul_(factor)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from spacy.training import Example
 
 from .. import tags
@@ -37,9 +36,9 @@ class Annotation(NamedTuple):
     gold: list[Mask]
     incorrect: list[IncorrectSpan]
 
-    def distribution(self, potentials: Potentials, device: torch.device) -> Distribution:
+    def distribution(self, potentials: Potentials) -> Distribution:
         """Return the distribution over all tag sequences that the predicted docs allow."""
-        return Distribution(potentials, self.allowed, device)
+        return Distribution(potentials, self.allowed)
 
     @property
     def n_annotated(self) -> int:

@@ -1,19 +1,23 @@
 """Fits a calibration to held-out annotation."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-import torch
+import numpy as np
 
 from ..calibration import ENTITY_STARTS, Calibration
 from ..potentials import Potentials
 from .annotation import Annotation
 from .objectives import summed_negative_log_likelihood
 
+MAX_STEPS = 50
+LEAST_SLOPE = 1e-3  # float32 scores have no more digits
+LEAST_MOVE = 1e-5
+ENOUGH = 1e-4  # share of the descent that the slope promises
 
-def fit_calibration(
-    device: torch.device, potentials: Potentials, annotation: Annotation, n_labels: int
-) -> Calibration:
+
+def fit_calibration(potentials: Potentials, annotation: Annotation, n_labels: int) -> Calibration:
     """Fit the calibration under which held-out annotation is most probable.
 
     Temperature scaling with a bias for each class (Guo et al. 2017, section 4.2; Alexandari,
@@ -23,7 +27,6 @@ def fit_calibration(
     keeps them finite when no entity is annotated or all of them are found.
 
     Args:
-        device: Where the CRF runs.
         potentials: What the model predicted for the docs, not calibrated.
         annotation: What is known about the docs.
         n_labels: Number of labels.
@@ -31,29 +34,53 @@ def fit_calibration(
     Returns:
         The calibration, with a bias for each label.
     """
-    # log(1 / temperature), then the biases
-    point = torch.zeros(1 + n_labels, dtype=torch.float64, device="cpu")
 
-    def calibration() -> Calibration:
-        logarithm, *biases = point.tolist()
-        return Calibration(math.exp(-logarithm), tuple(biases))
-
-    def objective() -> float:
-        now = calibration()
-        loss, gradient = summed_negative_log_likelihood(device, now.applied(potentials), annotation)
+    def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
+        now = _calibration_at(point)
+        loss, gradient = summed_negative_log_likelihood(now.applied(potentials), annotation)
         by_logarithm = gradient.dot(potentials) / now.temperature
         by_tag: Any = sum(doc.sum(axis=0) for doc in gradient.emissions)
         by_bias = sum(by_tag[columns] for columns in ENTITY_STARTS)
-        slopes = [by_logarithm, *by_bias.tolist()]
-        point.grad = point.new_tensor(slopes) + point
-        return loss + float(point @ point) / 2
+        slope = np.array([by_logarithm, *by_bias.tolist()])
+        return loss + float(point @ point) / 2, slope + point
 
-    optimizer = torch.optim.LBFGS(
-        [point],
-        max_iter=50,
-        tolerance_grad=1e-3,  # float32 scores have no more digits
-        tolerance_change=1e-6,
-        line_search_fn="strong_wolfe",
-    )
-    optimizer.step(objective)
-    return calibration()
+    return _calibration_at(_minimum(objective, np.zeros(1 + n_labels)))
+
+
+def _calibration_at(point: np.ndarray) -> Calibration:
+    """Return the calibration with log(1 / temperature) and then the biases at a point."""
+    logarithm, *biases = point.tolist()
+    return Calibration(math.exp(-logarithm), tuple(biases))
+
+
+def _minimum(
+    function: Callable[[np.ndarray], tuple[float, np.ndarray]], point: np.ndarray
+) -> np.ndarray:
+    """Find the minimum of a smooth function by BFGS (Nocedal and Wright 2006, algorithm 6.1).
+
+    Args:
+        function: Returns the value and the gradient at a point.
+        point: Where to start.
+    """
+    value, slope = function(point)
+    inverse = np.eye(len(point)) / max(1.0, np.abs(slope).sum())  # of the matrix of curvatures
+    for step in range(MAX_STEPS):
+        if np.abs(slope).max() <= LEAST_SLOPE:
+            break
+        move = -inverse @ slope
+        while True:
+            new_value, new_slope = function(point + move)
+            if new_value <= value + ENOUGH * float(slope @ move):
+                break
+            move = move / 2
+            if np.abs(move).max() < LEAST_MOVE:
+                return point
+        change = new_slope - slope
+        curvature = float(move @ change)
+        point, value, slope = point + move, new_value, new_slope
+        if curvature > 0.0:
+            if step == 0:
+                inverse = np.eye(len(point)) * curvature / float(change @ change)
+            rest = np.eye(len(point)) - np.outer(move, change) / curvature
+            inverse = rest @ inverse @ rest.T + np.outer(move, move) / curvature
+    return point

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import torch
 from spacy.tokens import Doc
 from spacy.training import Example
 from thinc.backends import get_array_ops
@@ -63,7 +62,6 @@ def soft_labels_of(example: Example) -> SoftLabels | None:
 
 
 def teacher_loss(
-    device: torch.device,
     teacher: Potentials,
     docs: Sequence[Doc],
     labels: Sequence[str],
@@ -76,7 +74,6 @@ def teacher_loss(
     and the factor of its square of Hinton et al. (2015).
 
     Args:
-        device: Where the CRF runs.
         teacher: The teacher's potentials.
         docs: The docs.
         labels: Labels of the student, those of the teacher first. Labels that the teacher does not
@@ -91,7 +88,7 @@ def teacher_loss(
     allowed = [allowed_by_doc(doc, known, presets=False) for doc in docs]
     student = scores.first_tags(teacher.n_tags).scaled(1.0 / temperature)
     value, gradient = summed_divergence(
-        Distribution(student, allowed, device), teacher.scaled(1.0 / temperature)
+        Distribution(student, allowed), teacher.scaled(1.0 / temperature)
     )
     # The square of the temperature times the factor of the inner derivative
     gradient = gradient.padded(scores.n_tags).scaled(temperature / len(docs))
@@ -99,7 +96,6 @@ def teacher_loss(
 
 
 def distillation_loss(
-    device: torch.device,
     teacher: Teacher,
     soft_labels: Sequence[SoftLabels],
     docs: Sequence[Doc],
@@ -108,7 +104,6 @@ def distillation_loss(
     """Check that soft labels fit the student, and return their loss function.
 
     Args:
-        device: Where the CRF runs.
         teacher: The teacher of all these soft labels.
         soft_labels: Those of each doc.
         docs: The student's docs.
@@ -142,6 +137,6 @@ def distillation_loss(
             start=asarray(teacher.start),
             end=asarray(teacher.end),
         )
-        return teacher_loss(device, of_teacher, docs, known, scores, teacher.temperature)
+        return teacher_loss(of_teacher, docs, known, scores, teacher.temperature)
 
     return loss

@@ -6,7 +6,6 @@ from functools import partial
 from numbers import Real
 from typing import NamedTuple, Optional
 
-import torch
 from spacy.training import Example
 
 from ..batching import Distribution
@@ -79,7 +78,6 @@ class _Share(NamedTuple):
 
 
 def loss_of(
-    device: torch.device,
     examples: Sequence[Example],
     labels: Sequence[str],
     incorrect_spans_key: str | None,
@@ -92,7 +90,6 @@ def loss_of(
     runs.
 
     Args:
-        device: Where the CRF runs.
         examples: The batch.
         labels: Labels of the model.
         incorrect_spans_key: Key of `reference.spans` with spans that are no entities, if any.
@@ -107,7 +104,7 @@ def loss_of(
     soft_labels = [soft_labels_of(example) for example in examples]
     annotated = [i for i, of_doc in enumerate(soft_labels) if of_doc is None]
     annotation = annotation_of([examples[i] for i in annotated], labels, incorrect_spans_key)
-    of_annotation = partial(annotation_loss, device, annotation, entity_ratio)
+    of_annotation = partial(annotation_loss, annotation, entity_ratio)
     if len(annotated) == len(examples):
         return of_annotation
     shares = [_Share(annotated, annotation.n_annotated, of_annotation)]
@@ -115,7 +112,7 @@ def loss_of(
     for key, teacher in teachers.items():
         taught = [(i, one) for i, one in enumerate(soft_labels) if one and id(one.teacher) == key]
         docs = [examples[i].predicted for i, _ in taught]
-        loss = distillation_loss(device, teacher, [one for _, one in taught], docs, labels)
+        loss = distillation_loss(teacher, [one for _, one in taught], docs, labels)
         shares.append(_Share([i for i, _ in taught], len(docs), loss))
     return partial(_mean_loss, shares)
 
@@ -139,7 +136,6 @@ def _mean_loss(shares: Sequence[_Share], scores: Potentials) -> Loss:
 
 
 def annotation_loss(
-    device: torch.device,
     annotation: Annotation,
     entity_ratio: EntityRatio | None,
     scores: Potentials,
@@ -149,7 +145,6 @@ def annotation_loss(
     See `crf.negative_log_likelihood` for missing annotation and incorrect spans.
 
     Args:
-        device: Where the CRF runs.
         annotation: What is known about the docs.
         entity_ratio: The prior for incomplete annotation, if any.
         scores: What the model predicted.
@@ -157,12 +152,12 @@ def annotation_loss(
     Returns:
         The loss in nats, and its gradient.
     """
-    loss, gradient = summed_negative_log_likelihood(device, scores, annotation)
+    loss, gradient = summed_negative_log_likelihood(scores, annotation)
     share = 1 / (annotation.n_annotated or 1)
     loss, gradient = loss * share, gradient.scaled(share)
     if entity_ratio is not None:
         incomplete = [mask is None or bool(mask.all(1).any()) for mask in annotation.gold]
-        possible = annotation.distribution(scores, device)
+        possible = annotation.distribution(scores)
         cost, d_cost = _rate_loss(possible, incomplete, entity_ratio)
         loss, gradient = loss + cost, gradient.plus(d_cost)
     return loss, gradient

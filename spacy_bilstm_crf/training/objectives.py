@@ -1,29 +1,23 @@
 """The CRF's objectives for docs of any length: computed in batches, summed over the docs."""
 
 from collections.abc import Callable
-from typing import Any, cast
 
-import torch
-from thinc.api import torch2xp
-from torch import Tensor
+import numpy as np
 
 from .. import crf, tags
-from ..batching import Batch, Distribution
+from ..batching import Batch, Distribution, to_model
 from ..potentials import Potentials
 from .annotation import Annotation
 
 Loss = tuple[float, Potentials]  # a loss and its gradient with respect to the potentials
 
 
-def summed_negative_log_likelihood(
-    device: torch.device, potentials: Potentials, annotation: Annotation
-) -> Loss:
+def summed_negative_log_likelihood(potentials: Potentials, annotation: Annotation) -> Loss:
     """Compute the negative log-likelihood of the annotation, summed over docs.
 
     See `crf.negative_log_likelihood`.
 
     Args:
-        device: Where the CRF runs.
         potentials: What the model predicted.
         annotation: What is known about the docs.
 
@@ -31,26 +25,25 @@ def summed_negative_log_likelihood(
         The loss in nats, and its gradient.
     """
 
-    def of_batch(batch: Batch) -> tuple[Tensor, crf.Scores]:
+    def of_batch(batch: Batch) -> tuple[crf.Array, crf.Scores]:
         row_of = {int(doc): row for row, doc in enumerate(batch.docs)}
         here = [span for span in annotation.incorrect if span.doc in row_of]
         rows = [row_of[span.doc] for span in here]
         _, n_steps, n_tags = batch.shape
-        sets = torch.ones(len(here), n_steps, n_tags, dtype=torch.bool, device="cpu")
-        for mask, incorrect, row in zip(sets, here, rows):
-            of_span = tags.mask_of_span(incorrect.span, batch.sizes[row], n_tags)
-            mask[: batch.sizes[row]] = torch.from_numpy(of_span)
+        sets = np.ones((len(here), n_steps, n_tags), dtype=bool)
+        for mask, incorrect in zip(sets, here):
+            tags.force_span(mask, incorrect.span)
         gold = batch.mask(annotation.gold)
         if gold is None:
-            gold = torch.ones(batch.shape, dtype=torch.bool, device=device)
+            gold = crf.asarray(np.ones(batch.shape, dtype=bool), batch.device)
         return crf.negative_log_likelihood(
             batch.chain,
             gold,
-            wrong_rows=torch.tensor(rows, dtype=torch.long, device=device),
-            wrong=sets.to(device),
+            wrong_rows=crf.asarray(np.array(rows, dtype=np.int64), batch.device),
+            wrong=crf.asarray(sets, batch.device),
         )
 
-    return _summed(annotation.distribution(potentials, device), of_batch)
+    return _summed(annotation.distribution(potentials), of_batch)
 
 
 def summed_divergence(distribution: Distribution, teacher: Potentials) -> Loss:
@@ -74,22 +67,22 @@ def expected_entity_tokens(distribution: Distribution) -> Loss:
     Returns:
         The expected number, and its gradient with respect to the potentials.
     """
-    n_tags = distribution.potentials.n_tags
-    in_entity = torch.arange(n_tags, device=distribution.device) != tags.OUTSIDE
-    return _summed(distribution, lambda batch: crf.expected_count(batch.chain, in_entity))
+    in_entity = np.arange(distribution.potentials.n_tags) != tags.OUTSIDE
+    return _summed(
+        distribution,
+        lambda batch: crf.expected_count(batch.chain, crf.asarray(in_entity, batch.device)),
+    )
 
 
 def _summed(
-    distribution: Distribution, of_batch: Callable[[Batch], tuple[Tensor, crf.Scores]]
+    distribution: Distribution, of_batch: Callable[[Batch], tuple[crf.Array, crf.Scores]]
 ) -> Loss:
     """Sum what a function of batches returns: a value for each doc, and the gradient."""
     value, total = 0.0, distribution.potentials.scaled(0.0)
     for batch in distribution.batches():
         of_docs, gradient = of_batch(batch)
         value += float(of_docs.sum())
-        emissions, transitions, start, end = (
-            cast(Any, torch2xp(scores.float())) for scores in gradient
-        )
+        emissions, transitions, start, end = map(to_model, gradient)
         for doc, rows, size in zip(batch.docs, emissions, batch.sizes):
             total.emissions[doc] = rows[:size]
         total.transitions += transitions

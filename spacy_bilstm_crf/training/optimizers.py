@@ -4,11 +4,9 @@ from numbers import Real
 from typing import Any, cast
 
 import numpy as np
-import torch
 from thinc.api import Optimizer
 from thinc.backends import get_array_ops
 from thinc.types import FloatsXd, Generator
-from torch import Tensor
 
 MAX_DECAY = 0.9999  # of the averages, as in Thinc
 
@@ -78,7 +76,7 @@ class _MomentumOptimizer(Optimizer):
             self._average(self.averages, key, weights)
         return weights, gradient
 
-    def _clipping(self, gradient: Tensor) -> float:
+    def _clipping(self, gradient: Any) -> float:
         """Return the factor that brings the norm of a gradient down to the limit."""
         if not self.grad_clip:
             return 1.0
@@ -94,7 +92,10 @@ class _MomentumOptimizer(Optimizer):
         _on_memory_of(averages[key]).lerp_(_on_memory_of(weights), 1.0 - decay)
 
 
-def _on_memory_of(array: FloatsXd) -> Tensor:
+def _on_memory_of(array: FloatsXd) -> Any:
+    """Return a tensor that shares an array's memory."""
+    import torch  # whoever trains has it
+
     if isinstance(array, np.ndarray):
         return torch.from_numpy(array)
     return torch.from_dlpack(cast(Any, array))

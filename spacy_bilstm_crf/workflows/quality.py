@@ -88,9 +88,7 @@ def _negative_log_likelihood(
     for batch in minibatch(examples, _BATCH):
         distribution = ner.distribution([example.predicted for example in batch])
         annotation = annotation_of(batch, ner.labels)
-        loss, _ = summed_negative_log_likelihood(
-            distribution.device, distribution.potentials, annotation
-        )
+        loss, _ = summed_negative_log_likelihood(distribution.potentials, annotation)
         total += loss
     return total / len(examples)
 

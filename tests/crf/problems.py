@@ -3,11 +3,11 @@
 import math
 
 import numpy as np
-import torch
 
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.tags import count_tags, spans_of_tags
+from tests.arrays import array
 from tests.oracle import Oracle
 
 
@@ -20,21 +20,22 @@ class Problem:
         lengths,
         n_tags,
         *,
-        dtype=torch.float64,
+        dtype=np.float64,
         scale=2.0,
         density=0.7,
         in_blocks=False,
     ):
         rng = np.random.default_rng(seed)
         n_rows, n_steps = len(lengths), max(lengths)
+        self.dtype = dtype
 
         def scores(*shape):
-            return torch.tensor(rng.normal(0, scale, shape), dtype=dtype)
+            return array(rng.normal(0, scale, shape), dtype)
 
         self.scores = crf.Scores(
             scores(n_rows, n_steps, n_tags), scores(n_tags, n_tags), scores(n_tags), scores(n_tags)
         )
-        self.lengths = torch.tensor(lengths)
+        self.lengths = array(lengths)
         # A witness that stays legal, allowed and gold in each row
         witness = rng.integers(0, n_tags, (n_rows, n_steps))
         legal = [rng.random(shape) < density for shape in ((n_tags, n_tags), n_tags, n_tags)]
@@ -43,8 +44,8 @@ class Problem:
             blocks, legal[0] = random_blocks(rng, n_tags)
             for t in range(1, n_steps):
                 witness[:, t] = [rng.choice(np.flatnonzero(legal[0][i])) for i in witness[:, t - 1]]
-        self.allowed = torch.tensor(rng.random((n_rows, n_steps, n_tags)) < density)
-        self.gold = torch.tensor(rng.random((n_rows, n_steps, n_tags)) < 0.5)
+        self.allowed = array(rng.random((n_rows, n_steps, n_tags)) < density)
+        self.gold = array(rng.random((n_rows, n_steps, n_tags)) < 0.5)
         for row, length in enumerate(lengths):
             path = witness[row, :length]
             legal[0][path[:-1], path[1:]] = True
@@ -52,7 +53,7 @@ class Problem:
             legal[2][path[-1]] = True
             for mask in (self.allowed, self.gold):
                 mask[row, range(length), path] = True
-        self.legal = crf.Legality(*(torch.tensor(part) for part in legal), blocks)
+        self.legal = crf.Legality(*map(array, legal), blocks)
 
     @property
     def chain(self):
@@ -65,8 +66,8 @@ class Problem:
         for mask in masks:
             allowed = allowed & mask
         return Oracle(
-            scores.emissions[row, :n].double().tolist(),
-            *(part.double().tolist() for part in scores[1:]),
+            scores.emissions[row, :n].tolist(),
+            *(part.tolist() for part in scores[1:]),
             *(part.tolist() for part in self.legal[:3]),
             allowed[:n].tolist(),
         )
@@ -91,7 +92,7 @@ def random_blocks(rng, n_tags):
     table = np.zeros((n_tags, n_tags), dtype=bool)
     for before, after in [wide, *zip(*narrow)]:
         table[np.ix_(before, after)] = True
-    return crf.Blocks(*(torch.tensor(part) for part in [*wide, *narrow])), table
+    return crf.Blocks(*map(array, [*wide, *narrow])), table
 
 
 class Batch:
@@ -102,7 +103,7 @@ class Batch:
         n_tags = count_tags(n_labels)
 
         def scores(*shape):
-            return torch.tensor(rng.normal(0, scale, shape), dtype=torch.float32)
+            return array(rng.normal(0, scale, shape), np.float32)
 
         self.lengths = lengths
         self.scores = crf.Scores(
@@ -111,13 +112,13 @@ class Batch:
             scores(n_tags),
             scores(n_tags),
         )
-        self.allowed = torch.tensor(rng.random(self.scores.emissions.shape) < 0.8)
+        self.allowed = array(rng.random(self.scores.emissions.shape) < 0.8)
         self.allowed[..., 0] = True
-        self.legal = legality(n_tags, torch.device("cpu"))
+        self.legal = legality(n_tags, crf.device_of(self.allowed))
 
     @property
     def chain(self):
-        lengths = torch.tensor(self.lengths)
+        lengths = array(self.lengths)
         return crf.LinearChain(self.scores, lengths, self.legal, self.allowed)
 
     def posterior(self):
@@ -127,8 +128,8 @@ class Batch:
         """Of each entity that some tag sequence has, by enumeration of the tag sequences."""
         n = self.lengths[row]
         oracle = Oracle(
-            self.scores.emissions[row, :n].double().tolist(),
-            *(part.double().tolist() for part in self.scores[1:]),
+            self.scores.emissions[row, :n].tolist(),
+            *(part.tolist() for part in self.scores[1:]),
             *(part.tolist() for part in self.legal[:3]),
             self.allowed[row, :n].tolist(),
         )

@@ -5,7 +5,6 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-import torch
 
 from spacy_bilstm_crf import crf
 from spacy_bilstm_crf.batching import Distribution
@@ -13,7 +12,7 @@ from spacy_bilstm_crf.crf import long_sequences
 from spacy_bilstm_crf.decoding import DecodingSettings, decode
 from tests.helpers import LENGTHS, part, random_masks, random_potentials, tags_of_spans
 
-CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("kind_of_arrays")
 
 WANTED = [
     DecodingSettings(None, False, None, 20),
@@ -37,10 +36,10 @@ def probabilities(entities):
 def test_together_as_one_by_one(wanted):
     potentials = random_potentials(LENGTHS)
     masks = random_masks(potentials, 0.5)
-    together = decode(Distribution(potentials, masks, CPU), wanted)
+    together = decode(Distribution(potentials, masks), wanted)
     assert sum(len(found.entities) for found in together) > 100
     for i, found in enumerate(together):
-        (alone,) = decode(Distribution(part(potentials, i), [masks[i]], CPU), wanted)
+        (alone,) = decode(Distribution(part(potentials, i), [masks[i]]), wanted)
         for ours, theirs in zip(found, alone, strict=True):
             assert spans(ours) == spans(theirs)
             np.testing.assert_allclose(probabilities(ours), probabilities(theirs), atol=1e-9)
@@ -53,7 +52,7 @@ def test_together_as_one_by_one(wanted):
 def test_long_docs_as_short_ones(wanted, monkeypatch):
     potentials = random_potentials([700, 3, 699, 2500])
     masks = random_masks(potentials, 0.8)
-    arguments = (Distribution(potentials, masks, CPU), wanted)
+    arguments = (Distribution(potentials, masks), wanted)
     whole = decode(*arguments)
     monkeypatch.setattr(long_sequences, "SEGMENT", 64)
     # The module, not the function that has its name
@@ -71,7 +70,7 @@ def test_long_docs_as_short_ones(wanted, monkeypatch):
 
 def test_what_was_not_asked_for_is_not_there():
     potentials = random_potentials([50])
-    distribution = Distribution(potentials, [None], CPU)
+    distribution = Distribution(potentials, [None])
     ((entities, candidates),) = decode(distribution, WANTED[0])
     assert all(math.isnan(entity.probability) for entity in entities)
     assert entities
@@ -88,14 +87,14 @@ def test_docs_without_entities_are_not_asked_for_probabilities(monkeypatch):
     for empty in (2, 4):
         potentials.emissions[empty][:, 0] += 1000.0  # outside
     expected = [
-        decode(Distribution(part(potentials, doc), [None], CPU), WANTED[1])[0] for doc in range(5)
+        decode(Distribution(part(potentials, doc), [None]), WANTED[1])[0] for doc in range(5)
     ]
     calls = []
     whole = crf.forward_backward
     monkeypatch.setattr(
         crf, "forward_backward", lambda chain: (calls.append(chain), whole(chain))[1]
     )
-    found = decode(Distribution(potentials, [None] * 5, CPU), WANTED[1])
+    found = decode(Distribution(potentials, [None] * 5), WANTED[1])
     assert sorted(length for chain in calls for length in chain.lengths.tolist()) == [5, 30, 40]
     assert all(chain.scores.emissions.shape[1] <= 40 for chain in calls)
     assert [bool(ours.entities) for ours in found] == [True, True, False, True, False]

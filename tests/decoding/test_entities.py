@@ -3,8 +3,8 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,10 +18,11 @@ from spacy_bilstm_crf.decoding.entities import (
     probabilities,
 )
 from spacy_bilstm_crf.tags import count_tags, spans_of_tags
+from tests.arrays import array
 from tests.crf.problems import Batch
 from tests.helpers import tags_of_spans
 
-CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("kind_of_arrays")
 
 
 batches = st.builds(
@@ -89,17 +90,13 @@ def test_log_space_is_covered():
 
 def test_an_entity_as_long_as_the_doc():
     n_tags, n_tokens = count_tags(1), 400
-    emissions = torch.zeros(1, n_tokens, n_tags)
+    emissions = np.zeros((1, n_tokens, n_tags), np.float32)
     emissions[..., 0] = -5.0
     emissions[0, :-1, 2] = 5.0  # I-A
-    scores = crf.Scores(
-        emissions, torch.zeros(n_tags, n_tags), torch.zeros(n_tags), torch.zeros(n_tags)
-    )
-    legal = legality(count_tags(1), CPU)
-    allowed = torch.ones_like(emissions, dtype=torch.bool)
-    posterior = crf.forward_backward(
-        crf.LinearChain(scores, torch.tensor([n_tokens]), legal, allowed)
-    )
+    shared = (np.zeros(shape, np.float32) for shape in ((n_tags, n_tags), n_tags, n_tags))
+    scores = crf.Scores(*map(array, (emissions, *shared)))
+    legal = legality(count_tags(1), crf.device_of(scores.start))
+    posterior = crf.forward_backward(crf.LinearChain(scores, array([n_tokens]), legal))
     ((longest,),) = likely_entities(posterior, 0.5)
     assert longest.span == (0, n_tokens, 0)
     # Of the tag sequences that have other entities, the nearest are behind by several nats

@@ -31,6 +31,8 @@ from tests.helpers import (
 )
 from tests.oracle import Oracle
 
+pytestmark = pytest.mark.usefixtures("kind_of_arrays")
+
 
 def test_importing_the_package_loads_nothing_that_spacy_has_not_loaded():
     # Every Language() imports the modules of all factories that are installed
@@ -186,7 +188,7 @@ def test_prediction_is_the_best_legal_tagging(trained):
     (found,) = ner.predict([doc])
     ids = tags_of_spans([entity.span for entity in found.entities], len(doc))
     potentials = ner.model.predict([doc])
-    legal = legality(len(ner.tags), torch.device("cpu"))
+    legal = legality(len(ner.tags))
     oracle = Oracle(
         potentials.emissions[0].tolist(),
         potentials.transitions.tolist(),
@@ -226,7 +228,7 @@ def test_a_threshold_takes_entities_by_their_probability(unsure, threshold):
             potentials.transitions.tolist(),
             potentials.start.tolist(),
             potentials.end.tolist(),
-            *(part.tolist() for part in legality(len(ner.tags), torch.device("cpu"))[:3]),
+            *(part.tolist() for part in legality(len(ner.tags))[:3]),
             np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
         )
         sequences = {path: spans_of_tags(np.array(path)) for path in oracle.scores}

@@ -20,7 +20,10 @@ from spacy.training import Example
 
 from tests.helpers import entities, examples_for, make_nlp, train, trained_nlp, weights
 
-pytestmark = pytest.mark.parametrize("factory", ["ner", "bilstm_crf_ner"])
+pytestmark = [
+    pytest.mark.usefixtures("kind_of_arrays"),
+    pytest.mark.parametrize("factory", ["ner", "bilstm_crf_ner"]),
+]
 
 WRONG = "non_entities"
 

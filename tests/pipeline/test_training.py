@@ -19,6 +19,8 @@ from tests.helpers import (
     weights,
 )
 
+pytestmark = pytest.mark.usefixtures("kind_of_arrays")
+
 
 def test_gradients_add_up_until_finish_update():
     nlp = make_nlp()

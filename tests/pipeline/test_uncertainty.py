@@ -23,6 +23,8 @@ from tests.approx import alike
 from tests.helpers import char_embed_model, examples_for, make_nlp, train
 from tests.oracle import Oracle
 
+pytestmark = pytest.mark.usefixtures("kind_of_arrays")
+
 
 @pytest.fixture(scope="module")
 def unsure():
@@ -85,7 +87,7 @@ def distribution(nlp, doc, calibration=(1.0, ())):
         (potentials.transitions / temperature).tolist(),
         (potentials.start / temperature).tolist(),
         (potentials.end / temperature).tolist(),
-        *(part.tolist() for part in legality(len(ner.tags), torch.device("cpu"))[:3]),
+        *(part.tolist() for part in legality(len(ner.tags))[:3]),
         np.ones((len(doc), len(ner.tags)), dtype=bool).tolist(),
     )
     oracle.scores = {

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
 from spacy_bilstm_crf.batching import Distribution
 from spacy_bilstm_crf.training.annotation import Annotation, IncorrectSpan
 from spacy_bilstm_crf.training.objectives import summed_divergence, summed_negative_log_likelihood
 from tests.helpers import LENGTHS, part, random_masks, random_potentials
 
-CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("kind_of_arrays")
 
 
 def test_losses_and_gradients_add_up():
@@ -23,13 +22,13 @@ def test_losses_and_gradients_add_up():
     ]
     allowed[0] = allowed[2] = None
     loss, gradient = summed_negative_log_likelihood(
-        CPU, potentials, Annotation(allowed, gold, incorrect)
+        potentials, Annotation(allowed, gold, incorrect)
     )
     total, transitions = 0.0, 0.0
     for i in range(len(LENGTHS)):
         here = [span._replace(doc=0) for span in incorrect if span.doc == i]
         alone, d_alone = summed_negative_log_likelihood(
-            CPU, part(potentials, i), Annotation([allowed[i]], [gold[i]], here)
+            part(potentials, i), Annotation([allowed[i]], [gold[i]], here)
         )
         total += alone
         transitions = transitions + d_alone.transitions
@@ -41,7 +40,7 @@ def test_losses_and_gradients_add_up():
 def test_divergence_from_itself_and_from_another():
     potentials = random_potentials(LENGTHS)
     masks = [None] * len(LENGTHS)
-    distribution = Distribution(potentials, masks, CPU)
+    distribution = Distribution(potentials, masks)
     loss, gradient = summed_divergence(distribution, potentials)
     assert loss == pytest.approx(0.0, abs=1e-6)
     assert np.abs(gradient.transitions).max() < 1e-6

@@ -6,14 +6,13 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from . import N_DIRECT_CHARACTERS
 from .defaults import FLOATS
 from .lstm import bilstm
 
 # Number of rows that the table of word vectors grows by. Each block is a parameter of its own:
 # growing does not change shapes that an optimizer has seen
 BLOCK_ROWS = 1024
-# Characters with a row of their own; all others share the same number of rows
-N_DIRECT_CHARACTERS = 1024
 N_CHARACTER_ROWS = 1 + 2 * N_DIRECT_CHARACTERS  # row 0 is padding
 NO_SPANS = torch.zeros(0, dtype=torch.long, device="cpu")
 
