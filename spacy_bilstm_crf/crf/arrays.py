@@ -11,7 +11,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-Array: TypeAlias = Any  # np.ndarray or torch.Tensor
+Array: TypeAlias = Any
+"""A NumPy array or a torch tensor."""
 _F = TypeVar("_F", bound=Callable)
 
 

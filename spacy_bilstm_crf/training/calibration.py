@@ -11,10 +11,10 @@ from ..potentials import Potentials
 from .annotation import Annotation
 from .objectives import summed_negative_log_likelihood
 
-MAX_STEPS = 50
+BFGS_STEPS = 50
 LEAST_SLOPE = 1e-3  # float32 scores have no more digits
 LEAST_MOVE = 1e-5
-ENOUGH = 1e-4  # share of the descent that the slope promises
+SUFFICIENT_DESCENT = 1e-4  # share of the descent that the slope promises
 
 
 def fit_calibration(potentials: Potentials, annotation: Annotation, n_labels: int) -> Calibration:
@@ -64,13 +64,13 @@ def _minimum(
     """
     value, slope = function(point)
     inverse = np.eye(len(point)) / max(1.0, np.abs(slope).sum())  # of the matrix of curvatures
-    for step in range(MAX_STEPS):
+    for step in range(BFGS_STEPS):
         if np.abs(slope).max() <= LEAST_SLOPE:
             break
         move = -inverse @ slope
         while True:
             new_value, new_slope = function(point + move)
-            if new_value <= value + ENOUGH * float(slope @ move):
+            if new_value <= value + SUFFICIENT_DESCENT * float(slope @ move):
                 break
             move = move / 2
             if np.abs(move).max() < LEAST_MOVE:

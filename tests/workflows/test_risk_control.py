@@ -297,8 +297,9 @@ def test_used_documents_are_said(trained, tmp_path):
     ]
     assert "risk_control" not in nlp.meta or "ner" not in nlp.meta["risk_control"]
     nlp.config["paths"]["train"] = str(tmp_path / "dev.spacy")
-    (trained_on,) = calibrate(nlp, docs).warnings
+    trained_on, unchanged = calibrate(nlp, docs).warnings  # as a moment ago
     assert "on which the model was trained. The model knows these" in trained_on
+    assert unchanged.startswith("The calibration has not changed")
     nlp.config["paths"].update(train=None, dev=None)
     (calibrated_on,) = calibrate(nlp, docs, recall=0.9).warnings
     assert calibrated_on.startswith("60 of the documents are those on which it was calibrated")
