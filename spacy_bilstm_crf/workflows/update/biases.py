@@ -1,4 +1,4 @@
-"""Make new labels rarer, as far as their entities are still found."""
+"""Make new labels rarer, as long as their entities are still found."""
 
 from collections.abc import Collection, Sequence
 
@@ -28,7 +28,7 @@ def lower_biases(
     old_data: Data | None = None,
     component: str = "ner",
 ) -> float:
-    """Lower the biases of new labels as far as 90 % of their entities are still found.
+    """Lower the biases of new labels as long as 90 % of their entities are still found.
 
     After a few steps of training on texts that all have a new label, it is found in too many other
     texts, and in place of old labels. The biases are lowered until the labels are found in at most
