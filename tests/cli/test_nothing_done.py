@@ -11,6 +11,7 @@ import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
 
+from tests.cli.tuning import DROPOUT_SPACE
 from tests.helpers import (
     CONFIG,
     SMALL_TRAINING,
@@ -24,23 +25,6 @@ from tests.helpers import (
 NO_ENTITY = "no entity in any of them"
 OFF_TOKENS = "don't begin and end where tokens of the pipeline do, such as 'London' (LOC)"
 SHORT = [*SMALL_TRAINING, "--training.max_steps=10"]
-SPACE = """
-[search]
-
-[search.sampler]
-name = "RandomSampler"
-
-[search.pruner]
-name = "NopPruner"
-
-[parameters]
-
-[parameters.dropout]
-path = "training.dropout"
-type = "float"
-low = 0.1
-high = 0.2
-"""
 # A file without an entity in each format
 NOT_ANNOTATED = {
     "conll": "Ada O\nin O\n\nRome O\n",
@@ -103,7 +87,7 @@ def write_all(folder):
             path = path / "a.txt"
         path.write_text(content)
     (folder / "no-ner.cfg").write_text(blank.config.to_str())
-    (folder / "space.cfg").write_text(SPACE)
+    (folder / "space.cfg").write_text(DROPOUT_SPACE)
 
 
 def in_city(nlp, city):

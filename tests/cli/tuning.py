@@ -7,7 +7,7 @@ import sys
 
 from tests.helpers import CONFIG, ROOT, SMALL_TRAINING
 
-SPACE = """
+RANDOM_SEARCH = """
 [search]
 seed = 1
 
@@ -18,7 +18,16 @@ name = "RandomSampler"
 name = "NopPruner"
 
 [parameters]
-
+"""
+# Of one setting that every config has
+DROPOUT_SPACE = f"""{RANDOM_SEARCH}
+[parameters.dropout]
+path = "training.dropout"
+type = "float"
+low = 0.1
+high = 0.2
+"""
+SPACE = f"""{RANDOM_SEARCH}
 [parameters.hidden_width]
 path = "components.ner.model.hidden_width"
 type = "int"

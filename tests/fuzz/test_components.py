@@ -33,6 +33,7 @@ from spacy_bilstm_crf.workflows import (
     tune,
     update,
 )
+from tests.cli.tuning import DROPOUT_SPACE
 from tests.fuzz.components import OURS, made, pipelines
 from tests.fuzz.running import counts, fuzzed
 from tests.fuzz.strategies import LABELS, SPACES, as_spans, described, spans_of
@@ -41,24 +42,6 @@ from tests.helpers import CONFIG, SMALL_TRAINING
 CLOSE = 1e-5
 BLANK = spacy.blank("en")
 SHORT_STUDENT = parse_config_overrides([*SMALL_TRAINING, "--training.max_steps=2"])
-SPACE = """
-[search]
-seed = 1
-
-[search.sampler]
-name = "RandomSampler"
-
-[search.pruner]
-name = "NopPruner"
-
-[parameters]
-
-[parameters.dropout]
-path = "training.dropout"
-type = "float"
-low = 0.1
-high = 0.2
-"""
 WORDS = ["London", "in", "Ada", "the", ".", "Paris", "12", "NASA", "don't", "e\u0301", "\ufeff"]
 WORDS += ["\U0001f469\u200d\U0001f680", "1984", "Ünï", "ENDS.", "\x00"]
 
@@ -555,7 +538,7 @@ def test_training_commands_end_with_a_pipeline_or_one_line(spec, docs, annotate_
                 found = audit(config, docs, folds=data.draw(st.sampled_from([0, 2])))
                 check_suspects(found, docs)
             elif command == "tune":
-                (folder / "space.cfg").write_text(SPACE)
+                (folder / "space.cfg").write_text(DROPOUT_SPACE)
                 found = tune(config, folder / "space.cfg", folder / "search", n_trials=1)
                 spacy.load(found.output / "model-best")
             else:

@@ -10,9 +10,8 @@ from thinc.api import Adam, fix_random_seed
 
 from ...common.errors import UserError, check_at_least
 from ...common.pipelines import load_pipeline, pipeline_name, replace_pipeline
-from ...data.corpus import Data, misaligned_warning, read_annotated, read_examples
+from ...data.corpus import Data, misaligned_warning, read_annotated
 from ...inference.recognizers import recognizer_of
-from ..quality import examples_before
 from ..risk_control import forget_control
 from . import training
 from .biases import lowest_biases, sample_of
@@ -138,7 +137,7 @@ def update(
 def _read_sample(nlp: Language, data: Data | None, component: str) -> Sample:
     if data is None:
         return Sample([])
-    return Sample(examples_before(nlp, read_examples(data, nlp), component))
+    return sample_of(nlp, read_annotated(data, nlp.vocab), component)
 
 
 def _old_examples(
