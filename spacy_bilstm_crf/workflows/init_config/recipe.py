@@ -14,6 +14,8 @@ from .gazetteer import GAZETTEER
 
 COMMENT_WIDTH = 96
 N_EVALUATIONS = 20
+# Less would end some trainings before the steps are small, when most still improve
+EVALUATIONS_WITHOUT_GAIN = 10  # evaluations
 LOOKUP_TABLES = ["lexeme_prob", "lexeme_cluster"]
 LOOKUP_ATTRS = ["PROB", "LOWER_PROB", "TITLE_PROB", "UPPER_PROB", "CLUSTER"]
 
@@ -140,9 +142,15 @@ def _length(found: Survey, sources: Sources) -> Iterator[Choice]:
     )
     # The number again, since `nlp.resume_training` does not resolve a ${variable} here
     yield Choice("training.optimizer.learn_rate.total_steps", steps, "The same as max_steps.")
+    frequency = max(1, steps // N_EVALUATIONS)
+    yield Choice(
+        "training.patience",
+        EVALUATIONS_WITHOUT_GAIN * frequency,
+        f"Training ends when {EVALUATIONS_WITHOUT_GAIN} evaluations bring no better score.",
+    )
     yield Choice(
         "training.eval_frequency",
-        max(1, steps // N_EVALUATIONS),
+        frequency,
         f"{N_EVALUATIONS} evaluations; the best model is kept.",
     )
     words = found.n_tokens / found.n_sentences
