@@ -3,16 +3,18 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from spacy.tokens import Doc
 from thinc.api import ArgsKwargs, Model, get_torch_default_device
+from thinc.layers.pytorchwrapper import forward
 from thinc.types import Floats2d
 
 from .settings import Trained
 from .span_features import check_keys
 from .token_attributes import CASING, check_attributes, check_tables
 from .torch_layer import (
+    InPlaceShim,
     check_initialized,
     check_positive,
     load_state,
@@ -188,6 +190,7 @@ def _embed(
         deserialize=_deserialize,
     )
     model.init = _init
+    model._func = _forward
     _forget_words(model)
     model.attrs["reads_spans"] = bool(settings["span_features"])
     model.attrs["vectors_width"] = 0  # width of the pipeline's vectors at initialization
@@ -227,6 +230,22 @@ def _forget_words(model: Model) -> None:
     model.attrs["counts"], model.attrs["counted_docs"] = WordCounts({}, [])
 
 
+def _forward(
+    model: Model, X: list[Doc], is_train: bool
+) -> tuple[list[Floats2d], Callable[[list[Floats2d]], list]]:
+    shim = cast(InPlaceShim, shim_of(model))
+    is_on_cpu = shim.device is None or shim.device.type == "cpu"
+    # During initialization it knows no words
+    if is_train or not is_on_cpu or not model.attrs["counts"]:
+        return cast(Any, forward(model, X, is_train))
+    check_vocab(model, shim._model.settings["attrs"], X)
+    return shim._model.predict(_counts(model), X, shim.n_changes), lambda _: []
+
+
+def _counts(model: Model) -> WordCounts:
+    return WordCounts(model.attrs["counts"], model.attrs["counted_docs"])
+
+
 def _convert_inputs(
     model: Model, X: list[Doc], is_train: bool
 ) -> tuple[ArgsKwargs, Callable[[ArgsKwargs], list]]:
@@ -234,17 +253,26 @@ def _convert_inputs(
     from .pytorch.word_embedding import Words
 
     check_initialized(model, UninitializedEmbedding)
-    _check_vocab(model, X)
-    counts = WordCounts(model.attrs["counts"], model.attrs["counted_docs"])
-    words = words_of_docs(shim_of(model)._model, counts, X, is_train)
+    check_vocab(model, shim_of(model)._model.settings["attrs"], X)
+    words = words_of_docs(shim_of(model)._model, _counts(model), X, is_train)
     device = shim_of(model).device
     moved = Words(*(each.to(device) for each in words))._replace(lengths=words.lengths)
     return ArgsKwargs(args=(moved,), kwargs={}), lambda _: []
 
 
-def _check_vocab(model: Model, docs: list[Doc]) -> None:
+def check_vocab(model: Model, attrs: Sequence[str], docs: list[Doc]) -> None:
+    """Check that docs have the word vectors and tables that an embedding was trained with.
+
+    Args:
+        model: The embedding.
+        attrs: The attributes that it embeds.
+        docs: The docs.
+
+    Raises:
+        ValueError: Naming what is missing, and how to get it.
+    """
     if docs:
-        check_tables(shim_of(model)._model.settings["attrs"], docs[0].vocab)
+        check_tables(attrs, docs[0].vocab)
     expected = model.attrs["vectors_width"]
     found = docs[0].vocab.vectors_length if docs else expected
     if found != expected:

@@ -41,9 +41,11 @@ class InPlaceShim(PyTorchShim):
     Attributes:
         learn_rate_factor: Factor of the optimizer's step size for this network. None is
             `ADAM_FACTOR` for Adam, and 1 for others.
+        n_changes: How often the parameters were updated or replaced here.
     """
 
     learn_rate_factor: float | None = 1.0
+    n_changes: int = 0
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -78,6 +80,7 @@ class InPlaceShim(PyTorchShim):
 
     def finish_update(self, optimizer: Optimizer | RetainingOptimizer) -> None:
         """Update the parameters with their gradients, and clear the gradients."""
+        self.n_changes += 1
         is_optimizer = isinstance(optimizer, (Optimizer, RetainingOptimizer))
         options = {"lr_scale": self._factor(optimizer)} if is_optimizer else {}
         for name, parameter in self._model.named_parameters():
@@ -118,11 +121,13 @@ class InPlaceShim(PyTorchShim):
             if value is not None:
                 saved.append((parameter, parameter.data))
                 parameter.data = xp2torch(value, device=parameter.device).clone()
+        self.n_changes += 1
         try:
             yield
         finally:
             for parameter, data in saved:
                 parameter.data = data
+            self.n_changes += 1
 
 
 def check_positive(layer: str, **sizes: int) -> None:

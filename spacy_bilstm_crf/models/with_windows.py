@@ -38,6 +38,7 @@ TOKEN_LAYERS = {
     "charembed",
     "char_cnn_embed",
     "char_bilstm_embed",
+    "onnx_embed",
 }
 _ENT_IOB = TOKEN_ATTRIBUTES.index("ENT_IOB")
 _INSIDE, _BEGIN = 1, 3  # values of ENT_IOB

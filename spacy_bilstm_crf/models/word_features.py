@@ -1,6 +1,7 @@
 """From docs to the distinct words of a batch, as the inputs of a word embedding."""
 
 import re
+from collections.abc import Iterable
 from hashlib import blake2b
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,7 +11,7 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.compat import torch
 
-from .pytorch import N_DIRECT_CHARACTERS
+from .characters import characters_of
 from .span_features import check_groups, rows_of_spans
 from .token_attributes import DIGIT, rows_of_tokens
 from .torch_layer import draw
@@ -60,6 +61,41 @@ def words_of_docs(
     forms = [form_of(text, settings["lower"], settings["zero_digits"]) for text in texts]
     if is_train:
         _learn_words(network, counts, vocab, docs, texts, forms, of_token)
+    inputs = inputs_of_words(network, counts, vocab, texts, forms, is_train)
+    keys, dropout = settings["span_features"], settings["span_dropout"] if is_train else 0.0
+    if is_train or counts.words:  # but not during initialization
+        check_groups(keys, docs)
+    spans = rows_of_spans(keys, docs, dropout)
+    return Words(
+        *inputs,
+        of_token=torch.from_numpy(of_token.astype(np.int64)),
+        attributes=torch.from_numpy(rows_of_tokens(settings["attrs"], docs, texts, of_token)),
+        span_rows=torch.from_numpy(spans.rows),
+        n_span_features=torch.from_numpy(spans.n_features),
+    )
+
+
+def inputs_of_words(
+    network: "CharWordEmbedding",
+    counts: WordCounts,
+    vocab: Vocab,
+    texts: list[str],
+    forms: list[str],
+    is_train: bool = False,
+) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]":
+    """Return the inputs of a network for words, apart from their attributes.
+
+    Args:
+        network: The network.
+        counts: Words that have a row in the table.
+        vocab: Has the pretrained vectors.
+        texts: The words.
+        forms: Their forms, by `form_of`.
+        is_train: Whether to treat some of the rare words as unknown.
+
+    Returns:
+        The first tensors of `Words`: rows, static, characters and lengths.
+    """
     row_of = _rows(network, counts.words)
     rows: list[int] = []
     static: list[np.ndarray] = []
@@ -73,22 +109,17 @@ def words_of_docs(
                 row = -2 - len(static)
                 static.append(vector)
         rows.append(row)
-    characters = [characters_of(text, settings["max_chars"]) for text in texts]
-    keys, dropout = settings["span_features"], settings["span_dropout"] if is_train else 0.0
-    if is_train or counts.words:  # but not during initialization
-        check_groups(keys, docs)
-    spans = rows_of_spans(keys, docs, dropout)
-    return Words(
-        rows=torch.tensor(rows, dtype=torch.long, device="cpu"),
-        static=torch.from_numpy(np.array(static, dtype=np.float32).reshape(-1, network.word_width)),
-        characters=torch.tensor(
-            list(chain.from_iterable(characters)), dtype=torch.long, device="cpu"
-        ),
-        lengths=torch.tensor([len(word) for word in characters], dtype=torch.long, device="cpu"),
-        of_token=torch.from_numpy(of_token.astype(np.int64)),
-        attributes=torch.from_numpy(rows_of_tokens(settings["attrs"], docs, texts, of_token)),
-        span_rows=torch.from_numpy(spans.rows),
-        n_span_features=torch.from_numpy(spans.n_features),
+    characters = [characters_of(text, network.settings["max_chars"]) for text in texts]
+    lengths = [len(word) for word in characters]
+
+    def integers(values: Iterable[int]) -> "torch.Tensor":
+        return torch.tensor(list(values), dtype=torch.long, device="cpu")
+
+    return (
+        integers(rows),
+        torch.from_numpy(np.array(static, dtype=np.float32).reshape(-1, network.word_width)),
+        integers(chain.from_iterable(characters)),
+        integers(lengths),
     )
 
 
@@ -179,21 +210,3 @@ def pretrained_vector(vocab: Vocab, text: str, form: str) -> np.ndarray | None:
 def _vector(vocab: Vocab, word: str) -> np.ndarray:
     vector = vocab.get_vector(word)
     return np.asarray(vector.get() if hasattr(vector, "get") else vector, dtype=np.float32)
-
-
-def characters_of(text: str, max_chars: int) -> list[int]:
-    """Return the ids of a word's characters, from 1. Every Unicode character has an id.
-
-    Args:
-        text: The word.
-        max_chars: Maximum number of characters; a longer word loses its middle.
-    """
-    if len(text) > max_chars:
-        half = max_chars // 2
-        text = text[:half] + text[half - max_chars :]
-    codes = map(ord, text or " ")
-    return [
-        1
-        + (code if code < N_DIRECT_CHARACTERS else N_DIRECT_CHARACTERS + code % N_DIRECT_CHARACTERS)
-        for code in codes
-    ]

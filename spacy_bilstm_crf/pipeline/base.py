@@ -88,10 +88,10 @@ class TrainableCRF(TrainablePipe):
         checks.check_label(label)
         if label in self.labels:
             return 0
+        if self.model.has_dim("nO"):  # first, since an exported model can't grow
+            self._resize_output(len(self.labels) + 1)
         self.cfg["labels"].append(label)
         self.vocab.strings.add(label)
-        if self.model.has_dim("nO"):
-            self._resize_output()
         return 1
 
     def initialize(
@@ -120,7 +120,7 @@ class TrainableCRF(TrainablePipe):
         docs = [eg.predicted for eg in islice(get_examples(), 10)]
         if not docs:
             raise ValueError(Errors.E923.format(name=self.name))
-        self._resize_output()
+        self._resize_output(len(self.labels))
         self.model.initialize(X=docs)
         self.cfg.update(Calibration()._asdict())  # the old one belongs to the old weights
         self._gradient_mean = training.GradientMean()
@@ -291,8 +291,8 @@ class TrainableCRF(TrainablePipe):
         """Return the full name of a method, for messages."""
         return f"{type(self).__name__}.{name}"
 
-    def _resize_output(self) -> None:
-        self.model.attrs["resize_output"](self.model, len(self.tags))
+    def _resize_output(self, n_labels: int) -> None:
+        self.model.attrs["resize_output"](self.model, count_tags(n_labels))
 
     def _check_loaded(self, given: dict[str, Any]) -> None:
         """Merge the loaded settings with those of the config, and check that the model fits."""

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from spacy import registry
 from spacy.tokens import Doc
 
-from spacy_bilstm_crf.models.word_features import WordCounts, characters_of, words_of_docs
+from spacy_bilstm_crf.models.characters import characters_of
+from spacy_bilstm_crf.models.word_features import WordCounts, words_of_docs
 from tests.helpers import (
     ROOT,
     char_embed,

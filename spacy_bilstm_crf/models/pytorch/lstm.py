@@ -6,11 +6,11 @@ are padded, and each direction runs on its own: padding follows the last token i
 changes nothing. On a GPU sequences are packed for cuDNN.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+
+from ..padding import batches_of_similar_length
 
 # Cost of a step in multiplications, however many sequences take it: when padding costs more, start
 # another batch. Measured with 25 and 200 units, in training and prediction
@@ -61,7 +61,7 @@ def _padded(lstm: nn.LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
     n_before = 0
     multiplications = 4 * lstm.hidden_size * (lstm.input_size + lstm.hidden_size)
     step_cost = STEP_COST / multiplications
-    for start, end in _batches(lengths[longest_first].tolist(), step_cost):
+    for start, end in batches_of_similar_length(lengths[longest_first].tolist(), step_cost):
         batch = longest_first[start:end]
         n_steps, n_sequences = int(lengths[batch[0]]), end - start
         apart[batch] = n_sequences
@@ -143,24 +143,6 @@ def _one_way(inputs: Tensor, weights: list[Tensor]) -> Tensor:
     # biases, layers, dropout, training, bidirectional, batch first
     options = (True, 1, 0.0, training, False, False)
     return torch.lstm(inputs, (nothing, nothing), weights, *options)[0]
-
-
-def _batches(lengths: list[int], step_cost: float) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of batches with little padding.
-
-    Args:
-        lengths: Lengths of the sequences, longest first.
-        step_cost: Cost of a step, in tokens of padding.
-    """
-    start = padding = 0
-    for i, length in enumerate(lengths):
-        padding += lengths[start] - length
-        if padding > step_cost * length:
-            yield start, i
-            start, padding = i, 0
-        if not length:
-            return  # all others are empty too
-    yield start, len(lengths)
 
 
 def packing_order(lengths: Tensor) -> tuple[Tensor, Tensor]:

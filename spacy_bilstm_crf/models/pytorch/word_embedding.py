@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from . import N_DIRECT_CHARACTERS
+from ..characters import N_DIRECT_CHARACTERS
 from .defaults import FLOATS
 from .lstm import bilstm
 
@@ -198,25 +198,33 @@ class WordEmbedding(nn.Module):
 
     def forward(self, words: Words) -> Tensor:
         """Compute the vectors of tokens, float32 [n_tokens, n_outputs]."""
-        vectors = self._vectors(words)
-        characters = vectors.new_zeros(0, self.characters.n_outputs)
-        # A shared tok2vec is also trained on docs without tokens
-        if len(words.lengths):
-            characters = self.characters(words.characters, words.lengths)
-        tokens = [torch.cat([vectors, characters], -1)[words.of_token]]
+        of_words = self.of_words(words.rows, words.static, words.characters, words.lengths)
+        tokens = [of_words[words.of_token]]
         tokens += [attribute(rows) for attribute, rows in zip(self.attributes, words.attributes.T)]
         if self.spans is not None:
             tokens.append(self.spans(words.span_rows, words.n_span_features))
         return torch.cat(tokens, -1)
 
-    def _vectors(self, words: Words) -> Tensor:
+    def of_words(self, rows: Tensor, static: Tensor, characters: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the vectors of words and of their characters, from inputs as in `Words`.
+
+        Returns:
+            float32 [n_words, word_width + characters.n_outputs].
+        """
+        vectors = self._vectors(rows, static)
+        of_characters = vectors.new_zeros(0, self.characters.n_outputs)
+        # A shared tok2vec is also trained on docs without tokens
+        if len(lengths):
+            of_characters = self.characters(characters, lengths)
+        return torch.cat([vectors, of_characters], -1)
+
+    def _vectors(self, rows: Tensor, static: Tensor) -> Tensor:
         """Look up the vectors of words, float32 [n_words, word_width]."""
-        if words.rows.device.type == "cpu":
-            return cast(Tensor, _Rows.apply(words.rows, words.static, self.unknown, *self.blocks))
+        if rows.device.type == "cpu":
+            return cast(Tensor, _Rows.apply(rows, static, self.unknown, *self.blocks))
         # One table: the unknown vector, then the pretrained ones, then the rows
-        table = torch.cat([self.unknown, words.static, *self.blocks])
-        index = torch.where(words.rows >= 0, 1 + len(words.static) + words.rows, -1 - words.rows)
-        return table[index]
+        table = torch.cat([self.unknown, static, *self.blocks])
+        return table[torch.where(rows >= 0, 1 + len(static) + rows, -1 - rows)]
 
 
 class _Rows(torch.autograd.Function):

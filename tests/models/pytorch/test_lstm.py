@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
+from spacy_bilstm_crf.models.padding import batches_of_similar_length
 from spacy_bilstm_crf.models.pytorch import lstm
 
 SHAPES = [[7], [1, 1, 1], [4, 9, 1, 4], [3, 3, 3], [0, 1, 12, 0], [30, 2, 29, 2, 28, 1, 1]]
@@ -48,7 +49,7 @@ def test_values_and_gradients_are_torchs(shape, dtype, tolerance, step_cost, way
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=200), st.floats(0.1, 100))
 def test_batches_hold_every_sequence_and_little_padding(lengths, step_cost):
     lengths = sorted([*lengths, 1], reverse=True)
-    batches = list(lstm._batches(lengths, step_cost))
+    batches = list(batches_of_similar_length(lengths, step_cost))
     together = [i for start, end in batches for i in range(start, end)]
     assert together == [i for i, length in enumerate(lengths) if length]
     for start, end in batches:
