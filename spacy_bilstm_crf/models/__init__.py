@@ -5,5 +5,9 @@ from .char_embed import CharBiLSTMEmbed, CharCNNEmbed
 from .document_context import DocumentContext
 from .encoder import BiLSTMEncoder
 from .ensemble import Ensemble
+from .export import docs_of_known_words, export_model
+from .onnx import ONNXBiLSTMCRF, ONNXEncoder
+from .onnx_embed import ONNXEmbed
+from .onnx_graphs import Precision
 from .pretraining import NextAndPreviousWord
 from .retaining import RetainingOptimizer

@@ -6,7 +6,6 @@ from spacy.tokens import Doc
 from thinc.api import Model
 
 from ..potentials import Potentials
-from .bilstm_crf import resize_output as resize_member
 
 
 def Ensemble(*members: Model[list[Doc], Potentials]) -> Model[list[Doc], Potentials]:
@@ -83,6 +82,6 @@ def _init(model: Model, X: list[Doc] | None = None, Y: Potentials | None = None)
 
 def _resize(model: Model, n_tags: int) -> Model:
     for member in model.layers:
-        resize_member(member, n_tags)
+        member.attrs["resize_output"](member, n_tags)
     model.set_dim("nO", n_tags, force=True)
     return model

@@ -7,6 +7,7 @@ from .convert import convert
 from .copy_config import copy_config
 from .distill import distill
 from .ensemble import Ensembled, ensemble
+from .export import ExportedPipeline, export
 from .init_config import FittedConfig, init_config
 from .replace_ner import ReplacedNER, replace_ner
 from .report import report
@@ -22,6 +23,7 @@ __all__ = [
     "AnnotateSummary",
     "Calibrated",
     "Ensembled",
+    "ExportedPipeline",
     "FittedConfig",
     "ReplacedNER",
     "Shrunk",
@@ -33,6 +35,7 @@ __all__ = [
     "copy_config",
     "distill",
     "ensemble",
+    "export",
     "init_config",
     "lower_biases",
     "replace_ner",

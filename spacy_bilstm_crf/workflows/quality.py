@@ -9,6 +9,7 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..data.corpus import before_component, predicted_docs
+from ..inference.recognizers import recognizers
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..training import annotation_of, is_annotated, summed_negative_log_likelihood
 from .report.matching import matched
@@ -75,6 +76,20 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
         calibration_error(judged) if len(judged.scores) else None,
         None if component is None else _negative_log_likelihood(nlp, examples, component),
     )
+
+
+def quality_of_pipeline(nlp: Language, examples: Sequence[Example]) -> Quality:
+    """Score a pipeline, whose probability of the annotation is that of its only recognizer.
+
+    Args:
+        nlp: The pipeline; with none or several, the probability is not computed.
+        examples: The examples, as `read_examples` returns them. They are not changed.
+    """
+    found = recognizers(nlp)
+    if len(found) != 1:
+        return quality_of(nlp, examples, None)
+    name = found[0].name
+    return quality_of(nlp, examples_before(nlp, examples, name), name)
 
 
 def _negative_log_likelihood(

@@ -7,7 +7,6 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 import srsly
 from spacy.language import Language
-from spacy.training import Example
 from spacy.vectors import Mode, Vectors
 from thinc.api import Model, NumpyOps
 
@@ -16,7 +15,7 @@ from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
 from ..data.corpus import Data, read_examples
 from ..inference.recognizers import recognizers
-from .quality import Quality, examples_before, quality_of
+from .quality import Quality, quality_of_pipeline
 from .risk_control import forget_control
 
 Dtype = Literal["float32", "float16"]
@@ -122,9 +121,9 @@ def shrink(
     _check_shrinkable(nlp, name, keep_words, dtype)
     megabytes = _megabytes(nlp.path) if nlp.path and nlp.path.is_dir() else None
     n_before = len(nlp.vocab.vectors)
-    before = None if examples is None else _scored(nlp, examples)
+    before = None if examples is None else quality_of_pipeline(nlp, examples)
     dropped = _shrink_vectors(nlp, name, keep_words, dtype)
-    after = None if examples is None else _scored(nlp, examples)
+    after = None if examples is None else quality_of_pipeline(nlp, examples)
     warnings = [
         f"The recall that candidates_threshold of '{ner.name}' was set for no longer holds, since "
         f"the probabilities have changed: run calibrate --recall on the result."
@@ -133,14 +132,6 @@ def shrink(
     ]
     n_vectors = (n_before, len(nlp.vocab.vectors))
     return Shrunk(nlp, dropped, n_vectors, before, after, megabytes, warnings)
-
-
-def _scored(nlp: Language, examples: list[Example]) -> Quality:
-    found = recognizers(nlp)
-    if len(found) != 1:
-        return quality_of(nlp, examples, None)
-    name = found[0].name
-    return quality_of(nlp, examples_before(nlp, examples, name), name)
 
 
 def _check_shrinkable(nlp: Language, name: str, keep_words: int | None, dtype: str) -> None:

@@ -1,4 +1,11 @@
 """The neural networks, in pure torch, which the modules of this package import: no other does."""
 
-# Characters with a row of their own; all others share the same number of rows
-N_DIRECT_CHARACTERS = 1024
+from ...common.errors import UserError
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise UserError(
+        "This pipeline or config needs PyTorch, which is not installed: pip install torch. Or run "
+        "`python -m spacy bilstm-crf export` where it is, and use the result here."
+    ) from error
