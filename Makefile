@@ -1,6 +1,6 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev train demo test fuzz test-lowest lint docs reference dist wheels clean
+.PHONY: help install install-dev train demo test fuzz test-lowest lint docs reference dist wheels runtime clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -42,8 +42,8 @@ train: install ## Train, evaluate and package on the shipped corpus, and show th
 
 demo: export OMP_NUM_THREADS ?= 1
 demo: $(VENV)/installed-serve ## Serve what `make train` made, with a page to try it
-	@test -d training/$(DATASET)/model-best || { echo "There is no pipeline yet: run make train first."; exit 1; }
-	$(RUN) python -m spacy bilstm-crf serve training/$(DATASET)/model-best
+	@test -d training/$(DATASET)/exported || { echo "There is no pipeline yet: run make train first."; exit 1; }
+	$(RUN) python -m spacy bilstm-crf serve training/$(DATASET)/exported
 
 # Each file of tests in one of several processes, in the order of tests/conftest.py
 TEST_PROCESSES ?= logical --maxprocesses 4
@@ -85,6 +85,9 @@ dist: install ## Build the sdist and the wheel of this project
 
 wheels: dist ## Install that wheel and a trained pipeline's in a new environment, after `make train`
 	$(RUN) python scripts/check_wheels.py dist packages/$(DATASET)
+
+runtime: dist ## Install them without torch, and compare with what torch predicts, after `make train`
+	$(RUN) python scripts/check_runtime.py dist $(DATASET)
 
 clean: ## Remove all that was made
 	rm -rf $(VENV) .venv-lowest build dist site corpus training packages metrics *.egg-info

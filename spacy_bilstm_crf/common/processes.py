@@ -1,4 +1,4 @@
-"""Worker processes that end with the process that started them."""
+"""Processes: workers that end with the process that started them, and threads of one."""
 
 import os
 import threading
@@ -24,3 +24,16 @@ def end_with_parent(parent: int, end: Callable[[], None]) -> None:
         end()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def use_one_thread() -> None:
+    """Limit torch to one thread in this process, where it is installed.
+
+    Processes that share the cores would otherwise have a thread per core each, and threads that
+    wait for one another are slower than one.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return
+    torch.set_num_threads(1)

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 from functools import cache
 
-from thinc.compat import torch
+from ..common.processes import use_one_thread
 
 
 @cache
@@ -16,10 +16,6 @@ def use_one_thread_in_children() -> None:
     worker has a pool, but several processes with a thread per core would slow one another down.
     """
     if hasattr(os, "register_at_fork"):  # not on Windows
-        os.register_at_fork(after_in_child=_use_one_thread)
+        os.register_at_fork(after_in_child=use_one_thread)
     if multiprocessing.parent_process() is not None:
-        _use_one_thread()
-
-
-def _use_one_thread() -> None:
-    torch.set_num_threads(1)
+        use_one_thread()

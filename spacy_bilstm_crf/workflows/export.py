@@ -17,6 +17,10 @@ from .quality import Quality, quality_of_pipeline
 from .risk_control import forget_control
 
 
+# What the exported pipeline needs besides this package, as in the extra `onnx`
+RUNTIME = "onnxruntime>=1.20.0"
+
+
 class Difference(NamedTuple):
     """What changes on annotated docs.
 
@@ -96,6 +100,9 @@ def export(
     before = None if examples is None else _result(nlp, examples)
     for ner in found:
         export_component(nlp, ner, precision)
+    requirements = nlp.meta.setdefault("requirements", [])  # `spacy package` adds them to a wheel
+    if RUNTIME not in requirements:
+        requirements.append(RUNTIME)
     difference = None
     if examples is not None and before is not None:
         after = _result(nlp, examples)

@@ -4,11 +4,11 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import torch
 from spacy.util import minibatch
 
 from ...common.errors import check_at_least
 from ...common.pipelines import check_components, import_code, load_pipeline
+from ...common.processes import use_one_thread
 from ...data.texts import Text, problem_of
 from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
 from ..recognizers import require_recognizers
@@ -112,7 +112,7 @@ def load_annotator(settings: AnnotatorSettings) -> Annotator:
         UserError: If it can't be loaded, has no components, or knows no candidates and they are
             asked for.
     """
-    torch.set_num_threads(1)  # workers share the cores
+    use_one_thread()
     import_code(settings.code)
     nlp = load_pipeline(settings.pipeline)
     check_components(nlp, settings.pipeline)

@@ -15,7 +15,6 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-import torch
 import uvicorn
 from fastapi import FastAPI
 from spacy.language import Language
@@ -23,7 +22,7 @@ from uvicorn.supervisors import Multiprocess
 
 from ...common.errors import UserError
 from ...common.pipelines import check_components, import_code, load_pipeline
-from ...common.processes import end_with_parent
+from ...common.processes import end_with_parent, use_one_thread
 from ..recognizers import recognizers, require_recognizers
 from .app import BATCH_SIZE, make_app
 from .body import Limits
@@ -69,7 +68,7 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
     """
     logging.getLogger("asyncio").addFilter(_SaysOnce())
     check_components(nlp, settings.pipeline)
-    torch.set_num_threads(1)  # threads that wait for one another are slower than one
+    use_one_thread()
     if settings.threshold is not None:
         require_recognizers(nlp, settings.pipeline, "threshold")
         for ner in recognizers(nlp):

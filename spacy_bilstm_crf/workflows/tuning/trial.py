@@ -8,7 +8,6 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from thinc.api import Config
 
 from ...common.errors import is_out_of_memory, one_line
@@ -75,9 +74,15 @@ def run_trial(trial: "Trial", job: SearchJob) -> float:
         raise TrainingFailed(reason) from error
     finally:
         gc.collect()
-        torch.cuda.empty_cache()
+        _empty_gpu_cache()
         outcome["seconds"] = round(perf_counter() - start, 2)
         trial.set_user_attr(OUTCOME, outcome)
+
+
+def _empty_gpu_cache() -> None:
+    import torch
+
+    torch.cuda.empty_cache()
 
 
 def _is_expected(error: Exception) -> bool:
