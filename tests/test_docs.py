@@ -237,6 +237,8 @@ def check_command(words):
         assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
     elif words[0] == "spark-submit":
         check_spacy_command(words[words.index("bilstm-crf") :])
+    elif words[:3] == ["pip", "install", "-r"]:
+        assert (ROOT / words[3]).is_file()
     elif words[:2] == ["pip", "install"]:
         for extra in re.findall(r"\[(\w+)\]", words[2]):
             assert extra in metadata("spacy-bilstm-crf").get_all("Provides-Extra")
@@ -244,6 +246,11 @@ def check_command(words):
         pass  # of the environment, and not ours
     elif words[:2] == ["pip", "wheel"]:
         assert words[-1] == "."
+    elif words[0] == "docker":
+        for name in re.findall(r"--build-arg (\w+)=", " ".join(words)):
+            assert f"\nARG {name}=" in (ROOT / "Dockerfile").read_text()
+    elif words[:3] == ["uv", "pip", "install"]:
+        assert words[3:5] == ["--override", "without-torch.txt"]
     elif words[0] == "curl":
         AnnotateRequest.model_validate_json(words[words.index("--json") + 1])
     else:
