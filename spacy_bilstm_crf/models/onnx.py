@@ -255,7 +255,7 @@ def _no_backprop(gradient: Any) -> Any:
     raise UserError(NOT_TRAINABLE)
 
 
-def _keep_output(model: Model, n_tags: int) -> Model:
+def _keep_output(model: Model, n_tags: int, n_chains: int | None = None) -> Model:
     present = model.get_ref("output_layer").shims[0]._model
     if present is not None and present.n_tags != n_tags:
         raise UserError(NOT_TRAINABLE)
