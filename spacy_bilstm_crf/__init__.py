@@ -5,7 +5,7 @@ from importlib.metadata import version
 from .calibration import Calibration
 from .decoding import Entity, Prediction
 from .models import BiLSTMCRF, CharBiLSTMEmbed, CharCNNEmbed
-from .pipeline import BiLSTMCRFEntityRecognizer, register_confidence
+from .pipeline import BiLSTMCRFEntityRecognizer, BiLSTMCRFSpanRecognizer, register_confidence
 from .potentials import Potentials
 from .training import SGDMomentum
 
@@ -14,6 +14,7 @@ __version__ = version("spacy-bilstm-crf")
 __all__ = [
     "BiLSTMCRF",
     "BiLSTMCRFEntityRecognizer",
+    "BiLSTMCRFSpanRecognizer",
     "Calibration",
     "CharBiLSTMEmbed",
     "CharCNNEmbed",
