@@ -40,7 +40,7 @@ EXPORTED = {
 }
 # Those that have layers of their own, but no network
 COMPOSED = (f"{_OURS}DocumentContext.v1", f"{_OURS}Ensemble.v1")
-# Words of the vocabulary that show in what range the inputs of a network are
+# Words with vectors that show in what range the inputs of a network are
 MOST_SAMPLES = 20_000
 WORDS_OF_A_SAMPLE = 100
 
@@ -120,21 +120,22 @@ class _Inputs:
         pairs = (node.layers for node in model.walk() if len(node.layers) == 2)
         self.below = {id(network): inputs for inputs, network in pairs}
 
-    def largest(self, layer: Model) -> float:
-        """Return the largest absolute value that a network gets; 1 if it gets nothing else."""
-        vectors = self.below[id(layer)].predict(self.docs)
-        values = (float(np.abs(NumpyOps().to_numpy(each)).max(initial=0.0)) for each in vectors)
-        return max(values, default=0.0) or 1.0
+    def largest(self, layer: Model) -> np.ndarray:
+        """Return the largest absolute value of each input of a network; 1 if it gets only zeros."""
+        vectors = map(NumpyOps().to_numpy, self.below[id(layer)].predict(self.docs))
+        values = [np.abs(each).max(axis=0) for each in vectors if len(each)]
+        largest = np.max(values, axis=0)
+        return np.where(largest > 0.0, largest, 1.0).astype(np.float32)
 
 
 def docs_of_known_words(model: Model, vocab: Vocab) -> list[Doc]:
-    """Return docs of the words that a model knows and of some that its vocabulary does."""
+    """Return docs of the words that a model knows and of some that have a vector."""
     words: list[str] = []
     for node in model.walk():
         words += node.attrs.get("counts", {})
-    with_vectors = (vocab.strings[key] for key in vocab.vectors)
-    words += islice(with_vectors if vocab.vectors_length else vocab.strings, MOST_SAMPLES)
-    known = [word for word in words if word.strip()]
+    if vocab.vectors_length:
+        words += islice((vocab.strings[key] for key in vocab.vectors), MOST_SAMPLES)
+    known = [word for word in words or vocab.strings if word.strip()] or ["a"]
     starts = range(0, len(known), WORDS_OF_A_SAMPLE)
     return [Doc(vocab, words=known[start : start + WORDS_OF_A_SAMPLE]) for start in starts]
 

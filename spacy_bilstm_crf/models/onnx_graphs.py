@@ -18,6 +18,10 @@ _ONNX_GATES = [0, 3, 1, 2]
 # A gate with this bias is open or shut, whatever else it gets
 _ALWAYS = 100.0
 _FAR_BELOW = -1e30
+# Share of the difference between inputs that is moved to the weights. On three data sets 0.75 had
+# the smallest errors of 0.5, 0.75 and 1
+SMOOTHING = 0.75
+LEAST_WEIGHT = 1e-3
 
 
 class LSTMWeights(NamedTuple):
@@ -136,7 +140,7 @@ def recurrent_graph(
     layers: list[LSTMWeights],
     emissions: tuple[np.ndarray, np.ndarray] | None,
     n_inputs: int,
-    largest: float | None = None,
+    largest: np.ndarray | None = None,
 ) -> bytes:
     """Make the graph of LSTM layers.
 
@@ -148,14 +152,17 @@ def recurrent_graph(
         emissions: Weight [n_outputs, n_inputs of this layer] and bias of a linear layer on top of
             them, if any.
         n_inputs: Width of the inputs.
-        largest: Quantizes the LSTMs to 8 bits: the largest absolute value of the inputs. What is
-            beyond is cut off. None keeps float32.
+        largest: Quantizes the LSTMs to 8 bits: the largest absolute value of each input,
+            [n_inputs]. What is beyond is cut off. None keeps float32.
     """
     builder = _Builder()
     states, width = "tokens", n_inputs
-    as_int8 = largest is not None and bool(layers)
-    bound = largest or 0.0
-    if as_int8:
+    as_int8, bound = False, 1.0
+    if largest is not None and layers:
+        as_int8, scales = True, _smoothing(largest, layers[0].inputs)
+        bound = float((largest / scales).max())
+        layers = [layers[0]._replace(inputs=layers[0].inputs * scales), *layers[1:]]
+        states = builder.node("Mul", states, builder.constant(1.0 / scales))
         bounds = (builder.constant(-bound), builder.constant(bound))
         states = builder.node("Clip", states, *bounds)
     for weights in layers:
@@ -187,6 +194,20 @@ def recurrent_graph(
     }
     model = builder.model(inputs, states, ["steps", "sequences", width])
     return _quantized(model) if as_int8 else bytes(model.SerializeToString())
+
+
+def _smoothing(largest: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return what to divide inputs by, and to multiply their weights with, before both are rounded.
+
+    One scale is for all inputs, so that a large one leaves few digits to the others. Some of the
+    difference is moved to the weights (Xiao et al. 2023, "SmoothQuant", equation 4).
+
+    Args:
+        largest: Largest absolute value of each input, above 0, [n_inputs].
+        weights: Their weights, [2, 4 * units, n_inputs].
+    """
+    of_weights = np.maximum(np.abs(weights).max(axis=(0, 1)), LEAST_WEIGHT)
+    return (largest**SMOOTHING / of_weights ** (1.0 - SMOOTHING)).astype(np.float32)
 
 
 def _quantized(model: Any) -> bytes:

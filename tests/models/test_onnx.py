@@ -139,7 +139,8 @@ def test_quantized_states_of_a_sequence_are_its_own(lengths, scale, depth, seed)
     units, n_inputs = 5, 4
     widths = [n_inputs, *[2 * units] * (depth - 1)]
     layers = [LSTMWeights(normal(2, 20, w), normal(2, 20, units), normal(2, 20)) for w in widths]
-    network = Recurrent({"graph": recurrent_graph(layers, None, n_inputs, largest=2.0)})
+    largest = np.abs(normal(n_inputs)) + 0.1
+    network = Recurrent({"graph": recurrent_graph(layers, None, n_inputs, largest)})
     vectors = [scale * normal(length, n_inputs) for length in lengths]
     together = network(vectors)
     for alone, states in zip(vectors, together):
@@ -204,3 +205,17 @@ def test_another_vocabulary_without_the_vectors_is_refused():
     vocab.set_vector("cat", np.ones(3, dtype=np.float32))
     with pytest.raises(ValueError, match="width"):
         new.predict(make_docs(vocab))
+
+
+def test_a_large_input_leaves_digits_to_the_others():
+    rng = np.random.default_rng(0)
+    scales = np.where(np.arange(8) == 3, 50.0, 1.0).astype(np.float32)
+    shapes = [(2, 24, 8), (2, 24, 6), (2, 24)]
+    inputs, hidden, bias = (rng.normal(size=shape, scale=0.5).astype("f") for shape in shapes)
+    layers = [LSTMWeights(inputs / scales, hidden, bias)]
+    vectors = [rng.uniform(-1, 1, size=(20, 8)).astype("f") * scales]
+    exact, rounded = (
+        Recurrent({"graph": recurrent_graph(layers, None, 8, largest)})(vectors)[0]
+        for largest in (None, scales)
+    )
+    assert np.abs(exact - rounded).max() < 0.05
