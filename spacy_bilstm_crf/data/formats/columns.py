@@ -14,7 +14,7 @@ from spacy.tokens import Doc
 
 from ...common.errors import UserError
 from .docs import DISPUTED
-from .layout import DOCSTART, UNKNOWN, Sentence, documents_of
+from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of
 from .losses import SENTENCES, UNKNOWN_TOKENS, label_without_blanks
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -40,7 +40,8 @@ def read_columns(path: Path, settings: FormatSettings, findings: Findings) -> It
         UserError: If no line is a word with a tag, or the columns hold something else.
     """
     columns = settings.columns
-    docs = documents_of(path, path.read_text(encoding=settings.encoding), columns, findings)
+    with path.open(encoding=settings.encoding, newline="") as file:
+        docs = documents_of(path, file.read(), columns, findings)
     every = [sentence for _, sentences in docs for sentence in sentences]
     scheme = columns.scheme
     if scheme == "auto":
@@ -181,7 +182,8 @@ def write_columns(docs: Docs, path: Path, settings: FormatSettings, findings: Fi
             blocks.append(DOCSTART + separator + "O")
         for tagged in sentences:
             tags = in_scheme([tag for _, tag in tagged], scheme, findings)
-            lines = [word + separator + tag for (word, _), tag in zip(tagged, tags)]
+            words = [_quoted(word, separator) for word, _ in tagged]
+            lines = [word + separator + tag for word, tag in zip(words, tags)]
             blocks.append("\n".join(lines))
     path.write_text("\n\n".join(blocks) + "\n", encoding="utf8")
 
@@ -191,7 +193,8 @@ def _tagged_sentences(
 ) -> Iterator[list[tuple[str, str]]]:
     """The words and BILUO tags of each sentence."""
     tags = _biluo_tags(doc, separator, findings)
-    unsafe = re.compile(f"[ \\t\\r\\n]+|{re.escape(separator)}")
+    # Where there are quotes, they guard the separator
+    unsafe = re.compile(r"[ \t\r\n]+" + f"|{re.escape(separator)}" * (separator not in QUOTING))
     sentences = doc.sents if doc.has_annotation("SENT_START") else [doc[:]]
     for sentence in sentences:
         tokens = [token for token in sentence if not token.is_space]
@@ -201,6 +204,13 @@ def _tagged_sentences(
             changed = sum(word != token.text for word, token in zip(words, tokens))
             findings.notes["blanks inside of a token written as _"] += changed
             yield [(word, tags[token.i]) for word, token in zip(words, tokens)]
+
+
+def _quoted(word: str, separator: str) -> str:
+    """A word as a cell: in quotes as of CSV if the reader would take it for something else."""
+    if separator in QUOTING and (separator in word or '"' in word):
+        return '"' + word.replace('"', '""') + '"'
+    return word
 
 
 def _biluo_tags(doc: Doc, separator: str, findings: Findings) -> list[str]:
