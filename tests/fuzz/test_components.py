@@ -96,10 +96,13 @@ class Expected:
         self.is_in_text = same_letters(nlp.make_doc(text).text, text)
         try:
             doc = nlp.make_doc(text)
-            for _, pipe in nlp.pipeline:
+            for name, pipe in nlp.pipeline:
                 doc = pipe(doc)
             _ = doc.ents  # which spaCy's own retokenizer may make unreadable
-        except ValueError as error:
+        except Exception as error:
+            # Others may raise anything, as spaCy's `doc.copy` does after a merge (E035)
+            if is_ours(nlp, name) and not isinstance(error, ValueError):
+                raise
             note(f"{text!r}: {error}")
             return
         self.doc = doc
@@ -586,6 +589,10 @@ def test_docs_of_a_pipeline_are_converted(spec, texts, target):
         back = list(DocBin().from_disk(folder / "back.spacy").get_docs(nlp.vocab))
     if target in ("spacy", "conll") and len(back) == len(docs):
         for doc, other in zip(docs, back):
-            assert [(e.text, e.label_) for e in doc.ents] == [
-                (e.text, e.label_) for e in other.ents
-            ]
+            assert entities_without_blanks(doc) == entities_without_blanks(other)
+
+
+def entities_without_blanks(doc):
+    """The entities, but for what columns can't hold: blanks inside of a word become `_`."""
+    found = [("".join(ent.text.replace("_", " ").split()), ent.label_) for ent in doc.ents]
+    return [entity for entity in found if entity[0]]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
 from .docs import DISPUTED
@@ -195,8 +195,7 @@ def _tagged_sentences(
     tags = _biluo_tags(doc, separator, findings)
     # Where there are quotes, they guard the separator
     unsafe = re.compile(r"[ \t\r\n]+" + f"|{re.escape(separator)}" * (separator not in QUOTING))
-    sentences = doc.sents if doc.has_annotation("SENT_START") else [doc[:]]
-    for sentence in sentences:
+    for sentence in _sentences(doc, findings):
         tokens = [token for token in sentence if not token.is_space]
         findings.notes["tokens of white space left out"] += len(sentence) - len(tokens)
         if tokens:
@@ -204,6 +203,16 @@ def _tagged_sentences(
             changed = sum(word != token.text for word, token in zip(words, tokens))
             findings.notes["blanks inside of a token written as _"] += changed
             yield [(word, tags[token.i]) for word, token in zip(words, tokens)]
+
+
+def _sentences(doc: Doc, findings: Findings) -> Iterator[Span]:
+    """The sentences of a doc. One that begins inside of an entity is a part of the one before."""
+    inside = {token.i for ent in doc.ents for token in ent[1:]}
+    starts = [token.i for token in doc if token.is_sent_start and token.i]
+    kept = [start for start in starts if start not in inside]
+    findings.notes["sentence boundaries inside of entities left out"] += len(starts) - len(kept)
+    for start, end in pairwise([0, *kept, len(doc)]):
+        yield doc[start:end]
 
 
 def _quoted(word: str, separator: str) -> str:
@@ -217,7 +226,10 @@ def _biluo_tags(doc: Doc, separator: str, findings: Findings) -> list[str]:
     tags = ["O" if token.ent_iob else UNKNOWN[0] for token in doc]
     for ent in doc.ents:
         label = label_without_blanks(ent.label_, findings, separator)
-        tags[ent.start : ent.end] = [f"{letter}-{label}" for letter in _biluo_letters(len(ent))]
+        words = [token.i for token in ent if not token.is_space]  # which alone are written
+        findings.notes["entities of white space alone left out"] += not words
+        for i, letter in zip(words, _biluo_letters(len(words))):
+            tags[i] = f"{letter}-{label}"
     return tags
 
 
