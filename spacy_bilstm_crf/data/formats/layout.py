@@ -164,7 +164,11 @@ def _with_sentences(docs: Sequence[Document], has_docstarts: bool) -> list[Docum
 def _rows(path: Path, text: str, settings: ColumnSettings, findings: Findings) -> list[Row]:
     """The lines of a file but for comments and a header."""
     # Python's own split knows separators of lines and columns that may be part of a word
-    lines = [line.removeprefix(BOM) for line in LINE_END.split(text)]
+    lines = LINE_END.split(text)
+    findings.notes["byte order marks at the beginning of a line left out"] += sum(
+        line.startswith(BOM) for line in lines
+    )
+    lines = [line.removeprefix(BOM) for line in lines]
     separator = settings.separator or ("," if path.suffix.lower() == ".csv" else None)
     if separator is None:
         separator = _separator(lines, settings)
