@@ -2,7 +2,8 @@
 
     python -m benchmarks.bulk PIPELINE [--dataset ncbi-disease] [--texts 16000] [--rounds 3]
 
-The texts are the sentences of the data set's training part, over and over. Each system is a command
+PIPELINE is also exported, with int8, for some of the systems. All run where torch is installed. The
+texts are the sentences of the data set's training part, over and over. Each system is a command
 in a process of its own, with one torch thread for each process. The systems run in turns, with all
 texts and with a quarter of them. Words a second are those of the other three quarters in the time
 that they take longer. What is left is the start: Python, libraries, workers that load the pipeline.
@@ -22,6 +23,7 @@ import torch
 import typer
 
 from benchmarks.harness import command, tables, timing
+from benchmarks.harness.exporting import exported
 from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
 from benchmarks.harness.processes import calling, run_python
 from benchmarks.harness.results import machine, read, write
@@ -53,18 +55,29 @@ def loop(pipeline: str, path: str, out: str | None = None, n_process: int = 1) -
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), out)
 
 
-def commands(pipeline: Path, texts: Path, out: Path) -> dict[str, list[str]]:
-    """Return the command of each system, without the interpreter."""
+def commands(pipeline: Path, lean: Path, texts: Path, out: Path) -> dict[str, list[str]]:
+    """Return the command of each system, without the interpreter.
+
+    Args:
+        pipeline: The pipeline.
+        lean: The same, exported.
+        texts: File of the texts.
+        out: What the system writes.
+    """
     given = (str(pipeline), str(texts))
     annotate = [*ANNOTATE, *given, str(out), "--no-columns", "--force"]
+    annotate_lean = [*ANNOTATE, str(lean), *annotate[len(ANNOTATE) + 1 :]]
     apply = [*SPACY, "apply", *given, str(out.with_suffix(".spacy"))]
     return {
         LOOP: calling(loop, *given, str(out.with_suffix(".parquet"))),
         "`nlp.pipe`": calling(loop, *given),
+        "`nlp.pipe`, exported int8": calling(loop, str(lean), str(texts)),
         "`nlp.pipe`, 2 processes": calling(loop, *given, None, 2),
         "`spacy apply`": [*apply, "--batch-size", "128", "--force"],
         "`annotate`": annotate,
+        "`annotate`, exported int8": annotate_lean,
         "`annotate --jobs 2`": [*annotate, "--jobs", "2"],
+        "`annotate --jobs 2`, exported int8": [*annotate_lean, "--jobs", "2"],
         "`annotate --engine ray`": [*annotate, "--engine", "ray"],
         "`annotate --engine ray --jobs 2`": [*annotate, "--engine", "ray", "--jobs", "2"],
     }
@@ -86,25 +99,26 @@ def main(
     rates: dict[str, list[float]] = {}
     with temporary_folder("bulk-") as folder:
         out = folder / "out"
+        lean = exported(pipeline, folder)["int8"]
         for name, some in (("all", texts), ("quarter", quarter)):
             rows = [{"id": str(i), "text": text} for i, text in enumerate(some)]
             srsly.write_jsonl(folder / f"{name}.jsonl", rows)
 
         def seconds(system: str, name: str) -> float:
             shutil.rmtree(out, ignore_errors=True)
-            command_of = commands(pipeline, folder / f"{name}.jsonl", out)[system]
+            command_of = commands(pipeline, lean, folder / f"{name}.jsonl", out)[system]
             quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             return timing.seconds_of(lambda: run_python(*command_of, **quiet))
 
         for _ in range(rounds):
-            for system in commands(pipeline, folder, out):
+            for system in commands(pipeline, lean, folder, out):
                 part, whole = seconds(system, "quarter"), seconds(system, "all")
                 rate = (n_words - n_of_quarter) / (whole - part)
                 rates.setdefault(system, []).append(rate)
                 starts.setdefault(system, []).append(part - n_of_quarter / rate)
                 print(system, round(starts[system][-1], 1), round(rate), flush=True)
     result = {
-        **machine("spacy", "torch", "pyarrow", "ray", "spacy-bilstm-crf"),
+        **machine("spacy", "torch", "onnxruntime", "pyarrow", "ray", "spacy-bilstm-crf"),
         "threads": 1,
         "dataset": dataset,
         "texts": n_texts,

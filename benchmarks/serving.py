@@ -3,14 +3,16 @@
     apt-get install wrk
     python -m benchmarks.serving PIPELINE [--dataset four-domains] [--seconds 10] [--rounds 3]
 
-PIPELINE is ours, trained on the data set. Each request has one sentence of its test part. Three
+PIPELINE is ours, trained on the data set. Each request has one sentence of its test part. The
 services run, one at a time, in turns: ours as `serve` starts it, ours without the queue
-(`--batch-size 1`: the same app, one request at a time), and spaCy's own `ner` in the same app. The
-stock pipeline is trained here, by spaCy's efficiency config. wrk sends the next request of a client
-when the last is answered. The service has one torch thread and one process; wrk has another core.
+(`--batch-size 1`: the same app, one request at a time), ours exported with float32 and with int8,
+and spaCy's own `ner` in the same app. All run where torch is installed. The stock pipeline is
+trained here, by spaCy's efficiency config. wrk sends the next request of a client when the last is
+answered. The service has one torch thread and one process; wrk has another core.
 
-Memory is that of the service's process after 1,000 requests and after 100,000 more, each with a
-word that no other has. Results go to benchmarks/serving/results/serving.json.
+Memory is that of the service's process, for ours and for ours exported with int8, after 1,000
+requests and after 100,000 more, each with a word that no other has. Results go to
+benchmarks/serving/results/serving.json.
 """
 
 import json
@@ -27,6 +29,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from benchmarks.harness import command, tables, timing
+from benchmarks.harness.exporting import EXPORTED, exported
 from benchmarks.harness.paths import BENCHMARKS, CORPUS, results_of, temporary_folder
 from benchmarks.harness.processes import start_python
 from benchmarks.harness.results import machine, read, write
@@ -171,7 +174,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Seconds of each load")] = 10,
     rounds: command.Rounds = 3,
 ) -> None:
-    """Measure the three services in turns, then the memory of ours."""
+    """Measure the services in turns, then the memory of ours."""
     data = CORPUS / dataset
     with temporary_folder("serving-") as folder:
         config = stock_config(folder / "stock.cfg", "efficiency")
@@ -180,20 +183,25 @@ def main(
         stock = train(config, paths, 0, steps, folder / "stock").model
         texts = folder / "texts"
         n_words = write_texts(dataset, texts)
+        lean = {
+            precision: System(f"ours, {EXPORTED[precision]}", path)
+            for precision, path in exported(pipeline, folder).items()
+        }
         systems = (
             System("ours", pipeline),
             System("ours, without the queue", pipeline, ("--batch-size", "1")),
+            *lean.values(),
             System("stock `ner`", stock),
         )
         result = {
-            **machine("spacy", "torch", "fastapi", "uvicorn", "spacy-bilstm-crf"),
+            **machine("spacy", "torch", "onnxruntime", "fastapi", "uvicorn", "spacy-bilstm-crf"),
             "threads": 1,
             "dataset": dataset,
             "words_a_text": n_words,
             "rounds": rounds,
             "seconds": seconds,
             "rows": measure(systems, texts, seconds, rounds),
-            "memory_mb": memory(systems[0], texts),
+            "memory_mb": {each.name: memory(each, texts) for each in (systems[0], lean["int8"])},
         }
     write(results_of("serving") / "serving.json", result)
 
@@ -207,13 +215,16 @@ def table() -> str:
         numbers.append(f"{row['requests_a_second']['median']:,.0f}")
         against = "" if row["system"] == "ours" else tables.times(row["ours_is_times_as_fast"])
         rows.append([f"{row['clients']}", row["system"], *numbers, against])
-    memory = result["memory_mb"]
+    grown = (
+        f"{name} {of_one['first']:,.0f} MB after the first requests, "
+        f"{of_one['more'] - of_one['first']:+,.0f} MB after {of_one['requests']:,} more"
+        for name, of_one in result["memory_mb"].items()
+    )
     return tables.markdown(*rows) + tables.measured(
         [result],
         f"{result['rounds']} rounds of {result['seconds']:g} seconds each.",
         f"A text has {result['words_a_text']} words.",
-        f"Memory: {memory['first']:,.0f} MB after the first requests, "
-        f"{memory['more'] - memory['first']:+,.0f} MB after {memory['requests']:,} more.",
+        f"Memory: {'; '.join(grown)}.",
     )
 
 

@@ -58,8 +58,12 @@ def served(python: str, pipeline: str, texts: list[str]) -> list[list[list]]:
     command = [python, "-u", "-m", "spacy", "bilstm-crf", "serve", pipeline, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            address = next(word for line in server.stdout or () for word in line.split()
-                           if word.startswith("http://"))
+            address = next(
+                word
+                for line in server.stdout or ()
+                for word in line.split()
+                if word.startswith("http://")
+            )
             body = json.dumps({"texts": texts}).encode()
             headers = {"Content-Type": "application/json"}
             url = f"{address.rstrip('/')}/annotate"
@@ -99,21 +103,25 @@ def main(
         (folder / "texts.json").write_text(json.dumps(texts), encoding="utf8")
         (folder / "predict.py").write_text(PREDICT, encoding="utf8")
         package = wheels[1].name.split("-")[0]
-        subprocess.run([python, "predict.py", package, "texts.json", "found.json"],
-                       check=True, cwd=folder)
+        subprocess.run(
+            [python, "predict.py", package, "texts.json", "found.json"], check=True, cwd=folder
+        )
         check_same(json.loads((folder / "found.json").read_text()), expected, "nlp.pipe")
         check_same(served(python, package, texts[:10]), expected[:10], "serve")
         subprocess.run([*install, "--no-deps", _pinned("pyarrow")], check=True)
-        lines = "".join(json.dumps({"id": str(i), "text": text}) + "\n"
-                        for i, text in enumerate(texts))
+        lines = "".join(
+            json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(texts)
+        )
         (folder / "texts.jsonl").write_text(lines, encoding="utf8")
-        annotate = ["bilstm-crf", "annotate", package, "texts.jsonl", "--output", "found"]
+        annotate = ["bilstm-crf", "annotate", package, "texts.jsonl", "found"]
         subprocess.run([python, "-m", "spacy", *annotate, "--to", "jsonl"], check=True, cwd=folder)
-        rows = [json.loads(line) for file in sorted((folder / "found").glob("*.jsonl"))
-                for line in file.read_text(encoding="utf8").splitlines()]
+        rows = [
+            json.loads(line)
+            for file in sorted((folder / "found").glob("*.jsonl"))
+            for line in file.read_text(encoding="utf8").splitlines()
+        ]
         found = [
-            [[ent["start"], ent["end"], ent["label"], ent["confidence"]]
-             for ent in row["entities"]]
+            [[ent["start"], ent["end"], ent["label"], ent["confidence"]] for ent in row["entities"]]
             for row in sorted(rows, key=lambda row: int(row["id"]))
         ]
         check_same(found, expected, "annotate")

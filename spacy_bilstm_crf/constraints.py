@@ -118,8 +118,59 @@ def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> np.ndarray 
     return gold
 
 
+def allowed_by_gold_spans(
+    example: Example, key: str, labels: Sequence[str], by_doc: Mask
+) -> list[Mask]:
+    """Return the tags that the annotated spans of an example allow, for each label on its own.
+
+    Of spans of the same label that overlap, the longest is kept, as the tags of one label can't
+    express both. Tokens of a misaligned span allow all tags of its label, as do those of a span
+    that the predicted doc rules out.
+
+    Args:
+        example: The example; its `reference` has the spans.
+        key: Their key in `reference.spans`.
+        labels: Labels of the model.
+        by_doc: Tags of a label that the predicted doc allows, bool [n_tokens, 5]; None for all.
+
+    Returns:
+        For each label bool [n_tokens, 5], or None if nothing is annotated.
+
+    Raises:
+        ValueError: If a span has a label that the model does not know.
+    """
+    if key not in example.reference.spans:
+        return [None] * len(labels)
+    spans = list(example.reference.spans[key])
+    unknown = sorted({span.label_ for span in spans if span.label_ not in labels})
+    if unknown:
+        raise ValueError(_unknown_labels(unknown, labels))
+    n_tokens, n_tags = len(example.predicted), tags.count_tags(1)
+    gold = np.full((len(labels), n_tokens), tags.OUTSIDE)
+    taken = np.zeros((len(labels), n_tokens), dtype=bool)
+    for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
+        label = labels.index(span.label_)
+        aligned = example.get_aligned_spans_y2x([span], allow_overlap=True)
+        if not aligned:
+            tokens = np.asarray(example.alignment.y2x[span.start : span.end])
+            gold[label, tokens[~taken[label, tokens]]] = -1
+            continue
+        start, end = aligned[0].start, aligned[0].end
+        if taken[label, start:end].any():
+            continue
+        taken[label, start:end] = True
+        gold[label, start:end] = tags.tags_of_span((start, end, 0))
+        chosen = gold[label, start:end]
+        if by_doc is not None and not by_doc[np.arange(start, end), chosen].all():
+            gold[label, start:end] = -1
+    known = gold >= 0
+    masks = np.ones((len(labels), n_tokens, n_tags), dtype=bool)
+    masks[known] = np.arange(n_tags) == gold[known, None]
+    return list(masks)
+
+
 def incorrect_spans(
-    example: Example, key: str | None, labels: Sequence[str]
+    example: Example, key: str | None, labels: Sequence[str], right_key: str | None = None
 ) -> list[tags.LabelledSpan]:
     """Return the spans of the predicted doc that are annotated as not being entities.
 
@@ -129,6 +180,7 @@ def incorrect_spans(
         example: The example.
         key: Key of these spans in `reference.spans`; None for no such spans.
         labels: Labels of the model.
+        right_key: Key in `reference.spans` of the annotated entities. None for `reference.ents`.
 
     Returns:
         First token, token after the last and index of the label of each span.
@@ -139,7 +191,11 @@ def incorrect_spans(
     if key is None or key not in example.reference.spans:
         return []
     wrong = example.get_aligned_spans_y2x(example.reference.spans[key], allow_overlap=True)
-    right, _ = example.get_aligned_ents_and_ner()
+    if right_key is None:
+        right, _ = example.get_aligned_ents_and_ner()
+    else:
+        group = example.reference.spans.get(right_key, [])
+        right = example.get_aligned_spans_y2x(group, allow_overlap=True)
     annotated = {(ent.start_char, ent.end_char, ent.label_) for ent in right}
     for span in wrong:
         offsets = (span.start_char, span.end_char, span.label_)

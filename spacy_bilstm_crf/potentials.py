@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from thinc.api import Ops, get_array_module
@@ -14,6 +14,10 @@ _OUTSIDE = 0  # the tag outside of entities; models may not import `tags`
 @dataclass
 class Potentials:
     """The scores that a model predicts for a batch of docs, or a gradient with respect to them.
+
+    They are those of one chain, or of several chains over the same tokens. The tags of several
+    chains stand side by side in the emissions; the other scores then have the chains as their first
+    axis.
 
     Attributes:
         emissions: Score of each tag for each token, per doc float32 [n_tokens, n_tags].
@@ -46,10 +50,31 @@ class Potentials:
         emissions = [ops.alloc2f(0, n_tags) for _ in range(n_docs)]
         return cls(emissions, ops.alloc2f(n_tags, n_tags), ops.alloc1f(n_tags), ops.alloc1f(n_tags))
 
+    @classmethod
+    def side_by_side(cls, chains: Sequence["Potentials"]) -> "Potentials":
+        """Put chains with the same number of tags side by side: the reverse of `chains`."""
+        xp = get_array_module(chains[0].start)
+        of_docs = zip(*(chain.emissions for chain in chains))
+        shared = ("transitions", "start", "end")
+        return cls(
+            [xp.concatenate(of_doc, axis=1) for of_doc in of_docs],
+            *(xp.stack([getattr(chain, name) for chain in chains]) for name in shared),
+        )
+
+    def chains(self) -> list["Potentials"]:
+        """Return the potentials of each of several chains, as views."""
+        n_chains, n_tags = cast(tuple[int, int], self.start.shape)
+        columns = [slice(i * n_tags, (i + 1) * n_tags) for i in range(n_chains)]
+        shared = zip(columns, self.transitions, self.start, self.end)
+        return [
+            Potentials([doc[:, of_chain] for doc in self.emissions], *cast(Any, of_all))
+            for of_chain, *of_all in shared
+        ]
+
     @property
     def n_tags(self) -> int:
-        """Number of tags."""
-        return len(self.start)
+        """Number of tags of a chain."""
+        return int(self.start.shape[-1])
 
     def starting_anew(self, lengths: Sequence[list[int]]) -> "Potentials":
         """Return potentials with which the CRF starts anew at each sequence of a doc.
@@ -62,13 +87,15 @@ class Potentials:
         Args:
             lengths: For each doc, the number of tokens of each of its sequences.
         """
-        first: Any = self.start - self.transitions[_OUTSIDE]
+        transitions: Any = self.transitions
+        first: Any = (self.start - transitions[..., _OUTSIDE, :]).ravel()
+        last = self.end.ravel()
         emissions = []
         for scores, starts in zip(self.emissions, map(self._starts, lengths)):
             if len(starts):
                 changed: Any = scores.copy()
                 changed[starts] += first
-                changed[starts - 1] += self.end
+                changed[starts - 1] += last
                 scores = changed
             emissions.append(scores)
         return replace(self, emissions=emissions)
@@ -87,10 +114,10 @@ class Potentials:
         for scores, starts in zip(self.emissions, map(self._starts, lengths)):
             gradient: Any = scores
             if len(starts):
-                first = gradient[starts].sum(axis=0)
+                first = gradient[starts].sum(axis=0).reshape(start.shape)
                 start += first
-                transitions[_OUTSIDE] -= first
-                end += gradient[starts - 1].sum(axis=0)
+                transitions[..., _OUTSIDE, :] -= first
+                end += gradient[starts - 1].sum(axis=0).reshape(end.shape)
         return Potentials(self.emissions, transitions, start, end)
 
     def _starts(self, lengths: list[int]) -> Any:

@@ -230,24 +230,57 @@ def make_files(words):
             path.mkdir(parents=True, exist_ok=True)
 
 
+def check_make(words):
+    assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
+
+
+def check_pip_install(words):
+    if words[2] == "-r":
+        assert (ROOT / words[3]).is_file()
+    for extra in re.findall(r"\[(\w+)\]", words[2]):
+        assert extra in metadata("spacy-bilstm-crf").get_all("Provides-Extra")
+
+
+def check_docker(words):
+    for name in re.findall(r"--build-arg (\w+)=", " ".join(words)):
+        assert f"\nARG {name}=" in (ROOT / "Dockerfile").read_text()
+
+
+def check_curl(words):
+    AnnotateRequest.model_validate_json(words[words.index("--json") + 1])
+
+
+def check_wheel(words):
+    assert words[-1] == "."
+
+
+def check_override(words):
+    assert words[3:5] == ["--override", "without-torch.txt"]
+
+
+def of_the_environment(words):
+    """It is not ours."""
+
+
+CHECKS = {
+    ("python", "-m", "spacy"): lambda words: check_spacy_command(words[3:]),
+    ("make",): check_make,
+    ("spark-submit",): lambda words: check_spacy_command(words[words.index("bilstm-crf") :]),
+    ("pip", "install"): check_pip_install,
+    ("pip", "wheel"): check_wheel,
+    ("uv", "pip", "install"): check_override,
+    ("docker",): check_docker,
+    ("curl",): check_curl,
+    ("conda",): of_the_environment,
+    ("source",): of_the_environment,
+    ("python", "-m", "venv"): of_the_environment,
+}
+
+
 def check_command(words):
-    if words[:3] == ["python", "-m", "spacy"]:
-        check_spacy_command(words[3:])
-    elif words[0] == "make":
-        assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
-    elif words[0] == "spark-submit":
-        check_spacy_command(words[words.index("bilstm-crf") :])
-    elif words[:2] == ["pip", "install"]:
-        for extra in re.findall(r"\[(\w+)\]", words[2]):
-            assert extra in metadata("spacy-bilstm-crf").get_all("Provides-Extra")
-    elif words[0] in {"conda", "source"} or words[:3] == ["python", "-m", "venv"]:
-        pass  # of the environment, and not ours
-    elif words[:2] == ["pip", "wheel"]:
-        assert words[-1] == "."
-    elif words[0] == "curl":
-        AnnotateRequest.model_validate_json(words[words.index("--json") + 1])
-    else:
-        raise AssertionError(f"Not checked: {words}")
+    found = [check for start, check in CHECKS.items() if tuple(words[: len(start)]) == start]
+    assert found, f"Not checked: {words}"
+    found[0](words)
 
 
 def test_the_answer_of_the_service_is_one():

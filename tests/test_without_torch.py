@@ -37,7 +37,7 @@ gold = [np.arange(n_tags) == np.zeros((len(doc), 1)) for doc in emissions]
 annotation = Annotation([None] * 3, gold, [])
 loss, gradient = annotation_loss(annotation, None, potentials)
 assert loss > 0.0 and type(gradient.transitions) is np.ndarray
-assert fit_calibration(potentials, annotation, 2) != Calibration()
+assert fit_calibration([(potentials, annotation)], 2) != Calibration()
 """
 
 

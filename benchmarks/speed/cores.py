@@ -5,8 +5,9 @@
 
 configs/glove_char_cnn.cfg, trained for some batches, with a threshold. `pipe` gives so many texts
 of the development part to `nlp.pipe`; its processes are started anew in each round, and that
-counts. `text` calls `nlp(text)`, `train` takes steps of training. All run in turns, in one process;
-nothing else should. Results go to benchmarks/speed/results/cores.json.
+counts. `exported` does the same with what `export --precision int8` makes of the pipeline. `text`
+calls `nlp(text)`, `train` takes steps of training. All run in turns, in one process; nothing else
+should. Results go to benchmarks/speed/results/cores.json.
 """
 
 import statistics
@@ -15,11 +16,14 @@ from functools import partial
 from itertools import cycle, islice
 from typing import Annotated, Any, NamedTuple
 
+import spacy
 import torch
 import typer
+from spacy.language import Language
 
 from benchmarks.harness import command, tables, timing
-from benchmarks.harness.paths import CORPUS, VECTORS, WITH_VECTORS, results_of
+from benchmarks.harness.exporting import exported
+from benchmarks.harness.paths import CORPUS, VECTORS, WITH_VECTORS, results_of, temporary_folder
 from benchmarks.harness.results import machine, read, write
 from benchmarks.speed.spacy_worker import Tagger
 
@@ -43,9 +47,21 @@ class Way(NamedTuple):
 
 ONE = Way(1, 1)
 THREADS = (ONE, Way(2, 1))
-# What is done, and in which ways; `nlp.pipe` itself sets one thread in each process
-WAYS = {"pipe": (*THREADS, Way(1, 2)), "text": THREADS, "train": THREADS}
-NAMES = {"pipe": "`nlp.pipe`, many texts", "text": "`nlp(text)`", "train": "training"}
+TWO_PROCESSES = Way(1, 2)
+# What is done, and in which ways; `nlp.pipe` itself sets one thread in each process. What is
+# exported always has one
+WAYS = {
+    "pipe": (*THREADS, TWO_PROCESSES),
+    "exported": (ONE, TWO_PROCESSES),
+    "text": THREADS,
+    "train": THREADS,
+}
+NAMES = {
+    "pipe": "`nlp.pipe`, many texts",
+    "exported": "`nlp.pipe`, many texts, exported int8",
+    "text": "`nlp(text)`",
+    "train": "training",
+}
 
 
 def main(
@@ -60,9 +76,12 @@ def main(
     ner: Any = tagger.nlp.get_pipe("ner")
     ner.threshold = THRESHOLD
     texts = list(islice(cycle(tagger.texts), n_texts))
+    with temporary_folder() as folder:
+        tagger.nlp.to_disk(folder / "trained")
+        lean = spacy.load(exported(folder / "trained", folder)["int8"])
 
-    def pipe(way: Way) -> None:
-        for _ in tagger.nlp.pipe(texts, n_process=way.processes):
+    def pipe(nlp: Language, way: Way) -> None:
+        for _ in nlp.pipe(texts, n_process=way.processes):
             pass
 
     def text(way: Way) -> None:
@@ -72,7 +91,12 @@ def main(
     def train(way: Way) -> None:
         tagger.train(tagger.examples)
 
-    works: dict[str, Callable[[Way], None]] = {"pipe": pipe, "text": text, "train": train}
+    works: dict[str, Callable[[Way], None]] = {
+        "pipe": partial(pipe, tagger.nlp),
+        "exported": partial(pipe, lean),
+        "text": text,
+        "train": train,
+    }
     rows: list[dict[str, Any]] = []
     for what, ways in WAYS.items():
         found: dict[Way, list[float]] = {way: [] for way in ways}
@@ -91,7 +115,7 @@ def main(
             )
             print(rows[-1], flush=True)
     about = {"dataset": dataset, "texts": len(texts), "rounds": rounds}
-    versions = machine("spacy", "thinc", "torch")
+    versions = machine("spacy", "thinc", "torch", "onnxruntime")
     write(results_of("speed") / "cores.json", {**about, **versions, "rows": rows})
 
 

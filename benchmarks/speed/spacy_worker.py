@@ -1,6 +1,8 @@
 """Ours or spaCy's own entity recognizer, at work for `tagger.py`: see `worker.py`.
 
-python -m benchmarks.speed.spacy_worker CONFIG TRAIN DEV VECTORS DEVICE
+python -m benchmarks.speed.spacy_worker CONFIG TRAIN DEV VECTORS DEVICE [PRECISION]
+
+With a precision, ours is exported before it predicts.
 """
 
 import itertools
@@ -19,6 +21,8 @@ from spacy.training.initialize import init_nlp
 from spacy.util import load_config, registry
 
 from benchmarks.speed.worker import DEV_SENTENCES, TRAIN_SENTENCES, serve
+from spacy_bilstm_crf import BiLSTMCRFEntityRecognizer
+from spacy_bilstm_crf.workflows import export
 
 WARM_UP_BATCHES = 30
 
@@ -52,9 +56,21 @@ class Tagger:
         for batch in self.settings["batcher"](examples):
             self.update(batch)
 
+    def forget_words(self) -> None:
+        """Let a round begin without the vectors of words that ours keeps from the one before."""
+        for _, pipe in self.nlp.pipeline:
+            if isinstance(pipe, BiLSTMCRFEntityRecognizer):
+                pipe.model.from_bytes(pipe.model.to_bytes())
+
     def tokenised(self) -> list[Doc]:
         """Return documents without entities."""
+        self.forget_words()
         return [Doc(self.nlp.vocab, words=[token.text for token in doc]) for doc in self.dev]
+
+    def untokenised(self) -> list[str]:
+        """Return the documents' texts."""
+        self.forget_words()
+        return self.texts
 
     def tag(self, docs: Iterable[str | Doc]) -> None:
         """Run the pipeline. Docs keep their tokens."""
@@ -64,16 +80,18 @@ class Tagger:
 
 def main() -> None:
     """Read the arguments, and answer commands."""
-    config, train, dev, vectors, device = sys.argv[1:]
+    config, train, dev, vectors, device, *precision = sys.argv[1:]
     torch.set_num_threads(1)
     if device != "cpu":
         spacy.require_gpu()
     tagger = Tagger(config, train, dev, vectors)
+    for each in precision:
+        export(tagger.nlp, precision=each)  # type: ignore[arg-type]
     serve(
         {
             "train": (lambda: tagger.examples, tagger.train),
             "predict": (tagger.tokenised, tagger.tag),
-            "pipe": (lambda: tagger.texts, tagger.tag),
+            "pipe": (tagger.untokenised, tagger.tag),
         },
         words={
             "train": sum(len(example) for example in tagger.examples),

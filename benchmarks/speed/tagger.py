@@ -6,7 +6,8 @@
 
 --flair is the Python of an environment with benchmarks/speed/requirements-flair.txt; without it
 Flair is left out. Each tagger has a process of its own, with one thread; they run in turns. Each
-one trains as its own config or default says. Ours and Flair's have layers of the same sizes and as
+one trains as its own config or default says. Ours is also measured exported, in prediction on a
+CPU. Ours and Flair's have layers of the same sizes and as
 many word vectors, which learn in ours and in `flair`, and do not in `flair, frozen vectors`
 (Flair's default). `predict` gets tokenised documents and runs the entity recognizer with its
 tok2vec; `pipe` gets texts and runs the whole pipeline. Results go to
@@ -17,6 +18,7 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +26,7 @@ import spacy
 import typer
 
 from benchmarks.harness import command, tables, timing
+from benchmarks.harness.exporting import EXPORTED
 from benchmarks.harness.paths import CORPUS, VECTORS, WITH_VECTORS, results_of, temporary_folder
 from benchmarks.harness.processes import start_python
 from benchmarks.harness.results import machine, read_all, write
@@ -32,6 +35,7 @@ from benchmarks.speed.worker import ANSWER
 
 HIDDEN = 200  # units of configs/glove_char_cnn.cfg
 OURS = "ours, glove_char_cnn"
+EXPORTED_OURS = {precision: f"ours, {name}" for precision, name in EXPORTED.items()}
 NAMES = {
     "predict": "prediction, tokenised docs",
     "pipe": "`nlp.pipe` of texts",
@@ -103,14 +107,33 @@ def workers_of(
         "ner, efficiency": stock_config(folder / "efficiency.cfg", "efficiency"),
     }
     given = (corpus / "train", corpus / "dev", vectors.resolve(), device)
+    arguments: dict[str, tuple[Any, ...]] = {
+        name: (config, *given) for name, config in configs.items()
+    }
+    if device == "cpu":
+        exported = {name: (*arguments[OURS], each) for each, name in EXPORTED_OURS.items()}
+        arguments = {OURS: arguments[OURS], **exported, **arguments}
     workers = {
-        name: Worker(Path(sys.executable), "spacy_worker", config, *given)
-        for name, config in configs.items()
+        name: Worker(Path(sys.executable), "spacy_worker", *each)
+        for name, each in arguments.items()
     }
     if flair is not None:
         for name, fine_tune in (("flair", True), ("flair, frozen vectors", False)):
             workers[name] = flair_worker(flair, dataset, vectors, folder, fine_tune, device)
     return workers
+
+
+def ratios_to_peers(found: Mapping[str, list[float]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the ratio of each of ours to each system that is not ours.
+
+    Args:
+        found: What was measured of each system, round by round.
+    """
+    ours = [name for name in found if name in (OURS, *EXPORTED_OURS.values())]
+    return {
+        mine: {name: timing.ratio(found[mine], found[name]) for name in found if name not in ours}
+        for mine in ours
+    }
 
 
 def main(
@@ -124,14 +147,17 @@ def main(
     with temporary_folder() as folder:
         workers = workers_of(dataset, vectors, flair, device, folder)
         rows: list[dict[str, Any]] = []
+        lean = EXPORTED_OURS.values()  # can't be trained
         for what in NAMES:
-            found: dict[str, list[float]] = {name: [] for name in workers}
+            found: dict[str, list[float]] = {
+                name: [] for name in workers if what != "train" or name not in lean
+            }
             for _ in range(rounds):
-                for name, worker in workers.items():
-                    found[name].append(worker.words_a_second(what))
+                for name in found:
+                    found[name].append(workers[name].words_a_second(what))
             speeds = {name: statistics.median(values) for name, values in found.items()}
-            peers = {name: timing.ratio(found[OURS], found[name]) for name in found if name != OURS}
-            rows.append({"what": what, "words_a_second": speeds, "times_as_fast": peers})
+            ratios = ratios_to_peers(found)
+            rows.append({"what": what, "words_a_second": speeds, "times_as_fast": ratios})
             print(json.dumps(rows[-1], indent=1), flush=True)
         for worker in workers.values():
             worker.process.kill()
@@ -139,21 +165,22 @@ def main(
     if flair is not None:
         about["flair"] = workers["flair"].about["flair"]
     name = f"tagger-{dataset}" + ("" if device == "cpu" else "-gpu")
-    versions = machine("spacy", "thinc", "torch")
+    versions = machine("spacy", "thinc", "torch", "onnxruntime")
     write(results_of("speed") / f"{name}.json", {**about, **versions, "rows": rows})
 
 
 def table() -> str:
     """Make the table of words a second, and how many times as fast as its peers ours is."""
     results = read_all("speed", "tagger-*.json")
-    peers = list(results[0]["rows"][0]["times_as_fast"])
-    rows = [["data", "what", "words a second", *(f"against {name}" for name in peers)]]
+    peers = list(results[0]["rows"][0]["times_as_fast"][OURS])
+    rows = [["data", "what", "system", "words a second", *(f"against {name}" for name in peers)]]
     for result in results:
         data = result["dataset"] + (" on a GPU" if result["device"] != "cpu" else "")
         for row in result["rows"]:
-            ours = next(iter(row["words_a_second"].values()))
-            cells = [tables.times(row["times_as_fast"][name]) for name in peers]
-            rows.append([data, NAMES[row["what"]], f"{round(ours, -2):,.0f}", *cells])
+            for name, ratios in row["times_as_fast"].items():
+                speed = f"{round(row['words_a_second'][name], -2):,.0f}"
+                cells = [tables.times(ratios[peer]) for peer in peers]
+                rows.append([data, NAMES[row["what"]], name, speed, *cells])
     flair = ", ".join(sorted({result["flair"] for result in results}))
     return tables.markdown(*rows) + tables.measured(results, f"Flair {flair}.")
 

@@ -18,7 +18,7 @@ def distribution_of(
     docs: Sequence[Doc],
     potentials: Potentials,
     labels: Sequence[str],
-    ignore: Iterable[Iterable[Span]],
+    ignore: Iterable[Iterable[Span]] | None,
     calibration: Calibration,
 ) -> Distribution:
     """Return the calibrated distribution over the tag sequences that docs allow.
@@ -27,10 +27,13 @@ def distribution_of(
         docs: The docs.
         potentials: What the model predicted for them.
         labels: Labels of the model.
-        ignore: For each doc, entities that do not count as preset.
+        ignore: For each doc, entities that do not count as preset. None ignores all of `doc.ents`.
         calibration: The values to calibrate the potentials with.
     """
-    allowed = [allowed_by_doc(doc, labels, ignore=of_doc) for doc, of_doc in zip(docs, ignore)]
+    if ignore is None:
+        allowed = [allowed_by_doc(doc, labels, presets=False) for doc in docs]
+    else:
+        allowed = [allowed_by_doc(doc, labels, ignore=ents) for doc, ents in zip(docs, ignore)]
     return Distribution(calibration.applied(potentials), allowed)
 
 

@@ -64,6 +64,13 @@ class DecodingSettings(NamedTuple):
         given = self.candidates_threshold
         return list(given.values()) if isinstance(given, dict) else [given]
 
+    def of_label(self, label: str) -> "DecodingSettings":
+        """Return the settings for a label on its own."""
+        least = self.candidates_threshold
+        if isinstance(least, dict):
+            least = least.get(label)
+        return self._replace(candidates_threshold=least, labels=(label,))
+
     def least_of_candidates(self, label: int) -> float:
         """Return the least probability of a candidate of a label, infinite for no candidates."""
         given = self.candidates_threshold

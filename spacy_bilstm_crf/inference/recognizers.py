@@ -3,12 +3,18 @@
 from spacy.language import Language
 
 from ..common.errors import UserError
+from ..pipeline.base import TrainableCRF
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 
 
 def recognizers(nlp: Language) -> list[BiLSTMCRFEntityRecognizer]:
     """Return the `bilstm_crf_ner` components of a pipeline, in their order."""
     return [pipe for _, pipe in nlp.pipeline if isinstance(pipe, BiLSTMCRFEntityRecognizer)]
+
+
+def components_with_crf(nlp: Language) -> list[TrainableCRF]:
+    """Return the components of a pipeline around a CRF, in their order."""
+    return [pipe for _, pipe in nlp.pipeline if isinstance(pipe, TrainableCRF)]
 
 
 def require_recognizers(nlp: Language, pipeline: str, wanted: str) -> None:

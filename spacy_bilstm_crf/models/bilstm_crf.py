@@ -104,12 +104,14 @@ def BiLSTMCRF(
     return model
 
 
-def resize_output(model: Model, n_tags: int) -> Model:
+def resize_output(model: Model, n_tags: int, n_chains: int | None = None) -> Model:
     """Set the number of tags of a BiLSTMCRF. A trained network keeps what it has learned.
 
     Args:
         model: The model.
-        n_tags: Number of tags, at least the present number.
+        n_tags: Number of tags, of all chains together, at least the present number.
+        n_chains: Number of chains over the same tokens, each with its share of the tags. None for a
+            single one, whose scores have no axis for chains.
 
     Returns:
         The model.
@@ -118,7 +120,9 @@ def resize_output(model: Model, n_tags: int) -> Model:
 
     bilstm = model.get_ref("output_layer")
     network = shim_of(bilstm)._model
-    if isinstance(network, BiLSTMCRFNetwork) and network.n_tags != n_tags:
+    if not isinstance(network, BiLSTMCRFNetwork):
+        network.n_chains = n_chains
+    elif network.n_tags != n_tags:
         network.add_tags(n_tags)
         # Optimizers store moments by this id, and those of the old shapes no longer fit
         with Shim.global_id_lock:
@@ -186,7 +190,8 @@ def _init(model: Model, X: list[Floats2d] | None = None, Y: object = None) -> Mo
     from .pytorch.bilstm_crf import BiLSTMCRFNetwork
 
     shim = shim_of(model)
-    sizes = (n_inputs, shim._model.hidden_width, shim._model.depth, model.get_dim("nO"))
+    n_chains, n_tags = shim._model.n_chains, model.get_dim("nO") // (shim._model.n_chains or 1)
+    sizes = (n_inputs, shim._model.hidden_width, shim._model.depth, n_tags, n_chains)
     shim._model = BiLSTMCRFNetwork(*sizes).to(get_torch_default_device())
     model.set_dim("nI", n_inputs)
     return model

@@ -80,8 +80,8 @@ def _init(model: Model, X: list[Doc] | None = None, Y: Potentials | None = None)
         member.initialize(X=X, Y=Y)
 
 
-def _resize(model: Model, n_tags: int) -> Model:
+def _resize(model: Model, n_tags: int, n_chains: int | None = None) -> Model:
     for member in model.layers:
-        member.attrs["resize_output"](member, n_tags)
+        member.attrs["resize_output"](member, n_tags, n_chains)
     model.set_dim("nO", n_tags, force=True)
     return model

@@ -10,7 +10,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, NumpyOps, Shim, chain
 from thinc.types import Floats1d, Floats2d
 
-from ..common.errors import check_installed
+from ..common.errors import UserError, check_installed
 from ..potentials import Potentials
 from .padding import batches_of_similar_length
 from .sentences import sentence_by_sentence
@@ -231,11 +231,11 @@ def network_of(model: Model) -> Any:
     """Return the network of an exported layer.
 
     Raises:
-        ValueError: If it has none.
+        UserError: If it has none.
     """
     network = model.shims[0]._model
     if network is None:
-        raise ValueError(f"The layer '{model.name}' has no network yet. {NOT_TRAINABLE}")
+        raise UserError(f"The layer '{model.name}' has no network yet. {NOT_TRAINABLE}")
     return network
 
 
@@ -243,22 +243,22 @@ def _forward(
     predict: Callable, model: Model, X: Any, is_train: bool
 ) -> tuple[Any, Callable[[Any], Any]]:
     if is_train:
-        raise ValueError(NOT_TRAINABLE)
+        raise UserError(NOT_TRAINABLE)
     return predict(model, X), _no_backprop
 
 
 def _init(model: Model, X: Any = None, Y: Any = None) -> None:
-    raise ValueError(NOT_TRAINABLE)
+    raise UserError(NOT_TRAINABLE)
 
 
 def _no_backprop(gradient: Any) -> Any:
-    raise ValueError(NOT_TRAINABLE)
+    raise UserError(NOT_TRAINABLE)
 
 
-def _keep_output(model: Model, n_tags: int) -> Model:
+def _keep_output(model: Model, n_tags: int, n_chains: int | None = None) -> Model:
     present = model.get_ref("output_layer").shims[0]._model
     if present is not None and present.n_tags != n_tags:
-        raise ValueError(NOT_TRAINABLE)
+        raise UserError(NOT_TRAINABLE)
     return model
 
 

@@ -17,7 +17,6 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 from .. import models, training
 from ..calibration import Calibration
 from ..potentials import Potentials
-from ..tags import biluo_tags, count_tags
 from ..training import Loss
 from . import checks, saving, settings
 from .confidence import register_confidence
@@ -44,7 +43,6 @@ class TrainableCRF(TrainablePipe):
 
     # The factory documents these
     incorrect_spans_key = settings.Setting()
-    entity_ratio = settings.Setting()
     resume_factor = settings.Setting()
 
     @property
@@ -61,11 +59,6 @@ class TrainableCRF(TrainablePipe):
     def labels(self) -> tuple[str, ...]:
         """Entity labels, in the order in which they were added."""
         return tuple(self.cfg["labels"])
-
-    @property
-    def tags(self) -> list[str]:
-        """BILUO tags, in the order of the columns of `emissions`."""
-        return biluo_tags(self.labels)
 
     @property
     def label_data(self) -> list[str]:
@@ -113,8 +106,8 @@ class TrainableCRF(TrainablePipe):
             ValueError: If there are no labels (spaCy's E143).
         """
         validate_get_examples(get_examples, self._method("initialize"))
-        util.check_lexeme_norms(self.vocab, "bilstm_crf_ner")
-        for label in settings.labels_to_add(labels, get_examples):
+        util.check_lexeme_norms(self.vocab, self.name)
+        for label in settings.labels_to_add(labels, get_examples, self._annotated_labels):
             self.add_label(label)
         self._require_labels()
         docs = [eg.predicted for eg in islice(get_examples(), 10)]
@@ -212,8 +205,7 @@ class TrainableCRF(TrainablePipe):
         docs = [eg.predicted for eg in examples]
         if self._teacher is None or not any(len(doc) for doc in docs):
             return losses
-        teacher = self._teacher.predict(docs).first_tags(count_tags(self._n_retained))
-        loss_of = partial(training.teacher_loss, teacher, docs, self.labels)
+        loss_of = partial(self._teacher_loss, self._teacher.predict(docs), docs)
         losses[self.name] += self._learn(docs, len(docs), drop, sgd, loss_of)
         return losses
 
@@ -227,7 +219,7 @@ class TrainableCRF(TrainablePipe):
         resumed = self._teacher is not None and self._n_retained > 0
         # `nlp.rehearse` passes a function that collects gradients
         if resumed and isinstance(sgd, Optimizer):
-            n_tags = count_tags(self._n_retained)
+            n_tags = self._count_tags(self._n_retained)
             retaining = models.RetainingOptimizer(sgd, self.resume_factor, self.model, n_tags)
             self.model.finish_update(cast(Optimizer, retaining))
         else:
@@ -292,23 +284,38 @@ class TrainableCRF(TrainablePipe):
         return f"{type(self).__name__}.{name}"
 
     def _resize_output(self, n_labels: int) -> None:
-        self.model.attrs["resize_output"](self.model, count_tags(n_labels))
+        self.model.attrs["resize_output"](self.model, self._count_tags(n_labels))
 
     def _check_loaded(self, given: dict[str, Any]) -> None:
         """Merge the loaded settings with those of the config, and check that the model fits."""
-        self.cfg = settings.merge_loaded(self.cfg, given, self.name)
-        models.check_tags(self.model, len(self.tags))
+        self.cfg = settings.merge_loaded(self.cfg, given)
+        self._check_settings(self.cfg)
+        models.check_tags(self.model, self._count_tags(len(self.labels)))
         self._n_learned = len(self.labels)
+
+    def _check_settings(self, cfg: dict[str, Any]) -> None:
+        """Check settings before they are set."""
+        settings.check_settings(cfg, self.name)
+
+    def _count_tags(self, n_labels: int) -> int:
+        """Return the number of tags, of all chains together."""
+        raise NotImplementedError
+
+    def _annotated_labels(self, reference: Doc) -> Iterable[str]:
+        """Return the labels of the annotation."""
+        raise NotImplementedError
 
     def _has_target(self, eg: Example) -> bool:
         """Check whether there is anything to learn from an example."""
-        is_known = self.entity_ratio is not None or training.soft_labels_of(eg) is not None
-        return is_known or training.is_annotated(eg, self.incorrect_spans_key)
+        raise NotImplementedError
 
     def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
         """Check a batch, before the model runs, and return its loss function."""
-        ratio = training.EntityRatio.from_setting(self.entity_ratio, self.name)
-        return training.loss_of(examples, self.labels, self.incorrect_spans_key, ratio)
+        raise NotImplementedError
+
+    def _teacher_loss(self, teacher: Potentials, docs: list[Doc], scores: Potentials) -> Loss:
+        """Compute the divergence from the teacher, over the labels that it was trained with."""
+        raise NotImplementedError
 
     def _learn(
         self,
@@ -331,11 +338,16 @@ class TrainableCRF(TrainablePipe):
 
     def _predict_potentials(self, docs: list[Doc]) -> Potentials:
         if not any(len(doc) for doc in docs):  # which some layers can't take
-            return Potentials.of_no_tokens(self.model.ops, len(docs), len(self.tags))
+            return self._no_potentials(len(docs))
         return self._checked(self.model.predict(docs))
+
+    def _no_potentials(self, n_docs: int) -> Potentials:
+        """Return potentials for docs without tokens."""
+        n_tags = self._count_tags(len(self.labels))
+        return Potentials.of_no_tokens(self.model.ops, n_docs, n_tags)
 
     def _checked(self, potentials: Potentials) -> Potentials:
         """Return potentials after checking them, before wrong sizes or NaN reach the CRF."""
-        models.check_tags(self.model, len(self.tags))
+        models.check_tags(self.model, self._count_tags(len(self.labels)))
         checks.check_finite(potentials, self.name)
         return potentials

@@ -1,4 +1,4 @@
-"""The factory `bilstm_crf_ner` and its default config."""
+"""The factories `bilstm_crf_ner` and `bilstm_crf_spans`, and their default configs."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from thinc.api import ConfigValidationError, Model
 from ..common.config_names import check_config_names
 from ..potentials import Potentials
 from .ner import BiLSTMCRFEntityRecognizer
+from .spans import BiLSTMCRFSpanRecognizer, SpansFilter
 
 # The model of spaCy's `ner` and `beam_ner`, whatever its version
 STOCK_MODEL = "spacy.TransitionBasedParser."
@@ -108,6 +109,75 @@ def make_bilstm_crf_ner(
         threshold=threshold,
         entity_scores=entity_scores,
         spans_key=spans_key,
+        candidates_threshold=candidates_threshold,
+        candidates_key=candidates_key,
+        candidates_max_length=candidates_max_length,
+        scorer=scorer,
+    )
+
+
+@Language.factory(
+    "bilstm_crf_spans",
+    assigns=["doc.spans", "span._.confidence"],
+    default_config={"model": DEFAULT_MODEL, "scorer": {"@scorers": "spacy.spancat_scorer.v1"}},
+    default_score_weights={"spans_sc_f": 1.0, "spans_sc_p": 0.0, "spans_sc_r": 0.0},
+)
+def make_bilstm_crf_spans(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], Potentials],
+    scorer: Callable | None,
+    spans_key: str = "sc",
+    incorrect_spans_key: str | None = None,
+    resume_factor: float = 0.025,
+    threshold: float | None = None,
+    spans_filter: SpansFilter | None = None,
+    candidates_threshold: float | dict[str, float] | None = None,
+    candidates_key: str = "candidates",
+    candidates_max_length: int = 20,
+) -> BiLSTMCRFSpanRecognizer:
+    """Create a recognizer of entities that may overlap, with a CRF for each label.
+
+    Args:
+        nlp: The pipeline that the component is part of; spaCy passes it.
+        name: The component's name; spaCy passes it.
+        model: Predicts the potentials of each label's tag sequences for each doc: a
+            `spacy-bilstm-crf.BiLSTMCRF.v1`.
+        scorer: The scoring method.
+        spans_key: Key in `doc.spans` of the annotation, and of what is found. Docs without it in
+            their annotation are not learned from; an empty group says that there are no entities.
+        incorrect_spans_key: Key in the annotation's `doc.spans` of spans that are known not to be
+            entities of their label. None reads no such spans.
+        resume_factor: Share of the optimizer's steps, 0 to 1, for what was trained before
+            `nlp.resume_training` was called: see `make_bilstm_crf_ner`.
+        threshold: Minimum probability of an entity, 0 to 1. None takes the entities of each label's
+            most probable tag sequence, whatever their own probability.
+        spans_filter: Selects among the entities found, of all labels together, such as
+            `spacy.first_longest_spans_filter.v1`; it gets no other spans to merge them with.
+        candidates_threshold: Minimum probability of a candidate, 0 to 1, or a block with one value
+            per label; labels without a value have no candidates. None finds no candidates.
+        candidates_key: Key in `doc.spans` to store the candidates under.
+        candidates_max_length: Longest candidate, in tokens.
+
+    Returns:
+        The component.
+
+    Raises:
+        ValueError: If a setting is invalid, or would be lost in a saved config.
+    """
+    if isinstance(candidates_threshold, dict):
+        instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).candidates_threshold"
+        what = f"A label in the candidates_threshold of '{name}'"
+        check_config_names(what, candidates_threshold, instead)
+    return BiLSTMCRFSpanRecognizer(
+        nlp.vocab,
+        model,
+        name,
+        spans_key=spans_key,
+        incorrect_spans_key=incorrect_spans_key,
+        resume_factor=resume_factor,
+        threshold=threshold,
+        spans_filter=spans_filter,
         candidates_threshold=candidates_threshold,
         candidates_key=candidates_key,
         candidates_max_length=candidates_max_length,

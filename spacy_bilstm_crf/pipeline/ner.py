@@ -15,6 +15,8 @@ from .. import decoding, models, training
 from ..calibration import Calibration
 from ..decoding import Distribution, Prediction
 from ..potentials import Potentials
+from ..tags import biluo_tags, count_tags
+from ..training import Loss
 from . import checks, settings
 from . import confidence as span_scores
 from .base import TrainableCRF
@@ -78,19 +80,25 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             **Calibration()._asdict(),
             settings.CONFIGURED: configured,
         }
-        settings.check_settings(self.cfg, name)
+        self._check_settings(self.cfg)
         self.scorer = scorer
         # For texts of strangers: see `decoding.decode`. Not saved
         self.most_per_token: int | None = None
         span_scores.register_confidence()
 
     # The factory documents these
+    entity_ratio = settings.Setting()
     threshold = settings.Setting()
     entity_scores = settings.Setting()
     spans_key = settings.Setting()
     candidates_threshold = settings.Setting()
     candidates_key = settings.Setting()
     candidates_max_length = settings.Setting()
+
+    @property
+    def tags(self) -> list[str]:
+        """BILUO tags, in the order of the columns of `emissions`."""
+        return biluo_tags(self.labels)
 
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Find the entities of each doc, without changing the docs.
@@ -236,7 +244,29 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         batches = util.minibatch((eg.predicted for eg in examples), batch_size)
         potentials = Potentials.of_batches(self._predict_potentials(batch) for batch in batches)
         annotation = training.annotation_of(examples, self.labels)
-        found = training.fit_calibration(potentials, annotation, len(self.labels))
+        found = training.fit_calibration([(potentials, annotation)], len(self.labels))
         found.check(len(self.labels), self.name)
         self.cfg.update(found._asdict())
         return found
+
+    def _check_settings(self, cfg: dict[str, Any]) -> None:
+        super()._check_settings(cfg)
+        training.EntityRatio.from_setting(cfg["entity_ratio"], self.name)
+
+    def _count_tags(self, n_labels: int) -> int:
+        return count_tags(n_labels)
+
+    def _annotated_labels(self, reference: Doc) -> Iterable[str]:
+        return (ent.label_ for ent in reference.ents)
+
+    def _has_target(self, eg: Example) -> bool:
+        is_known = self.entity_ratio is not None or training.soft_labels_of(eg) is not None
+        return is_known or training.is_annotated(eg, self.incorrect_spans_key)
+
+    def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
+        ratio = training.EntityRatio.from_setting(self.entity_ratio, self.name)
+        return training.loss_of(examples, self.labels, self.incorrect_spans_key, ratio)
+
+    def _teacher_loss(self, teacher: Potentials, docs: list[Doc], scores: Potentials) -> Loss:
+        known = teacher.first_tags(count_tags(self._n_retained))
+        return training.teacher_loss(known, docs, self.labels, scores)

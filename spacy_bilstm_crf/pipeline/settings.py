@@ -3,22 +3,24 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from spacy.tokens import Doc
 from spacy.training import Example
 
 from ..calibration import Calibration
 from ..common.config_names import unchanged_settings
 from ..decoding import DecodingSettings
-from ..training import EntityRatio
 
 # Key in `cfg` of the settings as the config had them when the component was created
 CONFIGURED = "configured"
 
 
 class HasSettings(Protocol):
-    """A component with settings: `name` is its name, `cfg` what is saved."""
+    """A component with settings, which are saved in `cfg`."""
 
-    name: str
     cfg: dict[str, Any]
+
+    def _check_settings(self, cfg: dict[str, Any]) -> None:
+        """Check settings before they are set."""
 
 
 class Setting:
@@ -31,12 +33,12 @@ class Setting:
         return self if ner is None else ner.cfg[self.name]
 
     def __set__(self, ner: HasSettings, value: Any) -> None:
-        check_settings({**ner.cfg, self.name: value}, ner.name)
+        ner._check_settings({**ner.cfg, self.name: value})
         ner.cfg[self.name] = value
 
 
 def check_settings(cfg: dict[str, Any], component: str) -> None:
-    """Check the settings of a component.
+    """Check the settings that all components around a CRF have.
 
     Args:
         cfg: The settings, with the labels and the calibration.
@@ -48,7 +50,6 @@ def check_settings(cfg: dict[str, Any], component: str) -> None:
     _check_labels(cfg["labels"], component)
     calibration_of(cfg).check(len(cfg["labels"]), component)
     decoding_settings(cfg).check(component)
-    EntityRatio.from_setting(cfg["entity_ratio"], component)
     factor = cfg["resume_factor"]
     if not isinstance(factor, (int, float)) or not 0.0 <= factor <= 1.0:
         raise ValueError(
@@ -75,6 +76,7 @@ def _check_labels(labels: Any, component: str) -> None:
 def labels_to_add(
     given: list[str] | dict[Any, dict[str, int]] | None,
     get_examples: Callable[[], Iterable[Example]],
+    labels_of: Callable[[Doc], Iterable[str]],
 ) -> list[str]:
     """Return the entity labels for `initialize` to add.
 
@@ -82,16 +84,17 @@ def labels_to_add(
         given: Labels, or the `label_data` of spaCy's `ner`: counts of labels by action. None takes
             the labels of the examples.
         get_examples: Returns the examples.
+        labels_of: Returns the labels of an annotated doc.
     """
     if given is None:
         references = (eg.reference for eg in get_examples())
-        return sorted({ent.label_ for doc in references for ent in doc.ents})
+        return sorted({label for doc in references for label in labels_of(doc)})
     if isinstance(given, dict):
         return sorted({label for counts in given.values() for label in counts if label})
     return list(given)
 
 
-def merge_loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -> dict[str, Any]:
+def merge_loaded(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings of a component that was loaded.
 
     A setting has its saved value, unless the config has changed since then: in the file, or through
@@ -100,18 +103,12 @@ def merge_loaded(saved: dict[str, Any], given: dict[str, Any], component: str) -
     Args:
         saved: The saved settings.
         given: The settings that the component was created with.
-        component: Name of the component, for the message.
-
-    Raises:
-        ValueError: If a setting is invalid.
     """
     then = saved.get(CONFIGURED, {})
     now = unchanged_settings(given[CONFIGURED], then)
     changed = {name: value for name, value in now.items() if then.get(name, value) != value}
     # A pipeline of an earlier version lacks settings that came later
-    found = {**now, **saved, **changed, CONFIGURED: now}
-    check_settings(found, component)
-    return found
+    return {**now, **saved, **changed, CONFIGURED: now}
 
 
 def calibration_of(cfg: dict[str, Any]) -> Calibration:
@@ -121,4 +118,5 @@ def calibration_of(cfg: dict[str, Any]) -> Calibration:
 
 def decoding_settings(cfg: dict[str, Any]) -> DecodingSettings:
     """Return the settings of decoding."""
-    return DecodingSettings(*(cfg[name] for name in DecodingSettings._fields))
+    given = {name: cfg[name] for name in DecodingSettings._fields if name in cfg}
+    return DecodingSettings(**{"entity_scores": True, **given})

@@ -8,3 +8,4 @@ from .distillation import SoftLabels, Teacher, set_soft_labels, soft_labels_of, 
 from .losses import EntityRatio, loss_of
 from .objectives import Loss, summed_negative_log_likelihood
 from .optimizers import SGDMomentum
+from .spans import ANY_LABEL, is_span_annotated, span_annotation_of, span_loss_of

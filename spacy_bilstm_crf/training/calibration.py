@@ -1,7 +1,7 @@
 """Fits a calibration to held-out annotation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ LEAST_MOVE = 1e-5
 SUFFICIENT_DESCENT = 1e-4  # share of the descent that the slope promises
 
 
-def fit_calibration(potentials: Potentials, annotation: Annotation, n_labels: int) -> Calibration:
+def fit_calibration(chains: Sequence[tuple[Potentials, Annotation]], n_labels: int) -> Calibration:
     """Fit the calibration under which held-out annotation is most probable.
 
     Temperature scaling with a bias for each class (Guo et al. 2017, section 4.2; Alexandari,
@@ -27,22 +27,27 @@ def fit_calibration(potentials: Potentials, annotation: Annotation, n_labels: in
     keeps them finite when no entity is annotated or all of them are found.
 
     Args:
-        potentials: What the model predicted for the docs, not calibrated.
-        annotation: What is known about the docs.
-        n_labels: Number of labels.
+        chains: What the model predicted for the docs, not calibrated, and what is known about them.
+            With several chains, each has its share of the labels, in their order.
+        n_labels: Number of labels of all chains.
 
     Returns:
         The calibration, with a bias for each label.
     """
 
+    n_of_chain = n_labels // len(chains)
+
     def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
-        now = _calibration_at(point)
-        loss, gradient = summed_negative_log_likelihood(now.applied(potentials), annotation)
-        by_logarithm = gradient.dot(potentials) / now.temperature
-        by_tag: Any = sum(doc.sum(axis=0) for doc in gradient.emissions)
-        by_bias = sum(by_tag[columns] for columns in ENTITY_STARTS)
-        slope = np.array([by_logarithm, *by_bias.tolist()])
-        return loss + float(point @ point) / 2, slope + point
+        value, slope = float(point @ point) / 2, point.copy()
+        for number, (potentials, annotation) in enumerate(chains):
+            biases = slice(1 + number * n_of_chain, 1 + (number + 1) * n_of_chain)
+            now = _calibration_at(np.append(point[0], point[biases]))
+            loss, gradient = summed_negative_log_likelihood(now.applied(potentials), annotation)
+            value += loss
+            slope[0] += gradient.dot(potentials) / now.temperature
+            by_tag: Any = sum(doc.sum(axis=0) for doc in gradient.emissions)
+            slope[biases] += sum(np.asarray(by_tag[columns].tolist()) for columns in ENTITY_STARTS)
+        return value, slope
 
     return _calibration_at(_minimum(objective, np.zeros(1 + n_labels)))
 

@@ -11,11 +11,11 @@ from ..common.errors import UserError, check_choice, check_installed
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
 from ..data.corpus import Data, predicted_docs, read_examples
-from ..inference.recognizers import recognizers, require_recognizers
+from ..inference.recognizers import components_with_crf, require_recognizers
+from ..pipeline import BiLSTMCRFSpanRecognizer
 from ..pipeline.exporting import Precision, export_component
 from .quality import Quality, quality_of_pipeline
 from .risk_control import forget_control
-
 
 # What the exported pipeline needs besides this package, as in the extra `onnx`
 RUNTIME = "onnxruntime>=1.20.0"
@@ -91,15 +91,17 @@ def export(
     check_choice("--precision", precision, get_args(Precision))
     check_installed("export", "onnx", "onnxruntime")
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
-    require_recognizers(nlp, name, "export")
+    ours = components_with_crf(nlp)
+    if not ours:
+        require_recognizers(nlp, name, "export")
     torch_before = _torch_components(nlp)
-    found = [ner for ner in recognizers(nlp) if ner.name in torch_before]
+    found = [component for component in ours if component.name in torch_before]
     if not found:
         raise UserError(f"{name} is exported already.")
     examples = None if data is None else read_examples(data, nlp)
     before = None if examples is None else _result(nlp, examples)
-    for ner in found:
-        export_component(nlp, ner, precision)
+    for component in found:
+        export_component(nlp, component, precision)
     requirements = nlp.meta.setdefault("requirements", [])  # `spacy package` adds them to a wheel
     if RUNTIME not in requirements:
         requirements.append(RUNTIME)
@@ -111,16 +113,16 @@ def export(
         n_entities = sum(len(mine) for mine, _ in pairs)
         difference = Difference(before[0], after[0], n_entities, n_different)
     warnings = [
-        f"The recall that candidates_threshold of '{ner.name}' was set for may no longer hold, "
-        f"since the probabilities have changed: run calibrate --recall on the result."
-        for ner in found
-        if precision == "int8" and forget_control(nlp, ner.name)
+        f"The recall that candidates_threshold of '{component.name}' was set for may no longer "
+        f"hold, since the probabilities have changed: run calibrate --recall on the result."
+        for component in found
+        if precision == "int8" and forget_control(nlp, component.name)
     ]
     needs_torch = _torch_components(nlp)
     if needs_torch:
         warnings.append(
-            f"The pipeline still needs torch, for {', '.join(needs_torch)}. Only bilstm_crf_ner "
-            f"components are exported."
+            f"The pipeline still needs torch, for {', '.join(needs_torch)}: only components of "
+            f"this package are exported."
         )
     return ExportedPipeline(nlp, difference, warnings)
 
@@ -141,5 +143,10 @@ def _result(nlp: Language, examples: list[Example]) -> tuple[Quality, list[set[t
     """Return the scores of a pipeline, and the entities that it finds in each doc."""
     copies = (example.predicted.copy() for example in examples)
     docs = predicted_docs(nlp, copies, nlp.pipe_names)
-    entities = [{(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents} for doc in docs]
+    keys = [c.key for c in components_with_crf(nlp) if isinstance(c, BiLSTMCRFSpanRecognizer)]
+    entities = []
+    for doc in docs:
+        groups = [doc.ents, *(doc.spans.get(key, []) for key in keys)]
+        spans = (span for group in groups for span in group)
+        entities.append({(span.start_char, span.end_char, span.label_) for span in spans})
     return quality_of_pipeline(nlp, examples), entities

@@ -12,7 +12,8 @@ import spacy
 from catalogue import RegistryError
 from spacy.util import fix_random_seed
 
-from tests.helpers import make_nlp, trained_nlp
+from spacy_bilstm_crf.workflows import export
+from tests.helpers import char_embed_model, make_nlp, trained_nlp
 
 TEXTS = ["I like London.", "Who is Shaka Khan?", "Berlin and London", "", "Who likes Berlin?"]
 OURS = ["ner/cfg", "ner/model", "ner/checksums"]
@@ -31,6 +32,7 @@ def saved(tmp_path_factory):
     fix_random_seed(2)
     trained_nlp().to_disk(folder / "of the same sizes")
     make_nlp(labels=["LOC", "MORE", "PERSON"]).to_disk(folder / "of other labels")
+    export(trained_nlp(model=char_embed_model()), precision="int8").to_disk(folder / "exported")
     return folder
 
 
@@ -132,6 +134,16 @@ def test_a_file_of_ours_is_gone(copied, expected, file, harm):
     refused = assert_refused_or_unchanged(folder, expected)
     # Pipelines of before there were checksums load, too
     assert refused or (file, harm) == ("ner/checksums", remove)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", RANDOM)
+def test_an_exported_model_is_damaged_at_random(copied, saved, harm):
+    expected = found(saved / "exported")
+    for seed in SEEDS:
+        folder = copied("exported")
+        harm(folder / "ner" / "model", random.Random(seed))
+        assert_refused_or_unchanged(folder, expected)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The network from token vectors through a BiLSTM to emissions, in pure torch."""
 
+import math
 from typing import cast
 
 import numpy as np
@@ -22,6 +23,8 @@ class UninitializedBiLSTMCRF(nn.Module):
         hidden_width: Units of each LSTM, per direction.
         depth: Number of bidirectional layers.
     """
+
+    n_chains: int | None = None  # of the CRF, see `BiLSTMCRFNetwork`
 
     def __init__(self, hidden_width: int, depth: int):
         super().__init__()
@@ -71,8 +74,8 @@ class BiLSTMLayers(nn.Module):
             hidden_width = state["lstms.0.weight_hh_l0"].shape[1]
         else:
             n_inputs = state["emissions.weight"].shape[1]
-        n_tags = [len(state["start"])] if "start" in state else []
-        network = cls(n_inputs, hidden_width, depth, *n_tags)
+        shape = reversed(state["start"].shape) if "start" in state else []  # tags, then chains
+        network = cls(n_inputs, hidden_width, depth, *shape)
         network.load_state_dict(state)
         return network
 
@@ -122,23 +125,29 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
         n_inputs: Width of a token's vector.
         hidden_width: Units of each LSTM, per direction.
         depth: Number of bidirectional layers, 0 if the vectors come from such layers.
-        n_tags: Number of tags.
+        n_tags: Number of tags of a chain.
+        n_chains: Number of chains over the same tokens, each with tags and transitions of its own.
+            None for a single one, whose parameters have no axis for chains.
     """
 
     architecture = "BiLSTMCRF"
 
-    def __init__(self, n_inputs: int, hidden_width: int, depth: int, n_tags: int):
+    def __init__(
+        self, n_inputs: int, hidden_width: int, depth: int, n_tags: int, n_chains: int | None = None
+    ):
         super().__init__(n_inputs, hidden_width, depth)
-        self.emissions = nn.Linear(self.n_outputs, n_tags, **FLOATS)
-        self.transitions = nn.Parameter(torch.zeros(n_tags, n_tags, **FLOATS))
-        self.start = nn.Parameter(torch.zeros(n_tags, **FLOATS))
-        self.end = nn.Parameter(torch.zeros(n_tags, **FLOATS))
+        shape = (n_tags,) if n_chains is None else (n_chains, n_tags)
+        self.n_chains = n_chains
+        self.emissions = nn.Linear(self.n_outputs, math.prod(shape), **FLOATS)
+        self.transitions = nn.Parameter(torch.zeros(*shape, n_tags, **FLOATS))
+        self.start = nn.Parameter(torch.zeros(shape, **FLOATS))
+        self.end = nn.Parameter(torch.zeros(shape, **FLOATS))
         nn.init.zeros_(self.emissions.weight)
         nn.init.zeros_(self.emissions.bias)
 
     @property
     def n_tags(self) -> int:
-        """Number of tags."""
+        """Number of tags, of all chains together."""
         return self.emissions.out_features
 
     def forward(
@@ -150,7 +159,7 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
 
         Returns:
             Emissions, float32 [sum of lengths, n_tags], transitions [n_tags, n_tags], start and end
-            scores [n_tags].
+            scores [n_tags]; several chains as in `Potentials`.
         """
         emissions = self.emissions(self.encode(tokens, lengths, dropout, locked)).float()
         return emissions, self.transitions, self.start, self.end
@@ -162,7 +171,7 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
         `NEW_LABEL_EMISSION`; its transition scores are 0.
 
         Args:
-            n_tags: The new number of tags.
+            n_tags: The new number of tags, of all chains together. A new chain is like a new label.
 
         Raises:
             ValueError: If it is smaller than the present number.
@@ -174,47 +183,60 @@ class BiLSTMCRFNetwork(BiLSTMLayers):
         emissions = nn.Linear(
             self.emissions.in_features, n_tags, device=device, dtype=torch.float32
         )
+        tags_of_new = TAGS_OF_LABEL if self.n_chains is None else self.start.shape[1]
         with torch.no_grad():
             for grown, present in zip(emissions.parameters(), self.emissions.parameters()):
                 grown[:old] = present
-                grown[old:].unflatten(0, (-1, TAGS_OF_LABEL)).copy_(_mean_label(present))
-            emissions.bias[old:] += NEW_LABEL_EMISSION
-        new = n_tags - old
+                grown[old:].unflatten(0, (-1, tags_of_new)).copy_(_mean_label(present, tags_of_new))
+            # The last tags of a label or chain are those of entities
+            emissions.bias[old:].unflatten(0, (-1, tags_of_new))[:, -TAGS_OF_LABEL:] += (
+                NEW_LABEL_EMISSION
+            )
         self.emissions = emissions
-        self.transitions = nn.Parameter(nn.functional.pad(self.transitions.data, (0, new, 0, new)))
-        self.start = nn.Parameter(nn.functional.pad(self.start.data, (0, new)))
-        self.end = nn.Parameter(nn.functional.pad(self.end.data, (0, new)))
+        new = (n_tags - old) // tags_of_new
+        pad = nn.functional.pad
+        # Before and after the last axis, then the one before, and so on
+        of_tags, of_pairs = [0, n_tags - old], [0, n_tags - old] * 2
+        if self.n_chains is not None:
+            of_tags, of_pairs = [0, 0, 0, new], [0, 0, 0, 0, 0, new]
+            self.n_chains += new
+        self.transitions = nn.Parameter(pad(self.transitions.data, of_pairs))
+        self.start = nn.Parameter(pad(self.start.data, of_tags))
+        self.end = nn.Parameter(pad(self.end.data, of_tags))
 
     def entries_after(self, n_tags: int) -> dict[str, np.ndarray]:
         """Return which parameters belong to the tags after the first ones.
 
         Args:
-            n_tags: Number of the first tags.
+            n_tags: Number of the first tags, of all chains together.
 
         Returns:
             For each parameter that has entries for tags, by its name, a bool array of its shape.
         """
         tags = np.arange(self.n_tags) >= n_tags
+        by_chain = tags.reshape(self.start.shape)
         return {
             "emissions.weight": np.repeat(tags[:, None], self.n_outputs, axis=1),
             "emissions.bias": tags,
-            "transitions": tags[:, None] | tags[None, :],
-            "start": tags,
-            "end": tags,
+            "transitions": by_chain[..., :, None] | by_chain[..., None, :],
+            "start": by_chain,
+            "end": by_chain,
         }
 
 
-def _mean_label(parameter: Tensor) -> Tensor:
-    """Return the mean over the labels of a parameter of the emission layer.
+def _mean_label(parameter: Tensor, n_tags: int) -> Tensor:
+    """Return the mean over the labels, or chains, of a parameter of the emission layer.
 
     Args:
-        parameter: [n_tags, ...].
+        parameter: [n_tags of all, ...], perhaps with a tag before that belongs to no label.
+        n_tags: Number of tags of each.
 
     Returns:
-        [TAGS_OF_LABEL, ...], zero if there are no labels.
+        [n_tags, ...], zero if there are no labels.
     """
-    n_labels = len(parameter) // TAGS_OF_LABEL
-    of_labels = parameter[1:].reshape(n_labels, TAGS_OF_LABEL, *parameter.shape[1:])
+    n_labels = len(parameter) // n_tags
+    of_labels = parameter[len(parameter) - n_labels * n_tags :]
+    of_labels = of_labels.reshape(n_labels, n_tags, *parameter.shape[1:])
     return of_labels.sum(0) / max(n_labels, 1)
 
 

@@ -1,0 +1,239 @@
+"""The component that finds entities that may overlap."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from spacy import util
+from spacy.pipeline.spancat import spancat_score
+from spacy.tokens import Doc, Span
+from spacy.training import Example
+from spacy.vocab import Vocab
+from thinc.api import Model
+
+from .. import decoding, models, training
+from ..calibration import Calibration
+from ..decoding import Distribution, Entity, Prediction
+from ..potentials import Potentials
+from ..tags import count_tags
+from ..training import Loss
+from . import confidence as span_scores
+from . import settings
+from .base import TrainableCRF
+
+SpansFilter = Callable[[Iterable[Span], Iterable[Span]], list[Span]]
+TAGS_OF_CHAIN = count_tags(1)
+
+
+class BiLSTMCRFSpanRecognizer(TrainableCRF):
+    """Recognizer of entities that may overlap, if their labels differ: a CRF for each label.
+
+    It takes the place of spaCy's `spancat`: it learns from the same annotation and stores what it
+    finds in the same way, in `doc.spans`, but needs no suggester. All labels share one BiLSTM. Its
+    settings are properties, checked when they are set as the config checks them.
+    """
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], Potentials],
+        name: str = "spancat",
+        *,
+        spans_key: str = "sc",
+        incorrect_spans_key: str | None = None,
+        resume_factor: float = 0.025,
+        threshold: float | None = None,
+        spans_filter: SpansFilter | None = None,
+        candidates_threshold: float | dict[str, float] | None = None,
+        candidates_key: str = "candidates",
+        candidates_max_length: int = 20,
+        scorer: Callable | None = spancat_score,
+    ):
+        """Initialize a recognizer of entities that may overlap.
+
+        `factory.make_bilstm_crf_spans` documents the settings that are not listed here.
+
+        Args:
+            vocab: The shared vocabulary.
+            model: Predicts the potentials of each label's tag sequences for each doc.
+            name: The component's name, used to add entries to the losses.
+
+        Raises:
+            ValueError: If the model is of another architecture or a setting is invalid.
+        """
+        models.check_architecture(model, name)
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self._gradient_mean = training.GradientMean()
+        configured = {
+            "spans_key": spans_key,
+            "incorrect_spans_key": incorrect_spans_key,
+            "resume_factor": resume_factor,
+            "threshold": threshold,
+            "candidates_threshold": candidates_threshold,
+            "candidates_key": candidates_key,
+            "candidates_max_length": candidates_max_length,
+        }
+        self.cfg: dict[str, Any] = {
+            "labels": [],
+            **configured,
+            **Calibration()._asdict(),
+            settings.CONFIGURED: configured,
+        }
+        self._check_settings(self.cfg)
+        self.spans_filter = spans_filter
+        self.scorer = scorer
+        span_scores.register_confidence()
+
+    # The factory documents these
+    spans_key = settings.Setting()
+    threshold = settings.Setting()
+    candidates_threshold = settings.Setting()
+    candidates_key = settings.Setting()
+    candidates_max_length = settings.Setting()
+
+    @property
+    def key(self) -> str:
+        """The key in `doc.spans`, as spaCy's `spancat` calls it."""
+        return str(self.cfg["spans_key"])
+
+    def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
+        """Find the entities of each doc, without changing the docs.
+
+        For each label on its own: without a threshold the entities of the most probable tag
+        sequence, with one the set without overlap that maximizes the sum of (probability -
+        threshold).
+
+        Args:
+            docs: The docs.
+
+        Returns:
+            For each doc its entities and candidates, sorted by their tokens.
+        """
+        docs = list(docs)
+        wanted = settings.decoding_settings(self.cfg)
+        found = [Prediction([], []) for _ in docs]
+        for label, distribution in enumerate(self.distributions(docs)):
+            here = wanted.of_label(self.labels[label])
+            for of_doc, (entities, candidates) in zip(found, decoding.decode(distribution, here)):
+                of_doc.entities.extend(entity._replace(label=label) for entity in entities)
+                of_doc.candidates.extend(entity._replace(label=label) for entity in candidates)
+        return found
+
+    def set_annotations(self, docs: Iterable[Doc], found: list[Prediction]) -> None:
+        """Store the entities of docs in `doc.spans`, in place of what is there under the key.
+
+        Args:
+            docs: The docs to change.
+            found: What `predict` returned.
+        """
+        for doc, (entities, candidates) in zip(docs, found):
+            scored = self._spans(doc, entities)
+            if self.spans_filter is not None:
+                kept = {_identity(span) for span in self.spans_filter([], [s for s, _ in scored])}
+                scored = [each for each in scored if _identity(each[0]) in kept]
+            span_scores.set_scored_spans(doc, self.cfg["spans_key"], scored)
+            if self.cfg["candidates_threshold"] is not None:
+                likely = self._spans(doc, candidates)
+                span_scores.set_scored_spans(doc, self.cfg["candidates_key"], likely)
+
+    def distributions(self, docs: list[Doc]) -> list[Distribution]:
+        """Return the calibrated distribution over the tag sequences of docs, for each label.
+
+        The labels are independent of one another, given a doc.
+
+        Args:
+            docs: The docs.
+        """
+        potentials = self._predict_potentials(docs)
+        temperature, biases = settings.calibration_of(self.cfg)
+        biases = (*biases, *[0.0] * (len(self.labels) - len(biases)))
+        return [
+            decoding.distribution_of(
+                docs, chain, training.ANY_LABEL, None, Calibration(temperature, (bias,))
+            )
+            for chain, bias in zip(potentials.chains(), biases)
+        ]
+
+    def entropy(self, docs: Iterable[Doc]) -> list[float]:
+        """Compute how uncertain the model is about docs: the entropy of their sets of entities.
+
+        Args:
+            docs: The docs.
+
+        Returns:
+            The entropy of each doc in nats, the sum over the labels.
+        """
+        by_label = map(decoding.entropies, self.distributions(list(docs)))
+        return [sum(of_doc) for of_doc in zip(*by_label)]
+
+    def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
+        """Fit a temperature, and a bias per label, to annotation that was not trained on.
+
+        See `BiLSTMCRFEntityRecognizer.calibrate`.
+
+        Args:
+            examples: Held-out examples.
+            batch_size: Number of docs that the network sees at once.
+
+        Returns:
+            The fitted values, which are saved with the component.
+
+        Raises:
+            ValueError: If no example is annotated.
+        """
+        examples = [eg for eg in examples if len(eg.predicted) and self.key in eg.reference.spans]
+        if not examples:
+            raise ValueError(
+                f"Can't calibrate '{self.name}': none of the examples has spans under "
+                f"'{self.key}', not even an empty group."
+            )
+        batches = util.minibatch((eg.predicted for eg in examples), batch_size)
+        potentials = Potentials.of_batches(self._predict_potentials(batch) for batch in batches)
+        annotation = training.span_annotation_of(examples, self.labels, self.key)
+        chains = list(zip(potentials.chains(), annotation))
+        found = training.fit_calibration(chains, len(self.labels))
+        found.check(len(self.labels), self.name)
+        self.cfg.update(found._asdict())
+        return found
+
+    def _spans(self, doc: Doc, entities: Sequence[Entity]) -> list[span_scores.ScoredSpan]:
+        return [
+            (Span(doc, start, end, label=self.labels[label]), probability)
+            for start, end, label, probability in entities
+        ]
+
+    def _count_tags(self, n_labels: int) -> int:
+        return TAGS_OF_CHAIN * n_labels
+
+    def _resize_output(self, n_labels: int) -> None:
+        n_tags = self._count_tags(n_labels)
+        self.model.attrs["resize_output"](self.model, n_tags, n_chains=n_labels)
+
+    def _annotated_labels(self, reference: Doc) -> Iterable[str]:
+        return (span.label_ for span in reference.spans.get(self.key, []))
+
+    def _has_target(self, eg: Example) -> bool:
+        return training.is_span_annotated(eg, self.key, self.incorrect_spans_key)
+
+    def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
+        return training.span_loss_of(examples, self.labels, self.key, self.incorrect_spans_key)
+
+    def _teacher_loss(self, teacher: Potentials, docs: list[Doc], scores: Potentials) -> Loss:
+        total, gradients = 0.0, []
+        known = teacher.chains()[: self._n_retained]
+        for chain, of_teacher in zip(scores.chains(), known):
+            loss, gradient = training.teacher_loss(of_teacher, docs, training.ANY_LABEL, chain)
+            total += loss
+            gradients.append(gradient)
+        free = [chain.scaled(0.0) for chain in scores.chains()[len(known) :]]
+        return total, Potentials.side_by_side([*gradients, *free])
+
+    def _no_potentials(self, n_docs: int) -> Potentials:
+        ops, n_labels = self.model.ops, len(self.labels)
+        chain = Potentials.of_no_tokens(ops, n_docs, TAGS_OF_CHAIN)
+        return Potentials.side_by_side([chain] * n_labels)
+
+
+def _identity(span: Span) -> tuple[int, int, int]:
+    return span.start, span.end, span.label
