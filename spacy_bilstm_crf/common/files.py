@@ -95,6 +95,50 @@ def _linked(partial: Path, path: Path) -> bool:
         return False
 
 
+def files_below(folder: Path) -> list[Path]:
+    """List the files in a folder and its subfolders, in order. Links to folders are followed.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        OSError: If one of the folders can't be read.
+    """
+    return sorted(_files_below(folder, frozenset()))
+
+
+def _files_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    here = folder.resolve()
+    if here in above:  # a link to a folder that it is in itself
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _files_below(path, above | {here})
+        else:
+            yield path
+
+
+def check_regular(path: Path) -> None:
+    """Check that a path is no pipe or device, of which the second reading finds nothing.
+
+    Raises:
+        UserError: If it is.
+        OSError: If there is nothing, such as behind a link.
+    """
+    path.stat()
+    if not path.is_file() and not path.is_dir():
+        raise UserError(f"{path} is a pipe or a device: write what comes from it to a file first.")
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Return what changes with a file: its size in bytes, and two times of change in nanoseconds.
+
+    The first time can be set. The second can't, but changes when a file is copied, too.
+    """
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader sees what was there before or all of what is new.
 

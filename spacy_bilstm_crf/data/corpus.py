@@ -10,6 +10,7 @@ from spacy.training import Example
 from spacy.vocab import Vocab
 
 from ..common.errors import UserError, is_out_of_memory, one_line, reported_errors
+from ..common.files import files_below, reported_os_errors
 from .formats.docbin import read_docbin
 from .formats.settings import DocSettings
 from .texts import DEFAULT_ID, Text, read_texts, text_of_doc
@@ -41,7 +42,10 @@ def read_files(data: Data, vocab: Vocab) -> list[tuple[str, list[Doc]]]:
         raise UserError(
             f"There is no file or folder {path}. Name a .spacy file, as `spacy convert` writes it."
         )
-    files = sorted(path.rglob("*.spacy")) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        with reported_os_errors(path):
+            files = [file for file in files_below(path) if file.suffix == ".spacy"]
     if not files or files[0].suffix != ".spacy":
         raise UserError(
             f"{path} holds no .spacy file. Convert the data first, as in: "

@@ -5,7 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..common.errors import UserError, check_installed
+from ..common.errors import UserError, check_installed, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +31,7 @@ def open_parquet(path: Path) -> "pq.ParquetFile":
     try:
         return pq.ParquetFile(path, buffer_size=BUFFER)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} is not a Parquet file: {error}") from error
+        raise UserError(f"{path} is not a Parquet file: {one_line(error)}") from error
 
 
 def read_parquet_columns(path: Path, names: Sequence[str], start: int, end: int) -> "pa.Table":
@@ -117,4 +117,10 @@ def values_of(column: "pa.Array") -> list[Any]:
             column = column.cast(column.type.value_type)
         return column.cast(pa.large_binary()).to_pylist()
     except (OverflowError, ValueError):  # times that Python can't express
-        return column.cast(pa.string()).to_pylist()
+        try:
+            return column.cast(pa.string()).to_pylist()
+        except pa.ArrowException as error:  # inside of a list or an object
+            raise UserError(
+                "A column has times that are out of range. Write Parquet, or leave out all columns "
+                "with --no-columns."
+            ) from error

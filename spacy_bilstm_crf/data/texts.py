@@ -4,7 +4,9 @@ import codecs
 import csv
 import glob
 import json
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +16,10 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from ..common.errors import UserError, reported_damage
+from ..common.files import check_regular, files_below, reported_os_errors
 from .formats.docbin import NO_DOCBIN
 from .formats.docs import ID, META
-from .formats.jsonl import parsed_json
+from .formats.jsonl import TOO_DEEP, check_depth, parsed_json, unique_keys
 from .parquet import open_parquet, parquet_batches, values_of
 from .tokenization import make_doc
 
@@ -35,6 +38,12 @@ DEFAULT_ID = "id"
 LENIENT = "surrogateescape"
 # Python's own limit of 131,072 characters is for files that are not CSV at all
 MOST_OF_FIELD = 1 << 30
+BOM = "\ufeff"  # byte order mark, also inside of a file that was put together from several
+# How text in UTF-16 and UTF-32 begins
+WIDE = re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0[^\0]\0|\0[^\0]\0[^\0]|[^\0]\0\0\0|\0\0\0[^\0]")
+NOT_WIDE = (
+    "This is text in UTF-16 or UTF-32: convert it to UTF-8, as with iconv -f utf-16 -t utf-8."
+)
 # spaCy's own limit of a text. A .txt file with more is most likely a list of texts
 MOST_OF_TEXT = 1_000_000
 # What a DocBin holds for each doc
@@ -127,7 +136,8 @@ def text_files(
     """
     here = Path(path)
     if here.is_dir():
-        found = [file for file in sorted(here.rglob("*")) if file.suffix.lower() in TEXT_KINDS]
+        with reported_os_errors(here):
+            found = [file for file in files_below(here) if file.suffix.lower() in TEXT_KINDS]
     else:
         matches = sorted(glob.glob(str(path), recursive=True))
         found = [here] if here.exists() else list(map(Path, matches))
@@ -141,6 +151,9 @@ def text_files(
             f"{unknown[0] if unknown else path} has no texts that can be read: name files ending "
             f"in {endings}."
         )
+    with reported_os_errors(here):
+        for file in files:
+            check_regular(file)
     return files
 
 
@@ -156,21 +169,8 @@ def check_columns(path: Path, settings: TextSettings) -> None:
     Raises:
         UserError: If one is missing or there twice, or the file can't be read.
     """
-    kind = text_kind(path, settings)
-    if kind == PARQUET:
-        names = open_parquet(path).schema_arrow.names
-    elif kind == CSV:
-        names, _ = next(csv_rows(path), ([], 0))
-    elif kind == JSON_LINES:
-        first = next(_read_lines(path, settings, 0, None), Text(""))
-        try:
-            value = json.loads(first.text)
-        except (ValueError, RecursionError):
-            return  # an error of that row
-        if not isinstance(value, dict):
-            return
-        names = list(value)
-    else:
+    names = _names_of(path, settings)
+    if names is None:
         return
     names = [printable(name) for name in names]
     for key in (settings.text_key, settings.id_key):
@@ -184,6 +184,23 @@ def check_columns(path: Path, settings: TextSettings) -> None:
         )
     if settings.id_key != DEFAULT_ID and settings.id_key not in names:
         raise UserError(f"{path} has no {settings.id_key!r}. It has: {known}.")
+
+
+def _names_of(path: Path, settings: TextSettings) -> list[str] | None:
+    """The columns of a file, or the keys of its first object; None if there are none to check."""
+    kind = text_kind(path, settings)
+    if kind == PARQUET:
+        return list(open_parquet(path).schema_arrow.names)
+    if kind in (CSV, JSON_LINES, LINES) and _is_wide(next(lines_of(path), (b"", 0))[0]):
+        raise UserError(f"{path}: {NOT_WIDE}")
+    if kind == CSV:
+        return next(csv_rows(path), ([], 0))[0]
+    if kind == JSON_LINES:
+        first = next(_read_lines(path, settings, 0, None), Text(""))
+        with suppress(ValueError, RecursionError):  # an error of that row
+            value = json.loads(first.text)
+            return list(value) if isinstance(value, dict) else None
+    return None
 
 
 def read_rows(
@@ -305,9 +322,17 @@ def _as_id(value: Any) -> str | None:
     return printable(json.dumps(value, default=str) if is_nested else str(value))
 
 
+def _is_wide(content: bytes) -> bool:
+    return WIDE.match(content) is not None
+
+
 def _read_whole(path: Path, settings: TextSettings, start: int, end: int | None) -> Iterator[Text]:
     try:
-        yield Text(path.read_bytes().decode("utf-8-sig"), printable(str(path)))
+        content = path.read_bytes()
+        if _is_wide(content):
+            yield Text("", printable(str(path)), error=NOT_WIDE)
+            return
+        yield Text(content.decode("utf-8-sig"), printable(str(path)))
     except UnicodeDecodeError as error:
         yield Text("", printable(str(path)), error=f"Not UTF-8 text: {error}")
     except OSError as error:
@@ -331,8 +356,13 @@ def _read_json(path: Path, settings: TextSettings, start: int, end: int | None) 
 
 def _of_object(line: str, settings: TextSettings) -> Text:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        value = json.loads(line.removeprefix(BOM), object_pairs_hook=unique_keys)
+        check_depth(line, value)
+    except UserError as error:
+        return Text("", error=str(error))
+    except RecursionError:
+        return Text("", error=TOO_DEEP)
+    except ValueError as error:
         return Text("", error=f"Not valid JSON: {error}")
     if not isinstance(value, dict):
         return Text("", error=f"Not a JSON object: {line:.80}")

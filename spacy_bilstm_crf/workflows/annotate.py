@@ -180,6 +180,13 @@ def _annotate(
 
     output = Path(work.output)
     files = text_files(inputs, lambda path: run.is_of_run(path, output))
+    for file in files:
+        # What another run has found is no text to read beside those that it was found in
+        if file.parent != Path(inputs) and Path(inputs).is_dir() and run.is_of_run(file):
+            raise UserError(
+                f"{file} was written by another run of annotate. Move its folder out of {inputs}, "
+                f"or name the files to read by a glob."
+            )
     parts = list(parts_of(files, work.texts, work.rows))
     if not parts:
         raise UserError(f"{inputs} holds no texts.")

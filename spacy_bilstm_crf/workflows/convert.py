@@ -10,7 +10,13 @@ from typing import NamedTuple
 import srsly
 
 from ..common.errors import UserError, check_choice
-from ..common.files import reported_os_errors, written_whole
+from ..common.files import (
+    check_regular,
+    files_below,
+    reported_os_errors,
+    stamp,
+    written_whole,
+)
 from ..data.formats import (
     FORMATS,
     ColumnSettings,
@@ -129,13 +135,17 @@ def convert(
     listed = _problems_path(output, problems, force)
     findings = Findings()
     with reported_os_errors(output), ExitStack() as stack:  # all files take their places, or none
-        files = _files(path, FORMATS[source], output, FORMATS[target])
+        files = _files(path, FORMATS[source], output, FORMATS[target], findings)
         _check_outputs(files, FORMATS[target], listed, force)
         written = []
         for place, goal in files:
             goal.parent.mkdir(parents=True, exist_ok=True)
             partial = stack.enter_context(written_whole(goal, replace=force))
-            contents = _convert_file(place, source, partial, target, settings, findings)
+            before = _stamps(place, FORMATS[source])
+            writing = settings._replace(columns=_columns_of(goal, settings.columns))
+            contents = _convert_file(place, source, partial, target, settings, writing, findings)
+            if _stamps(place, FORMATS[source]) != before:
+                raise UserError(f"{place} has changed while it was read: convert it again.")
             written.append(ConvertedFile(goal, contents))
         _list_problems(listed, findings)
         for what, n in sorted(findings.notes.items()):
@@ -214,11 +224,13 @@ def _problems_path(output: Path, problems: str | Path | None, force: bool) -> Pa
     return listed
 
 
-def _files(path: Path, source: Format, output: Path, target: Format) -> list[tuple[Path, Path]]:
+def _files(
+    path: Path, source: Format, output: Path, target: Format, findings: Findings
+) -> list[tuple[Path, Path]]:
     """Return the files to read, and where each goes: of a folder into the same subfolders.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is none, or what is written would be input the next time.
     """
     if not path.exists():
         raise UserError(f"There is no file or folder {path}.")
@@ -226,9 +238,20 @@ def _files(path: Path, source: Format, output: Path, target: Format) -> list[tup
         suffixes = " and ".join(source.suffixes)
         message = f"{path} is a file, but {source.name} has folders of {suffixes} files."
         raise UserError(f"{message} {looks_like(path, source.name)}".strip())
+    check_regular(path)
+    if path.resolve() in output.resolve().parents and set(source.suffixes) & set(target.suffixes):
+        raise UserError(
+            f"{output} is in the folder of the input {path}, and would be a part of it the next "
+            f"time: name another output."
+        )
     if source.is_folder or not path.is_dir():
         return [(path, output)]
-    files = [file for file in sorted(path.rglob("*")) if file.suffix in source.suffixes]
+    seen = [file for file in files_below(path) if not file.name.endswith(LISTED)]
+    files = [file for file in seen if file.suffix.lower() in source.suffixes]
+    others = [file for file in seen if file not in files and not file.name.startswith(".")]
+    findings.notes[f"files of {path} with other endings left out"] += len(others)
+    for file in files:
+        check_regular(file)
     if not files:
         endings = ", ".join(source.suffixes)
         raise UserError(f"{path} contains no {source.name} file: none ends in {endings}.")
@@ -265,8 +288,28 @@ def _check_outputs(
         raise UserError(f"{existing[0]} exists. Replace it with --force, or name another.")
 
 
+def _stamps(path: Path, source: Format) -> list[tuple[Path, tuple[int, int, int]]]:
+    """What changes with the files that are read."""
+    if not source.is_folder:
+        return [(path, stamp(path))]
+    files = [file for file in files_below(path) if file.suffix.lower() in source.suffixes]
+    return [(file, stamp(file)) for file in files if file.is_file()]
+
+
+def _columns_of(goal: Path, columns: ColumnSettings) -> ColumnSettings:
+    """Return how columns are written: with commas where the name says so."""
+    is_csv = goal.suffix.lower() == ".csv" and columns.separator != ";"
+    return columns._replace(separator=",") if is_csv else columns
+
+
 def _convert_file(
-    path: Path, source: str, output: Path, target: str, settings: FormatSettings, findings: Findings
+    path: Path,
+    source: str,
+    output: Path,
+    target: str,
+    settings: FormatSettings,
+    writing: FormatSettings,
+    findings: Findings,
 ) -> Contents:
     """Convert a file and return what is in the new one.
 
@@ -274,7 +317,7 @@ def _convert_file(
         UserError: If it is not of its format, or has no docs.
     """
     n_before = findings.notes[WITHOUT_WORDS]
-    contents = write(read(path, source, settings, findings), output, target, settings, findings)
+    contents = write(read(path, source, settings, findings), output, target, writing, findings)
     if not contents.n_docs:
         n = len(findings.problems)
         without = f" without a problem ({n} found)" if n else ""

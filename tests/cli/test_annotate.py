@@ -1,5 +1,6 @@
 """`annotate`: three engines, runs that are killed, and what is refused."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import srsly
@@ -142,6 +144,37 @@ def test_a_run_in_which_no_row_is_good_fails(tmp_path):
         "Error: None of 2 rows could be annotated. The first reason: The text is not a st" in said
     )
     assert len(rows_of(tmp_path / "out")) == 2
+
+
+def test_what_another_run_has_found_is_no_input(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    (tmp_path / "texts").mkdir()
+    write_rows(tmp_path / "texts" / "a.jsonl", 3)
+    annotate(pipeline, tmp_path / "texts", tmp_path / "texts" / "one")
+    said = annotate(pipeline, tmp_path / "texts", tmp_path / "texts" / "two", exit_codes=(1,))
+    assert "part-000000.parquet was written by another run of annotate" in said
+    annotate(pipeline, tmp_path / "texts" / "one", tmp_path / "texts" / "two")
+    assert len(rows_of(tmp_path / "texts" / "two")) == 3
+
+
+def test_json_lines_have_no_numbers_that_json_has_not(tmp_path):
+    pipeline = ruler_pipeline(tmp_path / "model")
+    values = {
+        "text": ["a", "b"],
+        "x": [float("nan"), 0.5],
+        "y": [[1.0, float("-inf")], []],
+        "when": pa.array([2**50, 0], pa.timestamp("ms")),
+    }
+    pq.write_table(pa.table(values), tmp_path / "in.parquet")
+    annotate(pipeline, tmp_path / "in.parquet", tmp_path / "out", "--to", "jsonl")
+
+    def no(constant):
+        raise AssertionError(constant)
+
+    text = (tmp_path / "out" / "part-000000.jsonl").read_text()
+    first, second = [json.loads(line, parse_constant=no) for line in text.splitlines()]
+    assert (first["x"], first["y"], second["x"]) == (None, [1.0, None], 0.5)
+    assert str(2**50) in first["when"] and second["when"].startswith("1970-01-01")
 
 
 @pytest.mark.parametrize("pattern", ["texts", "texts/**/*"])

@@ -1,14 +1,18 @@
 """`convert`: what it says, what it writes, and that nothing is lost when it fails."""
 
 import json
+import os
+from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 import spacy
 import srsly
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 
+from spacy_bilstm_crf import workflows
 from spacy_bilstm_crf.cli import convert as command
+from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import FORMATS
 from spacy_bilstm_crf.data.formats.settings import (
     ON_PROBLEM,
@@ -316,3 +320,103 @@ def test_what_has_no_entity_is_no_success(tmp_path):
     path = write_lines(tmp_path / "in.jsonl", {"text": "Ada saw Rome", "label": []})
     said = convert(path, tmp_path / "out.spacy", "--from", "doccano", "--lang", "en")
     assert "✔" not in said and "1 doc, 0 entities" in " ".join(said.split())
+
+
+def test_all_files_of_a_folder_are_read_or_said(tmp_path):
+    folder = tmp_path / "in"
+    for name in ("a.jsonl", "b.JSONL", "part.jsonl/c.jsonl", "d.txt", ".hidden"):
+        write_lines(folder / name, GOOD)
+    write_lines(tmp_path / "elsewhere" / "e.jsonl", GOOD)
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "loop").symlink_to(folder)
+    (folder / "elsewhere.problems.jsonl").write_text("{}")
+    said = convert(folder, tmp_path / "out", "--from", "doccano")
+    assert f"1 files of {folder} with other endings left out" in " ".join(said.split())
+    found = sorted(p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("*.spacy"))
+    assert found == ["a.spacy", "b.spacy", "link/e.spacy", "part.jsonl/c.spacy"]
+
+
+def test_files_of_brat_with_endings_in_capitals(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for text, annotation in (("a.TXT", "a.ann"), ("b.txt", "b.ANN")):
+        (folder / text).write_text("Ada saw Rome")
+        (folder / annotation).write_text("T1\tPER 0 3\tAda\n")
+    convert(folder, tmp_path / "out.spacy", "--from", "brat")
+    assert [len(doc.ents) for doc in read_docs(tmp_path / "out.spacy")] == [1, 1]
+
+
+def test_a_folder_that_can_not_be_read_is_said(tmp_path, monkeypatch):
+    write_lines(tmp_path / "in" / "a.jsonl", GOOD)
+    write_lines(tmp_path / "in" / "secret" / "b.jsonl", GOOD)
+    iterdir = Path.iterdir
+
+    def refused(path):  # as root may read everything, a folder is closed for this process alone
+        if path.name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(UserError, match="secret: Permission denied"):
+        workflows.convert(tmp_path / "in", tmp_path / "out", source="doccano")
+
+
+def test_a_pipe_is_refused_as_it_can_be_read_only_once(tmp_path):
+    os.mkfifo(tmp_path / "a.jsonl")
+    assert "is a pipe or a device" in message(tmp_path / "a.jsonl", "x.spacy", "--from", "doccano")
+
+
+def test_output_that_would_be_input_the_next_time_is_refused(tmp_path):
+    write_lines(tmp_path / "in" / "a.jsonl", GOOD)
+    output = tmp_path / "in" / "out"
+    line = message(tmp_path / "in", output, "--from", "doccano", "--to", "prodigy")
+    assert "would be a part of it the next time" in line
+    for _ in range(2):
+        convert(tmp_path / "in", output, "--from", "doccano", "--force")
+    assert [path.name for path in output.rglob("*")] == ["a.spacy"]
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_converted_by_half(tmp_path, monkeypatch):
+    path = tmp_path / "a.conll"
+    path.write_text("Ada\tB-PER\nsaw\tO\nRome\tB-LO")
+    read = FORMATS["conll"].read
+
+    def growing(*arguments):
+        yield from read(*arguments)
+        with path.open("a") as file:
+            file.write("C\n")
+
+    monkeypatch.setitem(FORMATS, "conll", FORMATS["conll"]._replace(read=growing))
+    with pytest.raises(UserError, match="has changed while it was read"):
+        workflows.convert(path, tmp_path / "out.spacy", source="conll")
+    assert not (tmp_path / "out.spacy").exists()
+
+
+def test_a_csv_file_is_written_with_commas_and_read_again(tmp_path):
+    words = ["Ada", ",", '"', '""', 'a,"b', "met"]
+    doc = Doc(spacy.blank("en").vocab, words=words, ents=["B-PER", *["O"] * 5])
+    DocBin(docs=[doc]).to_disk(tmp_path / "in.spacy")
+    convert(tmp_path / "in.spacy", tmp_path / "a.csv", "--from", "spacy", "--to", "conll")
+    assert (tmp_path / "a.csv").read_text().startswith('Ada,B-PER\n",",O\n"""",O\n')
+    convert(tmp_path / "a.csv", tmp_path / "back.spacy", "--from", "conll")
+    (back,) = read_docs(tmp_path / "back.spacy")
+    assert [token.text for token in back] == words
+    assert [ent.text for ent in back.ents] == ["Ada"]
+
+
+@pytest.mark.parametrize("target, n_lost", [("doccano", 4), ("label-studio", 1), ("prodigy", 0)])
+def test_meta_data_never_become_annotation(target, n_lost, tmp_path):
+    doc = Doc(spacy.blank("en").vocab, words=["Ada", "met"], ents=["B-PER", "O"])
+    unknown = Doc(doc.vocab, words=["Bob", "met"])
+    for one in (doc, unknown):
+        meta = {"label": [[0, 3, "X"]], "text": "t", "id": 7, "relations": [], "kept": 1}
+        one.user_data["meta"] = meta
+    DocBin(docs=[doc, unknown], store_user_data=True).to_disk(tmp_path / "in.spacy")
+    said = convert(tmp_path / "in.spacy", tmp_path / "out", "--from", "spacy", "--to", target)
+    note = f"{2 * n_lost} values of documents' meta under keys of the format left out"
+    assert (note in " ".join(said.split())) == (n_lost > 0)
+    convert(tmp_path / "out", tmp_path / "back.spacy", "--from", target)
+    first, second = read_docs(tmp_path / "back.spacy")
+    assert [ent.label_ for ent in first.ents] == ["PER"]
+    assert not any(token.ent_iob for token in second)
+    assert first.user_data["meta"]["kept"] == 1

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from datetime import datetime
 from decimal import Decimal
 
@@ -126,6 +127,13 @@ def test_meta_data_and_words(tmp_path):
         ("a.jsonl", b'{"text": "a"}\n\n{"text": 3}\n', "a.jsonl, row 2: The text is not a string"),
         ("a.jsonl", b'{"text": "a"}\n{"id": 3}\n', "a.jsonl, row 2: There is no text"),
         ("a.jsonl", b'{"text": "a", "meta": {"a": %b}}' % DEEP, "row 1: This is nested more"),
+        ("a.jsonl", b'{"text": "a", "n": %b}' % DEEP, "row 1: This is nested more than 200"),
+        ("a.jsonl", b'{"text": "a", "n": %b}' % (b"[" * 9999), "row 1: This is nested more than"),
+        ("a.jsonl", b'{"text": "a", "text": "b"}', "row 1: An object has the key 'text' twice"),
+        ("a.jsonl", '{"text": "a"}\n'.encode("utf-16-le"), "a.jsonl: This is text in UTF-16"),
+        ("a.csv", "text\na\n".encode("utf-16"), "a.csv: This is text in UTF-16"),
+        ("a.txt", "Ada sang".encode("utf-16-be"), "a.txt: This is text in UTF-16"),
+        ("a.txt", "Ada sang".encode("utf-32-le"), "a.txt: This is text in UTF-16 or UTF-32"),
         ("a.jsonl", b'{"text": "a"}\n[]\n', "a.jsonl, row 2: Not a JSON object"),
         ("a.jsonl", b"[]\n", "a.jsonl, row 1: Not a JSON object"),
         ("a.jsonl", b'{"text": "\xff"}\n', "a.jsonl, row 1: Not UTF-8 text"),
@@ -142,6 +150,29 @@ def test_what_is_no_text_is_named(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
         list(read_texts(tmp_path / name))
+
+
+def test_links_and_pipes_in_a_folder(tmp_path):
+    folder, other = tmp_path / "in", tmp_path / "other"
+    for path in (folder, other):
+        path.mkdir()
+        (path / "a.jsonl").write_text('{"text": "a"}\n')
+    (folder / "loop").symlink_to(folder)
+    (folder / "link").symlink_to(other)
+    assert text_files(folder) == [folder / "a.jsonl", folder / "link" / "a.jsonl"]
+    for target in ("nothing", "b.jsonl"):
+        (folder / "b.jsonl").symlink_to(target)
+        with pytest.raises(UserError, match=r"b.jsonl: (No such file|Too many levels)"):
+            text_files(folder)
+        (folder / "b.jsonl").unlink()
+    os.mkfifo(folder / "b.jsonl")
+    with pytest.raises(UserError, match=r"b.jsonl is a pipe or a device"):
+        text_files(folder)
+
+
+def test_files_that_were_put_together_with_their_byte_order_marks(tmp_path):
+    (tmp_path / "a.jsonl").write_text('\ufeff{"text": "a"}\n' * 2, encoding="utf8")
+    assert [text.text for text in read_texts(tmp_path / "a.jsonl")] == ["a", "a"]
 
 
 def test_ids_of_any_type(tmp_path):

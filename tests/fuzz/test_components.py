@@ -1,6 +1,7 @@
 """What the commands promise of pipelines in which other components stand before and after ours."""
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -94,10 +95,17 @@ class Expected:
     def __init__(self, nlp, text, candidates=None):
         self.text, self.doc, self.entities, self.candidates = text, None, [], []
         self.is_in_text = same_letters(nlp.make_doc(text).text, text)
-        try:
-            doc = nlp.make_doc(text)
-            for _, pipe in nlp.pipeline:
+        doc = nlp.make_doc(text)
+        for _, pipe in nlp.pipeline:
+            # Others may raise anything, as spaCy's `doc.copy` does after a merge (E035)
+            is_known = type(pipe).__module__.startswith("spacy_bilstm_crf")
+            expected = (ValueError,) if is_known else (Exception,)
+            try:
                 doc = pipe(doc)
+            except expected as error:
+                note(f"{text!r}: {error}")
+                return
+        try:
             _ = doc.ents  # which spaCy's own retokenizer may make unreadable
         except ValueError as error:
             note(f"{text!r}: {error}")
@@ -573,7 +581,7 @@ def test_docs_of_a_pipeline_are_converted(spec, texts, target):
     counts["docs converted"] += len(texts)
     nlp = made(spec)
     docs = [one.doc for one in (Expected(nlp, text) for text in texts) if one.doc is not None]
-    docs = [doc for doc in docs if doc.text.strip()]
+    docs = [doc for doc in docs if doc.text.strip() and can_be_saved(doc)]
     with TemporaryDirectory() as name:
         folder = Path(name)
         DocBin(docs=docs, store_user_data=True).to_disk(folder / "docs.spacy")
@@ -586,6 +594,22 @@ def test_docs_of_a_pipeline_are_converted(spec, texts, target):
         back = list(DocBin().from_disk(folder / "back.spacy").get_docs(nlp.vocab))
     if target in ("spacy", "conll") and len(back) == len(docs):
         for doc, other in zip(docs, back):
-            assert [(e.text, e.label_) for e in doc.ents] == [
-                (e.text, e.label_) for e in other.ents
-            ]
+            assert entities_without_blanks(doc) == entities_without_blanks(other)
+
+
+def can_be_saved(doc):
+    """Tell whether spaCy can save a doc: not if the spans of a group reach beyond merged tokens."""
+    try:
+        DocBin(docs=[doc])
+    except IndexError:
+        return False
+    return True
+
+
+def entities_without_blanks(doc):
+    """The entities, but for what columns can't hold.
+
+    Blanks inside of a word become `_`, and a byte order mark that begins a line is left out.
+    """
+    found = [(re.sub(r"[\s_\ufeff]", "", ent.text), ent.label_) for ent in doc.ents]
+    return [entity for entity in found if entity[0]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import spacy
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import Adam
 
@@ -153,6 +153,16 @@ def test_the_target_is_the_distribution_given_the_annotation(nlp, new_docs):
     known = ner.model.predict([nlp.make_doc(new_docs[0].text)]).emissions[0]
     np.testing.assert_allclose(soft.emissions[others][:, :9], known[others][:, :9], atol=1e-5)
     assert before.shape[1] == 9
+
+
+def test_docs_of_words_keep_their_words_in_changed_copies(nlp):
+    words = ["Ada", "drinks", "tea-less", "tea", "."]
+    doc = Doc(nlp.vocab, words=words, ents=["O", "O", "O", "B-DRINK", "O"])
+    assert doc.has_unknown_spaces
+    _, changed = retaining_examples(nlp, [doc])
+    for one in (changed.predicted, changed.reference):
+        assert one.has_unknown_spaces and len(one) == len(words)
+        assert one[2].text == "tea-less"
 
 
 def test_missing_tokens_stay_missing(nlp, new_docs):

@@ -11,6 +11,7 @@ from pathlib import Path
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
+from ...common.files import files_below
 from .docs import ID, NO_ENTITY, data_of, has_annotation
 from .losses import NOTES, WHITE_SPACE, label_without_blanks
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
@@ -40,20 +41,22 @@ def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Ite
     Raises:
         UserError: If there are none.
     """
-    paths = sorted(path for path in folder.rglob("*.txt") if path.is_file())
+    below = files_below(folder)
+    paths = [path for path in below if path.suffix.lower() == ".txt"]
     if not paths:
         raise UserError(f"{folder} contains no .txt file. Each .ann file needs one with its text.")
-    orphans = [path for path in folder.rglob("*.ann") if not path.with_suffix(".txt").exists()]
-    findings.notes[".ann files without a text left out"] += len(orphans)
+    annotations = {path.with_suffix(""): path for path in below if path.suffix.lower() == ".ann"}
+    texts = {path.with_suffix("") for path in paths}
+    findings.notes[".ann files without a text left out"] += len(annotations.keys() - texts)
     # A byte order mark is a character that is counted
     encoding = "utf8" if settings.encoding == UTF8 else settings.encoding
     for path in paths:
         with path.open(encoding=encoding, newline="") as file:  # line ends count as they are
             text = file.read()
-        annotation = path.with_suffix(".ann")
+        annotation = annotations.get(path.with_suffix(""))
         mentions: list[RawMention] = []
         problems: list[Problem] = []
-        if annotation.exists():
+        if annotation is not None:
             content = annotation.read_text(encoding=settings.encoding)
             mentions, problems = _mentions(annotation, content, findings)
             findings.notes[NO_ENTITY] += not content.strip()
@@ -66,7 +69,7 @@ def read_brat(folder: Path, settings: FormatSettings, findings: Findings) -> Ite
             id=path.relative_to(folder).with_suffix("").as_posix(),
             entities=tuple(mentions),
             # Of a line that can't be read nobody knows what it annotates
-            is_annotated=annotation.exists() and not problems,
+            is_annotated=annotation is not None and not problems,
             problems=tuple(problems),
         )
 

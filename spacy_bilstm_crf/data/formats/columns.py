@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
 from .docs import DISPUTED
-from .layout import DOCSTART, UNKNOWN, Sentence, documents_of
+from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of
 from .losses import SENTENCES, UNKNOWN_TOKENS, label_without_blanks
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -40,7 +40,8 @@ def read_columns(path: Path, settings: FormatSettings, findings: Findings) -> It
         UserError: If no line is a word with a tag, or the columns hold something else.
     """
     columns = settings.columns
-    docs = documents_of(path, path.read_text(encoding=settings.encoding), columns, findings)
+    with path.open(encoding=settings.encoding, newline="") as file:
+        docs = documents_of(path, file.read(), columns, findings)
     every = [sentence for _, sentences in docs for sentence in sentences]
     scheme = columns.scheme
     if scheme == "auto":
@@ -181,7 +182,8 @@ def write_columns(docs: Docs, path: Path, settings: FormatSettings, findings: Fi
             blocks.append(DOCSTART + separator + "O")
         for tagged in sentences:
             tags = in_scheme([tag for _, tag in tagged], scheme, findings)
-            lines = [word + separator + tag for (word, _), tag in zip(tagged, tags)]
+            words = [_quoted(word, separator) for word, _ in tagged]
+            lines = [word + separator + tag for word, tag in zip(words, tags)]
             blocks.append("\n".join(lines))
     path.write_text("\n\n".join(blocks) + "\n", encoding="utf8")
 
@@ -191,9 +193,9 @@ def _tagged_sentences(
 ) -> Iterator[list[tuple[str, str]]]:
     """The words and BILUO tags of each sentence."""
     tags = _biluo_tags(doc, separator, findings)
-    unsafe = re.compile(f"[ \\t\\r\\n]+|{re.escape(separator)}")
-    sentences = doc.sents if doc.has_annotation("SENT_START") else [doc[:]]
-    for sentence in sentences:
+    # Where there are quotes, they guard the separator
+    unsafe = re.compile(r"[ \t\r\n]+" + f"|{re.escape(separator)}" * (separator not in QUOTING))
+    for sentence in _sentences(doc, findings):
         tokens = [token for token in sentence if not token.is_space]
         findings.notes["tokens of white space left out"] += len(sentence) - len(tokens)
         if tokens:
@@ -203,11 +205,31 @@ def _tagged_sentences(
             yield [(word, tags[token.i]) for word, token in zip(words, tokens)]
 
 
+def _sentences(doc: Doc, findings: Findings) -> Iterator[Span]:
+    """The sentences of a doc. One that begins inside of an entity is a part of the one before."""
+    inside = {token.i for ent in doc.ents for token in ent[1:]}
+    starts = [token.i for token in doc if token.is_sent_start and token.i]
+    kept = [start for start in starts if start not in inside]
+    findings.notes["sentence boundaries inside of entities left out"] += len(starts) - len(kept)
+    for start, end in pairwise([0, *kept, len(doc)]):
+        yield doc[start:end]
+
+
+def _quoted(word: str, separator: str) -> str:
+    """A word as a cell: in quotes as of CSV if the reader would take it for something else."""
+    if separator in QUOTING and (separator in word or '"' in word):
+        return '"' + word.replace('"', '""') + '"'
+    return word
+
+
 def _biluo_tags(doc: Doc, separator: str, findings: Findings) -> list[str]:
     tags = ["O" if token.ent_iob else UNKNOWN[0] for token in doc]
     for ent in doc.ents:
         label = label_without_blanks(ent.label_, findings, separator)
-        tags[ent.start : ent.end] = [f"{letter}-{label}" for letter in _biluo_letters(len(ent))]
+        words = [token.i for token in ent if not token.is_space]  # which alone are written
+        findings.notes["entities of white space alone left out"] += not words
+        for i, letter in zip(words, _biluo_letters(len(words))):
+            tags[i] = f"{letter}-{label}"
     return tags
 
 

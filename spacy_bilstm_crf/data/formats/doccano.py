@@ -16,7 +16,7 @@ import srsly
 from ...common.errors import UserError
 from .docs import ID, META, NO_ENTITY, data_of, has_annotation
 from .jsonl import as_id, field, list_of, read_records, text_of
-from .losses import WHITE_SPACE
+from .losses import WHITE_SPACE, meta_without
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import FormatSettings
@@ -76,7 +76,9 @@ def write_doccano(
         for doc in docs:
             ents = [[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents]
             known = data_of(doc)
-            line: dict[str, Any] = {**known.meta, "id": known.id, settings.text_key: doc.text}
+            own = {settings.text_key, ID, *ENTITY_KEYS, *LISTS_LEFT_OUT}
+            meta = meta_without(known.meta, own, findings)
+            line: dict[str, Any] = {**meta, "id": known.id, settings.text_key: doc.text}
             if not has_annotation(doc):
                 pass  # without the key it is not annotated
             elif with_relations:

@@ -26,6 +26,10 @@ OTHERS_BY_KEYS = (
     ({"rasa_nlu_data"}, "Rasa's training data"),
 )
 OTHERS_BY_START = (
+    (rb"\xff\xfe\0\0|[^\0]\0\0\0", "text in UTF-32 (--encoding utf-32-le)"),
+    (rb"\xff\xfe|\xfe\xff", "text in UTF-16 (--encoding utf-16)"),
+    (rb"[^\0]\0[^\0]\0", "text in UTF-16 (--encoding utf-16-le)"),
+    (rb"\0[^\0]\0[^\0]", "text in UTF-16 (--encoding utf-16-be)"),
     (rb"PK\x03\x04", "a ZIP archive: unpack it first"),
     (rb"\x1f\x8b", "a gzip archive: unpack it first"),
     (rb"PAR1", "Parquet, such as a data set of Hugging Face"),

@@ -6,6 +6,7 @@ when it makes a `Problem` of it.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,9 @@ from .records import UNREADABLE, Problem, Record
 
 MOST_DIGITS = 18
 MOST_DEPTH = 200  # a .spacy file holds about 500
+TOO_DEEP = f"This is nested more than {MOST_DEPTH} levels deep."
 SURROGATE = "\\ud"
+BOM = "\ufeff"  # byte order mark, also inside of a file that was put together from several
 
 
 def read_records(
@@ -73,7 +76,8 @@ def _itself(value: Any) -> Any:
 
 def _is_object(line: str) -> bool:
     try:
-        return line.lstrip().startswith("{") and isinstance(json.loads(line), dict)
+        line = line.removeprefix(BOM).lstrip()
+        return line.startswith("{") and isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
 
@@ -88,31 +92,67 @@ def parsed_json(text: str) -> Any:
     """
     try:
         value = json.loads(
-            text, parse_int=whole_number, parse_float=_finite_number, parse_constant=str
+            text.removeprefix(BOM),
+            parse_int=whole_number,
+            parse_float=_finite_number,
+            parse_constant=str,
+            object_pairs_hook=unique_keys,
         )
         # An escape may be half a character, which no string of spaCy can hold
         if SURROGATE in text.lower():
             json.dumps(value, ensure_ascii=False).encode("utf8")
-        if text.count("[") + text.count("{") > MOST_DEPTH:
-            _check_depth(value)
+        check_depth(text, value)
     except UnicodeEncodeError as error:
         raise UserError(f"This contains an unpaired surrogate ({SURROGATE}...).") from error
     except UserError:
         raise
     except RecursionError as error:
-        raise UserError(f"This is nested more than {MOST_DEPTH} levels deep.") from error
+        raise UserError(TOO_DEEP) from error
     except ValueError as error:
         raise UserError(f"This is not valid JSON: {error}") from error
     return value
 
 
-def _check_depth(value: Any) -> None:
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of keys and values, for `json.loads`, which takes the last of equal keys.
+
+    Raises:
+        UserError: If a key is there twice.
+    """
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise UserError(f"An object has the key {key!r:.80} twice.")
+    return value
+
+
+def without_nan(value: Any) -> Any:
+    """Return a value with None in place of what JSON has no numbers for: NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: without_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_depth(text: str, value: Any) -> None:
+    """Check that JSON is nested no deeper than files and other JSON can hold.
+
+    Args:
+        text: The JSON.
+        value: What it was parsed to.
+
+    Raises:
+        UserError: If it is.
+    """
+    if text.count("[") + text.count("{") <= MOST_DEPTH:
+        return
     level = [value]
     for _ in range(MOST_DEPTH):
         inside = (list(x.values()) if isinstance(x, dict) else x for x in level)
         level = [x for values in inside if isinstance(values, list) for x in values]
     if level:
-        raise UserError(f"This is nested more than {MOST_DEPTH} levels deep.")
+        raise UserError(TOO_DEEP)
 
 
 def whole_number(digits: str) -> int | str:

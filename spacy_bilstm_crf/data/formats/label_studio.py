@@ -24,7 +24,7 @@ from .docs import (
     predictions_of,
 )
 from .jsonl import as_id, field, objects_of, read_records, text_of
-from .losses import PROBABILITIES, WHITE_SPACE
+from .losses import PROBABILITIES, WHITE_SPACE, meta_without
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import FormatSettings
@@ -178,13 +178,14 @@ def write_label_studio(
     docs: Docs, path: Path, settings: FormatSettings, findings: Findings
 ) -> None:
     """Write a list of tasks, with annotations, predictions or both."""
-    tasks = [_task(doc, settings.text_key) for doc in docs]
+    tasks = [_task(doc, settings.text_key, findings) for doc in docs]
     path.write_text(srsly.json_dumps(tasks, indent=1) + "\n", encoding="utf8")
 
 
-def _task(doc: Doc, text_key: str) -> dict[str, Any]:
+def _task(doc: Doc, text_key: str, findings: Findings) -> dict[str, Any]:
     predictions, about = predictions_of(doc), data_of(doc)
-    task: dict[str, Any] = {"id": about.id, "data": {**about.meta, text_key: doc.text}}
+    meta = meta_without(about.meta, {text_key}, findings)
+    task: dict[str, Any] = {"id": about.id, "data": {**meta, text_key: doc.text}}
     skipped = about.answer == IGNORE
     if has_annotation(doc) or skipped:
         annotation = {

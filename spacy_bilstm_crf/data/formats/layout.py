@@ -35,9 +35,14 @@ METADATA = re.compile(r"\S*\s*[\w.:-]+ ?=")  # such as "# sent_id = 1"
 CHUNKS = {"NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP"}
 CHUNKS |= {"NC", "VC", "PC"}  # as in German
 BETWEEN_IN_LABEL_STUDIO = ["-X-", "_"]  # word and tag
+ONE_WORD = "sentences of one word each: is there an empty line after every word?"
 LINE_TO_LOOK_AT = 300  # characters
 WORDS_IN_ONE_LINE = re.compile(r"\S+\|(?:O|[BI]-\S+)( \S+\|(?:O|[BI]-\S+))+")
 BLANKS = " \t"
+QUOTING = (",", ";")  # separators of CSV
+# Some tools write \r\r\n: an empty line after each word is not meant
+LINE_END = re.compile(r"\r{0,3}\n|\r")
+BOM = "\ufeff"  # byte order mark, also inside of a file that was put together from several
 MOST = 0.9  # of lines or sentences, to say so of a file
 
 
@@ -134,6 +139,8 @@ def documents_of(
         raise UserError(f"{path}:{first_line.line}: {first_line.problem}{others}")
     _check_words(path, sentences, layout)
     _check_tags(path, layout)
+    if len(sentences) > 2 and all(len(sentence) == 1 for sentence in sentences):
+        findings.notes[ONE_WORD] += len(sentences)
     findings.notes["lines without a word left out"] += sum(not token.word for token in tokens)
     # Label Studio has one such line, and a text in each block
     is_one = len(docs) == 2 and not any(docs[0][1])
@@ -157,7 +164,11 @@ def _with_sentences(docs: Sequence[Document], has_docstarts: bool) -> list[Docum
 def _rows(path: Path, text: str, settings: ColumnSettings, findings: Findings) -> list[Row]:
     """The lines of a file but for comments and a header."""
     # Python's own split knows separators of lines and columns that may be part of a word
-    lines = [line.rstrip("\r") for line in text.split("\n")]
+    lines = LINE_END.split(text)
+    findings.notes["byte order marks at the beginning of a line left out"] += sum(
+        line.startswith(BOM) for line in lines
+    )
+    lines = [line.removeprefix(BOM) for line in lines]
     separator = settings.separator or ("," if path.suffix.lower() == ".csv" else None)
     if separator is None:
         separator = _separator(lines, settings)
@@ -178,7 +189,7 @@ def _cells(line: str, separator: str | None) -> list[str]:
     if separator is None:
         return re.findall(r"[^ \t]+", line)
     cells = line.split(separator)
-    if separator in (",", ";") and '"' in line:
+    if separator in QUOTING and '"' in line:
         with suppress(csv.Error):  # it is not CSV, and the quote is a word
             cells = next(csv.reader([line], delimiter=separator, strict=True))
     cells = [cell.strip(" ") for cell in cells]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 from spacy.tokens import Doc
 
@@ -61,6 +62,15 @@ def note_losses(
     }
     for what in NOTES.keys() - set(keeps):
         findings.notes[NOTES[what]] += counts[what]
+
+
+def meta_without(meta: dict[str, Any], own: Collection[str], findings: Findings) -> dict[str, Any]:
+    """Return a document's meta without the keys that a format has for something else."""
+    kept = {key: value for key, value in meta.items() if key not in own}
+    findings.notes["values of documents' meta under keys of the format left out"] += len(
+        meta
+    ) - len(kept)
+    return kept
 
 
 def label_without_blanks(label: str, findings: Findings, unsafe: str = "") -> str:

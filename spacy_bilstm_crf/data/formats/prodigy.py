@@ -124,7 +124,10 @@ def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) 
     """Sort spans into accepted, rejected and not judged ones."""
     mentions = [
         RawMention(
-            ((field(span, "start"), field(span, "end")),), field(span, "label"), span.get("score")
+            ((field(span, "start"), field(span, "end")),),
+            field(span, "label"),
+            span.get("score"),
+            span.get("text"),
         )
         for span in spans
     ]

@@ -9,20 +9,29 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import srsly
 
-from ...common.errors import UserError
+from ...common.errors import UserError, one_line
 from ...data import parquet, texts
 from ...data.formats.docs import META
+from ...data.formats.jsonl import without_nan
 from ...data.texts import TextSettings, text_kind
 from .table import STRING
+
+
+class Long(int):
+    """The type of a whole number that is none among numbers with fractions."""
+
 
 # What a column holds whose values are all of these types. Of other types, it holds JSON
 TYPES = {
     frozenset({bool}): pa.bool_(),
     frozenset({int}): pa.int64(),
+    frozenset({Long}): pa.int64(),
+    frozenset({int, Long}): pa.int64(),
     frozenset({float}): pa.float64(),
     frozenset({int, float}): pa.float64(),
 }
 MOST_BITS = 63  # of a whole number in a column
+BITS_OF_FLOAT = 53
 RENAMED = "input_{}"
 
 
@@ -82,15 +91,23 @@ def _free_name(name: str, taken: Collection[str], schema: pa.Schema) -> str:
 
 def _parquet_schema(file: Path, settings: TextSettings) -> pa.Schema:
     fields: list[pa.Field] = []
-    for field in parquet.open_parquet(file).schema_arrow:
+    schema = parquet.open_parquet(file).schema_arrow
+    for field in schema:
         if field.name in (settings.text_key, settings.id_key):
             continue
-        if field.name in {one.name for one in fields}:
-            raise UserError(f"{file} has two columns named {field.name!r}: rename one.")
+        _check_once(field.name, schema.names, file)
         is_dictionary = pa.types.is_dictionary(field.type)  # other values in each part
         type_ = field.type.value_type if is_dictionary else field.type
         fields.append(pa.field(field.name, type_))
     return pa.schema(fields)
+
+
+def _check_once(name: str, names: Sequence[str], file: Path) -> None:
+    if names.count(name) > 1:
+        raise UserError(
+            f"{file} has two columns named {name!r}: rename one, or leave out all columns with "
+            f"--no-columns."
+        )
 
 
 def _unified(schema: pa.Schema, other: pa.Schema, file: Path) -> pa.Schema:
@@ -108,6 +125,8 @@ def _plain_types(file: Path, kind: str, settings: TextSettings) -> dict[str, set
     if kind == texts.CSV:
         names, _ = next(texts.csv_rows(file), ([], 0))
         own = (settings.text_key, settings.id_key)
+        for name in names:
+            _check_once(name, names, file)
         return {texts.printable(name): {str} for name in names if name not in own}
     if kind == texts.DOCS:
         kept = filter(None, texts.open_docs(file).user_data)
@@ -125,8 +144,8 @@ def _plain_types(file: Path, kind: str, settings: TextSettings) -> dict[str, set
 
 
 def _type(value: Any) -> type:
-    is_large = isinstance(value, int) and value.bit_length() > MOST_BITS
-    return dict if is_large else type(value)
+    n_bits = value.bit_length() if isinstance(value, int) else 0
+    return dict if n_bits > MOST_BITS else Long if n_bits > BITS_OF_FLOAT else type(value)
 
 
 def column_values(column: Column, rows: Iterable[dict[str, Any]]) -> pa.Array:
@@ -138,7 +157,7 @@ def column_values(column: Column, rows: Iterable[dict[str, Any]]) -> pa.Array:
 
 
 def _string(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(without_nan(value), ensure_ascii=False)
     return texts.printable(text)
 
 
@@ -148,8 +167,19 @@ def parquet_values(columns: Sequence[Column], path: Path, start: int, end: int) 
     names = [name for name in parquet.open_parquet(path).schema_arrow.names if name in wanted]
     table = parquet.read_parquet_columns(path, names, start, end)
     return [
-        table.column(column.source).cast(column.type)
+        _cast(table.column(column.source), column, path)
         if column.source in names
         else pa.nulls(end - start, column.type)
         for column in columns
     ]
+
+
+def _cast(values: pa.ChunkedArray, column: Column, path: Path) -> pa.ChunkedArray:
+    try:
+        return values.cast(column.type)
+    except pa.ArrowException as error:  # such as large whole numbers where others are fractions
+        raise UserError(
+            f"{path}: the column {column.source!r} can't become {column.type}, as in other files: "
+            f"{one_line(error)}. Annotate the files one by one, or leave out all columns with "
+            f"--no-columns."
+        ) from error

@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ...common.files import written_whole
+from ...data.formats.jsonl import without_nan
+from ...data.parquet import values_of
 
 # In the metadata of a Parquet file, in the order of `Done`
 KEPT_COUNTS = (b"n_tokens", b"n_errors", b"n_entities", b"n_candidates")
@@ -80,8 +82,15 @@ def _errors_in_parquet(path: Path) -> list[str | None]:
 def _write_lines(table: pa.Table, path: Path) -> None:
     with path.open("w", encoding="utf8") as file:
         for batch in table.to_batches(max_chunksize=64):
-            for row in batch.to_pylist():
-                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+            for values in zip(*map(values_of, batch.columns)):
+                file.write(_json(dict(zip(batch.schema.names, values))) + "\n")
+
+
+def _json(row: dict[str, Any]) -> str:
+    try:
+        return json.dumps(row, ensure_ascii=False, default=str, allow_nan=False)
+    except ValueError:  # NaN or infinity, which other readers take for damage
+        return json.dumps(without_nan(row), ensure_ascii=False, default=str, allow_nan=False)
 
 
 def _is_whole_lines(path: Path) -> bool:

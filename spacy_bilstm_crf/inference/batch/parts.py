@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from ...common.errors import UserError
+from ...common.files import stamp
 from ...data import parquet, texts
 from ...data.texts import TEXT, TextSettings, text_kind
 from .columns import Column, column_values, parquet_values
@@ -36,15 +37,6 @@ class Part(NamedTuple):
     first_row: int
     n_rows: int
     stamps: tuple[tuple[int, int, int], ...]
-
-
-def stamp(path: Path) -> tuple[int, int, int]:
-    """Return what changes with a file: its size in bytes, and two times of change in nanoseconds.
-
-    The first time can be set. The second can't, but changes when a file is copied, too.
-    """
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def parts_of(files: Sequence[Path], settings: TextSettings, rows: int) -> Iterator[Part]:

@@ -17,12 +17,12 @@ import pyarrow as pa
 from spacy.util import get_package_version
 
 from ...common.errors import UserError, one_line
-from ...common.files import write_whole
+from ...common.files import stamp, write_whole
 from ...common.pipelines import file_digest, fingerprint, pipeline_folder
 from ...data.texts import TextSettings
 from .columns import Column
 from .files import PART_FORMATS, Done, PartFile
-from .parts import Part, read_part, stamp
+from .parts import Part, read_part
 from .table import AnnotatorSettings, TableAnnotator
 
 # Readers of Parquet folders leave out what begins with an underscore
@@ -85,10 +85,13 @@ def _side_by_side(*tables: pa.Table) -> pa.Table:
 Engine = Callable[[Work, Sequence[Part], int], Generator[int, None, None]]
 
 
-def is_of_run(path: Path, output: Path) -> bool:
-    """Tell whether a file was written by a run into this folder, so that it is not input."""
+def is_of_run(path: Path, output: Path | None = None) -> bool:
+    """Tell whether a file was written by a run: one into this folder, or into any."""
     is_one = re.fullmatch(rf"\.?({MANIFEST}|part-\d+\.(parquet|jsonl)).*", path.name) is not None
-    return is_one and path.resolve().parent == output and (output / MANIFEST).exists()
+    if not is_one:
+        return False
+    folder = path.resolve().parent
+    return output in (folder, None) and (folder / MANIFEST).exists()
 
 
 def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def with_other_words(docs: Sequence[Doc], labels: Collection[str]) -> list[Doc]:
 
 def _with_words_of(doc: Doc, labels: Collection[str], words: Sequence[str]) -> Doc:
     replaced = [random.choice(words) if tok.ent_type_ in labels else tok.text for tok in doc]
-    copy = Doc(doc.vocab, words=replaced, spaces=[bool(token.whitespace_) for token in doc])
+    spaces = None if doc.has_unknown_spaces else [bool(token.whitespace_) for token in doc]
+    copy = Doc(doc.vocab, words=replaced, spaces=spaces)
     spans = [
         Span(copy, ent.start, ent.end, ent.label_) for ent in doc.ents if ent.label_ not in labels
     ]

@@ -187,6 +187,16 @@ ONTONOTES = "bc/cctv 0 0 Ada B-PER\nbc/cctv 0 1 met O\nbc/cctv 0 2 Bob B-PER\n"
             ["Ada/B-PER ran/O", "Bob/B-PER"],
         ),
         ("-DOCSTART- O\n\nAda B-PER\n\nBob B-PER\n", {}, ["Ada/B-PER Bob/B-PER"]),
+        # Line ends and byte order marks, as programs and `cat` leave them
+        ("Ada B-PER\r\r\nmet O\r\r\n\r\r\nBob B-PER\r\r\n", {}, ["Ada/B-PER met/O", "Bob/B-PER"]),
+        ("Ada B-PER\rmet O\r\rBob B-PER\r", {}, ["Ada/B-PER met/O", "Bob/B-PER"]),
+        ("Ada B-PER\r\nmet O\n\r\n\nBob B-PER", {}, ["Ada/B-PER met/O", "Bob/B-PER"]),
+        ("Ada B-PER\nmet O\n\n\ufeffBob B-PER\n", {}, ["Ada/B-PER met/O", "Bob/B-PER"]),
+        (
+            "-DOCSTART- O\n\nAda B-PER\n\n\ufeff-DOCSTART- O\n\nBob B-PER\n",
+            {},
+            ["Ada/B-PER", "Bob/B-PER"],
+        ),
         ("1-2 du _ O\n1 de _ O\n2 le _ B-X\n", columns(word=1), ["de/O le/B-X"]),
         ("1-2 du _ O\n3 Ada _ B-X\n", columns(word=1), ["du/O Ada/B-X"]),  # not most are numbers
         ("1-2 du O\n", columns(word=1), "data.conll: 1 docs, but no entity"),
@@ -209,6 +219,12 @@ def test_columns(text, options, expected, tmp_path):
         return
     with pytest.raises(UserError, match=expected):
         converted(*arguments, **options)
+
+
+def test_an_empty_line_after_every_word_is_said(tmp_path):
+    (tmp_path / "data.conll").write_text("Ada B-PER\n\nmet O\n\nBob B-PER\n")
+    _, said = converted(tmp_path / "data.conll", tmp_path, "conll")
+    assert said == ["3 sentences of one word each: is there an empty line after every word?"]
 
 
 TEXT = "Ada met Bob in Rome."
@@ -323,6 +339,58 @@ def test_pretty_printed_json(tmp_path):
     path.write_text(json.dumps(content, indent=2)[:-1])
     with pytest.raises(UserError, match=r"1.jsonl: This is not valid JSON"):
         converted(path, tmp_path, "doccano", force=True)
+
+
+@pytest.mark.parametrize(
+    "content, problem",
+    [
+        ('{"text": "%s", "label": [[0, 3, "PER"]], "label": []}', "the key 'label' twice"),
+        ('{"text": "Bob sang.", "text": "%s", "label": []}', "the key 'text' twice"),
+        (
+            '{"text": "%s", "entities": [{"start": 0, "start": 4, "end": 7, "label": "X"}]}',
+            "the key 'start' twice",
+        ),
+    ],
+)
+def test_of_two_equal_keys_nobody_knows_which_one_counts(content, problem, tmp_path):
+    good = lines({"text": TEXT, "label": [[0, 3, "PER"]]})
+    (tmp_path / "data.jsonl").write_text(good + content % TEXT)
+    docs, found = converted(tmp_path / "data.jsonl", tmp_path, "doccano", on_problem="skip")
+    assert docs == [COMPLETE]
+    assert found == [f"not readable: An object has {problem}."]
+
+
+def test_lines_of_json_that_were_put_together_with_their_byte_order_marks(tmp_path):
+    line = "\ufeff" + lines({"text": TEXT, "label": [[0, 3, "PER"]]})
+    (tmp_path / "data.jsonl").write_text(line * 2, encoding="utf8")
+    assert converted(tmp_path / "data.jsonl", tmp_path, "doccano")[0] == [COMPLETE] * 2
+
+
+def test_offsets_that_a_browser_counted_are_seen_by_what_prodigy_quotes(tmp_path):
+    text = "\U0001f600 Ada sang"
+    span = {"start": 3, "end": 6, "label": "PER", "text": "Ada"}
+    value = {"text": text, "spans": [span], "answer": "accept", "_view_id": "ner_manual"}
+    (tmp_path / "data.jsonl").write_text(lines(value))
+    docs, said = converted(tmp_path / "data.jsonl", tmp_path, "prodigy")
+    assert docs == ["\U0001f600/O Ada/B-PER sang/O"]
+    assert said == ["1 documents with offsets in UTF-16 units, converted to code points"]
+
+
+@pytest.mark.parametrize(
+    "encoding, named",
+    [
+        ("utf-16", "UTF-16 (--encoding utf-16)"),
+        ("utf-16-le", "UTF-16 (--encoding utf-16-le)"),
+        ("utf-16-be", "UTF-16 (--encoding utf-16-be)"),
+        ("utf-32", "UTF-32 (--encoding utf-32-le)"),
+    ],
+)
+@pytest.mark.parametrize("source", ["doccano", "conll"])
+def test_other_encodings_of_unicode_are_named(source, encoding, named, tmp_path):
+    text = lines({"text": TEXT, "label": []}) if source == "doccano" else "Ada B-PER\nmet O\n"
+    (tmp_path / "data").write_bytes(text.encode(encoding))
+    with pytest.raises(UserError, match=re.escape(f"This looks like text in {named}.")):
+        converted(tmp_path / "data", tmp_path, source)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "UTF8", "cp1252"])

@@ -160,3 +160,21 @@ def test_writing_of_all_schemes(doc, scheme, tags, tmp_path):
     assert findings.notes[what] == is_lost
     assert [sent.text for sent in back.sents] == ["Ada Bo", "in New_York x"]
     assert not findings.problems
+
+
+def test_entities_keep_their_tags_without_white_space_and_over_sentences(tmp_path):
+    nlp = spacy.blank("xx")
+    words = ["\n", "Ada", "\n", "Lee", " ", "met", "Bo", ".", "\n"]
+    doc = Doc(nlp.vocab, words=words, sent_starts=[1, 0, 0, 1, 0, 1, 0, 0, 0])
+    ents = [Span(doc, 0, 5, "PER"), Span(doc, 6, 7, "PER"), Span(doc, 8, 9, "PER")]
+    doc.set_ents(ents)
+    for scheme in ("auto", "iob1", "biluo"):
+        findings = Findings()
+        settings = FormatSettings(columns=ColumnSettings(scheme))
+        write([doc], tmp_path / "out.conll", "conll", settings, findings)
+        assert findings.notes["sentence boundaries inside of entities left out"] == 1
+        assert findings.notes["entities of white space alone left out"] == 1
+        (back,) = read(tmp_path / "out.conll", "conll", settings, findings)
+        assert not findings.problems
+        assert [ent.text for ent in back.ents] == ["Ada Lee", "Bo"]
+        assert [sent.text for sent in back.sents] == ["Ada Lee", "met Bo ."]

@@ -137,6 +137,27 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
         columns_in(tmp_path / "in.parquet")
 
 
+@pytest.mark.parametrize("header", ["text,n,n", "text,,"])
+def test_two_columns_of_one_name_in_csv_are_refused(header, tmp_path):
+    (tmp_path / "in.csv").write_text(f"{header}\na,1,2\n")
+    with pytest.raises(UserError, match=r"two columns named '.?': rename one, or .* --no-columns"):
+        columns_in(tmp_path / "in.csv")
+
+
+def test_large_numbers_beside_fractions_stay_as_they_are(tmp_path):
+    large = 2**60 + 1
+    path = write_lines(tmp_path / "in.jsonl", {"text": "a", "n": large}, {"text": "b", "n": 0.5})
+    found, _ = columns_in(path)
+    assert found.column("n").to_pylist() == [str(large), "0.5"]
+    path = write_lines(tmp_path / "in.jsonl", {"text": "a", "n": large}, {"text": "b", "n": 3})
+    found, _ = columns_in(path)
+    assert found.column("n").to_pylist() == [large, 3]
+    pq.write_table(pa.table({"text": ["a"], "n": [large]}), tmp_path / "a.parquet")
+    write_lines(tmp_path / "in.jsonl", {"text": "b", "n": 0.5})
+    with pytest.raises(UserError, match=r"a.parquet: the column 'n' can't become double"):
+        columns_in(tmp_path)
+
+
 def test_a_row_group_is_decoded_once_however_many_parts_it_has(tmp_path, monkeypatch):
     n, decoded = 5000, []
     table = pa.table({"text": [str(i) for i in range(n)], "n": range(n)})
