@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from spacy.tokens import Doc
@@ -72,11 +72,14 @@ def export_model(
     new: Model[list[Doc], Potentials] = resolved["model"]
     inputs = _Inputs(model, list(samples)) if precision == "int8" else None
     for old_node, new_node in zip(model.walk(), new.walk(), strict=True):
-        if new_node.shims and not old_node.shims[0]._model.state_dict():
-            raise UserError(f"The layer '{old_node.name}' is not trained, so it can't be exported.")
-        if new_node.shims:
-            state = _STATES[old_node.name](old_node, inputs)
-            cast(ExportedShim, new_node.shims[0]).set_state(state)
+        for shim in new_node.shims:
+            if not isinstance(shim, ExportedShim):
+                raise UserError(f"The layer '{new_node.name}' needs torch: it can't be exported.")
+            if not shim_of(old_node)._model.state_dict():
+                raise UserError(
+                    f"The layer '{old_node.name}' is not trained: it can't be exported."
+                )
+            shim.set_state(_STATES[old_node.name](old_node, inputs))
         for name in old_node.param_names:
             new_node.set_param(name, old_node.get_param(name))
         for name in new_node.dim_names:

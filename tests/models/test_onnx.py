@@ -176,6 +176,24 @@ def test_what_was_not_trained_or_is_anothers_is_refused():
             models.export_model(ner.model, {**block, "tok2vec": other})
 
 
+def test_spacys_own_layers_of_torch_are_refused():
+    block = on_top_of(
+        {
+            "@architectures": "spacy.Tok2Vec.v2",
+            "embed": SMALL_MODEL["tok2vec"],
+            "encode": {
+                "@architectures": "spacy.TorchBiLSTMEncoder.v1",
+                "width": 32,
+                "depth": 1,
+                "dropout": 0.1,
+            },
+        }
+    )
+    nlp, model = with_random_weights(block)
+    with pytest.raises(UserError, match="needs torch: it can't be exported"):
+        models.export_model(model, nlp.get_pipe_config("ner")["model"])
+
+
 def test_training_is_refused():
     nlp, model = with_random_weights(CNN)
     new, config = models.export_model(model, nlp.get_pipe_config("ner")["model"])
