@@ -18,8 +18,9 @@ from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of
 from .losses import SENTENCES, UNKNOWN_TOKENS, label_without_blanks
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
-from .settings import ColumnSettings, FormatSettings
+from .settings import UTF8, ColumnSettings, FormatSettings
 
+NO_DOCSTART = "_DOCSTART_"
 WITHOUT_WORDS = "documents without words left out"
 NOT_KNOWN_ANY_MORE = (
     "entities beside unknown tokens that are not known any more: write biluo or bioes"
@@ -40,7 +41,9 @@ def read_columns(path: Path, settings: FormatSettings, findings: Findings) -> It
         UserError: If no line is a word with a tag, or the columns hold something else.
     """
     columns = settings.columns
-    with path.open(encoding=settings.encoding, newline="") as file:
+    # A byte order mark may be a word
+    encoding = "utf8" if settings.encoding == UTF8 else settings.encoding
+    with path.open(encoding=encoding, newline="") as file:
         docs = documents_of(path, file.read(), columns, findings)
     every = [sentence for _, sentences in docs for sentence in sentences]
     scheme = columns.scheme
@@ -202,6 +205,9 @@ def _tagged_sentences(
             words = [unsafe.sub("_", token.text) for token in tokens]
             changed = sum(word != token.text for word, token in zip(words, tokens))
             findings.notes["blanks inside of a token written as _"] += changed
+            # Which would begin a document
+            findings.notes[f"words {DOCSTART} written as {NO_DOCSTART}"] += words.count(DOCSTART)
+            words = [NO_DOCSTART if word == DOCSTART else word for word in words]
             yield [(word, tags[token.i]) for word, token in zip(words, tokens)]
 
 

@@ -164,12 +164,11 @@ def _with_sentences(docs: Sequence[Document], has_docstarts: bool) -> list[Docum
 def _rows(path: Path, text: str, settings: ColumnSettings, findings: Findings) -> list[Row]:
     """The lines of a file but for comments and a header."""
     # Python's own split knows separators of lines and columns that may be part of a word
-    lines = LINE_END.split(text)
-    findings.notes["byte order marks at the beginning of a line left out"] += sum(
-        line.startswith(BOM) for line in lines
-    )
-    lines = [line.removeprefix(BOM) for line in lines]
+    found = LINE_END.split(text)
     separator = settings.separator or ("," if path.suffix.lower() == ".csv" else None)
+    lines = [_without_mark(line, separator) for line in found]
+    changed = sum(one != other for one, other in zip(found[1:], lines[1:]))
+    findings.notes["byte order marks at the beginning of a line left out"] += changed
     if separator is None:
         separator = _separator(lines, settings)
         lines = [line.rstrip(BLANKS) for line in lines]
@@ -181,6 +180,12 @@ def _rows(path: Path, text: str, settings: ColumnSettings, findings: Findings) -
         findings.notes["header lines left out"] += 1
         del rows[first]
     return rows
+
+
+def _without_mark(line: str, separator: str | None) -> str:
+    """The line without a byte order mark in front, unless that is the word."""
+    rest = line.removeprefix(BOM)
+    return line if rest[:1].isspace() or rest.startswith(separator or "\t") else rest
 
 
 def _cells(line: str, separator: str | None) -> list[str]:

@@ -192,6 +192,8 @@ ONTONOTES = "bc/cctv 0 0 Ada B-PER\nbc/cctv 0 1 met O\nbc/cctv 0 2 Bob B-PER\n"
         ("Ada B-PER\rmet O\r\rBob B-PER\r", {}, ["Ada/B-PER met/O", "Bob/B-PER"]),
         ("Ada B-PER\r\nmet O\n\r\n\nBob B-PER", {}, ["Ada/B-PER met/O", "Bob/B-PER"]),
         ("Ada B-PER\nmet O\n\n\ufeffBob B-PER\n", {}, ["Ada/B-PER met/O", "Bob/B-PER"]),
+        ("\ufeff B-X\nAda I-X\n\ufeff I-X\nb O\n", {}, ["\ufeff/B-X Ada/I-X \ufeff/I-X b/O"]),
+        ("\ufeff\nAda B-X\n\ufeff\nb O\n", {}, ["Ada/B-X", "b/O"]),
         (
             "-DOCSTART- O\n\nAda B-PER\n\n\ufeff-DOCSTART- O\n\nBob B-PER\n",
             {},

@@ -178,3 +178,18 @@ def test_entities_keep_their_tags_without_white_space_and_over_sentences(tmp_pat
         assert not findings.problems
         assert [ent.text for ent in back.ents] == ["Ada Lee", "Bo"]
         assert [sent.text for sent in back.sents] == ["Ada Lee", "met Bo ."]
+
+
+def test_odd_words_come_back_as_they_are(tmp_path):
+    words = ["\ufeff", "Ada", "-DOCSTART-", "\u2028x", "\x00", '"', "O", "#", "?", "\ufeff\u2028"]
+    doc = Doc(spacy.blank("xx").vocab, words=words, ents=["B-PER", "I-PER", *["O"] * 8])
+    for name in ("out.conll", "out.csv"):
+        findings = Findings()
+        separator = "," if name == "out.csv" else None
+        settings = FormatSettings(columns=ColumnSettings(separator=separator))
+        write([doc], tmp_path / name, "conll", settings, findings)
+        assert findings.notes["words -DOCSTART- written as _DOCSTART_"] == 1
+        (back,) = read(tmp_path / name, "conll", FormatSettings(), findings)
+        assert not findings.problems
+        assert [token.text.replace("_", "-") for token in back] == words
+        assert found([back]) == [[("\ufeff Ada", "PER")]]
