@@ -381,6 +381,22 @@ def can_predict(nlp, docs):
     return True
 
 
+def some_entity_fits(nlp, docs):
+    """Tell whether an entity begins and ends where tokens do that the component is given."""
+    for doc in docs:
+        made_doc = new_doc(nlp, doc)
+        for name in nlp.pipe_names[: nlp.pipe_names.index("ner")]:
+            made_doc = nlp.get_pipe(name)(made_doc)
+        spans = [made_doc[i : i + 1] for i in range(len(made_doc))]
+        places = [by_letters(made_doc.text, one.start_char, one.end_char) for one in spans]
+        starts, ends = {start for start, _ in places}, {end for _, end in places}
+        for ent in doc.ents:
+            start, end = by_letters(doc.text, ent.start_char, ent.end_char)
+            if start < end and start in starts and end in ends:
+                return True
+    return False
+
+
 @fuzzed(examples=2, spec=pipelines(), docs=some_docs)
 def test_report_counts_as_the_scorer_of_spacy_does(spec, docs):
     counts["docs reported"] += len(docs)
@@ -506,7 +522,7 @@ def test_update_saves_what_it_learns(spec, docs, steps, with_old):
         found = update(nlp, [new, *docs[1:]], old_data=docs if with_old else None, max_steps=steps)
     except UserError as error:
         refused(error)
-        assert not is_possible
+        assert not is_possible or not some_entity_fits(nlp, [new, *docs[1:]])
         return
     assert "NEW" in found.added
     with TemporaryDirectory() as folder:
