@@ -29,7 +29,7 @@ catalogue.AVAILABLE_ENTRY_POINTS = SimpleNamespace(
 # English has 1,300 exceptions, and to load them takes most of the time of making a pipeline. The
 # tests need none but these
 English.Defaults.tokenizer_exceptions = {
-    text: English.Defaults.tokenizer_exceptions[text] for text in ("don't", "Mr.", "e.g.")
+    text: English.Defaults.tokenizer_exceptions[text] for text in ("can't", "don't", "Mr.", "e.g.")
 }
 
 # A busy machine is no reason to fail

@@ -14,6 +14,7 @@ from .errors import UserError
 
 MOST_OF_NAME = 50  # characters of a file's name that the name of its temporary file has
 NEW, OLD = "new", "old"  # in the temporary folder of `save_folder`
+BOM = "\ufeff"  # byte order mark, also inside of a file that was put together from several
 
 
 @contextmanager

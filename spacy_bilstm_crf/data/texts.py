@@ -16,7 +16,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from ..common.errors import UserError, reported_damage
-from ..common.files import check_regular, files_below, reported_os_errors
+from ..common.files import BOM, check_regular, files_below, reported_os_errors
 from .formats.docbin import NO_DOCBIN
 from .formats.docs import ID, META
 from .formats.jsonl import TOO_DEEP, check_depth, parsed_json, unique_keys
@@ -38,7 +38,6 @@ DEFAULT_ID = "id"
 LENIENT = "surrogateescape"
 # Python's own limit of 131,072 characters is for files that are not CSV at all
 MOST_OF_FIELD = 1 << 30
-BOM = "\ufeff"  # byte order mark, also inside of a file that was put together from several
 # How text in UTF-16 and UTF-32 begins
 WIDE = re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0[^\0]\0|\0[^\0]\0[^\0]|[^\0]\0\0\0|\0\0\0[^\0]")
 NOT_WIDE = (

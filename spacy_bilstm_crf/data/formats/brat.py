@@ -11,7 +11,7 @@ from pathlib import Path
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
-from ...common.files import files_below
+from ...common.files import BOM, files_below
 from .docs import ID, NO_ENTITY, data_of, has_annotation
 from .losses import NOTES, WHITE_SPACE, label_without_blanks
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
@@ -28,7 +28,6 @@ LINES_LEFT_OUT = {
     "N": "normalisations left out",
     "#": "notes left out",
 }
-BOM = "\ufeff"  # byte order mark
 SAFE_PART = re.compile(r"[\w-][\w.-]*")  # of a path
 MOST_OF_PATH = 200  # of a path; file systems take 255 for each part of it
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import UserError
+from ...common.files import BOM
 from .records import UNREADABLE, Problem, Record
 
 MOST_DIGITS = 18
 MOST_DEPTH = 200  # a .spacy file holds about 500
 TOO_DEEP = f"This is nested more than {MOST_DEPTH} levels deep."
 SURROGATE = "\\ud"
-BOM = "\ufeff"  # byte order mark, also inside of a file that was put together from several
 
 
 def read_records(

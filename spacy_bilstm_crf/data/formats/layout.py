@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...common.errors import UserError
+from ...common.files import BOM
 from .records import Findings
 from .settings import ColumnSettings
 
@@ -42,7 +43,6 @@ BLANKS = " \t"
 QUOTING = (",", ";")  # separators of CSV
 # Some tools write \r\r\n: an empty line after each word is not meant
 LINE_END = re.compile(r"\r{0,3}\n|\r")
-BOM = "\ufeff"  # byte order mark, also inside of a file that was put together from several
 MOST = 0.9  # of lines or sentences, to say so of a file
 
 
@@ -358,7 +358,8 @@ def _check_words(path: Path, sentences: Sequence[Sentence], layout: Layout) -> N
 def _richest(layout: Layout) -> int:
     """The column with the most words, which are no numbers: most likely that of the words."""
     n_words = [sum(not cell.isdecimal() for cell in cells) for cells in layout.columns]
-    others = [i for i in range(layout.n_columns) if i not in layout.tag_columns]
+    of_tags = {*layout.tag_columns, layout.settings.tag % layout.n_columns}
+    others = [i for i in range(layout.n_columns) if i not in of_tags]
     return max(others or [0], key=n_words.__getitem__)
 
 

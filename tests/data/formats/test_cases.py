@@ -160,6 +160,7 @@ ONTONOTES = "bc/cctv 0 0 Ada B-PER\nbc/cctv 0 1 met O\nbc/cctv 0 2 Bob B-PER\n"
     [
         # What words and tags are
         (ONTONOTES + "\n" + ONTONOTES, {}, "column 0 has 'bc/cctv' on every line"),
+        ("Ada U-PER\nAda O\nAda -\n", columns(scheme="biluo"), ["Ada/B-PER Ada/O Ada/?"]),
         ("1 2\n2 O\n", {}, "column 0 counts"),
         ("1 Ada B-PER\n\n1 Bob B-PER\n", {}, "column 0 counts"),
         ("B-PER\tAda\nO\tmet\nO\tBob\n", columns(word=0, tag=0), "column 0 has tags"),
