@@ -13,31 +13,32 @@ if TYPE_CHECKING:
 
 
 def complete_annotation(
-    nlp: "Language", docs: Iterable[Doc], annotated: Collection[str]
+    nlp: "Language", docs: Iterable[Doc], others: Collection[str]
 ) -> list[Example]:
     """Add the entities that a pipeline finds to docs in which only some labels are annotated.
 
-    Entities of other labels that the pipeline finds become annotation where they overlap no
+    Entities of the other labels that the pipeline finds become annotation where they overlap no
     annotated one. Otherwise training on the docs would teach that they are no entities. All else
     stays as it is: a token may be outside or missing.
 
     Args:
         nlp: The pipeline.
         docs: Annotated docs. They are not changed.
-        annotated: The labels that are annotated.
+        others: The labels that are not annotated. What a component finds of any other label, such
+            as a ruler of labels of its own, is left out.
 
     Returns:
         Examples of the completed docs, in their order.
     """
     docs = list(docs)
     found = predicted_docs(nlp, (unannotated(nlp, doc) for doc in docs))
-    return [_completed(nlp, doc, predicted, annotated) for doc, predicted in zip(docs, found)]
+    return [_completed(nlp, doc, predicted, others) for doc, predicted in zip(docs, found)]
 
 
-def _completed(nlp: "Language", doc: Doc, found: Doc, annotated: Collection[str]) -> Example:
+def _completed(nlp: "Language", doc: Doc, found: Doc, others: Collection[str]) -> Example:
     reference = doc.copy()
     of_others = Example(found, doc).get_aligned_spans_x2y(
-        [ent for ent in found.ents if ent.label_ not in annotated]
+        [ent for ent in found.ents if ent.label_ in others]
     )
     taken = {token.i for ent in doc.ents for token in ent}
     new = [ent for ent in of_others if taken.isdisjoint(range(ent.start, ent.end))]

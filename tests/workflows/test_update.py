@@ -165,6 +165,15 @@ def test_docs_of_words_keep_their_words_in_changed_copies(nlp):
         assert one[2].text == "tea-less"
 
 
+def test_a_ruler_before_it_may_have_labels_of_its_own(nlp, new_docs):
+    ruler = nlp.add_pipe("entity_ruler", before="ner")
+    ruler.add_patterns([{"label": "VERB", "pattern": "drinks"}])
+    assert update(nlp, new_docs, max_steps=2).added == ["DRINK"]
+    for example in retaining_examples(nlp, new_docs):
+        labels = {ent.label_ for ent in example.reference.ents}
+        assert labels <= {"PERSON", "LOC", "DRINK"}
+
+
 def test_missing_tokens_stay_missing(nlp, new_docs):
     doc = new_docs[0]
     doc.set_ents(list(doc.ents), default="missing")

@@ -75,7 +75,8 @@ def examples_of(
     The first examples are those of the docs, in their order; changed copies come after them.
     """
     copies = with_other_words(docs, labels.added) if changed else []
-    completed = complete_annotation(nlp, [*docs, *copies], labels.learned)
+    others = set(labels.known) - set(labels.learned)
+    completed = complete_annotation(nlp, [*docs, *copies], others)
     examples = examples_before(nlp, completed, ner.name)
     whole = [eg for eg in examples if all(eg.get_aligned("ENT_IOB"))]
     _set_targets(ner, whole, labels.learned, labels.added)
