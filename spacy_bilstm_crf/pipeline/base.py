@@ -1,6 +1,6 @@
 """What components around a CRF have in common: labels, training, saving."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc
 from spacy.training import Example, validate_get_examples
+from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
 
 from .. import models, training
@@ -42,8 +43,47 @@ class TrainableCRF(TrainablePipe):
     _n_learned: int = 0
 
     # The factory documents these
+    spans_key = settings.Setting()
     incorrect_spans_key = settings.Setting()
     resume_factor = settings.Setting()
+    threshold = settings.Setting()
+    candidates_threshold = settings.Setting()
+    candidates_key = settings.Setting()
+    candidates_max_length = settings.Setting()
+
+    def _set_up(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], Potentials],
+        name: str,
+        configured: dict[str, Any],
+        scorer: Callable | None,
+    ) -> None:
+        """Set what all these components have, and check it.
+
+        Args:
+            vocab: The shared vocabulary.
+            model: Predicts the potentials of each doc.
+            name: The component's name.
+            configured: The settings that are saved.
+            scorer: The scoring method.
+
+        Raises:
+            ValueError: If the model is of another architecture or a setting is invalid.
+        """
+        models.check_architecture(model, name)
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self._gradient_mean = training.GradientMean()
+        self.cfg = {
+            "labels": [],
+            **configured,
+            **Calibration()._asdict(),
+            settings.CONFIGURED: configured,
+        }
+        self._check_settings(self.cfg)
+        self.scorer = scorer
 
     @property
     def _rehearsal_model(self) -> Model[list[Doc], Potentials] | None:
@@ -345,6 +385,20 @@ class TrainableCRF(TrainablePipe):
         """Return potentials for docs without tokens."""
         n_tags = self._count_tags(len(self.labels))
         return Potentials.of_no_tokens(self.model.ops, n_docs, n_tags)
+
+    def _potentials_of(self, examples: list[Example], batch_size: int) -> Potentials:
+        """Predict the potentials of examples, some docs at a time."""
+        batches = util.minibatch((eg.predicted for eg in examples), batch_size)
+        return Potentials.of_batches(self._predict_potentials(batch) for batch in batches)
+
+    def _fit_calibration(
+        self, chains: Sequence[tuple[Potentials, training.Annotation]]
+    ) -> Calibration:
+        """Fit the calibration and save it with the component: see `training.fit_calibration`."""
+        found = training.fit_calibration(chains, len(self.labels))
+        found.check(len(self.labels), self.name)
+        self.cfg.update(found._asdict())
+        return found
 
     def _checked(self, potentials: Potentials) -> Potentials:
         """Return potentials after checking them, before wrong sizes or NaN reach the CRF."""

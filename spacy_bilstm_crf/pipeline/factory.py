@@ -41,6 +41,14 @@ DEFAULT_MODEL = {
 }
 
 
+def _check_saved(candidates_threshold: float | dict[str, float] | None, name: str) -> None:
+    """Check that no label of a component's candidates_threshold is lost in a saved config."""
+    if isinstance(candidates_threshold, dict):
+        instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).candidates_threshold"
+        what = f"A label in the candidates_threshold of '{name}'"
+        check_config_names(what, candidates_threshold, instead)
+
+
 @Language.factory(
     "bilstm_crf_ner",
     assigns=["doc.ents", "token.ent_iob", "token.ent_type", "doc.spans", "span._.confidence"],
@@ -95,10 +103,7 @@ def make_bilstm_crf_ner(
     Raises:
         ValueError: If a setting is invalid, or would be lost in a saved config.
     """
-    if isinstance(candidates_threshold, dict):
-        instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).candidates_threshold"
-        what = f"A label in the candidates_threshold of '{name}'"
-        check_config_names(what, candidates_threshold, instead)
+    _check_saved(candidates_threshold, name)
     return BiLSTMCRFEntityRecognizer(
         nlp.vocab,
         model,
@@ -165,10 +170,7 @@ def make_bilstm_crf_spans(
     Raises:
         ValueError: If a setting is invalid, or would be lost in a saved config.
     """
-    if isinstance(candidates_threshold, dict):
-        instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).candidates_threshold"
-        what = f"A label in the candidates_threshold of '{name}'"
-        check_config_names(what, candidates_threshold, instead)
+    _check_saved(candidates_threshold, name)
     return BiLSTMCRFSpanRecognizer(
         nlp.vocab,
         model,

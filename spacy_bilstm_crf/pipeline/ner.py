@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from spacy import util
 from spacy.scorer import get_ner_prf
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model, NumpyOps
 
-from .. import decoding, models, training
+from .. import decoding, training
 from ..calibration import Calibration
 from ..decoding import Distribution, Prediction
 from ..potentials import Potentials
@@ -58,11 +57,6 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         Raises:
             ValueError: If the model is of another architecture or a setting is invalid.
         """
-        models.check_architecture(model, name)
-        self.vocab = vocab
-        self.model = model
-        self.name = name
-        self._gradient_mean = training.GradientMean()
         configured = {
             "incorrect_spans_key": incorrect_spans_key,
             "entity_ratio": entity_ratio,
@@ -74,26 +68,14 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             "candidates_key": candidates_key,
             "candidates_max_length": candidates_max_length,
         }
-        self.cfg: dict[str, Any] = {
-            "labels": [],
-            **configured,
-            **Calibration()._asdict(),
-            settings.CONFIGURED: configured,
-        }
-        self._check_settings(self.cfg)
-        self.scorer = scorer
+        self._set_up(vocab, model, name, configured, scorer)
+        span_scores.register_confidence()
         # For texts of strangers: see `decoding.decode`. Not saved
         self.most_per_token: int | None = None
-        span_scores.register_confidence()
 
     # The factory documents these
     entity_ratio = settings.Setting()
-    threshold = settings.Setting()
     entity_scores = settings.Setting()
-    spans_key = settings.Setting()
-    candidates_threshold = settings.Setting()
-    candidates_key = settings.Setting()
-    candidates_max_length = settings.Setting()
 
     @property
     def tags(self) -> list[str]:
@@ -241,13 +223,8 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             raise ValueError(
                 f"Can't calibrate '{self.name}': none of the examples has entities annotated."
             )
-        batches = util.minibatch((eg.predicted for eg in examples), batch_size)
-        potentials = Potentials.of_batches(self._predict_potentials(batch) for batch in batches)
-        annotation = training.annotation_of(examples, self.labels)
-        found = training.fit_calibration([(potentials, annotation)], len(self.labels))
-        found.check(len(self.labels), self.name)
-        self.cfg.update(found._asdict())
-        return found
+        potentials = self._potentials_of(examples, batch_size)
+        return self._fit_calibration([(potentials, training.annotation_of(examples, self.labels))])
 
     def _check_settings(self, cfg: dict[str, Any]) -> None:
         super()._check_settings(cfg)

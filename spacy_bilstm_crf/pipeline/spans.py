@@ -1,16 +1,14 @@
 """The component that finds entities that may overlap."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-from spacy import util
 from spacy.pipeline.spancat import spancat_score
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Model
 
-from .. import decoding, models, training
+from .. import decoding, training
 from ..calibration import Calibration
 from ..decoding import Distribution, Entity, Prediction
 from ..potentials import Potentials
@@ -60,11 +58,6 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         Raises:
             ValueError: If the model is of another architecture or a setting is invalid.
         """
-        models.check_architecture(model, name)
-        self.vocab = vocab
-        self.model = model
-        self.name = name
-        self._gradient_mean = training.GradientMean()
         configured = {
             "spans_key": spans_key,
             "incorrect_spans_key": incorrect_spans_key,
@@ -74,23 +67,9 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
             "candidates_key": candidates_key,
             "candidates_max_length": candidates_max_length,
         }
-        self.cfg: dict[str, Any] = {
-            "labels": [],
-            **configured,
-            **Calibration()._asdict(),
-            settings.CONFIGURED: configured,
-        }
-        self._check_settings(self.cfg)
-        self.spans_filter = spans_filter
-        self.scorer = scorer
+        self._set_up(vocab, model, name, configured, scorer)
         span_scores.register_confidence()
-
-    # The factory documents these
-    spans_key = settings.Setting()
-    threshold = settings.Setting()
-    candidates_threshold = settings.Setting()
-    candidates_key = settings.Setting()
-    candidates_max_length = settings.Setting()
+        self.spans_filter = spans_filter
 
     @property
     def key(self) -> str:
@@ -188,14 +167,9 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
                 f"Can't calibrate '{self.name}': none of the examples has spans under "
                 f"'{self.key}', not even an empty group."
             )
-        batches = util.minibatch((eg.predicted for eg in examples), batch_size)
-        potentials = Potentials.of_batches(self._predict_potentials(batch) for batch in batches)
+        chains = self._potentials_of(examples, batch_size).chains()
         annotation = training.span_annotation_of(examples, self.labels, self.key)
-        chains = list(zip(potentials.chains(), annotation))
-        found = training.fit_calibration(chains, len(self.labels))
-        found.check(len(self.labels), self.name)
-        self.cfg.update(found._asdict())
-        return found
+        return self._fit_calibration(list(zip(chains, annotation)))
 
     def _spans(self, doc: Doc, entities: Sequence[Entity]) -> list[span_scores.ScoredSpan]:
         return [

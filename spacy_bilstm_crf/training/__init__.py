@@ -2,7 +2,7 @@
 
 from ..calibration import Calibration
 from .accumulation import GradientMean
-from .annotation import annotation_of, is_annotated
+from .annotation import Annotation, annotation_of, is_annotated
 from .calibration import fit_calibration
 from .distillation import SoftLabels, Teacher, set_soft_labels, soft_labels_of, teacher_loss
 from .losses import EntityRatio, loss_of
