@@ -128,7 +128,9 @@ def trained(
 def separately_trained(data: Data, seed: int, folder: Path) -> Trained:
     """Train a stock `ner` for each group of labels."""
     config = stock_config(folder / "config.cfg", "efficiency", data.lang)
-    entities: dict[str, list[Entities]] = {part: [set() for _ in data.parts[part]] for part in ("dev", "test")}
+    entities: dict[str, list[Entities]] = {
+        part: [set() for _ in data.parts[part]] for part in ("dev", "test")
+    }
     seconds = 0.0
     for group in data.parts["train"][0].groups:
         paths = data.written(folder, group)
@@ -232,7 +234,9 @@ def run_published(checkout: Path, corpus: str, size: int, seed: int) -> Run:
 def main(
     system: Annotated[str, typer.Argument(**command.one_of([*SYSTEMS, PUBLISHED]))],
     checkout: Annotated[Path, typer.Option(help="Folder of the repository with the corpora")],
-    corpora: Annotated[list[str], typer.Option("--corpus", **command.one_of(CORPORA))] = ALL_CORPORA,
+    corpora: Annotated[
+        list[str], typer.Option("--corpus", **command.one_of(CORPORA))
+    ] = ALL_CORPORA,
     sizes: Annotated[list[int], typer.Option("--size", help="Sentences; 0 is all")] = SIZES,
     seeds: command.Seeds = command.ALL_SEEDS,
     jobs: command.Jobs = 1,
