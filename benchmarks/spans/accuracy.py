@@ -231,10 +231,17 @@ def run(
 def run_published(checkout: Path, corpus: str, size: int, seed: int) -> Run:
     """Score the published predictions."""
     gold, found = read_part(checkout, corpus, "test"), published(checkout, corpus)
-    if [sentence.words for sentence in gold] != [sentence.words for sentence in found]:
-        raise SystemExit(f"The predictions for {corpus} are not those of its test part.")
-    entities = [sentence.entities for sentence in found]
+    pairs = zip(gold, found, strict=True)
+    entities = [_entities_among(theirs, sentence.words) for sentence, theirs in pairs]
     return {f"test_{name}": value for name, value in scores(gold, entities).items()}
+
+
+def _entities_among(found: Sentence, words: list[str]) -> Entities:
+    """Return the entities of a sentence of the predictions, which lack the words "#"."""
+    kept = [i for i, word in enumerate(words) if word in found.words or word != "#"]
+    if [words[i] for i in kept] != found.words:
+        raise SystemExit(f"The predictions lack the sentence {' '.join(words)!r}.")
+    return {(kept[start], kept[end - 1] + 1, label) for start, end, label in found.entities}
 
 
 def main(
