@@ -113,6 +113,26 @@ def suspects_of(
     return suspects
 
 
+def suspects_by_label(
+    doc: int, gold: Sequence[ScoredEntity], found: Sequence[ScoredEntity]
+) -> list[Suspect]:
+    """Compare annotated entities that may overlap with a model's, for each label on its own.
+
+    So an entity can be suspicious within one of another label, and what the model prefers is an
+    entity of the same label, or none.
+
+    Args:
+        doc: Index of the doc in the data.
+        gold: The annotated entities.
+        found: The entities that the model finds or considers possible.
+    """
+    suspects = []
+    for label in sorted({entity.label for entity in [*gold, *found]}):
+        of_label = ([e for e in entities if e.label == label] for entities in (gold, found))
+        suspects += suspects_of(doc, *of_label)
+    return suspects
+
+
 def _preferred(
     entity: ScoredEntity, others: Sequence[ScoredEntity]
 ) -> tuple[ScoredEntity | None, float | None]:
