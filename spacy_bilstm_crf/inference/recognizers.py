@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 
 from ..common.errors import UserError
 from ..data.entity_source import DOC_ENTS, EntitySource
-from ..decoding import DecodingSettings, Distribution, Prediction, decode
+from ..decoding import DecodingSettings, Distribution, Prediction, decode_levels
 from ..pipeline.base import TrainableCRF
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from ..pipeline.spans import BiLSTMCRFSpanRecognizer
@@ -126,16 +126,16 @@ def chains_of(
     """Return the distributions by which a component finds entities in docs.
 
     Args:
-        recognizer: A `bilstm_crf_ner`, which has one distribution for all labels, or a
-            `bilstm_crf_spans`, which has some for each label.
+        recognizer: A `bilstm_crf_ner` or `bilstm_crf_spans`.
         docs: Docs that have been through the components before it.
 
     Returns:
-        Labels, and the distributions over their tags: an entity is one of any of them.
+        Labels, and the distributions over their tag sequences, one for each level: all labels
+        together for a `bilstm_crf_ner`, each on its own for a `bilstm_crf_spans`.
     """
     if isinstance(recognizer, BiLSTMCRFSpanRecognizer):
         of_labels = recognizer.distributions(docs)
-        return [((label,), [found]) for label, found in zip(recognizer.labels, of_labels)]
+        return [((label,), levels) for label, levels in zip(recognizer.labels, of_labels)]
     ner = cast(BiLSTMCRFEntityRecognizer, recognizer)
     return [(ner.labels, [ner.distribution(docs)])]
 
@@ -155,8 +155,8 @@ def likely_entities_of(
     """
     found = [Prediction([], []) for _ in docs]
     first = 0  # label
-    for labels, (distribution,) in chains_of(recognizer, docs):
-        for of_doc, here in zip(found, decode(distribution, settings._replace(labels=labels))):
+    for labels, levels in chains_of(recognizer, docs):
+        for of_doc, here in zip(found, decode_levels(levels, settings._replace(labels=labels))):
             for entities, new in zip(of_doc, here):
                 entities += [entity._replace(label=first + entity.label) for entity in new]
         first += len(labels)

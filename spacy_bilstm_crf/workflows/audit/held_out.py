@@ -4,6 +4,7 @@ The folds are used as in confident learning (Northcutt et al. 2021). Annotation 
 probabilities of whole entities rather than of tokens.
 """
 
+import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,9 +24,9 @@ from ...data.entity_source import DOC_ENTS, EntitySource
 from ...decoding import (
     DecodingSettings,
     Distribution,
-    decode,
+    decode_levels,
     outside_probabilities,
-    span_probabilities,
+    span_probabilities_of_levels,
     token_probabilities,
 )
 from ...inference.recognizers import chains_of, entity_source
@@ -181,14 +182,12 @@ def _probable(
     """Score gold spans and candidates with exact probabilities."""
     judgments: list[Judgments] = [([], [], []) for _ in docs]
     may_overlap = entity_source(recognizer).may_overlap
-    for labels, distributions in chains_of(recognizer, docs):
+    for labels, levels in chains_of(recognizer, docs):
         # Entities that can't overlap compete with those of all labels, also of unknown ones
         here = [
             [span for span in spans if not may_overlap or span.label_ in labels] for spans in gold
         ]
-        for judgment, new in zip(
-            judgments, _by_chain(recognizer, labels, distributions, docs, here)
-        ):
+        for judgment, new in zip(judgments, _of_labels(recognizer, labels, levels, docs, here)):
             for entities, scored in zip(judgment, new):
                 entities.extend(scored)
     if may_overlap:
@@ -198,16 +197,21 @@ def _probable(
     yield from judgments
 
 
-def _by_chain(
+def _of_labels(
     recognizer: TrainableCRF,
     labels: Sequence[str],
-    distributions: Sequence[Distribution],
+    levels: Sequence[Distribution],
     docs: list[Doc],
     gold: list[list[Span]],
 ) -> Iterator[Judgments]:
-    """Score gold spans and candidates of some labels, whose tags have distributions of their own.
+    """Score the gold spans and candidates of labels that have distributions of their own.
 
-    An entity is one of any of the distributions, which are independent of one another.
+    Args:
+        recognizer: The component.
+        labels: The labels.
+        levels: For each level, the distribution over the docs' tag sequences.
+        docs: The docs.
+        gold: The annotated spans of each doc.
     """
     ids = {label: i for i, label in enumerate(labels)}
     # An entity with a label that the model does not have gets a probability of 0
@@ -216,21 +220,20 @@ def _by_chain(
         for spans in gold
     ]
     places = [[(span.start, span.end) for span in spans] for spans in gold]
-    (distribution,) = distributions
-    of_gold = span_probabilities(distribution, known)
-    outside = outside_probabilities(distribution, places)
+    of_gold = span_probabilities_of_levels(levels, known)
+    outside = _outside_all_levels(levels, places)
     settings = DecodingSettings(
         recognizer.threshold, False, POSSIBLE, recognizer.candidates_max_length
     )
-    predictions = decode(distribution, settings)
-    of_tokens = token_probabilities(distribution)
+    predictions = decode_levels(levels, settings)
+    of_tokens = zip(*map(token_probabilities, levels))
     for i, (doc, spans, tokens) in enumerate(zip(docs, gold, of_tokens)):
         left = iter(of_gold[i])
         annotated = [
             _scored(span, next(left) if span.label_ in ids else 0.0)._replace(outside=p)
             for span, p in zip(spans, outside[i])
         ]
-        inside = 1.0 - tokens[:, OUTSIDE]
+        inside = 1.0 - np.prod([of_level[:, OUTSIDE] for of_level in tokens], axis=0)
         possible, found = (
             [
                 _scored(
@@ -242,6 +245,14 @@ def _by_chain(
             for entities in (predictions[i].candidates, predictions[i].entities)
         )
         yield annotated, possible, found
+
+
+def _outside_all_levels(
+    levels: Sequence[Distribution], places: list[list[tuple[int, int]]]
+) -> list[list[float]]:
+    """Compute the probability that no token of a place is in an entity of any level."""
+    by_level = [outside_probabilities(level, places) for level in levels]
+    return [[math.prod(of_place) for of_place in zip(*of_doc)] for of_doc in zip(*by_level)]
 
 
 def _found(docs: Iterable[Doc], gold: list[list[Span]], where: EntitySource) -> Iterator[Judgments]:

@@ -94,8 +94,14 @@ def suspects_of(
     """
     suspects = []
     by_probability = sorted(found, key=lambda entity: -(entity.probability or 0.0))
+    annotated = {entity[:3] for entity in gold}
     for entity in gold:
-        others = [other for other in by_probability if other.overlaps(entity)]
+        # Of one label, annotated entities may be nested
+        others = [
+            other
+            for other in by_probability
+            if other.overlaps(entity) and (other.is_same(entity) or other[:3] not in annotated)
+        ]
         if entity.probability is None:
             suspicion = float(not any(other.is_same(entity) for other in others))
         else:

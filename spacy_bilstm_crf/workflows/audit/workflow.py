@@ -149,7 +149,7 @@ def audit(
 
 def _levels(pipe: object) -> int | None:
     """Return how deep entities of one label may be nested for a component to learn them."""
-    return 1 if isinstance(pipe, BiLSTMCRFSpanRecognizer) else None
+    return pipe.levels if isinstance(pipe, BiLSTMCRFSpanRecognizer) else None
 
 
 def _said(suspects: Sequence[Suspect], n_judged: int, least: float, f: float) -> list[str]:

@@ -20,7 +20,7 @@ from spacy_bilstm_crf.workflows.audit.suspects import (
     suspects_by_label,
 )
 from tests.helpers import spacy_command
-from tests.nested import NESTED, nested_docs, trained_on_spans
+from tests.nested import NESTED, NESTED_IN_LABEL, nested_docs, trained_on_spans
 
 NLP = spacy.blank("en")
 SPANS = EntitySource("sc")
@@ -93,6 +93,12 @@ def test_suspects_of_each_label():
     ]
 
 
+def test_an_annotated_entity_is_not_preferred_to_one_within_it():
+    gold = [ScoredEntity(0, 9, "A", 0.9), ScoredEntity(3, 5, "A", 0.2)]
+    found = [*gold, ScoredEntity(2, 5, "A", 0.3)]
+    assert [s.prefers for s in suspects_by_label(0, gold, found)] == [gold[0], found[2]]
+
+
 @pytest.fixture(scope="module")
 def nlp():
     return trained_on_spans(steps=20)  # not sure of anything
@@ -107,10 +113,10 @@ def test_probabilities_are_those_of_the_label(nlp):
     pipe = nlp.get_pipe("spancat")
     doc = nlp.make_doc(docs[0].text)
     for entity in found[0].annotated:
-        levels = pipe.distributions([doc])[pipe.labels.index(entity.label)]
+        (level,) = pipe.distributions([doc])[pipe.labels.index(entity.label)]
         span = doc.char_span(entity.start, entity.end)
-        ((p,),) = span_probabilities(levels, [[(span.start, span.end, 0)]])
-        ((outside,),) = outside_probabilities(levels, [[(span.start, span.end)]])
+        ((p,),) = span_probabilities(level, [[(span.start, span.end, 0)]])
+        ((outside,),) = outside_probabilities(level, [[(span.start, span.end)]])
         assert (entity.probability, entity.outside) == pytest.approx((p, outside))
         assert entity.n_tokens == len(span)
     assert {entity.label for entity in found[0].annotated} == {"ORG", "PLACE"}
@@ -120,6 +126,24 @@ def test_probabilities_are_those_of_the_label(nlp):
     for one in found:
         assert all(0.0 < entity.probability <= entity.inside + 1e-6 for entity in one.possible)
         assert {entity.label for entity in one.possible} <= set(pipe.labels)
+
+
+def test_probabilities_of_several_levels():
+    nlp = trained_on_spans(data=NESTED_IN_LABEL, steps=40, levels=2)
+    docs = nested_docs(NESTED_IN_LABEL)
+    (found,) = judged(Fold([0], nlp), docs, "spancat")
+    pipe = nlp.get_pipe("spancat")
+    pipe.candidates_threshold, pipe.candidates_max_length = 0.01, 20
+    candidates = nlp(docs[0].text).spans["candidates"]
+    known = {
+        (span.start_char, span.end_char): p
+        for span, p in zip(candidates, candidates.attrs["scores"])
+    }
+    assert len(found.annotated) == 2
+    for entity in found.annotated:
+        assert entity.probability == pytest.approx(known[entity.start, entity.end], abs=1e-6)
+        assert entity.probability + entity.outside <= 1.0
+    assert all(entity.probability <= entity.inside + 1e-6 for entity in found.possible)
 
 
 def test_counts_for_the_score(nlp):
