@@ -11,7 +11,6 @@ from .app import bilstm_crf_cli, parse_overrides, prepare
 from .options import (
     WITH_OVERRIDES,
     CodeOption,
-    ComponentOption,
     ConfigArgument,
     DataArgument,
     ForceOption,
@@ -44,7 +43,12 @@ def audit_cli(
         help="List suspects to whose annotation the models give at least this probability of "
         "being wrong",
     ),
-    component: ComponentOption = "ner",
+    component: str | None = Option(
+        None,
+        "--component",
+        help="Name of the component that finds entities. Default: ner, or else the only component "
+        "around a CRF, such as a bilstm_crf_spans",
+    ),
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
     force_overwrite: ForceOption = False,

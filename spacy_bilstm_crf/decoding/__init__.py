@@ -12,5 +12,5 @@ from .distribution import (
     token_probabilities,
 )
 from .entities import Entity, TooManyEntities, best_entities
-from .levels import decode_levels
+from .levels import decode_levels, span_probabilities_of_levels
 from .settings import LEAST_PROBABILITY, DecodingSettings

@@ -1,10 +1,17 @@
-"""The components of a pipeline that know probabilities."""
+"""The components of a pipeline that find entities, and where they put them."""
+
+from typing import cast
 
 from spacy.language import Language
+from spacy.pipeline import SpanCategorizer
+from spacy.tokens import Doc
 
 from ..common.errors import UserError
+from ..data.entity_source import DOC_ENTS, EntitySource
+from ..decoding import DecodingSettings, Distribution, Prediction, decode_levels
 from ..pipeline.base import TrainableCRF
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from ..pipeline.spans import BiLSTMCRFSpanRecognizer
 
 
 def recognizers(nlp: Language) -> list[BiLSTMCRFEntityRecognizer]:
@@ -54,3 +61,103 @@ def recognizer_of(nlp: Language, name: str, component: str) -> BiLSTMCRFEntityRe
             f"probabilities. It has: {', '.join(factories) or 'nothing'}. Name one with --component"
         )
     return pipe
+
+
+def entity_source(pipe: object) -> EntitySource:
+    """Return where a component puts the entities that it finds, and reads annotated ones from."""
+    if isinstance(pipe, BiLSTMCRFSpanRecognizer | SpanCategorizer):
+        return EntitySource(pipe.key)
+    return DOC_ENTS
+
+
+def entity_source_of(nlp: Language, name: str, spans_key: str | None = None) -> EntitySource:
+    """Return where a pipeline puts the entities that it finds.
+
+    Args:
+        nlp: The pipeline.
+        name: What messages call it.
+        spans_key: The key in `doc.spans` to use. None takes `doc.ents` if any component sets them,
+            and otherwise the key of its `bilstm_crf_spans` or `spancat`.
+
+    Raises:
+        UserError: If it has several such components with different keys.
+    """
+    if spans_key is not None:
+        return EntitySource(spans_key)
+    if any("doc.ents" in nlp.get_pipe_meta(pipe).assigns for pipe in nlp.pipe_names):
+        return DOC_ENTS
+    found = {entity_source(pipe) for _, pipe in nlp.pipeline} - {DOC_ENTS}
+    if len(found) > 1:
+        keys = ", ".join(sorted(str(where.spans_key) for where in found))
+        raise UserError(
+            f"{name} puts entities under several keys of doc.spans: {keys}. Name one with "
+            f"--spans-key."
+        )
+    return found.pop() if found else DOC_ENTS
+
+
+def entity_finder(nlp: Language, name: str, component: str | None) -> str:
+    """Return the name of the component that finds entities.
+
+    Args:
+        nlp: The pipeline.
+        name: What messages call it.
+        component: The name that was given. None takes `ner`, or else the only component around a
+            CRF.
+
+    Raises:
+        UserError: If there is no such component, or several.
+    """
+    wanted = "ner" if component is None else component
+    found = [wanted] if wanted in nlp.pipe_names else []
+    if component is None and not found:
+        found = [pipe.name for pipe in components_with_crf(nlp)]
+    if len(found) != 1:
+        raise UserError(
+            f"{name} has no component '{wanted}'. It has: {', '.join(nlp.pipe_names) or 'none'}. "
+            f"Name the one that finds entities with --component."
+        )
+    return found[0]
+
+
+def chains_of(
+    recognizer: TrainableCRF, docs: list[Doc]
+) -> list[tuple[tuple[str, ...], list[Distribution]]]:
+    """Return the distributions by which a component finds entities in docs.
+
+    Args:
+        recognizer: A `bilstm_crf_ner` or `bilstm_crf_spans`.
+        docs: Docs that have been through the components before it.
+
+    Returns:
+        Labels, and the distributions over their tag sequences, one for each level: all labels
+        together for a `bilstm_crf_ner`, each on its own for a `bilstm_crf_spans`.
+    """
+    if isinstance(recognizer, BiLSTMCRFSpanRecognizer):
+        of_labels = recognizer.distributions(docs)
+        return [((label,), levels) for label, levels in zip(recognizer.labels, of_labels)]
+    ner = cast(BiLSTMCRFEntityRecognizer, recognizer)
+    return [(ner.labels, [ner.distribution(docs)])]
+
+
+def likely_entities_of(
+    recognizer: TrainableCRF, docs: list[Doc], settings: DecodingSettings
+) -> list[Prediction]:
+    """Find the entities and candidates of docs by other settings than the component's.
+
+    Args:
+        recognizer: A `bilstm_crf_ner` or `bilstm_crf_spans`.
+        docs: Docs that have been through the components before it.
+        settings: What to find.
+
+    Returns:
+        For each doc its entities and candidates.
+    """
+    found = [Prediction([], []) for _ in docs]
+    first = 0  # label
+    for labels, levels in chains_of(recognizer, docs):
+        for of_doc, here in zip(found, decode_levels(levels, settings._replace(labels=labels))):
+            for entities, new in zip(of_doc, here):
+                entities += [entity._replace(label=first + entity.label) for entity in new]
+        first += len(labels)
+    return found

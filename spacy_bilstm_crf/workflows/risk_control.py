@@ -32,8 +32,10 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..common.errors import UserError
-from ..decoding import LEAST_PROBABILITY, candidate_entities
+from ..decoding import LEAST_PROBABILITY, DecodingSettings
+from ..inference.recognizers import entity_source, likely_entities_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
+from ..pipeline.base import TrainableCRF
 
 # For sums of shares that differ only by rounding
 SUM_TOLERANCE = 1e-9
@@ -247,7 +249,7 @@ def level_of(docs: Sequence[ScoredDoc], label: str, control: RiskControl) -> Rec
 
 
 def scored_docs(
-    ner: BiLSTMCRFEntityRecognizer, examples: Iterable[Example], max_length: int | None = None
+    ner: TrainableCRF, examples: Iterable[Example], max_length: int | None = None
 ) -> list[ScoredDoc]:
     """Compute the probabilities of all annotated entities, and of all spans that may be candidates.
 
@@ -261,17 +263,17 @@ def scored_docs(
     return [doc for batch in batches for doc in _scored(ner, batch, length)]
 
 
-def _scored(
-    ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example], max_length: int
-) -> Iterator[ScoredDoc]:
-    distribution = ner.distribution([example.predicted for example in examples])
-    found = candidate_entities(distribution, LEAST_PROBABILITY, max_length)
-    for example, candidates in zip(examples, found):
+def _scored(ner: TrainableCRF, examples: Sequence[Example], max_length: int) -> Iterator[ScoredDoc]:
+    settings = DecodingSettings(None, False, LEAST_PROBABILITY, max_length)
+    found = likely_entities_of(ner, [example.predicted for example in examples], settings)
+    where = entity_source(ner)
+    for example, (_, candidates) in zip(examples, found):
         doc, probability, likely = example.predicted, {}, []
-        for start, end, label, p in candidates:
+        for start, end, label, p in sorted(candidates):
             span = doc[start:end]
             likely.append(LikelySpan(start, end, ner.labels[label], p))
             probability[span.start_char, span.end_char, ner.labels[label]] = p
-        gold = [(ent.start_char, ent.end_char, ent.label_) for ent in example.reference.ents]
+        entities = where.entities(example.reference)
+        gold = [(ent.start_char, ent.end_char, ent.label_) for ent in entities]
         scored = [(entity[2], probability.get(entity, 0.0)) for entity in gold]
         yield ScoredDoc(scored, likely, len(doc))
