@@ -11,5 +11,5 @@ from .distribution import (
     span_probabilities,
     token_probabilities,
 )
-from .entities import Entity, TooManyEntities, best_entities
+from .entities import Entity, TooManyEntities, best_entities, check_number
 from .settings import LEAST_PROBABILITY, DecodingSettings

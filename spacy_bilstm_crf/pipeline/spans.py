@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 from spacy.pipeline.spancat import spancat_score
 from spacy.tokens import Doc, Span
 from spacy.training import Example
@@ -94,9 +95,11 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         found = [Prediction([], []) for _ in docs]
         for label, distribution in enumerate(self.distributions(docs)):
             here = wanted.of_label(self.labels[label])
-            for of_doc, (entities, candidates) in zip(found, decoding.decode(distribution, here)):
+            predictions = decoding.decode(distribution, here, self.most_per_token)
+            for of_doc, (entities, candidates) in zip(found, predictions):
                 of_doc.entities.extend(entity._replace(label=label) for entity in entities)
                 of_doc.candidates.extend(entity._replace(label=label) for entity in candidates)
+            self._check_number(docs, found)
         return found
 
     def set_annotations(self, docs: Iterable[Doc], found: list[Prediction]) -> None:
@@ -170,6 +173,14 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         chains = self._potentials_of(examples, batch_size).chains()
         annotation = training.span_annotation_of(examples, self.labels, self.key)
         return self._fit_calibration(list(zip(chains, annotation)))
+
+    def _check_number(self, docs: list[Doc], found: list[Prediction]) -> None:
+        """Check the number of candidates of all labels so far, for texts of strangers."""
+        least = settings.decoding_settings(self.cfg).minimum
+        if self.most_per_token is not None and least is not None:
+            n_found = np.array([len(of_doc.candidates) for of_doc in found])
+            lengths = np.array([len(doc) for doc in docs])
+            decoding.check_number(n_found, lengths, least, self.most_per_token)
 
     def _spans(self, doc: Doc, entities: Sequence[Entity]) -> list[span_scores.ScoredSpan]:
         return [
