@@ -1,6 +1,6 @@
 """Annotated data as the commands read it: docs, and examples as in a training."""
 
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from spacy.vocab import Vocab
 
 from ..common.errors import UserError, is_out_of_memory, one_line, reported_errors
 from ..common.files import files_below, reported_os_errors
+from ..pipeline.spans import BiLSTMCRFSpanRecognizer
 from .formats.docbin import read_docbin
 from .formats.settings import DocSettings
 from .texts import DEFAULT_ID, Text, read_texts, text_of_doc
@@ -83,31 +84,49 @@ def read_annotated(data: Data, vocab: Vocab) -> list[Doc]:
     return docs
 
 
-def check_annotated(docs: list[Doc], data: Data) -> None:
+def check_annotated(docs: list[Doc], data: Data, spans_keys: Collection[str] = ()) -> None:
     """Check that at least one doc has an entity.
 
     Args:
         docs: The docs.
         data: What they were read from, for the message.
+        spans_keys: Keys in `doc.spans` under which entities are looked for, too.
 
     Raises:
         UserError: If none has.
     """
-    if not any(doc.ents for doc in docs):
+    keys: list[str | None] = [None, *spans_keys]
+    if not any(annotated_entities(doc, key) for doc in docs for key in keys):
         name = data if isinstance(data, str | Path) else "The data"
+        places = ["doc.ents", *(f"doc.spans[{key!r}]" for key in spans_keys)]
         raise UserError(
             f"{name} has {len(docs):,} docs, but no entity in any of them: annotate them "
-            f"(doc.ents), or convert the data again with its entity tags."
+            f"({' or '.join(places)}), or convert the data again with its entity tags."
         )
+
+
+def annotated_entities(doc: Doc, spans_key: str | None = None) -> Sequence[Span]:
+    """Return the annotated entities of a doc.
+
+    Args:
+        doc: The doc.
+        spans_key: Key in `doc.spans` of entities that may overlap; None for `doc.ents`.
+    """
+    return doc.ents if spans_key is None else list(doc.spans.get(spans_key, ()))
 
 
 def read_examples(data: Data, nlp: "Language") -> list[Example]:
     """Read annotated docs and pair each with an unannotated one, as spaCy's `Corpus` does.
 
     Raises:
-        UserError: If the docs can't be read, none has an entity, or a text is too long.
+        UserError: If the docs can't be read, a text is too long, or none has an entity: in
+            `doc.ents`, or in `doc.spans` where a `bilstm_crf_spans` of the pipeline reads them.
     """
-    return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(data, nlp.vocab)]
+    docs = read_docs(data, nlp.vocab)
+    pipes = (pipe for _, pipe in nlp.pipeline)
+    keys = [pipe.key for pipe in pipes if isinstance(pipe, BiLSTMCRFSpanRecognizer)]
+    check_annotated(docs, data, keys)
+    return [Example(unannotated(nlp, doc), doc) for doc in docs]
 
 
 def texts_of(
@@ -188,26 +207,30 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-def misaligned_entities(predicted: Doc, reference: Doc) -> list[Span]:
+def misaligned_entities(
+    predicted: Doc, reference: Doc, spans_key: str | None = None
+) -> list[Span]:
     """Return annotated entities that are not made of tokens, which training takes as missing.
 
     Args:
         predicted: The text with the tokens of a pipeline.
         reference: The text with its annotation.
+        spans_key: See `annotated_entities`.
     """
     found = []
-    for ent in reference.ents:
+    for ent in annotated_entities(reference, spans_key):
         span = predicted.char_span(ent.start_char, ent.end_char)
         if span is None or span[0].is_space or span[-1].is_space:
             found.append(ent)
     return found
 
 
-def misaligned_warning(examples: Iterable[Example]) -> str | None:
+def misaligned_warning(examples: Iterable[Example], spans_key: str | None = None) -> str | None:
     """Say how many annotated entities are not made of tokens: nothing is learned from these.
 
     Args:
         examples: The examples.
+        spans_key: See `annotated_entities`.
 
     Returns:
         A sentence; None if there are none.
@@ -216,8 +239,8 @@ def misaligned_warning(examples: Iterable[Example]) -> str | None:
         UserError: If all entities are so.
     """
     pairs = [(example.predicted, example.reference) for example in examples]
-    n_entities = sum(len(reference.ents) for _, reference in pairs)
-    found = [ent for pair in pairs for ent in misaligned_entities(*pair)]
+    n_entities = sum(len(annotated_entities(reference, spans_key)) for _, reference in pairs)
+    found = [ent for pair in pairs for ent in misaligned_entities(*pair, spans_key)]
     if not found:
         return None
     said = (

@@ -5,17 +5,26 @@ from typing import NamedTuple, cast
 
 import numpy as np
 from spacy.language import Language
+from spacy.tokens import Span
 from spacy.training import Example
 from spacy.util import minibatch
 
-from ..data.corpus import before_component, predicted_docs
-from ..inference.recognizers import recognizers
-from ..pipeline import BiLSTMCRFEntityRecognizer
-from ..training import annotation_of, is_annotated, summed_negative_log_likelihood
+from ..data.corpus import after_component, annotated_entities, before_component, predicted_docs
+from ..inference.recognizers import components_with_crf, key_of_spans, recognizers
+from ..pipeline import BiLSTMCRFEntityRecognizer, BiLSTMCRFSpanRecognizer
+from ..pipeline.base import TrainableCRF
+from ..pipeline.confidence import scored_spans
+from ..training import (
+    annotation_of,
+    is_annotated,
+    is_span_annotated,
+    span_annotation_of,
+    summed_negative_log_likelihood,
+)
 from .report.matching import matched
 from .report.mentions import compared
-from .report.metrics import prf
-from .report.probabilities import calibration_error, scored
+from .report.metrics import FOUND, GOLD, PREDICTED, RIGHT, prf
+from .report.probabilities import Scored, calibration_error, scored
 from .report.slices import NamedSlices, count_by_group
 
 _BATCH = 128  # docs
@@ -58,8 +67,12 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
         examples: What `examples_before` returned for the component, or `read_examples` without
             one. They are not changed.
         component: Name of the `bilstm_crf_ner` whose probability of the annotation is computed;
-            None for a pipeline without one.
+            None for a pipeline without one. Of a `bilstm_crf_spans`, only what it stores in
+            `doc.spans` is scored.
     """
+    pipe = None if component is None else nlp.get_pipe(component)
+    if isinstance(pipe, BiLSTMCRFSpanRecognizer):
+        return _quality_of_spans(nlp, examples, pipe)
     names = nlp.pipe_names
     if component is not None:
         names = names[names.index(component) :]
@@ -82,10 +95,11 @@ def quality_of_pipeline(nlp: Language, examples: Sequence[Example]) -> Quality:
     """Score a pipeline, whose probability of the annotation is that of its only recognizer.
 
     Args:
-        nlp: The pipeline; with none or several, the probability is not computed.
+        nlp: The pipeline; with none or several, the probability is not computed. Without a
+            `bilstm_crf_ner`, its only `bilstm_crf_spans` is scored.
         examples: The examples, as `read_examples` returns them. They are not changed.
     """
-    found = recognizers(nlp)
+    found = recognizers(nlp) or components_with_crf(nlp)
     if len(found) != 1:
         return quality_of(nlp, examples, None)
     name = found[0].name
@@ -96,7 +110,7 @@ def _negative_log_likelihood(
     nlp: Language, examples: Sequence[Example], component: str
 ) -> float | None:
     ner = cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
-    examples = [eg for eg in examples if len(eg.predicted) and is_annotated(eg)]
+    examples = [eg for eg in annotated_examples(ner, examples) if len(eg.predicted)]
     if not examples or unknown_labels(ner, examples):
         return None
     total = 0.0
@@ -108,11 +122,65 @@ def _negative_log_likelihood(
     return total / len(examples)
 
 
-def unknown_labels(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> dict[str, int]:
+def _quality_of_spans(
+    nlp: Language, examples: Sequence[Example], recognizer: BiLSTMCRFSpanRecognizer
+) -> Quality:
+    """Score the entities that a component stores in `doc.spans`, as spaCy's scorer does."""
+    key = recognizer.key
+    examples = annotated_examples(recognizer, examples)
+    docs = after_component(nlp, (eg.predicted.copy() for eg in examples), recognizer.name)
+    counts, judged = np.zeros(4), []
+    for example, doc in zip(examples, docs):
+        to_gold = Example(doc, example.reference)
+        gold = {_place(span) for span in example.reference.spans[key]}
+        found = set()
+        for span, probability in scored_spans(doc.spans[key]):
+            for aligned in to_gold.get_aligned_spans_x2y([span], allow_overlap=True):
+                found.add(_place(aligned))
+                judged.append((probability, _place(aligned) in gold))
+        n_right = len(gold & found)
+        counts[[GOLD, FOUND, PREDICTED, RIGHT]] += len(gold), n_right, len(found), n_right
+    f = float(prf(counts)[2])
+    probabilities, right = (np.array(column) for column in zip(*judged)) if judged else ([], [])
+    return Quality(
+        None if np.isnan(f) else f,
+        calibration_error(Scored(probabilities, right, int(counts[GOLD]))) if judged else None,
+        _nll_of_spans(examples, recognizer),
+    )
+
+
+def _place(span: Span) -> tuple[int, int, str]:
+    return span.start, span.end, span.label_
+
+
+def _nll_of_spans(
+    examples: Sequence[Example], recognizer: BiLSTMCRFSpanRecognizer
+) -> float | None:
+    examples = [eg for eg in examples if len(eg.predicted)]
+    if not examples or unknown_labels(recognizer, examples):
+        return None
+    total = 0.0
+    for batch in minibatch(examples, _BATCH):
+        by_label = recognizer.distributions([example.predicted for example in batch])
+        annotation = span_annotation_of(batch, recognizer.labels, recognizer.key)
+        for distribution, of_label in zip(by_label, annotation):
+            total += summed_negative_log_likelihood(distribution.potentials, of_label)[0]
+    return total / len(examples)
+
+
+def annotated_examples(component: TrainableCRF, examples: Iterable[Example]) -> list[Example]:
+    """Return the examples that have the annotation that a component learns from."""
+    key = key_of_spans(component)
+    if key is None:
+        return [eg for eg in examples if is_annotated(eg)]
+    return [eg for eg in examples if is_span_annotated(eg, key)]
+
+
+def unknown_labels(component: TrainableCRF, examples: Sequence[Example]) -> dict[str, int]:
     """Return the annotated labels that a component lacks, and how many entities have each."""
-    counts: dict[str, int] = {}
+    key, counts = key_of_spans(component), dict[str, int]()
     for example in examples:
-        for ent in example.reference.ents:
-            if ent.label_ not in ner.labels:
+        for ent in annotated_entities(example.reference, key):
+            if ent.label_ not in component.labels:
                 counts[ent.label_] = counts.get(ent.label_, 0) + 1
     return dict(sorted(counts.items()))
