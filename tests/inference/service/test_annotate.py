@@ -16,7 +16,6 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from spacy_bilstm_crf.inference.annotator import Annotator, RequestSettings
-from spacy_bilstm_crf.inference.recognizers import recognizers
 from spacy_bilstm_crf.inference.service import Limits, make_app
 from spacy_bilstm_crf.inference.service.app import PatientResponse
 from spacy_bilstm_crf.inference.service.dynamic_batching import DynamicBatcher, Request
@@ -293,7 +292,7 @@ def test_texts_with_more_entities_than_anyone_reads_are_refused(asked, nlp, monk
         assert "higher threshold or candidates" in response.json()["detail"]
         for allowed in ({"texts": ["Nothing"], **asked}, {"texts": [text]}):
             assert client.post("/annotate", json=allowed).status_code == 200
-    assert recognizers(nlp)[0].most_per_token is None
+    assert nlp.get_pipe("ner").most_per_token is None
 
 
 @pytest.mark.parametrize("text", ["!." * 100, "(" * 200, "a," * 100, "\N{GRINNING FACE}" * 200])
@@ -480,7 +479,8 @@ def test_the_stock_ner():
     nlp = trained_nlp("ner")
     with running(nlp) as client:
         labels = client.get("/labels").json()
-        assert labels["labels"] == ["LOC", "PERSON"] and not labels["knows_probabilities"]
+        assert labels["labels"] == ["LOC", "PERSON"]
+        assert not labels["knows_probabilities"] and not labels["knows_k_best"]
         for text, result in zip(TEXTS, annotate(client, TEXTS), strict=True):
             found = plain(result["entities"])
             assert found == [(e.text, e.label_, None) for e in nlp(text).ents]
@@ -543,7 +543,8 @@ def test_several_components_are_all_asked(folder):
     nlp.add_pipe("ner", name="second", source=spacy.load(folder))
     with running(nlp) as client:
         labels = client.get("/labels").json()
-        assert not labels["knows_probabilities"]
+        assert labels["knows_probabilities"] and not labels["knows_k_best"]
+        assert labels["label_groups"] is None  # the second leaves what the first has found
         (result,) = annotate(client, TEXTS[1:2], threshold=1.0, candidates=0.001)
         assert result["entities"] == []
         assert len(result["candidates"]) > 1
@@ -569,3 +570,4 @@ def test_metrics_count_by_status(nlp):
     assert 'spacy_bilstm_crf_requests_total{status="400"} 1.0' in page
     assert "spacy_bilstm_crf_texts_total 2.0" in page
     assert "spacy_bilstm_crf_tokens_total 6.0" in page
+    assert "spacy_bilstm_crf_entities_total 1.0" in page
