@@ -207,9 +207,7 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-def misaligned_entities(
-    predicted: Doc, reference: Doc, spans_key: str | None = None
-) -> list[Span]:
+def misaligned_entities(predicted: Doc, reference: Doc, spans_key: str | None = None) -> list[Span]:
     """Return annotated entities that are not made of tokens, which training takes as missing.
 
     Args:

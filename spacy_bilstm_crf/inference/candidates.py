@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from spacy.tokens import Doc, Span
 
-from ..pipeline.confidence import scored_spans, set_scored_spans
 from ..pipeline.base import TrainableCRF
+from ..pipeline.confidence import scored_spans, set_scored_spans
 from ..pipeline.settings import decoding_settings
 
 # Tokens of a candidate. It is far above any entity, so that probability alone decides

@@ -91,8 +91,8 @@ def annotate(
 
     Entities of `doc.ents` and those that a `bilstm_crf_spans` or `spancat` stores in `doc.spans`,
     which may overlap, are in one list. The text and the other columns of the input are kept. Call
-    it again to resume a run that was stopped or killed. A text that can't be annotated keeps its row, with the reason in the column
-    "error".
+    it again to resume a run that was stopped or killed. A text that can't be annotated keeps its
+    row, with the reason in the column "error".
 
     Args:
         pipeline: A folder, the name of an installed package, or a loaded pipeline, which is saved

@@ -131,8 +131,8 @@ def _fitted(
     unknown = unknown_labels(ner, examples)
     if unknown:
         raise UserError(
-            f"{_name_of(data)}: {_lacking(ner, component, unknown)} Take them out of the data, or train the "
-            f"pipeline with them first."
+            f"{_name_of(data)}: {_lacking(ner, component, unknown)} Take them out of the data, or "
+            f"train the pipeline with them first."
         )
     references = [example.reference for example in examples]
     misaligned = misaligned_warning(examples, key_of_spans(ner))

@@ -153,9 +153,7 @@ def _place(span: Span) -> tuple[int, int, str]:
     return span.start, span.end, span.label_
 
 
-def _nll_of_spans(
-    examples: Sequence[Example], recognizer: BiLSTMCRFSpanRecognizer
-) -> float | None:
+def _nll_of_spans(examples: Sequence[Example], recognizer: BiLSTMCRFSpanRecognizer) -> float | None:
     examples = [eg for eg in examples if len(eg.predicted)]
     if not examples or unknown_labels(recognizer, examples):
         return None

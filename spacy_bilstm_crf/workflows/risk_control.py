@@ -282,9 +282,7 @@ def _scored(
         yield ScoredDoc(scored, likely, len(doc))
 
 
-def _candidates_of(
-    component: TrainableCRF, docs: list[Doc], max_length: int
-) -> list[list[Entity]]:
+def _candidates_of(component: TrainableCRF, docs: list[Doc], max_length: int) -> list[list[Entity]]:
     """Return all spans of docs that some threshold makes candidates."""
     if isinstance(component, BiLSTMCRFEntityRecognizer):
         return candidate_entities(component.distribution(docs), LEAST_PROBABILITY, max_length)

@@ -125,8 +125,8 @@ def shrink(
     dropped = _shrink_vectors(nlp, name, keep_words, dtype)
     after = None if examples is None else quality_of_pipeline(nlp, examples)
     warnings = [
-        f"The recall that candidates_threshold of '{component.name}' was set for no longer holds, since "
-        f"the probabilities have changed: run calibrate --recall on the result."
+        f"The recall that candidates_threshold of '{component.name}' was set for no longer holds, "
+        f"since the probabilities have changed: run calibrate --recall on the result."
         for component in components_with_crf(nlp)
         if forget_control(nlp, component.name)
     ]

@@ -459,7 +459,10 @@ def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
         (("model", "in.jsonl", "--engine", "dask"), "'dask' is not one of 'local', 'ray', 'spark'"),
         (("model", "in.jsonl", "--jobs", "0"), "Invalid value for '--jobs' / '-j'"),
         (("model", "in.jsonl", "--candidates", "2"), "Invalid value for '--candidates'"),
-        (("model", "in.jsonl", "--candidates", "0.5"), "no bilstm_crf_ner or bilstm_crf_spans component"),
+        (
+            ("model", "in.jsonl", "--candidates", "0.5"),
+            "no bilstm_crf_ner or bilstm_crf_spans component",
+        ),
         (("model", "empty.jsonl"), "holds no texts"),
         (("damaged", "in.jsonl"), "can't be loaded"),
         (("model", "in.jsonl", "--max-length", "0"), "Invalid value for '--max-length'"),

@@ -134,7 +134,7 @@ def test_tag_sequences_need_a_recognizer(nlp, both):
         "sequences for each label, but none with the entities of all labels."
     )
     first, *_ = Annotator(both)(TEXTS, settings)
-    assert [places(each["entities"]) for each in first.k_best][0] == [(0, 3, "PERSON")]
+    assert places(first.k_best[0]["entities"]) == [(0, 3, "PERSON")]
 
 
 def test_a_text_with_more_candidates_than_anyone_reads_fails(nlp, monkeypatch):

@@ -58,8 +58,11 @@ def test_words_are_there_once_and_a_bar_below_them_for_each_entity(page):
         return copy.textContent;
     }""")
     assert bare == UNIVERSITY
-    assert page.locator("#found .piece").evaluate_all("all => all.map(p => p.firstChild.textContent)") == [
-        "University ", "of ", "Oslo"
+    pieces = page.locator("#found .piece")
+    assert pieces.evaluate_all("all => all.map(piece => piece.firstChild.textContent)") == [
+        "University ",
+        "of ",
+        "Oslo",
     ]
 
 
@@ -90,9 +93,7 @@ def test_a_screen_reader_hears_the_words_and_then_the_entities(page):
     type_in(page, UNIVERSITY)
     assert page.locator(".overlap > [aria-hidden=true]").count() == 1
     spoken = page.locator(".overlap > .spoken").text_content()
-    assert spoken.startswith(
-        "University of Oslo (overlapping entities: University of Oslo, ORG, "
-    )
+    assert spoken.startswith("University of Oslo (overlapping entities: University of Oslo, ORG, ")
     assert "; Oslo, PLACE, " in spoken and spoken.count("%") == 2
     tree = page.locator("#found").aria_snapshot()
     assert tree.count("University of Oslo (") == 1 and "Ada" in tree
