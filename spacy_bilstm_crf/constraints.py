@@ -119,12 +119,13 @@ def _gold_of_same_tokens(example: Example, labels: Sequence[str]) -> np.ndarray 
 
 
 def allowed_by_gold_spans(
-    example: Example, key: str, labels: Sequence[str], by_doc: Mask
+    example: Example, key: str, labels: Sequence[str], by_doc: Mask, levels: int = 1
 ) -> list[Mask]:
-    """Return the tags that the annotated spans of an example allow, for each label on its own.
+    """Return the tags that the annotated spans of an example allow, for each chain on its own.
 
-    Of spans of the same label that overlap, the longest is kept, as the tags of one label can't
-    express both. Tokens of a misaligned span allow all tags of its label, as do those of a span
+    A label has a chain for each of its levels. Its spans are taken from the longest to the
+    shortest: each belongs to the first level where it overlaps no longer one, and is left out where
+    there is none. Tokens of a misaligned span allow all tags of its label, as do those of a span
     that the predicted doc rules out.
 
     Args:
@@ -132,40 +133,42 @@ def allowed_by_gold_spans(
         key: Their key in `reference.spans`.
         labels: Labels of the model.
         by_doc: Tags of a label that the predicted doc allows, bool [n_tokens, 5]; None for all.
+        levels: Number of levels.
 
     Returns:
-        For each label bool [n_tokens, 5], or None if nothing is annotated.
+        For each chain, label by label, bool [n_tokens, 5], or None if nothing is annotated.
 
     Raises:
         ValueError: If a span has a label that the model does not know.
     """
     if key not in example.reference.spans:
-        return [None] * len(labels)
+        return [None] * (len(labels) * levels)
     spans = list(example.reference.spans[key])
     unknown = sorted({span.label_ for span in spans if span.label_ not in labels})
     if unknown:
         raise ValueError(_unknown_labels(unknown, labels))
     n_tokens, n_tags = len(example.predicted), tags.count_tags(1)
-    gold = np.full((len(labels), n_tokens), tags.OUTSIDE)
-    taken = np.zeros((len(labels), n_tokens), dtype=bool)
+    gold = np.full((len(labels), levels, n_tokens), tags.OUTSIDE)
+    taken = np.zeros(gold.shape, dtype=bool)
     for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
         label = labels.index(span.label_)
         aligned = example.get_aligned_spans_y2x([span], allow_overlap=True)
         if not aligned:
             tokens = np.asarray(example.alignment.y2x[span.start : span.end])
-            gold[label, tokens[~taken[label, tokens]]] = -1
+            gold[label][:, tokens] = np.where(taken[label][:, tokens], gold[label][:, tokens], -1)
             continue
         start, end = aligned[0].start, aligned[0].end
-        if taken[label, start:end].any():
+        free = np.flatnonzero(~taken[label, :, start:end].any(axis=1))
+        if not len(free):
             continue
-        taken[label, start:end] = True
-        gold[label, start:end] = tags.tags_of_span((start, end, 0))
-        chosen = gold[label, start:end]
-        if by_doc is not None and not by_doc[np.arange(start, end), chosen].all():
-            gold[label, start:end] = -1
-    known = gold >= 0
-    masks = np.ones((len(labels), n_tokens, n_tags), dtype=bool)
-    masks[known] = np.arange(n_tags) == gold[known, None]
+        chosen = tags.tags_of_span((start, end, 0))
+        fits = by_doc is None or by_doc[np.arange(start, end), chosen].all()
+        taken[label, free[0], start:end] = True
+        gold[label, free[0], start:end] = chosen if fits else -1
+    of_chains = gold.reshape(len(labels) * levels, n_tokens)
+    known = of_chains >= 0
+    masks = np.ones((*of_chains.shape, n_tags), dtype=bool)
+    masks[known] = np.arange(n_tags) == of_chains[known, None]
     return list(masks)
 
 

@@ -39,9 +39,9 @@ class Training(NamedTuple):
         return max(self.evaluations, key=lambda entry: entry["score"])["step"]
 
 
-def stock_config(path: Path, optimize: str, lang: str = "en") -> Path:
-    """Write spaCy's own efficiency or accuracy config of the stock `ner`."""
-    options = ("--lang", lang, "--pipeline", "ner", "--optimize", optimize)
+def stock_config(path: Path, optimize: str, lang: str = "en", pipeline: str = "ner") -> Path:
+    """Write spaCy's own efficiency or accuracy config, of the stock `ner` by default."""
+    options = ("--lang", lang, "--pipeline", pipeline, "--optimize", optimize)
     spacy_command("init", "config", path, *options)
     return path
 

@@ -12,4 +12,5 @@ from .distribution import (
     token_probabilities,
 )
 from .entities import Entity, TooManyEntities, best_entities, check_number
+from .levels import decode_levels
 from .settings import LEAST_PROBABILITY, DecodingSettings

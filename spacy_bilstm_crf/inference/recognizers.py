@@ -48,7 +48,7 @@ def label_groups(nlp: Language) -> list[list[str]] | None:
 
     Returns:
         The groups; None if entities depend on anything else: on other entities of several
-        components, a filter, or a component that changes them.
+        components, levels, a filter, or a component that changes them.
     """
     groups: list[list[str]] = []
     has_ner = has_spans = False
@@ -59,7 +59,7 @@ def label_groups(nlp: Language) -> list[list[str]] | None:
             has_ner = True
             groups.append(list(pipe.labels))
         elif isinstance(pipe, BiLSTMCRFSpanRecognizer):
-            if pipe.spans_filter is not None:
+            if pipe.spans_filter is not None or pipe.levels > 1:
                 return None
             groups += [[label] for label in pipe.labels]
         has_spans = has_spans or key_of_spans(pipe) is not None

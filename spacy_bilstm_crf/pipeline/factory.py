@@ -133,6 +133,7 @@ def make_bilstm_crf_spans(
     model: Model[list[Doc], Potentials],
     scorer: Callable | None,
     spans_key: str = "sc",
+    levels: int = 1,
     incorrect_spans_key: str | None = None,
     resume_factor: float = 0.025,
     threshold: float | None = None,
@@ -151,6 +152,9 @@ def make_bilstm_crf_spans(
         scorer: The scoring method.
         spans_key: Key in `doc.spans` of the annotation, and of what is found. Docs without it in
             their annotation are not learned from; an empty group says that there are no entities.
+        levels: Number of CRFs of each label, for entities within others of the same label: the
+            first one finds those that are in no other, the second one those within them, and so on.
+            With 1, the longest of the annotated entities of a label that overlap is learned.
         incorrect_spans_key: Key in the annotation's `doc.spans` of spans that are known not to be
             entities of their label. None reads no such spans.
         resume_factor: Share of the optimizer's steps, 0 to 1, for what was trained before
@@ -176,6 +180,7 @@ def make_bilstm_crf_spans(
         model,
         name,
         spans_key=spans_key,
+        levels=levels,
         incorrect_spans_key=incorrect_spans_key,
         resume_factor=resume_factor,
         threshold=threshold,

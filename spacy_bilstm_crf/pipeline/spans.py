@@ -1,6 +1,8 @@
 """The component that finds entities that may overlap."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 from spacy.pipeline.spancat import spancat_score
@@ -24,7 +26,7 @@ TAGS_OF_CHAIN = count_tags(1)
 
 
 class BiLSTMCRFSpanRecognizer(TrainableCRF):
-    """Recognizer of entities that may overlap, if their labels differ: a CRF for each label.
+    """Recognizer of entities that may overlap: a CRF for each label, or several.
 
     It takes the place of spaCy's `spancat`: it learns from the same annotation and stores what it
     finds in the same way, in `doc.spans`, but needs no suggester. All labels share one BiLSTM. Its
@@ -38,6 +40,7 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         name: str = "spancat",
         *,
         spans_key: str = "sc",
+        levels: int = 1,
         incorrect_spans_key: str | None = None,
         resume_factor: float = 0.025,
         threshold: float | None = None,
@@ -61,6 +64,7 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         """
         configured = {
             "spans_key": spans_key,
+            "levels": levels,
             "incorrect_spans_key": incorrect_spans_key,
             "resume_factor": resume_factor,
             "threshold": threshold,
@@ -73,6 +77,11 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         self.spans_filter = spans_filter
 
     @property
+    def levels(self) -> int:
+        """Number of chains of each label. Other than the settings, it can't be changed."""
+        return int(self.cfg["levels"])
+
+    @property
     def key(self) -> str:
         """The key in `doc.spans`, as spaCy's `spancat` calls it."""
         return str(self.cfg["spans_key"])
@@ -80,9 +89,9 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
     def predict(self, docs: Iterable[Doc]) -> list[Prediction]:
         """Find the entities of each doc, without changing the docs.
 
-        For each label on its own: without a threshold the entities of the most probable tag
-        sequence, with one the set without overlap that maximizes the sum of (probability -
-        threshold).
+        For each label, and each of its levels, on its own: without a threshold the entities of the
+        most probable tag sequence, with one the set without overlap that maximizes the sum of
+        (probability - threshold).
 
         Args:
             docs: The docs.
@@ -93,9 +102,9 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         docs = list(docs)
         wanted = settings.decoding_settings(self.cfg)
         found = [Prediction([], []) for _ in docs]
-        for label, distribution in enumerate(self.distributions(docs)):
+        for label, levels in enumerate(self.distributions(docs)):
             here = wanted.of_label(self.labels[label])
-            predictions = decoding.decode(distribution, here, self.most_per_token)
+            predictions = decoding.decode_levels(levels, here, self.most_per_token)
             for of_doc, (entities, candidates) in zip(found, predictions):
                 of_doc.entities.extend(entity._replace(label=label) for entity in entities)
                 of_doc.candidates.extend(entity._replace(label=label) for entity in candidates)
@@ -119,35 +128,42 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
                 likely = self._spans(doc, candidates)
                 span_scores.set_scored_spans(doc, self.cfg["candidates_key"], likely)
 
-    def distributions(self, docs: list[Doc]) -> list[Distribution]:
-        """Return the calibrated distribution over the tag sequences of docs, for each label.
+    def distributions(self, docs: list[Doc]) -> list[list[Distribution]]:
+        """Return the calibrated distribution over the tag sequences of docs, for each chain.
 
-        The labels are independent of one another, given a doc.
-
-        Args:
-            docs: The docs.
-        """
-        potentials = self._predict_potentials(docs)
-        temperature, biases = settings.calibration_of(self.cfg)
-        biases = (*biases, *[0.0] * (len(self.labels) - len(biases)))
-        return [
-            decoding.distribution_of(
-                docs, chain, training.ANY_LABEL, None, Calibration(temperature, (bias,))
-            )
-            for chain, bias in zip(potentials.chains(), biases)
-        ]
-
-    def entropy(self, docs: Iterable[Doc]) -> list[float]:
-        """Compute how uncertain the model is about docs: the entropy of their sets of entities.
+        The chains are independent of one another, given a doc.
 
         Args:
             docs: The docs.
 
         Returns:
-            The entropy of each doc in nats, the sum over the labels.
+            For each label, the distributions of its levels.
         """
-        by_label = map(decoding.entropies, self.distributions(list(docs)))
-        return [sum(of_doc) for of_doc in zip(*by_label)]
+        potentials = self._predict_potentials(docs)
+        temperature, biases = settings.calibration_of(self.cfg)
+        biases = (*biases, *[0.0] * (len(self.labels) - len(biases)))
+        chains = iter(potentials.chains())
+        return [
+            [
+                decoding.distribution_of(
+                    docs, of_level, training.ANY_LABEL, None, Calibration(temperature, (bias,))
+                )
+                for of_level in islice(chains, self.levels)
+            ]
+            for bias in biases
+        ]
+
+    def entropy(self, docs: Iterable[Doc]) -> list[float]:
+        """Compute how uncertain the model is about docs: the entropy of their tag sequences.
+
+        Args:
+            docs: The docs.
+
+        Returns:
+            The entropy of each doc in nats, the sum over the chains of all labels.
+        """
+        chains = chain.from_iterable(self.distributions(list(docs)))
+        return [sum(of_doc) for of_doc in zip(*map(decoding.entropies, chains))]
 
     def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
         """Fit a temperature, and a bias per label, to annotation that was not trained on.
@@ -171,7 +187,9 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
                 f"'{self.key}', not even an empty group."
             )
         chains = self._potentials_of(examples, batch_size).chains()
-        annotation = training.span_annotation_of(examples, self.labels, self.key)
+        annotation = training.span_annotation_of(
+            examples, self.labels, self.key, levels=self.levels
+        )
         return self._fit_calibration(list(zip(chains, annotation)))
 
     def _check_number(self, docs: list[Doc], found: list[Prediction]) -> None:
@@ -188,12 +206,21 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
             for start, end, label, probability in entities
         ]
 
+    def _check_settings(self, cfg: dict[str, Any]) -> None:
+        super()._check_settings(cfg)
+        levels = cfg["levels"]
+        if not isinstance(levels, int) or isinstance(levels, bool) or levels < 1:
+            raise ValueError(
+                f"The levels of '{self.name}' are {levels!r}, but they must be a whole number from "
+                f"1: so many entities of one label may contain one another."
+            )
+
     def _count_tags(self, n_labels: int) -> int:
-        return TAGS_OF_CHAIN * n_labels
+        return TAGS_OF_CHAIN * n_labels * self.levels
 
     def _resize_output(self, n_labels: int) -> None:
-        n_tags = self._count_tags(n_labels)
-        self.model.attrs["resize_output"](self.model, n_tags, n_chains=n_labels)
+        n_tags, n_chains = self._count_tags(n_labels), n_labels * self.levels
+        self.model.attrs["resize_output"](self.model, n_tags, n_chains=n_chains)
 
     def _annotated_labels(self, reference: Doc) -> Iterable[str]:
         return (span.label_ for span in reference.spans.get(self.key, []))
@@ -202,22 +229,22 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         return training.is_span_annotated(eg, self.key, self.incorrect_spans_key)
 
     def _loss_of(self, examples: list[Example]) -> Callable[[Potentials], Loss]:
-        return training.span_loss_of(examples, self.labels, self.key, self.incorrect_spans_key)
+        keys = self.key, self.incorrect_spans_key
+        return training.span_loss_of(examples, self.labels, *keys, self.levels)
 
     def _teacher_loss(self, teacher: Potentials, docs: list[Doc], scores: Potentials) -> Loss:
         total, gradients = 0.0, []
-        known = teacher.chains()[: self._n_retained]
-        for chain, of_teacher in zip(scores.chains(), known):
-            loss, gradient = training.teacher_loss(of_teacher, docs, training.ANY_LABEL, chain)
+        known = teacher.chains()[: self._n_retained * self.levels]
+        for of_chain, of_teacher in zip(scores.chains(), known):
+            loss, gradient = training.teacher_loss(of_teacher, docs, training.ANY_LABEL, of_chain)
             total += loss
             gradients.append(gradient)
-        free = [chain.scaled(0.0) for chain in scores.chains()[len(known) :]]
+        free = [of_new.scaled(0.0) for of_new in scores.chains()[len(known) :]]
         return total, Potentials.side_by_side([*gradients, *free])
 
     def _no_potentials(self, n_docs: int) -> Potentials:
-        ops, n_labels = self.model.ops, len(self.labels)
-        chain = Potentials.of_no_tokens(ops, n_docs, TAGS_OF_CHAIN)
-        return Potentials.side_by_side([chain] * n_labels)
+        empty = Potentials.of_no_tokens(self.model.ops, n_docs, TAGS_OF_CHAIN)
+        return Potentials.side_by_side([empty] * (len(self.labels) * self.levels))
 
 
 def _identity(span: Span) -> tuple[int, int, int]:

@@ -28,19 +28,19 @@ def fit_calibration(chains: Sequence[tuple[Potentials, Annotation]], n_labels: i
 
     Args:
         chains: What the model predicted for the docs, not calibrated, and what is known about them.
-            With several chains, each has its share of the labels, in their order.
+            A single chain has all labels; of several, each label has as many, label by label.
         n_labels: Number of labels of all chains.
 
     Returns:
         The calibration, with a bias for each label.
     """
-
-    n_of_chain = n_labels // len(chains)
+    n_of_chain = max(n_labels // len(chains), 1)
 
     def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope = float(point @ point) / 2, point.copy()
         for number, (potentials, annotation) in enumerate(chains):
-            biases = slice(1 + number * n_of_chain, 1 + (number + 1) * n_of_chain)
+            first = 1 + number * n_labels // len(chains)
+            biases = slice(first, first + n_of_chain)
             now = _calibration_at(np.append(point[0], point[biases]))
             loss, gradient = summed_negative_log_likelihood(now.applied(potentials), annotation)
             value += loss

@@ -1,4 +1,4 @@
-"""Annotation and losses of entities that overlap: a chain of tags for each label."""
+"""Annotation and losses of entities that overlap: chains of tags for each label."""
 
 from collections.abc import Callable, Sequence
 
@@ -27,38 +27,51 @@ def is_span_annotated(example: Example, key: str, incorrect_key: str | None = No
 
 
 def span_annotation_of(
-    examples: Sequence[Example], labels: Sequence[str], key: str, incorrect_key: str | None = None
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    key: str,
+    incorrect_key: str | None = None,
+    levels: int = 1,
 ) -> list[Annotation]:
-    """Read the annotation of spans, for each label on its own.
+    """Read the annotation of spans, for each chain on its own.
 
     Args:
         examples: The batch.
         labels: Labels of the model.
         key: Key of `reference.spans` with the entities; a doc without it is not annotated.
         incorrect_key: Key of `reference.spans` with spans that are no entities, if any.
+        levels: Number of chains of each label: see `allowed_by_gold_spans`.
 
     Returns:
-        For each label, what is known about the tags of its chain.
+        For each chain, label by label, what is known about its tags.
 
     Raises:
         ValueError: If a span has a label that the model does not know.
     """
     allowed = [allowed_by_doc(eg.predicted, ANY_LABEL, presets=False) for eg in examples]
-    gold = [allowed_by_gold_spans(eg, key, labels, by_doc) for eg, by_doc in zip(examples, allowed)]
-    found = [Annotation(allowed, list(of_label), []) for of_label in zip(*gold)]
+    gold = [
+        allowed_by_gold_spans(eg, key, labels, by_doc, levels)
+        for eg, by_doc in zip(examples, allowed)
+    ]
+    found = [Annotation(allowed, list(of_chain), []) for of_chain in zip(*gold)]
     for i, (eg, mask) in enumerate(zip(examples, allowed)):
         for start, end, label in incorrect_spans(eg, incorrect_key, labels, key):
             span = (start, end, 0)
             # A span that the doc rules out has probability 0 already
             if mask is None or (tags.mask_of_span(span, *mask.shape) & mask).any(1).all():
-                found[label].incorrect.append(IncorrectSpan(i, span))
+                for of_chain in found[label * levels : (label + 1) * levels]:
+                    of_chain.incorrect.append(IncorrectSpan(i, span))
     return found
 
 
 def span_loss_of(
-    examples: Sequence[Example], labels: Sequence[str], key: str, incorrect_key: str | None
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    key: str,
+    incorrect_key: str | None = None,
+    levels: int = 1,
 ) -> Callable[[Potentials], Loss]:
-    """Return the loss function of a batch: -log P(annotation), the sum over the labels.
+    """Return the loss function of a batch: -log P(annotation), the sum over the chains.
 
     The examples are checked here, before the model runs. Arguments and errors are those of
     `span_annotation_of`.
@@ -67,7 +80,7 @@ def span_loss_of(
         A function from the potentials of all chains to the mean loss over the annotated docs, in
         nats, and its gradient.
     """
-    annotation = span_annotation_of(examples, labels, key, incorrect_key)
+    annotation = span_annotation_of(examples, labels, key, incorrect_key, levels)
     n_annotated = sum(is_span_annotated(eg, key, incorrect_key) for eg in examples)
 
     def loss(scores: Potentials) -> Loss:

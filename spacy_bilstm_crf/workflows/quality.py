@@ -1,6 +1,7 @@
 """How good entities and their probabilities are on annotated docs, in three numbers."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -160,9 +161,10 @@ def _nll_of_spans(examples: Sequence[Example], recognizer: BiLSTMCRFSpanRecogniz
     total = 0.0
     for batch in minibatch(examples, _BATCH):
         by_label = recognizer.distributions([example.predicted for example in batch])
-        annotation = span_annotation_of(batch, recognizer.labels, recognizer.key)
-        for distribution, of_label in zip(by_label, annotation):
-            total += summed_negative_log_likelihood(distribution.potentials, of_label)[0]
+        labels, key, levels = recognizer.labels, recognizer.key, recognizer.levels
+        annotation = span_annotation_of(batch, labels, key, levels=levels)
+        for distribution, of_chain in zip(chain.from_iterable(by_label), annotation):
+            total += summed_negative_log_likelihood(distribution.potentials, of_chain)[0]
     return total / len(examples)
 
 

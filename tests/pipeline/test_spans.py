@@ -154,30 +154,36 @@ def score_of(spans, chain, emissions):
     return float(score + sum(chain.transitions[a, b] for a, b in itertools.pairwise(tags)))
 
 
-@pytest.fixture(scope="module")
-def unsure():
-    """Random potentials of three labels for four tokens, and the probability of each set."""
+# Labels, levels and words. Each chain has 34 sets of spans over four words, and 13 over three
+SIZES = [("ABC", 1, "one two three four"), ("AB", 2, "one two three")]
+
+
+@pytest.fixture(scope="module", params=SIZES, ids=["one level", "two levels"])
+def unsure(request):
+    """Random potentials for a few tokens, and the probability of each combination of sets."""
+    labels, levels, text = request.param
     fix_random_seed(0)
-    nlp = make_nlp(candidates_threshold=0.0)
-    for label in "ABC":
+    nlp = make_nlp(candidates_threshold=0.0, levels=levels)
+    for label in labels:
         nlp.get_pipe("spancat").add_label(label)
     nlp.initialize()
     rng = np.random.default_rng(0)
     network = nlp.get_pipe("spancat").model.get_ref("output_layer").shims[0]._model
     for parameter in network.parameters():
         parameter.data.copy_(parameter.new_tensor(rng.normal(scale=0.7, size=parameter.shape)))
-    doc = nlp.make_doc("one two three four")
+    doc = nlp.make_doc(text)
     potentials = nlp.get_pipe("spancat").model.predict([doc])
-    of_labels = []
+    of_chains = []
     for chain in potentials.chains():
         scores = {s: math.exp(score_of(s, chain, chain.emissions[0])) for s in span_sets(len(doc))}
         total = math.fsum(scores.values())
-        of_labels.append({spans: score / total for spans, score in scores.items()})
-    # Sets of labelled spans: any combination, as labels don't exclude one another
+        of_chains.append({spans: score / total for spans, score in scores.items()})
+    # Labelled spans of each chain: any combination, as chains don't exclude one another
     sets = {}
-    for chosen in itertools.product(*(of_label.items() for of_label in of_labels)):
-        labelled = frozenset(
-            (*span, "ABC"[label]) for label, (spans, _) in enumerate(chosen) for span in spans
+    for chosen in itertools.product(*(of_chain.items() for of_chain in of_chains)):
+        labelled = tuple(
+            frozenset((*span, labels[i // levels]) for span in spans)
+            for i, (spans, _) in enumerate(chosen)
         )
         sets[labelled] = math.prod(p for _, p in chosen)
     assert math.fsum(sets.values()) == pytest.approx(1.0)
@@ -191,7 +197,7 @@ def test_probabilities_are_those_of_enumerated_sets(unsure):
     group = doc.spans["candidates"]
     expected = {}
     for labelled, probability in sets.items():
-        for span in labelled:
+        for span in frozenset().union(*labelled):
             expected[span] = expected.get(span, 0.0) + probability
     scored = zip(group, group.attrs["scores"])
     ours = {(s.start, s.end, s.label_): float(score) for s, score in scored}
@@ -199,23 +205,44 @@ def test_probabilities_are_those_of_enumerated_sets(unsure):
     assert ours.keys() == {span for span, p in expected.items() if p >= least}
     assert all(p == pytest.approx(expected[span], abs=1e-6) for span, p in ours.items())
     best = max(sets, key=sets.get)
-    assert {(span.start, span.end, span.label_) for span in doc.spans[KEY]} == best
+    scored = list(zip(doc.spans[KEY], doc.spans[KEY].attrs["scores"]))
+    assert {(s.start, s.end, s.label_) for s, _ in scored} == frozenset().union(*best)
+    assert [p for _, p in scored] == pytest.approx(
+        [expected[span.start, span.end, span.label_] for span, _ in scored], abs=1e-6
+    )
     entropy = -math.fsum(p * math.log(p) for p in sets.values())
     assert ner.entropy([doc]) == pytest.approx([entropy], abs=1e-5)
+
+
+def levels_of(spans, labels, n_levels):
+    """For each label and level its spans: the longest first, each where it overlaps no other."""
+    chains = []
+    for label in labels:
+        levels = [[] for _ in range(n_levels)]
+        of_label = [span for span in spans if span[2] == label]
+        for start, end, _ in sorted(of_label, key=lambda span: (span[0] - span[1], span[0])):
+            for level in levels:
+                if all(end <= other[0] or other[1] <= start for other in level):
+                    level.append((start, end, label))
+                    break
+        chains += levels
+    return chains
 
 
 @pytest.mark.parametrize(
     "gold, wrong",
     [
         ([], []),
-        ([(0, 3, "A"), (1, 2, "B"), (2, 4, "C")], []),
-        ([(0, 1, "A"), (3, 4, "A"), (0, 1, "B")], []),
-        (None, [(0, 2, "A"), (1, 3, "C")]),
+        ([(0, 3, "A"), (1, 2, "B"), (1, 3, "B")], []),
+        ([(0, 1, "A"), (2, 3, "A"), (0, 1, "B")], []),
+        ([(0, 1, "A"), (0, 3, "A"), (2, 3, "A"), (1, 3, "A")], []),
+        (None, [(0, 2, "A"), (1, 3, "B")]),
     ],
 )
 def test_the_loss_is_that_of_enumerated_sets(unsure, gold, wrong):
     nlp, doc, potentials, sets = unsure
     ner = nlp.get_pipe("spancat")
+    expected = [frozenset(of_chain) for of_chain in levels_of(gold or [], ner.labels, ner.levels)]
     reference = doc.copy()
     if gold is not None:
         reference.spans[KEY] = [Span(reference, *span) for span in gold]
@@ -225,12 +252,14 @@ def test_the_loss_is_that_of_enumerated_sets(unsure, gold, wrong):
     fits = [
         p
         for labelled, p in sets.items()
-        if (gold is None or labelled == set(gold)) and not labelled & set(wrong)
+        if (gold is None or list(labelled) == expected)
+        and not frozenset().union(*labelled) & set(wrong)
     ]
     assert loss == pytest.approx(-math.log(math.fsum(fits)), abs=1e-5)
-    assert gradient.transitions.shape == potentials.transitions.shape == (3, 5, 5)
+    n_chains = len(ner.labels) * ner.levels
+    assert gradient.transitions.shape == potentials.transitions.shape == (n_chains, 5, 5)
     # Finite differences, at some emissions
-    for token, tag in ((0, 0), (1, 7), (3, 14), (2, 11)):
+    for token, tag in ((0, 0), (1, 7), (2, 14), (2, 11)):
         moved = potentials.plus(potentials.scaled(0.0))
         moved.emissions[0][token, tag] += 1e-2
         higher, _ = ner.get_loss([Example(doc, reference)], moved)
@@ -260,6 +289,34 @@ def test_of_spans_of_one_label_the_longest_is_learned():
     assert found(trained(data=data)(data[0][0])) == [("London and Berlin", "LOC")]
 
 
+def test_spans_of_one_label_within_one_another_are_learned_by_levels(tmp_path):
+    text = "I like London and Berlin."
+    nested = [(7, 24, "LOC"), (7, 13, "LOC"), (18, 24, "LOC"), (2, 24, "LOC")]
+    data = [(text, nested), FLAT[0], ("Nothing here.", [])]
+    expected = ["like London and Berlin", "London and Berlin", "London", "Berlin"]
+    for levels in (1, 2, 3):
+        nlp = trained(data=data, levels=levels)
+        assert {span for span, _ in found(nlp(text))} == set(expected[: (1, 2, 4)[levels - 1]])
+    nlp.to_disk(tmp_path)
+    loaded = spacy.load(tmp_path)
+    assert found(loaded(text)) == found(nlp(text))
+    ner = loaded.get_pipe("spancat")
+    assert ner.levels == 3
+    with pytest.raises(AttributeError):
+        ner.levels = 2
+    ner.calibrate(make_examples(loaded, data))
+    assert len(ner.cfg["label_biases"]) == 2
+    assert ner.add_label("NEW") == 1
+    assert set(found(loaded(text))) == set(found(nlp(text)))
+    ner.threshold = ner.candidates_threshold = 0.5
+    doc = loaded(text)
+    assert set(found(doc, "candidates")) == set(found(doc)) == set(found(nlp(text)))
+    ner.candidates_threshold = {"NEW": 0.0}
+    assert {label for _, label in found(loaded(text), "candidates")} == {"NEW"}
+    with pytest.raises(ValueError, match=r"levels of 'spancat' are 0"):
+        make_nlp(levels=0)
+
+
 def test_misaligned_spans_count_as_missing():
     nlp = spacy.blank("en")
     predicted = Doc(nlp.vocab, words=["I", "like", "London"])
@@ -269,6 +326,10 @@ def test_misaligned_spans_count_as_missing():
     assert loc.gold[0].sum(axis=1).tolist() == [1, 1, 5]
     assert other.gold[0].argmax(axis=1).tolist() == [1, 3, 0]
     assert other.gold[0].sum() == 3
+    first, second, *_ = span_annotation_of(
+        [Example(predicted, reference)], ["LOC", "OTHER"], KEY, levels=2
+    )
+    assert first.gold[0].sum(axis=1).tolist() == second.gold[0].sum(axis=1).tolist() == [1, 1, 5]
 
 
 def test_unknown_labels_are_an_error_and_nothing_is_learned():

@@ -1,0 +1,1 @@
+"""Entities that overlap, beside other recognizers."""
