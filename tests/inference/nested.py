@@ -19,13 +19,16 @@ DATA = [
     ("Ada met Ben in London.", [(15, 21, "PLACE")], [(0, 3, "PERSON"), (8, 11, "PERSON")]),
     ("Nobody was there.", [], []),
 ]
+SCHOOL = "The School of Law of the University of Oslo is old."
+# An entity within another of its label, which takes two levels
+OF_LEVELS = [*DATA, (SCHOOL, [(4, 43, "ORG"), (25, 43, "ORG"), (39, 43, "PLACE")], [])]
 TEXTS = [text for text, _, _ in DATA]
 
 
-def annotated(nlp, key="sc"):
+def annotated(nlp, key="sc", data=DATA):
     """The corpus as docs."""
     docs = []
-    for text, overlapping, flat in DATA:
+    for text, overlapping, flat in data:
         doc = nlp.make_doc(text)
         doc.spans[key] = [doc.char_span(start, end, label) for start, end, label in overlapping]
         doc.set_ents([doc.char_span(start, end, label) for start, end, label in flat])
@@ -33,12 +36,13 @@ def annotated(nlp, key="sc"):
     return docs
 
 
-def trained(*factories, steps=80, **config):
+def trained(*factories, steps=80, data=DATA, **config):
     """A pipeline of components that are named as their factories.
 
     Args:
         factories: Of components that learn the entities that overlap, or of recognizers.
         steps: Number of updates.
+        data: What it is trained on.
         config: Settings of the components that learn the entities that overlap.
     """
     fix_random_seed(0)
@@ -48,7 +52,7 @@ def trained(*factories, steps=80, **config):
         if name.startswith("bilstm"):
             settings["model"] = SMALL_MODEL
         nlp.add_pipe(name, name=name, config=settings)
-    examples = [Example(nlp.make_doc(doc.text), doc) for doc in annotated(nlp)]
+    examples = [Example(nlp.make_doc(doc.text), doc) for doc in annotated(nlp, data=data)]
     nlp.initialize(lambda: examples)
     optimizer = Adam(0.001 if factories == ("spancat",) else 0.01)
     for _ in range(steps):

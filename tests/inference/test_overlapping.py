@@ -11,7 +11,16 @@ from spacy_bilstm_crf.inference.annotator import Annotator, FailedText, RequestS
 from spacy_bilstm_crf.inference.recognizers import label_groups
 from spacy_bilstm_crf.workflows import annotate
 from tests.approx import alike
-from tests.inference.nested import DATA, SQUARE, TEXTS, UNIVERSITY, places, trained
+from tests.inference.nested import (
+    DATA,
+    OF_LEVELS,
+    SCHOOL,
+    SQUARE,
+    TEXTS,
+    UNIVERSITY,
+    places,
+    trained,
+)
 from tests.inference.service.service import running
 
 FACTORIES = ["spancat", "bilstm_crf_spans"]
@@ -187,6 +196,13 @@ def with_a_ruler_of_the_same_label(nlp):
 
 def with_a_later_ruler(nlp):
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "RULED", "pattern": "here"}])
+
+
+def test_levels_of_a_label_are_no_group():
+    nlp = trained("bilstm_crf_spans", data=OF_LEVELS, levels=2)
+    assert label_groups(nlp) is None
+    (found,) = Annotator(nlp)([SCHOOL])
+    assert places(found.entities) == in_order(OF_LEVELS[-1][1])
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.workflows import calibrate, set_threshold, shrink
 from spacy_bilstm_crf.workflows.quality import examples_before, quality_of, quality_of_pipeline
 from tests.helpers import spacy_command
-from tests.inference.nested import annotated, trained
+from tests.inference.nested import OF_LEVELS, annotated, trained
 
 NAME = "bilstm_crf_spans"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+@pytest.fixture(scope="module", params=[1, 2], ids=["one level", "two levels"])
+def folder(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("spans") / "model"
-    trained(NAME, steps=30).to_disk(path)
+    trained(NAME, steps=30, data=OF_LEVELS, levels=request.param).to_disk(path)
     return path
 
 
@@ -27,14 +27,18 @@ def nlp(folder):
     return spacy.load(folder)
 
 
+def docs_of(nlp, key="sc"):
+    return annotated(nlp, key, OF_LEVELS)
+
+
 @pytest.fixture
 def file(nlp, tmp_path):
-    DocBin(docs=annotated(nlp)).to_disk(tmp_path / "dev.spacy")
+    DocBin(docs=docs_of(nlp)).to_disk(tmp_path / "dev.spacy")
     return tmp_path / "dev.spacy"
 
 
 def examples_of(nlp):
-    return [Example(nlp.make_doc(doc.text), doc) for doc in annotated(nlp)]
+    return [Example(nlp.make_doc(doc.text), doc) for doc in docs_of(nlp)]
 
 
 @pytest.mark.parametrize("threshold", [None, 0.05, 0.95])
@@ -58,7 +62,7 @@ def test_scores_are_those_of_spacy_and_of_the_loss(threshold, nlp):
     assert found.ece == pytest.approx(sum(abs(sum(each)) for each in bins) / n_found, abs=1e-4)
 
 
-def test_without_a_group_a_doc_is_not_annotated(nlp):
+def test_without_a_group_a_doc_is_not_docs_of(nlp):
     examples = examples_of(nlp)
     before = quality_of_pipeline(nlp, examples)
     spans = examples[0].reference.spans
@@ -83,7 +87,7 @@ def test_probabilities_are_fitted_and_saved(folder, file, tmp_path):
 
 @pytest.mark.parametrize("per_label", [False, True])
 def test_a_recall_is_that_of_the_candidates(per_label, nlp):
-    docs = annotated(nlp) * 4
+    docs = docs_of(nlp) * 4
     found = calibrate(nlp, docs, component=NAME, recall=0.5, per_label=per_label)
     assert list(found.risk_control) == (["ORG", "PLACE", "WORK"] if per_label else [""])
     spans = nlp.get_pipe(NAME)
@@ -105,13 +109,13 @@ def test_a_recall_is_that_of_the_candidates(per_label, nlp):
 
 
 def test_what_can_not_be_calibrated_is_refused(nlp):
-    docs = annotated(nlp)
-    unknown = annotated(nlp)
+    docs = docs_of(nlp)
+    unknown = docs_of(nlp)
     unknown[0].spans["sc"] = [unknown[0][0:1]]
     unknown[0].spans["sc"][0].label_ = "CITY"
     for data, message in (
         ([nlp.make_doc("Oslo.")], r"no entity in any of them: .*doc.spans\['sc'\]"),
-        (annotated(nlp, "other"), "has no annotation for 'bilstm_crf_spans', in doc.spans"),
+        (docs_of(nlp, "other"), "has no annotation for 'bilstm_crf_spans', in doc.spans"),
         (unknown, r"labels that 'bilstm_crf_spans' lacks: CITY \(1\). It has ORG"),
     ):
         with pytest.raises(UserError, match=message):
@@ -126,7 +130,7 @@ def test_a_threshold_is_saved_and_used(folder, nlp, tmp_path):
     assert f"Saved '{NAME}' with the threshold 0.4 in" in said
     saved = spacy.load(tmp_path / "out")
     nlp.get_pipe(NAME).threshold = 0.4
-    for doc in annotated(nlp):
+    for doc in docs_of(nlp):
         expected = [(span.text, span.label_) for span in nlp(doc.text).spans["sc"]]
         assert [(span.text, span.label_) for span in saved(doc.text).spans["sc"]] == expected
     assert set_threshold(saved, None, component=NAME).get_pipe(NAME).threshold is None
@@ -144,7 +148,7 @@ def test_spacys_commands(folder, file, tmp_path):
 def test_a_recall_is_forgotten_when_vectors_are_shrunk(nlp):
     nlp.vocab.set_vector("Oslo", np.ones(4, dtype="float32"))
     nlp.vocab.set_vector("London", np.ones(4, dtype="float32"))
-    calibrate(nlp, annotated(nlp) * 4, component=NAME, recall=0.5)
-    found = shrink(nlp, keep_words=1, data=annotated(nlp))
+    calibrate(nlp, docs_of(nlp) * 4, component=NAME, recall=0.5)
+    found = shrink(nlp, keep_words=1, data=docs_of(nlp))
     assert "candidates_threshold of 'bilstm_crf_spans'" in " ".join(found.warnings)
     assert found.before.f is not None

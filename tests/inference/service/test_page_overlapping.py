@@ -6,7 +6,7 @@ import pytest
 import spacy
 
 from tests.browser import browser
-from tests.inference.nested import SQUARE, TEXTS, UNIVERSITY, places, trained
+from tests.inference.nested import OF_LEVELS, SCHOOL, SQUARE, TEXTS, UNIVERSITY, places, trained
 from tests.inference.service.pages import CONTRASTS, opened, type_in
 from tests.inference.service.service import running, wait_for
 
@@ -114,31 +114,34 @@ def test_the_slider_acts_at_once_for_each_label(page, client):
         page.get_by_role("button", name="Use the pipeline's setting").click()
 
 
-def test_where_labels_do_not_tell_the_service_is_asked_again(chromium, both):
-    nlp = spacy.load(both)
-    nlp.get_pipe("bilstm_crf_spans").spans_filter = lambda spans, others: list(others)[:1]
+def with_levels():
+    nlp = trained("bilstm_crf_ner", "bilstm_crf_spans", data=OF_LEVELS, levels=2)
     nlp.get_pipe("bilstm_crf_ner").threshold = 0.5
+    return nlp
+
+
+def test_where_labels_do_not_tell_the_service_is_asked_again(chromium):
+    nlp = with_levels()
     with running(nlp) as client, opened(chromium, client) as page:
-        type_in(page, SQUARE)
+        type_in(page, SCHOOL)
         words = page.locator("#threshold-value").inner_text()
         assert words == "bilstm_crf_ner 50 %, bilstm_crf_spans none (the best tag sequence)"
         for percent in (99, 20, 1):
             page.locator("#threshold").fill(str(percent))
             wait_for(lambda least=percent / 100: page.evaluate("answer.threshold") == least)
-            expected = result_of(client, SQUARE, threshold=percent / 100)["entities"]
+            expected = result_of(client, SCHOOL, threshold=percent / 100)["entities"]
             assert places(page.evaluate("shownEntities()")) == places(expected)
         # What is copied is of the threshold that is set, even before it is shown
         page.locator("#threshold").fill("99")
         page.get_by_role("button", name="Copy as JSON").click()
         wait_for(lambda: page.locator("#copied").inner_text() == "Copied")
         copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
-        expected = result_of(client, SQUARE, threshold=0.99)["entities"]
+        expected = result_of(client, SCHOOL, threshold=0.99)["entities"]
         assert places(copied["entities"]) == places(expected)
         page.get_by_role("button", name="Use the pipeline's setting").click()
         wait_for(lambda: page.evaluate("answer.threshold") is None)
-        assert places(page.evaluate("shownEntities()")) == places(
-            result_of(client, SQUARE)["entities"]
-        )
+        own = result_of(client, SCHOOL)["entities"]
+        assert places(page.evaluate("shownEntities()")) == places(own)
 
 
 @pytest.mark.parametrize("factory", ["bilstm_crf_spans", "spancat"])
