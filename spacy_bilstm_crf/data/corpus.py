@@ -123,7 +123,8 @@ def read_examples(data: Data, nlp: "Language", where: EntitySource = DOC_ENTS) -
         where: Where the docs have their entities.
 
     Raises:
-        UserError: If the docs can't be read, none has an entity, or a text is too long.
+        UserError: If the docs can't be read, a text is too long, or none has an entity: in
+            `doc.ents`, or in `doc.spans` where a `bilstm_crf_spans` of the pipeline reads them.
     """
     return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(data, nlp.vocab, where)]
 
@@ -224,11 +225,12 @@ def misaligned_entities(
     return found
 
 
-def misaligned_warning(examples: Iterable[Example]) -> str | None:
+def misaligned_warning(examples: Iterable[Example], where: EntitySource = DOC_ENTS) -> str | None:
     """Say how many annotated entities are not made of tokens: nothing is learned from these.
 
     Args:
         examples: The examples.
+        where: Where their docs have their entities.
 
     Returns:
         A sentence; None if there are none.
@@ -237,8 +239,8 @@ def misaligned_warning(examples: Iterable[Example]) -> str | None:
         UserError: If all entities are so.
     """
     pairs = [(example.predicted, example.reference) for example in examples]
-    n_entities = sum(len(reference.ents) for _, reference in pairs)
-    found = [ent for pair in pairs for ent in misaligned_entities(*pair)]
+    n_entities = sum(len(where.entities(reference)) for _, reference in pairs)
+    found = [ent for pair in pairs for ent in misaligned_entities(*pair, where)]
     if not found:
         return None
     said = (

@@ -11,6 +11,6 @@ from .distribution import (
     span_probabilities,
     token_probabilities,
 )
-from .entities import Entity, TooManyEntities, best_entities
+from .entities import Entity, TooManyEntities, best_entities, check_number
 from .levels import decode_levels, span_probabilities_of_levels
 from .settings import LEAST_PROBABILITY, DecodingSettings

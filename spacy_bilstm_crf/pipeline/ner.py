@@ -70,8 +70,6 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         }
         self._set_up(vocab, model, name, configured, scorer)
         span_scores.register_confidence()
-        # For texts of strangers: see `decoding.decode`. Not saved
-        self.most_per_token: int | None = None
 
     # The factory documents these
     entity_ratio = settings.Setting()
