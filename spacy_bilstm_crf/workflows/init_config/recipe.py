@@ -96,8 +96,8 @@ def base_config(lang: str, sources: Sources, recognizer: Recognizer) -> Config:
     for path in paths:
         # The block of a registered function is one setting
         for name, value in dict_to_dot(load_config(path), for_overrides=True).items():
-            setting = name.replace("components.ner.", recognizer.path(""), 1)
-            set_dot_to_object(config, setting, value)
+            name = name.replace("components.ner.", recognizer.path(""), 1)
+            set_dot_to_object(config, name, value)
     return config
 
 

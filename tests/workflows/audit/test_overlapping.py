@@ -134,7 +134,8 @@ def test_probabilities_of_several_levels():
     (found,) = judged(Fold([0], nlp), docs, "spancat")
     pipe = nlp.get_pipe("spancat")
     pipe.candidates_threshold, pipe.candidates_max_length = 0.01, 20
-    candidates = nlp(docs[0].text).spans["candidates"]
+    doc = nlp(docs[0].text)
+    candidates = doc.spans["candidates"]
     known = {
         (span.start_char, span.end_char): p
         for span, p in zip(candidates, candidates.attrs["scores"])
