@@ -208,6 +208,15 @@ def test_all_is_shown_and_nothing_runs_over(name, width, page):
             assert across < 1.5 or down < 1.5
 
 
+@pytest.mark.parametrize("before", ["", "Then "])
+def test_words_from_right_to_left(before, page):
+    text, entities = HARD["from right to left"]
+    n = len(before)
+    show(page, before + text, [[start + n, end + n, label] for start, end, label in entities])
+    lefts = [box["left"] for box in boxes_of(page, "#found .piece > :first-child")]
+    assert len(lefts) == 3 and lefts == sorted(lefts, reverse=True)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
 def test_it_can_be_read(page, scheme, width):
