@@ -214,7 +214,7 @@ def test_words_from_right_to_left(before, page):
     n = len(before)
     show(page, before + text, [[start + n, end + n, label] for start, end, label in entities])
     lefts = [box["left"] for box in boxes_of(page, "#found .piece > :first-child")]
-    assert len(lefts) == 3 and lefts == sorted(lefts, reverse=True)
+    assert len(lefts) == 4 and lefts == sorted(lefts, reverse=True)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
