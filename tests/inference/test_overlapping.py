@@ -65,8 +65,11 @@ def test_entities_are_those_in_spans_with_their_scores(factory):
     nlp = trained(factory)
     found = Annotator(nlp)([*TEXTS, ""])
     for (text, expected, _), annotation in zip(DATA, found):
+        if factory == "spancat":  # whose suggester knows of three tokens at most
+            expected = [each for each in expected if each[2] != "WORK"]
         assert places(annotation.entities) == in_order(expected)
-        group = nlp(text).spans["sc"]
+        doc = nlp(text)
+        group = doc.spans["sc"]
         scores = {
             (span.start_char, span.end_char, span.label_): float(score)
             for span, score in zip(group, group.attrs["scores"])
@@ -147,12 +150,19 @@ def test_tag_sequences_need_a_recognizer(nlp, both):
 
 
 def test_a_text_with_more_candidates_than_anyone_reads_fails(nlp, monkeypatch):
-    monkeypatch.setattr("spacy_bilstm_crf.decoding.entities.FEW", 40)
+    """The limit is that of all labels together."""
+    all_that_there_are = RequestSettings(candidates=0.0)
+    (whole,) = Annotator(nlp)([UNIVERSITY], all_that_there_are)
+    n_candidates = len(whole.candidates)
+    assert len({entity["label"] for entity in whole.candidates}) > 1
     monkeypatch.setattr("spacy_bilstm_crf.inference.annotator.MOST_PER_TOKEN", 0)
-    (alone,) = Annotator(nlp)([UNIVERSITY], RequestSettings(candidates=0.0))
-    assert isinstance(alone, FailedText) and alone.kind == "TooManyEntities"
-    found = Annotator(nlp)(["Nobody", UNIVERSITY], RequestSettings(candidates=0.2))
-    assert not any(isinstance(each, FailedText) for each in found)
+    monkeypatch.setattr("spacy_bilstm_crf.decoding.entities.FEW", n_candidates)
+    (same,) = Annotator(nlp)([UNIVERSITY], all_that_there_are)
+    assert same == alike(whole)
+    monkeypatch.setattr("spacy_bilstm_crf.decoding.entities.FEW", n_candidates - 1)
+    failed, other = Annotator(nlp)([UNIVERSITY, "Nobody"], all_that_there_are)
+    assert isinstance(failed, FailedText) and failed.kind == "TooManyEntities"
+    assert not isinstance(other, FailedText)
     assert nlp.get_pipe("bilstm_crf_spans").most_per_token is None
 
 

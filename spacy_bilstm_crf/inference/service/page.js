@@ -156,6 +156,7 @@ function stacked(cluster, characters) {
   const rows = rowsOf(cluster.entities);
   const shown = element("span");
   shown.setAttribute("aria-hidden", "true");
+  shown.dir = "auto"; // of Hebrew within English, too, the first piece is on the right
   let word = null; // pieces that stay on a line if there is room, with the blanks after them
   let next = 0;
   let active = [];

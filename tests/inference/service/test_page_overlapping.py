@@ -86,7 +86,7 @@ def test_bars_begin_and_end_with_their_words(page):
         assert parts.count() >= n
         tops[label] = {round(box["top"]) for box in boxes_of(page, f"{BARS}[title*=', {label},']")}
         assert len(tops[label]) == 1
-    assert tops["WORK"] < tops["ORG"] and len({min(top) for top in tops.values()}) == 3
+    assert min(tops["WORK"]) < min(tops["ORG"]) < min(tops["PLACE"])
 
 
 def test_a_screen_reader_hears_the_words_and_then_the_entities(page):
@@ -206,6 +206,15 @@ def test_all_is_shown_and_nothing_runs_over(name, width, page):
             across = min(one["right"], other["right"]) - max(one["left"], other["left"])
             down = min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
             assert across < 1.5 or down < 1.5
+
+
+@pytest.mark.parametrize("before", ["", "Then "])
+def test_words_from_right_to_left(before, page):
+    text, entities = HARD["from right to left"]
+    n = len(before)
+    show(page, before + text, [[start + n, end + n, label] for start, end, label in entities])
+    lefts = [box["left"] for box in boxes_of(page, "#found .piece > :first-child")]
+    assert len(lefts) == 4 and lefts == sorted(lefts, reverse=True)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
