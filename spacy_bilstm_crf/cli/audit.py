@@ -13,6 +13,7 @@ from .options import (
     CodeOption,
     ConfigArgument,
     DataArgument,
+    EntityFinderOption,
     ForceOption,
     GpuOption,
     OutputFolder,
@@ -43,12 +44,7 @@ def audit_cli(
         help="List suspects to whose annotation the models give at least this probability of "
         "being wrong",
     ),
-    component: str | None = Option(
-        None,
-        "--component",
-        help="Name of the component that finds entities. Default: ner, or else the only component "
-        "around a CRF, such as a bilstm_crf_spans",
-    ),
+    component: EntityFinderOption = None,
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
     force_overwrite: ForceOption = False,

@@ -72,25 +72,28 @@ def clusters(doc: Compared) -> Iterator[Cluster]:
 
 
 def _connected(cluster: Cluster) -> Iterator[Cluster]:
-    gold, predicted = list(cluster.gold), list(cluster.predicted)
-    while gold or predicted:
-        found: tuple[list[Mention], list[Mention]] = ([], [])
-        new = ([gold.pop(0)], []) if gold else ([], [predicted.pop(0)])
-        while any(new):
-            for side, mentions in zip(found, new):
-                side += mentions
-            reached = (
-                [one for one in gold if any(can_match(one, other) for other in new[1])],
-                [one for one in predicted if any(can_match(other, one) for other in new[0])],
-            )
-            gold = [one for one in gold if one not in reached[0]]
-            predicted = [one for one in predicted if one not in reached[1]]
-            new = reached
-        yield Cluster(*(tuple(sorted(side, key=_key)) for side in found))
-
-
-def _key(mention: Mention) -> tuple[int, int, str]:
-    return mention.key
+    """Yield the parts of a cluster between which nothing can be matched."""
+    gold, predicted = cluster
+    neighbors: list[list[int]] = [[] for _ in [*gold, *predicted]]
+    for i, one in enumerate(gold):
+        for j, other in enumerate(predicted, start=len(gold)):
+            if can_match(one, other):
+                neighbors[i].append(j)
+                neighbors[j].append(i)
+    seen: set[int] = set()
+    for first in range(len(neighbors)):
+        if first in seen:
+            continue
+        reached, part = [first], {first}
+        while reached:
+            new = set(neighbors[reached.pop()]) - part
+            part |= new
+            reached += new
+        seen |= part
+        yield Cluster(
+            tuple(gold[i] for i in sorted(part) if i < len(gold)),
+            tuple(predicted[i - len(gold)] for i in sorted(part) if i >= len(gold)),
+        )
 
 
 def _by_overlaps(doc: Compared) -> Iterator[Cluster]:
