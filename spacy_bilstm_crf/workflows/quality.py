@@ -130,7 +130,9 @@ def _quality_of_spans(
     key = recognizer.key
     examples = annotated_examples(recognizer, examples)
     docs = after_component(nlp, (eg.predicted.copy() for eg in examples), recognizer.name)
-    counts, judged = np.zeros(4), []
+    counts = np.zeros(4)
+    probabilities: list[float | None] = []
+    is_right: list[bool] = []
     for example, doc in zip(examples, docs):
         to_gold = Example(doc, example.reference)
         gold = {_place(span) for span in example.reference.spans[key]}
@@ -138,14 +140,15 @@ def _quality_of_spans(
         for span, probability in scored_spans(doc.spans[key]):
             for aligned in to_gold.get_aligned_spans_x2y([span], allow_overlap=True):
                 found.add(_place(aligned))
-                judged.append((probability, _place(aligned) in gold))
+                probabilities.append(probability)
+                is_right.append(_place(aligned) in gold)
         n_right = len(gold & found)
         counts[[GOLD, FOUND, PREDICTED, RIGHT]] += len(gold), n_right, len(found), n_right
     f = float(prf(counts)[2])
-    probabilities, right = (np.array(column) for column in zip(*judged)) if judged else ([], [])
+    judged = Scored(np.array(probabilities, dtype=float), np.array(is_right), int(counts[GOLD]))
     return Quality(
         None if np.isnan(f) else f,
-        calibration_error(Scored(probabilities, right, int(counts[GOLD]))) if judged else None,
+        calibration_error(judged) if is_right else None,
         _nll_of_spans(examples, recognizer),
     )
 
