@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from spacy.tokens import Doc, Span
 
-from .docs import PREDICTIONS, annotated_entities, in_spans, overlapping
+from ..entity_source import overlapping_entities
+from .docs import PREDICTIONS, annotated_entities, in_spans
 from .settings import DocSettings
 
 # Of an example
@@ -62,7 +63,7 @@ class Contents:
     def add(self, doc: Doc, settings: DocSettings) -> None:
         """Count what is in a doc."""
         entities = [span for span, _ in annotated_entities(doc, settings)]
-        those = overlapping(entities)
+        those = overlapping_entities(entities)
         if entities and (not self.example or (those and not self.n_overlapping)):
             self.example = _example(doc, entities, (those or entities)[0].start)
         self.n_docs += 1

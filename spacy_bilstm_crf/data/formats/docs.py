@@ -1,7 +1,6 @@
 """Records -> docs. What does not fit is counted and listed, never guessed."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple
@@ -455,9 +454,3 @@ def has_annotation(doc: Doc, settings: DocSettings) -> bool:
 def known_tokens(doc: Doc, settings: DocSettings) -> int:
     """Return of how many tokens it is known whether they are in an entity."""
     return len(doc) if in_spans(doc, settings) else sum(bool(token.ent_iob) for token in doc)
-
-
-def overlapping(spans: Sequence[Span]) -> list[Span]:
-    """Return the spans that share a token with another one."""
-    n_with = Counter(token for span in spans for token in _tokens_of(span))
-    return [span for span in spans if any(n_with[token] > 1 for token in _tokens_of(span))]
