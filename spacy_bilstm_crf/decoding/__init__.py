@@ -8,6 +8,7 @@ from .distribution import (
     k_best_sequences,
     margins,
     outside_probabilities,
+    sampled_sequences,
     span_probabilities,
     token_probabilities,
 )

@@ -143,7 +143,9 @@ def _fitted(
     calibration = ner.calibrate(examples)
     if calibration.is_close(earlier, CHANGED):
         warnings.append("The calibration has not changed: it fits these documents as it is.")
-    note_calibration(nlp, component, data, references)
+    docs = [example.predicted for example in examples]
+    entropy = sum(ner.entropy(docs)) / max(sum(map(len, docs)), 1)
+    note_calibration(nlp, component, data, references, entropy)
     after = quality_of(nlp, examples, component)
     return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)
 
