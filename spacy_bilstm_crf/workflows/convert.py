@@ -230,7 +230,8 @@ def _check_spans(settings: DocSettings) -> None:
         return
     if settings.unannotated == "missing":
         raise UserError(
-            "--overlaps keep is for complete annotation: leave out --unannotated missing."
+            "--overlaps keep is for documents that are completely annotated: leave out "
+            "--unannotated missing."
         )
     if key in (settings.incorrect_spans_key, PREDICTIONS):
         raise UserError(f"--spans-key {key} is the key of other spans: name another.")

@@ -80,7 +80,7 @@ def test_with_a_problem_nothing_is_written(path, tmp_path):
         ({"overlaps": "x"}, "overlaps x: it must be one of problem, longest, keep"),
         (
             {"overlaps": "keep", "unannotated": "missing"},
-            "--overlaps keep is for complete annotation: leave out --unannotated missing",
+            "--overlaps keep is for documents that are completely annotated",
         ),
         ({"overlaps": "keep", "spans_key": "incorrect_spans"}, "is the key of other spans"),
         ({"overlaps": "keep", "spans_key": "predictions"}, "is the key of other spans"),

@@ -36,8 +36,8 @@ BLANKS_AT_EDGES = "begins or ends with blanks"
 CONTRADICTIONS = "documents with the text of an earlier one and other annotation: see audit"
 ALL_UNKNOWN = "documents that are not annotated, of which all tokens are unknown"
 NO_ENTITY = (
-    "documents without an entity, read as annotated: if nobody has looked at them, use "
-    "--unannotated missing"
+    "documents without an entity, read as annotated: if nobody has looked at them, leave them out "
+    "or use --unannotated missing"
 )
 MOSTLY_UNKNOWN = (
     "documents of which only the given spans were judged, and all other tokens are unknown"
