@@ -33,7 +33,7 @@ def labels_by_component(nlp: Language) -> dict[str, list[str]]:
     }
 
 
-def exclusive_labels(nlp: Language) -> list[list[str]] | None:
+def groups_without_overlap(nlp: Language) -> list[list[str]] | None:
     """Return groups of labels whose entities follow from the candidates, whatever the threshold.
 
     With a threshold, the entities of a group are those of its candidates, without overlap within

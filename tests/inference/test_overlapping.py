@@ -8,7 +8,7 @@ from spacy.language import Language
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.annotator import Annotator, FailedText, RequestSettings
-from spacy_bilstm_crf.inference.recognizers import exclusive_labels
+from spacy_bilstm_crf.inference.recognizers import groups_without_overlap
 from spacy_bilstm_crf.workflows import annotate
 from tests.approx import alike
 from tests.inference.nested import (
@@ -210,7 +210,7 @@ def with_a_later_ruler(nlp):
 
 def test_levels_of_a_label_are_no_group():
     nlp = trained("bilstm_crf_spans", data=OF_LEVELS, levels=2)
-    assert exclusive_labels(nlp) is None
+    assert groups_without_overlap(nlp) is None
     (found,) = Annotator(nlp)([SCHOOL])
     assert places(found.entities) == in_order(OF_LEVELS[-1][1])
 
@@ -228,7 +228,7 @@ def test_levels_of_a_label_are_no_group():
 def test_groups_of_labels(change, is_known, both):
     change(both)
     expected = [["PERSON"], ["ORG"], ["PLACE"], ["WORK"]] if is_known else None
-    assert exclusive_labels(both) == expected
+    assert groups_without_overlap(both) == expected
 
 
 def test_crossing_entities_have_their_own_text(nlp):

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from ...decoding import TooManyEntities
 from ..annotator import Annotator, FailedText, RequestSettings
-from ..recognizers import exclusive_labels, labels_by_component, why_no_k_best
+from ..recognizers import groups_without_overlap, labels_by_component, why_no_k_best
 from .body import BUSY, SOON, Limits, Refused, RequestReader
 from .dynamic_batching import Answer, DynamicBatcher, Request, WaitedTooLong
 from .messages import (
@@ -224,7 +224,7 @@ class Service:
             "knows_k_best": why_no_k_best(nlp) is None,
             "threshold": self._annotator.threshold,
             "thresholds": {component.name: component.threshold for component in components},
-            "label_groups": exclusive_labels(nlp) if components else None,
+            "label_groups": groups_without_overlap(nlp) if components else None,
             "max_texts": self._limits.texts,
             "max_characters": self._limits.characters,
         }
