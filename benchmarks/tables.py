@@ -30,6 +30,8 @@ STUDIES = (
     "selection",
     "serving",
     "shrink",
+    "spans.accuracy",
+    "spans.speed",
     "speed.cores",
     "speed.crf",
     "speed.footprint",

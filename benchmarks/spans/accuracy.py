@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
+from statistics import mean
 from typing import Annotated, Any, NamedTuple
 
 import spacy
@@ -31,12 +32,13 @@ import typer
 from spacy.tokens import Doc
 from spacy.util import load_config
 
-from benchmarks.harness import command
+from benchmarks.harness import command, tables
 from benchmarks.harness.paths import results_of, temporary_folder
 from benchmarks.harness.processes import spacy_command
-from benchmarks.harness.results import Results, Run
+from benchmarks.harness.results import Results, Run, grouped, read, read_all, summary
 from benchmarks.harness.training import stock_config, train, write_docs
-from benchmarks.spans.corpora import CORPORA, KEY, Entities, Sentence, docs_of, published, read
+from benchmarks.spans.corpora import CORPORA, KEY, Entities, Sentence, docs_of, published
+from benchmarks.spans.corpora import read as read_part
 
 ALL_CORPORA = list(CORPORA)
 SIZES = [3000, 0]
@@ -60,7 +62,7 @@ class Data(NamedTuple):
     @classmethod
     def of(cls, checkout: Path, corpus: str, size: int) -> "Data":
         """Read a corpus, with so many sentences of its training part, or all for 0."""
-        parts = {part: read(checkout, corpus, part) for part in PARTS}
+        parts = {part: read_part(checkout, corpus, part) for part in PARTS}
         if size:
             parts["train"] = random.Random(0).sample(parts["train"], size)
         return cls(CORPORA[corpus].lang, parts)
@@ -207,10 +209,14 @@ def _with_label(of_sentences: list[Entities], label: str) -> Iterator[Entities]:
     return ({entity for entity in entities if entity[2] == label} for entities in of_sentences)
 
 
-def run(system: str, checkout: Path, corpus: str, size: int, seed: int) -> Run:
+def run(
+    system: str, checkout: Path, models: Path | None, corpus: str, size: int, seed: int
+) -> Run:
     """Train and score one system on one part of one corpus."""
     data = Data.of(checkout, corpus, size)
-    with temporary_folder(f"spans-{system}-{corpus}-{size}-") as folder:
+    with temporary_folder(f"spans-{system}-") as temporary:
+        folder = (models or temporary) / f"{system}-{corpus}-{size}-{seed}"
+        folder.mkdir(parents=True, exist_ok=True)
         done = SYSTEMS[system](data, seed, folder)
     test = scores(data.parts["test"], done.entities["test"])
     dev = scores(data.parts["dev"], done.entities["dev"])
@@ -224,7 +230,7 @@ def run(system: str, checkout: Path, corpus: str, size: int, seed: int) -> Run:
 
 def run_published(checkout: Path, corpus: str, size: int, seed: int) -> Run:
     """Score the published predictions."""
-    gold, found = read(checkout, corpus, "test"), published(checkout, corpus)
+    gold, found = read_part(checkout, corpus, "test"), published(checkout, corpus)
     if [sentence.words for sentence in gold] != [sentence.words for sentence in found]:
         raise SystemExit(f"The predictions for {corpus} are not those of its test part.")
     entities = [sentence.entities for sentence in found]
@@ -239,11 +245,12 @@ def main(
     ] = ALL_CORPORA,
     sizes: Annotated[list[int], typer.Option("--size", help="Sentences; 0 is all")] = SIZES,
     seeds: command.Seeds = command.ALL_SEEDS,
+    models: command.Models = None,
     jobs: command.Jobs = 1,
 ) -> None:
     """Run what the system's file lacks."""
     keys: Any = product(corpora, sizes, seeds)
-    make: Callable[..., Run] = partial(run, system, checkout)
+    make: Callable[..., Run] = partial(run, system, checkout, models)
     if system == PUBLISHED:
         keys, make = product(corpora, [0], [0]), partial(run_published, checkout)
     file = Results(
@@ -251,6 +258,66 @@ def main(
     )
     file.fill(keys, make, jobs)
 
+
+NAMES = {
+    "ours": "`bilstm_crf_spans`",
+    "spancat": f"`spancat`, n-grams to {LONGEST_SUGGESTED}",
+    "span-finder": "`spancat` behind `span_finder`",
+    "ner": "a stock `ner` for each group",
+    PUBLISHED: "separate LSTM-CRFs (Rojas et al. 2022)",
+}
+
+
+def spans_table() -> str:
+    """Make the table of the systems, by corpus and number of sentences."""
+    cells = grouped(
+        ({**run, "system": result["system"]} for result in read_all("spans") for run in _runs(result)),
+        "corpus", "size", "system",
+    )
+    rows = [["corpus", "sentences", "system", "test F", "that overlap", "others", "time, of ours"]]
+    shown: list[Run] = []
+    for corpus, size, system in product(CORPORA, SIZES, NAMES):
+        runs = cells.get((corpus, size, system), [])
+        ours = cells.get((corpus, size, "ours"), [])
+        if not runs:
+            continue
+        scores = [
+            tables.with_seeds(summary([run[name] for run in runs]), len(runs))
+            for name in ("test_f", "test_overlapping_f", "test_other_f")
+        ]
+        time = ""
+        if ours and "cpu_seconds" in runs[0]:
+            seconds, of_ours = (mean(run["cpu_seconds"] for run in each) for each in (runs, ours))
+            time = f"{seconds / of_ours:.1f}"
+        n = f"{size:,}" if size else "all"
+        rows.append([corpus, n, NAMES[system], *scores, time])
+        shown += runs
+    return tables.markdown(*rows) + tables.measured(shown, "Published predictions have one seed.")
+
+
+def label_table() -> str:
+    """Make the table of F by label on all sentences, beside the published predictions."""
+    rows = [["corpus", "label", "ours", "published"]]
+    ours, others = (
+        grouped([run for run in read("spans", name)["runs"] if run["size"] == 0], "corpus")
+        for name in ("ours", PUBLISHED)
+    )
+    for corpus in CORPORA:
+        runs, published_runs = ours.get((corpus,), []), others.get((corpus,), [])
+        for label in runs[0]["test_by_label"] if runs else ():
+            of_ours, of_others = (
+                tables.with_seeds(summary([run["test_by_label"][label] for run in each]), len(each))
+                for each in (runs, published_runs)
+            )
+            rows.append([corpus, label, of_ours, of_others])
+    return tables.markdown(*rows)
+
+
+def _runs(result: dict[str, Any]) -> list[Run]:
+    return result["runs"] if "system" in result else []
+
+
+TABLES = {"spans": spans_table, "spans_by_label": label_table}
 
 if __name__ == "__main__":
     command.run(main)
