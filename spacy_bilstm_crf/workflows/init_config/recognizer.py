@@ -41,7 +41,7 @@ class Recognizer(NamedTuple):
         if not self.where.may_overlap:
             yield "ents_per_type", None
         elif self.where.spans_key != DEFAULT_SPANS_KEY:  # of which the factory has the weights
-            yield from ((f"spans_{DEFAULT_SPANS_KEY}_{score}", None) for score in "fpr")
+            yield from ((f"spans_{DEFAULT_SPANS_KEY}_{score}", None) for score in ("f", "p", "r"))
 
 
 def span_recognizer(spans_key: str) -> Recognizer:

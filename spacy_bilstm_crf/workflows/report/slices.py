@@ -23,7 +23,8 @@ LONG = 5  # tokens
 ALL = ("", "")  # the group of all entities
 LABEL, LENGTH, CASE, SOURCE = "label", "length in tokens", "case", "source"
 NOVELTY = "in the training data"
-# Of entities that may overlap, whether they share a token with another one of their side
+# Of entities that may overlap, whether they share a token with another one: in the annotation if
+# they are in it, or else in what was found
 OVERLAP, NESTING = "overlaps another entity", "overlaps another entity of its label"
 Group = tuple[str, str]  # a slice's name, a value
 
@@ -101,9 +102,13 @@ def count_by_group(docs: Sequence[Compared], seen: Seen | None) -> tuple[list[Gr
     rows: list[tuple[int, Group, int]] = []
     for place, doc in enumerate(docs):
         left = Counter(mention.key for mention in doc.gold)
+        of_gold = {mention.key: mention.shares_with for mention in doc.gold}
         for mention in doc.predicted:
             is_right = left[mention.key] > 0
             left[mention.key] -= is_right
+            if is_right and mention.shares_with is not None:
+                # Both sides of what is right belong to the same groups
+                mention = mention._replace(shares_with=of_gold[mention.key])
             for group in groups_of(mention, doc, seen):
                 rows.append((place, group, PREDICTED))
                 if is_right:

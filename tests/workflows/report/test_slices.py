@@ -52,7 +52,7 @@ def test_entities_that_overlap_another_one():
         [(0, 3, "A"), (2, 3, "B"), (4, 5, "A"), (6, 8, "B"), (7, 8, "B")],
         [(0, 3, "A"), (4, 5, "A"), (4, 6, "A"), (6, 8, "B")],
     )
-    assert of_slice("overlaps another entity", [doc]) == {"no": (1, 1, 2, 2), "yes": (4, 2, 2, 1)}
+    assert of_slice("overlaps another entity", [doc]) == {"no": (1, 1, 1, 1), "yes": (4, 2, 3, 2)}
     of_label = of_slice("overlaps another entity of its label", [doc])
     assert of_label == {"no": (3, 2, 2, 2), "yes": (2, 1, 2, 1)}
     assert of_slice("overlaps another entity", [doc_of([(0, 1, "A")], [])]) == {}
