@@ -123,8 +123,7 @@ def read_examples(data: Data, nlp: "Language", where: EntitySource = DOC_ENTS) -
         where: Where the docs have their entities.
 
     Raises:
-        UserError: If the docs can't be read, a text is too long, or none has an entity: in
-            `doc.ents`, or in `doc.spans` where a `bilstm_crf_spans` of the pipeline reads them.
+        UserError: If the docs can't be read, none has an entity, or a text is too long.
     """
     return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(data, nlp.vocab, where)]
 
