@@ -209,9 +209,7 @@ def _with_label(of_sentences: list[Entities], label: str) -> Iterator[Entities]:
     return ({entity for entity in entities if entity[2] == label} for entities in of_sentences)
 
 
-def run(
-    system: str, checkout: Path, models: Path | None, corpus: str, size: int, seed: int
-) -> Run:
+def run(system: str, checkout: Path, models: Path | None, corpus: str, size: int, seed: int) -> Run:
     """Train and score one system on one part of one corpus."""
     data = Data.of(checkout, corpus, size)
     with temporary_folder(f"spans-{system}-") as temporary:
@@ -278,8 +276,14 @@ NAMES = {
 def spans_table() -> str:
     """Make the table of the systems, by corpus and number of sentences."""
     cells = grouped(
-        ({**run, "system": result["system"]} for result in read_all("spans") for run in _runs(result)),
-        "corpus", "size", "system",
+        (
+            {**run, "system": result["system"]}
+            for result in read_all("spans")
+            for run in _runs(result)
+        ),
+        "corpus",
+        "size",
+        "system",
     )
     rows = [["corpus", "sentences", "system", "test F", "that overlap", "others", "time, of ours"]]
     shown: list[Run] = []

@@ -11,9 +11,9 @@ from .app import bilstm_crf_cli, parse_overrides, prepare
 from .options import (
     WITH_OVERRIDES,
     CodeOption,
-    ComponentOption,
     ConfigArgument,
     DataArgument,
+    EntityFinderOption,
     ForceOption,
     GpuOption,
     OutputFolder,
@@ -44,7 +44,7 @@ def audit_cli(
         help="List suspects to whose annotation the models give at least this probability of "
         "being wrong",
     ),
-    component: ComponentOption = "ner",
+    component: EntityFinderOption = None,
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
     force_overwrite: ForceOption = False,

@@ -20,6 +20,10 @@ ON_PROBLEM_HELP = (
     "skip: leave it out. missing: treat the affected tokens as not annotated. trim: cut blanks off "
     "the edges of spans, then as missing"
 )
+OVERLAPS_HELP = (
+    "What to do with entities that overlap. problem: see --on-problem. longest: keep the longest. "
+    "keep: keep all, in doc.spans"
+)
 
 
 @bilstm_crf_cli.command("convert")
@@ -35,10 +39,8 @@ def convert_cli(
         None, help="Encoding of the files to read, such as cp1252 or utf-16. Default: UTF-8"
     ),
     on_problem: Literal["error", "skip", "missing", "trim"] = Option("error", help=ON_PROBLEM_HELP),
-    overlaps: Literal["problem", "longest"] = Option(
-        "problem",
-        help="What entities that overlap are. problem: see --on-problem. longest: keep the longest",
-    ),
+    overlaps: Literal["problem", "longest", "keep"] = Option("problem", help=OVERLAPS_HELP),
+    spans_key: str = Option("sc", help="Key in doc.spans for entities that may overlap"),
     problems: Path | None = Option(
         None, help="JSONL file to list the problems in, instead of OUTPUT.problems.jsonl"
     ),
@@ -55,7 +57,12 @@ def convert_cli(
         None, help=r"Column separator of conll, such as '\t'. Default: found by looking at the file"
     ),
     word_column: int = Option(0, help="Column of the word; the first is 0"),
-    tag_column: int = Option(-1, help="Column of the tag; -1 is the last"),
+    tag_columns: list[int] | None = Option(
+        None,
+        "--tag-column",
+        help="Column of the tag; repeat the option for several, with --overlaps keep. Default: the "
+        "last",
+    ),
     pos_column: int | None = Option(
         None, help="Column of the part of speech, to keep it as token.tag_"
     ),
@@ -81,9 +88,12 @@ def convert_cli(
         encoding=encoding,
         on_problem=on_problem,
         overlaps=overlaps,
+        spans_key=spans_key,
         unannotated=unannotated,
         incorrect_spans_key=incorrect_spans_key,
-        columns=ColumnSettings(scheme, separator, word_column, tag_column, pos_column, comment),
+        columns=ColumnSettings(
+            scheme, separator, word_column, tuple(tag_columns or [-1]), pos_column, comment
+        ),
         problems=problems,
         force=force,
         on_progress=msg.info,

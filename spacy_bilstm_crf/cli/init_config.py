@@ -55,6 +55,17 @@ def init_config_cli(
         help="Fine-tune this transformer: a name on the Hugging Face hub or a folder",
     ),
     gpu: bool = Option(False, "--gpu", "-G", help="Write a config for training on a GPU"),
+    overlapping: bool | None = Option(
+        None,
+        "--overlapping/--no-overlapping",
+        help="Train a bilstm_crf_spans, which learns entities that may overlap from doc.spans. "
+        "Default: if the training data have such entities there, or none in doc.ents",
+    ),
+    spans_key: str | None = Option(
+        None,
+        "--spans-key",
+        help="Key in doc.spans of entities that may overlap, which are then learned. Default: sc",
+    ),
     incorrect_spans_key: str | None = Option(
         None,
         "--incorrect-spans-key",
@@ -91,6 +102,8 @@ def init_config_cli(
         patterns=patterns,
         transformer=transformer,
         gpu=gpu,
+        overlapping=overlapping,
+        spans_key=spans_key,
         incorrect_spans_key=incorrect_spans_key,
         write_clean=write_clean,
     )

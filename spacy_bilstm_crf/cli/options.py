@@ -24,6 +24,14 @@ PipelineFolder = Annotated[
 ComponentOption = Annotated[
     str, Option("--component", help="Name of the component that finds entities")
 ]
+EntityFinderOption = Annotated[
+    str | None,
+    Option(
+        "--component",
+        help="Name of the component that finds entities. Default: ner, or else the only component "
+        "around a CRF, such as a bilstm_crf_spans",
+    ),
+]
 ComponentsOption = Annotated[
     list[str] | None,
     Option("--component", help="Name of a component; repeat the option for several. Default: all"),

@@ -46,8 +46,9 @@ def serve_cli(
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and POST /annotate for programs.
 
-    Works with any spaCy pipeline. Probabilities, thresholds and candidates need a bilstm_crf_ner
-    component. SIGTERM and Ctrl-C stop the server once accepted requests are answered.
+    Works with any spaCy pipeline. Probabilities, thresholds and candidates need a bilstm_crf_ner or
+    bilstm_crf_spans component. SIGTERM and Ctrl-C stop the server once accepted requests are
+    answered.
     """
     from ..workflows.serve import serve
 

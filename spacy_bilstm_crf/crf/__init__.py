@@ -21,4 +21,5 @@ from .chain import Blocks, Legality, LinearChain, Scores
 from .forward_backward import Posterior, forward_backward
 from .long_sequences import Segment, posteriors, steps_of_segment
 from .objectives import divergence, entropy, expected_count, negative_log_likelihood, sequence_score
+from .sampling import sample
 from .viterbi import k_best, viterbi

@@ -1,6 +1,6 @@
 """Annotated data as the commands read it: docs, and examples as in a training."""
 
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from spacy.vocab import Vocab
 
 from ..common.errors import UserError, is_out_of_memory, one_line, reported_errors
 from ..common.files import files_below, reported_os_errors
+from .entity_source import DOC_ENTS, EntitySource
 from .formats.docbin import read_docbin
 from .formats.settings import DocSettings
 from .texts import DEFAULT_ID, Text, read_texts, text_of_doc
@@ -72,42 +73,59 @@ def read_docs(data: Data, vocab: Vocab) -> list[Doc]:
     return [doc for _, docs in read_files(data, vocab) for doc in docs]
 
 
-def read_annotated(data: Data, vocab: Vocab) -> list[Doc]:
+def read_annotated(data: Data, vocab: Vocab, where: EntitySource = DOC_ENTS) -> list[Doc]:
     """Read docs of which at least one must have an entity: see `read_files`.
+
+    Args:
+        data: What to read.
+        vocab: The vocab that the docs get.
+        where: Where the docs have their entities.
 
     Raises:
         UserError: If they can't be read, or none has an entity.
     """
     docs = read_docs(data, vocab)
-    check_annotated(docs, data)
+    check_annotated(docs, data, where)
     return docs
 
 
-def check_annotated(docs: list[Doc], data: Data) -> None:
+def check_annotated(docs: Sequence[Doc], data: Data, where: EntitySource = DOC_ENTS) -> None:
     """Check that at least one doc has an entity.
 
     Args:
         docs: The docs.
         data: What they were read from, for the message.
+        where: Where the docs have their entities.
 
     Raises:
         UserError: If none has.
     """
-    if not any(doc.ents for doc in docs):
+    if not any(where.entities(doc) for doc in docs):
         name = data if isinstance(data, str | Path) else "The data"
+        if where.may_overlap:
+            known = ", ".join(sorted({key for doc in docs for key in doc.spans})) or "nothing"
+            raise UserError(
+                f"{name} has {len(docs):,} docs, but no entity in {where} of any of them. "
+                f"doc.spans has: {known}."
+            )
         raise UserError(
             f"{name} has {len(docs):,} docs, but no entity in any of them: annotate them "
             f"(doc.ents), or convert the data again with its entity tags."
         )
 
 
-def read_examples(data: Data, nlp: "Language") -> list[Example]:
+def read_examples(data: Data, nlp: "Language", where: EntitySource = DOC_ENTS) -> list[Example]:
     """Read annotated docs and pair each with an unannotated one, as spaCy's `Corpus` does.
+
+    Args:
+        data: What to read.
+        nlp: The pipeline.
+        where: Where the docs have their entities.
 
     Raises:
         UserError: If the docs can't be read, none has an entity, or a text is too long.
     """
-    return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(data, nlp.vocab)]
+    return [Example(unannotated(nlp, doc), doc) for doc in read_annotated(data, nlp.vocab, where)]
 
 
 def texts_of(
@@ -188,26 +206,30 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-def misaligned_entities(predicted: Doc, reference: Doc) -> list[Span]:
+def misaligned_entities(
+    predicted: Doc, reference: Doc, where: EntitySource = DOC_ENTS
+) -> list[Span]:
     """Return annotated entities that are not made of tokens, which training takes as missing.
 
     Args:
         predicted: The text with the tokens of a pipeline.
         reference: The text with its annotation.
+        where: Where the docs have their entities.
     """
     found = []
-    for ent in reference.ents:
+    for ent in where.entities(reference):
         span = predicted.char_span(ent.start_char, ent.end_char)
         if span is None or span[0].is_space or span[-1].is_space:
             found.append(ent)
     return found
 
 
-def misaligned_warning(examples: Iterable[Example]) -> str | None:
+def misaligned_warning(examples: Iterable[Example], where: EntitySource = DOC_ENTS) -> str | None:
     """Say how many annotated entities are not made of tokens: nothing is learned from these.
 
     Args:
         examples: The examples.
+        where: Where their docs have their entities.
 
     Returns:
         A sentence; None if there are none.
@@ -216,8 +238,8 @@ def misaligned_warning(examples: Iterable[Example]) -> str | None:
         UserError: If all entities are so.
     """
     pairs = [(example.predicted, example.reference) for example in examples]
-    n_entities = sum(len(reference.ents) for _, reference in pairs)
-    found = [ent for pair in pairs for ent in misaligned_entities(*pair)]
+    n_entities = sum(len(where.entities(reference)) for _, reference in pairs)
+    found = [ent for pair in pairs for ent in misaligned_entities(*pair, where)]
     if not found:
         return None
     said = (

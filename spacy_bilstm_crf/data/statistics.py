@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import spacy.lang
 from spacy import util
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.vocab import Vocab
 
 from ..pipeline import form_of, pretrained_vector
 from .corpus import without_copies, words_of
+from .entity_source import DOC_ENTS, EntitySource, nesting_levels, overlapping_entities
 
 # In the English and German data sets of the project, 45 to 50 % of the words are stop words of the
 # text's language, and up to 16 % are stop words of another one
@@ -33,6 +34,9 @@ class Survey(NamedTuple):
     n_repeated: int  # docs with the words of an earlier doc
     n_copies: int  # docs with the words and the annotation of an earlier doc
     n_recurring: int  # entities that are in the other half of the docs too, with the same label
+    n_overlapping: int  # entities that share a token with another one
+    n_in_same_label: int  # entities that share a token with another one of the same label
+    n_of_level: dict[int, int]  # entities of each level of nesting, from 1
 
     @property
     def n_entities(self) -> int:
@@ -40,25 +44,38 @@ class Survey(NamedTuple):
         return sum(self.n_of_label.values())
 
 
-def survey(docs: Iterable[Doc]) -> Survey:
-    """Count what is in annotated docs."""
+def survey(docs: Iterable[Doc], where: EntitySource = DOC_ENTS) -> Survey:
+    """Count what is in annotated docs.
+
+    Args:
+        docs: The docs.
+        where: Where the docs have their entities.
+    """
     docs = list(docs)
-    iob = Counter(token.ent_iob_ for doc in docs for token in doc)
-    labels = Counter(ent.label_ for doc in docs for ent in doc.ents)
+    of_docs = [where.entities(doc) for doc in docs]
+    labels = Counter(ent.label_ for entities in of_docs for ent in entities)
     half = len(docs) // 2
-    first, second = _names(docs[:half]), _names(docs[half:])
+    first, second = _names(of_docs[:half]), _names(of_docs[half:])
+    n_tokens = sum(len(doc) for doc in docs)
+    n_inside = sum(len({i for ent in ents for i in range(ent.start, ent.end)}) for ents in of_docs)
+    n_missing = sum(len(where.unannotated_tokens(doc)) for doc in docs)
+    n_in_same_label = sum(len(overlapping_entities(ents, of_same_label=True)) for ents in of_docs)
+    levels = Counter(level for ents in of_docs for level in nesting_levels(ents).values())
     return Survey(
         n_docs=len(docs),
         n_sentences=sum(_n_sentences(doc) for doc in docs),
-        n_tokens=sum(len(doc) for doc in docs),
+        n_tokens=n_tokens,
         n_longest=max((len(doc) for doc in docs), default=0),
         n_of_label=dict(labels.most_common()),
-        n_inside=iob["I"] + iob["B"],
-        n_outside=iob["O"],
-        n_missing=iob[""],
+        n_inside=n_inside,
+        n_outside=n_tokens - n_inside - n_missing,
+        n_missing=n_missing,
         n_repeated=len(docs) - len({words_of(doc) for doc in docs}),
         n_copies=len(docs) - len(without_copies(docs)),
         n_recurring=sum(first[name] + second[name] for name in first.keys() & second.keys()),
+        n_overlapping=sum(len(overlapping_entities(ents)) for ents in of_docs),
+        n_in_same_label=n_in_same_label,
+        n_of_level=dict(levels),
     )
 
 
@@ -66,8 +83,8 @@ def _n_sentences(doc: Doc) -> int:
     return sum(1 for _ in doc.sents) if doc.has_annotation("SENT_START") else 1
 
 
-def _names(docs: Iterable[Doc]) -> Counter[tuple[str, str]]:
-    return Counter((ent.text.lower(), ent.label_) for doc in docs for ent in doc.ents)
+def _names(of_docs: Iterable[list[Span]]) -> Counter[tuple[str, str]]:
+    return Counter((ent.text.lower(), ent.label_) for entities in of_docs for ent in entities)
 
 
 def n_shared(docs: Iterable[Doc], others: Iterable[Doc]) -> int:

@@ -8,9 +8,10 @@ from .distribution import (
     k_best_sequences,
     margins,
     outside_probabilities,
+    sampled_sequences,
     span_probabilities,
     token_probabilities,
 )
-from .entities import Entity, TooManyEntities, best_entities
-from .levels import decode_levels
+from .entities import Entity, TooManyEntities, best_entities, check_number
+from .levels import decode_levels, span_probabilities_of_levels
 from .settings import LEAST_PROBABILITY, DecodingSettings

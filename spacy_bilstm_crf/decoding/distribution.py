@@ -114,6 +114,27 @@ def margins(distribution: Distribution) -> list[float]:
     return distribution.by_doc(of_batch, 1.0)
 
 
+def sampled_sequences(
+    distribution: Distribution, n: int, random: np.random.Generator
+) -> list[list[list[tags.LabelledSpan]]]:
+    """Draw independent tag sequences of each doc, each with its exact probability.
+
+    Args:
+        distribution: The distribution over the docs' tag sequences.
+        n: Number of tag sequences of each doc.
+        random: Draws the numbers.
+
+    Returns:
+        For each doc, the entities of each tag sequence that was drawn.
+    """
+
+    def of_batch(batch: Batch) -> Iterator[list[list[tags.LabelledSpan]]]:
+        drawn = crf.sample(crf.forward_backward(batch.chain), n, random)
+        return ([tags.spans_of_tags(tag_ids) for tag_ids in of_doc] for of_doc in drawn)
+
+    return distribution.by_doc(of_batch, [[]] * n)
+
+
 def k_best_sequences(
     distribution: Distribution, k: int
 ) -> list[tuple[list[tags.LabelledSpan], float]]:

@@ -156,11 +156,7 @@ def likely_entities(
     for length in count(2):
         if most_per_token is not None:
             n_found += np.bincount(crf.to_numpy(found[-1][0]), minlength=len(n_found))
-            if (n_found > FEW + most_per_token * lengths).any():
-                raise TooManyEntities(
-                    f"There are more than {most_per_token} entities per token with a probability "
-                    f"of at least {minimum:g}."
-                )
+            check_number(n_found, lengths, minimum, most_per_token)
         # Stop at the end, even of a segment whose last entity may continue beyond it
         here = token < posterior.lengths[row] - 1
         row, start, label, token, log_p = (x[here] for x in (row, start, label, token, log_p))
@@ -179,6 +175,27 @@ def likely_entities(
     for i, *entity in zip(*(xp.concatenate(column).tolist() for column in zip(*found))):
         of_sequence[i].append(Entity(*entity))
     return [sorted(entities) for entities in of_sequence]
+
+
+def check_number(
+    n_found: np.ndarray, lengths: np.ndarray, minimum: float, most_per_token: int
+) -> None:
+    """Check that no sequence has more entities than it may have.
+
+    Args:
+        n_found: Number of entities of each sequence, int64 [B].
+        lengths: Number of tokens of each sequence, int64 [B].
+        minimum: Least probability of the entities, for the message.
+        most_per_token: See `likely_entities`.
+
+    Raises:
+        TooManyEntities: If one has.
+    """
+    if (n_found > FEW + most_per_token * lengths).any():
+        raise TooManyEntities(
+            f"There are more than {most_per_token} entities per token with a probability of at "
+            f"least {minimum:g}."
+        )
 
 
 def best_entities(candidates: Sequence[Entity], threshold: float) -> list[Entity]:

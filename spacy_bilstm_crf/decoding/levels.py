@@ -43,7 +43,9 @@ def decode_levels(
     likely = [_spans([found.candidates for found in of_doc]) for of_doc in zip(*by_level)]
     spans = [sorted({*chosen, *others}) for chosen, others in zip(entities, likely)]
     found = []
-    for of_doc, chosen, others, known in zip(spans, entities, likely, _of_any(levels, spans)):
+    for of_doc, chosen, others, known in zip(
+        spans, entities, likely, span_probabilities_of_levels(levels, spans)
+    ):
         scored = [Entity(*span, p) for span, p in zip(of_doc, known)]
         candidates = [
             entity
@@ -66,11 +68,21 @@ def _spans(of_levels: Sequence[Sequence[Entity]]) -> set[LabelledSpan]:
     return {entity.span for entities in of_levels for entity in entities}
 
 
-def _of_any(
+def span_probabilities_of_levels(
     levels: Sequence[Distribution], spans: Sequence[Sequence[LabelledSpan]]
 ) -> list[list[float]]:
-    """Compute the probability that each span of each doc is an entity of any level."""
+    """Compute the probability that each span of each doc is an entity of any level.
+
+    Args:
+        levels: For each level, the distribution over the docs' tag sequences.
+        spans: For each doc, its spans: first token, token after the last, index of the label.
+
+    Returns:
+        For each doc, the probabilities in the order of its spans.
+    """
     by_level = [span_probabilities(level, spans) for level in levels]
+    if len(levels) == 1:
+        return by_level[0]
     return [
         [1 - math.prod(1 - p for p in of_span) for of_span in zip(*of_doc)]
         for of_doc in zip(*by_level)

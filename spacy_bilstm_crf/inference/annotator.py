@@ -16,9 +16,9 @@ from ..data.corpus import after_component, before_component
 from ..data.texts import Text
 from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
-from .candidates import Candidate, CandidateRequest
+from .candidates import CandidateRequest, FoundSpan, with_taken_spans
 from .offsets import OffsetMapping
-from .recognizers import recognizers
+from .recognizers import components_with_crf, entity_source, recognizers, why_no_k_best
 
 FRAMES = 5  # of a traceback that are kept
 # Entities per token, however improbable. Prose has a few; a text may be made to have hundreds
@@ -51,10 +51,12 @@ class AnnotatedText(NamedTuple):
     and `confidence`, its probability, which is None if the pipeline knows none.
 
     Attributes:
-        entities: The entities of the doc.
+        entities: The entities of `doc.ents`, and those that each `bilstm_crf_spans` or `spancat`
+            has stored in `doc.spans`, which may overlap. In the order of the text, of those with
+            the same start the longest first. A span is there once for each label.
         n_tokens: The number of tokens.
-        candidates: All spans that are probable enough, of all components, in the order of the text.
-            None unless asked for.
+        candidates: All spans that are probable enough, of all components, in the order of the
+            text. None unless asked for.
         k_best: The most probable tag sequences, each with its `probability` and `entities`. None
             unless asked for.
     """
@@ -96,17 +98,21 @@ class Annotator:
     after it.
 
     Args:
-        nlp: The pipeline. It may have any components; the settings concern each `bilstm_crf_ner`.
+        nlp: The pipeline. It may have any components; the settings concern each `bilstm_crf_ner`
+            and `bilstm_crf_spans`.
+
+    Attributes:
+        components: The components that the settings concern.
     """
 
     def __init__(self, nlp: Language) -> None:
         self.nlp = nlp
-        self.recognizers = recognizers(nlp)
+        self.components = components_with_crf(nlp)
 
     @property
     def threshold(self) -> float | None:
         """The threshold of the first component that has one."""
-        found = (ner.threshold for ner in self.recognizers)
+        found = (component.threshold for component in self.components)
         return next((threshold for threshold in found if threshold is not None), None)
 
     def __call__(
@@ -124,7 +130,13 @@ class Annotator:
             For each text, in order, what was found, or why it could not be annotated: it is longer
             than `nlp.max_length`, a component failed on it, or it has more candidates, or entities
             above the threshold, than `MOST_PER_TOKEN` allows. Others are annotated all the same.
+
+        Raises:
+            UserError: If the pipeline has no tag sequences and they are asked for.
         """
+        why_not = None if settings.k_best is None else why_no_k_best(self.nlp)
+        if why_not is not None:
+            raise UserError(f"k_best: {why_not}.")
         too_long = [(text, self._too_long(text)) for text in texts]
         with self._with(settings) as requests:
             fitting = [text for text, failure in too_long if failure is None]
@@ -145,12 +157,13 @@ class Annotator:
             with self.nlp.memory_zone():
                 given = [Text(t) if isinstance(t, str) else t for t in texts]
                 best = self._k_best(given, settings.k_best)
-                likely: list[list[Candidate]] = [[] for _ in given]
-                docs = self._docs(given, requests, likely)
+                likely: list[list[FoundSpan]] = [[] for _ in given]
+                overlapping: list[list[FoundSpan]] = [[] for _ in given]
+                docs = self._docs(given, requests, likely, overlapping)
                 annotated: list[AnnotatedText | FailedText] = []
                 for i, (doc, text) in enumerate(zip(docs, given, strict=True)):
                     candidates = None if settings.candidates is None else likely[i]
-                    annotated.append(_annotation(doc, text, candidates, best[i]))
+                    annotated.append(_annotation(doc, text, overlapping[i], candidates, best[i]))
                 return annotated
         except Exception as error:  # a component may raise anything, for one text among many
             if len(texts) == 1:
@@ -160,12 +173,26 @@ class Annotator:
         return [found for half in halves for found in self._annotated(half, settings, requests)]
 
     def _docs(
-        self, texts: Sequence[Text], requests: Requests, likely: Sequence[list[Candidate]]
+        self,
+        texts: Sequence[Text],
+        requests: Requests,
+        likely: Sequence[list[FoundSpan]],
+        overlapping: Sequence[list[FoundSpan]],
     ) -> Iterator[Doc]:
-        """Run the pipeline, and take the candidates of each recognizer as soon as it is done."""
+        """Run the pipeline, and take what each component has found as soon as it is done.
+
+        Args:
+            texts: The texts.
+            requests: What to take of components, beside the entities.
+            likely: A list for each text, for candidates.
+            overlapping: A list for each text, for entities in `doc.spans`.
+        """
         docs: Iterator[Doc] = (text.doc(self.nlp) for text in texts)
         for name, pipe in self.nlp.pipeline:
             docs = after_component(self.nlp, docs, name)
+            key = entity_source(pipe).spans_key
+            if key is not None:
+                docs = with_taken_spans(docs, key, overlapping)
             request = requests.get(id(pipe))
             if request is not None:
                 docs = request.taken(docs, likely)
@@ -177,41 +204,59 @@ class Annotator:
         """Return the tag sequences of each text, of docs that no later component has changed."""
         if k is None:
             return [None] * len(texts)
-        (ner,) = self.recognizers
+        (ner,) = recognizers(self.nlp)
         docs = before_component(self.nlp, [text.doc(self.nlp) for text in texts], ner.name)
         return [_tag_sequences(ner, doc, text.text, k) for doc, text in zip(docs, texts)]
 
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[Requests]:
         """Give the components the settings of a request, and restore their own."""
-        before = [(dict(ner.cfg), ner.most_per_token) for ner in self.recognizers]
+        before = [(dict(each.cfg), each.most_per_token) for each in self.components]
         requests: Requests = {}
         try:
-            for ner in self.recognizers:
-                ner.entity_scores = True
-                ner.most_per_token = MOST_PER_TOKEN
+            for component in self.components:
+                if isinstance(component, BiLSTMCRFEntityRecognizer):
+                    component.entity_scores = True
+                component.most_per_token = MOST_PER_TOKEN
                 if not settings.own_threshold:
-                    ner.threshold = settings.threshold
+                    component.threshold = settings.threshold
                 if settings.candidates is not None:
-                    requests[id(ner)] = CandidateRequest(ner, settings.candidates)
+                    requests[id(component)] = CandidateRequest(component, settings.candidates)
             yield requests
         finally:
-            for ner, (values, most_per_token) in zip(self.recognizers, before):
-                ner.cfg.update(values)
-                ner.most_per_token = most_per_token
+            for component, (values, most_per_token) in zip(self.components, before):
+                component.cfg.update(values)
+                component.most_per_token = most_per_token
 
 
 def _annotation(
     doc: Doc,
     text: Text,
-    candidates: Sequence[Candidate] | None,
+    overlapping: Sequence[FoundSpan],
+    candidates: Sequence[FoundSpan] | None,
     k_best: list[dict[str, Any]] | None,
 ) -> AnnotatedText:
     likely, place = None, OffsetMapping(doc.text, text.text)
     if candidates is not None:
         found = [_dict(*candidate, text.text, place) for candidate in candidates]
         likely = sorted(found, key=lambda entity: (entity["start"], entity["end"]))
-    return AnnotatedText(entities_of(doc, text.text), len(doc), likely, k_best)
+    in_spans = [_dict(*span, text.text, place) for span in overlapping]
+    entities = _distinct([*entities_of(doc, text.text), *in_spans])
+    return AnnotatedText(entities, len(doc), likely, k_best)
+
+
+def _distinct(entities: Iterable[EntityDict]) -> list[EntityDict]:
+    """Return entities in order, those with the same span and label once, as the most probable."""
+
+    def probability(entity: EntityDict) -> float:
+        return -1.0 if entity["confidence"] is None else entity["confidence"]
+
+    found: dict[tuple[int, int, str], EntityDict] = {}
+    for entity in entities:
+        # The longest first
+        place = entity["start"], -entity["end"], entity["label"]
+        found[place] = max(found.get(place, entity), entity, key=probability)
+    return [found[place] for place in sorted(found)]
 
 
 def _tag_sequences(

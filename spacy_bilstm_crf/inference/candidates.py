@@ -1,4 +1,4 @@
-"""The candidates of a request, beside those that a pipeline keeps for itself."""
+"""Takes entities and candidates out of docs as soon as a component has found them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -6,35 +6,57 @@ from typing import NamedTuple
 import numpy as np
 from spacy.tokens import Doc, Span
 
+from ..pipeline.base import TrainableCRF
 from ..pipeline.confidence import scored_spans, set_scored_spans
-from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from ..pipeline.settings import decoding_settings
 
 # Tokens of a candidate. It is far above any entity, so that probability alone decides
 LONGEST_CANDIDATE = 1000
 
 
-class Candidate(NamedTuple):
-    """A candidate, by its characters in the text of the doc."""
+class FoundSpan(NamedTuple):
+    """An entity or a candidate, by its characters in the text of the doc."""
 
     start: int
     end: int
     label: str
-    probability: float
+    probability: float | None
+
+
+def _found(span: Span, probability: float | None) -> FoundSpan:
+    return FoundSpan(span.start_char, span.end_char, span.label_, probability)
+
+
+def with_taken_spans(
+    docs: Iterable[Doc], key: str, found: Sequence[list[FoundSpan]]
+) -> Iterator[Doc]:
+    """Yield docs after the spans of a group were added to a list for each.
+
+    Later components may merge or split tokens, or overwrite the group.
+
+    Args:
+        docs: The docs.
+        key: The key of the group in `doc.spans`.
+        found: The list of each doc.
+    """
+    for doc, of_doc in zip(docs, found):
+        scored = scored_spans(doc.spans[key]) if key in doc.spans else []
+        of_doc += [_found(*each) for each in scored]
+        yield doc
 
 
 class CandidateRequest:
-    """Takes the candidates of a recognizer out of docs as soon as it has found them.
+    """Takes the candidates of a component out of docs as soon as it has found them.
 
     Later components may merge or split tokens, and clear or overwrite keys of `doc.spans`. They get
-    the candidates that the recognizer's own settings ask for, if any.
+    the candidates that the component's own settings ask for, if any.
 
     Args:
-        ner: The recognizer, whose settings are changed.
+        ner: The component, whose settings are changed.
         least: The least probability of the candidates to take.
     """
 
-    def __init__(self, ner: BiLSTMCRFEntityRecognizer, least: float) -> None:
+    def __init__(self, ner: TrainableCRF, least: float) -> None:
         self._labels = ner.labels
         self._least = least
         self._own, self._own_key = decoding_settings(ner.cfg), ner.candidates_key
@@ -44,15 +66,11 @@ class CandidateRequest:
         ner.candidates_threshold = min([least, *(p for p in thresholds if p is not None)])
         ner.candidates_max_length = max(LONGEST_CANDIDATE, self._own.candidates_max_length)
 
-    def taken(self, docs: Iterable[Doc], found: Sequence[list[Candidate]]) -> Iterator[Doc]:
+    def taken(self, docs: Iterable[Doc], found: Sequence[list[FoundSpan]]) -> Iterator[Doc]:
         """Yield docs after their candidates were added to a list for each."""
         for doc, of_doc in zip(docs, found):
             scored = [(span, p) for span, p in scored_spans(doc.spans.pop(self._key)) if p]
-            of_doc += [
-                Candidate(span.start_char, span.end_char, span.label_, p)
-                for span, p in scored
-                if _is_at_least(p, self._least)
-            ]
+            of_doc += [_found(span, p) for span, p in scored if _is_at_least(p, self._least)]
             if self._own.candidates_threshold is not None:
                 kept = [each for each in scored if self._is_own(*each)]
                 set_scored_spans(doc, self._own_key, kept)

@@ -41,6 +41,8 @@ class TrainableCRF(TrainablePipe):
     _n_retained: int = 0
     # Number of labels that the model was trained with, or loaded with
     _n_learned: int = 0
+    # For texts of strangers: see `decoding.decode`. Not saved
+    most_per_token: int | None = None
 
     # The factory documents these
     spans_key = settings.Setting()
@@ -264,6 +266,21 @@ class TrainableCRF(TrainablePipe):
             self.model.finish_update(cast(Optimizer, retaining))
         else:
             super().finish_update(sgd)
+
+    def calibrate(self, examples: Iterable[Example], *, batch_size: int = 128) -> Calibration:
+        """Fit a temperature, and a bias per label, to annotation that was not trained on.
+
+        Args:
+            examples: Held-out examples.
+            batch_size: Number of docs that the network sees at once.
+
+        Returns:
+            The fitted values, which are saved with the component.
+
+        Raises:
+            ValueError: If no example is annotated.
+        """
+        raise NotImplementedError
 
     def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a bytestring.

@@ -14,7 +14,7 @@ from .. import decoding, training
 from ..calibration import Calibration
 from ..decoding import Distribution, Prediction
 from ..potentials import Potentials
-from ..tags import biluo_tags, count_tags
+from ..tags import LabelledSpan, biluo_tags, count_tags
 from ..training import Loss
 from . import checks, settings
 from . import confidence as span_scores
@@ -70,8 +70,6 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         }
         self._set_up(vocab, model, name, configured, scorer)
         span_scores.register_confidence()
-        # For texts of strangers: see `decoding.decode`. Not saved
-        self.most_per_token: int | None = None
 
     # The factory documents these
     entity_ratio = settings.Setting()
@@ -150,13 +148,36 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             raise ValueError(f"k_best needs a k of at least 1, but got {k}.")
         if not len(doc):
             return [([], 1.0)]
-        unknown = [ent for ent in doc.ents if ent.label_ not in self.labels]
-        sequences = []
-        for spans, probability in decoding.k_best_sequences(self.distribution([doc]), k):
-            known = [Span(doc, start, end, self.labels[label]) for start, end, label in spans]
-            entities = sorted([*known, *unknown], key=lambda span: span.start)
-            sequences.append((entities, probability))
-        return sequences
+        found = decoding.k_best_sequences(self.distribution([doc]), k)
+        return [(self._entities(doc, spans), probability) for spans, probability in found]
+
+    def sample(
+        self, docs: Iterable[Doc], n: int, *, seed: int | None = None
+    ) -> list[list[list[Span]]]:
+        """Draw tag sequences of docs by their exact probabilities, without changing the docs.
+
+        Whatever is counted in each sample, over all docs, varies as the model is unsure about it:
+        the standard deviation over the samples is that of the count.
+
+        Args:
+            docs: The docs. Entities that other components set are part of every tag sequence.
+            n: Number of tag sequences of each doc, at least 1. They are independent.
+            seed: Seed of the random numbers. None draws others at each call.
+
+        Returns:
+            For each doc, the entities of each tag sequence.
+
+        Raises:
+            ValueError: If n is less than 1.
+        """
+        if n < 1:
+            raise ValueError(f"sample needs an n of at least 1, but got {n}.")
+        docs = list(docs)
+        random = np.random.default_rng(seed)
+        drawn = decoding.sampled_sequences(self.distribution(docs), n, random)
+        return [
+            [self._entities(doc, spans) for spans in of_doc] for doc, of_doc in zip(docs, drawn)
+        ]
 
     def token_probabilities(self, docs: Iterable[Doc]) -> list[np.ndarray]:
         """Compute the exact probability of each tag at each token, without changing the docs.
@@ -225,6 +246,12 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             )
         potentials = self._potentials_of(examples, batch_size)
         return self._fit_calibration([(potentials, training.annotation_of(examples, self.labels))])
+
+    def _entities(self, doc: Doc, spans: Iterable[LabelledSpan]) -> list[Span]:
+        """Return the entities of a tag sequence, with those whose labels it can't have."""
+        known = [Span(doc, start, end, self.labels[label]) for start, end, label in spans]
+        unknown = [ent for ent in doc.ents if ent.label_ not in self.labels]
+        return sorted([*known, *unknown], key=lambda span: span.start)
 
     def _check_settings(self, cfg: dict[str, Any]) -> None:
         super()._check_settings(cfg)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
 from spacy.pipeline.spancat import spancat_score
 from spacy.tokens import Doc, Span
 from spacy.training import Example
@@ -103,9 +104,11 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         found = [Prediction([], []) for _ in docs]
         for label, levels in enumerate(self.distributions(docs)):
             here = wanted.of_label(self.labels[label])
-            for of_doc, (entities, candidates) in zip(found, decoding.decode_levels(levels, here)):
+            predictions = decoding.decode_levels(levels, here, self.most_per_token)
+            for of_doc, (entities, candidates) in zip(found, predictions):
                 of_doc.entities.extend(entity._replace(label=label) for entity in entities)
                 of_doc.candidates.extend(entity._replace(label=label) for entity in candidates)
+            self._check_number(docs, found)
         return found
 
     def set_annotations(self, docs: Iterable[Doc], found: list[Prediction]) -> None:
@@ -188,6 +191,14 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
             examples, self.labels, self.key, levels=self.levels
         )
         return self._fit_calibration(list(zip(chains, annotation)))
+
+    def _check_number(self, docs: list[Doc], found: list[Prediction]) -> None:
+        """Check the number of candidates of all labels so far, for texts of strangers."""
+        least = settings.decoding_settings(self.cfg).minimum
+        if self.most_per_token is not None and least is not None:
+            n_found = np.array([len(of_doc.candidates) for of_doc in found])
+            lengths = np.array([len(doc) for doc in docs])
+            decoding.check_number(n_found, lengths, least, self.most_per_token)
 
     def _spans(self, doc: Doc, entities: Sequence[Entity]) -> list[span_scores.ScoredSpan]:
         return [

@@ -75,13 +75,13 @@ def best_model(output: Path) -> Path:
     return best if best.exists() else output / "model-last"
 
 
-def untrained_pipeline(config: Path, overrides: dict[str, Any], component: str) -> Language:
+def untrained_pipeline(config: Path, overrides: dict[str, Any], component: str | None) -> Language:
     """Create the untrained pipeline of a training config, and check the config.
 
     Args:
         config: The config file.
         overrides: Settings to override, by dotted names.
-        component: Name of the component to train.
+        component: Name of the component to train; None if any will do.
 
     Raises:
         UserError: If there is no such config or component, or the config can't be used.
@@ -94,7 +94,7 @@ def untrained_pipeline(config: Path, overrides: dict[str, Any], component: str) 
     with refused(f"The config {config} can't be used"):
         without_data = {**overrides, "paths.train": "", "paths.dev": ""}
         nlp = checked_pipeline(load_config(config, overrides=without_data))
-    if component not in nlp.pipe_names:
+    if component is not None and component not in nlp.pipe_names:
         raise UserError(
             f"The pipeline of {config} has no component '{component}'. It has: "
             f"{', '.join(nlp.pipe_names) or 'none'}. Name the one that finds entities with "

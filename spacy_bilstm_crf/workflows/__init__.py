@@ -7,6 +7,7 @@ from .convert import convert
 from .copy_config import copy_config
 from .distill import distill
 from .ensemble import Ensembled, ensemble
+from .estimate import Estimate, Estimates, Interval, estimate
 from .export import ExportedPipeline, export
 from .init_config import FittedConfig, init_config
 from .replace_ner import ReplacedNER, replace_ner
@@ -23,8 +24,11 @@ __all__ = [
     "AnnotateSummary",
     "Calibrated",
     "Ensembled",
+    "Estimate",
+    "Estimates",
     "ExportedPipeline",
     "FittedConfig",
+    "Interval",
     "ReplacedNER",
     "Shrunk",
     "Updated",
@@ -35,6 +39,7 @@ __all__ = [
     "copy_config",
     "distill",
     "ensemble",
+    "estimate",
     "export",
     "init_config",
     "lower_biases",

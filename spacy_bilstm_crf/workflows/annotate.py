@@ -89,9 +89,10 @@ def annotate(
 ) -> AnnotateSummary:
     """Find the entities of many documents, with any spaCy pipeline, and write them to a folder.
 
-    The text and the other columns of the input are kept. Call it again to resume a run that was
-    stopped or killed. A text that can't be annotated keeps its row, with the reason in the column
-    "error".
+    Entities of `doc.ents` and those that a `bilstm_crf_spans` or `spancat` stores in `doc.spans`,
+    which may overlap, are in one list. The text and the other columns of the input are kept. Call
+    it again to resume a run that was stopped or killed. A text that can't be annotated keeps its
+    row, with the reason in the column "error".
 
     Args:
         pipeline: A folder, the name of an installed package, or a loaded pipeline, which is saved
@@ -105,8 +106,8 @@ def annotate(
         text_key: Column or key of the texts.
         lines: Whether each line of a .txt file is a text, instead of the whole file.
         batch_size: Number of texts that go through the pipeline at once.
-        candidates: Also keep all spans of every `bilstm_crf_ner` component with at least this
-            probability, overlapping or not. None keeps none.
+        candidates: Also keep all spans of every `bilstm_crf_ner` and `bilstm_crf_spans` component
+            with at least this probability, overlapping or not. None keeps none.
         max_length: Maximum number of characters per text; None for the pipeline's own limit.
         rows: Maximum number of rows per output file.
         columns: Whether the output has the text and the other columns of the input. One that has

@@ -12,8 +12,8 @@ from ..common.errors import UserError
 from ..common.pipelines import load_pipeline, pipeline_name, replace_pipeline
 from ..data.corpus import Data, misaligned_warning, read_examples
 from ..inference.candidates import LONGEST_CANDIDATE
-from ..inference.recognizers import recognizer_of
-from ..pipeline import BiLSTMCRFEntityRecognizer
+from ..inference.recognizers import component_with_crf, entity_source
+from ..pipeline.base import TrainableCRF
 from ..pipeline.settings import calibration_of
 from ..training import Calibration
 from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
@@ -88,7 +88,7 @@ def calibrate(
             is changed.
         data: Annotated docs, or the path of a `.spacy` file or of a folder of them. The model must
             not have been trained on them; with `recall` they must not have been used at all.
-        component: Name of the component.
+        component: Name of the component, a `bilstm_crf_ner` or `bilstm_crf_spans`.
         recall: Expected share of a document's entities that are among the candidates, above 0 and
             below 1.
         per_label: Control the recall of each label by a threshold of its own.
@@ -103,8 +103,8 @@ def calibrate(
     if per_label and recall is None:
         raise UserError("--per-label needs --recall: set the recall that each label should have.")
     nlp = load_pipeline(pipeline)
-    ner = recognizer_of(nlp, pipeline_name(pipeline), component)
-    examples = examples_before(nlp, read_examples(data, nlp), component)
+    ner = component_with_crf(nlp, pipeline_name(pipeline), component)
+    examples = examples_before(nlp, read_examples(data, nlp, entity_source(ner)), component)
     if recall is None:
         return _fitted(nlp, ner, component, data, examples)
     return _controlled(nlp, ner, component, examples, recall, per_label)
@@ -112,7 +112,7 @@ def calibrate(
 
 def _fitted(
     nlp: Language,
-    ner: BiLSTMCRFEntityRecognizer,
+    ner: TrainableCRF,
     component: str,
     data: Data,
     examples: list[Example],
@@ -120,13 +120,12 @@ def _fitted(
     """Fit the calibration, and score it before and after."""
     unknown = unknown_labels(ner, examples)
     if unknown:
-        name = data if isinstance(data, str | Path) else "The data"
         raise UserError(
-            f"{name}: {_lacking(ner, component, unknown)} Take them out of the data, or train the "
-            f"pipeline with them first."
+            f"{_name_of(data)}: {_lacking(ner, component, unknown)} Take them out of the data, or "
+            f"train the pipeline with them first."
         )
     references = [example.reference for example in examples]
-    misaligned = misaligned_warning(examples)
+    misaligned = misaligned_warning(examples, entity_source(ner))
     warnings = [] if misaligned is None else [misaligned]
     trained = [use for use in uses_of(nlp, component, references) if use.how == TRAINED]
     if any(use.n_docs for use in trained):
@@ -144,14 +143,16 @@ def _fitted(
     calibration = ner.calibrate(examples)
     if calibration.is_close(earlier, CHANGED):
         warnings.append("The calibration has not changed: it fits these documents as it is.")
-    note_calibration(nlp, component, data, references)
+    docs = [example.predicted for example in examples]
+    entropy = sum(ner.entropy(docs)) / max(sum(map(len, docs)), 1)
+    note_calibration(nlp, component, data, references, entropy)
     after = quality_of(nlp, examples, component)
     return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)
 
 
 def _controlled(
     nlp: Language,
-    ner: BiLSTMCRFEntityRecognizer,
+    ner: TrainableCRF,
     component: str,
     examples: list[Example],
     recall: float,
@@ -175,7 +176,11 @@ def _controlled(
     return Calibrated(nlp, ner.labels, None, found, None, None, levels, warnings)
 
 
-def _lacking(ner: BiLSTMCRFEntityRecognizer, component: str, unknown: Mapping[str, int]) -> str:
+def _name_of(data: Data) -> str:
+    return str(data) if isinstance(data, str | Path) else "The data"
+
+
+def _lacking(ner: TrainableCRF, component: str, unknown: Mapping[str, int]) -> str:
     named = ", ".join(f"{label} ({n:,})" for label, n in unknown.items())
     return (
         f"Annotated entities have labels that '{component}' lacks: {named}. It has "

@@ -30,7 +30,7 @@ from ..data.formats import (
 )
 from ..data.formats.columns import WITHOUT_WORDS
 from ..data.formats.contents import Contents
-from ..data.formats.docs import BLANKS_AT_EDGES, NOT_ON_TOKENS
+from ..data.formats.docs import BLANKS_AT_EDGES, NOT_ON_TOKENS, OVERLAPPING, PREDICTIONS
 from ..data.formats.guess import looks_like
 from ..data.formats.settings import ON_PROBLEM, OVERLAPS, TAG_SCHEMES, UNANNOTATED, UTF8
 
@@ -79,6 +79,7 @@ def convert(
     encoding: str | None = None,
     on_problem: str = "error",
     overlaps: str = "problem",
+    spans_key: str = "sc",
     unannotated: str = "outside",
     incorrect_spans_key: str = "incorrect_spans",
     columns: ColumnSettings | None = None,
@@ -101,7 +102,10 @@ def convert(
         on_problem: What to do with a document whose annotation a `Doc` can't represent. "error"
             writes nothing, "skip" leaves it out, "missing" treats the affected tokens as not
             annotated, "trim" cuts blanks off the edges of spans and then does the same.
-        overlaps: "problem" if entities that overlap are one, "longest" to keep the longest.
+        overlaps: "problem" if entities that overlap are one, "longest" to keep the longest, "keep"
+            to keep all: those of each completely annotated document go to `doc.spans`, and to files
+            that are written from there. `doc.ents` gets the longest.
+        spans_key: Key in `doc.spans` of entities that may overlap.
         unannotated: "outside" if tokens without annotation are not in an entity, "missing" if that
             is unknown.
         incorrect_spans_key: Key in `doc.spans` of rejected spans.
@@ -130,7 +134,10 @@ def convert(
         check_choice(name, value, allowed)
     if columns.separator == "":
         raise UserError("--separator is empty. Leave it out to split at spaces and tabs.")
-    docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps)
+    if not columns.tags:
+        raise UserError("There is no column of tags: name at least one.")
+    docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps, spans_key)
+    _check_spans(docs)
     settings = FormatSettings(lang, text_key, docs, columns, _encoding(encoding))
     listed = _problems_path(output, problems, force)
     findings = Findings()
@@ -154,6 +161,8 @@ def convert(
         if on_problem == "error" and findings.problems:
             raise UserError(_problems_message(findings, lang, listed))
         _check_annotation(path, source, written, findings)
+        if docs.keeps_overlaps:
+            _check_in_spans(path, source, written, findings, docs)
     return Conversion(written, findings, listed if findings.problems else None)
 
 
@@ -178,6 +187,8 @@ def _problems_message(findings: Findings, lang: str, listed: Path) -> str:
     advice = "treat the affected tokens as not annotated with --on-problem missing."
     if any(BLANKS_AT_EDGES in problem.message for problem in findings.problems):
         advice += " --on-problem trim cuts off blanks at the edges of spans."
+    if any(problem.kind == OVERLAPPING for problem in findings.problems):
+        advice += " --overlaps keep keeps entities that overlap, in doc.spans."
     if n_off > findings.n_mentions / 2:
         advice += f" Most entities are off the tokens of --lang {lang}: is it that of the texts?"
     return (
@@ -206,6 +217,49 @@ def _check_annotation(
         f"{path}: {n_docs:,} docs, but no entity in any of them. "
         f"{guess or f'Is {source} the right format (--from), and are the options of it right?'}"
     )
+
+
+def _check_spans(settings: DocSettings) -> None:
+    """Check the settings of entities that overlap.
+
+    Raises:
+        UserError: If no document could have a group of spans, or another one has its key.
+    """
+    key = settings.spans_key
+    if not settings.keeps_overlaps:
+        return
+    if settings.unannotated == "missing":
+        raise UserError(
+            "--overlaps keep is for documents that are completely annotated: leave out "
+            "--unannotated missing."
+        )
+    if key in (settings.incorrect_spans_key, PREDICTIONS):
+        raise UserError(f"--spans-key {key} is the key of other spans: name another.")
+
+
+def _check_in_spans(
+    path: Path,
+    source: str,
+    written: list[ConvertedFile],
+    findings: Findings,
+    settings: DocSettings,
+) -> None:
+    """Check that some document has its entities in `doc.spans`, if they are to be there.
+
+    Raises:
+        UserError: If none has. It is none where problems say why, or with rejected spans.
+    """
+    contents = [file.contents for file in written]
+    n_docs = sum(each.n_docs for each in contents)
+    is_any = any(each.n_docs > each.n_without_spans or each.n_incorrect for each in contents)
+    if is_any or findings.problems:
+        return
+    what = f"none of {n_docs:,} docs is completely annotated"
+    advice = "leave out --overlaps keep"
+    if source == "spacy":
+        what = f"none of {n_docs:,} docs has doc.spans[{settings.spans_key!r}]"
+        advice = f"name another key with --spans-key, or {advice}"
+    raise UserError(f"{path}: {what}: {advice}.")
 
 
 def _problems_path(output: Path, problems: str | Path | None, force: bool) -> Path:

@@ -11,7 +11,7 @@ from ..common.errors import UserError, check_choice, check_installed
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
 from ..data.corpus import Data, predicted_docs, read_examples
-from ..inference.recognizers import components_with_crf, require_recognizers
+from ..inference.recognizers import components_with_crf, entity_source_of, require_crf
 from ..pipeline import BiLSTMCRFSpanRecognizer
 from ..pipeline.exporting import Precision, export_component
 from .quality import Quality, quality_of_pipeline
@@ -92,13 +92,12 @@ def export(
     check_installed("export", "onnx", "onnxruntime")
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
     ours = components_with_crf(nlp)
-    if not ours:
-        require_recognizers(nlp, name, "export")
+    require_crf(nlp, name, "export")
     torch_before = _torch_components(nlp)
     found = [component for component in ours if component.name in torch_before]
     if not found:
         raise UserError(f"{name} is exported already.")
-    examples = None if data is None else read_examples(data, nlp)
+    examples = None if data is None else read_examples(data, nlp, entity_source_of(nlp, name))
     before = None if examples is None else _result(nlp, examples)
     for component in found:
         export_component(nlp, component, precision)

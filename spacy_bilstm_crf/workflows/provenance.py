@@ -63,11 +63,29 @@ def uses_of(nlp: Language, component: str, docs: Sequence[Doc]) -> list[Use]:
     return [use for use in uses if use.n_docs != 0]
 
 
-def note_calibration(nlp: Language, component: str, data: Data, docs: Sequence[Doc]) -> None:
-    """Note in a pipeline's meta which docs a component was calibrated on: path and digest."""
+def note_calibration(
+    nlp: Language, component: str, data: Data, docs: Sequence[Doc], entropy: float
+) -> None:
+    """Note in a pipeline's meta which docs a component was calibrated on: path and digest.
+
+    Args:
+        nlp: The pipeline.
+        component: Name of the component.
+        data: The docs as they were given, or their path.
+        docs: The docs.
+        entropy: The mean entropy of their tag sequences, in nats per token.
+    """
     path = str(data) if isinstance(data, str | Path) else None
-    noted = {"path": path, "digest": digest(docs)}
+    noted = {"path": path, "digest": digest(docs), "entropy": entropy}
     nlp.meta.setdefault(CALIBRATION_DATA, {})[component] = noted
+
+
+def calibration_entropy(nlp: Language, component: str) -> float | None:
+    """Return the mean entropy per token, in nats, of the docs a component was calibrated on.
+
+    None if it is not known.
+    """
+    return nlp.meta.get(CALIBRATION_DATA, {}).get(component, {}).get("entropy")
 
 
 def digest(docs: Iterable[Doc]) -> str:

@@ -1,6 +1,7 @@
 """How good entities and their probabilities are on annotated docs, in three numbers."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -9,9 +10,21 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..data.corpus import before_component, predicted_docs
-from ..inference.recognizers import recognizers
-from ..pipeline import BiLSTMCRFEntityRecognizer
-from ..training import annotation_of, is_annotated, summed_negative_log_likelihood
+from ..inference.recognizers import (
+    chains_of,
+    components_with_crf,
+    entity_source,
+    entity_source_of,
+    recognizers,
+)
+from ..pipeline import BiLSTMCRFSpanRecognizer
+from ..pipeline.base import TrainableCRF
+from ..training import (
+    Annotation,
+    annotation_of,
+    span_annotation_of,
+    summed_negative_log_likelihood,
+)
 from .report.matching import matched
 from .report.mentions import compared
 from .report.metrics import prf
@@ -57,16 +70,21 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
         nlp: The pipeline.
         examples: What `examples_before` returned for the component, or `read_examples` without
             one. They are not changed.
-        component: Name of the `bilstm_crf_ner` whose probability of the annotation is computed;
-            None for a pipeline without one.
+        component: Name of the `bilstm_crf_ner` or `bilstm_crf_spans` whose probability of the
+            annotation is computed; None for a pipeline without one. Of a `bilstm_crf_spans`, only
+            what it stores in `doc.spans` is scored.
     """
-    names = nlp.pipe_names
-    if component is not None:
-        names = names[names.index(component) :]
+    copies = (example.predicted.copy() for example in examples)
+    if component is None:
+        where = entity_source_of(nlp, "The pipeline")
+        docs = predicted_docs(nlp, copies, nlp.pipe_names)
+    else:
+        where = entity_source(nlp.get_pipe(component))
+        later = nlp.pipe_names[nlp.pipe_names.index(component) :]
+        docs = predicted_docs(nlp, copies, [component] if where.may_overlap else later)
     values = NamedSlices(())
-    docs = predicted_docs(nlp, (example.predicted.copy() for example in examples), names)
     pairs = zip(examples, docs)
-    found = [compared(0, example.reference, doc, "", values) for example, doc in pairs]
+    found = [compared(0, example.reference, doc, "", values, where) for example, doc in pairs]
     known = [of_doc for of_doc in found if of_doc is not None]
     _, counts = count_by_group(known, None)
     f = float(prf(counts[:, 0].sum(axis=0).astype(float))[2])
@@ -82,10 +100,11 @@ def quality_of_pipeline(nlp: Language, examples: Sequence[Example]) -> Quality:
     """Score a pipeline, whose probability of the annotation is that of its only recognizer.
 
     Args:
-        nlp: The pipeline; with none or several, the probability is not computed.
+        nlp: The pipeline; with none or several, the probability is not computed. Without a
+            `bilstm_crf_ner`, its only `bilstm_crf_spans` is scored.
         examples: The examples, as `read_examples` returns them. They are not changed.
     """
-    found = recognizers(nlp)
+    found = recognizers(nlp) or components_with_crf(nlp)
     if len(found) != 1:
         return quality_of(nlp, examples, None)
     name = found[0].name
@@ -95,24 +114,38 @@ def quality_of_pipeline(nlp: Language, examples: Sequence[Example]) -> Quality:
 def _negative_log_likelihood(
     nlp: Language, examples: Sequence[Example], component: str
 ) -> float | None:
-    ner = cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
-    examples = [eg for eg in examples if len(eg.predicted) and is_annotated(eg)]
-    if not examples or unknown_labels(ner, examples):
+    recognizer = cast(TrainableCRF, nlp.get_pipe(component))
+    examples = [eg for eg in annotated_examples(recognizer, examples) if len(eg.predicted)]
+    if not examples or unknown_labels(recognizer, examples):
         return None
     total = 0.0
     for batch in minibatch(examples, _BATCH):
-        distribution = ner.distribution([example.predicted for example in batch])
-        annotation = annotation_of(batch, ner.labels)
-        loss, _ = summed_negative_log_likelihood(distribution.potentials, annotation)
-        total += loss
+        chains = chains_of(recognizer, [example.predicted for example in batch])
+        distributions = chain.from_iterable(levels for _, levels in chains)
+        for distribution, annotation in zip(distributions, _annotation_of(recognizer, batch)):
+            total += summed_negative_log_likelihood(distribution.potentials, annotation)[0]
     return total / len(examples)
 
 
-def unknown_labels(ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example]) -> dict[str, int]:
+def _annotation_of(recognizer: TrainableCRF, examples: Sequence[Example]) -> list[Annotation]:
+    """Read what is known about the tags of each of a component's chains."""
+    if isinstance(recognizer, BiLSTMCRFSpanRecognizer):
+        levels = recognizer.levels
+        return span_annotation_of(examples, recognizer.labels, recognizer.key, levels=levels)
+    return [annotation_of(examples, recognizer.labels)]
+
+
+def annotated_examples(component: TrainableCRF, examples: Iterable[Example]) -> list[Example]:
+    """Return the examples that have the annotation that a component learns from."""
+    where = entity_source(component)
+    return [example for example in examples if where.is_annotated(example.reference)]
+
+
+def unknown_labels(component: TrainableCRF, examples: Sequence[Example]) -> dict[str, int]:
     """Return the annotated labels that a component lacks, and how many entities have each."""
-    counts: dict[str, int] = {}
+    where, counts = entity_source(component), dict[str, int]()
     for example in examples:
-        for ent in example.reference.ents:
-            if ent.label_ not in ner.labels:
+        for ent in where.entities(example.reference):
+            if ent.label_ not in component.labels:
                 counts[ent.label_] = counts.get(ent.label_, 0) + 1
     return dict(sorted(counts.items()))

@@ -32,8 +32,9 @@ from spacy.training import Example
 from spacy.util import minibatch
 
 from ..common.errors import UserError
-from ..decoding import LEAST_PROBABILITY, candidate_entities
-from ..pipeline import BiLSTMCRFEntityRecognizer
+from ..decoding import LEAST_PROBABILITY, DecodingSettings
+from ..inference.recognizers import entity_source, likely_entities_of
+from ..pipeline.base import TrainableCRF
 
 # For sums of shares that differ only by rounding
 SUM_TOLERANCE = 1e-9
@@ -181,7 +182,7 @@ def control_recall(
     Raises:
         UserError: If there are too few documents for this recall.
     """
-    ner = cast(BiLSTMCRFEntityRecognizer, nlp.get_pipe(component))
+    ner = cast(TrainableCRF, nlp.get_pipe(component))
     found: dict[str, RiskControl] = {}
     for label in ner.labels if per_label else ("",):
         try:
@@ -247,31 +248,33 @@ def level_of(docs: Sequence[ScoredDoc], label: str, control: RiskControl) -> Rec
 
 
 def scored_docs(
-    ner: BiLSTMCRFEntityRecognizer, examples: Iterable[Example], max_length: int | None = None
+    component: TrainableCRF, examples: Iterable[Example], max_length: int | None = None
 ) -> list[ScoredDoc]:
     """Compute the probabilities of all annotated entities, and of all spans that may be candidates.
 
     Args:
-        ner: The component.
+        component: The component.
         examples: The examples. Their predicted docs have been through the components before it.
         max_length: Longest candidate, in tokens; None for the component's `candidates_max_length`.
     """
-    length = ner.candidates_max_length if max_length is None else max_length
+    length = component.candidates_max_length if max_length is None else max_length
     batches = minibatch(examples, DOCS_AT_ONCE)
-    return [doc for batch in batches for doc in _scored(ner, batch, length)]
+    return [doc for batch in batches for doc in _scored(component, batch, length)]
 
 
 def _scored(
-    ner: BiLSTMCRFEntityRecognizer, examples: Sequence[Example], max_length: int
+    component: TrainableCRF, examples: Sequence[Example], max_length: int
 ) -> Iterator[ScoredDoc]:
-    distribution = ner.distribution([example.predicted for example in examples])
-    found = candidate_entities(distribution, LEAST_PROBABILITY, max_length)
-    for example, candidates in zip(examples, found):
+    settings = DecodingSettings(None, False, LEAST_PROBABILITY, max_length)
+    found = likely_entities_of(component, [example.predicted for example in examples], settings)
+    where = entity_source(component)
+    for example, (_, candidates) in zip(examples, found):
         doc, probability, likely = example.predicted, {}, []
-        for start, end, label, p in candidates:
+        for start, end, label, p in sorted(candidates):
             span = doc[start:end]
-            likely.append(LikelySpan(start, end, ner.labels[label], p))
-            probability[span.start_char, span.end_char, ner.labels[label]] = p
-        gold = [(ent.start_char, ent.end_char, ent.label_) for ent in example.reference.ents]
+            likely.append(LikelySpan(start, end, component.labels[label], p))
+            probability[span.start_char, span.end_char, component.labels[label]] = p
+        entities = where.entities(example.reference)
+        gold = [(ent.start_char, ent.end_char, ent.label_) for ent in entities]
         scored = [(entity[2], probability.get(entity, 0.0)) for entity in gold]
         yield ScoredDoc(scored, likely, len(doc))

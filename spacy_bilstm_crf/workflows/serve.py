@@ -44,7 +44,7 @@ def serve(
     Args:
         pipeline: A folder, the name of an installed package or, for one worker, a loaded pipeline.
             It may have any components; probabilities, thresholds and candidates need a
-            `bilstm_crf_ner`.
+            `bilstm_crf_ner` or `bilstm_crf_spans`.
         host: Address to listen on; 0.0.0.0 for all of this machine's.
         port: Port to listen on; 0 for any that is free.
         threshold: Threshold for requests that don't set one, instead of the components' own.

@@ -7,7 +7,7 @@ from spacy.language import Language
 
 from ..common.errors import check_probability
 from ..common.pipelines import load_pipeline, pipeline_name, replace_pipeline
-from ..inference.recognizers import recognizer_of
+from ..inference.recognizers import component_with_crf
 from ..pipeline.settings import CONFIGURED
 
 
@@ -26,7 +26,7 @@ def set_threshold(
             changed.
         threshold: The least probability; None for the most probable tag sequence.
         output: The folder to save it to, in place of an existing one. None saves nothing.
-        component: The name of the `bilstm_crf_ner` component.
+        component: The name of the `bilstm_crf_ner` or `bilstm_crf_spans` component.
         on_message: Called with a line if nothing changes.
 
     Returns:
@@ -38,7 +38,7 @@ def set_threshold(
     """
     check_probability(threshold=threshold)
     nlp = load_pipeline(pipeline)
-    ner = recognizer_of(nlp, pipeline_name(pipeline), component)
+    ner = component_with_crf(nlp, pipeline_name(pipeline), component)
     if ner.threshold == threshold:
         on_message(f"'{component}' has this threshold already: its entities stay the same.")
     ner.threshold = threshold

@@ -14,7 +14,7 @@ from ..common.errors import UserError, check_at_least, check_choice
 from ..common.files import save_folder
 from ..common.pipelines import load_pipeline, pipeline_name, save_pipeline
 from ..data.corpus import Data, read_examples
-from ..inference.recognizers import recognizers
+from ..inference.recognizers import components_with_crf, entity_source_of
 from .quality import Quality, quality_of_pipeline
 from .risk_control import forget_control
 
@@ -117,7 +117,7 @@ def shrink(
     check_choice("--dtype", dtype, get_args(Dtype))
     check_at_least(1, keep_words=keep_words)
     nlp, name = load_pipeline(pipeline), pipeline_name(pipeline)
-    examples = None if data is None else read_examples(data, nlp)
+    examples = None if data is None else read_examples(data, nlp, entity_source_of(nlp, name))
     _check_shrinkable(nlp, name, keep_words, dtype)
     megabytes = _megabytes(nlp.path) if nlp.path and nlp.path.is_dir() else None
     n_before = len(nlp.vocab.vectors)
@@ -125,10 +125,10 @@ def shrink(
     dropped = _shrink_vectors(nlp, name, keep_words, dtype)
     after = None if examples is None else quality_of_pipeline(nlp, examples)
     warnings = [
-        f"The recall that candidates_threshold of '{ner.name}' was set for no longer holds, since "
-        f"the probabilities have changed: run calibrate --recall on the result."
-        for ner in recognizers(nlp)
-        if forget_control(nlp, ner.name)
+        f"The recall that candidates_threshold of '{component.name}' was set for no longer holds, "
+        f"since the probabilities have changed: run calibrate --recall on the result."
+        for component in components_with_crf(nlp)
+        if forget_control(nlp, component.name)
     ]
     n_vectors = (n_before, len(nlp.vocab.vectors))
     return Shrunk(nlp, dropped, n_vectors, before, after, megabytes, warnings)

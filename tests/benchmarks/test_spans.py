@@ -1,4 +1,4 @@
-"""The study of entities that overlap: its scores by hand, and its reader on a corpus of two labels."""
+"""The study of entities that overlap: its scores by hand, and its reader on a tiny corpus."""
 
 import pytest
 
@@ -55,7 +55,10 @@ def test_the_files_of_all_labels_are_merged(checkout):
     first, _ = docs_of(sentences, "en")
     assert [(span.text, span.label_) for span in first.spans[KEY]] == [("a b c", "A"), ("b", "B")]
     first, second = docs_of(sentences, "en", "rest")
-    assert [(ent.text, ent.label_) for ent in (*first.ents, *second.ents)] == [("b", "B"), ("d", "C")]
+    assert [(ent.text, ent.label_) for ent in (*first.ents, *second.ents)] == [
+        ("b", "B"),
+        ("d", "C"),
+    ]
 
 
 def test_files_that_differ_are_no_corpus(checkout):

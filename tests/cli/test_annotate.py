@@ -433,7 +433,7 @@ def test_a_folder_of_another_run_is_refused(change, tmp_path):
     if change == "settings":
         options = ["--candidates", "0.5"]
         refused = annotate(pipeline, path, output, *options, "--force", exit_codes=(1,))
-        assert "no bilstm_crf_ner component" in refused
+        assert "no bilstm_crf_ner or bilstm_crf_spans component" in refused
         assert {p: p.read_bytes() for p in output.iterdir()} == before
         options = ["--max-length", "99"]
     (tmp_path / "out" / "notes.txt").write_text("mine")
@@ -459,7 +459,10 @@ def test_a_copy_of_the_pipeline_elsewhere_is_the_same(tmp_path):
         (("model", "in.jsonl", "--engine", "dask"), "'dask' is not one of 'local', 'ray', 'spark'"),
         (("model", "in.jsonl", "--jobs", "0"), "Invalid value for '--jobs' / '-j'"),
         (("model", "in.jsonl", "--candidates", "2"), "Invalid value for '--candidates'"),
-        (("model", "in.jsonl", "--candidates", "0.5"), "no bilstm_crf_ner component"),
+        (
+            ("model", "in.jsonl", "--candidates", "0.5"),
+            "no bilstm_crf_ner or bilstm_crf_spans component",
+        ),
         (("model", "empty.jsonl"), "holds no texts"),
         (("damaged", "in.jsonl"), "can't be loaded"),
         (("model", "in.jsonl", "--max-length", "0"), "Invalid value for '--max-length'"),

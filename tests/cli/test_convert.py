@@ -190,6 +190,27 @@ def test_options_reach_the_reader_and_the_writer(tmp_path):
     assert doc.text == "Ada Bo saw "
 
 
+def test_entities_that_overlap(tmp_path):
+    path = tmp_path / "in.tsv"
+    path.write_text("Oslo\tB-ORG\tB-LOC\nUniversity\tI-ORG\tO\nis\tO\tO\n")
+    output = tmp_path / "out.spacy"
+    columns = ("--tag-column", 1, "--tag-column", 2)
+    line = message(path, output, "--from", "conll")
+    assert "columns 1, 2 all have tags" in line
+    assert "read all: --overlaps keep --tag-column 1 --tag-column 2." in line
+    assert "add --overlaps keep" in message(path, output, "--from", "conll", *columns)
+    keep = ("--overlaps", "keep", "--spans-key", "nested")
+    said = " ".join(convert(path, output, "--from", "conll", *columns, *keep).split())
+    assert "out.spacy: 1 doc, 2 entities (LOC 1, ORG 1), 2 of them overlap" in said
+    assert "For example: [[Oslo LOC] University ORG] is" in said
+    (doc,) = read_docs(output)
+    spans = [(span.text, span.label_) for span in doc.spans["nested"]]
+    assert spans == [("Oslo", "LOC"), ("Oslo University", "ORG")]
+    assert [ent.text for ent in doc.ents] == ["Oslo University"]
+    line = message(output, tmp_path / "out.conll", "--from", "spacy", "--to", "conll", *keep)
+    assert "conll can't hold entities that overlap" in line
+
+
 @pytest.mark.parametrize(
     "arguments, expected",
     [

@@ -61,7 +61,10 @@ def test_what_can_not_be_set_is_refused_in_one_line(folder, tmp_path):
         ((folder, "none", *out), "should be a valid number"),
         ((tmp_path / "nowhere", 0.5, *out), "There is no pipeline"),
         ((tmp_path / "other", 0.5, *out), "It has: ner (sentencizer)"),
-        ((folder, 0.5, "--component", "x", *out), "no bilstm_crf_ner component 'x'"),
+        (
+            (folder, 0.5, "--component", "x", *out),
+            "no bilstm_crf_ner or bilstm_crf_spans component 'x'",
+        ),
         ((folder, 0.5, "--output", kept), "Replace it with --force"),
     ):
         said = run(*arguments, exit_codes=(1,))

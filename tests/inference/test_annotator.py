@@ -121,11 +121,11 @@ def test_annotate_and_the_service_find_the_same(make, candidates, folder, tmp_pa
 def test_settings_are_restored_and_entities_are_those_of_the_pipeline(make, folder):
     nlp = make(folder)
     annotator = Annotator(nlp)
-    before = [dict(ner.cfg) for ner in annotator.recognizers]
+    before = [dict(ner.cfg) for ner in annotator.components]
     annotator(TEXTS, RequestSettings(0.0, own_threshold=False, candidates=0.0))
-    assert [ner.cfg for ner in annotator.recognizers] == before
+    assert [ner.cfg for ner in annotator.components] == before
     found = annotator(TEXTS)
-    assert [ner.cfg for ner in annotator.recognizers] == before
+    assert [ner.cfg for ner in annotator.components] == before
     for text, annotation in zip(TEXTS, found, strict=True):
         doc = nlp(text)
         assert [(e["start"], e["end"], e["label"]) for e in annotation.entities] == [

@@ -485,3 +485,32 @@ def test_calibration_needs_annotation():
     doc = nlp.make_doc("Who is Khan?")
     with pytest.raises(ValueError, match="none of the examples"):
         nlp.get_pipe("ner").calibrate([Example(doc, doc.copy())])
+
+
+@pytest.mark.parametrize("make", DOCS)
+def test_samples_are_drawn_by_their_probabilities(unsure, make, calibration):
+    ner = unsure.get_pipe("ner")
+    docs, n = [make(unsure), Doc(unsure.vocab), plain(unsure)], 500
+    before = [list(doc.ents) for doc in docs]
+    drawn = ner.sample(docs, n, seed=1)
+    assert [list(doc.ents) for doc in docs] == before
+    assert drawn[1] == [[]] * n
+    unknown = [(e.start, e.end, e.label_) for e in docs[0].ents if e.label_ not in ner.labels]
+    for doc, of_doc, others in ((docs[0], drawn[0], unknown), (docs[2], drawn[2], [])):
+        expected = {
+            tuple(sorted([*labelled(path, ner.labels), *others])): p
+            for path, p in distribution(unsure, doc, calibration).probabilities.items()
+        }
+        sequences = [tuple((s.start, s.end, s.label_) for s in spans) for spans in of_doc]
+        assert len(sequences) == n and set(sequences) <= expected.keys()
+        # The number of entities: within five standard errors of what is expected
+        sizes = np.array([len(sequence) for sequence in expected])
+        probabilities = np.array(list(expected.values()))
+        mean = float(sizes @ probabilities)
+        error = math.sqrt(max(float((sizes - mean) ** 2 @ probabilities), 0.0) / n)
+        assert abs(np.mean([len(sequence) for sequence in sequences]) - mean) <= 5 * error + 1e-9
+    again = ner.sample(docs, n, seed=1)
+    as_text = [[[str(ent) for ent in ents] for ents in of_doc] for of_doc in drawn]
+    assert as_text == [[[str(ent) for ent in ents] for ents in of_doc] for of_doc in again]
+    with pytest.raises(ValueError, match="n of at least 1, but got 0"):
+        ner.sample(docs, 0)

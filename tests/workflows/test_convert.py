@@ -3,10 +3,14 @@
 import json
 
 import pytest
+import spacy
+from spacy.tokens import DocBin
+from spacy.training import Example
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import ColumnSettings
 from spacy_bilstm_crf.data.formats.docs import ANY_LANGUAGE
+from spacy_bilstm_crf.training.spans import is_span_annotated
 from spacy_bilstm_crf.workflows import convert
 
 BAD = {"id": 2, "text": "Ada saw Rome", "label": [[0, 3, "PER"], [9, 12, "LOC"]], "relations": [{}]}
@@ -72,8 +76,66 @@ def test_with_a_problem_nothing_is_written(path, tmp_path):
         ({"on_problem": "x"}, "on_problem x: it must be one of error, skip, missing"),
         ({"unannotated": "x"}, "unannotated x: it must be one of outside, missing"),
         ({"columns": ColumnSettings("x")}, "scheme x: it must be one of auto, iob1"),
+        ({"columns": ColumnSettings(tag=())}, "There is no column of tags"),
+        ({"overlaps": "x"}, "overlaps x: it must be one of problem, longest, keep"),
+        (
+            {"overlaps": "keep", "unannotated": "missing"},
+            "--overlaps keep is for documents that are completely annotated",
+        ),
+        ({"overlaps": "keep", "spans_key": "incorrect_spans"}, "is the key of other spans"),
+        ({"overlaps": "keep", "spans_key": "predictions"}, "is the key of other spans"),
+        ({"overlaps": "keep", "target": "conll"}, "conll can't hold entities that overlap"),
     ],
 )
 def test_arguments_that_can_not_be(arguments, message, path, tmp_path):
     with pytest.raises(UserError, match=message):
         convert(path, tmp_path / "out.spacy", **{"source": "doccano", **arguments})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+NESTED = [[0, 12, "WORK"], [0, 3, "PER"]]
+
+
+def test_entities_that_overlap_are_a_problem_unless_they_are_kept(path, tmp_path):
+    path.write_text(json.dumps({"text": "Ada saw Rome", "label": NESTED}))
+    with pytest.raises(UserError, match="--overlaps keep keeps entities that overlap"):
+        convert(path, tmp_path / "out.spacy", source="doccano")
+    result = convert(path, tmp_path / "out.spacy", source="doccano", overlaps="keep")
+    assert str(result.files[0].contents) == "1 doc, 2 entities (PER 1, WORK 1), 2 of them overlap"
+    back = tmp_path / "back.jsonl"
+    arguments = {"source": "spacy", "target": "doccano", "overlaps": "keep"}
+    convert(tmp_path / "out.spacy", back, **arguments)
+    assert json.loads(back.read_text())["label"] == [[0, 3, "PER"], [0, 12, "WORK"]]
+    with pytest.raises(UserError, match=r"none of 1 docs has doc.spans\['x'\]: name another key"):
+        convert(tmp_path / "out.spacy", tmp_path / "x.jsonl", **arguments, spans_key="x")
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_it_is_refused_to_keep_overlap_if_no_document_is_completely_annotated(path, tmp_path):
+    span = {"start": 0, "end": 3, "label": "PER"}
+    task = {"text": "Ada saw Rome", "spans": [span], "answer": "accept", "_view_id": "ner"}
+    path.write_text(json.dumps(task))
+    arguments = {"source": "prodigy", "overlaps": "keep"}
+    message = "none of 1 docs is completely annotated: leave out --overlaps keep"
+    with pytest.raises(UserError, match=message):
+        convert(path, tmp_path / "out.spacy", **arguments)
+    path.write_text(json.dumps({**task, "answer": "reject"}))  # which something can be learned from
+    ((_, contents),) = convert(path, tmp_path / "out.spacy", **arguments).files
+    assert (contents.n_incorrect, contents.n_without_spans) == (1, 1)
+
+
+def test_what_overlaps_is_read_by_spancat_and_its_replacement(path, tmp_path):
+    texts = [("Ada saw Rome", NESTED), ("Bob ran", []), ("Rome fell", None)]
+    lines = [{"text": text, **({} if x is None else {"label": x})} for text, x in texts]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    arguments = {"source": "doccano", "lang": "en", "overlaps": "keep"}
+    ((written, contents),) = convert(path, tmp_path / "out.spacy", **arguments).files
+    assert (contents.n_docs, contents.n_without_spans) == (3, 1)
+    nlp = spacy.blank("en")
+    references = list(DocBin().from_disk(written).get_docs(nlp.vocab))
+    examples = [Example(nlp.make_doc(doc.text), doc) for doc in references]
+    for factory in ("spancat", "bilstm_crf_spans"):
+        component = nlp.add_pipe(factory)
+        component.initialize(lambda: examples, nlp=nlp)
+        assert sorted(component.labels) == ["PER", "WORK"]
+    assert [is_span_annotated(example, "sc") for example in examples] == [True, True, False]

@@ -47,7 +47,7 @@ def test_calibrate_for_a_recall(nlp, docs):
         ({"per_label": True}, "--per-label needs --recall"),
         ({"recall": 2.0}, "The recall is 2.0"),
         ({"recall": 0.99}, "needs 99 documents"),
-        ({"component": "tagger"}, "no bilstm_crf_ner component 'tagger'"),
+        ({"component": "tagger"}, "no bilstm_crf_ner or bilstm_crf_spans component 'tagger'"),
     ):
         with pytest.raises(UserError, match=message):
             calibrate(nlp, docs, **settings)

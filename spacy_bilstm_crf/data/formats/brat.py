@@ -12,11 +12,11 @@ from spacy.tokens import Doc
 
 from ...common.errors import UserError
 from ...common.files import BOM, files_below
-from .docs import ID, NO_ENTITY, data_of, has_annotation
+from .docs import ID, NO_ENTITY, annotated_entities, data_of, has_annotation
 from .losses import NOTES, WHITE_SPACE, label_without_blanks
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
-from .settings import UTF8, FormatSettings
+from .settings import UTF8, DocSettings, FormatSettings
 
 ENTITY_LINE = re.compile(r"(T\S*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)(?:\t(.*))?")
 LINES_LEFT_OUT = {
@@ -109,8 +109,8 @@ def write_brat(docs: Docs, folder: Path, settings: FormatSettings, findings: Fin
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(doc.text, encoding="utf8", newline="")
         findings.notes[NOTES[ID]] += bool(id_) and name != id_
-        if has_annotation(doc):
-            lines = list(_lines(doc, findings))
+        if has_annotation(doc, settings.docs):
+            lines = list(_lines(doc, settings.docs, findings))
             path.with_suffix(".ann").write_text("".join(lines), encoding="utf8", newline="")
 
 
@@ -129,8 +129,8 @@ def _name(id_: str, number: int, taken: set[str]) -> str:
     return name
 
 
-def _lines(doc: Doc, findings: Findings) -> Iterator[str]:
-    for number, ent in enumerate(doc.ents, start=1):
+def _lines(doc: Doc, settings: DocSettings, findings: Findings) -> Iterator[str]:
+    for number, (ent, _) in enumerate(annotated_entities(doc, settings), start=1):
         label = label_without_blanks(ent.label_, findings)
         # One for each line that it is on
         parts = [
@@ -143,4 +143,7 @@ def _lines(doc: Doc, findings: Findings) -> Iterator[str]:
 
 
 _KEPT = {ID, WHITE_SPACE}  # of ids those that can be a path
-register(Format("brat", read_brat, write_brat, (".txt", ".ann"), keeps=_KEPT, is_folder=True))
+_SUFFIXES = (".txt", ".ann")
+register(
+    Format("brat", read_brat, write_brat, _SUFFIXES, _KEPT, is_folder=True, holds_overlaps=True)
+)

@@ -16,7 +16,7 @@ from ...common.errors import UserError
 from .docs import DISPUTED
 from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of
 from .losses import SENTENCES, UNKNOWN_TOKENS, label_without_blanks
-from .records import UNREADABLE, Findings, Problem, RawMention, Record
+from .records import UNREADABLE, Findings, Offsets, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .settings import UTF8, ColumnSettings, FormatSettings
 
@@ -41,14 +41,20 @@ def read_columns(path: Path, settings: FormatSettings, findings: Findings) -> It
         UserError: If no line is a word with a tag, or the columns hold something else.
     """
     columns = settings.columns
+    several = settings.docs.keeps_overlaps
+    if len(columns.tags) > 1 and not several:
+        raise UserError(
+            "The entities of several tag columns may overlap: add --overlaps keep, or name one "
+            "--tag-column."
+        )
     # A byte order mark may be a word
     encoding = "utf8" if settings.encoding == UTF8 else settings.encoding
     with path.open(encoding=encoding, newline="") as file:
-        docs = documents_of(path, file.read(), columns, findings)
+        docs = documents_of(path, file.read(), columns, findings, several)
     every = [sentence for _, sentences in docs for sentence in sentences]
     scheme = columns.scheme
     if scheme == "auto":
-        scheme = scheme_of([[token.tag for token in sentence] for sentence in every], path)
+        scheme = scheme_of([tags for sentence in every for tags in tags_of(sentence)], path)
     for line, sentences in docs:
         yield _record(path, line, sentences, scheme, columns)
 
@@ -92,36 +98,61 @@ def _record(
         sent_starts=[i == 0 for sentence in full for i in range(len(sentence))],
         pos=None if settings.pos is None else [token.pos for token in with_words],
     )
-    entities, unknown, problems = [], [], []
+    entities: list[RawMention] = []
+    unknown: list[Offsets] = []
+    problems: list[Problem] = []
     first = 0
     for sentence in sentences:
-        tags = [token.tag for token in sentence]
         for i, token in enumerate(sentence, start=first):
             if token.problem:
                 where = (starts[i], starts[i + 1] - 1)
                 kind = DISPUTED if token.is_disputed else UNREADABLE
                 problems.append(Problem(kind, f"{path}:{token.line}", None, *where, token.problem))
-        spans, no_tag = spans_of(tags)
-        unknown += [(starts[first + i], starts[first + i + 1] - 1) for i in no_tag]
-        for start, end, label in spans:
-            where = (starts[first + start], starts[first + end] - 1)
-            place = f"{path}:{sentence[start].line}"
-            covered, found = record.text[slice(*where)], " ".join(tags[start:end])
-            if not covered:
-                message = f"There is no word that is tagged {found}."
-                problems.append(Problem("no word", place, None, None, None, message))
-            elif is_valid(tags, start, end, scheme):
-                entities.append(RawMention((where,), label))
-            else:
-                message = f"{covered!r} is tagged {found}, which is no entity of {scheme}."
-                if scheme == "iob2" and found.startswith("I"):
-                    message += " If an entity may begin with I, add --scheme iob1."
-                problems.append(Problem("invalid tags", place, None, *where, message))
-                unknown.append(where)
+        of_sentence = starts[first : first + len(sentence) + 1]
+        for tags in tags_of(sentence):
+            found = _annotation(path, sentence, tags, of_sentence, record.text, scheme)
+            entities += found[0]
+            unknown += found[1]
+            problems += found[2]
         first += len(sentence)
     return record._replace(
         entities=tuple(entities), unknown=tuple(unknown), problems=tuple(problems)
     )
+
+
+def tags_of(sentence: Sentence) -> list[Sequence[str]]:
+    """Return the tags of a sentence in each of the columns of tags."""
+    return list(zip(*[token.tags for token in sentence]))
+
+
+def _annotation(
+    path: Path,
+    sentence: Sentence,
+    tags: Sequence[str],
+    starts: Sequence[int],
+    text: str,
+    scheme: str,
+) -> tuple[list[RawMention], list[Offsets], list[Problem]]:
+    """The entities of a column of tags, what is not known, and what is wrong with the rest."""
+    entities, problems = [], []
+    spans, no_tag = spans_of(tags)
+    unknown = [(starts[i], starts[i + 1] - 1) for i in no_tag]
+    for start, end, label in spans:
+        where = (starts[start], starts[end] - 1)
+        place = f"{path}:{sentence[start].line}"
+        covered, found = text[slice(*where)], " ".join(tags[start:end])
+        if not covered:
+            message = f"There is no word that is tagged {found}."
+            problems.append(Problem("no word", place, None, None, None, message))
+        elif is_valid(tags, start, end, scheme):
+            entities.append(RawMention((where,), label))
+        else:
+            message = f"{covered!r} is tagged {found}, which is no entity of {scheme}."
+            if scheme == "iob2" and found.startswith("I"):
+                message += " If an entity may begin with I, add --scheme iob1."
+            problems.append(Problem("invalid tags", place, None, *where, message))
+            unknown.append(where)
+    return entities, unknown, problems
 
 
 def spans_of(tags: Sequence[str]) -> tuple[list[tuple[int, int, str]], list[int]]:

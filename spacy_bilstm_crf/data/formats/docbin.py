@@ -34,4 +34,4 @@ def _write(docs: Docs, path: Path, settings: FormatSettings, findings: Findings)
     DocBin(docs=docs, store_user_data=True).to_disk(path)
 
 
-register(Format("spacy", _read, _write, (".spacy",), keeps=NOTES))
+register(Format("spacy", _read, _write, (".spacy",), keeps=NOTES, holds_overlaps=True))

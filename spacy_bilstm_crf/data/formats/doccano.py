@@ -14,7 +14,7 @@ from typing import Any
 import srsly
 
 from ...common.errors import UserError
-from .docs import ID, META, NO_ENTITY, data_of, has_annotation
+from .docs import ID, META, NO_ENTITY, annotated_entities, data_of, has_annotation
 from .jsonl import as_id, field, list_of, read_records, text_of
 from .losses import WHITE_SPACE, meta_without
 from .records import Findings, Problem, RawMention, Record
@@ -74,12 +74,13 @@ def write_doccano(
     def lines() -> Iterator[dict[str, Any]]:
         first = 0
         for doc in docs:
-            ents = [[ent.start_char, ent.end_char, ent.label_] for ent in doc.ents]
+            entities = annotated_entities(doc, settings.docs)
+            ents = [[ent.start_char, ent.end_char, ent.label_] for ent, _ in entities]
             known = data_of(doc)
             own = {settings.text_key, ID, *ENTITY_KEYS, *LISTS_LEFT_OUT}
             meta = meta_without(known.meta, own, findings)
             line: dict[str, Any] = {**meta, "id": known.id, settings.text_key: doc.text}
-            if not has_annotation(doc):
+            if not has_annotation(doc, settings.docs):
                 pass  # without the key it is not annotated
             elif with_relations:
                 keys = ("id", "start_offset", "end_offset", "label")
@@ -99,5 +100,5 @@ write_relations = partial(write_doccano, with_relations=True)
 _SUFFIXES = (".jsonl", ".json")
 _KEPT = {ID, META, WHITE_SPACE}
 # Both layouts are read under either name
-register(Format("doccano", read_doccano, write_doccano, _SUFFIXES, keeps=_KEPT))
-register(Format("doccano-relations", read_doccano, write_relations, _SUFFIXES, keeps=_KEPT))
+for _name, _write in (("doccano", write_doccano), ("doccano-relations", write_relations)):
+    register(Format(_name, read_doccano, _write, _SUFFIXES, _KEPT, holds_overlaps=True))

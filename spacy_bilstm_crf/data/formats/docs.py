@@ -12,7 +12,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.util import filter_spans, get_words_and_spaces
 
 from ...common.errors import UserError, reported_errors
-from ...pipeline.confidence import keep_confidence, scored_spans
+from ...pipeline.confidence import confidence, keep_confidence, scored_spans
 from ..tokenization import make_doc
 from .counting import fits, recounted
 from .jsonl import as_id, parsed_json
@@ -36,8 +36,8 @@ BLANKS_AT_EDGES = "begins or ends with blanks"
 CONTRADICTIONS = "documents with the text of an earlier one and other annotation: see audit"
 ALL_UNKNOWN = "documents that are not annotated, of which all tokens are unknown"
 NO_ENTITY = (
-    "documents without an entity, read as annotated: if nobody has looked at them, use "
-    "--unannotated missing"
+    "documents without an entity, read as annotated: if nobody has looked at them, leave them out "
+    "or use --unannotated missing"
 )
 MOSTLY_UNKNOWN = (
     "documents of which only the given spans were judged, and all other tokens are unknown"
@@ -46,10 +46,18 @@ MOSTLY_UNKNOWN = (
 # Answers of annotators
 ACCEPT, REJECT, IGNORE = "accept", "reject", "ignore"
 
+SHORTER = "entities that overlap a longer one left out"
+NOT_COMPLETE = (
+    "entities that overlap another left out, as their document is not completely annotated"
+)
+TWICE_IN_FILE = "entities that are annotated twice, kept once"
+
 # What is noted of texts without tokens where no language is named
 ANY_LANGUAGE = "texts tokenized for any language (xx): name theirs with --lang"
 
 SpanWithScore = tuple[Span, float | None]
+Identity = tuple[int, int, str]  # of a span
+Said = tuple[Sequence[str], set[Identity] | None]  # of the tokens of a doc, and its spans
 
 
 class DocData(NamedTuple):
@@ -91,7 +99,7 @@ def docs_of(
     """
     nlp = blank(settings.lang)
     ids: set[str] = set()
-    earlier: dict[str, Sequence[str]] = {}
+    earlier: dict[str, Said] = {}
     unreadable: list[Problem] = []
     n_read = 0
     for record in found:
@@ -114,7 +122,7 @@ def docs_of(
             ids.add(record.id)
         findings.problems += problems
         if not problems or settings.docs.on_problem != "skip":
-            findings.notes[CONTRADICTIONS] += _contradicts(doc, earlier)
+            findings.notes[CONTRADICTIONS] += _contradicts(doc, earlier, settings.docs)
             yield doc
     if unreadable and not n_read:
         first, more = unreadable[0], len(unreadable) - 1
@@ -122,11 +130,18 @@ def docs_of(
         raise UserError(f"{first.place}: {first.message}{others}")
 
 
-def _contradicts(doc: Doc, earlier: dict[str, Sequence[str]]) -> bool:
-    """Tell whether an earlier doc of this text says otherwise of some token."""
+def _contradicts(doc: Doc, earlier: dict[str, Said], settings: DocSettings) -> bool:
+    """Tell whether an earlier doc of this text says otherwise of some token or has other spans."""
     tags = tuple(token.ent_iob_ + token.ent_type_ for token in doc)
-    before = earlier.setdefault(doc.text, tags)
-    return any(one and other and one != other for one, other in zip(before, tags))
+    spans = set(map(_identity, doc.spans[settings.spans_key])) if in_spans(doc, settings) else None
+    tags_before, spans_before = earlier.setdefault(doc.text, (tags, spans))
+    if spans is not None and spans_before is not None:
+        return spans != spans_before
+    return any(one and other and one != other for one, other in zip(tags_before, tags))
+
+
+def _identity(span: Span) -> Identity:
+    return span.start, span.end, span.label_
 
 
 def _doc_of(
@@ -144,29 +159,32 @@ def _doc_of(
         _, problem = _span(doc, mention, record)
         message = f"{mention.dispute} {mention.label} here."
         problems.append(problem or record.problem(DISPUTED, mention.offsets, message))
-    spans, misfits = _spans(doc, record.entities, record)
-    if settings.overlaps == "longest":
-        spans = _longest(spans, findings)
-    spans, overlapping = _without_overlap(spans, record)
-    problems += misfits + overlapping
+    found, misfits = _spans(doc, record.entities, record)
+    problems += misfits
+    every, flat, overlapping = _entities(found, record, settings, findings)
+    problems += overlapping
     unknown = {token for where in record.unknown for token in _covering(doc, *where)}
     unknown.update(token for problem in problems for token in _touched(doc, problem))
-    kept = [one for one in spans if unknown.isdisjoint(_tokens_of(one[0]))]
-    touched = [span for span, _ in spans if not unknown.isdisjoint(_tokens_of(span))]
-    unknown.update(token for span in touched for token in _tokens_of(span))
+    is_complete = record.is_annotated and settings.unannotated == "outside"
+    if settings.keeps_overlaps:
+        if is_complete and not (record.unknown or record.problems or problems):
+            doc.spans[settings.spans_key] = _group(doc, settings.spans_key, every)
+        else:
+            findings.notes[NOT_COMPLETE] += len(every) - len(flat)
+        # Of these tokens `doc.ents` can't say which entity they are in
+        unknown.update(_tokens_of_all(every) - _tokens_of_all(flat))
+    kept = [one for one in flat if unknown.isdisjoint(_tokens_of(one[0]))]
+    touched = [one for one in flat if not unknown.isdisjoint(_tokens_of(one[0]))]
+    unknown.update(_tokens_of_all(touched))
     findings.n_annotated += record.is_annotated or bool(kept or record.incorrect)
     if not record.is_annotated:
         findings.notes[MOSTLY_UNKNOWN if kept or record.incorrect else ALL_UNKNOWN] += 1
-    is_complete = record.is_annotated and settings.unannotated == "outside"
     doc.set_ents(
         [span for span, _ in kept],
         missing=[doc[t : t + 1] for t in sorted(unknown)],
         default="outside" if is_complete else "missing",
     )
-    scored = [(span, score) for span, score in kept if score is not None]
-    probable = [(span, float(score)) for span, score in scored if _is_probability(score)]
-    findings.notes["scores that are no probabilities left out"] += len(scored) - len(probable)
-    keep_confidence(doc, probable, ANNOTATION_SOURCE)
+    _keep_probabilities(doc, every if in_spans(doc, settings) else kept, findings)
     for key, mentions in (
         (settings.incorrect_spans_key, record.incorrect),
         (PREDICTIONS, record.predictions),
@@ -249,6 +267,10 @@ def _tokens_of(span: Span) -> range:
     return range(span.start, span.end)
 
 
+def _tokens_of_all(spans: Iterable[SpanWithScore]) -> set[int]:
+    return {token for span, _ in spans for token in _tokens_of(span)}
+
+
 def _covering(doc: Doc, start: int | None, end: int | None) -> range:
     """The tokens that have a character of a part of the text."""
     length = len(doc.text)
@@ -311,12 +333,27 @@ def _span(doc: Doc, mention: RawMention, record: Record) -> tuple[Any, Problem |
     return span, None
 
 
-def _longest(spans: Sequence[SpanWithScore], findings: Findings) -> list[SpanWithScore]:
+def _entities(
+    found: Sequence[SpanWithScore], record: Record, settings: DocSettings, findings: Findings
+) -> tuple[Sequence[SpanWithScore], list[SpanWithScore], list[Problem]]:
+    """All entities, those of them that `doc.ents` can hold, and what is wrong with the rest."""
+    if settings.overlaps == "problem":
+        return found, *_without_overlap(found, record)
+    if settings.overlaps == "longest":
+        longest = _longest(found)
+        findings.notes[SHORTER] += len(found) - len(longest)
+        return longest, *_without_overlap(longest, record)
+    first = {_identity(span): (span, score) for span, score in reversed(found)}
+    findings.notes[TWICE_IN_FILE] += len(found) - len(first)
+    every = [first[key] for key in sorted(first)]
+    flat, _ = _without_overlap(_longest(every), record)
+    return every, flat, []
+
+
+def _longest(spans: Sequence[SpanWithScore]) -> list[SpanWithScore]:
     """Spans that share no token with a longer one. Those of the same tokens are left to differ."""
     kept = {(span.start, span.end) for span in filter_spans(span for span, _ in spans)}
-    found = [one for one in spans if (one[0].start, one[0].end) in kept]
-    findings.notes["entities that overlap a longer one left out"] += len(spans) - len(found)
-    return found
+    return [one for one in spans if (one[0].start, one[0].end) in kept]
 
 
 def _without_overlap(
@@ -369,12 +406,15 @@ def data_of(doc: Doc) -> DocData:
 
 def keep_predictions(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> None:
     """Store spans, if there are any, in `doc.spans`, with their scores if all have one."""
-    if not scored:
-        return
+    if scored:
+        doc.spans[key] = _group(doc, key, scored)
+
+
+def _group(doc: Doc, key: str, scored: Sequence[SpanWithScore]) -> SpanGroup:
     scores = [score for _, score in scored if _is_probability(score)]
-    has_all = len(scores) == len(scored)
+    has_all = bool(scores) and len(scores) == len(scored)
     attrs = {"scores": np.array(scores, dtype=np.float32)} if has_all else {}
-    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in scored])
+    return SpanGroup(doc, name=key, attrs=attrs, spans=[span for span, _ in scored])
 
 
 def predictions_of(doc: Doc) -> list[SpanWithScore]:
@@ -382,6 +422,35 @@ def predictions_of(doc: Doc) -> list[SpanWithScore]:
     return scored_spans(doc.spans[PREDICTIONS]) if PREDICTIONS in doc.spans else []
 
 
-def has_annotation(doc: Doc) -> bool:
+def _keep_probabilities(doc: Doc, entities: Sequence[SpanWithScore], findings: Findings) -> None:
+    scored = [(span, score) for span, score in entities if score is not None]
+    probable = [(span, float(score)) for span, score in scored if _is_probability(score)]
+    findings.notes["scores that are no probabilities left out"] += len(scored) - len(probable)
+    if len(probable) < len(entities):  # or else their group has them
+        n_lost = len(probable) - len({(span.start, span.end) for span, _ in probable})
+        findings.notes["probabilities of another label of the same tokens left out"] += n_lost
+    keep_confidence(doc, probable, ANNOTATION_SOURCE)
+
+
+def in_spans(doc: Doc, settings: DocSettings) -> bool:
+    """Tell whether a doc's entities are those in `doc.spans`, where they may overlap."""
+    return settings.keeps_overlaps and settings.spans_key in doc.spans
+
+
+def annotated_entities(doc: Doc, settings: DocSettings) -> list[SpanWithScore]:
+    """Return a doc's annotated entities, with their probabilities if they have some."""
+    if not in_spans(doc, settings):
+        return [(ent, confidence(ent)) for ent in doc.ents]
+    with reported_errors():
+        scored = scored_spans(doc.spans[settings.spans_key])
+    return [(span, confidence(span) if score is None else score) for span, score in scored]
+
+
+def has_annotation(doc: Doc, settings: DocSettings) -> bool:
     """Tell whether any token is annotated, or there are none."""
-    return any(token.ent_iob for token in doc) or not len(doc)
+    return in_spans(doc, settings) or any(token.ent_iob for token in doc) or not len(doc)
+
+
+def known_tokens(doc: Doc, settings: DocSettings) -> int:
+    """Return of how many tokens it is known whether they are in an entity."""
+    return len(doc) if in_spans(doc, settings) else sum(bool(token.ent_iob) for token in doc)

@@ -12,13 +12,13 @@ from typing import Any
 import srsly
 from spacy.tokens import Doc, Span
 
-from ...pipeline.confidence import confidence
 from .docs import (
     ANNOTATOR,
     ID,
     IGNORE,
     META,
     PREDICTIONS,
+    annotated_entities,
     data_of,
     has_annotation,
     predictions_of,
@@ -178,18 +178,19 @@ def write_label_studio(
     docs: Docs, path: Path, settings: FormatSettings, findings: Findings
 ) -> None:
     """Write a list of tasks, with annotations, predictions or both."""
-    tasks = [_task(doc, settings.text_key, findings) for doc in docs]
+    tasks = [_task(doc, settings, findings) for doc in docs]
     path.write_text(srsly.json_dumps(tasks, indent=1) + "\n", encoding="utf8")
 
 
-def _task(doc: Doc, text_key: str, findings: Findings) -> dict[str, Any]:
+def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, Any]:
     predictions, about = predictions_of(doc), data_of(doc)
-    meta = meta_without(about.meta, {text_key}, findings)
-    task: dict[str, Any] = {"id": about.id, "data": {**meta, text_key: doc.text}}
+    meta = meta_without(about.meta, {settings.text_key}, findings)
+    task: dict[str, Any] = {"id": about.id, "data": {**meta, settings.text_key: doc.text}}
     skipped = about.answer == IGNORE
-    if has_annotation(doc) or skipped:
+    if has_annotation(doc, settings.docs) or skipped:
+        entities = annotated_entities(doc, settings.docs)
         annotation = {
-            "result": [_result(i, ent, confidence(ent)) for i, ent in enumerate(doc.ents)],
+            "result": [_result(i, *scored) for i, scored in enumerate(entities)],
             "was_cancelled": skipped,
             "completed_by": about.annotator,
         }
@@ -218,4 +219,13 @@ def _result(number: int, span: Span, score: float | None) -> dict[str, Any]:
 
 _KEPT = {PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR, WHITE_SPACE}
 _SUFFIXES = (".json", ".jsonl")
-register(Format("label-studio", read_label_studio, write_label_studio, _SUFFIXES, keeps=_KEPT))
+register(
+    Format(
+        "label-studio",
+        read_label_studio,
+        write_label_studio,
+        _SUFFIXES,
+        keeps=_KEPT,
+        holds_overlaps=True,
+    )
+)

@@ -37,6 +37,8 @@ CHUNKS = {"NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST
 CHUNKS |= {"NC", "VC", "PC"}  # as in German
 BETWEEN_IN_LABEL_STUDIO = ["-X-", "_"]  # word and tag
 ONE_WORD = "sentences of one word each: is there an empty line after every word?"
+GERMEVAL_TAGS = (2, 3)
+GERMEVAL_SOURCE = "#"  # what lines of GermEval 2014 begin with that say where a sentence is from
 LINE_TO_LOOK_AT = 300  # characters
 WORDS_IN_ONE_LINE = re.compile(r"\S+\|(?:O|[BI]-\S+)( \S+\|(?:O|[BI]-\S+))+")
 BLANKS = " \t"
@@ -52,7 +54,7 @@ class Token(NamedTuple):
     Attributes:
         line: Its number.
         word: The word; "" if there is none.
-        tag: The tag; one of `UNKNOWN` where there is a problem.
+        tags: The tag in each of the columns of tags; one of `UNKNOWN` where there is a problem.
         pos: The part of speech.
         problem: What is wrong with it; "" if nothing is.
         is_disputed: Whether it has tags that contradict one another.
@@ -60,7 +62,7 @@ class Token(NamedTuple):
 
     line: int
     word: str
-    tag: str
+    tags: tuple[str, ...]
     pos: str = NO_POS
     problem: str = ""
     is_disputed: bool = False
@@ -86,18 +88,28 @@ class Layout(NamedTuple):
         n_columns: How many there are on most lines.
         columns: How often each cell is in each of them.
         tag_columns: Those that have tags of entities.
-        without_tag: The tag of a line whose features name none; None if tags are no features.
+        without_tag: For each column of the settings the tag of a line whose features name none;
+            None if tags are no features.
     """
 
     settings: ColumnSettings
     n_columns: int
     columns: list[Counter[str]]
     tag_columns: list[int]
-    without_tag: str | None
+    without_tag: dict[int, str | None]
+
+    @property
+    def tags(self) -> set[int]:
+        """The columns of tags that the settings name."""
+        return {i if i >= 0 else i + self.n_columns for i in self.settings.tags}
 
 
 def documents_of(
-    path: Path, text: str, settings: ColumnSettings, findings: Findings
+    path: Path,
+    text: str,
+    settings: ColumnSettings,
+    findings: Findings,
+    keeps_overlaps: bool = False,
 ) -> list[Document]:
     """Find the tokens, sentences and documents of a file.
 
@@ -106,11 +118,16 @@ def documents_of(
         text: What is in it.
         settings: Where the columns are.
         findings: Gets notes of the lines that are left out.
+        keeps_overlaps: Whether entities may overlap. If so, the columns of GermEval 2014 are found.
 
     Raises:
         UserError: If no line is a word with a tag, or the columns hold something else.
     """
     rows = _rows(path, text, settings, findings)
+    is_germeval = _is_germeval(rows, settings)
+    if keeps_overlaps and is_germeval:
+        settings = settings._replace(word=1, tag=GERMEVAL_TAGS)
+        rows = [row for row in rows if not row.text.startswith(GERMEVAL_SOURCE)]
     full = [row for row in rows if row.cells and not _is_docstart(row, settings)]
     if not full:
         return []
@@ -138,7 +155,7 @@ def documents_of(
         others = f" The same goes for the {more:,} other lines." if more else ""
         raise UserError(f"{path}:{first_line.line}: {first_line.problem}{others}")
     _check_words(path, sentences, layout)
-    _check_tags(path, layout)
+    _check_tags(path, layout, keeps_overlaps, is_germeval)
     if len(sentences) > 2 and all(len(sentence) == 1 for sentence in sentences):
         findings.notes[ONE_WORD] += len(sentences)
     findings.notes["lines without a word left out"] += sum(not token.word for token in tokens)
@@ -176,7 +193,7 @@ def _rows(path: Path, text: str, settings: ColumnSettings, findings: Findings) -
     if settings.comment:
         rows = _without_comments(rows, settings.comment, settings, findings)
     first = next((i for i, row in enumerate(rows) if row.cells), None)
-    if first is not None and _cell(rows[first], settings.tag).lower() in HEADERS:
+    if first is not None and _cell(rows[first], settings.tags[0]).lower() in HEADERS:
         findings.notes["header lines left out"] += 1
         del rows[first]
     return rows
@@ -224,7 +241,8 @@ def _without_comments(
     kept = []
     for row in rows:
         if row.text.startswith(comment):
-            is_like_others = len(row.cells) == n_columns and TAG.fullmatch(_cell(row, settings.tag))
+            has_tag = TAG.fullmatch(_cell(row, settings.tags[0]))
+            is_like_others = len(row.cells) == n_columns and has_tag
             if not is_like_others or METADATA.match(row.text[:LINE_TO_LOOK_AT]):
                 continue
             findings.notes["lines that begin like a comment read as tokens"] += 1
@@ -252,10 +270,12 @@ def _layout(rows: Sequence[Row], settings: ColumnSettings) -> Layout:
     n_columns = _most_frequent([len(row.cells) for row in rows])
     like_most = [row for row in rows if len(row.cells) == n_columns]
     columns = [Counter(row.cells[i] for row in like_most) for i in range(n_columns)]
-    in_features = [IN_FEATURES.fullmatch(_cell(row, settings.tag)) for row in like_most]
-    tags = {found[1] for found in in_features if found}
-    # Where a file says of some that they are outside, nothing is known of the rest
-    without_tag = None if not tags else UNKNOWN[0] if "O" in tags else "O"
+    without_tag: dict[int, str | None] = {}
+    for column in settings.tags:
+        in_features = [IN_FEATURES.fullmatch(_cell(row, column)) for row in like_most]
+        tags = {found[1] for found in in_features if found}
+        # Where a file says of some that they are outside, nothing is known of the rest
+        without_tag[column] = None if not tags else UNKNOWN[0] if "O" in tags else "O"
     tag_columns = [i for i, cells in enumerate(columns) if _has_tags(cells)]
     return Layout(settings, n_columns, columns, tag_columns, without_tag)
 
@@ -271,49 +291,73 @@ def _has_tags(cells: Counter[str]) -> bool:
     return n_tags >= MOST * sum(cells.values()) and not labels <= CHUNKS
 
 
+def _is_germeval(rows: Sequence[Row], settings: ColumnSettings) -> bool:
+    """Tell whether the columns are those of GermEval 2014, unless others were named.
+
+    They are a number that counts, the word, and the tags of outer and of inner entities.
+    """
+    full = [row for row in rows if row.cells and not row.text.startswith(GERMEVAL_SOURCE)]
+    n_columns = _most_frequent([len(row.cells) for row in full])
+    is_named = settings.word not in (0, 1) or settings.tags not in ((-1,), GERMEVAL_TAGS)
+    if n_columns != 4 or is_named:
+        return False
+    numbers, _, outer, inner = _layout(full, settings).columns
+    is_inner = set(inner) == {"O"} or _has_tags(inner)
+    return _is_of_numbers(numbers) and _has_tags(outer) and is_inner
+
+
 def _token(row: Row, layout: Layout) -> Token:
     settings = layout.settings
-    word, cell = _cell(row, settings.word), _cell(row, settings.tag)
+    word = _cell(row, settings.word)
     pos = NO_POS if settings.pos is None else _cell(row, settings.pos)
-    tag = _tag(cell, layout)
+    unknown = (UNKNOWN[0],) * len(settings.tags)
+    has_as_many = len(row.cells) == layout.n_columns and layout.n_columns > 1
     # A word with a blank, say, would move all that come after it
-    is_like_others = len(row.cells) == layout.n_columns and layout.n_columns > 1
-    is_like_others = is_like_others and not _has_all_words(row)
-    parts = SEVERAL.split(cell)
-    if is_like_others and len(parts) > 1 and all(map(TAG.fullmatch, parts)):
-        if len(set(parts)) > 1:
-            message = f"{word!r} is tagged {cell}, which contradicts itself."
-            return Token(row.line, word, UNKNOWN[0], pos, message, is_disputed=True)
-        tag = parts[0]
-    if is_like_others and tag is not None and pos:
-        return Token(row.line, word, tag[0].translate(BMES_TO_BIOES) + tag[1:], pos)
-    if len(row.cells) == layout.n_columns or layout.n_columns < 2:
-        problem = (
-            f"{row.text.strip()!r:.80} must be a word and its tag (column {settings.tag}): O, B-X, "
-            f"I-X, L-X, U-X, E-X, S-X, or ? for one that is not known.{_hint(row, cell, layout)}"
-        )
-    else:
-        problem = (
-            f"{row.text.strip()!r:.80} has {len(row.cells)} columns, but most lines have "
-            f"{layout.n_columns}.{_hint(row, cell, layout)}"
-        )
-    return Token(row.line, word, UNKNOWN[0], pos, problem)
+    is_like_others = has_as_many and not _has_all_words(row)
+    tags = []
+    for column in settings.tags:
+        cell = _cell(row, column)
+        tag = _tag(cell, layout.without_tag[column])
+        parts = SEVERAL.split(cell)
+        if is_like_others and len(parts) > 1 and all(map(TAG.fullmatch, parts)):
+            if len(set(parts)) > 1:
+                message = f"{word!r} is tagged {cell}, which contradicts itself."
+                return Token(row.line, word, unknown, pos, message, is_disputed=True)
+            tag = parts[0]
+        if not is_like_others or tag is None or not pos:
+            problem = _problem(row, column, layout)
+            return Token(row.line, word, unknown, pos, problem)
+        tags.append(tag[0].translate(BMES_TO_BIOES) + tag[1:])
+    return Token(row.line, word, tuple(tags), pos)
 
 
-def _tag(cell: str, layout: Layout) -> str | None:
+def _tag(cell: str, without_tag: str | None) -> str | None:
     """The tag that a cell is, or that is among its features; None if there is none."""
     found = IN_FEATURES.fullmatch(cell)
     if found and TAG.fullmatch(found[1]):
         return found[1]
-    if layout.without_tag is not None and FEATURES.fullmatch(cell):
-        return layout.without_tag
+    if without_tag is not None and FEATURES.fullmatch(cell):
+        return without_tag
     return cell if TAG.fullmatch(cell) else None
+
+
+def _problem(row: Row, column: int, layout: Layout) -> str:
+    """What is wrong with a line that is no token."""
+    hint = _hint(row, _cell(row, column), layout)
+    if len(row.cells) == layout.n_columns or layout.n_columns < 2:
+        return (
+            f"{row.text.strip()!r:.80} must be a word and its tag (column {column}): O, B-X, I-X, "
+            f"L-X, U-X, E-X, S-X, or ? for one that is not known.{hint}"
+        )
+    return (
+        f"{row.text.strip()!r:.80} has {len(row.cells)} columns, but most lines have "
+        f"{layout.n_columns}.{hint}"
+    )
 
 
 def _hint(row: Row, cell: str, layout: Layout) -> str:
     """What to do about a line that is no token; "" if nobody knows."""
-    last = layout.settings.tag % layout.n_columns
-    columns = [i for i in layout.tag_columns if i != last]
+    columns = [i for i in layout.tag_columns if i not in layout.tags]
     if row.text.startswith("#"):
         return " If it is a comment, say so: --comment '#'."
     if _has_all_words(row):
@@ -358,7 +402,7 @@ def _check_words(path: Path, sentences: Sequence[Sentence], layout: Layout) -> N
 def _richest(layout: Layout) -> int:
     """The column with the most words, which are no numbers: most likely that of the words."""
     n_words = [sum(not cell.isdecimal() for cell in cells) for cells in layout.columns]
-    of_tags = {*layout.tag_columns, layout.settings.tag % layout.n_columns}
+    of_tags = {*layout.tag_columns, *layout.tags}
     others = [i for i in range(layout.n_columns) if i not in of_tags]
     return max(others or [0], key=n_words.__getitem__)
 
@@ -379,16 +423,22 @@ def _counts(words: Sequence[str]) -> bool:
     return is_most and all(b - a == 1 for a, b in pairwise(numbers))
 
 
-def _check_tags(path: Path, layout: Layout) -> None:
+def _check_tags(path: Path, layout: Layout, keeps_overlaps: bool, is_germeval: bool) -> None:
     """Check that it is not a matter of guessing which of several columns of tags is meant.
 
     Raises:
-        UserError: If there are some, and none was named.
+        UserError: If there are some, and none was named, or one is named twice.
     """
     settings, columns = layout.settings, layout.tag_columns
+    if len(layout.tags) < len(settings.tags):
+        raise UserError(f"--tag-column names a column twice: {', '.join(map(str, settings.tags))}.")
     named = {settings.word, settings.pos}
-    if settings.tag == -1 and len([i for i in columns if i not in named]) > 1:
+    if settings.tags == (-1,) and len([i for i in columns if i not in named]) > 1:
+        options = [] if keeps_overlaps else ["--overlaps keep"]
+        if not is_germeval:  # of which the columns are known
+            options += [f"--tag-column {i}" for i in columns if i not in named]
         raise UserError(
             f"{path}: columns {', '.join(map(str, columns))} all have tags of entities. Name the "
-            f"one to read: --tag-column {columns[0]}."
+            f"one to read: --tag-column {columns[0]}. If they are of entities that overlap, read "
+            f"all: {' '.join(options)}."
         )

@@ -14,7 +14,6 @@ import srsly
 from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
-from ...pipeline.confidence import confidence
 from .docs import (
     ACCEPT,
     ANNOTATOR,
@@ -23,8 +22,10 @@ from .docs import (
     META,
     PREDICTIONS,
     REJECT,
+    annotated_entities,
     data_of,
     has_annotation,
+    known_tokens,
     predictions_of,
 )
 from .jsonl import as_id, field, list_of, objects_of, read_records, text_of
@@ -167,21 +168,21 @@ def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, A
     answer = about.answer
     incorrect = list(doc.spans.get(settings.docs.incorrect_spans_key, ()))
     predictions = predictions_of(doc)
-    known = [token for token in doc if token.ent_iob]
-    spans = [span_of(ent, confidence(ent)) for ent in doc.ents]
-    if answer is None and (has_annotation(doc) or incorrect):
+    is_annotated = has_annotation(doc, settings.docs)
+    spans = [span_of(*scored) for scored in annotated_entities(doc, settings.docs)]
+    if answer is None and (is_annotated or incorrect):
         answer = ACCEPT
-    if answer == REJECT and len(incorrect) == 1 and not doc.ents:
+    if answer == REJECT and len(incorrect) == 1 and not spans:
         spans = [span_of(incorrect[0])]
-    elif incorrect or (doc.ents and answer != ACCEPT):
+    elif incorrect or (spans and answer != ACCEPT):
         spans = [{**span, "answer": ACCEPT} for span in spans]
         spans += [{**span_of(span), "answer": REJECT} for span in incorrect]
-    if not spans and not has_annotation(doc):
+    if not spans and not is_annotated:
         spans = [span_of(span, score) for span, score in predictions]
     elif predictions:
         findings.notes["predictions beside annotation left out"] += len(predictions)
     if answer == ACCEPT:
-        task["_is_binary"] = len(known) < len(doc)  # the rest is not known
+        task["_is_binary"] = known_tokens(doc, settings.docs) < len(doc)  # the rest is not known
         what = "documents of which tokens outside of the spans are not known"
         findings.notes[what] += task["_is_binary"]
     task["spans"] = spans
@@ -223,5 +224,6 @@ def span_of(span: Span, score: float | None = None) -> dict[str, Any]:
 
 # Predictions beside annotation are the exception, which the writer counts
 _KEPT = {ID, META, ANNOTATOR, PREDICTIONS, PROBABILITIES, INCORRECT_SPANS, UNKNOWN_TOKENS}
+_KEPT.add(WHITE_SPACE)
 _SUFFIXES = (".jsonl", ".json")
-register(Format("prodigy", read_prodigy, write_prodigy, _SUFFIXES, keeps={*_KEPT, WHITE_SPACE}))
+register(Format("prodigy", read_prodigy, write_prodigy, _SUFFIXES, _KEPT, holds_overlaps=True))

@@ -31,6 +31,7 @@ class Format(NamedTuple):
         keeps: What it can hold besides text and entities, of `losses.NOTES`. The rest is counted
             when docs are written.
         is_folder: Whether a data set is a folder, of files with these endings, and not a file.
+        holds_overlaps: Whether it can hold entities that overlap.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Format(NamedTuple):
     suffixes: tuple[str, ...]
     keeps: Collection[str] = ()
     is_folder: bool = False
+    holds_overlaps: bool = False
 
 
 FORMATS: dict[str, Format] = {}
@@ -105,13 +107,22 @@ def write(
 
     Returns:
         What the docs contain.
+
+    Raises:
+        UserError: If entities that overlap are to be written, and the format can't hold them.
     """
-    contents, incorrect = Contents(), settings.docs.incorrect_spans_key
+    if settings.docs.keeps_overlaps and not FORMATS[name].holds_overlaps:
+        others = ", ".join(sorted(one.name for one in FORMATS.values() if one.holds_overlaps))
+        raise UserError(
+            f"{name} can't hold entities that overlap: leave out --overlaps keep, or write one of "
+            f"{others}."
+        )
+    contents = Contents()
 
     def noted() -> Iterator[Doc]:
         for doc in docs:
-            contents.add(doc, incorrect)
-            note_losses(doc, FORMATS[name].keeps, incorrect, findings)
+            contents.add(doc, settings.docs)
+            note_losses(doc, FORMATS[name].keeps, settings.docs, findings)
             yield doc
 
     FORMATS[name].write(noted(), path, settings, findings)

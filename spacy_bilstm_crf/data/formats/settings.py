@@ -1,9 +1,10 @@
 """How annotated data is read and written: the settings of all formats."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 ON_PROBLEM = ("error", "skip", "missing", "trim")
-OVERLAPS = ("problem", "longest")
+OVERLAPS = ("problem", "longest", "keep")
 UNANNOTATED = ("outside", "missing")
 UTF8 = "utf-8-sig"
 TAG_SCHEMES = ("auto", "iob1", "iob2", "biluo", "bioes")
@@ -20,13 +21,22 @@ class DocSettings(NamedTuple):
         unannotated: "outside" if all entities are annotated, "missing" if only some may be.
         incorrect_spans_key: Key in `doc.spans` of the spans known to be no entity.
         overlaps: What happens to entities that overlap: "longest" keeps the longest of them, and
-            the first of those that are as long, as `spacy.util.filter_spans` does.
+            the first of those that are as long, as `spacy.util.filter_spans` does. "keep" stores
+            all entities of a completely annotated document in `doc.spans`, and reads them there
+            when docs are written.
+        spans_key: Key in `doc.spans` of these entities.
     """
 
     on_problem: str = "error"
     unannotated: str = "outside"
     incorrect_spans_key: str = "incorrect_spans"
     overlaps: str = "problem"
+    spans_key: str = "sc"
+
+    @property
+    def keeps_overlaps(self) -> bool:
+        """Whether entities that overlap are kept, in `doc.spans`."""
+        return self.overlaps == "keep"
 
 
 class ColumnSettings(NamedTuple):
@@ -37,7 +47,8 @@ class ColumnSettings(NamedTuple):
         separator: Between columns; None for commas in a .csv file, and in others for blanks and
             tabs, or for tabs alone where words have blanks.
         word: Column of the word. The first is 0, the last is -1.
-        tag: Column of the tag. If it is -1, no other column may have tags of entities.
+        tag: Column of the tag, or several columns with the tags of entities that overlap. If it is
+            -1, no other column may have tags of entities.
         pos: Column of the part of speech; None for none.
         comment: Prefix of comment lines; None if there are none. A line with as many columns as the
             others and a tag is a token.
@@ -46,9 +57,14 @@ class ColumnSettings(NamedTuple):
     scheme: str = "auto"
     separator: str | None = None
     word: int = 0
-    tag: int = -1
+    tag: int | Sequence[int] = -1
     pos: int | None = None
     comment: str | None = None
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """The columns of tags."""
+        return (self.tag,) if isinstance(self.tag, int) else tuple(self.tag)
 
 
 class FormatSettings(NamedTuple):

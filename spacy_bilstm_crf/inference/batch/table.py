@@ -11,7 +11,7 @@ from ...common.pipelines import check_components, import_code, load_pipeline
 from ...common.processes import use_one_thread
 from ...data.texts import Text, problem_of
 from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
-from ..recognizers import require_recognizers
+from ..recognizers import require_crf
 
 INTEGER, STRING = pa.int64(), pa.string()
 # Characters are counted as Python does
@@ -119,5 +119,5 @@ def load_annotator(settings: AnnotatorSettings) -> Annotator:
     if settings.max_length is not None:
         nlp.max_length = settings.max_length
     if settings.candidates is not None:
-        require_recognizers(nlp, settings.pipeline, "candidates")
+        require_crf(nlp, settings.pipeline, "candidates")
     return Annotator(nlp)

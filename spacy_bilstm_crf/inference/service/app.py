@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from ...decoding import TooManyEntities
 from ..annotator import Annotator, FailedText, RequestSettings
+from ..recognizers import groups_without_overlap, labels_by_component, why_no_k_best
 from .body import BUSY, SOON, Limits, Refused, RequestReader
 from .dynamic_batching import Answer, DynamicBatcher, Request, WaitedTooLong
 from .messages import (
@@ -156,17 +157,6 @@ def _name_of(nlp: Language) -> str:
     return f"{nlp.lang}_{name} {version}"
 
 
-def _labels_of(nlp: Language) -> list[str]:
-    """Return the labels of all components that set entities, sorted."""
-    found = {
-        label
-        for name, pipe in nlp.pipeline
-        if "doc.ents" in nlp.get_pipe_meta(name).assigns
-        for label in getattr(pipe, "labels", ())
-    }
-    return sorted(found)
-
-
 class PatientResponse(Response):
     """A JSON response in pieces, that waits for the client to read, but not forever.
 
@@ -226,11 +216,15 @@ class Service:
 
     def labels(self) -> dict[str, Any]:
         """Return what `messages.LabelsResponse` describes."""
+        nlp, components = self._nlp, self._annotator.components
         return {
-            "pipeline": _name_of(self._nlp),
-            "labels": _labels_of(self._nlp),
-            "knows_probabilities": len(self._annotator.recognizers) == 1,
+            "pipeline": _name_of(nlp),
+            "labels": sorted({label for of in labels_by_component(nlp).values() for label in of}),
+            "knows_probabilities": bool(components),
+            "knows_k_best": why_no_k_best(nlp) is None,
             "threshold": self._annotator.threshold,
+            "thresholds": {component.name: component.threshold for component in components},
+            "label_groups": groups_without_overlap(nlp) if components else None,
             "max_texts": self._limits.texts,
             "max_characters": self._limits.characters,
         }
@@ -274,6 +268,7 @@ class Service:
             raise Refused(500, f"The pipeline failed on a text: {answer.kind}. The log says where.")
         self.metrics.texts.inc(len(answer))
         self.metrics.tokens.inc(sum(found.n_tokens for found in answer))
+        self.metrics.entities.inc(sum(len(found.entities) for found in answer))
         results = [
             {"entities": found.entities, "candidates": found.candidates, "k_best": found.k_best}
             for found in answer
@@ -311,19 +306,15 @@ class Service:
             Refused: If the pipeline does not know what the request asks for.
         """
         wanted = given.model_dump(exclude={"texts"}, exclude_none=True)
-        n_recognizers = len(self._annotator.recognizers)
-        if wanted and not n_recognizers:
+        if wanted and not self._annotator.components:
             raise Refused(
                 422,
-                f"{', '.join(wanted)}: the pipeline has no bilstm_crf_ner component, which is "
-                f"needed for probabilities. Leave it out.",
+                f"{', '.join(wanted)}: the pipeline has no bilstm_crf_ner or bilstm_crf_spans "
+                f"component, which is needed for probabilities. Leave it out.",
             )
-        if given.k_best is not None and n_recognizers > 1:
-            raise Refused(
-                422,
-                f"k_best: the pipeline has {n_recognizers} bilstm_crf_ner components, not one. "
-                f"Leave it out.",
-            )
+        why_not = None if given.k_best is None else why_no_k_best(self._nlp)
+        if why_not is not None:
+            raise Refused(422, f"k_best: {why_not}. Leave it out.")
         own = "threshold" not in given.model_fields_set
         return RequestSettings(given.threshold, own, given.candidates, given.k_best)
 

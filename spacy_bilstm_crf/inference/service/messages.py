@@ -75,7 +75,10 @@ class TagSequence(BaseModel):
 class TextResult(BaseModel):
     """What was found in a text."""
 
-    entities: list[FoundEntity]
+    entities: list[FoundEntity] = Field(
+        description="In the order of the text, of those with the same start the longest first. "
+        "Those of a bilstm_crf_spans or spancat may overlap one another and others."
+    )
     candidates: list[FoundEntity] | None = Field(description="null unless asked for.")
     k_best: list[TagSequence] | None = Field(
         description="The most probable first; null unless asked for."
@@ -96,9 +99,21 @@ class LabelsResponse(BaseModel):
     pipeline: str = Field(description="Name and version.")
     labels: list[str]
     knows_probabilities: bool = Field(
-        description="Whether threshold, candidates and k_best may be asked for."
+        description="Whether threshold and candidates may be asked for."
     )
-    threshold: float | None = Field(description="Threshold for requests that don't set one.")
+    knows_k_best: bool = Field(description="Whether k_best may be asked for.")
+    threshold: float | None = Field(
+        description="Threshold for requests that don't set one: of the first component that has "
+        "one."
+    )
+    thresholds: dict[str, float | None] = Field(
+        description="The same for each component that knows probabilities."
+    )
+    label_groups: list[list[str]] | None = Field(
+        description="Groups of labels. With a threshold, the entities of a group are those of its "
+        "candidates, without overlap within the group, that maximize the sum of (confidence - "
+        "threshold). null if entities depend on anything else: ask for them with the threshold."
+    )
     max_texts: int = Field(description="Maximum number per request.")
     max_characters: int = Field(
         description="Maximum number of characters of all texts of a request."

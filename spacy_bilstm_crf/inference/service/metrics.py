@@ -37,6 +37,7 @@ class Metrics:
         )
         self.texts = Counter(f"{PREFIX}_texts", "Texts annotated", registry=registry)
         self.tokens = Counter(f"{PREFIX}_tokens", "Tokens annotated", registry=registry)
+        self.entities = Counter(f"{PREFIX}_entities", "Entities found", registry=registry)
         self.batch = Histogram(
             f"{PREFIX}_batch_texts",
             "Texts that were taken together",

@@ -24,7 +24,7 @@ const percent = p => {
 const exactPercent = p => `${Number((100 * p).toPrecision(6))} %`;
 
 let service = null; // what /labels says
-let answer = null; // { text, result }
+let answer = null; // { text, characters, threshold, result }
 let threshold = null; // null: what the pipeline itself finds, which may have no threshold
 let running = null; // the request whose answer is waited for
 let timer = 0;
@@ -34,8 +34,8 @@ function colour(label) {
   return `l${(place < 0 ? service.labels.length : place) % COLOURS}`;
 }
 
-// Those with the largest sum of (probability - least), without overlap: what the component does
-// with a threshold (weighted interval scheduling)
+// Those with the largest sum of (probability - least), without overlap: what a component does with a
+// threshold (weighted interval scheduling)
 function bestEntities(candidates, least) {
   const sorted = candidates.filter(c => c.confidence >= least).sort((a, b) => a.end - b.end);
   const before = sorted.map(entity => {
@@ -65,12 +65,37 @@ function bestEntities(candidates, least) {
   return chosen.reverse();
 }
 
+// In the order of the text, of those with the same start the longest first
+function inOrder(entities) {
+  const byLabel = (a, b) => (a.label < b.label ? -1 : Number(a.label > b.label));
+  return entities.sort((a, b) => a.start - b.start || b.end - a.end || byLabel(a, b));
+}
+
 function shownEntities() {
   const { entities, candidates } = answer.result;
-  if (threshold === null || !candidates) return entities;
+  const groups = service.label_groups; // null: the service is asked for them with each threshold
+  if (threshold === null || !candidates || !groups) return entities;
   // What other components have found stays, whatever the threshold
-  const given = entities.filter(entity => entity.confidence === null);
-  return [...given, ...bestEntities(candidates, threshold)].sort((a, b) => a.start - b.start);
+  const known = new Set(groups.flat());
+  const given = entities.filter(entity => entity.confidence === null || !known.has(entity.label));
+  const chosen = groups.flatMap(labels => {
+    const ofGroup = candidates.filter(candidate => labels.includes(candidate.label));
+    return bestEntities(ofGroup, threshold);
+  });
+  return inOrder([...given, ...chosen]);
+}
+
+// Entities that are connected by overlaps, and where they are together
+function clustersOf(entities) {
+  const clusters = [];
+  for (const entity of entities) {
+    const last = clusters.at(-1);
+    if (last && entity.start < last.end) {
+      last.entities.push(entity);
+      last.end = Math.max(last.end, entity.end);
+    } else clusters.push({ start: entity.start, end: entity.end, entities: [entity] });
+  }
+  return clusters;
 }
 
 function marked(entity, text) {
@@ -80,18 +105,107 @@ function marked(entity, text) {
   return mark;
 }
 
+// The first row below the words that is free from the start of each entity to its end
+function rowsOf(entities) {
+  const ends = [];
+  return new Map(entities.map(entity => {
+    const free = ends.findIndex(end => end <= entity.start);
+    const row = free < 0 ? ends.length : free;
+    ends[row] = entity.end;
+    return [entity, row];
+  }));
+}
+
+const isBlank = character => /\s/.test(character);
+const isBreak = character => character === "\n" || character === "\r";
+
+// Where to cut the characters of a cluster: at the ends of its entities, words and lines
+function cutsOf({ start, end, entities }, characters) {
+  const ends = new Set(entities.flatMap(entity => [entity.start, entity.end]));
+  const cuts = [start];
+  for (let i = start + 1; i < end; i += 1) {
+    const [before, here] = [characters[i - 1], characters[i]];
+    const isWord = isBlank(before) && !isBlank(here);
+    if (ends.has(i) || isWord || isBreak(before) || isBreak(here)) cuts.push(i);
+  }
+  return [...cuts, end];
+}
+
+// A part of an entity's bar, from one cut to another: its label at the start, the rest at the end
+function barOf(entity, from, to, row) {
+  const isFirst = entity.start === from;
+  const bar = element(isFirst ? "mark" : "span", undefined, `bar ${colour(entity.label)}`);
+  bar.style.gridRow = row + 2; // below the words
+  bar.title = spoken(entity);
+  if (isFirst) bar.append(element("b", entity.label));
+  if (isFirst) bar.classList.add("first");
+  if (entity.end === to) {
+    bar.classList.add("last");
+    if (entity.confidence !== null) bar.append(element("small", percent(entity.confidence)));
+  }
+  return bar;
+}
+
+function spoken({ text, label, confidence }) {
+  return [text, label, ...(confidence === null ? [] : [percent(confidence)])].join(", ");
+}
+
+// Entities that overlap: their words once, and a bar for each entity below its words
+function stacked(cluster, characters) {
+  const cuts = cutsOf(cluster, characters);
+  const rows = rowsOf(cluster.entities);
+  const shown = element("span");
+  shown.setAttribute("aria-hidden", "true");
+  shown.dir = "auto"; // of Hebrew within English, too, the first piece is on the right
+  let word = null; // pieces that stay on a line if there is room, with the blanks after them
+  let next = 0;
+  let active = [];
+  cuts.slice(0, -1).forEach((from, i) => {
+    const to = cuts[i + 1];
+    active = active.filter(entity => entity.end > from);
+    while (next < cluster.entities.length && cluster.entities[next].start <= from) {
+      active.push(cluster.entities[next]);
+      next += 1;
+    }
+    const text = characters.slice(from, to).join("");
+    const isLine = isBreak(text);
+    if (!isLine || active.some(entity => entity.start === from || entity.end === to)) {
+      if (!word || isBlank(characters[from - 1])) {
+        word = element("span", undefined, "word");
+        shown.append(word);
+      }
+      const piece = element("span", undefined, "piece");
+      piece.append(element("span", isLine ? "\u200b" : text));
+      piece.append(...active.map(entity => barOf(entity, from, to, rows.get(entity))));
+      word.append(piece);
+    }
+    if (isLine) {
+      shown.append(text);
+      word = null;
+    }
+  });
+  const text = characters.slice(cluster.start, cluster.end).join("");
+  const all = cluster.entities.map(spoken).join("; ");
+  const whole = element("span", undefined, "overlap");
+  whole.append(shown, element("span", `${text} (overlapping entities: ${all}) `, "spoken"));
+  return whole;
+}
+
 function showEntities() {
   const entities = shownEntities();
   // Offsets count characters, and JavaScript's strings are in UTF-16
   const characters = answer.characters;
+  const textOf = (start, end) => characters.slice(start, end).join("");
   const pieces = [];
   let position = 0;
-  for (const entity of entities) {
-    pieces.push(characters.slice(position, entity.start).join(""));
-    pieces.push(marked(entity, characters.slice(entity.start, entity.end).join("")));
-    position = entity.end;
+  for (const cluster of clustersOf(entities)) {
+    const { start, end } = cluster;
+    pieces.push(textOf(position, start));
+    const [first, ...others] = cluster.entities;
+    pieces.push(others.length ? stacked(cluster, characters) : marked(first, textOf(start, end)));
+    position = end;
   }
-  pieces.push(characters.slice(position).join(""));
+  pieces.push(textOf(position));
   part("found").replaceChildren(...pieces);
   const n = entities.length;
   part("status").textContent = answer.text ? `${n} ${n === 1 ? "entity" : "entities"}` : "";
@@ -133,11 +247,18 @@ function showSequences() {
 // The slider's left end is none if the pipeline has none
 const ownPercent = () => (service.threshold === null ? 0 : Math.round(100 * service.threshold));
 
+function ownThreshold() {
+  const inWords = p => (p === null ? "none (the best tag sequence)" : exactPercent(p));
+  const own = Object.entries(service.thresholds);
+  const isOne = own.every(([, p]) => p === own[0][1]);
+  if (isOne) return inWords(service.threshold);
+  return own.map(([name, p]) => `${name} ${inWords(p)}`).join(", ");
+}
+
 function showThreshold() {
   const slider = part("threshold");
   if (threshold === null) slider.value = ownPercent();
-  const own = service.threshold === null ? "none (the best tag sequence)" : exactPercent(service.threshold);
-  const words = threshold === null ? own : `${slider.value} %`;
+  const words = threshold === null ? ownThreshold() : `${slider.value} %`;
   part("threshold-value").textContent = words;
   slider.setAttribute("aria-valuetext", words);
   slider.classList.toggle("stale", threshold === null);
@@ -149,6 +270,18 @@ function showProblem(words) {
   part("problem").hidden = !words;
 }
 
+function annotateSoon() {
+  clearTimeout(timer);
+  timer = setTimeout(annotate, PAUSE);
+}
+
+function changeThreshold(least) {
+  threshold = least;
+  showThreshold();
+  if (!service.label_groups) annotateSoon();
+  else if (answer) showEntities();
+}
+
 async function annotate() {
   clearTimeout(timer);
   if (running) running.abort();
@@ -156,8 +289,11 @@ async function annotate() {
   const text = part("text").value;
   part("found").classList.add("stale");
   const long = setTimeout(() => { part("status").textContent = "Working"; }, PATIENCE);
+  const own = threshold;
   const asked = { texts: [text] };
-  if (service.knows_probabilities) Object.assign(asked, { candidates: LEAST, k_best: SEQUENCES });
+  if (service.knows_probabilities) asked.candidates = LEAST;
+  if (service.knows_k_best) asked.k_best = SEQUENCES;
+  if (own !== null && !service.label_groups) asked.threshold = own;
   try {
     const response = await fetch("annotate", {
       method: "POST",
@@ -168,7 +304,8 @@ async function annotate() {
     const found = await response.json();
     if (mine !== running) return; // another text is being annotated
     if (!response.ok) throw new Error(found.detail);
-    answer = { text, characters: Array.from(text), result: found.results[0] };
+    const result = found.results[0];
+    answer = { text, characters: Array.from(text), threshold: own, result };
     showProblem("");
     part("found").classList.remove("stale");
     showEntities();
@@ -196,9 +333,15 @@ function shownAsJson() {
   return JSON.stringify({ text: answer.text, entities: shownEntities() }, null, 2);
 }
 
+// Whether what is shown is of this text and this threshold
+function isAnswered() {
+  if (!answer || answer.text !== part("text").value) return false;
+  return Boolean(service.label_groups) || answer.threshold === threshold;
+}
+
 async function copy() {
   try {
-    if (!answer || answer.text !== part("text").value) await annotate();
+    if (!isAnswered()) await annotate();
     if (answer) await copyText(shownAsJson());
     part("copied").textContent = answer ? "Copied" : "Nothing to copy";
   } catch (error) {
@@ -235,21 +378,12 @@ async function start() {
   part("threshold-part").hidden = !service.knows_probabilities;
   part("threshold").min = service.threshold === null ? 0 : 1;
   showThreshold();
-  part("text").addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(annotate, PAUSE);
-  });
+  part("text").addEventListener("input", annotateSoon);
   part("threshold").addEventListener("input", () => {
     const percent = Number(part("threshold").value);
-    threshold = percent === 0 ? null : percent / 100;
-    showThreshold();
-    if (answer) showEntities();
+    changeThreshold(percent === 0 ? null : percent / 100);
   });
-  part("own").addEventListener("click", () => {
-    threshold = null;
-    showThreshold();
-    if (answer) showEntities();
-  });
+  part("own").addEventListener("click", () => changeThreshold(null));
   part("copy").addEventListener("click", copy);
   if (part("text").value) annotate(); // what the browser kept over a reload
 }

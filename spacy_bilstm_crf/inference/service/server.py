@@ -23,7 +23,7 @@ from uvicorn.supervisors import Multiprocess
 from ...common.errors import UserError
 from ...common.pipelines import check_components, import_code, load_pipeline
 from ...common.processes import end_with_parent, use_one_thread
-from ..recognizers import recognizers, require_recognizers
+from ..recognizers import components_with_crf, require_crf
 from .app import BATCH_SIZE, make_app
 from .body import Limits
 from .metrics import SHARED_FOLDER
@@ -70,9 +70,9 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
     check_components(nlp, settings.pipeline)
     use_one_thread()
     if settings.threshold is not None:
-        require_recognizers(nlp, settings.pipeline, "threshold")
-        for ner in recognizers(nlp):
-            ner.threshold = settings.threshold
+        require_crf(nlp, settings.pipeline, "threshold")
+        for component in components_with_crf(nlp):
+            component.threshold = settings.threshold
     return make_app(nlp, settings.limits, settings.batch_size, settings.allowed_hosts)
 
 

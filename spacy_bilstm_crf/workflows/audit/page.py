@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from spacy.training import Example
 
 from ...common.pages import render, text_window
+from ...data.entity_source import DOC_ENTS, EntitySource
 from .checks import DataProblem
 from .suspects import Suspect
 
@@ -18,6 +19,7 @@ def audit_page(
     problems: Sequence[DataProblem],
     suspects: Sequence[Suspect] | None,
     said: Sequence[str] = (),
+    where: EntitySource = DOC_ENTS,
 ) -> str:
     """Render the HTML page.
 
@@ -27,7 +29,9 @@ def audit_page(
         problems: Problems of the data.
         suspects: Probable label errors, the most suspect first; None if no model was trained.
         said: What to know about them, in sentences.
+        where: Where the docs have their entities.
     """
+    docs = [example.reference for example in examples]
     by_kind: dict[str, list[DataProblem]] = {}
     for problem in problems:
         by_kind.setdefault(problem.kind, []).append(problem)
@@ -35,7 +39,8 @@ def audit_page(
         __package__,
         "audit.html.jinja",
         data=data,
-        docs=[example.reference for example in examples],
+        docs=docs,
+        n_entities=sum(len(where.entities(doc)) for doc in docs),
         problems=by_kind,
         most=SHOWN_PROBLEMS,
         suspects=suspects,

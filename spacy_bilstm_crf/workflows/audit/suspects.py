@@ -94,8 +94,14 @@ def suspects_of(
     """
     suspects = []
     by_probability = sorted(found, key=lambda entity: -(entity.probability or 0.0))
+    annotated = {entity[:3] for entity in gold}
     for entity in gold:
-        others = [other for other in by_probability if other.overlaps(entity)]
+        # Of one label, annotated entities may be nested
+        others = [
+            other
+            for other in by_probability
+            if other.overlaps(entity) and (other.is_same(entity) or other[:3] not in annotated)
+        ]
         if entity.probability is None:
             suspicion = float(not any(other.is_same(entity) for other in others))
         else:
@@ -110,6 +116,26 @@ def suspects_of(
             found_here = Suspect(doc, NOT_ANNOTATED, entity, entity, suspicion, entity.probability)
             suspects.append(found_here)
             taken.append(entity)
+    return suspects
+
+
+def suspects_by_label(
+    doc: int, gold: Sequence[ScoredEntity], found: Sequence[ScoredEntity]
+) -> list[Suspect]:
+    """Compare annotated entities that may overlap with a model's, for each label on its own.
+
+    So an entity can be suspicious within one of another label, and what the model prefers is an
+    entity of the same label, or none.
+
+    Args:
+        doc: Index of the doc in the data.
+        gold: The annotated entities.
+        found: The entities that the model finds or considers possible.
+    """
+    suspects = []
+    for label in sorted({entity.label for entity in [*gold, *found]}):
+        of_label = ([e for e in entities if e.label == label] for entities in (gold, found))
+        suspects += suspects_of(doc, *of_label)
     return suspects
 
 

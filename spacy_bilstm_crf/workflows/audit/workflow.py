@@ -14,12 +14,14 @@ from ...common.errors import UserError, check_probability
 from ...common.files import write_files
 from ...common.pages import as_frame
 from ...data.corpus import Data, read_examples
+from ...inference.recognizers import entity_finder, entity_source
+from ...pipeline import BiLSTMCRFSpanRecognizer
 from ...training.loop import untrained_pipeline
 from ..report.metrics import prf
 from .checks import DataProblem, find_problems
 from .held_out import entity_counts, judged, trained_folds
 from .page import audit_page
-from .suspects import ANNOTATED, Suspect, as_prodigy, ranked, suspects_of
+from .suspects import ANNOTATED, Suspect, as_prodigy, ranked, suspects_by_label, suspects_of
 
 # Below it models miss and invent more than twice as many entities as they get right. Annotation in
 # use has errors in a few entities of a hundred, so nearly all that they disagree with is right
@@ -79,7 +81,7 @@ def audit(
     test: Data | None = None,
     folds: int = 5,
     least: float = 0.5,
-    component: str = "ner",
+    component: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     use_gpu: int = -1,
     on_fold: Callable[[int, int], None] | None = None,
@@ -98,7 +100,8 @@ def audit(
         folds: Number of cross-validation folds, at least 2. 0 trains no models.
         least: Suspects are listed if the models give their annotation at least this probability of
             being wrong.
-        component: Name of the component that finds entities.
+        component: Name of the component that finds entities. Default: `ner`, or else the only
+            component around a CRF, such as a `bilstm_crf_spans`.
         overrides: Settings of the config to replace, such as `{"training.max_steps": 500}`.
         use_gpu: ID of the GPU, or -1 for the CPU.
         on_fold: Called after each fold with its number, from 1, and the number of folds.
@@ -113,22 +116,26 @@ def audit(
         raise UserError(f"folds (--folds) is {folds}: use 2 or more, or 0 to train no model.")
     check_probability(least=least)
     config, overrides = Path(config), dict(overrides or {})
-    nlp = untrained_pipeline(config, overrides, component)
+    nlp = untrained_pipeline(config, overrides, None)
+    component = entity_finder(nlp, f"The pipeline of {config}", component)
+    pipe = nlp.get_pipe(component)
+    where = entity_source(pipe)
     parts = {
-        name: read_examples(part, nlp)
+        name: read_examples(part, nlp, where)
         for name, part in {"train": data, "dev": dev, "test": test}.items()
         if part is not None
     }
     examples = parts["train"]
-    problems = find_problems(parts)
+    problems = find_problems(parts, where, _levels(pipe))
     docs = [example.reference for example in examples]
     suspects: list[Suspect] = []
     models = trained_folds(config, overrides, docs, folds, use_gpu) if folds else ()
     counts = np.zeros(4)
+    compare = suspects_by_label if where.may_overlap else suspects_of
     for number, fold in enumerate(models, start=1):
         for i, annotated, possible, found in judged(fold, docs, component):
-            suspects += suspects_of(i, annotated, possible)
-            counts += entity_counts(docs[i], found)
+            suspects += compare(i, annotated, possible)
+            counts += entity_counts(docs[i], found, where)
         if on_fold is not None:
             on_fold(number, folds)
     n_judged = sum(one.kind == ANNOTATED for one in suspects)
@@ -136,8 +143,13 @@ def audit(
     f = float(prf(counts)[2])
     said = _said(suspects, n_judged, least, f) if folds else []
     name = Path(data).name if isinstance(data, str | Path) else "in-memory docs"
-    page = audit_page(name, examples, problems, suspects if folds else None, said)
+    page = audit_page(name, examples, problems, suspects if folds else None, said, where)
     return Audit(problems, suspects, None if math.isnan(f) else f, said, page, examples)
+
+
+def _levels(pipe: object) -> int | None:
+    """Return how deep entities of one label may be nested for a component to learn them."""
+    return pipe.levels if isinstance(pipe, BiLSTMCRFSpanRecognizer) else None
 
 
 def _said(suspects: Sequence[Suspect], n_judged: int, least: float, f: float) -> list[str]:

@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from ...common.errors import UserError
 from ...common.files import reported_os_errors, written_whole
 from ...data.corpus import Data, check_annotated, without_copies
+from ...data.entity_source import EntitySource
 from ...data.formats import Findings, FormatSettings, write
 from ...data.statistics import n_shared
 
@@ -32,10 +33,17 @@ def clean_path(folder: str | Path, read: Sequence[Data | None]) -> Path:
     return path
 
 
-def clean_docs(train: Sequence[Doc], dev: Sequence[Doc]) -> tuple[list[Doc], str]:
+def clean_docs(
+    train: Sequence[Doc], dev: Sequence[Doc], where: EntitySource
+) -> tuple[list[Doc], str]:
     """Leave out the training docs that are copies or also in the development data.
 
     The development data stay as they are, so that scores can be compared with earlier ones.
+
+    Args:
+        train: The training data.
+        dev: The development data.
+        where: Where they have their entities.
 
     Returns:
         The docs that stay, and a sentence on what was left out.
@@ -49,7 +57,7 @@ def clean_docs(train: Sequence[Doc], dev: Sequence[Doc]) -> tuple[list[Doc], str
             f"All {len(train):,} training docs are also in the development data. Name other "
             f"development data with --dev."
         )
-    check_annotated(kept, "The clean training data")
+    check_annotated(kept, "The clean training data", where)
     shared = n_shared(train, dev)
     copies = len(train) - len(kept) - shared
     return kept, (

@@ -7,6 +7,7 @@ from typing import Any
 from spacy.tokens import Doc
 
 from ...common.errors import UserError, reported_errors
+from ...data.entity_source import EntitySource
 from ...data.patterns import Pattern, read_patterns
 
 # Name of the component that finds the names, and key of the spans that it sets
@@ -16,12 +17,23 @@ GAZETTEER = "gazetteer"
 UNKNOWN_ATTRIBUTES = {"TAG", "POS", "MORPH", "LEMMA", "DEP"}
 
 
-def gazetteer_fact(path: str | Path, docs: Sequence[Doc]) -> str:
+def gazetteer_fact(path: str | Path, docs: Sequence[Doc], where: EntitySource) -> str:
     """Say how many of the annotated entities are in the lists, word for word.
 
+    Args:
+        path: The file of the lists.
+        docs: The training data.
+        where: Where they have their entities.
+
     Raises:
-        UserError: If there is no such file, it has no patterns, or one can't match.
+        UserError: If there is no such file, it has no patterns, one can't match, or the entities
+            are where the matches will be.
     """
+    if where.spans_key == GAZETTEER:
+        raise UserError(
+            f"--spans-key {GAZETTEER}: the matches of --patterns are there. Give the entities "
+            f"another key."
+        )
     with reported_errors():
         patterns: list[Pattern] = read_patterns(path)
     for number, pattern in enumerate(patterns, 1):
@@ -32,7 +44,7 @@ def gazetteer_fact(path: str | Path, docs: Sequence[Doc]) -> str:
                 f"pipeline sets. Use attributes of words, such as TEXT, LOWER, SHAPE or IS_TITLE."
             )
     names = {pattern["pattern"] for pattern in patterns if isinstance(pattern["pattern"], str)}
-    entities = [ent.text for doc in docs for ent in doc.ents]
+    entities = [ent.text for doc in docs for ent in where.entities(doc)]
     share = sum(text in names for text in entities) / len(entities)
     labels = sorted({pattern["label"] for pattern in patterns})
     return (

@@ -11,6 +11,7 @@ from thinc.api import Config
 
 from ...data.statistics import Survey
 from .gazetteer import GAZETTEER
+from .recognizer import Recognizer
 
 COMMENT_WIDTH = 96
 N_EVALUATIONS = 20
@@ -44,6 +45,11 @@ RECURRING = 2 / 3
 THRESHOLDS = ((2000, 0.3), (10000, 0.4), (float("inf"), 0.5))
 
 
+# Least share of the entities that overlap another one of the same label, for these to be learned
+NESTED = 0.01
+MOST_LEVELS = 3
+
+
 class Choice(NamedTuple):
     """A setting, its value, and the reason for it.
 
@@ -68,8 +74,14 @@ class Sources(NamedTuple):
     gpu: bool = False
 
 
-def base_config(lang: str, sources: Sources) -> Config:
-    """Return a complete config, except for what depends on the data."""
+def base_config(lang: str, sources: Sources, recognizer: Recognizer) -> Config:
+    """Return a complete config, except for what depends on the data.
+
+    Args:
+        lang: Language code.
+        sources: What the model can learn from.
+        recognizer: The component that is trained.
+    """
     nlp = spacy.blank(lang)
     if sources.patterns is not None:
         nlp.add_pipe("span_ruler", name=GAZETTEER, config={"spans_key": GAZETTEER, "scorer": None})
@@ -78,12 +90,13 @@ def base_config(lang: str, sources: Sources) -> Config:
         model = {"name": sources.transformer, "mixed_precision": sources.gpu}
         nlp.add_pipe("transformer", config={"model": model})
         files.append("transformer.cfg")
-    nlp.add_pipe("bilstm_crf_ner", name="ner")
+    nlp.add_pipe(recognizer.factory, name=recognizer.name, config=recognizer.settings)
     paths = [Path(__file__).with_name(file) for file in files]
     config = nlp.config.copy()
     for path in paths:
         # The block of a registered function is one setting
         for name, value in dict_to_dot(load_config(path), for_overrides=True).items():
+            name = name.replace("components.ner.", recognizer.path(""), 1)
             set_dot_to_object(config, name, value)
     return config
 
@@ -95,9 +108,13 @@ def settings_above_transformer() -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name != "tok2vec"}
 
 
-def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str) -> list[Choice]:
+def choices(
+    found: Survey, sources: Sources, recognizer: Recognizer, vectors_coverage: float, lang: str
+) -> list[Choice]:
     """Choose the settings that depend on the data and on the other sources."""
-    chosen = [*_length(found, sources), *_decoding(found)]
+    chosen = [*_length(found, sources), *_decoding(found, recognizer)]
+    if recognizer.where.may_overlap:
+        chosen += _nesting(found, recognizer)
     if sources.vectors is not None:
         why = f"{vectors_coverage:.0%} of the training data's tokens have a vector in it."
         chosen.append(Choice("paths.vectors", str(sources.vectors), why))
@@ -105,9 +122,14 @@ def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str)
         loader = {"@misc": "spacy.LookupsDataLoader.v1", "lang": lang, "tables": LOOKUP_TABLES}
         chosen.append(Choice("initialize.lookups", loader))
         why = "From the lookups tables: a word's log-probability and Brown cluster."
-        chosen.append(Choice("components.ner.model.tok2vec.attrs", LOOKUP_ATTRS, why))
+        chosen.append(Choice(recognizer.path("model.tok2vec.attrs"), LOOKUP_ATTRS, why))
     if sources.patterns is not None:
-        chosen += _lists(str(sources.patterns))
+        chosen += _lists(str(sources.patterns), recognizer)
+    weights = dict(recognizer.score_weights())
+    if sources.patterns is not None:
+        weights |= {f"spans_ruler_{score}": None for score in ("f", "p", "r", "per_type")}
+    if sources.patterns is not None or recognizer.where.may_overlap:
+        chosen.append(Choice("training.score_weights", weights))
     if sources.gpu:
         chosen.append(
             Choice(
@@ -117,17 +139,14 @@ def choices(found: Survey, sources: Sources, vectors_coverage: float, lang: str)
     return chosen
 
 
-def _lists(patterns: str) -> Iterator[Choice]:
+def _lists(patterns: str, recognizer: Recognizer) -> Iterator[Choice]:
     reader = {"@readers": "spacy-bilstm-crf.Patterns.v1", "path": "${paths.patterns}"}
     yield Choice("paths.patterns", patterns)
     yield Choice("initialize.components", {GAZETTEER: {"patterns": reader}})
     why = "The lists are matched in the training data, too."
     yield Choice("training.annotating_components", [GAZETTEER], why)
     why = "The matches of the lists; span_dropout below is the share that training leaves out."
-    yield Choice("components.ner.model.tok2vec.span_features", [GAZETTEER], why)
-    weights = {"ents_f": 1.0, "ents_p": 0.0, "ents_r": 0.0, "ents_per_type": None}
-    of_lists = {f"spans_ruler_{score}": None for score in ("f", "p", "r", "per_type")}
-    yield Choice("training.score_weights", {**weights, **of_lists})
+    yield Choice(recognizer.path("model.tok2vec.span_features"), [GAZETTEER], why)
 
 
 def _length(found: Survey, sources: Sources) -> Iterator[Choice]:
@@ -161,7 +180,35 @@ def _length(found: Survey, sources: Sources) -> Iterator[Choice]:
     )
 
 
-def _decoding(found: Survey) -> Iterator[Choice]:
+def n_levels(found: Survey) -> int:
+    """Return how deep entities of one label may be nested for the model to learn them all.
+
+    Few of them are not worth another CRF for each label.
+    """
+    least = NESTED * found.n_entities
+    if found.n_in_same_label < least:
+        return 1
+    depths = [
+        level
+        for level in found.n_of_level
+        if sum(n for at, n in found.n_of_level.items() if at >= level) >= least
+    ]
+    return min(max(2, *depths), MOST_LEVELS)
+
+
+def _nesting(found: Survey, recognizer: Recognizer) -> Iterator[Choice]:
+    levels = n_levels(found)
+    if levels > 1:
+        share = found.n_in_same_label / found.n_entities
+        yield Choice(
+            recognizer.path("levels"),
+            levels,
+            f"{share:.0%} of the entities overlap another one of the same label: {levels} CRFs for "
+            f"each label find entities within one another.",
+        )
+
+
+def _decoding(found: Survey, recognizer: Recognizer) -> Iterator[Choice]:
     recurring = found.n_recurring / found.n_entities
     if recurring >= RECURRING:
         threshold = None
@@ -172,14 +219,15 @@ def _decoding(found: Survey) -> Iterator[Choice]:
     else:
         threshold = next(value for most, value in THRESHOLDS if found.n_sentences <= most)
         why = "F1 is best with a threshold of about half of F1, which is lower with less data."
-    why += (
-        " After the training, `python -m spacy find-threshold` finds the best on your dev data; "
-        "`bilstm-crf set-threshold` saves it."
-    )
-    yield Choice("components.ner.threshold", threshold, why)
-    if found.n_missing and not found.n_outside:
+    why += " After the training, `python -m spacy find-threshold` finds the best on your dev data; "
+    if recognizer.where.may_overlap:
+        why += "the component's `threshold` can be set to it."
+    else:
+        why += "`bilstm-crf set-threshold` saves it."
+    yield Choice(recognizer.path("threshold"), threshold, why)
+    if found.n_missing and not found.n_outside and not recognizer.where.may_overlap:
         yield Choice(
-            "components.ner.entity_ratio",
+            recognizer.path("entity_ratio"),
             {"rate": round(found.n_inside / found.n_tokens, 4), "margin": 0.05, "weight": 10.0},
             "No token is known to be outside of entities, so this sets how many to expect: the "
             "share of tokens in annotated entities. Raise it if many are not annotated.",

@@ -1,16 +1,18 @@
 """The numbers of a report, in one dictionary: what the JSON file holds and the page shows."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...data.entity_source import DOC_ENTS, EntitySource
 from . import comparison, probabilities
 from .errors import Failure, confusion, failures
 from .matching import Matching, matched
 from .mentions import Compared, Mention, labels_by_frequency
 from .metrics import LEVEL, N_RESAMPLES, SEED, Counts, bootstrap_weights, resampled, scores, semeval
-from .slices import ALL, LABEL, Group, Seen, count_by_group
+from .slices import ALL, LABEL, NESTING, Group, Seen, count_by_group
 
 MOST_ERRORS = 50  # shown of each kind
 
@@ -26,7 +28,10 @@ class Measured(NamedTuple):
 
 
 def report_numbers(
-    docs: Sequence[Compared], baseline: Sequence[Compared] | None = None, seen: Seen | None = None
+    docs: Sequence[Compared],
+    baseline: Sequence[Compared] | None = None,
+    seen: Seen | None = None,
+    where: EntitySource = DOC_ENTS,
 ) -> dict[str, Any]:
     """Compute all numbers of a report.
 
@@ -34,19 +39,22 @@ def report_numbers(
         docs: Gold and predicted entities of each doc.
         baseline: The same docs with another pipeline's entities.
         seen: The entities of the training data, if they are known.
+        where: Where the docs had their entities.
 
     Returns:
         The content of the JSON file: dictionaries, lists, strings, numbers and None.
     """
+    of_kinds = partial(failures, may_overlap=where.may_overlap)
     drawn = bootstrap_weights(len(docs))
     ours = _measure(docs, seen, drawn)
     labels = labels_by_frequency([*docs, *(baseline or ())])
     numbers: dict[str, Any] = {
         "bootstrap": {"resamples": N_RESAMPLES, "seed": SEED, "level": LEVEL},
+        "spans_key": where.spans_key,
         "n_docs": len(docs),
         "labels": labels,
         **_of_pipeline(ours, labels),
-        "errors": {kind: _errors(each) for kind, each in failures(docs).items()},
+        "errors": {kind: _errors(each) for kind, each in of_kinds(docs).items()},
         "confusion": [
             {"gold": gold or None, "predicted": predicted or None, "n": n}
             for (gold, predicted), n in sorted(confusion(ours.matchings).items())
@@ -58,7 +66,7 @@ def report_numbers(
         other = _measure(baseline, seen, drawn)
         numbers["baseline"] = {
             **_of_pipeline(other, labels),
-            "errors": {kind: len(each) for kind, each in failures(baseline).items()},
+            "errors": {kind: len(each) for kind, each in of_kinds(baseline).items()},
             **_differences(ours, other, labels, drawn),
         }
     return numbers
@@ -116,11 +124,16 @@ def _mention(mention: Mention) -> dict[str, Any]:
 
 
 def _slices(of: Measured) -> dict[str, dict[str, Any]]:
-    """Return the scores by slice and value, without labels, which are listed elsewhere."""
+    """Return the scores by slice and value.
+
+    Labels are listed elsewhere, and nesting in the same label only if there is any.
+    """
     found: dict[str, dict[str, Any]] = {}
     for (name, value), each in zip(of.groups, of.scores):
         if (name, value) != ALL and name != LABEL:
             found.setdefault(name, {})[value] = each
+    if found.get(NESTING, {}).keys() == {"no"}:
+        del found[NESTING]
     return found
 
 

@@ -1,11 +1,14 @@
 """Sort errors into kinds, the most confident first, and count confused labels.
 
-Each cluster of overlapping gold and predicted entities is classified, without those that are right:
+Each cluster of gold and predicted entities is classified, without those that are right:
 
 - one gold entity and no predicted one: missed; the other way round: spurious;
 - one of each: wrong label, wrong boundary, or both;
 - one gold entity and several predicted ones: split; the other way round: merged;
 - several of each: every pair of the optimal matching, and every entity without a match, by itself.
+
+Where entities may overlap, an overlap alone is no error: two of different labels and boundaries are
+not matched, and only parts of the same label that don't overlap one another are split or merged.
 """
 
 from collections import Counter
@@ -15,12 +18,13 @@ from typing import NamedTuple
 from .matching import Cluster, Matching, Pair, clusters, match
 from .mentions import Compared, Mention
 
+BOTH_WRONG = "wrong boundary and label"
 ERROR_KINDS = (
     "missed",
     "spurious",
     "wrong label",
     "wrong boundary",
-    "wrong boundary and label",
+    BOTH_WRONG,
     "split",
     "merged",
 )
@@ -48,9 +52,16 @@ class Failure(NamedTuple):
         return probability if self.predicted else 1.0 - probability
 
 
-def failures(docs: Sequence[Compared]) -> dict[str, list[Failure]]:
-    """Return the errors of each kind, the most confident first."""
-    found: dict[str, list[Failure]] = {kind: [] for kind in ERROR_KINDS}
+def failures(docs: Sequence[Compared], *, may_overlap: bool = False) -> dict[str, list[Failure]]:
+    """Return the errors of each kind, the most confident first.
+
+    Args:
+        docs: Gold and predicted entities of each doc.
+        may_overlap: Whether the entities of one side may overlap, so that an overlap of different
+            labels is no kind of error.
+    """
+    kinds = [kind for kind in ERROR_KINDS if not (may_overlap and kind == BOTH_WRONG)]
+    found: dict[str, list[Failure]] = {kind: [] for kind in kinds}
     for doc in docs:
         for cluster in clusters(doc):
             for failure in _of_cluster(doc, cluster):
@@ -64,7 +75,7 @@ def _of_cluster(doc: Compared, cluster: Cluster) -> Iterator[Failure]:
     matching = match(cluster.gold, cluster.predicted)
     wrong = [pair for pair in matching.pairs if pair[0].key != pair[1].key]
     fewer, more = sorted((len(cluster.gold), len(cluster.predicted)))
-    if len(wrong) == len(matching.pairs) and fewer == 1 < more:
+    if len(wrong) == len(matching.pairs) and fewer == 1 < more and _is_of_parts(cluster):
         yield Failure("split" if len(cluster.gold) == 1 else "merged", doc, *cluster)
         return
     for pair in wrong:
@@ -75,13 +86,23 @@ def _of_cluster(doc: Compared, cluster: Cluster) -> Iterator[Failure]:
         yield Failure("spurious", doc, (), (mention,))
 
 
+def _is_of_parts(cluster: Cluster) -> bool:
+    """Tell whether the entities of the side that has several are parts of the other side's one."""
+    one, several = sorted(cluster, key=len)
+    if one[0].shares_with is None:
+        return True
+    ends = [mention.end for mention in several]
+    is_apart = all(end <= after.start for end, after in zip(ends, several[1:]))
+    return is_apart and all(mention.label == one[0].label for mention in several)
+
+
 def _kind_of(pair: Pair) -> str:
     """Return the kind of error that a matched pair is."""
     gold, predicted = pair
     if gold.key[:2] == predicted.key[:2]:
         return "wrong label"
     same_label = gold.label == predicted.label
-    return "wrong boundary" if same_label else "wrong boundary and label"
+    return "wrong boundary" if same_label else BOTH_WRONG
 
 
 def confusion(matchings: Sequence[Matching]) -> dict[tuple[str, str], int]:

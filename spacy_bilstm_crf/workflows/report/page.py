@@ -1,6 +1,6 @@
 """The page of a report: rows of its tables, and docs with their entities marked."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...common.pages import render, text_window
@@ -12,6 +12,7 @@ MATRIX_SIZE = 20  # labels of the confusion matrix; the others share a row and a
 RARE_LABELS = "(other)"
 
 CharSpan = tuple[int, int]  # first character, end
+Hit = tuple[int, int, str]  # first character, end, label
 
 
 class TextPiece(NamedTuple):
@@ -79,6 +80,30 @@ def confusion_rows(report: dict[str, Any]) -> dict[str, Any]:
     return {"names": names, "rows": rows}
 
 
+def rows_without_overlap(mentions: Iterable[Mention]) -> list[list[Mention]]:
+    """Distribute entities over rows, so that those of a row don't overlap: as few as possible.
+
+    Args:
+        mentions: The entities.
+
+    Returns:
+        The entities of each row, in order. There is at least one row.
+    """
+    rows: list[list[Mention]] = [[]]
+    for mention in sorted(mentions, key=lambda each: (each.start_char, -each.end_char)):
+        free = (row for row in rows if not row or row[-1].end_char <= mention.start_char)
+        row = next(free, None)
+        if row is None:
+            rows.append([mention])
+        else:
+            row.append(mention)
+    return rows
+
+
+def _window(text: str, hits: Iterable[Hit]) -> CharSpan:
+    return text_window(text, [(start, end) for start, end, _ in hits])
+
+
 class DocRows:
     """Texts with their entities marked, one row for gold and one for each pipeline.
 
@@ -99,12 +124,13 @@ class DocRows:
         """Return the rows of an error, as it is in the report."""
         doc = self.docs[error["doc"]]
         gold, predicted = (
-            {(each["start"], each["end"]) for each in error[side]} for side in ("gold", "predicted")
+            {(each["start"], each["end"], each["label"]) for each in error[side]}
+            for side in ("gold", "predicted")
         )
-        window = text_window(doc.text, gold | predicted)
+        window = _window(doc.text, gold | predicted)
         return [
-            ("gold", self._marked(doc.text, doc.gold, window, gold)),
-            ("predicted", self._marked(doc.text, doc.predicted, window, predicted)),
+            *self._rows("gold", doc.text, doc.gold, window, gold),
+            *self._rows("predicted", doc.text, doc.predicted, window, predicted),
         ]
 
     def of_change(self, changed: dict[str, Any]) -> list[MarkedText]:
@@ -112,30 +138,42 @@ class DocRows:
         doc, other = self.docs[changed["doc"]], self.baseline[changed["doc"]]
         keys = {mention.key for mention in doc.predicted} ^ {m.key for m in other.predicted}
         ours, theirs = (
-            {(m.start_char, m.end_char) for m in mentions if m.key in keys}
+            {(m.start_char, m.end_char, m.label) for m in mentions if m.key in keys}
             for mentions in (doc.predicted, other.predicted)
         )
-        window = text_window(doc.text, ours | theirs)
+        window = _window(doc.text, ours | theirs)
         return [
-            ("gold", self._marked(doc.text, doc.gold, window, set())),
-            ("baseline", self._marked(doc.text, other.predicted, window, theirs)),
-            ("pipeline", self._marked(doc.text, doc.predicted, window, ours)),
+            *self._rows("gold", doc.text, doc.gold, window, set()),
+            *self._rows("baseline", doc.text, other.predicted, window, theirs),
+            *self._rows("pipeline", doc.text, doc.predicted, window, ours),
         ]
 
+    def _rows(
+        self,
+        name: str,
+        text: str,
+        mentions: Iterable[Mention],
+        window: CharSpan,
+        hits: set[Hit],
+    ) -> Iterator[MarkedText]:
+        """Yield the text with its entities marked, once more for those that overlap others."""
+        first, last = window
+        shown = [each for each in mentions if each.start_char < last and each.end_char > first]
+        for number, row in enumerate(rows_without_overlap(shown)):
+            yield (name if number == 0 else ""), self._marked(text, row, window, hits)
+
     def _marked(
-        self, text: str, mentions: Iterable[Mention], window: CharSpan, hits: set[CharSpan]
+        self, text: str, mentions: Iterable[Mention], window: CharSpan, hits: set[Hit]
     ) -> list[TextPiece]:
         first, last = window
         pieces = [TextPiece("… " if first else "")]
         at = first
         for mention in mentions:
             start, end = max(mention.start_char, first), min(mention.end_char, last)
-            if start >= last or end <= first:
-                continue
             label = mention.label
             if mention.probability is not None:
                 label = f"{label} {mention.probability:.2f}"
-            is_hit = (mention.start_char, mention.end_char) in hits
+            is_hit = (mention.start_char, mention.end_char, mention.label) in hits
             pieces.append(TextPiece(text[at:start]))
             pieces.append(TextPiece(text[start:end], label, self.colors[mention.label], is_hit))
             at = end

@@ -1,4 +1,4 @@
-"""Groups of entities, each scored by itself: by label, length, novelty, case, source.
+"""Groups of entities, each scored by itself: by label, length, novelty, case, source, overlap.
 
 Precision is over the predicted entities of a group, recall over the gold ones. Slices that the user
 names take their values from `doc.user_data` or from an extension of docs or spans.
@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 from spacy.tokens import Doc, Span
 
+from ...data.entity_source import DOC_ENTS, EntitySource
 from .mentions import Compared, Mention, Values
 from .metrics import FOUND, GOLD, PREDICTED, RIGHT, Counts
 
@@ -22,16 +23,24 @@ LONG = 5  # tokens
 ALL = ("", "")  # the group of all entities
 LABEL, LENGTH, CASE, SOURCE = "label", "length in tokens", "case", "source"
 NOVELTY = "in the training data"
+# Of entities that may overlap, whether they share a token with another one: in the annotation if
+# they are in it, or else in what was found
+OVERLAP, NESTING = "overlaps another entity", "overlaps another entity of its label"
 Group = tuple[str, str]  # a slice's name, a value
 
 Seen = dict[str, set[str]]  # lower-cased texts, and their labels in the training data
 
 
-def seen_entities(docs: Iterable[Doc]) -> Seen:
-    """Collect the entities of the training data: their lower-cased texts and the labels of each."""
+def seen_entities(docs: Iterable[Doc], where: EntitySource = DOC_ENTS) -> Seen:
+    """Collect the entities of the training data: their lower-cased texts and the labels of each.
+
+    Args:
+        docs: The training data.
+        where: Where they have their entities.
+    """
     found: Seen = {}
     for doc in docs:
-        for ent in doc.ents:
+        for ent in where.entities(doc):
             found.setdefault(_normal(ent.text), set()).add(ent.label_)
     return found
 
@@ -53,8 +62,11 @@ def groups_of(mention: Mention, doc: Compared, seen: Seen | None) -> list[Group]
         found.append((NOVELTY, _novelty(mention, seen)))
     if doc.source:
         found.append((SOURCE, doc.source))
+    if mention.shares_with is not None:
+        found.append((OVERLAP, "yes" if mention.shares_with else "no"))
+        found.append((NESTING, "yes" if mention.label in mention.shares_with else "no"))
     # The user may name a slice as one of ours is called, such as "source"
-    taken = (LABEL, LENGTH, CASE, NOVELTY, SOURCE)
+    taken = (LABEL, LENGTH, CASE, NOVELTY, SOURCE, OVERLAP, NESTING)
     named = [(f"{name} (--slice)" if name in taken else name, v) for name, v in mention.values]
     return [*found, *named]
 
@@ -90,9 +102,13 @@ def count_by_group(docs: Sequence[Compared], seen: Seen | None) -> tuple[list[Gr
     rows: list[tuple[int, Group, int]] = []
     for place, doc in enumerate(docs):
         left = Counter(mention.key for mention in doc.gold)
+        of_gold = {mention.key: mention.shares_with for mention in doc.gold}
         for mention in doc.predicted:
             is_right = left[mention.key] > 0
             left[mention.key] -= is_right
+            if is_right and mention.shares_with is not None:
+                # Both sides of what is right belong to the same groups
+                mention = mention._replace(shares_with=of_gold[mention.key])
             for group in groups_of(mention, doc, seen):
                 rows.append((place, group, PREDICTED))
                 if is_right:

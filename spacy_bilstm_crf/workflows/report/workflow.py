@@ -24,8 +24,9 @@ from ...data.corpus import (
     read_files,
     unannotated,
 )
+from ...data.entity_source import EntitySource
 from ...inference.candidates import LONGEST_CANDIDATE
-from ...inference.recognizers import recognizers
+from ...inference.recognizers import components_with_crf, entity_source, entity_source_of
 from ..risk_control import scored_docs
 from .contents import report_numbers
 from .mentions import Compared, compared
@@ -94,10 +95,12 @@ def report(
     baseline: Language | str | Path | None = None,
     train: Data | None = None,
     slices: Sequence[str] = (),
+    spans_key: str | None = None,
 ) -> Report:
     """Measure how good a pipeline is, and show where it fails.
 
-    Works with any pipeline that sets `doc.ents`. Docs without annotation are left out.
+    Works with any pipeline that sets `doc.ents`, or a group of `doc.spans`. Docs without annotation
+    are left out.
 
     Args:
         pipeline: A pipeline, its folder, or the name of an installed package.
@@ -106,6 +109,8 @@ def report(
         train: The training data, to tell seen entities from unseen ones.
         slices: Keys of `doc.user_data`, or names of extensions of docs or spans, to score entities
             by.
+        spans_key: Key in `doc.spans` of the entities, gold and predicted. Default: `doc.ents` if a
+            component sets them, or else the key of the pipeline's `bilstm_crf_spans` or `spancat`.
 
     Returns:
         The numbers and the page.
@@ -120,12 +125,13 @@ def report(
     vocab = pipelines[0].vocab
     files = read_files(data, vocab)
     docs = [(doc, name if len(files) > 1 else "") for name, of_file in files for doc in of_file]
-    check_annotated([doc for doc, _ in docs], data)
-    seen = None if train is None else seen_entities(read_annotated(train, vocab))
+    where = entity_source_of(pipelines[0], names[0], spans_key)
+    check_annotated([doc for doc, _ in docs], data, where)
+    seen = None if train is None else seen_entities(read_annotated(train, vocab, where), where)
     values = NamedSlices(slices)
     annotated = [doc for doc, _ in docs]
     sides = [
-        _with_probabilities(nlp, annotated, list(_compared(name, nlp, docs, values)))
+        _with_probabilities(nlp, annotated, list(_compared(name, nlp, docs, values, where)), where)
         for name, nlp in zip(names, pipelines)
     ]
     _check_slices(values, annotated, _path(data) or "the data")
@@ -137,7 +143,7 @@ def report(
         "version": get_package_version("spacy-bilstm-crf"),
         "spacy_version": get_package_version("spacy"),
         "n_not_annotated": len(docs) - len(ours),
-        **report_numbers(ours, other, seen),
+        **report_numbers(ours, other, seen, where),
     }
     numbers["missing_labels"] = _missing_labels(pipelines[0], numbers["by_label"])
     if baseline is not None:
@@ -150,7 +156,11 @@ def _path(data: Data | None) -> str | None:
 
 
 def _compared(
-    name: str, nlp: Language, docs: Sequence[tuple[Doc, str]], values: NamedSlices
+    name: str,
+    nlp: Language,
+    docs: Sequence[tuple[Doc, str]],
+    values: NamedSlices,
+    where: EntitySource,
 ) -> Iterator[Compared]:
     """Let a pipeline find entities in the texts of annotated docs.
 
@@ -159,6 +169,7 @@ def _compared(
         nlp: The pipeline.
         docs: Annotated docs, each with the file that it is from.
         values: The values of entities to score them by.
+        where: Where the entities are.
 
     Raises:
         UserError: If it sets none.
@@ -166,10 +177,16 @@ def _compared(
     texts = (unannotated(nlp, doc) for doc, _ in docs)
     is_annotated = False
     for number, ((gold, source), predicted) in enumerate(zip(docs, predicted_docs(nlp, texts))):
-        is_annotated = is_annotated or predicted.has_annotation("ENT_IOB")
-        found = compared(number, gold, predicted, source, values)
+        is_annotated = is_annotated or where.is_annotated(predicted)
+        found = compared(number, gold, predicted, source, values, where)
         if found is not None:
             yield found
+    if not is_annotated and where.may_overlap:
+        raise UserError(
+            f"{name} sets no {where}: it has {', '.join(nlp.pipe_names) or 'nothing'}. Name a "
+            f"pipeline with a bilstm_crf_spans or spancat of that spans_key, or another key with "
+            f"--spans-key."
+        )
     if not is_annotated:
         raise UserError(
             f"{name} sets no entities (doc.ents): it has {', '.join(nlp.pipe_names) or 'nothing'}. "
@@ -178,7 +195,7 @@ def _compared(
 
 
 def _with_probabilities(
-    nlp: Language, annotated: Sequence[Doc], docs: list[Compared]
+    nlp: Language, annotated: Sequence[Doc], docs: list[Compared], where: EntitySource
 ) -> list[Compared]:
     """Add the probabilities of entities that were not found, if one component knows them.
 
@@ -186,8 +203,9 @@ def _with_probabilities(
         nlp: The pipeline.
         annotated: All annotated docs, by their numbers.
         docs: The compared docs.
+        where: Where the entities are.
     """
-    found = recognizers(nlp)
+    found = [pipe for pipe in components_with_crf(nlp) if entity_source(pipe) == where]
     if len(found) != 1:
         return docs
     places = [i for i, doc in enumerate(docs) if _not_found(doc)]

@@ -104,7 +104,9 @@ def test_texts_that_are_none(tmp_path):
 
 def test_a_pipeline_without_candidates_is_refused(tmp_path):
     settings = AnnotatorSettings(str(ruler_pipeline(tmp_path / "model")), candidates=0.1)
-    with pytest.raises(ValueError, match=r"no bilstm_crf_ner component.*It has: entity_ruler"):
+    with pytest.raises(
+        ValueError, match=r"no bilstm_crf_ner or bilstm_crf_spans component.*It has: entity_ruler"
+    ):
         load_annotator(settings)
 
 

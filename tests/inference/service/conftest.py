@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser import CHROMIUM
 from tests.helpers import trained_nlp
 
 
@@ -11,3 +12,11 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("pipeline") / "model"
     trained_nlp().to_disk(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -16,12 +16,13 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from spacy_bilstm_crf.inference.annotator import Annotator, RequestSettings
-from spacy_bilstm_crf.inference.recognizers import recognizers
-from spacy_bilstm_crf.inference.service import Limits, make_app
+from spacy_bilstm_crf.inference.service import Limits, ServerSettings, app_of, make_app
 from spacy_bilstm_crf.inference.service.app import PatientResponse
 from spacy_bilstm_crf.inference.service.dynamic_batching import DynamicBatcher, Request
 from tests.approx import alike
 from tests.helpers import make_nlp, trained_nlp
+from tests.inference import nested
+from tests.inference.nested import trained
 from tests.inference.service.service import HEAD, running, served, wait_for
 
 TEXTS = [
@@ -293,7 +294,7 @@ def test_texts_with_more_entities_than_anyone_reads_are_refused(asked, nlp, monk
         assert "higher threshold or candidates" in response.json()["detail"]
         for allowed in ({"texts": ["Nothing"], **asked}, {"texts": [text]}):
             assert client.post("/annotate", json=allowed).status_code == 200
-    assert recognizers(nlp)[0].most_per_token is None
+    assert nlp.get_pipe("ner").most_per_token is None
 
 
 @pytest.mark.parametrize("text", ["!." * 100, "(" * 200, "a," * 100, "\N{GRINNING FACE}" * 200])
@@ -480,7 +481,8 @@ def test_the_stock_ner():
     nlp = trained_nlp("ner")
     with running(nlp) as client:
         labels = client.get("/labels").json()
-        assert labels["labels"] == ["LOC", "PERSON"] and not labels["knows_probabilities"]
+        assert labels["labels"] == ["LOC", "PERSON"]
+        assert not labels["knows_probabilities"] and not labels["knows_k_best"]
         for text, result in zip(TEXTS, annotate(client, TEXTS), strict=True):
             found = plain(result["entities"])
             assert found == [(e.text, e.label_, None) for e in nlp(text).ents]
@@ -543,7 +545,8 @@ def test_several_components_are_all_asked(folder):
     nlp.add_pipe("ner", name="second", source=spacy.load(folder))
     with running(nlp) as client:
         labels = client.get("/labels").json()
-        assert not labels["knows_probabilities"]
+        assert labels["knows_probabilities"] and not labels["knows_k_best"]
+        assert labels["label_groups"] is None  # the second leaves what the first has found
         (result,) = annotate(client, TEXTS[1:2], threshold=1.0, candidates=0.001)
         assert result["entities"] == []
         assert len(result["candidates"]) > 1
@@ -569,3 +572,57 @@ def test_metrics_count_by_status(nlp):
     assert 'spacy_bilstm_crf_requests_total{status="400"} 1.0' in page
     assert "spacy_bilstm_crf_texts_total 2.0" in page
     assert "spacy_bilstm_crf_tokens_total 6.0" in page
+    assert "spacy_bilstm_crf_entities_total 1.0" in page
+
+
+@pytest.fixture(scope="module")
+def of_spans():
+    return trained("bilstm_crf_spans")
+
+
+def test_entities_that_overlap(of_spans):
+    with running(of_spans) as client:
+        labels = client.get("/labels").json()
+        results = annotate(client, nested.TEXTS)
+        n_entities = number_of(client, "spacy_bilstm_crf_entities_total")
+    assert labels["labels"] == ["ORG", "PLACE", "WORK"]
+    assert labels["knows_probabilities"] and not labels["knows_k_best"]
+    assert labels["label_groups"] == [["ORG"], ["PLACE"], ["WORK"]]
+    assert labels["thresholds"] == {"bilstm_crf_spans": None}
+    for result, (_, expected, _) in zip(results, nested.DATA, strict=True):
+        assert set(nested.places(result["entities"])) == set(expected)
+    assert n_entities == sum(len(result["entities"]) for result in results)
+
+
+def test_what_a_pipeline_of_spans_does_not_know(of_spans, monkeypatch):
+    with running(of_spans) as client:
+        response = client.post("/annotate", json={"texts": ["a"], "k_best": 2})
+        assert response.status_code == 422
+        assert response.json()["detail"] == (
+            "k_best: the pipeline has no bilstm_crf_ner component; a bilstm_crf_spans has tag "
+            "sequences for each label, but none with the entities of all labels. Leave it out."
+        )
+        monkeypatch.setattr("spacy_bilstm_crf.decoding.entities.FEW", 10)
+        monkeypatch.setattr("spacy_bilstm_crf.inference.annotator.MOST_PER_TOKEN", 0)
+        text = f"{nested.UNIVERSITY} " * 10
+        response = client.post("/annotate", json={"texts": [text], "candidates": 0.0})
+        assert response.status_code == 413
+        assert "higher threshold or candidates" in response.json()["detail"]
+
+
+def test_the_stock_spancat():
+    with running(trained("spancat")) as client:
+        labels = client.get("/labels").json()
+        (result,) = annotate(client, [nested.UNIVERSITY])
+        response = client.post("/annotate", json={"texts": ["a"], "threshold": 0.5})
+    assert labels["labels"] == ["ORG", "PLACE", "WORK"]
+    assert not labels["knows_probabilities"] and labels["label_groups"] is None
+    assert [entity["label"] for entity in result["entities"]] == ["ORG", "PLACE"]
+    assert response.status_code == 422
+    assert "no bilstm_crf_ner or bilstm_crf_spans component" in response.json()["detail"]
+
+
+def test_the_threshold_of_the_command_is_that_of_both_kinds():
+    nlp = trained("bilstm_crf_ner", "bilstm_crf_spans", steps=1)
+    app_of(nlp, ServerSettings("it", threshold=0.7))
+    assert [pipe.threshold for _, pipe in nlp.pipeline] == [0.7, 0.7]

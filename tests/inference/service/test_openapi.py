@@ -1,6 +1,7 @@
 """The service against its own OpenAPI."""
 
 import os
+from functools import partial
 
 import pytest
 import schemathesis
@@ -9,16 +10,19 @@ from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 
 from tests.helpers import trained_nlp
+from tests.inference.nested import trained
 from tests.inference.service.service import running
 
 load_all_checks()
+FACTORY = "bilstm_crf_spans"
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 
 
 @pytest.mark.slow  # some hundred requests
-def test_it_keeps_to_its_openapi():
+@pytest.mark.parametrize("make", [trained_nlp, partial(trained, "bilstm_crf_ner", FACTORY)])
+def test_it_keeps_to_its_openapi(make):
     """All of schemathesis' checks: what it should refuse is among the requests."""
-    with running(trained_nlp()) as client:
+    with running(make()) as client:
         schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
         operations = [operation.ok() for operation in schema.get_all_operations()]
         assert {operation.path for operation in operations} == {

@@ -4,23 +4,18 @@ import json
 import random
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from spacy_bilstm_crf.decoding import Entity
 from spacy_bilstm_crf.decoding.entities import best_entities
 from spacy_bilstm_crf.inference.service import Limits
-from tests.browser import CHROMIUM, browser
+from tests.browser import browser
 from tests.helpers import trained_nlp
+from tests.inference.nested import places
+from tests.inference.service.pages import CONTRASTS, opened, type_in, wait_for_answer
 from tests.inference.service.service import running, wait_for
 
 pytestmark = browser
 TEXT = "\U0001f600 Who is Shaka Khan? I like London and Berlin."
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.fixture(scope="module")
@@ -31,33 +26,8 @@ def client():
 
 @pytest.fixture
 def page(chromium, client):
-    """The page, opened. Nothing may go wrong on it, and nothing be loaded from elsewhere."""
-    context = chromium.new_context(permissions=["clipboard-read", "clipboard-write"])
-    page, said, asked = context.new_page(), [], []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(str(client.base_url))
-    wait_for(lambda: page.evaluate("service !== null"))
-    yield page
-    own = (str(client.base_url), "data:")
-    assert all(url.startswith(own) for url in asked), asked
-    context.close()
-    expected = [words for words in said if "status of 413" in words]
-    assert said == expected
-
-
-def type_in(page, text):
-    page.fill("#text", text)
-    wait_for_answer(page, text)
-
-
-def wait_for_answer(page, text):
-    wait_for(lambda: page.evaluate("answer && answer.text") == text)
-
-
-def marks(page):
-    return [mark.split("\n")[0] for mark in page.locator("#found mark").all_inner_texts()]
+    with opened(chromium, client) as page:
+        yield page
 
 
 def found_by(client, text, **settings):
@@ -132,10 +102,6 @@ def test_the_slider_stands_at_the_pipelines_threshold(chromium):
         page.close()
 
 
-def places(entities):
-    return [(e["start"], e["end"], e["label"]) for e in entities]
-
-
 def test_the_pages_choice_is_the_components(page):
     """Random candidates of one label, none alike, since either may be taken of equals."""
     rng = random.Random(0)
@@ -160,6 +126,7 @@ def test_what_is_less_probable_goes(page):
             ({ start, end, text: "abcdef".slice(start, end), label, confidence });
         const candidates = [entity(0, 2, "A", 0.4), entity(0, 3, "B", 0.5), entity(4, 5, "A", 0.9)];
         const result = { entities: [candidates[2]], candidates, k_best: [] };
+        service.label_groups = [["A", "B"]];
         answer = { text: "abcdef", characters: [..."abcdef"], result };
         showEntities();
     }""")
@@ -256,27 +223,6 @@ def test_it_fits_and_can_be_read(page, scheme, width):
     # The least of what WCAG asks for of text: 4.5 to 1
     ratios = page.evaluate(CONTRASTS)
     assert min(ratios) >= 4.5
-
-
-CONTRASTS = """() => {
-    const light = color => {
-        const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map(v => {
-            const c = v / 255;
-            return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-        });
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const ground = node => {
-        const color = getComputedStyle(node).backgroundColor, clear = "rgba(0, 0, 0, 0)";
-        return color === clear && node.parentElement ? ground(node.parentElement) : color;
-    };
-    return [...document.querySelectorAll("h1, h2, p, label, button, mark, mark b, td, th, li")]
-        .filter(node => node.textContent && node.checkVisibility())
-        .map(node => {
-            const pair = [light(getComputedStyle(node).color), light(ground(node))];
-            return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-        });
-}"""
 
 
 def test_every_control_has_a_name(page):

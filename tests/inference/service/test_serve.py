@@ -242,7 +242,7 @@ def test_mistakes_are_said_in_one_line(folder, tmp_path):
         for arguments, words in [
             ((tmp_path / "nothing",), "no pipeline"),
             ((folder, "--threshold", 2), "Invalid value for '--threshold' / '-t'"),
-            ((stock, "--threshold", 0.5), "no bilstm_crf_ner component"),
+            ((stock, "--threshold", 0.5), "no bilstm_crf_ner or bilstm_crf_spans component"),
             ((folder, "--port", port), f"port {port}"),
             ((folder, "--port", 70000), "Invalid value for '--port' / '-p'"),
             ((folder, "--workers", 0), "Invalid value for '--workers' / '-w'"),

@@ -32,4 +32,36 @@ def entities(draw, n_tokens=12):
     return [(start, end, draw(st.sampled_from(LABELS))) for start, end in spans]
 
 
+def overlapping_doc_of(gold, predicted, **kwargs):
+    """A doc of entities that may overlap, on either side."""
+    doc = doc_of(gold, predicted, **kwargs)
+    return doc._replace(gold=with_overlaps(doc.gold), predicted=with_overlaps(doc.predicted))
+
+
+def with_overlaps(side):
+    """Entities of one side in order, each with the labels of those that it overlaps."""
+    return tuple(
+        one._replace(
+            shares_with=tuple(
+                other.label
+                for other in side
+                if other.key != one.key and other.start < one.end and one.start < other.end
+            )
+        )
+        for one in sorted(side, key=lambda each: each.key)
+    )
+
+
+@st.composite
+def overlapping_entities(draw, n_tokens=7):
+    """Distinct entities, which may overlap."""
+    spans = []
+    for _ in range(draw(st.integers(0, 5))):
+        start = draw(st.integers(0, n_tokens - 1))
+        end = draw(st.integers(start + 1, min(n_tokens, start + 4)))
+        spans.append((start, end, draw(st.sampled_from(LABELS))))
+    return sorted(set(spans))
+
+
 docs = st.builds(doc_of, entities(), entities())
+overlapping_docs = st.builds(overlapping_doc_of, overlapping_entities(), overlapping_entities())

@@ -3,9 +3,14 @@
 import pytest
 from hypothesis import given
 
-from spacy_bilstm_crf.workflows.report.errors import ERROR_KINDS, confusion, failures
+from spacy_bilstm_crf.workflows.report.errors import (
+    BOTH_WRONG,
+    ERROR_KINDS,
+    confusion,
+    failures,
+)
 from spacy_bilstm_crf.workflows.report.matching import matched
-from tests.workflows.report.docs import doc_of, docs
+from tests.workflows.report.docs import doc_of, docs, overlapping_doc_of, overlapping_docs
 
 
 def kinds(*several):
@@ -68,3 +73,38 @@ def test_confusion():
     ]
     found = confusion([matched(doc) for doc in docs])
     assert found == {("A", "A"): 2, ("B", "A"): 1, ("B", ""): 1, ("", "A"): 1}
+
+
+# Entities that may overlap
+
+
+@pytest.mark.parametrize(
+    "gold, predicted, expected",
+    [
+        ([(0, 3, "A"), (2, 3, "B")], [(0, 3, "A"), (2, 3, "B")], {}),
+        ([(0, 3, "A"), (2, 3, "B")], [(0, 3, "A")], {"missed": 1}),
+        # Nothing in common: each may be right
+        ([(0, 3, "A")], [(2, 3, "B")], {"missed": 1, "spurious": 1}),
+        ([(0, 3, "A"), (2, 3, "B")], [(0, 2, "A"), (2, 3, "B")], {"wrong boundary": 1}),
+        ([(0, 3, "A"), (2, 3, "B")], [(0, 3, "C"), (2, 3, "B")], {"wrong label": 1}),
+        ([(0, 4, "A"), (0, 1, "B")], [(0, 2, "A"), (2, 4, "A"), (0, 1, "B")], {"split": 1}),
+        ([(0, 2, "A"), (2, 4, "A"), (0, 1, "B")], [(0, 4, "A"), (0, 1, "B")], {"merged": 1}),
+        # One within the other: no parts
+        ([(0, 4, "A")], [(0, 3, "A"), (0, 2, "A")], {"wrong boundary": 1, "spurious": 1}),
+        # Of another label, though of the same boundaries: no part either
+        ([(0, 4, "A")], [(0, 4, "B"), (0, 2, "A")], {"wrong label": 1, "spurious": 1}),
+    ],
+)
+def test_kinds_of_overlapping_entities(gold, predicted, expected):
+    found = failures([overlapping_doc_of(gold, predicted)], may_overlap=True)
+    assert {kind: len(each) for kind, each in found.items() if each} == expected
+    assert set(found) == set(ERROR_KINDS) - {BOTH_WRONG}
+
+
+@given(overlapping_docs)
+def test_every_wrong_overlapping_entity_is_in_one_error(doc):
+    found = [each for of_kind in failures([doc], may_overlap=True).values() for each in of_kind]
+    right = {m.key for m in doc.gold} & {m.key for m in doc.predicted}
+    for side in ("gold", "predicted"):
+        in_errors = [m.key for failure in found for m in getattr(failure, side)]
+        assert sorted(in_errors) == [m.key for m in getattr(doc, side) if m.key not in right]

@@ -7,13 +7,20 @@ from hypothesis import given
 
 from spacy_bilstm_crf.workflows.report.matching import (
     SCHEMES,
+    can_match,
     clusters,
     match,
     matched,
     overlap,
     value_of,
 )
-from tests.workflows.report.docs import doc_of, docs, mention
+from tests.workflows.report.docs import (
+    doc_of,
+    docs,
+    mention,
+    overlapping_doc_of,
+    overlapping_docs,
+)
 
 
 def best_value(gold, predicted, schemes):
@@ -79,3 +86,61 @@ def test_schemes_may_match_the_same_entities_differently():
 def test_one_token_that_two_predicted_entities_were_aligned_with():
     doc = doc_of([(0, 1, "A")], [(0, 1, "B"), (0, 1, "A")])
     assert matched(doc).pairs == [(doc.gold[0], doc.predicted[1])]
+
+
+# Entities that may overlap
+
+
+@pytest.mark.parametrize("schemes", [SCHEMES, *([scheme] for scheme in SCHEMES)])
+@given(doc=overlapping_docs)
+def test_no_matching_of_overlapping_entities_is_worth_more(schemes, doc):
+    found = [match(*cluster, schemes) for cluster in clusters(doc)]
+    pairs = [pair for each in found for pair in each.pairs]
+    assert all(can_match(*pair) for pair in pairs)
+    value = sum(value_of(pair, schemes) for pair in pairs)
+    assert value == best_value(list(doc.gold), list(doc.predicted), schemes)
+    golds = [gold for gold, _ in pairs] + [gold for each in found for gold in each.missed]
+    others = [other for _, other in pairs] + [one for each in found for one in each.spurious]
+    assert (sorted(golds), sorted(others)) == (sorted(doc.gold), sorted(doc.predicted))
+
+
+@given(overlapping_docs)
+def test_clusters_of_overlapping_entities_are_what_can_be_matched(doc):
+    parts = [(list(part.gold), list(part.predicted)) for part in clusters(doc)]
+    assert sorted(chain(*(gold for gold, _ in parts))) == sorted(doc.gold)
+    assert sorted(chain(*(predicted for _, predicted in parts))) == sorted(doc.predicted)
+    for place, (gold, predicted) in enumerate(parts):
+        nodes = [("gold", one) for one in gold] + [("predicted", one) for one in predicted]
+        reached = {nodes[0]}
+        for _ in nodes:
+            reached |= {node for node in nodes if any(related(node, other) for other in reached)}
+        assert reached == set(nodes)
+        for others_gold, others_predicted in parts[:place]:
+            assert not any(can_match(one, two) for one in gold for two in others_predicted)
+            assert not any(can_match(one, two) for one in others_gold for two in predicted)
+
+
+def related(node, other):
+    pair = dict([node, other])
+    return len(pair) == 2 and can_match(pair["gold"], pair["predicted"])
+
+
+@given(overlapping_docs)
+def test_what_is_right_is_matched_with_itself(doc):
+    right = {one.key for one in doc.gold} & {one.key for one in doc.predicted}
+    assert {gold.key for gold, other in matched(doc).pairs if gold.key == other.key} == right
+
+
+def test_overlapping_entities_of_different_labels_and_boundaries_are_not_matched():
+    doc = overlapping_doc_of([(0, 3, "A"), (2, 3, "B")], [(0, 2, "B")])
+    assert matched(doc) == ([], list(doc.gold), list(doc.predicted))
+    doc = overlapping_doc_of([(0, 3, "A"), (2, 3, "B")], [(0, 2, "A"), (0, 3, "B")])
+    assert matched(doc).pairs == list(zip(doc.gold, doc.predicted))
+    doc = overlapping_doc_of([(0, 3, "A"), (2, 3, "B")], [(0, 3, "B")])
+    assert matched(doc).pairs == [(doc.gold[0], doc.predicted[0])]  # the boundaries, not the label
+
+
+def test_pairs_of_nested_entities_may_cross():
+    doc = overlapping_doc_of([(0, 9, "A"), (1, 2, "A")], [(0, 3, "A"), (2, 9, "A")])
+    pairs = {(gold.key[:2], other.key[:2]) for gold, other in matched(doc).pairs}
+    assert pairs == {((0, 9), (2, 9)), ((1, 2), (0, 3))}

@@ -8,12 +8,14 @@ import spacy
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from nervaluate import Evaluator
+from spacy.pipeline.spancat import spancat_score
 from spacy.scorer import Scorer
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
+from spacy_bilstm_crf.data.entity_source import EntitySource
 from spacy_bilstm_crf.workflows.report import metrics
-from spacy_bilstm_crf.workflows.report.matching import overlap
+from spacy_bilstm_crf.workflows.report.matching import matched, overlap
 from spacy_bilstm_crf.workflows.report.mentions import compared
 from spacy_bilstm_crf.workflows.report.metrics import (
     CATEGORIES,
@@ -23,7 +25,7 @@ from spacy_bilstm_crf.workflows.report.metrics import (
     semeval,
 )
 from spacy_bilstm_crf.workflows.report.slices import ALL, count_by_group
-from tests.workflows.report.docs import LABELS, doc_of, docs
+from tests.workflows.report.docs import LABELS, doc_of, docs, overlapping_doc_of
 
 NLP = spacy.blank("xx")
 NAMES = {"strict": "strict", "exact": "exact", "partial": "partial", "type": "ent_type"}
@@ -195,6 +197,77 @@ def test_strict_scores_are_those_of_spacy(several):
                 assert not any(of_label.values())
                 continue
             assert np.nan_to_num(ours["label", label][place]) == pytest.approx(of_label[name])
+
+
+@st.composite
+def examples_with_spans(draw):
+    """Docs of one text, with tokens of their own, whose spans overlap and may occur twice."""
+    n_characters = draw(st.integers(1, 8))
+    text = "abcdefgh"[:n_characters]
+    made = []
+    for _ in range(2):
+        cuts = draw(st.sets(st.integers(1, n_characters)))
+        ends = sorted({*cuts, n_characters})
+        words = [text[first:last] for first, last in zip([0, *ends], ends)]
+        doc = Doc(NLP.vocab, words=words, spaces=[False] * len(words))
+        spans = []
+        for _ in range(draw(st.integers(0, 6))):
+            first = draw(st.integers(0, len(doc) - 1))
+            last = draw(st.integers(first + 1, len(doc)))
+            spans.append(Span(doc, first, last, label=draw(st.sampled_from(LABELS))))
+        if draw(st.integers(0, 4)):
+            doc.spans["sc"] = spans
+        made.append(doc)
+    return Example(*made)
+
+
+@given(st.lists(examples_with_spans(), min_size=1, max_size=4))
+def test_scores_of_spans_are_those_of_spancat(several):
+    scores = spancat_score(several, spans_key="sc")
+    found = [
+        compared(0, eg.reference, eg.predicted, "", lambda ent, doc: (), EntitySource("sc"))
+        for eg in several
+    ]
+    found = [doc for doc in found if doc is not None]
+    groups, counts = count_by_group(found, None)
+    totals = counts.sum(0)
+    ours = dict(zip(groups, prf(totals.astype(float))))
+    strict = semeval(found)["strict"]
+    pairs = [pair for doc in found for pair in matched(doc).pairs]
+    n_right = sum(gold.key == other.key for gold, other in pairs)
+    assert strict["cor"] == n_right == totals[groups.index(ALL)][-1]
+    for place, name in enumerate(("p", "r", "f")):
+        value = scores[f"spans_sc_{name}"]
+        if value is None:
+            assert not found or not totals.any()
+            continue
+        assert np.nan_to_num(ours[ALL][place]) == pytest.approx(value)
+        for label, of_label in scores["spans_sc_per_type"].items():
+            if ("label", label) not in ours:  # no token of the annotation has its text
+                assert not any(of_label.values())
+                continue
+            assert np.nan_to_num(ours["label", label][place]) == pytest.approx(of_label[name])
+
+
+@given(docs)
+def test_entities_without_overlap_have_the_same_scores_wherever_they_are(doc):
+    keys = [[m.key for m in side] for side in (doc.gold, doc.predicted)]
+    as_spans = overlapping_doc_of(*keys)
+    assert semeval([as_spans]).keys() == semeval([doc]).keys()
+    for name in ("strict", "exact", "type"):
+        one, other = semeval([as_spans])[name], semeval([doc])[name]
+        assert [one[each] for each in ("cor", "precision", "recall", "f")] == [
+            other[each] for each in ("cor", "precision", "recall", "f")
+        ]
+    assert credit(schemes(as_spans), "partial") <= credit(schemes(doc), "partial")
+
+
+def test_an_overlap_counts_half_only_with_the_right_label_where_entities_may_overlap():
+    doc = overlapping_doc_of([(0, 3, "A"), (2, 3, "B")], [(0, 2, "B"), (2, 3, "B")])
+    assert schemes(doc)["partial"] == (1, 0, 0, 1, 1)
+    doc = overlapping_doc_of([(0, 3, "A"), (2, 3, "B")], [(0, 2, "A"), (2, 3, "A")])
+    assert schemes(doc)["partial"] == (1, 0, 1, 0, 0)
+    assert schemes(doc)["type"] == (1, 1, 0, 0, 0)
 
 
 def random_counts(n_docs, seed=0):

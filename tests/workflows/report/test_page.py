@@ -7,10 +7,16 @@ from html.parser import HTMLParser
 import pytest
 
 from spacy_bilstm_crf.common.pages import percent
+from spacy_bilstm_crf.data.entity_source import EntitySource
 from spacy_bilstm_crf.workflows.report.contents import MOST_ERRORS, report_numbers
-from spacy_bilstm_crf.workflows.report.page import MATRIX_SIZE, confusion_rows, report_page
+from spacy_bilstm_crf.workflows.report.page import (
+    MATRIX_SIZE,
+    confusion_rows,
+    report_page,
+    rows_without_overlap,
+)
 from tests.browser import browser, noted, opened
-from tests.workflows.report.docs import doc_of
+from tests.workflows.report.docs import doc_of, mention, overlapping_doc_of
 
 EVIL = '<script>document.title = "taken"</script> & "x" {{ 7 * 7 }} {text}'
 ABOUT = {
@@ -208,6 +214,44 @@ def test_a_page_without_probabilities_or_errors():
     numbers, html = made([GOLD])
     assert numbers["probabilities"] is None and numbers["overall"]["f"]["value"] == 1.0
     assert "have no probabilities" in html and "article class" not in html
+
+
+def test_entities_that_overlap_are_in_rows_of_their_own():
+    nested = [mention(0, 4), mention(0, 2, "B"), mention(1, 2), mention(2, 4, "B"), mention(5, 6)]
+    rows = rows_without_overlap(nested)
+    assert [[m.key[:2] for m in row] for row in rows] == [
+        *([(0, 4), (5, 6)], [(0, 2), (2, 4)], [(1, 2)])
+    ]
+    assert rows_without_overlap([]) == [[]]
+
+
+def test_a_page_of_entities_that_overlap():
+    docs = [
+        overlapping_doc_of([(0, 3, "A"), (2, 3, "B")], [(0, 3, "A", 0.9), (0, 3, "B", 0.8)]),
+        overlapping_doc_of([(0, 3, "A"), (2, 3, "B")], [(1, 2, "C", 0.3)], number=1),
+    ]
+    numbers = {**ABOUT, **report_numbers(docs, docs, where=EntitySource("sc"))}
+    numbers["baseline"]["pipeline"] = "other"
+    html = report_page(numbers, docs, docs)
+    assert numbers["spans_key"] == "sc" and 'in doc.spans["sc"].' in words_of(html)
+    kinds = {kind: each["n"] for kind, each in numbers["errors"].items() if each["n"]}
+    assert kinds == {"missed": 2, "spurious": 1, "wrong boundary": 1}
+    assert "wrong boundary and label" not in numbers["errors"]
+    assert "no kind “wrong boundary and label”: entities may overlap here" in words_of(html)
+    overlap = numbers["slices"]["overlaps another entity"]
+    assert {value: each["gold"] for value, each in overlap.items()} == {"yes": 4, "no": 0}
+    assert "overlaps another entity of its label" not in numbers["slices"]
+    assert "depends on the annotation if it is annotated" in words_of(html)
+    (article,) = re.findall(r'(?s)<article class="error".*?</article>', html.split("Wrong b")[1])
+    row = r'<span class="side">(.*?)</span><div class="text" dir="auto">(.*?)</div>'
+    lines = re.findall(row, article)
+    assert [name for name, _ in lines] == ["gold", "", "predicted", ""]
+    assert [re.sub("<.*?>", "", text) for _, text in lines] == [
+        *("x x xA", "x x xB", "x x xA 0.90", "x x xB 0.80")
+    ]
+    assert [text.count("hit") for _, text in lines] == [0, 1, 0, 1]
+    flat = words_of(report_page({**ABOUT, **report_numbers(docs_of(OURS))}, docs_of(OURS)))
+    assert "may overlap here" not in flat and "Matched entities overlap, but may differ" in flat
 
 
 def test_many_errors_and_long_docs_keep_the_page_small():

@@ -5,6 +5,7 @@ import pytest
 import spacy
 from spacy.tokens import Span
 
+from spacy_bilstm_crf.data.entity_source import EntitySource
 from spacy_bilstm_crf.workflows.report.matching import matched
 from spacy_bilstm_crf.workflows.report.mentions import compared
 from spacy_bilstm_crf.workflows.report.probabilities import (
@@ -106,3 +107,20 @@ def test_scores_of_a_group_are_probabilities_where_they_can_be():
         assert probabilities_of(attrs) == [[], [None, None]]
     # Tokens were merged since
     assert probabilities_of({"scores": scores, "n_tokens": 4}) == [[], [None, None]]
+
+
+def test_the_probability_of_a_span_is_that_of_its_own_group():
+    reference, predicted = NLP("Rome and Oslo"), NLP("Rome and Oslo")
+    for doc in (reference, predicted):
+        doc.spans["sc"] = [Span(doc, 0, 1, label="A"), Span(doc, 0, 3, label="B")]
+        doc.spans["other"] = doc.spans["sc"].copy()
+    predicted.spans["sc"].attrs["scores"] = np.array([0.9, 0.8])
+    predicted.spans["other"].attrs["scores"] = np.array([0.1, 0.2])
+    doc = compared(0, reference, predicted, "", lambda ent, doc: (), EntitySource("sc"))
+    assert [m.probability for m in doc.predicted] == [0.9, 0.8]
+    assert [m.shares_with for m in doc.predicted] == [("B",), ("A",)]
+    reference.spans["sc"] = []
+    doc = compared(0, reference, predicted, "", lambda ent, doc: (), EntitySource("sc"))
+    assert (doc.gold, len(doc.predicted)) == ((), 2)
+    del reference.spans["sc"]
+    assert compared(0, reference, predicted, "", lambda ent, doc: (), EntitySource("sc")) is None

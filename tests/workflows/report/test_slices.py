@@ -13,7 +13,7 @@ from spacy_bilstm_crf.workflows.report.slices import (
     known_names,
     seen_entities,
 )
-from tests.workflows.report.docs import doc_of, mention
+from tests.workflows.report.docs import doc_of, mention, overlapping_doc_of
 
 NLP = spacy.blank("en")
 
@@ -45,6 +45,17 @@ def test_counts_are_of_docs():
 def test_two_predicted_entities_of_one_token_find_it_once():
     doc = doc_of([(0, 1, "A")], [(0, 1, "A"), (0, 1, "A")])
     assert of_slice("", [doc]) == {"": (1, 1, 2, 1)}
+
+
+def test_entities_that_overlap_another_one():
+    doc = overlapping_doc_of(
+        [(0, 3, "A"), (2, 3, "B"), (4, 5, "A"), (6, 8, "B"), (7, 8, "B")],
+        [(0, 3, "A"), (4, 5, "A"), (4, 6, "A"), (6, 8, "B")],
+    )
+    assert of_slice("overlaps another entity", [doc]) == {"no": (1, 1, 1, 1), "yes": (4, 2, 3, 2)}
+    of_label = of_slice("overlaps another entity of its label", [doc])
+    assert of_label == {"no": (3, 2, 2, 2), "yes": (2, 1, 2, 1)}
+    assert of_slice("overlaps another entity", [doc_of([(0, 1, "A")], [])]) == {}
 
 
 @pytest.mark.parametrize(

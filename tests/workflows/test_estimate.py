@@ -1,0 +1,132 @@
+"""Estimates of precision, recall and F against all tag sequences of a few texts."""
+
+import itertools
+import math
+import pickle
+
+import pytest
+import torch
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.models.torch_layer import shim_of
+from spacy_bilstm_crf.workflows import calibrate, estimate
+from tests.helpers import make_nlp
+
+TEXTS = ["I like London", "Khan saw", "Rome"]
+
+
+@pytest.fixture(scope="module")
+def nlp():
+    """A pipeline with random scores, in which many entities are about as likely as others."""
+    nlp = make_nlp()
+    network = shim_of(nlp.get_pipe("ner").model.get_ref("output_layer"))._model
+    torch.manual_seed(0)
+    torch.nn.init.normal_(network.emissions.weight, std=4.0)
+    return nlp
+
+
+def spans_of(entities, label=None):
+    return {
+        (ent.start, ent.end, ent.label_) for ent in entities if label is None or ent.label_ == label
+    }
+
+
+@pytest.mark.parametrize("label", [None, "LOC", "PERSON"])
+@pytest.mark.parametrize("threshold", [None, 0.3])
+def test_estimates_are_the_means_over_all_tag_sequences(nlp, label, threshold):
+    ner = nlp.get_pipe("ner")
+    ner.threshold = threshold
+    try:
+        found = estimate(nlp, TEXTS, samples=4000)
+        predicted = [spans_of(nlp(text).ents, label) for text in TEXTS]
+    finally:
+        ner.threshold = None
+    ours = found.overall if label is None else found.by_label[label]
+    sequences = [ner.k_best(nlp.make_doc(text), 10_000) for text in TEXTS]
+    worlds = []
+    for world in itertools.product(*sequences):
+        true = [spans_of(ents, label) for ents, _ in world]
+        p = math.prod(p for _, p in world)
+        n_right = sum(len(one & other) for one, other in zip(true, predicted))
+        worlds.append((p, sum(map(len, true)), n_right))
+    assert math.fsum(p for p, _, _ in worlds) == pytest.approx(1.0, abs=1e-4)
+    n_found = sum(map(len, predicted))
+    assert ours.n_found == n_found
+    assert ours.n_expected == pytest.approx(sum(p * n for p, n, _ in worlds), abs=0.1)
+    if not n_found:
+        assert ours.precision is ours.f is None
+        return
+    there = [(p, n, right) for p, n, right in worlds if n]
+    mass = sum(p for p, _, _ in there)
+    expected = {
+        "precision": sum(p * right / n_found for p, _, right in worlds),
+        "recall": sum(p * right / n for p, n, right in there) / mass,
+        "f": sum(p * 2 * right / (n_found + n) for p, n, right in worlds),
+    }
+    for name, value in expected.items():
+        interval = getattr(ours, name)
+        assert interval.mean == pytest.approx(value, abs=0.03)
+        assert interval.low <= interval.mean <= interval.high
+
+
+def test_intervals_contain_the_score_of_texts_drawn_from_the_model(nlp):
+    """As the model has it, the truth is one more sample: 90 % intervals contain 90 % of them."""
+    ner = nlp.get_pipe("ner")
+    docs = [nlp.make_doc(text) for text in TEXTS * 5]
+    found = estimate(nlp, [doc.text for doc in docs], samples=400, level=0.9).overall
+    predicted = [spans_of(nlp(doc.text).ents) for doc in docs]
+    n_found = sum(map(len, predicted))
+    worlds = zip(*ner.sample(docs, 300, seed=7))
+    inside = 0
+    for world in worlds:
+        true = [spans_of(ents) for ents in world]
+        n_right = sum(len(one & other) for one, other in zip(true, predicted))
+        score = 2 * n_right / (n_found + sum(map(len, true)))
+        inside += found.f.low <= score <= found.f.high
+    assert 0.82 <= inside / 300 <= 0.98
+
+
+def test_texts_without_words_and_a_seed(nlp):
+    empty = estimate(nlp, [""], samples=10)
+    assert empty.overall == (0, 0.0, None, None, None)
+    one, other = (estimate(nlp, TEXTS, samples=50, seed=3) for _ in range(2))
+    assert one == other
+    assert estimate(nlp, TEXTS, samples=50, seed=4) != one
+
+
+def test_what_is_wrong_is_said(nlp):
+    (warning,) = estimate(nlp, TEXTS, samples=10).warnings
+    assert "'ner' is not calibrated" in warning
+    with pytest.raises(UserError, match="contains no text"):
+        estimate(nlp, [])
+    with pytest.raises(UserError, match="samples must be at least 2"):
+        estimate(nlp, TEXTS, samples=1)
+    with pytest.raises(UserError, match="level must be a probability"):
+        estimate(nlp, TEXTS, level=95)
+
+
+def test_texts_unlike_those_of_the_calibration_are_said(nlp):
+    nlp = pickle.loads(pickle.dumps(nlp))
+    docs = [nlp(text) for text in ["I like London", "Khan saw Rome", "Rome", "Who is Khan?"]]
+    calibrate(nlp, docs)
+    noted = nlp.meta["calibration_data"]["ner"]
+    assert noted["entropy"] > 0.0
+    assert estimate(nlp, [doc.text for doc in docs], samples=10).warnings == []
+    noted["entropy"] /= 3
+    (warning,) = estimate(nlp, [doc.text for doc in docs], samples=10).warnings
+    assert "3.0 times as uncertain" in warning
+
+
+def test_entities_of_other_components_count_as_right():
+    nlp = make_nlp()
+
+    @Language.component("sets_an_entity")
+    def sets_an_entity(doc: Doc) -> Doc:
+        doc.set_ents([Span(doc, 0, 1, "LOC")])
+        return doc
+
+    nlp.add_pipe("sets_an_entity", first=True)
+    found = estimate(nlp, ["London"], samples=20)
+    assert found.by_label["LOC"] == (1, 1.0, (1, 1, 1), (1, 1, 1), (1, 1, 1))
