@@ -97,7 +97,9 @@ def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) ->
         entities: Entities of the doc and their probabilities.
         component: Name of the component that found them.
     """
-    kept = _user_data(doc)
+    # A dict of the doc's own: spaCy's `doc_cleaner` gives one to all docs
+    kept = dict(_user_data(doc))
+    doc.user_data = cast(dict[str, Any], kept)
     for key in list(filter(_is_kept, kept)):
         value = _stored(doc, key)
         if value is None or value[2] == component:

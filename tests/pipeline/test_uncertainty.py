@@ -514,3 +514,21 @@ def test_samples_are_drawn_by_their_probabilities(unsure, make, calibration):
     assert as_text == [[[str(ent) for ent in ents] for ents in of_doc] for of_doc in again]
     with pytest.raises(ValueError, match="n of at least 1, but got 0"):
         ner.sample(docs, 0)
+
+
+def test_docs_that_share_their_user_data_keep_their_own_probabilities(unsure):
+    """As spaCy's `doc_cleaner` makes them: it gives the dict of its config to each doc."""
+    nlp = pickle.loads(pickle.dumps(unsure))
+    nlp.add_pipe("doc_cleaner", first=True, config={"attrs": {"user_data": {}}})
+    nlp.get_pipe("ner").threshold = 0.05  # whatever is found
+    nlp.get_pipe("ner").candidates_threshold = None  # which have the probabilities, too
+    texts = ["Who is Shaka Khan", "London Khan is Who", "Khan London Who is"]
+    expected = [probabilities_of(nlp(text)) for text in texts]
+    assert sum(map(len, expected)) > len(texts)
+    found = [probabilities_of(doc) for doc in nlp.pipe(texts)]
+    assert found == alike(expected)
+    assert all(p is not None for of_doc in found for *_, p in of_doc)
+
+
+def probabilities_of(doc):
+    return [[ent.start, ent.end, ent.label_, ent._.confidence] for ent in doc.ents]
