@@ -111,8 +111,10 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     if page == "docs/how-to/word-lists.md":
         assert printed == ["[('Paris', 'PLACE')]"]
     if page == "docs/how-to/probabilities.md":
-        spans = split_probabilities(printed[:-1])
+        spans = split_probabilities(printed[:-2])
         assert spans[:2] == ["London PLACE", "1833 DATE"]
+        mean, deviation = map(float, printed[-2].split())
+        assert 0.0 < deviation < mean < 8.0
         assert "Charles Babbage PERSON" in spans[2:-3]  # candidates
         assert all(span.startswith("[") for span in spans[-3:])  # tag sequences
         assert printed[-1] == "(7, 13)"

@@ -29,7 +29,7 @@ def estimate_cli(
     level: float = Option(
         0.95, "--level", min=0, max=1, help="Probability that an interval contains its score"
     ),
-    seed: int = Option(0, "--seed", "-s", help="Seed of the random numbers"),
+    seed: int = Option(0, "--seed", help="Seed of the random numbers"),
     text_key: TextKeyOption = "text",
     lines: LinesOption = False,
     component: ComponentOption = "ner",
