@@ -86,6 +86,10 @@ def trained_nlp(factory="bilstm_crf_ner", **config):
     return nlp
 
 
+def iobs(doc):
+    return [token.ent_iob_ for token in doc]
+
+
 def entities(doc):
     return [(ent.text, ent.label_) for ent in doc.ents]
 

@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 import spacy
 from spacy import registry
-from spacy.attrs import ENT_IOB
-from spacy.language import Language
 from spacy.lookups import Lookups
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from tests.helpers import entities, examples_for, make_nlp, train, trained_nlp, weights
+from tests.helpers import entities, examples_for, iobs, make_nlp, train, trained_nlp, weights
 
 pytestmark = [
     pytest.mark.usefixtures("kind_of_arrays"),
@@ -26,20 +24,6 @@ pytestmark = [
 ]
 
 WRONG = "non_entities"
-
-
-def iobs(doc):
-    return [token.ent_iob_ for token in doc]
-
-
-@Language.factory("test_blocker", default_config={"start": 2, "end": 5})
-class Blocker:
-    def __init__(self, nlp, name, start, end):
-        self.start, self.end = start, end
-
-    def __call__(self, doc):
-        doc.set_ents([], blocked=[doc[self.start : self.end]], default="unmodified")
-        return doc
 
 
 def test_meta_data_of_the_factory(factory):
@@ -127,62 +111,6 @@ def test_ruler_before(factory):
     assert doc.ents[0].id_ == "this-1"
 
 
-def test_blocked_tokens_stay_blocked(factory):
-    nlp = trained_nlp(factory)
-    nlp.add_pipe("test_blocker", before="ner", config={"start": 2, "end": 3})
-    doc = nlp("I like London and Berlin.")
-    assert entities(doc) == [("Berlin", "LOC")]
-    assert iobs(doc) == ["O", "O", "B", "O", "B", "O"]
-    assert doc[2].ent_type == 0
-
-
-def test_a_preset_outside_does_not_bind(factory):
-    nlp = trained_nlp(factory)
-    doc = nlp.make_doc("I like London and Berlin.")
-    doc.ents = []
-    assert entities(nlp.get_pipe("ner")(doc)) == [("London", "LOC"), ("Berlin", "LOC")]
-
-
-def test_preset_entities_stay_with_their_ids(factory):
-    nlp = trained_nlp(factory)
-    doc = nlp.make_doc("I like London and Berlin.")
-    doc.ents = [Span(doc, 2, 3, label="LOC", kb_id="Q84", span_id="first")]
-    doc = nlp.get_pipe("ner")(doc)
-    assert entities(doc) == [("London", "LOC"), ("Berlin", "LOC")]
-    assert [(ent.kb_id_, ent.id_) for ent in doc.ents] == [("Q84", "first"), ("", "")]
-
-
-def test_preset_entities_with_a_label_of_their_own(factory):
-    nlp = trained_nlp(factory)
-    doc = nlp.make_doc("I like London and Berlin.")
-    doc.ents = [Span(doc, 0, 3, label="NOVEL")]
-    doc = nlp.get_pipe("ner")(doc)
-    assert entities(doc) == [("I like London", "NOVEL"), ("Berlin", "LOC")]
-
-
-def test_no_entity_begins_with_whitespace(factory):
-    nlp = trained_nlp(factory)
-    for text in ("I like \n\n London", "\n Berlin", "\n", " \t ", "London \n"):
-        doc = nlp(text)
-        assert not any(ent[0].is_space for ent in doc.ents)
-        assert 0 not in {token.ent_iob for token in doc}
-
-
-def test_no_entity_crosses_a_sentence_start(factory):
-    nlp = trained_nlp(factory)
-    words = ["Who", "is", "Shaka", "Khan", "?"]
-    assert entities(nlp(Doc(nlp.vocab, words=words))) == [("Shaka Khan", "PERSON")]
-    doc = Doc(nlp.vocab, words=words, sent_starts=[True, False, False, True, False])
-    assert ("Shaka Khan", "PERSON") not in entities(nlp(doc))
-
-
-def test_docs_without_tokens(factory):
-    nlp = trained_nlp(factory)
-    docs = list(nlp.pipe(["", "I like London.", "", " "]))
-    assert [entities(doc) for doc in docs] == [[], [("London", "LOC")], [], []]
-    assert [len(doc.ents) for doc in nlp.pipe(["", ""])] == [0, 0]
-
-
 def test_training_on_an_empty_text(factory):
     nlp = make_nlp(factory)
     data = [("Who is Shaka Khan?", {"entities": [(7, 17, "PERSON")]}), ("", {"entities": []})]
@@ -243,22 +171,6 @@ def test_overfitting_and_serialization(factory, tmp_path):
     nlp2.get_pipe("ner").add_label("RANDOM_NEW_LABEL")
     assert entities(nlp2("I like London.")) == [("London", "LOC")]
     assert entities(nlp2("Who is Shaka Khan?")) == [("Shaka Khan", "PERSON")]
-
-
-def test_batches_and_single_calls_agree(factory):
-    nlp = trained_nlp(factory)
-    texts = ["Just a sentence.", "One more about London and Shaka Khan.", "", "I like London."]
-    batch = [doc.to_array([ENT_IOB]) for doc in nlp.pipe(texts)]
-    for again in (nlp.pipe(texts), nlp.pipe(texts, batch_size=1), map(nlp, texts)):
-        for expected, doc in zip(batch, again):
-            np.testing.assert_array_equal(doc.to_array([ENT_IOB]), expected)
-
-
-def test_predict_does_not_change_docs(factory):
-    nlp = trained_nlp(factory)
-    doc = nlp.make_doc("I like London.")
-    nlp.get_pipe("ner").predict([doc])
-    assert not doc.has_annotation("ENT_IOB")
 
 
 def wrong_spans(nlp, text, annotation, spans):
@@ -338,13 +250,6 @@ def test_the_class_can_be_made_by_hand(factory):
     ner.add_label("LOC")
     ner.initialize(lambda: examples_for(nlp), nlp=nlp)
     assert "LOC" in ner.labels
-
-
-def test_scores(factory):
-    nlp = trained_nlp(factory)
-    scores = nlp.evaluate(examples_for(nlp))
-    assert scores["ents_f"] == 1.0
-    assert set(scores["ents_per_type"]) == {"PERSON", "LOC"}
 
 
 def test_frozen_and_annotating(factory):
