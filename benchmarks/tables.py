@@ -31,6 +31,7 @@ STUDIES = (
     "serving",
     "shrink",
     "spans.accuracy",
+    "spans.flat",
     "spans.speed",
     "speed.cores",
     "speed.crf",
