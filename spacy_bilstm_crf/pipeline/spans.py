@@ -13,12 +13,13 @@ from thinc.api import Model
 
 from .. import decoding, training
 from ..calibration import Calibration
+from ..constraints import allowed_by_doc
 from ..decoding import Distribution, Entity, Prediction
 from ..potentials import Potentials
 from ..tags import count_tags
 from ..training import Loss
+from . import checks, settings
 from . import confidence as span_scores
-from . import settings
 from .base import TrainableCRF
 
 SpansFilter = Callable[[Iterable[Span], Iterable[Span]], list[Span]]
@@ -139,19 +140,22 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         Returns:
             For each label, the distributions of its levels.
         """
+        calibration = settings.calibration_of(self.cfg)
+        calibration.check(len(self.labels), self.name)  # `cfg` may be changed without a check
         potentials = self._predict_potentials(docs)
-        temperature, biases = settings.calibration_of(self.cfg)
-        biases = (*biases, *[0.0] * (len(self.labels) - len(biases)))
         chains = iter(potentials.chains())
-        return [
-            [
-                decoding.distribution_of(
-                    docs, of_level, training.ANY_LABEL, None, Calibration(temperature, (bias,))
-                )
-                for of_level in islice(chains, self.levels)
-            ]
-            for bias in biases
-        ]
+        allowed = [allowed_by_doc(doc, training.ANY_LABEL, presets=False) for doc in docs]
+        found = []
+        for label in range(len(self.labels)):
+            of_label = calibration._replace(
+                label_biases=calibration.label_biases[label : label + 1]
+            )
+            levels = [of_label.applied(of_level) for of_level in islice(chains, self.levels)]
+            if calibration != Calibration():
+                for of_level in levels:
+                    checks.check_finite(of_level, self.name)
+            found.append([Distribution(of_level, allowed) for of_level in levels])
+        return found
 
     def entropy(self, docs: Iterable[Doc]) -> list[float]:
         """Compute how uncertain the model is about docs: the entropy of their tag sequences.
