@@ -103,6 +103,19 @@ def test_a_report_of_merged_tokens(nlp, docs):
     assert numbers["probabilities"] is not None
 
 
+@pytest.mark.parametrize("recall", [None, 0.5])
+def test_a_calibration_after_merged_tokens(recall, nlp, trained):
+    """Of candidates beyond the end of a doc, which spaCy can't copy then."""
+    first = trained_nlp_of(trained)
+    first.get_pipe("ner").candidates_threshold = 0.1
+    nlp.add_pipe("ner", source=first, name="first", first=True)
+    nlp.add_pipe("merge_entities", after="first")
+    docs = [nlp.make_doc(text) for text in ("Who is Shaka Khan", "I like London") * 10]
+    for doc in docs:
+        doc.set_ents([Span(doc, 2, len(doc), "PERSON" if len(doc) == 4 else "LOC")])
+    assert len(calibrate(nlp, docs, recall=recall).labels) == 2
+
+
 @pytest.mark.parametrize("least", [0.9, 0.0001])
 def test_a_request_for_candidates_leaves_a_merger_what_it_had(least, nlp, trained):
     nlp.get_pipe("ner").candidates_threshold = {"LOC": 0.05}
