@@ -307,20 +307,30 @@ def spans_table() -> str:
 
 
 def label_table() -> str:
-    """Make the table of F by label on all sentences, beside the published predictions."""
-    rows = [["corpus", "label", "ours", "published"]]
-    ours, others = (
-        grouped([run for run in read("spans", name)["runs"] if run["size"] == 0], "corpus")
-        for name in ("ours", PUBLISHED)
+    """Make the table of F by label, beside the published predictions."""
+    cells = grouped(
+        [
+            {**run, "system": name}
+            for name in ("ours", PUBLISHED)
+            for run in read("spans", name)["runs"]
+        ],
+        *("corpus", "system", "size"),
     )
+    columns = {
+        "ours, 3,000 sentences": ("ours", 3000),
+        "ours, all": ("ours", 0),
+        "published, all": (PUBLISHED, 0),
+    }
+    rows = [["corpus", "label", *columns]]
     for corpus in CORPORA:
-        runs, published_runs = ours.get((corpus,), []), others.get((corpus,), [])
-        for label in runs[0]["test_by_label"] if runs else ():
-            of_ours, of_others = (
-                tables.with_seeds(summary([run["test_by_label"][label] for run in each]), len(each))
-                for each in (runs, published_runs)
-            )
-            rows.append([corpus, label, of_ours, of_others])
+        labels = cells[corpus, PUBLISHED, 0][0]["test_by_label"]
+        for label in labels:
+            of_label = [
+                [run["test_by_label"][label] for run in cells.get((corpus, *column), [])]
+                for column in columns.values()
+            ]
+            scores = [tables.with_seeds(summary(f), len(f)) if f else "" for f in of_label]
+            rows.append([corpus, label, *scores])
     return tables.markdown(*rows)
 
 
