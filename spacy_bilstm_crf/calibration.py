@@ -32,6 +32,11 @@ class Calibration(NamedTuple):
     temperature: float = 1.0
     label_biases: tuple[float, ...] = ()
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether it leaves all probabilities as they are, as before any calibration."""
+        return self.temperature == 1.0 and not any(self.label_biases)
+
     def is_close(self, other: "Calibration", tolerance: float) -> bool:
         """Tell whether no value differs from another calibration's by more than a tolerance."""
         n_labels = max(len(self.label_biases), len(other.label_biases))

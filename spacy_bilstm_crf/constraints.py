@@ -124,9 +124,9 @@ def allowed_by_gold_spans(
     """Return the tags that the annotated spans of an example allow, for each chain on its own.
 
     A label has a chain for each of its levels. Its spans are taken from the longest to the
-    shortest: each belongs to the first level where it overlaps no longer one, and is left out where
-    there is none. Tokens of a misaligned span allow all tags of its label, as do those of a span
-    that the predicted doc rules out.
+    shortest, equal ones once: each belongs to the first level where it overlaps no longer one, and
+    is left out where there is none. Tokens of a misaligned span allow all tags of its label, as do
+    those of a span that the predicted doc rules out.
 
     Args:
         example: The example; its `reference` has the spans.
@@ -143,14 +143,15 @@ def allowed_by_gold_spans(
     """
     if key not in example.reference.spans:
         return [None] * (len(labels) * levels)
-    spans = list(example.reference.spans[key])
+    spans = example.reference.spans[key]
     unknown = sorted({span.label_ for span in spans if span.label_ not in labels})
     if unknown:
         raise ValueError(_unknown_labels(unknown, labels))
     n_tokens, n_tags = len(example.predicted), tags.count_tags(1)
     gold = np.full((len(labels), levels, n_tokens), tags.OUTSIDE)
     taken = np.zeros(gold.shape, dtype=bool)
-    for span in sorted(spans, key=lambda span: (span.start - span.end, span.start)):
+    distinct = {(span.start, span.end, span.label_): span for span in spans}
+    for span in sorted(distinct.values(), key=lambda span: (span.start - span.end, span.start)):
         label = labels.index(span.label_)
         aligned = example.get_aligned_spans_y2x([span], allow_overlap=True)
         if not aligned:

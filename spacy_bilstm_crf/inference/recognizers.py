@@ -138,8 +138,8 @@ def entity_source_of(nlp: Language, name: str, spans_key: str | None = None) -> 
     if len(found) > 1:
         keys = ", ".join(sorted(str(where.spans_key) for where in found))
         raise UserError(
-            f"{name} puts entities under several keys of doc.spans: {keys}. Name one with "
-            f"--spans-key."
+            f"{name} puts entities under several keys of doc.spans: {keys}. One of them can be "
+            f"scored by report, with --spans-key."
         )
     return found.pop() if found else DOC_ENTS
 
@@ -229,8 +229,11 @@ def component_with_crf(nlp: Language, name: str, component: str) -> TrainableCRF
 
 
 def _lacking(nlp: Language, name: str, component: str, factories: str) -> UserError:
-    there = [f"{pipe} ({nlp.get_pipe_meta(pipe).factory})" for pipe in nlp.pipe_names]
+    by_name = {pipe: nlp.get_pipe_meta(pipe).factory for pipe in nlp.pipe_names}
+    there = [f"{pipe} ({factory})" for pipe, factory in by_name.items()]
+    can_be_named = not {*by_name.values()}.isdisjoint(factories.split(" or "))
+    advice = " Name one with --component" if can_be_named else ""
     return UserError(
         f"{name} has no {factories} component '{component}', which is needed for probabilities. It "
-        f"has: {', '.join(there) or 'nothing'}. Name one with --component"
+        f"has: {', '.join(there) or 'nothing'}.{advice}"
     )

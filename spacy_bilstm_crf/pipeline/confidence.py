@@ -89,6 +89,11 @@ def has_its_tokens(group: SpanGroup) -> bool:
     return bool(group.attrs.get("n_tokens", n_tokens) == n_tokens)
 
 
+def note_tokens(group: SpanGroup) -> None:
+    """Note the number of tokens that a group was made for, unless it has one: `has_its_tokens`."""
+    group.attrs.setdefault("n_tokens", len(group.doc))
+
+
 def keep_confidence(doc: Doc, entities: Iterable[ScoredSpan], component: str) -> None:
     """Store the probabilities of entities in a doc, replacing those of the same component.
 

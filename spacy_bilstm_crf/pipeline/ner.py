@@ -218,7 +218,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         calibration.check(len(self.labels), self.name)  # `cfg` may be changed without a check
         potentials = self._predict_potentials(docs)
         distribution = decoding.distribution_of(docs, potentials, self.labels, ignore, calibration)
-        if calibration != Calibration():
+        if not calibration.is_identity:
             checks.check_finite(distribution.potentials, self.name)
         return distribution
 

@@ -99,9 +99,9 @@ def explained_errors(source: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise  # says nothing about the files
         raise ValueError(
-            f"Can't load a bilstm_crf_ner component from {source}: {error!r}. If files are missing "
-            f"or cut short, copy or unpack the pipeline again; if the config or the labels were "
-            f"changed since it was saved, restore them."
+            f"Can't load the component from {source}: {error!r}. If files are missing or cut "
+            f"short, copy or unpack the pipeline again; if the config (such as levels) or the "
+            f"labels were changed since it was saved, restore them."
         ) from error
 
 

@@ -98,7 +98,7 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
             docs: The docs.
 
         Returns:
-            For each doc its entities and candidates, sorted by their tokens.
+            For each doc its entities and candidates, label by label.
         """
         docs = list(docs)
         wanted = settings.decoding_settings(self.cfg)
@@ -151,7 +151,7 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
                 label_biases=calibration.label_biases[label : label + 1]
             )
             levels = [of_label.applied(of_level) for of_level in islice(chains, self.levels)]
-            if calibration != Calibration():
+            if not calibration.is_identity:
                 for of_level in levels:
                     checks.check_finite(of_level, self.name)
             found.append([Distribution(of_level, allowed) for of_level in levels])

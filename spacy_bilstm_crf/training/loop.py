@@ -51,7 +51,10 @@ def train_pipeline(
         config["training"]["logger"] = {"@loggers": CALLBACK_LOGGER}
     elif not verbose:
         config["training"]["logger"] = QUIET_LOGGER
-    nlp = init_nlp(config, use_gpu=use_gpu)
+    try:
+        nlp = init_nlp(config, use_gpu=use_gpu)
+    except AssertionError as error:  # spaCy's E923, of its own components on data without tokens
+        raise ValueError(str(error)) from error
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     stdout, stderr = (sys.stdout, sys.stderr) if verbose else (io.StringIO(), io.StringIO())

@@ -15,7 +15,6 @@ import numpy as np
 from spacy.language import Language
 from spacy.util import minibatch
 
-from ..calibration import Calibration
 from ..common.errors import UserError, check_at_least, check_probability
 from ..common.files import reported_os_errors
 from ..common.pipelines import load_pipeline, pipeline_name
@@ -145,7 +144,7 @@ def estimate(
 
 def _warnings(nlp: Language, ner: BiLSTMCRFEntityRecognizer, entropy: float) -> list[str]:
     """Say what stands against estimates for texts with an entropy per token, in nats."""
-    if calibration_of(ner.cfg) == Calibration():
+    if calibration_of(ner.cfg).is_identity:
         return [
             f"'{ner.name}' is not calibrated, so that the estimates may be far off: calibrate it "
             f"first, on annotated texts of the same kind that it was not trained on."

@@ -317,6 +317,12 @@ def test_spans_of_one_label_within_one_another_are_learned_by_levels(tmp_path):
         make_nlp(levels=0)
 
 
+def test_a_span_that_is_there_twice_takes_no_level():
+    text, spans = "I like London and Berlin.", [(7, 24, "LOC"), (7, 24, "LOC"), (7, 13, "LOC")]
+    nlp = trained(data=[(text, spans)], levels=2)
+    assert {span for span, _ in found(nlp(text))} == {"London and Berlin", "London"}
+
+
 def test_misaligned_spans_count_as_missing():
     nlp = spacy.blank("en")
     predicted = Doc(nlp.vocab, words=["I", "like", "London"])

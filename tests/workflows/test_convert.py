@@ -2,9 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 import spacy
-from spacy.tokens import DocBin
+from spacy.tokens import DocBin, Span, SpanGroup
 from spacy.training import Example
 
 from spacy_bilstm_crf.common.errors import UserError
@@ -139,3 +140,38 @@ def test_what_overlaps_is_read_by_spancat_and_its_replacement(path, tmp_path):
         component.initialize(lambda: examples, nlp=nlp)
         assert sorted(component.labels) == ["PER", "WORK"]
     assert [is_span_annotated(example, "sc") for example in examples] == [True, True, False]
+
+
+def test_entities_beside_unknown_tags_of_another_column_are_counted(tmp_path):
+    (tmp_path / "nested.conll").write_text("Rome B-LOC ?\nis O O\n\nOslo B-LOC O\n\n")
+    said = []
+    convert(
+        tmp_path / "nested.conll",
+        tmp_path / "nested.spacy",
+        source="conll",
+        overlaps="keep",
+        columns=ColumnSettings(tag=(1, 2)),
+        on_progress=said.append,
+    )
+    expected = "1 entities left out, as other annotation of their tokens is missing or invalid"
+    assert expected in said
+
+
+def test_scores_that_are_no_numbers_are_not_written(tmp_path):
+    nlp = spacy.blank("en")
+    doc = nlp.make_doc("Ada met Kim")
+    scores = np.array([0.5, np.nan], dtype=np.float32)
+    spans = [Span(doc, 0, 1, "PER"), Span(doc, 2, 3, "PER")]
+    doc.spans["sc"] = SpanGroup(doc, name="sc", attrs={"scores": scores}, spans=spans)
+    DocBin(docs=[doc], store_user_data=True).to_disk(tmp_path / "docs.spacy")
+    for target in ("prodigy", "label-studio"):
+        found = convert(
+            tmp_path / "docs.spacy",
+            tmp_path / target,
+            source="spacy",
+            target=target,
+            overlaps="keep",
+            lang="en",
+        )
+        assert found.files[0].contents.n_entities == 2
+        assert "NaN" not in (tmp_path / target).read_text()

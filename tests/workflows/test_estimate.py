@@ -5,6 +5,7 @@ import math
 import pickle
 
 import pytest
+import spacy
 import torch
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -102,9 +103,11 @@ def test_texts_without_words_and_a_seed(nlp):
     assert estimate(nlp, TEXTS, samples=50, seed=4) != one
 
 
-def test_what_is_wrong_is_said(nlp):
+def test_what_is_wrong_is_said(nlp, tmp_path):
     (warning,) = estimate(nlp, TEXTS, samples=10).warnings
     assert "'ner' is not calibrated" in warning
+    saved = spacy.load(nlp.to_disk(tmp_path) or tmp_path)
+    assert estimate(saved, TEXTS, samples=10).warnings == [warning]
     with pytest.raises(UserError, match="contains no text"):
         estimate(nlp, [])
     with pytest.raises(UserError, match="samples must be at least 2"):

@@ -1,6 +1,7 @@
 """Records -> docs. What does not fit is counted and listed, never guessed."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple
@@ -50,6 +51,7 @@ SHORTER = "entities that overlap a longer one left out"
 NOT_COMPLETE = (
     "entities that overlap another left out, as their document is not completely annotated"
 )
+ON_UNKNOWN = "entities left out, as other annotation of their tokens is missing or invalid"
 TWICE_IN_FILE = "entities that are annotated twice, kept once"
 
 # What is noted of texts without tokens where no language is named
@@ -175,6 +177,8 @@ def _doc_of(
         unknown.update(_tokens_of_all(every) - _tokens_of_all(flat))
     kept = [one for one in flat if unknown.isdisjoint(_tokens_of(one[0]))]
     touched = [one for one in flat if not unknown.isdisjoint(_tokens_of(one[0]))]
+    if settings.keeps_overlaps:
+        findings.notes[ON_UNKNOWN] += len(touched)
     unknown.update(_tokens_of_all(touched))
     findings.n_annotated += record.is_annotated or bool(kept or record.incorrect)
     if not record.is_annotated:
@@ -443,7 +447,10 @@ def annotated_entities(doc: Doc, settings: DocSettings) -> list[SpanWithScore]:
         return [(ent, confidence(ent)) for ent in doc.ents]
     with reported_errors():
         scored = scored_spans(doc.spans[settings.spans_key])
-    return [(span, confidence(span) if score is None else score) for span, score in scored]
+    return [
+        (span, confidence(span) if score is None or not math.isfinite(score) else score)
+        for span, score in scored
+    ]
 
 
 def has_annotation(doc: Doc, settings: DocSettings) -> bool:

@@ -1,6 +1,6 @@
 """The report of a pipeline, from loading it to the finished page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from ...data.corpus import (
 from ...data.entity_source import EntitySource
 from ...inference.candidates import LONGEST_CANDIDATE
 from ...inference.recognizers import components_with_crf, entity_source, entity_source_of
+from ...pipeline.confidence import note_tokens
 from ..risk_control import scored_docs
 from .contents import report_numbers
 from .mentions import Compared, compared
@@ -176,7 +177,8 @@ def _compared(
     """
     texts = (unannotated(nlp, doc) for doc, _ in docs)
     is_annotated = False
-    for number, ((gold, source), predicted) in enumerate(zip(docs, predicted_docs(nlp, texts))):
+    found_docs = _predicted(nlp, texts, where)
+    for number, ((gold, source), predicted) in enumerate(zip(docs, found_docs)):
         is_annotated = is_annotated or where.is_annotated(predicted)
         found = compared(number, gold, predicted, source, values, where)
         if found is not None:
@@ -192,6 +194,23 @@ def _compared(
             f"{name} sets no entities (doc.ents): it has {', '.join(nlp.pipe_names) or 'nothing'}. "
             f"Name a pipeline with a component such as ner or bilstm_crf_ner."
         )
+
+
+def _predicted(nlp: Language, docs: Iterator[Doc], where: EntitySource) -> Iterator[Doc]:
+    """Run a pipeline, and note for how many tokens the group of entities was made.
+
+    Ours has that number already; without it, spans whose tokens were merged pass for others.
+    """
+    for name in nlp.pipe_names:
+        docs = _noted(predicted_docs(nlp, docs, [name]), where)
+    return docs
+
+
+def _noted(docs: Iterable[Doc], where: EntitySource) -> Iterator[Doc]:
+    for doc in docs:
+        if where.spans_key is not None and where.spans_key in doc.spans:
+            note_tokens(doc.spans[where.spans_key])
+        yield doc
 
 
 def _with_probabilities(
