@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import spacy
+import torch
 from spacy.cli._util import app
 from spacy.training import Example
 from typer.testing import CliRunner
 
 from spacy_bilstm_crf import Potentials
 from spacy_bilstm_crf.models.settings import Configured
+from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.tags import OUTSIDE, count_tags, tags_of_span
 
 ROOT = Path(__file__).parent.parent
@@ -83,6 +85,15 @@ def train(nlp, examples, steps=60, optimizer=None, drop=0.0):
 def trained_nlp(factory="bilstm_crf_ner", **config):
     nlp = make_nlp(factory, **config)
     train(nlp, examples_for(nlp))
+    return nlp
+
+
+def unsure_nlp():
+    """A pipeline with random scores, in which many entities are about as likely as others."""
+    nlp = make_nlp()
+    network = shim_of(nlp.get_pipe("ner").model.get_ref("output_layer"))._model
+    torch.manual_seed(0)
+    torch.nn.init.normal_(network.emissions.weight, std=4.0)
     return nlp
 
 

@@ -1,6 +1,7 @@
 """The components of a pipeline that find entities: where they put them, and what they know."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import TypeVar, cast
 
 from spacy.language import Language
 from spacy.pipeline import SpanCategorizer
@@ -12,6 +13,8 @@ from ..decoding import DecodingSettings, Distribution, Prediction, decode_levels
 from ..pipeline.base import TrainableCRF
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from ..pipeline.spans import BiLSTMCRFSpanRecognizer
+
+_Kind = TypeVar("_Kind", bound=TrainableCRF)
 
 
 def recognizers(nlp: Language) -> list[BiLSTMCRFEntityRecognizer]:
@@ -105,10 +108,7 @@ def recognizer_of(nlp: Language, name: str, component: str) -> BiLSTMCRFEntityRe
     Raises:
         UserError: If there is no such component, or it is of another factory.
     """
-    pipe = nlp.get_pipe(component) if component in nlp.pipe_names else None
-    if not isinstance(pipe, BiLSTMCRFEntityRecognizer):
-        raise _lacking(nlp, name, component, "bilstm_crf_ner")
-    return pipe
+    return _component(nlp, name, component, BiLSTMCRFEntityRecognizer, ["bilstm_crf_ner"])
 
 
 def entity_source(pipe: object) -> EntitySource:
@@ -222,18 +222,22 @@ def component_with_crf(nlp: Language, name: str, component: str) -> TrainableCRF
     Raises:
         UserError: If there is no such component, or it is of another factory.
     """
+    factories = ["bilstm_crf_ner", "bilstm_crf_spans"]
+    return _component(nlp, name, component, TrainableCRF, factories)
+
+
+def _component(
+    nlp: Language, name: str, component: str, kind: type[_Kind], factories: Sequence[str]
+) -> _Kind:
+    """Return a component of a class, which these factories make."""
     pipe = nlp.get_pipe(component) if component in nlp.pipe_names else None
-    if not isinstance(pipe, TrainableCRF):
-        raise _lacking(nlp, name, component, "bilstm_crf_ner or bilstm_crf_spans")
-    return pipe
-
-
-def _lacking(nlp: Language, name: str, component: str, factories: str) -> UserError:
+    if isinstance(pipe, kind):
+        return pipe
     by_name = {pipe: nlp.get_pipe_meta(pipe).factory for pipe in nlp.pipe_names}
     there = [f"{pipe} ({factory})" for pipe, factory in by_name.items()]
-    can_be_named = not {*by_name.values()}.isdisjoint(factories.split(" or "))
+    can_be_named = not {*by_name.values()}.isdisjoint(factories)
     advice = " Name one with --component" if can_be_named else ""
-    return UserError(
-        f"{name} has no {factories} component '{component}', which is needed for probabilities. It "
-        f"has: {', '.join(there) or 'nothing'}.{advice}"
+    raise UserError(
+        f"{name} has no {' or '.join(factories)} component '{component}', which is needed for "
+        f"probabilities. It has: {', '.join(there) or 'nothing'}.{advice}"
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
+from spacy.util import minibatch
 
 from ..common.errors import UserError
 from ..common.pipelines import load_pipeline, pipeline_name, replace_pipeline
@@ -27,6 +28,7 @@ from .risk_control import (
     scored_docs,
 )
 
+_BATCH = 128  # docs
 CHANGED = 5e-4  # at least: three digits are printed
 USES = {
     TRAINED: "on which the model was trained",
@@ -144,7 +146,8 @@ def _fitted(
     if calibration.is_close(earlier, CHANGED):
         warnings.append("The calibration has not changed: it fits these documents as it is.")
     docs = [example.predicted for example in examples]
-    entropy = sum(ner.entropy(docs)) / max(sum(map(len, docs)), 1)
+    entropies = (sum(ner.entropy(batch)) for batch in minibatch(docs, _BATCH))
+    entropy = sum(entropies) / max(sum(map(len, docs)), 1)
     note_calibration(nlp, component, data, references, entropy)
     after = quality_of(nlp, examples, component)
     return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)

@@ -6,26 +6,19 @@ import pickle
 
 import pytest
 import spacy
-import torch
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.workflows import calibrate, estimate
-from tests.helpers import make_nlp
+from tests.helpers import make_nlp, unsure_nlp
 
 TEXTS = ["I like London", "Khan saw", "Rome"]
 
 
 @pytest.fixture(scope="module")
 def nlp():
-    """A pipeline with random scores, in which many entities are about as likely as others."""
-    nlp = make_nlp()
-    network = shim_of(nlp.get_pipe("ner").model.get_ref("output_layer"))._model
-    torch.manual_seed(0)
-    torch.nn.init.normal_(network.emissions.weight, std=4.0)
-    return nlp
+    return unsure_nlp()
 
 
 def spans_of(entities, label=None):

@@ -1,17 +1,15 @@
 """What to annotate next: each strategy by hand, and by what the component says of docs."""
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats.docs import PREDICTIONS
 from spacy_bilstm_crf.data.texts import Text
-from spacy_bilstm_crf.models.torch_layer import shim_of
 from spacy_bilstm_crf.workflows import select
 from spacy_bilstm_crf.workflows.select import AGAIN, STRATEGIES, _diverse, doubtful_words
-from tests.helpers import make_nlp, trained_nlp
+from tests.helpers import make_nlp, trained_nlp, unsure_nlp
 
 TEXTS = ["I like London.", "Who is Shaka Khan?", "", "Ada saw Rome and Berlin", "I like  London."]
 TEXTS += ["stones", "I like London.", "Khan likes Khan", " "]
@@ -21,12 +19,7 @@ DIFFERENT = [0, 1, 3, 5, 7]  # the others have no words, or those of an earlier 
 
 @pytest.fixture(scope="module")
 def nlp():
-    """A pipeline with random scores, in which many entities are about as likely as others."""
-    nlp = make_nlp()
-    network = shim_of(nlp.get_pipe("ner").model.get_ref("output_layer"))._model
-    torch.manual_seed(0)
-    torch.nn.init.normal_(network.emissions.weight, std=4.0)
-    return nlp
+    return unsure_nlp()
 
 
 def test_entropy_and_margin_are_those_of_the_component(nlp):

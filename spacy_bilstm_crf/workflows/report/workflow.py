@@ -17,6 +17,7 @@ from ...common.pages import as_frame, interval, percent
 from ...common.pipelines import load_pipeline, pipeline_name
 from ...data.corpus import (
     Data,
+    after_component,
     before_component,
     check_annotated,
     predicted_docs,
@@ -201,15 +202,17 @@ def _predicted(nlp: Language, docs: Iterator[Doc], where: EntitySource) -> Itera
 
     Ours has that number already; without it, spans whose tokens were merged pass for others.
     """
+    if where.spans_key is None:
+        return predicted_docs(nlp, docs)
     for name in nlp.pipe_names:
-        docs = _noted(predicted_docs(nlp, docs, [name]), where)
-    return docs
+        docs = _noted(after_component(nlp, docs, name), where.spans_key)
+    return predicted_docs(nlp, docs, ())
 
 
-def _noted(docs: Iterable[Doc], where: EntitySource) -> Iterator[Doc]:
+def _noted(docs: Iterable[Doc], spans_key: str) -> Iterator[Doc]:
     for doc in docs:
-        if where.spans_key is not None and where.spans_key in doc.spans:
-            note_tokens(doc.spans[where.spans_key])
+        if spans_key in doc.spans:
+            note_tokens(doc.spans[spans_key])
         yield doc
 
 
