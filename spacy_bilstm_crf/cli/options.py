@@ -52,6 +52,23 @@ ScoringDataOption = Annotated[
     Path | None,
     Option("--data", exists=True, help="Annotated data, to print scores before and after"),
 ]
+GroupByOption = Annotated[
+    str | None,
+    Option(
+        "--group-by",
+        help="Key of the docs' meta or user_data, such as the source of a text: docs with the same "
+        "value are in the same fold",
+    ),
+]
+SliceOption = Annotated[
+    list[str] | None,
+    Option(
+        "--slice",
+        "-s",
+        help="Also score entities by this key of doc.user_data or this extension of docs or "
+        "spans. Can be given several times",
+    ),
+]
 TextKeyOption = Annotated[
     str,
     Option(

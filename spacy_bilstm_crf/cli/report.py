@@ -7,7 +7,14 @@ from wasabi import msg
 
 from ..common.files import check_folder
 from .app import bilstm_crf_cli, prepare
-from .options import CodeOption, DataArgument, GpuOption, OutputFolder, PipelineArgument
+from .options import (
+    CodeOption,
+    DataArgument,
+    GpuOption,
+    OutputFolder,
+    PipelineArgument,
+    SliceOption,
+)
 
 
 @bilstm_crf_cli.command("report")
@@ -21,13 +28,7 @@ def report_cli(
     train_path: Path | None = Option(
         None, "--train", "-t", exists=True, help="Training data, to tell seen from unseen entities"
     ),
-    slices: list[str] | None = Option(
-        None,
-        "--slice",
-        "-s",
-        help="Also score entities by this key of doc.user_data or this extension of docs or "
-        "spans. Can be given several times",
-    ),
+    slices: SliceOption = None,
     spans_key: str | None = Option(
         None,
         "--spans-key",

@@ -2,9 +2,10 @@
 
 A page's own template is in the folder of the package that renders it. It begins with
 `{% extends "base.html.jinja" %}` and fills the blocks `title`, `head` (more CSS) and `content`.
+`macros.html.jinja` has what several pages show.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 
@@ -13,11 +14,12 @@ LONGEST_CONTEXT = 700  # characters of a text that are shown
 LONG_WORD = 40
 
 
-def render(package: str, template: str, **values: object) -> str:
+def render(package: str | Sequence[str], template: str, **values: object) -> str:
     """Render a page.
 
     Args:
-        package: Name of the package whose folder holds the template, such as `__package__`.
+        package: Name of the package whose folder holds the template, such as `__package__`; several
+            if it extends a template of another package.
         template: File name of the template.
         **values: What the template uses. Strings are escaped.
 
@@ -26,8 +28,9 @@ def render(package: str, template: str, **values: object) -> str:
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+    packages = [package] if isinstance(package, str) else package
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(package, ""), PackageLoader(__package__, "")]),
+        loader=ChoiceLoader([PackageLoader(name, "") for name in (*packages, __package__)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

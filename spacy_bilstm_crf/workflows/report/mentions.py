@@ -107,8 +107,8 @@ def compared(
     ]
     of_gold = [mention(ent, ent, ent) for ent in where.entities(gold)]
     if where.may_overlap:
-        found = _with_overlaps({each.key: each for each in reversed(found)}.values())
-        of_gold = _with_overlaps(of_gold)
+        found = with_overlaps({each.key: each for each in reversed(found)}.values())
+        of_gold = with_overlaps(of_gold)
     return Compared(number, gold.text, source, tuple(of_gold), tuple(found))
 
 
@@ -148,7 +148,7 @@ def _letters_of(span: Span) -> str:
     return span.text.lower().strip().replace(" ", "")
 
 
-def _with_overlaps(mentions: Iterable[Mention]) -> list[Mention]:
+def with_overlaps(mentions: Iterable[Mention]) -> list[Mention]:
     """Return entities of one side in order, each with the labels of those that it overlaps."""
     ordered = sorted(mentions, key=lambda each: each.key)
     labels: list[list[str]] = [[] for _ in ordered]

@@ -1,6 +1,6 @@
 """The page of a report: rows of its tables, and docs with their entities marked."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...common.pages import render, text_window
@@ -28,7 +28,11 @@ MarkedText = tuple[str, list[TextPiece]]  # whose entities are marked, and the t
 
 
 def report_page(
-    report: dict[str, Any], docs: Sequence[Compared], baseline: Sequence[Compared] | None = None
+    report: dict[str, Any],
+    docs: Sequence[Compared],
+    baseline: Sequence[Compared] | None = None,
+    package: str = __package__,
+    template: str = "report.html.jinja",
 ) -> str:
     """Render the HTML page.
 
@@ -36,10 +40,12 @@ def report_page(
         report: The content of the JSON file.
         docs: The docs that it is about.
         baseline: The same docs with the baseline's entities, if there is one.
+        package: Name of the package whose folder holds the template.
+        template: File name of the template: that of the report, or one that extends it.
     """
     return render(
-        __package__,
-        "report.html.jinja",
+        (package, __package__),
+        template,
         report=report,
         pictures=_pictures(report),
         rows=DocRows(report["labels"], docs, baseline),
@@ -100,6 +106,57 @@ def rows_without_overlap(mentions: Iterable[Mention]) -> list[list[Mention]]:
     return rows
 
 
+def label_colors(labels: Sequence[str]) -> dict[str, int]:
+    """Return the number of each label's colour."""
+    return {label: place % N_COLORS for place, label in enumerate(labels)}
+
+
+def marked_rows(
+    name: str,
+    text: str,
+    mentions: Iterable[Mention],
+    window: CharSpan,
+    hits: Collection[Hit],
+    colors: Mapping[str, int],
+) -> Iterator[MarkedText]:
+    """Yield a text with its entities marked, once more for those that overlap others.
+
+    Args:
+        name: Whose entities they are.
+        text: The text.
+        mentions: The entities.
+        window: The part of the text to show.
+        hits: The entities to outline.
+        colors: The number of each label's colour.
+    """
+    first, last = window
+    shown = [each for each in mentions if each.start_char < last and each.end_char > first]
+    for number, row in enumerate(rows_without_overlap(shown)):
+        yield (name if number == 0 else ""), _marked(text, row, window, hits, colors)
+
+
+def _marked(
+    text: str,
+    mentions: Iterable[Mention],
+    window: CharSpan,
+    hits: Collection[Hit],
+    colors: Mapping[str, int],
+) -> list[TextPiece]:
+    first, last = window
+    pieces = [TextPiece("… " if first else "")]
+    at = first
+    for mention in mentions:
+        start, end = max(mention.start_char, first), min(mention.end_char, last)
+        label = mention.label
+        if mention.probability is not None:
+            label = f"{label} {mention.probability:.2f}"
+        is_hit = (mention.start_char, mention.end_char, mention.label) in hits
+        pieces.append(TextPiece(text[at:start]))
+        pieces.append(TextPiece(text[start:end], label, colors[mention.label], is_hit))
+        at = end
+    return [*pieces, TextPiece(text[at:last]), TextPiece(" …" if last < len(text) else "")]
+
+
 def _window(text: str, hits: Iterable[Hit]) -> CharSpan:
     return text_window(text, [(start, end) for start, end, _ in hits])
 
@@ -116,7 +173,7 @@ class DocRows:
     def __init__(
         self, labels: Sequence[str], docs: Sequence[Compared], baseline: Sequence[Compared] | None
     ) -> None:
-        self.colors = {label: place % N_COLORS for place, label in enumerate(labels)}
+        self.colors = label_colors(labels)
         self.docs = {doc.number: doc for doc in docs}
         self.baseline = {doc.number: doc for doc in baseline or ()}
 
@@ -156,25 +213,4 @@ class DocRows:
         window: CharSpan,
         hits: set[Hit],
     ) -> Iterator[MarkedText]:
-        """Yield the text with its entities marked, once more for those that overlap others."""
-        first, last = window
-        shown = [each for each in mentions if each.start_char < last and each.end_char > first]
-        for number, row in enumerate(rows_without_overlap(shown)):
-            yield (name if number == 0 else ""), self._marked(text, row, window, hits)
-
-    def _marked(
-        self, text: str, mentions: Iterable[Mention], window: CharSpan, hits: set[Hit]
-    ) -> list[TextPiece]:
-        first, last = window
-        pieces = [TextPiece("… " if first else "")]
-        at = first
-        for mention in mentions:
-            start, end = max(mention.start_char, first), min(mention.end_char, last)
-            label = mention.label
-            if mention.probability is not None:
-                label = f"{label} {mention.probability:.2f}"
-            is_hit = (mention.start_char, mention.end_char, mention.label) in hits
-            pieces.append(TextPiece(text[at:start]))
-            pieces.append(TextPiece(text[start:end], label, self.colors[mention.label], is_hit))
-            at = end
-        return [*pieces, TextPiece(text[at:last]), TextPiece(" …" if last < len(text) else "")]
+        return marked_rows(name, text, mentions, window, hits, self.colors)
