@@ -34,8 +34,9 @@ from benchmarks.harness.processes import spacy_command
 from benchmarks.harness.results import Results, Run, read_all, summary
 from benchmarks.harness.training import docs_of, write_docs
 from spacy_bilstm_crf.data.corpus import unannotated
-from spacy_bilstm_crf.workflows.audit.held_out import Fold, judged, trained_folds
+from spacy_bilstm_crf.workflows.audit.held_out import judged
 from spacy_bilstm_crf.workflows.audit.suspects import ANNOTATED, suspects_of
+from spacy_bilstm_crf.workflows.cross_validation.folds import Fold, trained_folds
 
 DATASETS = ("ncbi-disease", "wnut17")
 SHARE = 0.05  # of the entities

@@ -16,6 +16,7 @@ from .options import (
     EntityFinderOption,
     ForceOption,
     GpuOption,
+    GroupByOption,
     OutputFolder,
 )
 
@@ -43,6 +44,13 @@ def audit_cli(
         max=1.0,
         help="List suspects to whose annotation the models give at least this probability of "
         "being wrong",
+    ),
+    group_by: GroupByOption = None,
+    cross_validation: Path | None = Option(
+        None,
+        file_okay=False,
+        help="Folder of `cross-validate` with the same config, data and --folds: models that are "
+        "there are used, and others are trained and kept there",
     ),
     component: EntityFinderOption = None,
     code_path: CodeOption = None,
@@ -73,6 +81,8 @@ def audit_cli(
         test=test_path,
         folds=folds,
         least=least,
+        group_by=group_by,
+        cross_validation=cross_validation,
         component=component,
         overrides=overrides,
         use_gpu=use_gpu,

@@ -5,6 +5,7 @@ from .audit import audit
 from .calibrate import Calibrated, calibrate
 from .convert import convert
 from .copy_config import copy_config
+from .cross_validation import cross_validate
 from .distill import distill
 from .ensemble import Ensembled, ensemble
 from .estimate import Estimate, Estimates, Interval, estimate
@@ -37,6 +38,7 @@ __all__ = [
     "calibrate",
     "convert",
     "copy_config",
+    "cross_validate",
     "distill",
     "ensemble",
     "estimate",

@@ -1,25 +1,19 @@
-"""Cross-validation: train a model for each fold of the data, and let it judge that fold.
+"""Let the model of each fold of cross-validation judge the docs that it has not seen.
 
 The folds are used as in confident learning (Northcutt et al. 2021). Annotation is judged by the
 probabilities of whole entities rather than of tokens.
 """
 
 import math
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import spacy
-from spacy.language import Language
-from spacy.tokens import Doc, DocBin, Span
+from spacy.tokens import Doc, Span
 from spacy.training import Example
-from spacy.util import load_config, minibatch
+from spacy.util import minibatch
 
-from ...common.errors import UserError, reported_errors
-from ...data.corpus import before_component, predicted_docs, unannotated, words_of
+from ...data.corpus import before_component, predicted_docs, unannotated
 from ...data.entity_source import DOC_ENTS, EntitySource
 from ...decoding import (
     DecodingSettings,
@@ -32,11 +26,9 @@ from ...decoding import (
 from ...inference.recognizers import chains_of, entity_source
 from ...pipeline.base import TrainableCRF
 from ...tags import OUTSIDE
-from ...training.loop import best_model, train_pipeline
+from ..cross_validation.folds import Fold
 from .suspects import ScoredEntity
 
-# The part of a fold's training docs by which the best state of its model is chosen
-SHARE_OF_DEV = 0.1
 POSSIBLE = 1e-5  # minimum probability of a candidate
 DOCS_AT_A_TIME = 64
 Judgments = tuple[list[ScoredEntity], list[ScoredEntity], list[ScoredEntity]]  # as in Judged
@@ -59,85 +51,6 @@ class Judged(NamedTuple):
     annotated: list[ScoredEntity]
     possible: list[ScoredEntity]
     found: list[ScoredEntity]
-
-
-class Fold(NamedTuple):
-    """Held-out docs, by their indices, and a model that was trained on the others."""
-
-    held_out: list[int]
-    nlp: Language
-
-
-def trained_folds(
-    config: Path,
-    overrides: Mapping[str, Any],
-    docs: Sequence[Doc],
-    n_folds: int,
-    use_gpu: int = -1,
-    seed: int = 0,
-) -> Iterator[Fold]:
-    """Split docs into folds, and train a model on all others of each.
-
-    Docs with the same words are in the same fold: otherwise a model would have seen a copy.
-
-    Args:
-        config: A training config. Its paths.train and paths.dev are replaced.
-        overrides: Other settings of it to replace.
-        docs: The annotated docs.
-        n_folds: Number of folds, at least 2.
-        use_gpu: ID of the GPU, or -1 for the CPU.
-        seed: For the assignment of docs to folds.
-
-    Raises:
-        UserError: If there are fewer different docs than folds, or a training fails.
-    """
-    place = fold_of_docs(docs, n_folds, seed)
-    for fold in range(n_folds):
-        held_out = [i for i, of in enumerate(place) if of == fold]
-        others = [doc for doc, of in zip(docs, place) if of != fold]
-        with TemporaryDirectory(prefix="audit-") as temporary:
-            nlp = _train(config, overrides, others, Path(temporary), use_gpu, seed)
-        yield Fold(held_out, nlp)
-
-
-def fold_of_docs(docs: Sequence[Doc], n_folds: int, seed: int) -> list[int]:
-    """Return the fold of each doc. Folds are random, and of about equal size."""
-    groups: dict[str, list[int]] = {}
-    for i, doc in enumerate(docs):
-        groups.setdefault(words_of(doc), []).append(i)
-    if n_folds < 2 or len(groups) < n_folds:
-        raise UserError(
-            f"{len(groups)} different docs can't be split into {n_folds} folds. Use at least 2 "
-            f"folds, and at most as many as there are different docs."
-        )
-    order = list(groups.values())
-    random.Random(seed).shuffle(order)
-    place = [0] * len(docs)
-    for number, group in enumerate(order):
-        for i in group:
-            place[i] = number % n_folds
-    return place
-
-
-def _train(
-    config: Path,
-    overrides: Mapping[str, Any],
-    docs: list[Doc],
-    folder: Path,
-    use_gpu: int,
-    seed: int,
-) -> Language:
-    """Train a pipeline as `spacy train` does, and load its best state by a part of the docs."""
-    random.Random(seed).shuffle(docs)
-    n_dev = max(1, round(SHARE_OF_DEV * len(docs)))
-    paths = {"paths.train": folder / "train.spacy", "paths.dev": folder / "dev.spacy"}
-    for path, part in zip(paths.values(), (docs[n_dev:], docs[:n_dev])):
-        DocBin(docs=part, store_user_data=True).to_disk(path)
-    settings = {**overrides, **{name: str(path) for name, path in paths.items()}}
-    with reported_errors("A model can't be trained on a part of the data"):
-        loaded = load_config(config, overrides=settings, interpolate=False)
-        train_pipeline(loaded, folder / "model", use_gpu=use_gpu, verbose=False)
-    return spacy.load(best_model(folder / "model"))
 
 
 def judged(fold: Fold, docs: Sequence[Doc], component: str) -> Iterator[Judged]:

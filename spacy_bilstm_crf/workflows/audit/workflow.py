@@ -17,9 +17,10 @@ from ...data.corpus import Data, read_examples
 from ...inference.recognizers import entity_finder, entity_source
 from ...pipeline import BiLSTMCRFSpanRecognizer
 from ...training.loop import untrained_pipeline
+from ..cross_validation.folds import Fold, trained_folds
 from ..report.metrics import prf
 from .checks import DataProblem, find_problems
-from .held_out import entity_counts, judged, trained_folds
+from .held_out import entity_counts, judged
 from .page import audit_page
 from .suspects import ANNOTATED, Suspect, as_prodigy, ranked, suspects_by_label, suspects_of
 
@@ -81,6 +82,8 @@ def audit(
     test: Data | None = None,
     folds: int = 5,
     least: float = 0.5,
+    group_by: str | None = None,
+    cross_validation: str | Path | None = None,
     component: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     use_gpu: int = -1,
@@ -100,6 +103,10 @@ def audit(
         folds: Number of cross-validation folds, at least 2. 0 trains no models.
         least: Suspects are listed if the models give their annotation at least this probability of
             being wrong.
+        group_by: Key of the docs' meta or `user_data`. Docs with the same value are in the same
+            fold.
+        cross_validation: Folder of a `cross_validate` with the same config, data and folds. Models
+            that are there are used, and others are trained and kept there. None keeps none.
         component: Name of the component that finds entities. Default: `ner`, or else the only
             component around a CRF, such as a `bilstm_crf_spans`.
         overrides: Settings of the config to replace, such as `{"training.max_steps": 500}`.
@@ -129,7 +136,12 @@ def audit(
     problems = find_problems(parts, where, _levels(pipe))
     docs = [example.reference for example in examples]
     suspects: list[Suspect] = []
-    models = trained_folds(config, overrides, docs, folds, use_gpu) if folds else ()
+    folder = None if cross_validation is None else Path(cross_validation)
+    models: Iterable[Fold] = ()
+    if folds:
+        models = trained_folds(
+            config, overrides, docs, folds, use_gpu, group_by=group_by, folder=folder
+        )
     counts = np.zeros(4)
     compare = suspects_by_label if where.may_overlap else suspects_of
     for number, fold in enumerate(models, start=1):

@@ -10,12 +10,7 @@ from spacy.training import Example
 from spacy_bilstm_crf.workflows import audit
 from spacy_bilstm_crf.workflows.audit import Suspect
 from spacy_bilstm_crf.workflows.audit.checks import find_problems
-from spacy_bilstm_crf.workflows.audit.held_out import (
-    Fold,
-    entity_counts,
-    fold_of_docs,
-    judged,
-)
+from spacy_bilstm_crf.workflows.audit.held_out import entity_counts, judged
 from spacy_bilstm_crf.workflows.audit.page import audit_page
 from spacy_bilstm_crf.workflows.audit.suspects import (
     ANNOTATED,
@@ -25,6 +20,7 @@ from spacy_bilstm_crf.workflows.audit.suspects import (
     ranked,
     suspects_of,
 )
+from spacy_bilstm_crf.workflows.cross_validation.folds import Fold, fold_of_docs
 from tests.helpers import CONFIG, SMALL_TRAINING, make_nlp, spacy_command, trained_nlp
 
 NLP = spacy.blank("en")

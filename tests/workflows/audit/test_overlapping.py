@@ -11,7 +11,7 @@ from spacy_bilstm_crf.data.entity_source import EntitySource
 from spacy_bilstm_crf.decoding import outside_probabilities, span_probabilities
 from spacy_bilstm_crf.workflows import init_config
 from spacy_bilstm_crf.workflows.audit.checks import find_problems
-from spacy_bilstm_crf.workflows.audit.held_out import Fold, entity_counts, judged
+from spacy_bilstm_crf.workflows.audit.held_out import entity_counts, judged
 from spacy_bilstm_crf.workflows.audit.page import audit_page
 from spacy_bilstm_crf.workflows.audit.suspects import (
     ANNOTATED,
@@ -19,6 +19,7 @@ from spacy_bilstm_crf.workflows.audit.suspects import (
     ScoredEntity,
     suspects_by_label,
 )
+from spacy_bilstm_crf.workflows.cross_validation.folds import Fold
 from tests.helpers import spacy_command
 from tests.nested import NESTED, NESTED_IN_LABEL, nested_docs, trained_on_spans
 
