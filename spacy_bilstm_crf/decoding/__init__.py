@@ -9,6 +9,7 @@ from .distribution import (
     margins,
     outside_probabilities,
     sampled_sequences,
+    segment_probabilities,
     span_probabilities,
     token_probabilities,
 )

@@ -11,7 +11,12 @@ from ..batching import Batch, Distribution
 from ..calibration import Calibration
 from ..constraints import allowed_by_doc
 from ..potentials import Potentials
-from .entities import per_sequence, probabilities, tag_probabilities
+from .entities import (
+    per_sequence,
+    probabilities,
+    sequence_probabilities,
+    tag_probabilities,
+)
 
 
 def distribution_of(
@@ -92,6 +97,30 @@ def outside_probabilities(
         outside = np.full_like(rows, tags.OUTSIDE)
         found = tag_probabilities(posterior, rows, starts, ends, outside, outside, outside)
         return per_sequence(np.nan_to_num(found), of_docs)
+
+    return distribution.by_doc(of_batch, [])
+
+
+def segment_probabilities(
+    distribution: Distribution, segments: Sequence[Sequence[tuple[int, Sequence[int]]]]
+) -> list[list[float]]:
+    """Compute the probability that consecutive tokens have given tags, whatever the others have.
+
+    Args:
+        distribution: The distribution over the docs' tag sequences.
+        segments: For each doc, its segments: the first token, and the tag of it and of each token
+            after it. None is empty.
+
+    Returns:
+        For each doc, the probabilities in the order of its segments; 0 for tags that the doc rules
+        out, or that can't follow one another.
+    """
+
+    def of_batch(batch: Batch) -> Iterator[list[float]]:
+        posterior = crf.forward_backward(batch.chain)
+        of_docs = [segments[doc] for doc in batch.docs]
+        flat = [(row, *segment) for row, of_doc in enumerate(of_docs) for segment in of_doc]
+        return per_sequence(np.nan_to_num(sequence_probabilities(posterior, flat)), of_docs)
 
     return distribution.by_doc(of_batch, [])
 

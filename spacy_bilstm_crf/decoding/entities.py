@@ -110,6 +110,38 @@ def tag_probabilities(
     return crf.to_numpy(of_first) * np.exp(log_p)
 
 
+@crf.quietly
+def sequence_probabilities(
+    posterior: Posterior, segments: Sequence[tuple[int, int, Sequence[int]]]
+) -> np.ndarray:
+    """Compute the probability that consecutive tokens have given tags.
+
+    Args:
+        posterior: The posterior.
+        segments: N segments: the sequence, the first token, and the tags from there on.
+
+    Returns:
+        float64 [N]; NaN or 0 if the tags are impossible.
+    """
+    rows, starts = np.array([each[:2] for each in segments], dtype=np.int64).reshape(-1, 2).T
+    tag_ids = np.array([tag for *_, of_one in segments for tag in of_one], dtype=np.int64)
+    n_tags = np.array([len(of_one) for *_, of_one in segments], dtype=np.int64)
+    first = np.cumsum(n_tags) - n_tags  # of each segment's tags
+    segment = np.repeat(np.arange(len(rows)), n_tags - 1)  # of each step from a token to the next
+    offset = np.arange(len(segment)) - (np.cumsum(n_tags - 1) - (n_tags - 1))[segment]
+    before = first[segment] + offset
+    device = crf.device_of(posterior.marginals)
+
+    def on_device(*indices: np.ndarray) -> tuple[crf.Array, ...]:
+        return tuple(crf.asarray(each, device) for each in indices)
+
+    of_first = posterior.marginals[on_device(rows, starts, tag_ids[first])]
+    places = rows[segment], starts[segment] + offset
+    of_steps = posterior.log_next(*on_device(*places, tag_ids[before], tag_ids[before + 1]))
+    log_p = np.bincount(segment, crf.to_numpy(of_steps), len(rows))
+    return crf.to_numpy(of_first) * np.exp(log_p)
+
+
 def per_sequence(values: np.ndarray, spans: Sequence[Sized]) -> Iterator[list[float]]:
     """Yield the values of the spans of each sequence, from an array of those of all sequences."""
     rest = iter(values.tolist())

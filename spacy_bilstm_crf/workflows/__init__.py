@@ -1,5 +1,6 @@
 """What a user does with a recognizer, one public function each, named as its command."""
 
+from .agreement import agreement
 from .annotate import AnnotateProgress, AnnotateSummary, annotate
 from .audit import audit
 from .calibrate import Calibrated, calibrate
@@ -33,6 +34,7 @@ __all__ = [
     "ReplacedNER",
     "Shrunk",
     "Updated",
+    "agreement",
     "annotate",
     "audit",
     "calibrate",

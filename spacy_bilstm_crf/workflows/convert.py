@@ -138,7 +138,7 @@ def convert(
         raise UserError("There is no column of tags: name at least one.")
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps, spans_key)
     _check_spans(docs)
-    settings = FormatSettings(lang, text_key, docs, columns, _encoding(encoding))
+    settings = FormatSettings(lang, text_key, docs, columns, checked_encoding(encoding))
     listed = _problems_path(output, problems, force)
     findings = Findings()
     with reported_os_errors(output), ExitStack() as stack:  # all files take their places, or none
@@ -166,7 +166,7 @@ def convert(
     return Conversion(written, findings, listed if findings.problems else None)
 
 
-def _encoding(name: str | None) -> str:
+def checked_encoding(name: str | None) -> str:
     """Return the encoding to read with.
 
     Raises:

@@ -116,7 +116,7 @@ def docs_of(
             continue
         findings.notes[ANY_LANGUAGE] += record.words is None and settings.lang == "xx"
         doc, problems = _doc_of(record, nlp, settings.docs, findings)
-        if record.id is not None:
+        if record.id is not None and not settings.by_annotator:
             if record.id in ids:
                 message = f"The id {record.id!r} is that of an earlier document."
                 problems.append(record.problem("duplicate id", None, message))
@@ -155,6 +155,8 @@ def _doc_of(
     if settings.on_problem == "trim":
         record = _trimmed(record, findings)
     doc = _tokens(record, nlp)
+    if settings.splits_tokens:
+        doc = _split(doc, _mentions(record))
     findings.n_mentions += len(record.entities)
     problems = []
     for mention in record.disputed:
@@ -258,6 +260,20 @@ def _tokens(record: Record, nlp: Language) -> Doc:
     return Doc(
         nlp.vocab, words=record.words, spaces=record.spaces, sent_starts=starts, tags=record.pos
     )
+
+
+def _split(doc: Doc, mentions: Iterable[RawMention]) -> Doc:
+    """The doc with each token split where a mention begins or ends within it."""
+    offsets = [mention.offsets for mention in mentions]
+    cuts = {cut for pair in offsets if pair is not None for cut in pair}
+    words: list[str] = []
+    spaces: list[bool] = []
+    for token in doc:
+        inner = sorted(cuts.intersection(range(token.idx + 1, token.idx + len(token))))
+        places = [token.idx, *inner, token.idx + len(token)]
+        words += [doc.text[start:end] for start, end in pairwise(places)]
+        spaces += [*[False] * len(inner), bool(token.whitespace_)]
+    return Doc(doc.vocab, words=words, spaces=spaces) if len(words) > len(doc) else doc
 
 
 def _with_text(doc: Doc, text: str) -> Doc:

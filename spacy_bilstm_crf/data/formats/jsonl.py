@@ -23,17 +23,18 @@ SURROGATE = "\\ud"
 
 
 def read_records(
-    path: Path, encoding: str, record_of: Callable[[str, dict[str, Any]], Record]
+    path: Path, encoding: str, record_of: Callable[[str, dict[str, Any]], Record | list[Record]]
 ) -> Iterator[Record | Problem]:
     """Make records of the objects of a file: a list of them, a single one, or one on each line.
 
     Args:
         path: The file.
         encoding: Its encoding.
-        record_of: Makes a record of the place of an object and the object, or raises a `UserError`.
+        record_of: Makes a record, or several, of the place of an object and the object, or raises a
+            `UserError`.
 
     Yields:
-        A record for each object, or what is wrong with it.
+        The records of each object, or what is wrong with it.
 
     Raises:
         UserError: If it is no JSON at all.
@@ -43,7 +44,8 @@ def read_records(
             value = parse()
             if not isinstance(value, dict):
                 raise UserError(f"This is not a JSON object: {value!r:.80}")
-            yield record_of(place, value)
+            made = record_of(place, value)
+            yield from made if isinstance(made, list) else [made]
         except UserError as error:
             yield Problem(UNREADABLE, place, None, None, None, str(error))
 

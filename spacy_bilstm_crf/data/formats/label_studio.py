@@ -1,7 +1,8 @@
 """Label Studio's JSON: its full export, and JSON-MIN.
 
 If a task has several annotations, the one that is marked as ground truth counts. If there is none,
-what they agree on is annotated, and where they differ is a problem. An annotation that has only
+what they agree on is annotated, and where they differ is a problem. To compare annotators, each
+annotation can be read as a document of its own. An annotation that has only
 regions of other types, such as choices or those of an image, does not say where entities are.
 """
 
@@ -42,10 +43,11 @@ def read_label_studio(
     """Read the tasks of a file. If none of JSON-MIN has an entity, they are of another kind."""
     minimal: set[str] = set()  # where tasks of JSON-MIN are, which don't say what was annotated
 
-    def record_of(place: str, task: dict[str, Any]) -> Record:
+    def record_of(place: str, task: dict[str, Any]) -> Record | list[Record]:
         data = task.get("data")
         if isinstance(data, dict):
-            return _of_task(place, task, data, settings.text_key, findings)
+            of_task = _of_each_annotation if settings.by_annotator else _of_task
+            return of_task(place, task, data, settings.text_key, findings)
         minimal.add(place)
         return _of_min(place, task, settings.text_key)
 
@@ -55,6 +57,15 @@ def read_label_studio(
         if isinstance(one, Record) and one.place in minimal and not has_entities:
             one = one._replace(is_annotated=False)
         yield one
+
+
+def _of_each_annotation(
+    place: str, task: dict[str, Any], data: dict[str, Any], text_key: str, findings: Findings
+) -> list[Record]:
+    """A record for each annotation of a task, those of all annotators."""
+    key = "annotations" if task.get("annotations") else "completions"
+    alone = [{**task, key: [one]} for one in objects_of(task, key)]
+    return [_of_task(place, one, data, text_key, findings) for one in alone]
 
 
 def _of_task(

@@ -25,6 +25,8 @@ class DocSettings(NamedTuple):
             all entities of a completely annotated document in `doc.spans`, and reads them there
             when docs are written.
         spans_key: Key in `doc.spans` of these entities.
+        splits_tokens: Whether a token is split where an entity begins or ends within it. If not,
+            such an entity is a problem.
     """
 
     on_problem: str = "error"
@@ -32,6 +34,7 @@ class DocSettings(NamedTuple):
     incorrect_spans_key: str = "incorrect_spans"
     overlaps: str = "problem"
     spans_key: str = "sc"
+    splits_tokens: bool = False
 
     @property
     def keeps_overlaps(self) -> bool:
@@ -76,6 +79,8 @@ class FormatSettings(NamedTuple):
         docs: How docs are made.
         columns: Where things are in CoNLL columns.
         encoding: Of files of text. The default leaves out a byte order mark, if there is one.
+        by_annotator: Whether each annotation of a document becomes a document of its own, where a
+            file has those of several annotators. If not, they are made one.
     """
 
     lang: str = "xx"
@@ -83,3 +88,4 @@ class FormatSettings(NamedTuple):
     docs: DocSettings = DocSettings()
     columns: ColumnSettings = ColumnSettings()
     encoding: str = UTF8
+    by_annotator: bool = False
