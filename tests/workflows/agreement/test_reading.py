@@ -1,0 +1,259 @@
+"""Annotators in files of each tool, and which of their texts belong together."""
+
+import pytest
+import spacy
+from spacy.tokens import Doc, DocBin, Span
+
+from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.data.entity_source import DOC_ENTS, EntitySource
+from spacy_bilstm_crf.data.formats import DocSettings, FormatSettings
+from spacy_bilstm_crf.workflows import agreement
+from spacy_bilstm_crf.workflows.agreement.reading import (
+    notes_of,
+    read_annotators,
+    shared_texts,
+)
+from tests.workflows.agreement.files import (
+    ADA,
+    BEA,
+    TEXTS,
+    brat,
+    doccano,
+    label_studio,
+    prodigy,
+    region,
+    written,
+)
+
+SETTINGS = FormatSettings(docs=DocSettings("trim", splits_tokens=True), by_annotator=True)
+NLP = spacy.blank("en")
+
+
+def entities(annotation):
+    return [(m.start_char, m.end_char, m.label) for m in annotation.mentions]
+
+
+def read(files, source=None, where=DOC_ENTS, skip_empty=False, settings=SETTINGS):
+    """What each annotator has said of each shared text, and the notes."""
+    given = read_annotators(files, source, settings)
+    texts, _ = shared_texts(given, where, skip_empty)
+    said = [
+        (text.text, {who: entities(each) for who, each in text.annotations.items()})
+        for text in texts
+    ]
+    return said, notes_of(given.findings)
+
+
+def expected(one="ada", other="bea"):
+    return [(text, {one: a, other: b}) for text, a, b in zip(TEXTS, ADA, BEA)]
+
+
+def test_label_studio_has_several_annotations_of_a_task(tmp_path):
+    said, _ = read(label_studio(tmp_path / "ls.json", ada=ADA, bea=BEA), "label-studio")
+    assert said == expected()
+    cleo = [None, [], None]  # has seen one text
+    said, _ = read(label_studio(tmp_path / "ls.json", ada=ADA, bea=BEA, cleo=cleo), "label-studio")
+    assert [len(each) for _, each in said] == [2, 3, 2]
+
+
+def test_prodigy_has_a_task_for_each_session(tmp_path):
+    said, _ = read(prodigy(tmp_path / "db.jsonl", ada=ADA, bea=BEA), "prodigy")
+    assert said == expected("names-ada", "names-bea")
+
+
+def test_doccano_has_a_file_for_each_user(tmp_path):
+    paths = [doccano(tmp_path / f"{who}.jsonl", spans) for who, spans in (("ada", ADA), ("bea", BEA))]
+    assert read(paths, "doccano")[0] == expected()
+    said, notes = read(tmp_path, "doccano")  # the folder of both
+    assert said == expected()
+    (note,) = [note for note in notes if "without an entity" in note]
+    assert note.startswith("2 documents") and "--skip-empty" in note
+    said, notes = read(paths, "doccano", skip_empty=True)
+    assert said == [expected()[0], expected()[2]]
+    assert [note for note in notes if "without an entity" in note] == [
+        "2 documents without an entity left out (--skip-empty)"
+    ]
+
+
+def test_brat_has_a_folder_for_each_annotator(tmp_path):
+    folders = [brat(tmp_path / who, spans) for who, spans in (("ada", ADA), ("bea", BEA))]
+    assert read(folders, "brat")[0] == expected()
+    assert read(tmp_path, "brat")[0] == expected()
+
+
+def test_docs_know_their_annotator_or_their_file_does(tmp_path):
+    def docs(spans, who=None):
+        for text, of_text in zip(TEXTS, spans):
+            doc = NLP.make_doc(text)
+            doc.set_ents([doc.char_span(*span) for span in of_text], default="outside")
+            if who is not None:
+                doc.user_data["annotator"] = who
+            yield doc
+
+    both = DocBin(docs=[*docs(ADA, "ada"), *docs(BEA, "bea")], store_user_data=True)
+    both.to_disk(tmp_path / "both.spacy")
+    assert read([tmp_path / "both.spacy"], "spacy")[0] == expected()
+    for who, spans in (("a", ADA), ("b", BEA)):
+        (tmp_path / who).mkdir()
+        DocBin(docs=docs(spans, "1"), store_user_data=True).to_disk(tmp_path / who / "x.spacy")
+    paths = [tmp_path / who / "x.spacy" for who in "ab"]
+    # Who is called 1 in both files need not be the same
+    assert read(paths, "spacy")[0] == expected(*(str(path.with_suffix("")) for path in paths))
+    assert read({"ada": docs(ADA), "bea": docs(BEA)})[0] == expected()
+
+
+def test_tokens_are_split_where_an_annotator_ends_within_one(tmp_path):
+    text = "Londoners left"
+    results = [[region(text, 0, 6, "CITY")], [region(text, 0, 9, "PEOPLE")], [region(text, 0, 7, "CITY")]]
+    tasks = [
+        {
+            "data": {"text": text},
+            "annotations": [
+                {"completed_by": who, "result": result} for who, result in enumerate(results)
+            ],
+        }
+    ]
+    given = read_annotators(written(tmp_path / "ls.json", tasks), "label-studio", SETTINGS)
+    ((shared,), _) = shared_texts(given, DOC_ENTS, False)
+    assert [entities(each) for each in shared.annotations.values()] == [
+        [(0, 6, "CITY")],
+        [(0, 9, "PEOPLE")],
+        [(0, 7, "CITY")],
+    ]
+    keys = [each.mentions[0].key[:2] for each in shared.annotations.values()]
+    assert keys == [(0, 1), (0, 3), (0, 2)]
+    assert [len(each.known) for each in shared.annotations.values()] == [4, 4, 4]
+    assert not given.findings.problems
+
+
+def test_what_can_not_be_read_is_unknown_and_said(tmp_path):
+    path = label_studio(tmp_path / "ls.json", ada=ADA, bea=BEA)
+    path.write_text(path.read_text().replace('"text": "Rome"', '"text": "Paris"', 1))
+    given = read_annotators(path, "label-studio", SETTINGS)
+    (problem,) = given.findings.problems
+    assert problem.kind == "other text than quoted"
+    texts, _ = shared_texts(given, DOC_ENTS, False)
+    assert [text.text for text in texts] == TEXTS[1:]  # of the first nothing is known
+    (note,) = [note for note in notes_of(given.findings) if "Left out" in note]
+    assert "1 other text than quoted" in note and "'Paris'" in note
+
+
+def doc_of(text, *spans, id_=None, missing=False):
+    doc = NLP.make_doc(text)
+    ents = [doc.char_span(*span) for span in spans]
+    doc.set_ents(ents, default="missing" if missing else "outside")
+    if id_ is not None:
+        doc.user_data["id"] = id_
+    return doc
+
+
+def test_the_same_text_twice_is_matched_by_id():
+    a, b = (0, 3, "A"), (0, 3, "B")
+    ada = [doc_of("yes", a, id_="1"), doc_of("yes", id_="2")]
+    bea = [doc_of("yes", b, id_="2"), doc_of("yes", a, id_="1"), doc_of("yes", id_="3")]
+    said, notes = read({"ada": ada, "bea": bea})
+    assert said == [("yes", {"ada": [a], "bea": [a]}), ("yes", {"ada": [], "bea": [b]})]
+    assert notes == []
+
+
+def test_ids_of_other_projects_do_not_matter():
+    a = (0, 3, "A")
+    said, notes = read({"ada": [doc_of("yes", a, id_="1")], "bea": [doc_of("yes", id_="7")]})
+    assert said == [("yes", {"ada": [a], "bea": []})] and notes == []
+
+
+def test_the_same_text_twice_without_ids_is_matched_by_order():
+    a, b = (0, 3, "A"), (0, 3, "B")
+    said, notes = read({"ada": [doc_of("yes", a), doc_of("yes")], "bea": [doc_of("yes", b)]})
+    assert said == [("yes", {"ada": [a], "bea": [b]})]
+    assert len(notes) == 1 and notes[0].startswith("1 texts") and "order" in notes[0]
+
+
+def test_the_last_annotation_of_the_same_document_counts():
+    a, b = (0, 3, "A"), (0, 3, "B")
+    ada = [doc_of("yes", a, id_="1"), doc_of("yes", b, id_="1")]
+    said, notes = read({"ada": ada, "bea": [doc_of("yes", id_="1")]})
+    assert said == [("yes", {"ada": [b], "bea": []})]
+    assert len(notes) == 1 and notes[0].startswith("1 documents") and "again" in notes[0]
+
+
+def test_tokens_of_all_annotators_and_what_they_know():
+    one = Doc(NLP.vocab, words=["New", "York", "City"], ents=["B-A", "I-A", ""])
+    other = Doc(NLP.vocab, words=["New York", "City"])
+    other.set_ents([Span(other, 1, 2, "A")], default="outside")
+    given = read_annotators({"one": [one], "other": [other]}, None, SETTINGS)
+    ((shared,), _) = shared_texts(given, DOC_ENTS, False)
+    known = {who: each.known.tolist() for who, each in shared.annotations.items()}
+    assert known == {"one": [True, True, False], "other": [True] * 3}
+    keys = {who: [m.key for m in each.mentions] for who, each in shared.annotations.items()}
+    assert keys == {"one": [(0, 2, "A")], "other": [(2, 3, "A")]}
+
+
+def test_entities_that_overlap():
+    docs = {}
+    for who, spans in (("ada", [(0, 7, "A"), (4, 7, "B")]), ("bea", [(0, 7, "A")])):
+        doc = NLP.make_doc("New Ely")
+        doc.spans["sc"] = [doc.char_span(*span) for span in spans]
+        docs[who] = [doc]
+    said, _ = read(docs, where=EntitySource("sc"))
+    assert said == [("New Ely", {"ada": [(0, 7, "A"), (4, 7, "B")], "bea": [(0, 7, "A")]})]
+
+
+def test_entities_that_overlap_in_a_file(tmp_path):
+    ada = [[(0, 8, "PERSON"), (4, 8, "FAMILY")], [], []]
+    path = label_studio(tmp_path / "ls.json", ada=ada, bea=BEA)
+    found = agreement(path, source="label-studio", spans_key="sc")
+    assert found.numbers["pairs"][0]["entities"] == [2, 3]
+    found = agreement(path, source="label-studio")
+    assert found.numbers["pairs"][0]["entities"] == [0, 2]  # of one text these are left out
+    assert any("1 overlapping" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "docs, said",
+    [
+        ({"ada": [doc_of("a", (0, 1, "A"))]}, "by one annotator alone, ada: name a file"),
+        ({}, "by no annotator"),
+        (
+            {"ada": [doc_of("a")], "bea": [doc_of("b")]},
+            "No text was annotated by two of ada, bea.",
+        ),
+        (
+            {"ada": [doc_of("a b", id_="1")], "bea": [doc_of("a  b", id_="1")]},
+            "The id '1' is that of 'a b' by ada, and of 'a  b' by bea.",
+        ),
+        (
+            {"ada": [doc_of("a")], "bea": [NLP("a")], "cleo": [NLP("a")]},
+            "bea, cleo: no document is annotated in doc.ents",
+        ),
+    ],
+)
+def test_nothing_to_compare(docs, said):
+    with pytest.raises(UserError) as error:
+        agreement(docs)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_token_that_both_know():
+    one = Doc(NLP.vocab, words=["a", "b"], ents=["B-A", ""])
+    other = Doc(NLP.vocab, words=["a", "b"], ents=["", "B-A"])
+    with pytest.raises(UserError, match="No token was annotated by two annotators"):
+        agreement({"one": [one], "other": [other]})
+
+
+def test_paths_that_can_not_be_used(tmp_path):
+    path = label_studio(tmp_path / "ls.json", ada=ADA, bea=BEA)
+    for files, source, said in (
+        ([tmp_path / "no.json"], "label-studio", "no.json"),
+        ([path, path], "label-studio", "is given 2 times"),
+        ([path], "brat", "is a file, but brat has folders"),
+        ([path], "prodigy", "This looks like label-studio"),
+        ([path], "excel", "excel: it must be one of"),
+        ([path], None, "Name the format of the files"),
+        ([], "brat", "There is no file to read"),
+        ([tmp_path], "conll", "contains no conll file"),
+    ):
+        with pytest.raises(UserError, match=said):
+            agreement(files, source=source)
+    with pytest.raises(UserError, match="--kappa is of tokens with one label"):
+        agreement([path], source="label-studio", kappa=True, spans_key="sc")
