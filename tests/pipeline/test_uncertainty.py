@@ -16,9 +16,9 @@ from spacy.util import fix_random_seed
 
 from spacy_bilstm_crf.batching import legality
 from spacy_bilstm_crf.calibration import Calibration
-from spacy_bilstm_crf.decoding import outside_probabilities
+from spacy_bilstm_crf.decoding import outside_probabilities, segment_probabilities
 from spacy_bilstm_crf.models.torch_layer import shim_of
-from spacy_bilstm_crf.tags import spans_of_tags
+from spacy_bilstm_crf.tags import IN, spans_of_tags, tag_id
 from tests.approx import alike
 from tests.helpers import char_embed_model, examples_for, make_nlp, train
 from tests.oracle import Oracle
@@ -154,6 +154,21 @@ def test_probabilities_of_no_entity(unsure, make, calibration):
         for i, j in spans
     ]
     assert found == [pytest.approx(expected, abs=1e-5), []]
+
+
+@pytest.mark.parametrize("make", DOCS)
+def test_probabilities_of_segments(unsure, make, calibration):
+    """Of all that can be said of some tokens in a row, whatever the others are."""
+    ner, doc = unsure.get_pipe("ner"), make(unsure)
+    oracle = distribution(unsure, doc, calibration)
+    expected = {}
+    for path, p in oracle.probabilities.items():
+        for start, end in [(0, 1), (0, 2), (1, 3), (0, len(doc)), (len(doc) - 1, len(doc))]:
+            expected.setdefault((start, path[start:end]), []).append(p)
+    segments = [*expected, (0, (tag_id(IN, 0),))]  # nothing begins in the middle of an entity
+    docs = [Doc(unsure.vocab), doc]
+    found = segment_probabilities(ner.distribution(docs), [[], segments])
+    assert found == [[], pytest.approx([*map(math.fsum, expected.values()), 0.0], abs=1e-5)]
 
 
 @pytest.mark.parametrize("kind", ["CharCNNEmbed", "CharBiLSTMEmbed"])

@@ -324,6 +324,6 @@ def _of_problems(problems: Sequence[Problem]) -> str:
     counts = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
     first = problems[0]
     return (
-        f"Left out, as a doc can't hold it: {counts}. The first: {first.place}: {first.message} All "
-        f"are in problems.jsonl."
+        f"Left out, as a doc can't hold it: {counts}. The first: {first.place}: {first.message} "
+        f"All are in problems.jsonl."
     )

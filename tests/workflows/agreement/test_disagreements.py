@@ -58,9 +58,7 @@ def test_what_is_connected_is_one_place():
         (BOUNDARIES, {0: one[:1], 1: other[:1]}),
         (LABELS, {0: one[1:], 1: other[1:]}),
     ]
-    assert places_of(one, other, [(4, 6, "A")]) == [
-        (BOTH, {0: one, 1: other, 2: [(4, 6, "A")]})
-    ]
+    assert places_of(one, other, [(4, 6, "A")]) == [(BOTH, {0: one, 1: other, 2: [(4, 6, "A")]})]
 
 
 def test_who_has_not_annotated_a_place_is_not_asked():

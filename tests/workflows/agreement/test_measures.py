@@ -219,7 +219,9 @@ def test_three_annotators_are_three_pairs(docs):
         right += 2 * pair["same"]
         total += sum(pair["entities"])
         kappas.append(pair["kappa"]["value"])
-    assert numbers["overall"]["strict"]["value"] == (pytest.approx(right / total) if total else None)
+    assert numbers["overall"]["strict"]["value"] == (
+        pytest.approx(right / total) if total else None
+    )
     known = [each for each in kappas if each is not None]
     mean = numbers["overall"]["kappa"]["value"]
     assert mean == (pytest.approx(np.mean(known)) if known else None)

@@ -62,7 +62,9 @@ def test_prodigy_has_a_task_for_each_session(tmp_path):
 
 
 def test_doccano_has_a_file_for_each_user(tmp_path):
-    paths = [doccano(tmp_path / f"{who}.jsonl", spans) for who, spans in (("ada", ADA), ("bea", BEA))]
+    paths = [
+        doccano(tmp_path / f"{who}.jsonl", spans) for who, spans in (("ada", ADA), ("bea", BEA))
+    ]
     assert read(paths, "doccano")[0] == expected()
     said, notes = read(tmp_path, "doccano")  # the folder of both
     assert said == expected()
@@ -104,7 +106,11 @@ def test_docs_know_their_annotator_or_their_file_does(tmp_path):
 
 def test_tokens_are_split_where_an_annotator_ends_within_one(tmp_path):
     text = "Londoners left"
-    results = [[region(text, 0, 6, "CITY")], [region(text, 0, 9, "PEOPLE")], [region(text, 0, 7, "CITY")]]
+    results = [
+        [region(text, 0, 6, "CITY")],
+        [region(text, 0, 9, "PEOPLE")],
+        [region(text, 0, 7, "CITY")],
+    ]
     tasks = [
         {
             "data": {"text": text},
