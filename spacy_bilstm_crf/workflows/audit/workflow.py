@@ -121,6 +121,8 @@ def audit(
     """
     if folds < 0 or folds == 1:
         raise UserError(f"folds (--folds) is {folds}: use 2 or more, or 0 to train no model.")
+    if not folds and cross_validation is not None:
+        raise UserError("--cross-validation needs models: use --folds 2 or more, or leave it out.")
     check_probability(least=least)
     config, overrides = Path(config), dict(overrides or {})
     nlp = untrained_pipeline(config, overrides, None)
