@@ -225,7 +225,7 @@ def test_shell_commands_are_there(page, tmp_path, monkeypatch):
 def make_files(words):
     """Make the files and folders that a command names, since typer looks for them."""
     for path in (Path(word) for word in words if re.fullmatch(r"[\w-][\w./-]*", word)):
-        if path.suffix in {".cfg", ".jsonl", ".spacy"}:
+        if path.suffix in {".cfg", ".json", ".jsonl", ".spacy"}:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         elif "/" in str(path):
