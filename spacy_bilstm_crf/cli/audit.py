@@ -86,7 +86,7 @@ def audit_cli(
         component=component,
         overrides=overrides,
         use_gpu=use_gpu,
-        on_fold=lambda number, of: msg.info(f"Trained and judged fold {number} of {of}"),
+        on_fold=lambda number, of: msg.info(f"Judged fold {number} of {of}"),
     )
     found.to_disk(output)
     print(found)

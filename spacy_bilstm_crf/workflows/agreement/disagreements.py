@@ -8,13 +8,13 @@ from ..report.mentions import Mention
 from .reading import SharedText
 
 Version = tuple[Mention, ...]  # the entities of an annotator at a place
-PRESENCE, BOUNDARIES, LABELS, BOTH = (
+MARKED_BY_SOME, OTHER_BOUNDARIES, OTHER_LABEL, OTHER_SPAN = (
     "marked by some alone",
     "other boundaries",
     "other label",
     "other boundaries and label",
 )
-DISAGREEMENT_KINDS = (PRESENCE, BOUNDARIES, LABELS, BOTH)
+DISAGREEMENT_KINDS = (MARKED_BY_SOME, OTHER_BOUNDARIES, OTHER_LABEL, OTHER_SPAN)
 
 
 class Disagreement(NamedTuple):
@@ -94,9 +94,9 @@ def _places(text: SharedText) -> list[list[Mention]]:
 
 def _kind_of(versions: Mapping[str, Version]) -> str:
     if not all(versions.values()):
-        return PRESENCE
+        return MARKED_BY_SOME
     boundaries = {tuple(sorted(m.key[:2] for m in version)) for version in versions.values()}
     labels = {frozenset(m.label for m in version) for version in versions.values()}
     if len(boundaries) == 1:
-        return LABELS
-    return BOUNDARIES if len(labels) == 1 else BOTH
+        return OTHER_LABEL
+    return OTHER_BOUNDARIES if len(labels) == 1 else OTHER_SPAN

@@ -133,8 +133,9 @@ def counts_of(pair: AnnotatorPair, labels: Sequence[str]) -> PairCounts:
             strict[:, place] = counts[:, groups.index(group)]
     overlap = strict.copy()
     for row, doc in zip(overlap, pair.docs):
-        for place, label in enumerate(labels, start=1):
-            row[place, [FOUND, RIGHT]] = _overlap_credit(doc, label)
+        in_both = {m.label for m in doc.gold} & {m.label for m in doc.predicted}
+        for label in in_both:
+            row[1 + labels.index(label), [FOUND, RIGHT]] = _overlap_credit(doc, label)
         row[0, [FOUND, RIGHT]] = row[1:, RIGHT].sum()
     tokens = np.array([_token_counts(tags, 1 + len(labels)) for tags in pair.tokens], dtype=float)
     return PairCounts(np.array([doc.number for doc in pair.docs]), strict, overlap, tokens)
@@ -144,8 +145,6 @@ def _overlap_credit(doc: Compared, label: str) -> float:
     """Return the credit for a label: 1 for the same boundaries, 1/2 for an overlap."""
     sides = (tuple(m for m in side if m.label == label) for side in (doc.gold, doc.predicted))
     of_label = Compared(doc.number, doc.text, doc.source, *sides)
-    if not of_label.gold or not of_label.predicted:
-        return 0.0
     pairs = [
         pair for each in clusters(of_label) for pair in match(*each, schemes=["partial"]).pairs
     ]

@@ -9,7 +9,7 @@ from ..report.page import MarkedText, label_colors, marked_rows
 from .disagreements import Disagreement
 from .siding import Opinion
 
-MODEL = "model"  # the row of what the pipeline finds
+MODEL_ROW = "model"  # the row of what the pipeline finds
 
 
 class ShownPlace(NamedTuple):
@@ -90,4 +90,4 @@ class DisagreementRows:
             name = who if probability is None else f"{who} {probability:.2f}"
             yield from marked_rows(name, text, mentions, window, hits, self._colors)
         if opinion is not None:
-            yield from marked_rows(MODEL, text, opinion.found, window, (), self._colors)
+            yield from marked_rows(MODEL_ROW, text, opinion.found, window, (), self._colors)

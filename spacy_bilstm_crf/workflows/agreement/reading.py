@@ -2,25 +2,27 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 
 from ...common.errors import UserError, check_choice
 from ...common.files import check_regular, files_below, reported_os_errors
+from ...data.corpus import Data, read_docs
 from ...data.entity_source import EntitySource
 from ...data.formats import FORMATS, Findings, Format, FormatSettings, read
-from ...data.formats.docs import ANNOTATOR, CONTRADICTIONS, ID, NO_ENTITY
+from ...data.formats.docs import ANNOTATOR, CONTRADICTIONS, ID, NO_ENTITY, blank
 from ...data.formats.jsonl import as_id
 from ...data.formats.records import Problem
 from ..report.mentions import Mention, with_overlaps
 
-AnnotatedFiles = str | Path | Sequence[str | Path] | Mapping[str, Iterable[Doc]]
-AGAIN = "documents that an annotator has annotated again: the last annotation counts"
+AnnotatedFiles = str | Path | Sequence[str | Path] | Mapping[str, Data]
+ANNOTATED_AGAIN = "documents that an annotator has annotated again: the last annotation counts"
 BY_ORDER = "texts that an annotator has several times without ids to tell them apart, matched in \
 their order"
 SKIPPED = "documents without an entity left out (--skip-empty)"
@@ -30,7 +32,7 @@ IS_ANNOTATED = (
 )
 
 
-class Annotation(NamedTuple):
+class AnnotationOfText(NamedTuple):
     """What one annotator has said of a text.
 
     Attributes:
@@ -58,7 +60,7 @@ class SharedText(NamedTuple):
     id: str | None
     text: str
     doc: Doc
-    annotations: dict[str, Annotation]
+    annotations: dict[str, AnnotationOfText]
 
 
 class AnnotatorDocs(NamedTuple):
@@ -81,7 +83,8 @@ def read_annotators(
     Args:
         files: One file with the annotation of several annotators, or several files or folders, each
             of one annotator. A single folder stands for the files in it or, if the format itself
-            has folders, for the folders in it. Or the docs of each annotator, by name.
+            has folders, for the folders in it. Or the docs or `.spacy` files of each annotator, by
+            name.
         source: The format of the files.
         settings: How to read them.
 
@@ -90,7 +93,8 @@ def read_annotators(
     """
     findings = Findings()
     if isinstance(files, Mapping):
-        return AnnotatorDocs({str(who): list(docs) for who, docs in files.items()}, findings)
+        docs_of = {str(who): _given_docs(data, settings) for who, data in files.items()}
+        return AnnotatorDocs(docs_of, findings)
     if source is None:
         raise UserError(f"Name the format of the files (--from): one of {', '.join(FORMATS)}.")
     check_choice("source", source, FORMATS)
@@ -107,6 +111,13 @@ def read_annotators(
             for path in paths
         ]
     return AnnotatorDocs(_by_annotator(_names(paths), docs), findings)
+
+
+def _given_docs(data: Data, settings: FormatSettings) -> list[Doc]:
+    """Return the docs of a `.spacy` file or folder, or those that were given, each in its vocab."""
+    if isinstance(data, str | Path):
+        return read_docs(data, blank(settings.lang).vocab)
+    return [doc for each in data for doc in read_docs([each], getattr(each, "vocab", Vocab()))]
 
 
 def _paths(given: Sequence[Path], format_: Format) -> list[Path]:
@@ -251,7 +262,7 @@ def _units(of_text: Mapping[str, Sequence[Doc]], notes: Counter) -> Iterator[dic
         for i, doc in enumerate(docs):
             id_ = as_id(doc.user_data.get(ID))
             kept[i if id_ is None else id_] = (id_, doc)
-        notes[AGAIN] += len(docs) - len(kept)
+        notes[ANNOTATED_AGAIN] += len(docs) - len(kept)
         last[who] = list(kept.values())
     n_with = Counter(id_ for docs in last.values() for id_, _ in docs)
     has_shared_ids = None not in n_with and max(n_with.values()) > 1
@@ -288,7 +299,7 @@ def _edges(start: int, length: int) -> tuple[int, int]:
     return start, start + length
 
 
-def _annotation(doc: Doc, where: EntitySource, starts: Sequence[int]) -> Annotation:
+def _annotation(doc: Doc, where: EntitySource, starts: Sequence[int]) -> AnnotationOfText:
     """Return what a doc says of the tokens with these first characters."""
 
     def place(start: int, end: int) -> slice:
@@ -304,7 +315,7 @@ def _annotation(doc: Doc, where: EntitySource, starts: Sequence[int]) -> Annotat
             offsets = ent.start_char, ent.end_char
             mentions.append(Mention(tokens.start, tokens.stop, ent.label_, ent.text, *offsets))
     in_order = with_overlaps(mentions) if where.may_overlap else mentions
-    return Annotation(tuple(in_order), known)
+    return AnnotationOfText(tuple(in_order), known)
 
 
 def notes_of(findings: Findings) -> list[str]:

@@ -27,7 +27,7 @@ from .disagreements import Disagreement, Version
 DOCS_WITH_PLACES = 64  # at a time
 Chains = Sequence[tuple[Sequence[str], Sequence[Distribution]]]
 Factors = list[list[list[float]]]  # of each version of each place of each doc
-Key = tuple[int, int, str]  # first character, end, label
+CharKey = tuple[int, int, str]  # first character, end, label
 
 
 class Opinion(NamedTuple):
@@ -304,7 +304,7 @@ def _by_entities(place: PlacedVersions, found: tuple[Mention, ...]) -> Opinion:
     return Opinion(dict.fromkeys(_everyone(place)), tuple(sides_with), None, found)
 
 
-def _key(mention: Mention) -> Key:
+def _key(mention: Mention) -> CharKey:
     return mention.start_char, mention.end_char, mention.label
 
 
@@ -314,7 +314,7 @@ def _everyone(place: PlacedVersions) -> list[str]:
 
 def _found(doc: Doc, where: EntitySource) -> tuple[Mention, ...]:
     """Return what the component found in a doc, with probabilities if it has some."""
-    scored: dict[Key, float | None] = {}
+    scored: dict[CharKey, float | None] = {}
     group = doc.spans.get(where.spans_key) if where.spans_key is not None else None
     if group is not None and has_its_tokens(group):
         scored = {(s.start_char, s.end_char, s.label_): p for s, p in scored_spans(group)}

@@ -133,7 +133,8 @@ def agreement(
     Args:
         files: A file with the annotation of several annotators, or several files or folders, each
             of one annotator and named after that one. A single folder stands for the files in it
-            or, with brat, the folders. Or a dictionary with the docs of each annotator.
+            or, with brat, the folders. Or a dictionary with the docs, or `.spacy` file, of each
+            annotator.
         source: The format of the files, one of `data.formats.FORMATS`.
         pipeline: A pipeline, its folder, or the name of an installed package. For each
             disagreement, it tells how probable each annotator's version is.

@@ -29,7 +29,7 @@ from ...training.loop import best_model, train_pipeline
 
 # The part of a fold's training docs by which the best state of its model is chosen
 SHARE_OF_DEV = 0.1
-SETTINGS = "folds.json"
+FOLDS_FILE = "folds.json"
 IN_TRAINING = ".training-"  # what the name of a folder begins with whose training has not ended
 WITHOUT_DATA = {"paths.train": "", "paths.dev": ""}
 # What can't change once models are in a folder, and how it is given
@@ -254,12 +254,12 @@ def _begin(folder: Path, definition: dict[str, Any]) -> None:
     Raises:
         UserError: If it is not, naming what differs, or there is something else in the folder.
     """
-    path = folder / SETTINGS
+    path = folder / FOLDS_FILE
     if not path.exists():
         there = sorted(folder.glob("fold-*"))
         if there:
             raise UserError(
-                f"{folder} has a {there[0].name}, but no {SETTINGS} that says what it was trained "
+                f"{folder} has a {there[0].name}, but no {FOLDS_FILE} that says what it was trained "
                 f"on: name another folder."
             )
         write_whole(path, json.dumps(definition, indent=1) + "\n")

@@ -23,7 +23,7 @@ from ..report.predictions import check_slices, compared_docs, numbered_docs
 from ..report.slices import ALL, NamedSlices, count_by_group
 from .folds import trained_folds
 
-PAGE, RESULTS = "cross-validation.html", "cross-validation.json"
+PAGE_NAME, NUMBERS_NAME = "cross-validation.html", "cross-validation.json"
 OnFold = Callable[[int, int, bool], None]
 
 
@@ -146,7 +146,7 @@ def cross_validate(
     }
     shown = {**numbers, "pipeline": config.name, "train": None, "missing_labels": {}}
     page = report_page(shown, every, package=__package__, template="cross_validation.html.jinja")
-    contents = {RESULTS: srsly.json_dumps(numbers, indent=2), PAGE: page}
+    contents = {NUMBERS_NAME: srsly.json_dumps(numbers, indent=2), PAGE_NAME: page}
     write_files(output, contents)
     return CrossValidation(numbers, page)
 

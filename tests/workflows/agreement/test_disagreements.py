@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from spacy_bilstm_crf.data.entity_source import DOC_ENTS, EntitySource
 from spacy_bilstm_crf.data.formats import Findings
 from spacy_bilstm_crf.workflows.agreement.disagreements import (
-    BOTH,
-    BOUNDARIES,
-    LABELS,
-    PRESENCE,
+    MARKED_BY_SOME,
+    OTHER_BOUNDARIES,
+    OTHER_LABEL,
+    OTHER_SPAN,
     disagreements,
 )
 from spacy_bilstm_crf.workflows.agreement.reading import AnnotatorDocs, shared_texts
@@ -39,12 +39,12 @@ def places_of(*sides, unknown=None, key=None):
 @pytest.mark.parametrize(
     "one, other, kind",
     [
-        ([(0, 2, "A")], [], PRESENCE),
-        ([(0, 2, "A")], [(0, 2, "B")], LABELS),
-        ([(0, 2, "A")], [(0, 3, "A")], BOUNDARIES),
-        ([(0, 2, "A")], [(1, 3, "B")], BOTH),
-        ([(0, 4, "A")], [(0, 1, "A"), (2, 4, "A")], BOUNDARIES),
-        ([(0, 4, "A")], [(0, 1, "A"), (2, 4, "B")], BOTH),
+        ([(0, 2, "A")], [], MARKED_BY_SOME),
+        ([(0, 2, "A")], [(0, 2, "B")], OTHER_LABEL),
+        ([(0, 2, "A")], [(0, 3, "A")], OTHER_BOUNDARIES),
+        ([(0, 2, "A")], [(1, 3, "B")], OTHER_SPAN),
+        ([(0, 4, "A")], [(0, 1, "A"), (2, 4, "A")], OTHER_BOUNDARIES),
+        ([(0, 4, "A")], [(0, 1, "A"), (2, 4, "B")], OTHER_SPAN),
     ],
 )
 def test_kinds(one, other, kind):
@@ -55,26 +55,27 @@ def test_kinds(one, other, kind):
 def test_what_is_connected_is_one_place():
     one, other = [(0, 3, "A"), (5, 6, "A")], [(2, 5, "A"), (5, 6, "B")]
     assert places_of(one, other) == [
-        (BOUNDARIES, {0: one[:1], 1: other[:1]}),
-        (LABELS, {0: one[1:], 1: other[1:]}),
+        (OTHER_BOUNDARIES, {0: one[:1], 1: other[:1]}),
+        (OTHER_LABEL, {0: one[1:], 1: other[1:]}),
     ]
-    assert places_of(one, other, [(4, 6, "A")]) == [(BOTH, {0: one, 1: other, 2: [(4, 6, "A")]})]
+    third = [(4, 6, "A")]
+    assert places_of(one, other, third) == [(OTHER_SPAN, {0: one, 1: other, 2: third})]
 
 
 def test_who_has_not_annotated_a_place_is_not_asked():
     one, other, third = [(0, 2, "A")], [], [(4, 5, "B")]
     assert places_of(one, other, unknown={1: [1]}) == []
     assert places_of(one, other, third, unknown={2: [0]}) == [
-        (PRESENCE, {0: one, 1: other}),
-        (PRESENCE, {0: [], 1: [], 2: third}),
+        (MARKED_BY_SOME, {0: one, 1: other}),
+        (MARKED_BY_SOME, {0: [], 1: [], 2: third}),
     ]
 
 
 def test_entities_that_may_overlap_have_to_do_with_their_like_alone():
     one, other = [(0, 4, "A"), (2, 4, "B")], [(0, 4, "A"), (2, 4, "C"), (1, 2, "B")]
     assert places_of(one, other, key="sc") == [
-        (PRESENCE, {0: [], 1: [(1, 2, "B")]}),
-        (LABELS, {0: [(2, 4, "B")], 1: [(2, 4, "C")]}),
+        (MARKED_BY_SOME, {0: [], 1: [(1, 2, "B")]}),
+        (OTHER_LABEL, {0: [(2, 4, "B")], 1: [(2, 4, "C")]}),
     ]
 
 

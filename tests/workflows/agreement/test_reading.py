@@ -1,5 +1,7 @@
 """Annotators in files of each tool, and which of their texts belong together."""
 
+import json
+
 import pytest
 import spacy
 from spacy.tokens import Doc, DocBin, Span
@@ -56,6 +58,17 @@ def test_label_studio_has_several_annotations_of_a_task(tmp_path):
     assert [len(each) for _, each in said] == [2, 3, 2]
 
 
+def test_label_studios_json_min_has_a_task_for_each_annotation(tmp_path):
+    tasks = []
+    for who, spans in (("ada", ADA), ("bea", BEA)):
+        for i, (text, of_text) in enumerate(zip(TEXTS, spans)):
+            regions = [region(text, *span)["value"] for span in of_text]
+            about = {"id": i, "annotator": who, "annotation_id": len(tasks)}
+            tasks.append({"text": text, "label": regions, **about})
+    (tmp_path / "min.json").write_text(json.dumps(tasks))
+    assert read(tmp_path / "min.json", "label-studio")[0] == expected()
+
+
 def test_prodigy_has_a_task_for_each_session(tmp_path):
     said, _ = read(prodigy(tmp_path / "db.jsonl", ada=ADA, bea=BEA), "prodigy")
     assert said == expected("names-ada", "names-bea")
@@ -102,6 +115,10 @@ def test_docs_know_their_annotator_or_their_file_does(tmp_path):
     # Who is called 1 in both files need not be the same
     assert read(paths, "spacy")[0] == expected(*(str(path.with_suffix("")) for path in paths))
     assert read({"ada": docs(ADA), "bea": docs(BEA)})[0] == expected()
+    DocBin(docs=docs(BEA)).to_disk(tmp_path / "bea.spacy")
+    assert read({"ada": docs(ADA), "bea": tmp_path / "bea.spacy"})[0] == expected()
+    with pytest.raises(UserError, match="must be a path or spaCy docs, but contain a int"):
+        read({"ada": [3], "bea": docs(BEA)})
 
 
 def test_tokens_are_split_where_an_annotator_ends_within_one(tmp_path):

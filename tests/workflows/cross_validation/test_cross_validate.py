@@ -15,7 +15,7 @@ from tests.browser import browser, opened
 from tests.helpers import CONFIG, SMALL_TRAINING, spacy_command
 
 NLP = spacy.blank("en")
-CITIES = ["London", "Berlin", "Rome", "Paris", "Oslo", "Bonn", "Ely", "Bath", "Cork", "Linz"]
+CITIES = ["London", "Berlin", "Rome", "Paris", "Oslo", "Bonn", "Ely", "Bath", "Cork", "Rhyl"]
 N_FOLDS = 3
 
 
