@@ -32,12 +32,14 @@ SHARE_OF_DEV = 0.1
 FOLDS_FILE = "folds.json"
 IN_TRAINING = ".training-"  # what the name of a folder begins with whose training has not ended
 WITHOUT_DATA = {"paths.train": "", "paths.dev": ""}
-# What can't change once models are in a folder, and how it is given
-HOW_GIVEN = {
-    "folds": "--folds {}",
-    "group_by": "--group-by {}",
-    "data": "the data that it was begun with",
-    "config": "the config and overrides that it was begun with",
+# What can't change once models are in a folder, and how a message says that it has
+DIFFERENCES = {
+    "folds": "another number of folds ({}, now {})",
+    "seed": "another seed ({}, now {})",
+    "group_by": "another --group-by ({}, now {})",
+    "data": "other data",
+    "groups": "other groups of docs",
+    "config": "another config",
 }
 
 
@@ -92,7 +94,8 @@ def trained_folds(
             with reported_os_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder))
-            _begin(folder, _definition(config, overrides, docs, n_folds, seed, group_by))
+            made_of = _definition(config, overrides, docs, place)
+            _begin(folder, {"folds": n_folds, "seed": seed, "group_by": group_by, **made_of})
         for fold in range(n_folds):
             held_out = [i for i, of in enumerate(place) if of == fold]
             kept = None if folder is None else folder / f"fold-{fold + 1}"
@@ -217,19 +220,12 @@ def _train(
 
 
 def _definition(
-    config: Path,
-    overrides: Mapping[str, Any],
-    docs: Sequence[Doc],
-    n_folds: int,
-    seed: int,
-    group_by: str | None,
+    config: Path, overrides: Mapping[str, Any], docs: Sequence[Doc], place: Sequence[int]
 ) -> dict[str, Any]:
-    """Return what can't change once models are in a folder, as JSON has it."""
+    """Return what models are made of, as JSON has it: the data, each doc's fold and the config."""
     settings = {
-        "folds": n_folds,
-        "seed": seed,
-        "group_by": group_by,
         "data": data_digest(docs),
+        "groups": hashlib.sha256(json.dumps(place).encode("utf8")).hexdigest(),
         "config": read_config(config, {**overrides, **WITHOUT_DATA}),
     }
     return cast(dict[str, Any], json.loads(json.dumps(settings)))
@@ -259,7 +255,7 @@ def _begin(folder: Path, definition: dict[str, Any]) -> None:
         there = sorted(folder.glob("fold-*"))
         if there:
             raise UserError(
-                f"{folder} has a {there[0].name}, but no {FOLDS_FILE} that says what it was trained "
+                f"{folder} has a {there[0].name}, but no {FOLDS_FILE} to say what it was trained "
                 f"on: name another folder."
             )
         write_whole(path, json.dumps(definition, indent=1) + "\n")
@@ -270,12 +266,12 @@ def _begin(folder: Path, definition: dict[str, Any]) -> None:
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if changed:
         what, _, where = changed[0].partition(".")
-        how = HOW_GIVEN.get(what, what).format(before.get(what))
-        if what == "group_by" and before.get(what) is None:
-            how = "no --group-by"
-        other = f"config ({where} is different)" if where else what.replace("_", "-")
+        old, new = ("none" if one is None else one for one in (before.get(what), now.get(what)))
+        differs = DIFFERENCES.get(what, f"another {what}").format(old, new)
+        if where:
+            differs += f" ({where} is different)"
         raise UserError(
-            f"{folder} holds models of another {other}: name another folder, or go on with {how}."
+            f"{folder} holds models with {differs}: name another folder, or go on with the same."
         )
     for left_over in folder.glob(f"{IN_TRAINING}*"):  # of a process that was killed
         shutil.rmtree(left_over, ignore_errors=True)

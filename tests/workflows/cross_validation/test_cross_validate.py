@@ -187,13 +187,13 @@ def test_audit_uses_the_folder_and_the_other_way_round(data, copy, tmp_path, mon
 @pytest.mark.parametrize(
     "changed, said",
     [
-        ({"folds": 4}, "models of another folds: name another folder, or go on with --folds 3."),
-        ({"group_by": "source"}, "of another group-by: name another folder, or go on with no"),
+        ({"folds": 4}, "models with another number of folds (3, now 4): name another folder, or"),
+        ({"group_by": "source"}, "models with another --group-by (none, now source): name"),
         (
             {"overrides": config_settings(**{"training.max_steps": 31})},
-            "of another config (training.max_steps is different)",
+            "models with another config (training.max_steps is different): name",
         ),
-        ({"data": corpus_docs()[1:]}, "models of another data"),
+        ({"data": corpus_docs()[1:]}, "models with other data: name another"),
     ],
 )
 def test_a_folder_of_something_else_is_refused(data, copy, changed, said, no_training):
@@ -207,6 +207,19 @@ def test_a_folder_of_something_else_is_refused(data, copy, changed, said, no_tra
         with pytest.raises(UserError) as error:
             audit(CONFIG, data, cross_validation=copy, **settings)
         assert said in str(error.value)
+
+
+def test_docs_in_other_groups_are_other_folds(tmp_path, monkeypatch):
+    """Their words and annotation are the same, but a model has seen some of its fold."""
+    docs = corpus_docs()
+    settings = {"folds": 2, "group_by": "source"}
+    settings["overrides"] = config_settings(**{"training.max_steps": 1})
+    validate(docs, tmp_path / "out", **settings)
+    for i, doc in enumerate(docs):
+        doc.user_data["meta"] = {"source": i % 5}
+    monkeypatch.setattr(folds, "train_pipeline", None)
+    with pytest.raises(UserError, match="holds models with other groups of docs: name"):
+        validate(docs, tmp_path / "out", **settings)
 
 
 def test_folders_that_can_not_be_used(data, tmp_path, copy, no_training):
