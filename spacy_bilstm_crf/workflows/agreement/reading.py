@@ -25,6 +25,7 @@ AnnotatedFiles = str | Path | Sequence[str | Path] | Mapping[str, Data]
 ANNOTATED_AGAIN = "documents that an annotator has annotated again: the last annotation counts"
 BY_ORDER = "texts that an annotator has several times without ids to tell them apart, matched in \
 their order"
+NOBODY = "documents of {}, of which none is annotated in {}: not compared"
 SKIPPED = "documents without an entity left out (--skip-empty)"
 IS_ANNOTATED = (
     "documents without an entity, read as annotated: if nobody has looked at them, leave them out "
@@ -202,6 +203,8 @@ def shared_texts(
         notes[SKIPPED] += len(annotated) - len(kept)
         if kept:
             docs[who] = kept
+        else:
+            notes[NOBODY.format(who, where)] += len(every)
     n_docs = {who: len(of_one) for who, of_one in docs.items()}
     if len(docs) < 2:
         raise UserError(_too_few(given, list(docs), where))
@@ -335,6 +338,6 @@ def _of_problems(problems: Sequence[Problem]) -> str:
     counts = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
     first = problems[0]
     return (
-        f"Left out, as a doc can't hold it: {counts}. The first: {first.place}: {first.message} "
-        f"All are in problems.jsonl."
+        f"Problems of annotation, which is left out: {counts}. The first: {first.place}: "
+        f"{first.message} All are in problems.jsonl."
     )

@@ -157,7 +157,7 @@ def test_what_can_not_be_read_is_unknown_and_said(tmp_path):
     assert problem.kind == "other text than quoted"
     texts, _ = shared_texts(given, DOC_ENTS, False)
     assert [text.text for text in texts] == TEXTS[1:]  # of the first nothing is known
-    (note,) = [note for note in notes_of(given.findings) if "Left out" in note]
+    (note,) = [note for note in notes_of(given.findings) if "Problems of" in note]
     assert "1 other text than quoted" in note and "'Paris'" in note
 
 
@@ -210,6 +210,13 @@ def test_tokens_of_all_annotators_and_what_they_know():
     assert known == {"one": [True, True, False], "other": [True] * 3}
     keys = {who: [m.key for m in each.mentions] for who, each in shared.annotations.items()}
     assert keys == {"one": [(0, 2, "A")], "other": [(2, 3, "A")]}
+
+
+def test_who_has_annotated_nothing_is_named():
+    docs = {"ada": [doc_of("a")], "bea": [doc_of("a")], "cleo": [NLP("a"), NLP("b")]}
+    said, notes = read(docs)
+    assert said == [("a", {"ada": [], "bea": []})]
+    assert notes == ["2 documents of cleo, of which none is annotated in doc.ents: not compared"]
 
 
 def test_entities_that_overlap():
