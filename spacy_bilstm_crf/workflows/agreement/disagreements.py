@@ -9,7 +9,7 @@ from .reading import SharedText
 
 Version = tuple[Mention, ...]  # the entities of an annotator at a place
 MARKED_BY_SOME, OTHER_BOUNDARIES, OTHER_LABEL, OTHER_SPAN = (
-    "marked by some alone",
+    "marked by some only",
     "other boundaries",
     "other label",
     "other boundaries and label",

@@ -338,6 +338,6 @@ def _of_problems(problems: Sequence[Problem]) -> str:
     counts = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
     first = problems[0]
     return (
-        f"Problems of annotation, which is left out: {counts}. The first: {first.place}: "
+        f"Annotation left out because of problems: {counts}. The first: {first.place}: "
         f"{first.message} All are in problems.jsonl."
     )

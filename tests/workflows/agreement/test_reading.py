@@ -157,7 +157,7 @@ def test_what_can_not_be_read_is_unknown_and_said(tmp_path):
     assert problem.kind == "other text than quoted"
     texts, _ = shared_texts(given, DOC_ENTS, False)
     assert [text.text for text in texts] == TEXTS[1:]  # of the first nothing is known
-    (note,) = [note for note in notes_of(given.findings) if "Problems of" in note]
+    (note,) = [note for note in notes_of(given.findings) if "problems" in note]
     assert "1 other text than quoted" in note and "'Paris'" in note
 
 
