@@ -17,7 +17,7 @@ from ...data.corpus import Data, read_examples
 from ...inference.recognizers import entity_finder, entity_source
 from ...pipeline import BiLSTMCRFSpanRecognizer
 from ...training.loop import untrained_pipeline
-from ..cross_validation.folds import Fold, trained_folds
+from ..cross_validation.folds import Fold, check_apart, trained_folds
 from ..report.metrics import prf
 from .checks import DataProblem, find_problems
 from .held_out import entity_counts, judged
@@ -121,8 +121,9 @@ def audit(
     """
     if folds < 0 or folds == 1:
         raise UserError(f"folds (--folds) is {folds}: use 2 or more, or 0 to train no model.")
-    if not folds and cross_validation is not None:
-        raise UserError("--cross-validation needs models: use --folds 2 or more, or leave it out.")
+    folder = None if cross_validation is None else Path(cross_validation)
+    if folder is not None:
+        _check_kept(folder, folds, data)
     check_probability(least=least)
     config, overrides = Path(config), dict(overrides or {})
     nlp = untrained_pipeline(config, overrides, None)
@@ -138,7 +139,6 @@ def audit(
     problems = find_problems(parts, where, _levels(pipe))
     docs = [example.reference for example in examples]
     suspects: list[Suspect] = []
-    folder = None if cross_validation is None else Path(cross_validation)
     models: Iterable[Fold] = ()
     if folds:
         models = trained_folds(
@@ -159,6 +159,13 @@ def audit(
     name = Path(data).name if isinstance(data, str | Path) else "in-memory docs"
     page = audit_page(name, examples, problems, suspects if folds else None, said, where)
     return Audit(problems, suspects, None if math.isnan(f) else f, said, page, examples)
+
+
+def _check_kept(folder: Path, folds: int, data: Data) -> None:
+    """Check that the folder of a cross-validation can be used."""
+    check_apart(folder, data)
+    if not folds:
+        raise UserError("--cross-validation needs models: use --folds 2 or more, or leave it out.")
 
 
 def _levels(pipe: object) -> int | None:

@@ -22,7 +22,7 @@ from spacy.util import dict_to_dot, load_config
 from ...common.errors import UserError, reported_damage, reported_errors
 from ...common.files import check_folder, locked, reported_os_errors, save_folder, write_whole
 from ...common.pipelines import load_pipeline
-from ...data.corpus import words_of
+from ...data.corpus import Data, words_of
 from ...data.formats.docs import META
 from ...training.configs import read_config
 from ...training.loop import best_model, train_pipeline
@@ -109,6 +109,23 @@ def trained_folds(
                     save_folder(partial(shutil.move, best), kept)
                 nlp = load_pipeline(kept or best)
             yield Fold(held_out, nlp)
+
+
+def check_apart(folder: Path, data: Data) -> None:
+    """Check that models are not kept in a folder of data: what is there would be read as data.
+
+    Args:
+        folder: The folder for the models.
+        data: The annotated docs, or their path.
+
+    Raises:
+        UserError: If they would be.
+    """
+    if not isinstance(data, str | Path):
+        return
+    here, there = Path(data).resolve(), folder.resolve()
+    if here == there or here in there.parents:
+        raise UserError(f"{folder} is in the folder of the data, {data}: name another folder.")
 
 
 def fold_of_docs(

@@ -21,7 +21,7 @@ from ..report.metrics import bootstrap_weights, resampled, scores
 from ..report.page import report_page
 from ..report.predictions import check_slices, compared_docs, numbered_docs
 from ..report.slices import ALL, NamedSlices, count_by_group
-from .folds import trained_folds
+from .folds import check_apart, trained_folds
 
 PAGE_NAME, NUMBERS_NAME = "cross-validation.html", "cross-validation.json"
 OnFold = Callable[[int, int, bool], None]
@@ -111,6 +111,7 @@ def cross_validate(
     if folds < 2:
         raise UserError(f"folds (--folds) is {folds}: use 2 or more.")
     config, output, overrides = Path(config), Path(output), dict(overrides or {})
+    check_apart(output, data)
     nlp = untrained_pipeline(config, overrides, None)
     where = entity_source(nlp.get_pipe(entity_finder(nlp, f"The pipeline of {config}", component)))
     docs = numbered_docs(read_files(data, nlp.vocab))

@@ -226,6 +226,11 @@ def test_folders_that_can_not_be_used(data, tmp_path, copy, no_training):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
         validate(data, tmp_path / "file")
+    for place in (data.parent, data.parent / "sub" / "out"):
+        with pytest.raises(UserError, match="is in the folder of the data"):
+            validate(data.parent, place)
+        with pytest.raises(UserError, match="is in the folder of the data"):
+            audit(CONFIG, data.parent, cross_validation=place)
     (copy / "folds.json").write_text("{")
     with pytest.raises(UserError, match=r"folds.json is damaged: name another folder"):
         validate(data, copy)
