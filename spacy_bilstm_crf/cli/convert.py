@@ -30,8 +30,15 @@ OVERLAPS_HELP = (
 def convert_cli(
     path: Path = Argument(..., help="File to convert, or a folder of them", metavar="IN"),
     output: Path = Argument(..., help="File to write, or a folder if IN is a folder"),
-    source: FormatName = Option(..., "--from", "-f", help="Format to read"),
-    target: FormatName = Option("spacy", "--to", "-t", help="Format to write"),
+    source: FormatName | None = Option(
+        None, "--from", "-f", help="Format to read. Default: found by looking at the files"
+    ),
+    target: FormatName | None = Option(
+        None,
+        "--to",
+        "-t",
+        help="Format to write. Default: the one that alone has the ending of OUT, or spacy",
+    ),
     lang: str = Option(
         "xx", "--lang", "-l", help="Language of the tokenizer for texts without tokens"
     ),

@@ -31,9 +31,10 @@ from ..data.formats import (
 from ..data.formats.columns import WITHOUT_WORDS
 from ..data.formats.contents import Contents
 from ..data.formats.docs import BLANKS_AT_EDGES, NOT_ON_TOKENS, OVERLAPPING, PREDICTIONS
-from ..data.formats.guess import looks_like
+from ..data.formats.guess import by_output, detected, looks_like
 from ..data.formats.settings import ON_PROBLEM, OVERLAPS, TAG_SCHEMES, UNANNOTATED, UTF8
 
+DEFAULT_TARGET = "spacy"
 LISTED = ".problems.jsonl"  # what the name of a list of problems ends in
 
 
@@ -72,8 +73,8 @@ def convert(
     source_path: str | Path,
     output: str | Path,
     *,
-    source: str,
-    target: str = "spacy",
+    source: str | None = None,
+    target: str | None = None,
     lang: str = "xx",
     text_key: str = "text",
     encoding: str | None = None,
@@ -94,8 +95,9 @@ def convert(
     Args:
         source_path: A file, or a folder of them.
         output: The file to write, or the folder for the files of a folder.
-        source: The format to read, one of `data.formats.FORMATS`.
-        target: The format to write.
+        source: The format to read, one of `data.formats.FORMATS`; None to detect it from the files.
+        target: The format to write; None for the one that alone has the output's ending, or
+            "spacy".
         lang: Language whose tokenizer splits texts that come without tokens.
         text_key: Key of the text in JSON.
         encoding: Encoding of the files to read; None for UTF-8.
@@ -112,7 +114,8 @@ def convert(
         columns: The layout of CoNLL columns.
         problems: The JSONL file to list problems in, instead of `OUTPUT.problems.jsonl`.
         force: Whether to replace files that exist.
-        on_progress: Called with a line for each kind of thing that was left out or changed.
+        on_progress: Called with a line on the formats, if they were not named, and one for each
+            kind of thing that was left out or changed.
 
     Returns:
         The files that were written, and the problems.
@@ -124,8 +127,6 @@ def convert(
     path, output = Path(source_path), Path(output)
     columns = columns or ColumnSettings()
     for name, value, allowed in (
-        ("source", source, FORMATS),
-        ("target", target, FORMATS),
         ("on_problem", on_problem, ON_PROBLEM),
         ("overlaps", overlaps, OVERLAPS),
         ("unannotated", unannotated, UNANNOTATED),
@@ -139,6 +140,7 @@ def convert(
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps, spans_key)
     _check_spans(docs)
     settings = FormatSettings(lang, text_key, docs, columns, _encoding(encoding))
+    source, target = _formats(path, output, source, target, settings, on_progress)
     listed = _problems_path(output, problems, force)
     findings = Findings()
     with reported_os_errors(output), ExitStack() as stack:  # all files take their places, or none
@@ -164,6 +166,45 @@ def convert(
         if docs.keeps_overlaps:
             _check_in_spans(path, source, written, findings, docs)
     return Conversion(written, findings, listed if findings.problems else None)
+
+
+def _formats(
+    path: Path,
+    output: Path,
+    source: str | None,
+    target: str | None,
+    settings: FormatSettings,
+    on_progress: Callable[[str], None] | None,
+) -> tuple[str, str]:
+    """Return the formats to read and to write, and say which they are if they were not named.
+
+    Raises:
+        UserError: If there is no such format, or the one to read can't be told.
+    """
+    for name, value in (("source", source), ("target", target)):
+        if value is not None:
+            check_choice(name, value, FORMATS)
+    with reported_os_errors(path):
+        _check_exists(path)
+        found = source or detected(path, settings)
+    written = target or by_output(output) or DEFAULT_TARGET
+    parts = [] if source else [f"{path} is read as {found}"]
+    is_clear = target is not None or output.suffix in ("", f".{DEFAULT_TARGET}")
+    parts += [] if is_clear else [f"{output} is written as {written}"]
+    if parts and on_progress is not None:
+        on_progress(", ".join(parts))
+    return found, written
+
+
+def _check_exists(path: Path) -> None:
+    """Check that there is an input that can be read twice.
+
+    Raises:
+        UserError: If there is none, or it is a pipe or a device.
+    """
+    if not path.exists():
+        raise UserError(f"There is no file or folder {path}.")
+    check_regular(path)
 
 
 def _encoding(name: str | None) -> str:
@@ -286,13 +327,10 @@ def _files(
     Raises:
         UserError: If there is none, or what is written would be input the next time.
     """
-    if not path.exists():
-        raise UserError(f"There is no file or folder {path}.")
     if source.is_folder and not path.is_dir():
         suffixes = " and ".join(source.suffixes)
         message = f"{path} is a file, but {source.name} has folders of {suffixes} files."
         raise UserError(f"{message} {looks_like(path, source.name)}".strip())
-    check_regular(path)
     if path.resolve() in output.resolve().parents and set(source.suffixes) & set(target.suffixes):
         raise UserError(
             f"{output} is in the folder of the input {path}, and would be a part of it the next "

@@ -14,10 +14,11 @@ from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
 from .docs import DISPUTED
-from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of
+from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of, has_column_of_tags
 from .losses import SENTENCES, UNKNOWN_TOKENS, label_without_blanks
 from .records import UNREADABLE, Findings, Offsets, Problem, RawMention, Record
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import UTF8, ColumnSettings, FormatSettings
 
 NO_DOCSTART = "_DOCSTART_"
@@ -286,6 +287,10 @@ def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]
     ]
 
 
+def _detect(sample: FileSample) -> bool:
+    return sample.value is None and has_column_of_tags(sample.lines)
+
+
 _SUFFIXES = (".conll", ".conllu", ".iob", ".bio", ".bioes", ".bmes", ".tsv", ".csv", ".txt")
 _KEPT = {UNKNOWN_TOKENS, SENTENCES}
-register(Format("conll", read_columns, write_columns, _SUFFIXES, keeps=_KEPT))
+register(Format("conll", read_columns, write_columns, _SUFFIXES, keeps=_KEPT, detect=_detect))
