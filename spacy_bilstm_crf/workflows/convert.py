@@ -1,7 +1,7 @@
 """Convert annotated data between formats."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -78,6 +78,7 @@ def convert(
     lang: str = "xx",
     text_key: str = "text",
     encoding: str | None = None,
+    labels: Sequence[str] = (),
     on_problem: str = "error",
     overlaps: str = "problem",
     spans_key: str = "sc",
@@ -101,6 +102,8 @@ def convert(
         lang: Language whose tokenizer splits texts that come without tokens.
         text_key: Key of the text in JSON.
         encoding: Encoding of the files to read; None for UTF-8.
+        labels: Names of tags, in the order of the integers that stand for them in data sets of
+            Hugging Face. They are needed if no file has them.
         on_problem: What to do with a document whose annotation a `Doc` can't represent. "error"
             writes nothing, "skip" leaves it out, "missing" treats the affected tokens as not
             annotated, "trim" cuts blanks off the edges of spans and then does the same.
@@ -139,7 +142,7 @@ def convert(
         raise UserError("There is no column of tags: name at least one.")
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps, spans_key)
     _check_spans(docs)
-    settings = FormatSettings(lang, text_key, docs, columns, _encoding(encoding))
+    settings = FormatSettings(lang, text_key, docs, columns, _encoding(encoding), tuple(labels))
     source, target = _formats(path, output, source, target, settings, on_progress)
     listed = _problems_path(output, problems, force)
     findings = Findings()
@@ -147,12 +150,15 @@ def convert(
         files = _files(path, FORMATS[source], output, FORMATS[target], findings)
         _check_outputs(files, FORMATS[target], listed, force)
         written = []
+        writing = _prepared(files, source, FORMATS[target], settings)
         for place, goal in files:
             goal.parent.mkdir(parents=True, exist_ok=True)
             partial = stack.enter_context(written_whole(goal, replace=force))
             before = _stamps(place, FORMATS[source])
-            writing = settings._replace(columns=_columns_of(goal, settings.columns))
-            contents = _convert_file(place, source, partial, target, settings, writing, findings)
+            of_goal = writing._replace(
+                columns=_columns_of(goal, writing.columns), suffix=goal.suffix.lower()
+            )
+            contents = _convert_file(place, source, partial, target, settings, of_goal, findings)
             if _stamps(place, FORMATS[source]) != before:
                 raise UserError(f"{place} has changed while it was read: convert it again.")
             written.append(ConvertedFile(goal, contents))
@@ -193,6 +199,11 @@ def _formats(
     parts += [] if is_clear else [f"{output} is written as {written}"]
     if parts and on_progress is not None:
         on_progress(", ".join(parts))
+    if settings.labels and not (FORMATS[found].uses_labels or FORMATS[written].uses_labels):
+        raise UserError(f"--labels: neither {found} nor {written} has integers to name.")
+    twice = next((name for name, n in Counter(settings.labels).items() if n > 1), None)
+    if twice is not None or "" in settings.labels:
+        raise UserError(f"--labels has {twice or 'an empty name'!r}{' twice' if twice else ''}.")
     return found, written
 
 
@@ -336,11 +347,23 @@ def _files(
             f"{output} is in the folder of the input {path}, and would be a part of it the next "
             f"time: name another output."
         )
-    if source.is_folder or not path.is_dir():
+    is_one = source.is_folder or not path.is_dir()
+    if is_one or (source.is_data_set is not None and source.is_data_set(path)):
         return [(path, output)]
-    seen = [file for file in files_below(path) if not file.name.endswith(LISTED)]
-    files = [file for file in seen if file.suffix.lower() in source.suffixes]
-    others = [file for file in seen if file not in files and not file.name.startswith(".")]
+    seen = [
+        file
+        for file in files_below(path)
+        if not file.name.endswith(LISTED) and file.name not in source.beside
+    ]
+    units = {file: _unit(file, path, source) for file in seen}
+    files = [
+        file
+        for file in dict.fromkeys(units.values())
+        if file not in units or file.suffix.lower() in source.suffixes
+    ]
+    others = [
+        file for file, unit in units.items() if unit not in files and not file.name.startswith(".")
+    ]
     findings.notes[f"files of {path} with other endings left out"] += len(others)
     for file in files:
         check_regular(file)
@@ -348,13 +371,26 @@ def _files(
         endings = ", ".join(source.suffixes)
         raise UserError(f"{path} contains no {source.name} file: none ends in {endings}.")
     suffix = "" if target.is_folder else target.suffixes[0]
-    outputs = [output / file.relative_to(path).with_suffix(suffix) for file in files]
+    relative = [file.relative_to(path) for file in files]
+    outputs = [
+        output / each.with_name((file.name if file.is_dir() else file.stem) + suffix)
+        for file, each in zip(files, relative)
+    ]
     twice = next((one for one, n in Counter(outputs).items() if n > 1), None)
     if twice is not None:
         raise UserError(
             f"Two files of {path} would both be written to {twice}: convert them one by one."
         )
     return list(zip(files, outputs))
+
+
+def _unit(file: Path, folder: Path, source: Format) -> Path:
+    """A file, or the folder below another one that is a data set with it in."""
+    is_data_set = source.is_data_set
+    if is_data_set is None:
+        return file
+    above = [folder / each for each in file.relative_to(folder).parents]
+    return next((each for each in reversed(above) if is_data_set(each)), file)
 
 
 def _check_outputs(
@@ -382,10 +418,20 @@ def _check_outputs(
 
 def _stamps(path: Path, source: Format) -> list[tuple[Path, tuple[int, int, int]]]:
     """What changes with the files that are read."""
-    if not source.is_folder:
+    if not path.is_dir():
         return [(path, stamp(path))]
     files = [file for file in files_below(path) if file.suffix.lower() in source.suffixes]
     return [(file, stamp(file)) for file in files if file.is_file()]
+
+
+def _prepared(
+    files: list[tuple[Path, Path]], source: str, target: Format, settings: FormatSettings
+) -> FormatSettings:
+    """Return how to write files, with what they have in common."""
+    if target.prepare is None or len(files) < 2:
+        return settings
+    found = (doc for place, _ in files for doc in read(place, source, settings, Findings()))
+    return target.prepare(found, settings)
 
 
 def _columns_of(goal: Path, columns: ColumnSettings) -> ColumnSettings:

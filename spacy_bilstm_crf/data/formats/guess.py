@@ -19,8 +19,6 @@ OTHERS_BY_KEYS = (
     ({"content", "annotation"}, "Dataturks' export"),
     ({"classes", "annotations"}, "NER Annotator's export"),
     ({"paragraphs"}, "spaCy v2's JSON, which `python -m spacy convert` reads"),
-    ({"tokens", "ner_tags"}, "a data set of Hugging Face"),
-    ({"tokens", "tags"}, "a data set of Hugging Face"),
     ({"rasa_nlu_data"}, "Rasa's training data"),
 )
 OTHERS_BY_START = (

@@ -32,6 +32,12 @@ class Format(NamedTuple):
         detect: Tells whether a file, or a folder, looks like one of this format. It decides which
             format is read if none is named, and which one is suggested if another was named. For a
             given file, at most one format should say so. None if the format must be named.
+        is_data_set: Tells whether a folder is one data set of a format that mostly has files, and
+            becomes one file. None if there are no such folders.
+        beside: Names of files in a folder that describe the data and have none.
+        uses_labels: Whether `FormatSettings.labels` matters to it.
+        prepare: Completes the settings from all docs before the first of several files is written,
+            such as the labels that all of them share. None if files have nothing in common.
     """
 
     name: str
@@ -42,6 +48,10 @@ class Format(NamedTuple):
     is_folder: bool = False
     holds_overlaps: bool = False
     detect: Detector | None = None
+    is_data_set: Callable[[Path], bool] | None = None
+    beside: Collection[str] = ()
+    uses_labels: bool = False
+    prepare: Callable[[Docs, FormatSettings], FormatSettings] | None = None
 
 
 FORMATS: dict[str, Format] = {}

@@ -47,6 +47,7 @@ def test_every_format_recognizes_its_own_files_alone(name, tmp_path):
         ("bmes.txt", "conll"),
         ("conllu_misc.conllu", "conll"),
         ("latin1.csv", "conll"),
+        ("hf_tokens.jsonl", "hugging-face"),
         ("prodigy_teach_without_view.jsonl", "prodigy"),
         ("prodigy_textcat.jsonl", "prodigy"),
         ("prodigy_meta_id.jsonl", "prodigy"),
