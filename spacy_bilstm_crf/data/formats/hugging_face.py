@@ -16,7 +16,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import srsly
 from spacy.tokens import Doc
 
 from ...common.errors import UserError, check_installed
@@ -402,7 +401,9 @@ def write_hugging_face(
     rows = [_row(doc, settings, findings) for doc in every]
     columns = _columns_of_rows(rows, findings)
     if is_lines:
-        srsly.write_jsonl(path, _objects(columns, len(rows)))
+        # srsly rounds numbers to ten digits
+        lines = (json.dumps(row, ensure_ascii=False) for row in _objects(columns, len(rows)))
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
     else:
         _write_parquet(columns, settings.labels, path)
 
