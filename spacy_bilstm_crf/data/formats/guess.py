@@ -63,13 +63,18 @@ def detected(path: Path, settings: FormatSettings) -> str:
     if names:
         return _only(path, names)
     examples: dict[str, Path] = {}
+    unclear: list[tuple[Path, list[str]]] = []
     for file in files_below(path):
         names = [] if file.name.startswith(".") or not file.is_file() else _of_file(file, settings)
         if len(names) == 1:
             examples.setdefault(names[0], file)
+        elif names:
+            unclear.append((file, names))
     if len(examples) > 1:
         found = ", ".join(f"{name} ({file.name})" for name, file in sorted(examples.items()))
         raise UserError(f"{path} has files of several formats: {found}. Name one with --from.")
+    if unclear and not examples:
+        return _only(*unclear[0])
     return _only(path, list(examples))
 
 

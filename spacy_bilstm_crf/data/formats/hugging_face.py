@@ -45,12 +45,13 @@ TAG_COLUMNS = ("ner_tags", "ner_labels", "ner", "tags", "labels", "ner_tags_inde
 SPAN_COLUMNS = ("entities", "spans", "privacy_mask")
 # Keys of a span
 SPAN_STARTS, SPAN_ENDS = ("start", "start_offset", "start_char"), ("end", "end_offset", "end_char")
-SPAN_LABELS = ("label", "type", "entity_type")
+SPAN_LABELS, SPAN_SCORES = ("label", "type", "entity_type"), ("confidence", "score")
 IGNORED = (-100, -1)  # of a loss function; of a ClassLabel without annotation
 PREFIXED = re.compile(r"[BILUESMW]-.+", re.DOTALL)
 # Tags of no scheme, of which labels would be made that nobody meant: B, B_PER, b-per, PER-B
 ODD = re.compile(r"[BILUES]|[BILUES][-_:/ ].*|.*[-_:/ ][BILUES]", re.DOTALL | re.IGNORECASE)
 LETTERS = {"iob1": "BI", "iob2": "BI", "biluo": "BILU", "bioes": "BIES"}
+OF_ANNOTATE = "_manifest.json"  # in a folder that `annotate` has written, whose spans are read
 ROWS_TO_LOOK_AT = 1000
 PARQUET_FILE, JSON_FILES = ".parquet", (".jsonl", ".json")
 DTYPES = {"double": "float64"}  # of Arrow, as `datasets` names them
@@ -316,6 +317,8 @@ def _spanned(columns: Columns, names: Names, row: TableRow, place: str, number: 
             RawMention(
                 ((field(span, *SPAN_STARTS), field(span, *SPAN_ENDS)),),
                 _named(field(span, *SPAN_LABELS), columns.annotation, names),
+                next((span[key] for key in SPAN_SCORES if key in span), None),
+                span.get("text"),
             )
             for span in spans or ()
         ),
@@ -489,7 +492,7 @@ register(
         keeps={ID, META, UNKNOWN_TOKENS},
         detect=_detect,
         is_data_set=is_saved,
-        beside={INFO, INFOS, CARD, SAVED, SPLITS},
+        beside={INFO, INFOS, CARD, SAVED, SPLITS, OF_ANNOTATE},
         uses_labels=True,
         prepare=complete_labels,
     )

@@ -104,8 +104,13 @@ def test_what_fits_several_formats_is_refused_with_their_names(tmp_path, monkeyp
     for ending in ("jsonl", "txt"):
         (tmp_path / f"a.{ending}").write_text(json.dumps(TASK))
     assert detected(tmp_path / "a.jsonl", SETTINGS) == "prodigy"
-    with pytest.raises(UserError, match=r"a.txt may be other or prodigy: name .* --from"):
+    message = r"a.txt may be other or prodigy: name .* --from"
+    with pytest.raises(UserError, match=message):
         detected(tmp_path / "a.txt", SETTINGS)
+    assert detected(tmp_path, SETTINGS) == "prodigy"
+    (tmp_path / "a.jsonl").unlink()
+    with pytest.raises(UserError, match=message):
+        detected(tmp_path, SETTINGS)
 
 
 def test_folders(tmp_path):

@@ -22,6 +22,7 @@ from spacy_bilstm_crf.data.formats import (
 )
 from spacy_bilstm_crf.data.formats.guess import candidates, detected
 from spacy_bilstm_crf.data.formats.sample import FileSample
+from spacy_bilstm_crf.pipeline.confidence import confidence
 from spacy_bilstm_crf.workflows import convert
 from tests.data.formats.test_cases import converted, tagged
 
@@ -296,6 +297,24 @@ def test_spans(tmp_path):
         text_key="x",
         source="hugging-face",
     )
+
+
+def test_what_annotate_writes(tmp_path):
+    """Its Parquet has spans with a quote and a confidence, and a file that says what was done."""
+    spans = [{"start": 0, "end": 3, "text": "Ada", "label": "PER", "confidence": 0.75}]
+    row = {"id": "1", "text": "Ada met Bob.", "n": 2, "entities": spans, "n_tokens": 4}
+    failed = {"id": "2", "text": None, "n": None, "entities": None, "n_tokens": 0, "error": "none"}
+    parquet(tmp_path / "annotated" / "part-000000.parquet", {**row, "error": None}, failed)
+    (tmp_path / "annotated" / "_manifest.json").write_text("{}")
+    result = convert(tmp_path / "annotated", tmp_path / "out", lang="en", on_problem="skip")
+    (problem,) = result.findings.problems
+    assert problem.message.startswith("There is no text under 'text'")
+    (doc,) = DocBin().from_disk(tmp_path / "out" / "part-000000.spacy").get_docs(VOCAB)
+    assert [(ent.text, ent.label_, confidence(ent)) for ent in doc.ents] == [("Ada", "PER", 0.75)]
+    assert doc.user_data["meta"] == {"n": 2, "n_tokens": 4}
+    # Offsets that don't fit their quote are seen
+    parquet(tmp_path / "b.parquet", {**row, "entities": [{**spans[0], "start": 1, "end": 4}]})
+    refused(tmp_path / "b.parquet", tmp_path, "other text than quoted. PER is 'Ada'", lang="en")
 
 
 # Folders
