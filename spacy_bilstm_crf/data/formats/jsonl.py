@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...common.errors import UserError
 from ...common.files import BOM
-from .records import UNREADABLE, Problem, Record
+from .records import UNREADABLE, Problem
 
+Made = TypeVar("Made")
 MOST_DIGITS = 18
 MOST_DEPTH = 200  # a .spacy file holds about 500
 TOO_DEEP = f"This is nested more than {MOST_DEPTH} levels deep."
@@ -23,8 +24,8 @@ SURROGATE = "\\ud"
 
 
 def read_records(
-    path: Path, encoding: str, record_of: Callable[[str, dict[str, Any]], Record]
-) -> Iterator[Record | Problem]:
+    path: Path, encoding: str, record_of: Callable[[str, dict[str, Any]], Made]
+) -> Iterator[Made | Problem]:
     """Make records of the objects of a file: a list of them, a single one, or one on each line.
 
     Args:
