@@ -18,6 +18,7 @@ STUDIES = (
     "bulk",
     "calibration",
     "data_size",
+    "deidentify",
     "distill",
     "documents",
     "drop_in",

@@ -94,30 +94,62 @@ def test_python_snippets_run_one_after_the_other(page, readme_run, tmp_path):
     nlp = spacy.load(tmp_path / "my_pipeline")
     nlp.get_pipe("ner").candidates_threshold = 0.2
     nlp.to_disk(tmp_path / "training" / "model-recall")
+    for name, text in re.findall(r'```yaml title="(.*?)"\n(.*?)```', TEXTS[page], re.DOTALL):
+        (tmp_path / name).write_text(text)
     printed = run_snippets(page, tmp_path)
-    if page == "docs/tutorial/getting-started.md":
-        assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
-        assert split_probabilities(printed[1:3]) == ["London PLACE", "1833 DATE"]
-        assert printed[3:] == ["(7, 13)", "U-PLACE"]
-    if page == "docs/how-to/python.md":
-        assert printed[-1].startswith("my_pipeline can't be shrunk")
-        assert all((tmp_path / name).exists() for name in ("report/report.html", "calibrated"))
-    if page == "docs/how-to/deidentify.md":
-        assert printed[0].startswith("She met ") and printed[1].startswith("Nothing else")
-        assert "Babbage" not in printed[0] and "London" not in printed[0]
-        assert re.findall(r"\[(\w+)\]", printed[0]) == ["PERSON", "PLACE", "DATE"]
-    if page == "docs/how-to/documents.md":
-        assert printed == ["(London, 1833, London)"]
-    if page == "docs/how-to/word-lists.md":
-        assert printed == ["[('Paris', 'PLACE')]"]
-    if page == "docs/how-to/probabilities.md":
-        spans = split_probabilities(printed[:-2])
-        assert spans[:2] == ["London PLACE", "1833 DATE"]
-        mean, deviation = map(float, printed[-2].split())
-        assert 0.0 < deviation < mean < 8.0
-        assert "Charles Babbage PERSON" in spans[2:-3]  # candidates
-        assert all(span.startswith("[") for span in spans[-3:])  # tag sequences
-        assert printed[-1] == "(7, 13)"
+    if page in PRINTED:
+        PRINTED[page](printed, tmp_path)
+
+
+def printed_by_getting_started(printed, _):
+    assert printed[0] == "[('London', 'PLACE'), ('1833', 'DATE')]"
+    assert split_probabilities(printed[1:3]) == ["London PLACE", "1833 DATE"]
+    assert printed[3:] == ["(7, 13)", "U-PLACE"]
+
+
+def printed_by_python(printed, folder):
+    assert printed[-1].startswith("my_pipeline can't be shrunk")
+    assert all((folder / name).exists() for name in ("report/report.html", "calibrated"))
+
+
+def printed_by_deidentify(printed, _):
+    assert printed[0].startswith("She met ") and printed[1].startswith("Nothing else")
+    assert "Babbage" not in printed[0] and "London" not in printed[0]
+    assert re.findall(r"\[(\w+)\]", printed[0]) == ["PERSON", "PLACE", "DATE"]
+
+
+def printed_by_presidio(printed, _):
+    assert [line.split()[0] for line in printed[:-1]] == ["PERSON", "PLACE"]
+    assert printed[-1] == "<PERSON> lived in <PLACE>."
+
+
+def printed_by_documents(printed, _):
+    assert printed == ["(London, 1833, London)"]
+
+
+def printed_by_word_lists(printed, _):
+    assert printed == ["[('Paris', 'PLACE')]"]
+
+
+def printed_by_probabilities(printed, _):
+    spans = split_probabilities(printed[:-2])
+    assert spans[:2] == ["London PLACE", "1833 DATE"]
+    mean, deviation = map(float, printed[-2].split())
+    assert 0.0 < deviation < mean < 8.0
+    assert "Charles Babbage PERSON" in spans[2:-3]  # candidates
+    assert all(span.startswith("[") for span in spans[-3:])  # tag sequences
+    assert printed[-1] == "(7, 13)"
+
+
+PRINTED = {
+    "docs/tutorial/getting-started.md": printed_by_getting_started,
+    "docs/how-to/python.md": printed_by_python,
+    "docs/how-to/deidentify.md": printed_by_deidentify,
+    "docs/how-to/presidio.md": printed_by_presidio,
+    "docs/how-to/documents.md": printed_by_documents,
+    "docs/how-to/word-lists.md": printed_by_word_lists,
+    "docs/how-to/probabilities.md": printed_by_probabilities,
+}
 
 
 def test_vectors_side_by_side_are_read_by_spacy(tmp_path):

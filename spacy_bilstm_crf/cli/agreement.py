@@ -24,7 +24,9 @@ def agreement_cli(
         ),
     ],
     output: OutputFolder,
-    source: Annotated[FormatName, Option("--from", "-f", help="Format to read")],
+    source: FormatName | None = Option(
+        None, "--from", "-f", help="Format to read. Default: found by looking at the files"
+    ),
     pipeline: str | None = Option(
         None,
         "--pipeline",
@@ -50,6 +52,11 @@ def agreement_cli(
     text_key: TextKeyOption = "text",
     encoding: str | None = Option(
         None, help="Encoding of the files to read, such as cp1252 or utf-16. Default: UTF-8"
+    ),
+    labels: str | None = Option(
+        None,
+        help="Names of the integers of hugging-face in their order, such as O,B-PER,I-PER. "
+        "Default: found in the files",
     ),
     scheme: Scheme = Option("auto", help="Tagging scheme of conll; auto detects it"),
     separator: str | None = Option(
@@ -91,6 +98,7 @@ def agreement_cli(
         lang=lang,
         text_key=text_key,
         encoding=encoding,
+        labels=[name.strip() for name in labels.split(",")] if labels is not None else (),
         columns=ColumnSettings(
             scheme, separator, word_column, tuple(tag_columns or [-1]), None, comment
         ),

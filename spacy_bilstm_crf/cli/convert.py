@@ -12,7 +12,14 @@ from .options import ForceOption, TextKeyOption
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
 FormatName = Literal[
-    "brat", "conll", "doccano", "doccano-relations", "label-studio", "prodigy", "spacy"
+    "brat",
+    "conll",
+    "doccano",
+    "doccano-relations",
+    "hugging-face",
+    "label-studio",
+    "prodigy",
+    "spacy",
 ]
 Scheme = Literal["auto", "iob1", "iob2", "biluo", "bioes"]
 ON_PROBLEM_HELP = (
@@ -30,13 +37,25 @@ OVERLAPS_HELP = (
 def convert_cli(
     path: Path = Argument(..., help="File to convert, or a folder of them", metavar="IN"),
     output: Path = Argument(..., help="File to write, or a folder if IN is a folder"),
-    source: FormatName = Option(..., "--from", "-f", help="Format to read"),
-    target: FormatName = Option("spacy", "--to", "-t", help="Format to write"),
+    source: FormatName | None = Option(
+        None, "--from", "-f", help="Format to read. Default: found by looking at the files"
+    ),
+    target: FormatName | None = Option(
+        None,
+        "--to",
+        "-t",
+        help="Format to write. Default: the one that alone has the ending of OUT, or spacy",
+    ),
     lang: str = Option(
         "xx", "--lang", "-l", help="Language of the tokenizer for texts without tokens"
     ),
     encoding: str | None = Option(
         None, help="Encoding of the files to read, such as cp1252 or utf-16. Default: UTF-8"
+    ),
+    labels: str | None = Option(
+        None,
+        help="Names of the integers of hugging-face in their order, such as O,B-PER,I-PER. "
+        "Default: found in the files",
     ),
     on_problem: Literal["error", "skip", "missing", "trim"] = Option("error", help=ON_PROBLEM_HELP),
     overlaps: Literal["problem", "longest", "keep"] = Option("problem", help=OVERLAPS_HELP),
@@ -69,7 +88,8 @@ def convert_cli(
     comment: str | None = Option(None, help="Prefix of the comment lines of conll, such as '# '"),
     force: ForceOption = False,
 ) -> None:
-    """Convert annotated data between spaCy, Prodigy, doccano, Label Studio, brat and CoNLL.
+    """Convert annotated data between spaCy, Prodigy, doccano, Label Studio, brat, CoNLL and
+    Hugging Face.
 
     Nothing is lost silently. Problems with annotation that a spaCy doc can't represent are counted
     and listed in a file. What the target format can't represent is counted.
@@ -86,6 +106,7 @@ def convert_cli(
         lang=lang,
         text_key=text_key,
         encoding=encoding,
+        labels=[name.strip() for name in labels.split(",")] if labels is not None else (),
         on_problem=on_problem,
         overlaps=overlaps,
         spans_key=spans_key,

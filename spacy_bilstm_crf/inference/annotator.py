@@ -36,12 +36,15 @@ class RequestSettings(NamedTuple):
         own_threshold: Whether components keep the thresholds that they have.
         candidates: The least probability of candidates; None for no candidates.
         k_best: The number of tag sequences; None for none.
+        own_candidates: Whether to return the candidates that the components find by their own
+            settings, if `candidates` is None.
     """
 
     threshold: float | None = None
     own_threshold: bool = True
     candidates: float | None = None
     k_best: int | None = None
+    own_candidates: bool = False
 
 
 class AnnotatedText(NamedTuple):
@@ -143,6 +146,30 @@ class Annotator:
             found = iter(self._annotated(fitting, settings, requests))
             return [next(found) if failure is None else failure for _, failure in too_long]
 
+    def annotated_docs(
+        self,
+        texts: Iterable[str | Text],
+        settings: RequestSettings = RequestSettings(),  # noqa: B008 - never changed
+    ) -> list[tuple[Doc, AnnotatedText]]:
+        """Annotate texts together, and keep their docs.
+
+        A doc is as the last component leaves it, while what was found in it was taken as soon as
+        its component was done.
+
+        Args:
+            texts: See `__call__`.
+            settings: See `__call__`.
+
+        Raises:
+            UserError: If the pipeline has no tag sequences and they are asked for.
+            Exception: What a component raised.
+        """
+        why_not = None if settings.k_best is None else why_no_k_best(self.nlp)
+        if why_not is not None:
+            raise UserError(f"k_best: {why_not}.")
+        with self._with(settings) as requests:
+            return list(self._found(list(texts), settings, requests))
+
     def _too_long(self, text: str | Text) -> FailedText | None:
         n, most = len(text if isinstance(text, str) else text.text), self.nlp.max_length
         if n <= most:
@@ -155,22 +182,26 @@ class Annotator:
         try:
             # Only plain values leave the zone: the words of the texts are forgotten
             with self.nlp.memory_zone():
-                given = [Text(t) if isinstance(t, str) else t for t in texts]
-                best = self._k_best(given, settings.k_best)
-                likely: list[list[FoundSpan]] = [[] for _ in given]
-                overlapping: list[list[FoundSpan]] = [[] for _ in given]
-                docs = self._docs(given, requests, likely, overlapping)
-                annotated: list[AnnotatedText | FailedText] = []
-                for i, (doc, text) in enumerate(zip(docs, given, strict=True)):
-                    candidates = None if settings.candidates is None else likely[i]
-                    annotated.append(_annotation(doc, text, overlapping[i], candidates, best[i]))
-                return annotated
+                return [found for _, found in self._found(texts, settings, requests)]
         except Exception as error:  # a component may raise anything, for one text among many
             if len(texts) == 1:
                 return [FailedText.of(error)]
         middle = len(texts) // 2
         halves = (texts[:middle], texts[middle:])
         return [found for half in halves for found in self._annotated(half, settings, requests)]
+
+    def _found(
+        self, texts: Sequence[str | Text], settings: RequestSettings, requests: Requests
+    ) -> Iterator[tuple[Doc, AnnotatedText]]:
+        given = [Text(t) if isinstance(t, str) else t for t in texts]
+        best = self._k_best(given, settings.k_best)
+        likely: list[list[FoundSpan]] = [[] for _ in given]
+        overlapping: list[list[FoundSpan]] = [[] for _ in given]
+        docs = self._docs(given, requests, likely, overlapping)
+        for i, (doc, text) in enumerate(zip(docs, given, strict=True)):
+            with_candidates = settings.candidates is not None or settings.own_candidates
+            candidates = likely[i] if with_candidates else None
+            yield doc, _annotation(doc, text, overlapping[i], candidates, best[i])
 
     def _docs(
         self,
@@ -220,7 +251,7 @@ class Annotator:
                 component.most_per_token = MOST_PER_TOKEN
                 if not settings.own_threshold:
                     component.threshold = settings.threshold
-                if settings.candidates is not None:
+                if settings.candidates is not None or settings.own_candidates:
                     requests[id(component)] = CandidateRequest(component, settings.candidates)
             yield requests
         finally:
@@ -241,11 +272,11 @@ def _annotation(
         found = [_dict(*candidate, text.text, place) for candidate in candidates]
         likely = sorted(found, key=lambda entity: (entity["start"], entity["end"]))
     in_spans = [_dict(*span, text.text, place) for span in overlapping]
-    entities = _distinct([*entities_of(doc, text.text), *in_spans])
+    entities = distinct_entities([*entities_of(doc, text.text), *in_spans])
     return AnnotatedText(entities, len(doc), likely, k_best)
 
 
-def _distinct(entities: Iterable[EntityDict]) -> list[EntityDict]:
+def distinct_entities(entities: Iterable[EntityDict]) -> list[EntityDict]:
     """Return entities in order, those with the same span and label once, as the most probable."""
 
     def probability(entity: EntityDict) -> float:

@@ -53,27 +53,34 @@ class CandidateRequest:
 
     Args:
         ner: The component, whose settings are changed.
-        least: The least probability of the candidates to take.
+        least: The least probability of the candidates to take. None takes those that the
+            component's own settings ask for.
     """
 
-    def __init__(self, ner: TrainableCRF, least: float) -> None:
+    def __init__(self, ner: TrainableCRF, least: float | None) -> None:
         self._labels = ner.labels
         self._least = least
         self._own, self._own_key = decoding_settings(ner.cfg), ner.candidates_key
         own = self._own.candidates_threshold
         thresholds = list(own.values()) if isinstance(own, dict) else [own]
         ner.candidates_key = self._key = f"candidates of {ner.name} in a request"
-        ner.candidates_threshold = min([least, *(p for p in thresholds if p is not None)])
+        wanted = [p for p in (least, *thresholds) if p is not None]
+        ner.candidates_threshold = min(wanted) if wanted else None
         ner.candidates_max_length = max(LONGEST_CANDIDATE, self._own.candidates_max_length)
 
     def taken(self, docs: Iterable[Doc], found: Sequence[list[FoundSpan]]) -> Iterator[Doc]:
         """Yield docs after their candidates were added to a list for each."""
         for doc, of_doc in zip(docs, found):
-            scored = [(span, p) for span, p in scored_spans(doc.spans.pop(self._key)) if p]
-            of_doc += [_found(span, p) for span, p in scored if _is_at_least(p, self._least)]
+            found_here = scored_spans(doc.spans.pop(self._key)) if self._key in doc.spans else []
+            scored = [(span, p) for span, p in found_here if p]
+            own = [each for each in scored if self._is_own(*each)]
+            if self._least is None:
+                wanted = own
+            else:
+                wanted = [(span, p) for span, p in scored if _is_at_least(p, self._least)]
+            of_doc += [_found(*each) for each in wanted]
             if self._own.candidates_threshold is not None:
-                kept = [each for each in scored if self._is_own(*each)]
-                set_scored_spans(doc, self._own_key, kept)
+                set_scored_spans(doc, self._own_key, own)
             yield doc
 
     def _is_own(self, span: Span, probability: float) -> bool:

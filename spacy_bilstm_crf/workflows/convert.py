@@ -1,7 +1,7 @@
 """Convert annotated data between formats."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -31,9 +31,10 @@ from ..data.formats import (
 from ..data.formats.columns import WITHOUT_WORDS
 from ..data.formats.contents import Contents
 from ..data.formats.docs import BLANKS_AT_EDGES, NOT_ON_TOKENS, OVERLAPPING, PREDICTIONS
-from ..data.formats.guess import looks_like
+from ..data.formats.guess import by_output, detected, looks_like
 from ..data.formats.settings import ON_PROBLEM, OVERLAPS, TAG_SCHEMES, UNANNOTATED, UTF8
 
+DEFAULT_TARGET = "spacy"
 LISTED = ".problems.jsonl"  # what the name of a list of problems ends in
 
 
@@ -72,11 +73,12 @@ def convert(
     source_path: str | Path,
     output: str | Path,
     *,
-    source: str,
-    target: str = "spacy",
+    source: str | None = None,
+    target: str | None = None,
     lang: str = "xx",
     text_key: str = "text",
     encoding: str | None = None,
+    labels: Sequence[str] = (),
     on_problem: str = "error",
     overlaps: str = "problem",
     spans_key: str = "sc",
@@ -94,11 +96,14 @@ def convert(
     Args:
         source_path: A file, or a folder of them.
         output: The file to write, or the folder for the files of a folder.
-        source: The format to read, one of `data.formats.FORMATS`.
-        target: The format to write.
+        source: The format to read, one of `data.formats.FORMATS`; None to detect it from the files.
+        target: The format to write; None for the one that alone has the output's ending, or
+            "spacy".
         lang: Language whose tokenizer splits texts that come without tokens.
         text_key: Key of the text in JSON.
         encoding: Encoding of the files to read; None for UTF-8.
+        labels: Names of tags, in the order of the integers that stand for them in data sets of
+            Hugging Face. They are needed if no file has them.
         on_problem: What to do with a document whose annotation a `Doc` can't represent. "error"
             writes nothing, "skip" leaves it out, "missing" treats the affected tokens as not
             annotated, "trim" cuts blanks off the edges of spans and then does the same.
@@ -112,7 +117,8 @@ def convert(
         columns: The layout of CoNLL columns.
         problems: The JSONL file to list problems in, instead of `OUTPUT.problems.jsonl`.
         force: Whether to replace files that exist.
-        on_progress: Called with a line for each kind of thing that was left out or changed.
+        on_progress: Called with a line on the formats, if they were not named, and one for each
+            kind of thing that was left out or changed.
 
     Returns:
         The files that were written, and the problems.
@@ -124,8 +130,6 @@ def convert(
     path, output = Path(source_path), Path(output)
     columns = columns or ColumnSettings()
     for name, value, allowed in (
-        ("source", source, FORMATS),
-        ("target", target, FORMATS),
         ("on_problem", on_problem, ON_PROBLEM),
         ("overlaps", overlaps, OVERLAPS),
         ("unannotated", unannotated, UNANNOTATED),
@@ -138,19 +142,25 @@ def convert(
         raise UserError("There is no column of tags: name at least one.")
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps, spans_key)
     _check_spans(docs)
-    settings = FormatSettings(lang, text_key, docs, columns, checked_encoding(encoding))
+    settings = FormatSettings(
+        lang, text_key, docs, columns, checked_encoding(encoding), tuple(labels)
+    )
+    source, target = _formats(path, output, source, target, settings, on_progress)
     listed = _problems_path(output, problems, force)
     findings = Findings()
     with reported_os_errors(output), ExitStack() as stack:  # all files take their places, or none
         files = _files(path, FORMATS[source], output, FORMATS[target], findings)
         _check_outputs(files, FORMATS[target], listed, force)
         written = []
+        writing = _prepared(files, source, FORMATS[target], settings)
         for place, goal in files:
             goal.parent.mkdir(parents=True, exist_ok=True)
             partial = stack.enter_context(written_whole(goal, replace=force))
             before = _stamps(place, FORMATS[source])
-            writing = settings._replace(columns=_columns_of(goal, settings.columns))
-            contents = _convert_file(place, source, partial, target, settings, writing, findings)
+            of_goal = writing._replace(
+                columns=_columns_of(goal, writing.columns), suffix=goal.suffix.lower()
+            )
+            contents = _convert_file(place, source, partial, target, settings, of_goal, findings)
             if _stamps(place, FORMATS[source]) != before:
                 raise UserError(f"{place} has changed while it was read: convert it again.")
             written.append(ConvertedFile(goal, contents))
@@ -164,6 +174,66 @@ def convert(
         if docs.keeps_overlaps:
             _check_in_spans(path, source, written, findings, docs)
     return Conversion(written, findings, listed if findings.problems else None)
+
+
+def _formats(
+    path: Path,
+    output: Path,
+    source: str | None,
+    target: str | None,
+    settings: FormatSettings,
+    on_progress: Callable[[str], None] | None,
+) -> tuple[str, str]:
+    """Return the formats to read and to write, and say which they are if they were not named.
+
+    Raises:
+        UserError: If there is no such format, or the one to read can't be told.
+    """
+    for name, value in (("source", source), ("target", target)):
+        if value is not None:
+            check_choice(name, value, FORMATS)
+    with reported_os_errors(path):
+        _check_exists(path)
+        found = source or detected(path, settings)
+    written = target or by_output(output) or DEFAULT_TARGET
+    parts = [] if source else [f"{path} is read as {found}"]
+    is_clear = target is not None or output.suffix in ("", f".{DEFAULT_TARGET}")
+    parts += [] if is_clear else [f"{output} is written as {written}"]
+    if parts and on_progress is not None:
+        on_progress(", ".join(parts))
+    check_labels(settings.labels, found, written)
+    return found, written
+
+
+def check_labels(labels: Sequence[str], *formats: str) -> None:
+    """Check that names of tags, if there are any, are distinct and of use.
+
+    Args:
+        labels: The names.
+        formats: The formats to read and to write, of which one at least must have integers.
+
+    Raises:
+        UserError: If they are not.
+    """
+    if labels and not any(FORMATS[name].uses_labels for name in formats):
+        which = (
+            f"neither {' nor '.join(formats)} has" if len(formats) > 1 else f"{formats[0]} has no"
+        )
+        raise UserError(f"--labels: {which} integers to name.")
+    twice = next((name for name, n in Counter(labels).items() if n > 1), None)
+    if twice is not None or "" in labels:
+        raise UserError(f"--labels has {twice or 'an empty name'!r}{' twice' if twice else ''}.")
+
+
+def _check_exists(path: Path) -> None:
+    """Check that there is an input that can be read twice.
+
+    Raises:
+        UserError: If there is none, or it is a pipe or a device.
+    """
+    if not path.exists():
+        raise UserError(f"There is no file or folder {path}.")
+    check_regular(path)
 
 
 def checked_encoding(name: str | None) -> str:
@@ -286,23 +356,32 @@ def _files(
     Raises:
         UserError: If there is none, or what is written would be input the next time.
     """
-    if not path.exists():
-        raise UserError(f"There is no file or folder {path}.")
     if source.is_folder and not path.is_dir():
         suffixes = " and ".join(source.suffixes)
         message = f"{path} is a file, but {source.name} has folders of {suffixes} files."
         raise UserError(f"{message} {looks_like(path, source.name)}".strip())
-    check_regular(path)
     if path.resolve() in output.resolve().parents and set(source.suffixes) & set(target.suffixes):
         raise UserError(
             f"{output} is in the folder of the input {path}, and would be a part of it the next "
             f"time: name another output."
         )
-    if source.is_folder or not path.is_dir():
+    is_one = source.is_folder or not path.is_dir()
+    if is_one or (source.is_data_set is not None and source.is_data_set(path)):
         return [(path, output)]
-    seen = [file for file in files_below(path) if not file.name.endswith(LISTED)]
-    files = [file for file in seen if file.suffix.lower() in source.suffixes]
-    others = [file for file in seen if file not in files and not file.name.startswith(".")]
+    seen = [
+        file
+        for file in files_below(path)
+        if not file.name.endswith(LISTED) and file.name not in source.beside
+    ]
+    units = {file: _unit(file, path, source) for file in seen}
+    files = [
+        file
+        for file in dict.fromkeys(units.values())
+        if file not in units or file.suffix.lower() in source.suffixes
+    ]
+    others = [
+        file for file, unit in units.items() if unit not in files and not file.name.startswith(".")
+    ]
     findings.notes[f"files of {path} with other endings left out"] += len(others)
     for file in files:
         check_regular(file)
@@ -310,13 +389,26 @@ def _files(
         endings = ", ".join(source.suffixes)
         raise UserError(f"{path} contains no {source.name} file: none ends in {endings}.")
     suffix = "" if target.is_folder else target.suffixes[0]
-    outputs = [output / file.relative_to(path).with_suffix(suffix) for file in files]
+    relative = [file.relative_to(path) for file in files]
+    outputs = [
+        output / each.with_name((file.name if file.is_dir() else file.stem) + suffix)
+        for file, each in zip(files, relative)
+    ]
     twice = next((one for one, n in Counter(outputs).items() if n > 1), None)
     if twice is not None:
         raise UserError(
             f"Two files of {path} would both be written to {twice}: convert them one by one."
         )
     return list(zip(files, outputs))
+
+
+def _unit(file: Path, folder: Path, source: Format) -> Path:
+    """A file, or the folder below another one that is a data set with it in."""
+    is_data_set = source.is_data_set
+    if is_data_set is None:
+        return file
+    above = [folder / each for each in file.relative_to(folder).parents]
+    return next((each for each in reversed(above) if is_data_set(each)), file)
 
 
 def _check_outputs(
@@ -344,10 +436,20 @@ def _check_outputs(
 
 def _stamps(path: Path, source: Format) -> list[tuple[Path, tuple[int, int, int]]]:
     """What changes with the files that are read."""
-    if not source.is_folder:
+    if not path.is_dir():
         return [(path, stamp(path))]
     files = [file for file in files_below(path) if file.suffix.lower() in source.suffixes]
     return [(file, stamp(file)) for file in files if file.is_file()]
+
+
+def _prepared(
+    files: list[tuple[Path, Path]], source: str, target: Format, settings: FormatSettings
+) -> FormatSettings:
+    """Return how to write files, with what they have in common."""
+    if target.prepare is None or len(files) < 2:
+        return settings
+    found = (doc for place, _ in files for doc in read(place, source, settings, Findings()))
+    return target.prepare(found, settings)
 
 
 def _columns_of(goal: Path, columns: ColumnSettings) -> ColumnSettings:

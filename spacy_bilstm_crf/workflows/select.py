@@ -88,13 +88,14 @@ class Selection(NamedTuple):
         """
         path = Path(path)
         check_choice("target", target, FORMATS)
+        settings = FormatSettings(text_key=text_key, suffix=path.suffix.lower())
         docs = [one.doc for one in self.suggestions]
         if PREDICTIONS not in FORMATS[target].keeps:
             docs = [_as_annotated(doc) for doc in docs]
         with reported_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial:
-                write(docs, partial, target, FormatSettings(text_key=text_key), Findings())
+                write(docs, partial, target, settings, Findings())
 
 
 def _as_annotated(doc: Doc) -> Doc:

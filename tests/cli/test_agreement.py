@@ -50,7 +50,9 @@ def test_the_page_of_two_annotators_without_a_model(export, tmp_path):
     page = (tmp_path / "out" / "agreement.html").read_text()
     assert "Agreement of ada, bea" in page and "--skip-empty" in page
     assert "all pairs" not in page and "kappa" not in page and 'id="model"' not in page
-    printed = agree(*paths, "--from", "doccano", "--output", tmp_path / "out", "--skip-empty")
+    assert "are read as" not in printed
+    printed = agree(*paths, "--output", tmp_path / "out", "--skip-empty")
+    assert "The files are read as doccano" in printed
     assert "2 documents without an entity left out" in " ".join(printed.split())
 
 

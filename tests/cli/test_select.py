@@ -138,7 +138,7 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
             "row 1: The text is not a string, but dict",
         ),
         (("model", "texts.jsonl", "--strategy", "x"), "not one of 'entropy', 'margin', 'diverse'"),
-        (("model", "texts.jsonl", "--to", "x"), "'doccano', 'doccano-relations', 'label-studio'"),
+        (("model", "texts.jsonl", "--to", "x"), "'doccano', 'doccano-relations', 'hugging-face'"),
         (
             ("model", "texts.jsonl", "--exclude", "known.spacy"),
             "contains only texts that are excluded",

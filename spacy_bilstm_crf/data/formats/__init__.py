@@ -6,8 +6,9 @@ Each format is a module of this folder that registers itself: see `registry.Form
 from importlib import import_module
 from pkgutil import iter_modules
 
+from .files import check_replaceable, read, write
 from .records import Findings, Problem
-from .registry import FORMATS, Format, check_replaceable, read, register, write
+from .registry import FORMATS, Format, register
 from .settings import ColumnSettings, DocSettings, FormatSettings
 
 for _module in iter_modules(__path__):

@@ -16,6 +16,7 @@ from .docs import ID, NO_ENTITY, annotated_entities, data_of, has_annotation
 from .losses import NOTES, WHITE_SPACE, label_without_blanks
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import UTF8, DocSettings, FormatSettings
 
 ENTITY_LINE = re.compile(r"(T\S*)\t(\S+) (\d{1,18} \d{1,18}(?:;\d{1,18} \d{1,18})*)(?:\t(.*))?")
@@ -142,8 +143,22 @@ def _lines(doc: Doc, settings: DocSettings, findings: Findings) -> Iterator[str]
         yield f"T{number}\t{label} {offsets}\t{quote}\n"
 
 
+def _detect(sample: FileSample) -> bool:
+    is_annotation = any(ENTITY_LINE.match(line) for line in sample.lines[:1])
+    return is_annotation or sample.endings >= {".txt", ".ann"}
+
+
 _KEPT = {ID, WHITE_SPACE}  # of ids those that can be a path
 _SUFFIXES = (".txt", ".ann")
 register(
-    Format("brat", read_brat, write_brat, _SUFFIXES, _KEPT, is_folder=True, holds_overlaps=True)
+    Format(
+        "brat",
+        read_brat,
+        write_brat,
+        _SUFFIXES,
+        _KEPT,
+        is_folder=True,
+        holds_overlaps=True,
+        detect=_detect,
+    )
 )

@@ -6,7 +6,7 @@ either. Without -DOCSTART- lines each sentence is a document. The first document
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
 from .docs import DISPUTED
-from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of
+from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of, has_column_of_tags
 from .losses import SENTENCES, UNKNOWN_TOKENS, label_without_blanks
 from .records import UNREADABLE, Findings, Offsets, Problem, RawMention, Record
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import UTF8, ColumnSettings, FormatSettings
 
 NO_DOCSTART = "_DOCSTART_"
@@ -56,7 +57,7 @@ def read_columns(path: Path, settings: FormatSettings, findings: Findings) -> It
     if scheme == "auto":
         scheme = scheme_of([tags for sentence in every for tags in tags_of(sentence)], path)
     for line, sentences in docs:
-        yield _record(path, line, sentences, scheme, columns)
+        yield record_of_tokens(path, line, sentences, scheme, columns)
 
 
 def scheme_of(sentences: Sequence[Sequence[str]], path: Path) -> str:
@@ -82,9 +83,18 @@ def scheme_of(sentences: Sequence[Sequence[str]], path: Path) -> str:
     return "iob1" if starts == {"I"} else "iob2"
 
 
-def _record(
+def record_of_tokens(
     path: Path, line: int, sentences: list[Sentence], scheme: str, settings: ColumnSettings
 ) -> Record:
+    """Make a record of the tokens of a document and their tags.
+
+    Args:
+        path: The file.
+        line: Where the document begins in it.
+        sentences: The tokens. One without a word may be a part of an entity, but is left out.
+        scheme: The tagging scheme.
+        settings: Whether the file has parts of speech.
+    """
     tokens = [token for sentence in sentences for token in sentence]
     # One without a word is no token, but may be a part of an entity
     widths = [len(token.word) + 1 if token.word else 0 for token in tokens]
@@ -226,7 +236,8 @@ def _tagged_sentences(
     doc: Doc, separator: str, findings: Findings
 ) -> Iterator[list[tuple[str, str]]]:
     """The words and BILUO tags of each sentence."""
-    tags = _biluo_tags(doc, separator, findings)
+    labels = {ent.label_: label_without_blanks(ent.label_, findings, separator) for ent in doc.ents}
+    tags = tags_in_biluo(doc, labels, findings)
     # Where there are quotes, they guard the separator
     unsafe = re.compile(r"[ \t\r\n]+" + f"|{re.escape(separator)}" * (separator not in QUOTING))
     for sentence in _sentences(doc, findings):
@@ -259,14 +270,20 @@ def _quoted(word: str, separator: str) -> str:
     return word
 
 
-def _biluo_tags(doc: Doc, separator: str, findings: Findings) -> list[str]:
+def tags_in_biluo(doc: Doc, labels: Mapping[str, str], findings: Findings) -> list[str]:
+    """Return the BILUO tags of a doc, `?` for tokens that are not annotated.
+
+    Args:
+        doc: The doc.
+        labels: What the tags have for each label.
+        findings: Gets the number of entities of white space, which are left out.
+    """
     tags = ["O" if token.ent_iob else UNKNOWN[0] for token in doc]
     for ent in doc.ents:
-        label = label_without_blanks(ent.label_, findings, separator)
         words = [token.i for token in ent if not token.is_space]  # which alone are written
         findings.notes["entities of white space alone left out"] += not words
         for i, letter in zip(words, _biluo_letters(len(words))):
-            tags[i] = f"{letter}-{label}"
+            tags[i] = f"{letter}-{labels[ent.label_]}"
     return tags
 
 
@@ -286,6 +303,10 @@ def in_scheme(tags: Sequence[str], scheme: str, findings: Findings) -> list[str]
     ]
 
 
+def _detect(sample: FileSample) -> bool:
+    return sample.value is None and has_column_of_tags(sample.lines)
+
+
 _SUFFIXES = (".conll", ".conllu", ".iob", ".bio", ".bioes", ".bmes", ".tsv", ".csv", ".txt")
 _KEPT = {UNKNOWN_TOKENS, SENTENCES}
-register(Format("conll", read_columns, write_columns, _SUFFIXES, keeps=_KEPT))
+register(Format("conll", read_columns, write_columns, _SUFFIXES, keeps=_KEPT, detect=_detect))

@@ -1,5 +1,6 @@
 """spaCy's own binary files of docs."""
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from .docs import blank
 from .losses import NOTES
 from .records import Findings
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 
+MOST_OF_KEYS = 64  # bytes
 NO_DOCBIN = "{} is damaged or not a .spacy file: convert the data again with `spacy convert`"
 
 
@@ -34,4 +37,22 @@ def _write(docs: Docs, path: Path, settings: FormatSettings, findings: Findings)
     DocBin(docs=docs, store_user_data=True).to_disk(path)
 
 
-register(Format("spacy", _read, _write, (".spacy",), keeps=NOTES, holds_overlaps=True))
+def _detect(sample: FileSample) -> bool:
+    """Tell whether a file has the keys with which a compressed `DocBin` begins."""
+    try:
+        return b"attrs" in zlib.decompressobj().decompress(sample.start, MOST_OF_KEYS)
+    except zlib.error:
+        return False
+
+
+register(
+    Format(
+        "spacy",
+        _read,
+        _write,
+        (".spacy",),
+        keeps=NOTES,
+        holds_overlaps=True,
+        detect=_detect,
+    )
+)

@@ -19,10 +19,13 @@ from .jsonl import as_id, field, list_of, read_records, text_of
 from .losses import WHITE_SPACE, meta_without
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 
 ENTITY_KEYS = ("label", "labels", "entities", "annotations")
 LISTS_LEFT_OUT = ("relations", "comments", "Comments")
+# Keys of Prodigy and Label Studio, whose objects may have a text and labels as well
+OF_OTHER_TOOLS = {"spans", "answer", "_input_hash", "annotation_id"}
 
 
 def read_doccano(
@@ -96,9 +99,32 @@ def write_doccano(
     srsly.write_jsonl(path, lines())
 
 
+def _detect(sample: FileSample) -> bool:
+    if not sample.has(sample.settings.text_key) or OF_OTHER_TOOLS & sample.object.keys():
+        return False
+    lists = [sample.object[key] for key in ENTITY_KEYS if sample.has(key)]
+    return bool(lists) and all(isinstance(x, list) and all(map(_is_mention, x)) for x in lists)
+
+
+def _is_mention(value: Any) -> bool:
+    """Tell whether a value is of either form of an entity."""
+    if isinstance(value, dict):
+        return "start_offset" in value or {"start", "end", "label"} <= value.keys()
+    return isinstance(value, list) and len(value) == 3
+
+
 write_relations = partial(write_doccano, with_relations=True)
 _SUFFIXES = (".jsonl", ".json")
 _KEPT = {ID, META, WHITE_SPACE}
 # Both layouts are read under either name
-for _name, _write in (("doccano", write_doccano), ("doccano-relations", write_relations)):
-    register(Format(_name, read_doccano, _write, _SUFFIXES, _KEPT, holds_overlaps=True))
+_FORMAT = Format(
+    "doccano",
+    read_doccano,
+    write_doccano,
+    _SUFFIXES,
+    _KEPT,
+    holds_overlaps=True,
+    detect=_detect,
+)
+register(_FORMAT)
+register(_FORMAT._replace(name="doccano-relations", write=write_relations, detect=None))

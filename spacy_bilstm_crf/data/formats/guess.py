@@ -1,27 +1,23 @@
-"""What a file looks like that can't be read as what it was said to be."""
+"""Which format a file has, found from its content and its ending.
 
-import json
+Formats recognize their own files: see `registry.Format.detect`. What no format here can read, and
+is known all the same, is listed here.
+"""
+
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-MOST_TO_LOOK_AT = 1 << 20  # to look at
-# Keys of the first object of a file, and what it looks like; the first that fits counts
-FORMATS_BY_KEYS = (
-    ({"data", "annotations"}, "label-studio"),
-    ({"data", "completions"}, "label-studio"),
-    ({"data", "predictions"}, "label-studio"),
-    ({"text", "annotation_id"}, "label-studio"),
-    ({"text", "spans"}, "prodigy"),
-    ({"text", "answer"}, "prodigy"),
-    ({"text", "label"}, "doccano"),
-    ({"text", "entities"}, "doccano"),
-)
+from ...common.errors import UserError
+from ...common.files import files_below
+from .registry import FORMATS
+from .sample import FileSample
+from .settings import FormatSettings
+
+# What the first object of a file has, and what it looks like
 OTHERS_BY_KEYS = (
     ({"content", "annotation"}, "Dataturks' export"),
     ({"classes", "annotations"}, "NER Annotator's export"),
-    ({"tokens", "ner_tags"}, "a data set of Hugging Face"),
-    ({"tokens", "tags"}, "a data set of Hugging Face"),
     ({"paragraphs"}, "spaCy v2's JSON, which `python -m spacy convert` reads"),
     ({"rasa_nlu_data"}, "Rasa's training data"),
 )
@@ -32,17 +28,89 @@ OTHERS_BY_START = (
     (rb"\0[^\0]\0[^\0]", "text in UTF-16 (--encoding utf-16-be)"),
     (rb"PK\x03\x04", "a ZIP archive: unpack it first"),
     (rb"\x1f\x8b", "a gzip archive: unpack it first"),
-    (rb"PAR1", "Parquet, such as a data set of Hugging Face"),
+    (rb"PAR1", "Parquet"),
     (rb"(?:\xef\xbb\xbf)?annotation_id,", "Label Studio's CSV: export JSON instead"),
     (rb"(?:\xef\xbb\xbf)?(?:version:.*\s+)?(?:nlu|rules|stories):", "Rasa's training data"),
     (rb"\s*<(?:\?xml|!DOCTYPE|html)", "XML or HTML"),
 )
-COLUMNS = re.compile(rb"\S+[ \t]+(?:\S+[ \t]+)*(?:O|[BIS]-\S+)[ \t]*\r?\n")
-STANDOFF = re.compile(rb"T\d+\t\S+ \d+ \d+")
+
+
+def candidates(sample: FileSample) -> list[str]:
+    """Return the formats whose files look like this, in alphabetical order."""
+    found = (one.name for one in FORMATS.values() if one.detect and one.detect(sample))
+    return sorted(found)
+
+
+def detected(path: Path, settings: FormatSettings) -> str:
+    """Detect the format of a file, or of the files of a folder.
+
+    The content decides. Where it fits several formats, or none, the ending of the name does, if it
+    is that of only one of them.
+
+    Args:
+        path: The file or folder.
+        settings: How it is to be read.
+
+    Returns:
+        The name of the format.
+
+    Raises:
+        UserError: If it can't be told, or the files of a folder have several formats.
+    """
+    if not path.is_dir():
+        return _only(path, _of_file(path, settings))
+    names = candidates(FileSample.of(path, settings))
+    if names:
+        return _only(path, names)
+    examples: dict[str, Path] = {}
+    unclear: list[tuple[Path, list[str]]] = []
+    for file in files_below(path):
+        names = [] if file.name.startswith(".") or not file.is_file() else _of_file(file, settings)
+        if len(names) == 1:
+            examples.setdefault(names[0], file)
+        elif names:
+            unclear.append((file, names))
+    if len(examples) > 1:
+        found = ", ".join(f"{name} ({file.name})" for name, file in sorted(examples.items()))
+        raise UserError(f"{path} has files of several formats: {found}. Name one with --from.")
+    if unclear and not examples:
+        return _only(*unclear[0])
+    return _only(path, list(examples))
+
+
+def _of_file(path: Path, settings: FormatSettings) -> list[str]:
+    """The formats that a file may have: one if that is clear."""
+    names = candidates(FileSample.of(path, settings))
+    if len(names) == 1:
+        return names
+    by_ending = [name for name in names or FORMATS if _has_ending(path, name)]
+    return by_ending if len(by_ending) == 1 else names
+
+
+def _has_ending(path: Path, name: str) -> bool:
+    format_ = FORMATS[name]
+    return not format_.is_folder and path.suffix.lower() in format_.suffixes
+
+
+def _only(path: Path, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise UserError(f"{path} may be {' or '.join(names)}: name the format with --from.")
+    hint = other_than_known(FileSample.of(path))
+    raise UserError(
+        f"{path} has no format that can be recognized. {hint or 'Name it with --from.'}"
+    )
+
+
+def by_output(path: Path) -> str | None:
+    """Return the format that the ending of an output belongs to; None if it is not just one's."""
+    names = [name for name in FORMATS if _has_ending(path, name)]
+    return names[0] if len(names) == 1 else None
 
 
 def looks_like(path: Path, named: str) -> str:
-    """Tell what a file looks like, and what to do.
+    """Tell what a file looks like that can't be read as what it was said to be, and what to do.
 
     Args:
         path: The file, or a folder.
@@ -53,46 +121,23 @@ def looks_like(path: Path, named: str) -> str:
     """
     if not path.is_file():
         return ""
-    with path.open("rb") as file:
-        start = file.read(MOST_TO_LOOK_AT)
-    other = next((what for pattern, what in OTHERS_BY_START if re.match(pattern, start)), None)
-    known = _known(start)
-    if other is None and known is None:
-        other, known = _by_keys(_first_object(start))
-    if other is not None:
-        return f"This looks like {other}."
-    if known is None or named.startswith(known):  # "doccano-relations" reads both layouts
+    sample = FileSample.of(path)
+    names = candidates(sample)
+    # The layouts of doccano have the same reader
+    if any(FORMATS[name].read is FORMATS[named].read for name in names):
         return ""
-    hint = ", with its folder as the input" if known == "brat" else ""
-    return f"This looks like {known}: read it with --from {known}{hint}."
+    if not names:
+        return other_than_known(sample)
+    hint = ", with its folder as the input" if FORMATS[names[0]].is_folder else ""
+    return f"This looks like {names[0]}: read it with --from {names[0]}{hint}."
 
 
-def _known(start: bytes) -> str | None:
-    if STANDOFF.match(start):
-        return "brat"
-    return "conll" if COLUMNS.match(start) and start[:1] not in (b"{", b"[") else None
-
-
-def _by_keys(value: Any) -> tuple[str | None, str | None]:
-    """What is looked like: another format's name, or one of ours."""
+def other_than_known(sample: FileSample) -> str:
+    """Tell what a file looks like that has none of the formats; "" if it looks like nothing."""
+    of_start = (what for pattern, what in OTHERS_BY_START if re.match(pattern, sample.start))
+    of_keys = (what for keys, what in OTHERS_BY_KEYS if sample.has(*keys))
+    what = next(of_start, None) or next(of_keys, None)
+    value = sample.value
     if isinstance(value, list) and len(value) == 2 and isinstance(value[1], dict):
-        return "spaCy v2's training data, [text, {...}]", None
-    if not isinstance(value, dict):
-        return None, None
-    other = next((what for keys, what in OTHERS_BY_KEYS if keys <= value.keys()), None)
-    return other, next((name for keys, name in FORMATS_BY_KEYS if keys <= value.keys()), None)
-
-
-def _first_object(start: bytes) -> Any:
-    """The first object of a JSON file, or of the list that it is; None if there is none."""
-    text = start.decode("utf-8-sig", errors="replace").lstrip()
-    decoder = json.JSONDecoder()
-    for at in (0, 1):  # the file may be a list of objects, or be cut before its end
-        try:
-            value, _ = decoder.raw_decode(text[at:].lstrip())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, list) and value and isinstance(value[0], list | dict):
-            return value[0]
-        return value
-    return None
+        what = "spaCy v2's training data, [text, {...}]"
+    return f"This looks like {what}." if what else ""

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...common.errors import UserError
 from ...common.files import BOM
-from .records import UNREADABLE, Problem, Record
+from .records import UNREADABLE, Problem
 
+Made = TypeVar("Made")
 MOST_DIGITS = 18
 MOST_DEPTH = 200  # a .spacy file holds about 500
 TOO_DEEP = f"This is nested more than {MOST_DEPTH} levels deep."
@@ -23,18 +24,17 @@ SURROGATE = "\\ud"
 
 
 def read_records(
-    path: Path, encoding: str, record_of: Callable[[str, dict[str, Any]], Record | list[Record]]
-) -> Iterator[Record | Problem]:
+    path: Path, encoding: str, record_of: Callable[[str, dict[str, Any]], Made]
+) -> Iterator[Made | Problem]:
     """Make records of the objects of a file: a list of them, a single one, or one on each line.
 
     Args:
         path: The file.
         encoding: Its encoding.
-        record_of: Makes a record, or several, of the place of an object and the object, or raises a
-            `UserError`.
+        record_of: Makes a record of the place of an object and the object, or raises a `UserError`.
 
     Yields:
-        The records of each object, or what is wrong with it.
+        A record for each object, or what is wrong with it.
 
     Raises:
         UserError: If it is no JSON at all.
@@ -44,8 +44,7 @@ def read_records(
             value = parse()
             if not isinstance(value, dict):
                 raise UserError(f"This is not a JSON object: {value!r:.80}")
-            made = record_of(place, value)
-            yield from made if isinstance(made, list) else [made]
+            yield record_of(place, value)
         except UserError as error:
             yield Problem(UNREADABLE, place, None, None, None, str(error))
 

@@ -28,11 +28,13 @@ from .jsonl import as_id, field, objects_of, read_records, text_of
 from .losses import PROBABILITIES, WHITE_SPACE, meta_without
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
 LABELS = "labels"  # the type of regions that are parts of a text
+OF_TASKS = ("annotations", "completions", "predictions")
 # Types whose offsets count in what a browser shows, or in one part of a dialogue
 ELSEWHERE = ("hypertextlabels", "paragraphlabels")
 
@@ -51,7 +53,8 @@ def read_label_studio(
         minimal.add(place)
         return _of_min(place, task, settings.text_key)
 
-    found = list(read_records(path, settings.encoding, record_of))
+    made = list(read_records(path, settings.encoding, record_of))
+    found = [one for each in made for one in (each if isinstance(each, list) else [each])]
     has_entities = any(isinstance(one, Record) and one.entities for one in found)
     for one in found:
         if isinstance(one, Record) and one.place in minimal and not has_entities:
@@ -228,6 +231,15 @@ def _result(number: int, span: Span, score: float | None) -> dict[str, Any]:
     return result if score is None else {**result, "score": score}
 
 
+def _detect(sample: FileSample) -> bool:
+    if isinstance(sample.object.get("data"), dict):
+        return any(sample.has(key) for key in OF_TASKS)
+    if not sample.has(sample.settings.text_key):  # JSON-MIN
+        return False
+    regions = [value[0] for value in sample.object.values() if _are_regions(value)]
+    return sample.has("annotation_id") or any(LABELS in region for region in regions)
+
+
 _KEPT = {PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR, WHITE_SPACE}
 _SUFFIXES = (".json", ".jsonl")
 register(
@@ -238,5 +250,6 @@ register(
         _SUFFIXES,
         keeps=_KEPT,
         holds_overlaps=True,
+        detect=_detect,
     )
 )

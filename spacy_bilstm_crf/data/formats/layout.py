@@ -22,6 +22,8 @@ UNKNOWN = ("?", "-")
 DOCSTART = "-DOCSTART-"
 NO_POS = "-"
 TAG = re.compile(r"O|[BILUESMW]-\S+|[?-]")
+LABELLED = re.compile(r"[BILUESMW]-\S+|(?:.*\|)?(?:name|ner|ne)=[BILUESMW]-.+", re.IGNORECASE)
+CELL_END = re.compile(r"[ \t]+|[,;]")
 SEVERAL = re.compile(r"[,;|/]")  # between the tags of several annotators
 IN_FEATURES = re.compile(r"(?:^|.*\|)(?:name|ner|ne)=([^|]+)(?:\|.*)?", re.IGNORECASE)  # CoNLL-U
 FEATURES = re.compile(r"_|[^=|]+=[^|]*(?:\|[^=|]+=[^|]*)*")
@@ -278,6 +280,27 @@ def _layout(rows: Sequence[Row], settings: ColumnSettings) -> Layout:
         without_tag[column] = None if not tags else UNKNOWN[0] if "O" in tags else "O"
     tag_columns = [i for i, cells in enumerate(columns) if _has_tags(cells)]
     return Layout(settings, n_columns, columns, tag_columns, without_tag)
+
+
+def has_column_of_tags(lines: Sequence[str]) -> bool:
+    """Tell whether lines that are not empty have a column of tags, beside others.
+
+    Args:
+        lines: The beginning of a file. Comments and a header do no harm.
+    """
+    rows = [CELL_END.split(line.strip(BLANKS)) for line in lines if not line.startswith("#")]
+    rows = [cells for cells in rows if DOCSTART not in cells]
+    rows = rows[1:] if rows and HEADERS & {cell.lower() for cell in rows[0]} else rows
+    tagged = Counter(
+        column
+        for cells in rows
+        if len(cells) > 1
+        for i, cell in enumerate(cells)
+        if TAG.fullmatch(cell) or IN_FEATURES.fullmatch(cell)
+        for column in {i, i - len(cells)}
+    )
+    is_there = bool(tagged) and max(tagged.values()) >= MOST * len(rows)
+    return is_there and any(LABELLED.fullmatch(cell) for cells in rows for cell in cells)
 
 
 def _is_of_numbers(cells: Counter[str]) -> bool:

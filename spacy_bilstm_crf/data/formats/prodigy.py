@@ -32,6 +32,7 @@ from .jsonl import as_id, field, list_of, objects_of, read_records, text_of
 from .losses import INCORRECT_SPANS, PROBABILITIES, UNKNOWN_TOKENS, WHITE_SPACE
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 
 # Views in which entities are marked, and others in which spans are shown or marked
@@ -222,8 +223,23 @@ def span_of(span: Span, score: float | None = None) -> dict[str, Any]:
     return found if score is None else {**found, "score": score}
 
 
+def _detect(sample: FileSample) -> bool:
+    has_text = sample.has(sample.settings.text_key) and not sample.has("annotation_id")
+    return has_text and any(sample.has(key) for key in ("spans", "answer", "_input_hash"))
+
+
 # Predictions beside annotation are the exception, which the writer counts
 _KEPT = {ID, META, ANNOTATOR, PREDICTIONS, PROBABILITIES, INCORRECT_SPANS, UNKNOWN_TOKENS}
 _KEPT.add(WHITE_SPACE)
 _SUFFIXES = (".jsonl", ".json")
-register(Format("prodigy", read_prodigy, write_prodigy, _SUFFIXES, _KEPT, holds_overlaps=True))
+register(
+    Format(
+        "prodigy",
+        read_prodigy,
+        write_prodigy,
+        _SUFFIXES,
+        _KEPT,
+        holds_overlaps=True,
+        detect=_detect,
+    )
+)

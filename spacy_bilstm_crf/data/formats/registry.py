@@ -1,21 +1,18 @@
-"""The registry of formats, to which each module of a format adds its own, and their files."""
+"""The registry of formats, to which each module of a format adds its own."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from spacy.tokens import Doc
 
-from ...common.errors import UserError
-from .contents import Contents
-from .docs import docs_of
-from .guess import looks_like
-from .losses import note_losses
 from .records import Findings, Problem, Record
-from .settings import UTF8, FormatSettings
+from .sample import FileSample
+from .settings import FormatSettings
 
 Docs = Iterable[Doc]
 Reader = Callable[[Path, FormatSettings, Findings], Iterable[Record | Problem | Doc]]
+Detector = Callable[[FileSample], bool]
 Writer = Callable[[Docs, Path, FormatSettings, Findings], None]
 
 
@@ -32,6 +29,15 @@ class Format(NamedTuple):
             when docs are written.
         is_folder: Whether a data set is a folder, of files with these endings, and not a file.
         holds_overlaps: Whether it can hold entities that overlap.
+        detect: Tells whether a file, or a folder, looks like one of this format. It decides which
+            format is read if none is named, and which one is suggested if another was named. For a
+            given file, at most one format should say so. None if the format must be named.
+        is_data_set: Tells whether a folder is one data set of a format that mostly has files, and
+            becomes one file. None if there are no such folders.
+        beside: Names of files in a folder that describe the data and have none.
+        uses_labels: Whether `FormatSettings.labels` matters to it.
+        prepare: Completes the settings from all docs before the first of several files is written,
+            such as the labels that all of them share. None if files have nothing in common.
     """
 
     name: str
@@ -41,6 +47,11 @@ class Format(NamedTuple):
     keeps: Collection[str] = ()
     is_folder: bool = False
     holds_overlaps: bool = False
+    detect: Detector | None = None
+    is_data_set: Callable[[Path], bool] | None = None
+    beside: Collection[str] = ()
+    uses_labels: bool = False
+    prepare: Callable[[Docs, FormatSettings], FormatSettings] | None = None
 
 
 FORMATS: dict[str, Format] = {}
@@ -49,81 +60,3 @@ FORMATS: dict[str, Format] = {}
 def register(format_: Format) -> None:
     """Add a format under its name."""
     FORMATS[format_.name] = format_
-
-
-def check_replaceable(output: Path, format_: Format) -> None:
-    """Check that an output replaces nothing but what was written in its format.
-
-    Raises:
-        UserError: If a file would replace a folder, or a folder something else than the format's
-            files.
-    """
-    if not output.exists():
-        return
-    if not format_.is_folder and not output.is_file():
-        raise UserError(f"{output} is not a file: name one to write to.")
-    others = [x for x in output.rglob("*") if x.suffix not in format_.suffixes and x.is_file()]
-    if format_.is_folder and (others or not output.is_dir()):
-        raise UserError(
-            f"{output} contains files that are not {format_.name} files: name another folder."
-        )
-
-
-def read(path: Path, name: str, settings: FormatSettings, findings: Findings) -> Iterator[Doc]:
-    """Read the docs of a file, or of a folder if the format has folders.
-
-    Args:
-        path: The file.
-        name: The format, one of `FORMATS`.
-        settings: How to read it.
-        findings: Gets the problems and notes.
-
-    Raises:
-        UserError: If it is not of that format.
-    """
-    try:
-        yield from docs_of(FORMATS[name].read(path, settings, findings), settings, findings)
-    except UnicodeError as error:
-        hint = looks_like(path, name) or "Name its encoding, such as --encoding cp1252 or utf-16."
-        message = f"{path} is not UTF-8 text: {error}. {hint}"
-        if settings.encoding != UTF8:
-            message = f"{path} is not text in the encoding {settings.encoding}: {error}. {hint}"
-        raise UserError(message) from error
-    except UserError as error:
-        raise UserError(f"{error} {looks_like(path, name)}".strip()) from error
-
-
-def write(
-    docs: Docs, path: Path, name: str, settings: FormatSettings, findings: Findings
-) -> Contents:
-    """Write docs to a file, or to a folder if the format has folders.
-
-    Args:
-        docs: What to write.
-        path: Where to write it; its parent folder must exist.
-        name: The format, one of `FORMATS`.
-        settings: How to write it.
-        findings: Gets what the format can't hold.
-
-    Returns:
-        What the docs contain.
-
-    Raises:
-        UserError: If entities that overlap are to be written, and the format can't hold them.
-    """
-    if settings.docs.keeps_overlaps and not FORMATS[name].holds_overlaps:
-        others = ", ".join(sorted(one.name for one in FORMATS.values() if one.holds_overlaps))
-        raise UserError(
-            f"{name} can't hold entities that overlap: leave out --overlaps keep, or write one of "
-            f"{others}."
-        )
-    contents = Contents()
-
-    def noted() -> Iterator[Doc]:
-        for doc in docs:
-            contents.add(doc, settings.docs)
-            note_losses(doc, FORMATS[name].keeps, settings.docs, findings)
-            yield doc
-
-    FORMATS[name].write(noted(), path, settings, findings)
-    return contents

@@ -79,6 +79,10 @@ class FormatSettings(NamedTuple):
         docs: How docs are made.
         columns: Where things are in CoNLL columns.
         encoding: Of files of text. The default leaves out a byte order mark, if there is one.
+        labels: The names of tags, in the order of the integers that stand for them. Empty to find
+            them in the files that are read, and to take what the docs need in those written.
+        suffix: The ending of the file to write, of formats that have several kinds of files. Empty
+            for that of new files.
         by_annotator: Whether each annotation of a document becomes a document of its own, where a
             file has those of several annotators. If not, they are made one.
     """
@@ -88,4 +92,6 @@ class FormatSettings(NamedTuple):
     docs: DocSettings = DocSettings()
     columns: ColumnSettings = ColumnSettings()
     encoding: str = UTF8
+    labels: Sequence[str] = ()
+    suffix: str = ""
     by_annotator: bool = False

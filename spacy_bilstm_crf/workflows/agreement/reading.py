@@ -17,8 +17,10 @@ from ...data.corpus import Data, read_docs
 from ...data.entity_source import EntitySource
 from ...data.formats import FORMATS, Findings, Format, FormatSettings, read
 from ...data.formats.docs import ANNOTATOR, CONTRADICTIONS, ID, NO_ENTITY, blank
+from ...data.formats.guess import detected
 from ...data.formats.jsonl import as_id
 from ...data.formats.records import Problem
+from ..convert import LISTED, check_labels
 from ..report.mentions import Mention, with_overlaps
 
 AnnotatedFiles = str | Path | Sequence[str | Path] | Mapping[str, Data]
@@ -70,10 +72,12 @@ class AnnotatorDocs(NamedTuple):
     Attributes:
         docs: The docs by the annotator's name.
         findings: The problems and notes.
+        source: The format of the files; None if docs were given.
     """
 
     docs: dict[str, list[Doc]]
     findings: Findings
+    source: str | None = None
 
 
 def read_annotators(
@@ -86,7 +90,7 @@ def read_annotators(
             of one annotator. A single folder stands for the files in it or, if the format itself
             has folders, for the folders in it. Or the docs or `.spacy` files of each annotator, by
             name.
-        source: The format of the files.
+        source: The format of the files; None to detect it.
         settings: How to read them.
 
     Raises:
@@ -96,22 +100,23 @@ def read_annotators(
     if isinstance(files, Mapping):
         docs_of = {str(who): _given_docs(data, settings) for who, data in files.items()}
         return AnnotatorDocs(docs_of, findings)
-    if source is None:
-        raise UserError(f"Name the format of the files (--from): one of {', '.join(FORMATS)}.")
-    check_choice("source", source, FORMATS)
-    format_ = FORMATS[source]
+    if source is not None:
+        check_choice("source", source, FORMATS)
     given = [Path(path) for path in ([files] if isinstance(files, str | Path) else files)]
     with reported_os_errors(given[0] if given else "FILE"):
-        paths = _paths(given, format_)
+        _check_paths(given)
+        name = source or _detected(given, settings)
+        check_labels(settings.labels, name)
+        paths = _paths(given, FORMATS[name])
         docs = [
             [
                 doc
-                for file in _files_of(path, format_)
-                for doc in read(file, source, settings, findings)
+                for file in _files_of(path, FORMATS[name])
+                for doc in read(file, name, settings, findings)
             ]
             for path in paths
         ]
-    return AnnotatorDocs(_by_annotator(_names(paths), docs), findings)
+    return AnnotatorDocs(_by_annotator(_names(paths), docs), findings, name)
 
 
 def _given_docs(data: Data, settings: FormatSettings) -> list[Doc]:
@@ -121,8 +126,8 @@ def _given_docs(data: Data, settings: FormatSettings) -> list[Doc]:
     return [doc for each in data for doc in read_docs([each], getattr(each, "vocab", Vocab()))]
 
 
-def _paths(given: Sequence[Path], format_: Format) -> list[Path]:
-    """Return the files and folders to read, each of one annotator or with the names of several."""
+def _check_paths(given: Sequence[Path]) -> None:
+    """Check that there are files, that each is there and can be read twice, and is given once."""
     if not given:
         raise UserError("There is no file to read.")
     for path in given:
@@ -132,13 +137,29 @@ def _paths(given: Sequence[Path], format_: Format) -> list[Path]:
     (path, n), *_ = Counter(path.resolve() for path in given).most_common(1)
     if n > 1:
         raise UserError(f"{path} is given {n} times: name each annotator's file once.")
+
+
+def _detected(given: Sequence[Path], settings: FormatSettings) -> str:
+    """Detect the format of files, which must be the same for all of them."""
+    first, *others = ((detected(path, settings), path) for path in given)
+    for name, path in others:
+        if name != first[0]:
+            raise UserError(
+                f"{first[1]} looks like {first[0]}, and {path} like {name}: name the format of all "
+                f"with --from, or convert them to .spacy files."
+            )
+    return first[0]
+
+
+def _paths(given: Sequence[Path], format_: Format) -> list[Path]:
+    """Return the files and folders to read, each of one annotator or with the names of several."""
     if len(given) > 1 or not given[0].is_dir():
         return list(given)
     folder = given[0]
     if format_.is_folder:
         folders = sorted(path for path in folder.iterdir() if path.is_dir())
         return folders if len(folders) > 1 else [folder]
-    return list(_files_of(folder, format_))
+    return _files_of(folder, format_)
 
 
 def _files_of(path: Path, format_: Format) -> list[Path]:
@@ -146,9 +167,16 @@ def _files_of(path: Path, format_: Format) -> list[Path]:
     if format_.is_folder and not path.is_dir():
         suffixes = " and ".join(format_.suffixes)
         raise UserError(f"{path} is a file, but {format_.name} has folders of {suffixes} files.")
-    if format_.is_folder or not path.is_dir():
+    is_data_set = format_.is_data_set is not None and format_.is_data_set(path)
+    if format_.is_folder or not path.is_dir() or is_data_set:
         return [path]
-    files = [file for file in files_below(path) if file.suffix.lower() in format_.suffixes]
+    files = [
+        file
+        for file in files_below(path)
+        if file.suffix.lower() in format_.suffixes
+        and file.name not in format_.beside
+        and not file.name.endswith(LISTED)
+    ]
     if not files:
         endings = ", ".join(format_.suffixes)
         raise UserError(f"{path} contains no {format_.name} file: none ends in {endings}.")

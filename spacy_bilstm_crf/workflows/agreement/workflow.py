@@ -122,6 +122,7 @@ def agreement(
     lang: str = "xx",
     text_key: str = "text",
     encoding: str | None = None,
+    labels: Sequence[str] = (),
     columns: ColumnSettings | None = None,
 ) -> Agreement:
     """Measure how much annotators agree, and list where they differ.
@@ -135,7 +136,7 @@ def agreement(
             of one annotator and named after that one. A single folder stands for the files in it
             or, with brat, the folders. Or a dictionary with the docs, or `.spacy` file, of each
             annotator.
-        source: The format of the files, one of `data.formats.FORMATS`.
+        source: The format of the files, one of `data.formats.FORMATS`; None to detect it.
         pipeline: A pipeline, its folder, or the name of an installed package. For each
             disagreement, it tells how probable each annotator's version is.
         component: Name of the pipeline's component that finds entities. Default: `ner`, or else the
@@ -148,6 +149,8 @@ def agreement(
         lang: Language whose tokenizer splits texts that come without tokens.
         text_key: Key of the text in JSON.
         encoding: Encoding of the files; None for UTF-8.
+        labels: Names of tags, in the order of the integers that stand for them in data sets of
+            Hugging Face. They are needed if no file has them.
         columns: The layout of CoNLL columns.
 
     Returns:
@@ -164,7 +167,21 @@ def agreement(
             "leave out --kappa or --spans-key."
         )
     where = EntitySource(spans_key)
-    settings = _settings(lang, text_key, encoding, columns, spans_key)
+    docs = DocSettings(
+        "trim",
+        overlaps="problem" if spans_key is None else "keep",
+        spans_key=spans_key or "sc",
+        splits_tokens=True,
+    )
+    settings = FormatSettings(
+        lang,
+        text_key,
+        docs,
+        columns or ColumnSettings(),
+        checked_encoding(encoding),
+        tuple(labels),
+        by_annotator=True,
+    )
     nlp = None if pipeline is None else load_pipeline(pipeline)
     name = "" if pipeline is None else pipeline_name(pipeline)
     if nlp is not None:
@@ -180,7 +197,7 @@ def agreement(
     paths = None if isinstance(files, Mapping) else files
     numbers = {
         "files": _as_list(paths),
-        "format": source,
+        "format": given.source,
         "version": get_package_version("spacy-bilstm-crf"),
         "bootstrap": {"resamples": N_RESAMPLES, "seed": SEED, "level": LEVEL},
         "spans_key": spans_key,
@@ -192,28 +209,10 @@ def agreement(
         summary = summary_of_opinions(places, found)
         numbers["model"] = {"pipeline": name, "component": component, **summary}
     notes = notes_of(given.findings)
+    if given.source != source:
+        notes.insert(0, f"The files are read as {given.source}")
     page = agreement_page({**numbers, "notes": notes}, places, found)
     return Agreement(numbers, notes, page, given.findings.problems)
-
-
-def _settings(
-    lang: str,
-    text_key: str,
-    encoding: str | None,
-    columns: ColumnSettings | None,
-    spans_key: str | None,
-) -> FormatSettings:
-    """Return how files are read: what does not fit is left out, and noted."""
-    overlaps = "problem" if spans_key is None else "keep"
-    docs = DocSettings("trim", overlaps=overlaps, spans_key=spans_key or "sc", splits_tokens=True)
-    return FormatSettings(
-        lang,
-        text_key,
-        docs,
-        columns or ColumnSettings(),
-        checked_encoding(encoding),
-        by_annotator=True,
-    )
 
 
 def _as_list(files: str | Path | Sequence[str | Path] | None) -> list[str] | None:

@@ -85,6 +85,7 @@ TEACH = "Ada/B-PER met/? Bob/? in/? Rome/? ./?"
         ("text_entities.jsonl", "doccano", {}, ADA_SANG),
         ("json_not_lines.json", "doccano", {}, ["Ada/B-PER sang/O ./O"]),
         ("edge_white_space.jsonl", "doccano", {"on_problem": "trim"}, ADA_SANG),
+        ("hf_tokens.jsonl", "hugging-face", {}, ["Ada/B-PER sang/O in/O Rome/B-LOC"]),
         ("prodigy_meta_id.jsonl", "prodigy", {}, ["Ada/O sang/O ./O", "Bob/O ran/O ./O"]),
         ("labelstudio_hypertext.json", "label-studio", MISSING, [HTML]),
         (
@@ -129,7 +130,7 @@ EVERY = ("prodigy", "doccano", "label-studio", "conll", "brat", "spacy")
         ("tags_of_several_labels.conll", ["conll"], {}, "'Ada' is tagged B-PER,B-ORG"),
         ("kaggle_csv.csv", ["conll"], {}, "column 0 is empty on most lines.*--word-column 1"),
         ("edge_white_space.jsonl", ["doccano"], {}, "--on-problem trim cuts off blanks"),
-        ("hf_tokens.jsonl", EVERY, {}, "looks like a data set of Hugging Face"),
+        ("hf_tokens.jsonl", EVERY, {}, "looks like hugging-face: .*--from hugging-face"),
         ("spacy_v2_tuples.json", EVERY, {}, "looks like spaCy v2's training data"),
         ("ner_annotator.json", EVERY, {}, "looks like NER Annotator's export"),
         ("dataturks.jsonl", EVERY, {}, "looks like Dataturks' export"),

@@ -74,6 +74,7 @@ def test_what_only_spacy_holds_is_counted(name, tmp_path):
     expected = {} if name == "spacy" else dict(LOST)
     if name == "conll":
         del expected["documents' sentence boundaries left out"]
+    if name in ("conll", "hugging-face"):
         expected["documents with other white space now: one blank between words"] = 1
     assert notes == expected
 

@@ -96,6 +96,27 @@ def test_brat_has_a_folder_for_each_annotator(tmp_path):
     assert read(tmp_path, "brat")[0] == expected()
 
 
+def test_the_format_is_detected(tmp_path):
+    assert read(label_studio(tmp_path / "ls.json", ada=ADA, bea=BEA))[0] == expected()
+    brats = [brat(tmp_path / "brat" / who, spans) for who, spans in (("ada", ADA), ("bea", BEA))]
+    assert read(brats)[0] == read(tmp_path / "brat")[0] == expected()
+    (tmp_path / "doccano").mkdir()
+    for who, spans in (("ada", ADA), ("bea", BEA)):
+        doccano(tmp_path / "doccano" / f"{who}.jsonl", spans)
+    assert read(tmp_path / "doccano")[0] == expected()
+
+
+def test_hugging_face_has_a_folder_for_each_annotator(tmp_path):
+    for who, tags in (("ada", [1, 2, 0]), ("bea", [1, 0, 0])):
+        (tmp_path / who).mkdir()
+        lines = [{"tokens": ["Ada", "Khan", "left"], "ner_tags": tags}]
+        written(tmp_path / who / "train.jsonl", lines)
+    settings = SETTINGS._replace(labels=("O", "B-PER", "I-PER"))
+    files = [tmp_path / "ada", tmp_path / "bea"]
+    said, _ = read(files, "hugging-face", settings=settings)
+    assert said == [("Ada Khan left ", {"ada": [(0, 8, "PER")], "bea": [(0, 3, "PER")]})]
+
+
 def test_docs_know_their_annotator_or_their_file_does(tmp_path):
     def docs(spans, who=None):
         for text, of_text in zip(TEXTS, spans):
@@ -272,18 +293,26 @@ def test_no_token_that_both_know():
 
 
 def test_paths_that_can_not_be_used(tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
     path = label_studio(tmp_path / "ls.json", ada=ADA, bea=BEA)
+    notes, unknown = tmp_path / "b.conll", tmp_path / "c.json"
+    notes.write_text("Ada B-PER\nsaw O\n")
+    unknown.write_text('{"a": 1}')
     for files, source, said in (
         ([tmp_path / "no.json"], "label-studio", "no.json"),
         ([path, path], "label-studio", "is given 2 times"),
         ([path], "brat", "is a file, but brat has folders"),
         ([path], "prodigy", "This looks like label-studio"),
         ([path], "excel", "excel: it must be one of"),
-        ([path], None, "Name the format of the files"),
+        ([path, notes], None, "looks like label-studio, and .* like conll: name the format of all"),
+        ([unknown], None, "--from"),
         ([], "brat", "There is no file to read"),
-        ([tmp_path], "conll", "contains no conll file"),
+        ([folder], "conll", "contains no conll file"),
     ):
         with pytest.raises(UserError, match=said):
             agreement(files, source=source)
+    with pytest.raises(UserError, match="--labels: label-studio has no integers to name"):
+        agreement([path], labels=["O"])
     with pytest.raises(UserError, match="--kappa is of tokens with one label"):
         agreement([path], source="label-studio", kappa=True, spans_key="sc")

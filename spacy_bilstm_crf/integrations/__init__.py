@@ -1,0 +1,1 @@
+"""Other people's tools, each behind an extra of its own."""
