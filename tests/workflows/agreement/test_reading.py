@@ -4,11 +4,15 @@ import json
 
 import pytest
 import spacy
+from hypothesis import given
+from hypothesis import strategies as st
 from spacy.tokens import Doc, DocBin, Span
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.entity_source import DOC_ENTS, EntitySource
-from spacy_bilstm_crf.data.formats import DocSettings, FormatSettings
+from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings
+from spacy_bilstm_crf.data.formats.docs import docs_of
+from spacy_bilstm_crf.data.formats.records import RawMention, Record
 from spacy_bilstm_crf.workflows import agreement
 from spacy_bilstm_crf.workflows.agreement.reading import (
     notes_of,
@@ -168,6 +172,24 @@ def test_tokens_are_split_where_an_annotator_ends_within_one(tmp_path):
     assert keys == [(0, 1), (0, 3), (0, 2)]
     assert [len(each.known) for each in shared.annotations.values()] == [4, 4, 4]
     assert not given.findings.problems
+
+
+@given(st.text("ab .\n\u00e9\U0001f600", min_size=1, max_size=12), st.data())
+def test_every_part_of_a_text_can_be_an_entity(text, data):
+    """But for blanks at its edges, and wherever the tokenizer would end its tokens."""
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    record = Record("place", text, entities=(RawMention(((start, end),), "A"),))
+    findings = Findings()
+    (doc,) = docs_of([record], SETTINGS, findings)
+    assert doc.text == text
+    part = text[start:end].strip()
+    if part:
+        first = start + text[start:end].index(part)
+        assert [(e.start_char, e.end_char) for e in doc.ents] == [(first, first + len(part))]
+        assert not findings.problems and all(token.ent_iob for token in doc)
+    else:
+        assert len(findings.problems) == 1 and not doc.ents
 
 
 def test_what_can_not_be_read_is_unknown_and_said(tmp_path):
