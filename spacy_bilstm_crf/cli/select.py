@@ -43,7 +43,8 @@ def select_cli(
         "prodigy",
         "--to",
         "-t",
-        help="Format to write. brat, conll and doccano can't tell suggestions from annotation",
+        help="Format to write. brat, conll, doccano and hugging-face can't tell suggestions from "
+        "annotation",
     ),
     exclude: Path | None = Option(
         None,

@@ -30,7 +30,7 @@ def open_parquet(path: Path) -> "pq.ParquetFile":
 
     try:
         return pq.ParquetFile(path, buffer_size=BUFFER)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a Parquet file: {one_line(error)}") from error
 
 

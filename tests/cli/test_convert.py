@@ -73,6 +73,18 @@ def test_a_file_becomes_another(tmp_path):
     convert(path, output, "--from", "doccano", "--force")
 
 
+def test_formats_and_names_of_integers(tmp_path):
+    row = {"tokens": ["Ada", "ran"], "ner_tags": [1, 0]}
+    path = write_lines(tmp_path / "in.jsonl", row)
+    assert "but no file says what they stand for" in message(path, tmp_path / "out.parquet")
+    said = convert(path, tmp_path / "out.parquet", "--labels", "O, B-PER")
+    said = "".join(said.split())
+    assert f"{path}isreadashugging-face,{tmp_path / 'out.parquet'}iswrittenashugging-face" in said
+    convert(tmp_path / "out.parquet", tmp_path / "out.spacy")
+    (doc,) = read_docs(tmp_path / "out.spacy")
+    assert [(ent.text, ent.label_) for ent in doc.ents] == [("Ada", "PER")]
+
+
 def test_a_folder_becomes_another(tmp_path):
     for name in ("train/a", "dev/a", "dev/b"):
         write_lines(tmp_path / "in" / f"{name}.jsonl", GOOD)

@@ -198,11 +198,17 @@ def label_studio(words, spans):
     return {"data": {"text": text}, "annotations": [{"result": results}]}
 
 
+def hugging_face(words, spans):
+    return {"tokens": words, "ner_tags": tags_of(words, spans)}
+
+
+DETECTED = "detected"  # in place of a format's name
 TOOLS = {
     "doccano": doccano,
     "doccano-relations": doccano_relations,
     "prodigy": prodigy,
     "label-studio": label_studio,
+    "hugging-face": hugging_face,
 }
 
 
@@ -284,7 +290,7 @@ def damaged_files(draw):
 @fuzzed(
     60,
     file=damaged_files(),
-    read_as=st.none() | st.sampled_from(sorted(FORMATS)),
+    read_as=st.none() | st.sampled_from([*sorted(FORMATS), DETECTED]),
     on_problem=st.sampled_from(ON_PROBLEM),
     overlaps=st.sampled_from(OVERLAPS),
     unannotated=st.sampled_from(UNANNOTATED),
@@ -309,7 +315,8 @@ def test_a_damaged_file_is_converted_or_refused(file, read_as, columns, **option
             written(content, path / "a.ann")
         else:
             written(content, path)
-        docs = converted(path, read_as or name, Path(folder), columns=columns, **options)
+        source = None if read_as == DETECTED else read_as or name
+        docs = converted(path, source, Path(folder), columns=columns, **options)
         if docs is None:
             return
         for target in FORMATS:

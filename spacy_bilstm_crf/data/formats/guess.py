@@ -58,33 +58,33 @@ def detected(path: Path, settings: FormatSettings) -> str:
         UserError: If it can't be told, or the files of a folder have several formats.
     """
     if not path.is_dir():
-        return _only(path, _of_file(path, settings))
+        return _only(path, _by_content(path, settings) or _by_ending(path))
     names = candidates(FileSample.of(path, settings))
     if names:
         return _only(path, names)
-    examples: dict[str, Path] = {}
-    unclear: list[tuple[Path, list[str]]] = []
-    for file in files_below(path):
-        names = [] if file.name.startswith(".") or not file.is_file() else _of_file(file, settings)
-        if len(names) == 1:
-            examples.setdefault(names[0], file)
-        elif names:
-            unclear.append((file, names))
+    files = [x for x in files_below(path) if x.is_file() and not x.name.startswith(".")]
+    found = [(file, _by_content(file, settings)) for file in files]
+    if not any(names for _, names in found):  # such as files without an entity
+        found = [(file, _by_ending(file)) for file in files]
+    examples = {names[0]: file for file, names in reversed(found) if len(names) == 1}
     if len(examples) > 1:
-        found = ", ".join(f"{name} ({file.name})" for name, file in sorted(examples.items()))
-        raise UserError(f"{path} has files of several formats: {found}. Name one with --from.")
-    if unclear and not examples:
-        return _only(*unclear[0])
-    return _only(path, list(examples))
+        several = ", ".join(f"{name} ({file.name})" for name, file in sorted(examples.items()))
+        raise UserError(f"{path} has files of several formats: {several}. Name one with --from.")
+    unclear = next(((file, names) for file, names in found if len(names) > 1), (path, []))
+    return next(iter(examples), None) or _only(*unclear)
 
 
-def _of_file(path: Path, settings: FormatSettings) -> list[str]:
-    """The formats that a file may have: one if that is clear."""
+def _by_content(path: Path, settings: FormatSettings) -> list[str]:
+    """The formats that a file looks like: one if that is clear."""
     names = candidates(FileSample.of(path, settings))
-    if len(names) == 1:
-        return names
-    by_ending = [name for name in names or FORMATS if _has_ending(path, name)]
+    by_ending = [name for name in names if _has_ending(path, name)]
     return by_ending if len(by_ending) == 1 else names
+
+
+def _by_ending(path: Path) -> list[str]:
+    """The format that alone has the ending of a file, in a list; an empty one if there is none."""
+    names = [name for name in FORMATS if _has_ending(path, name)]
+    return names if len(names) == 1 else []
 
 
 def _has_ending(path: Path, name: str) -> bool:
@@ -105,8 +105,7 @@ def _only(path: Path, names: Sequence[str]) -> str:
 
 def by_output(path: Path) -> str | None:
     """Return the format that the ending of an output belongs to; None if it is not just one's."""
-    names = [name for name in FORMATS if _has_ending(path, name)]
-    return names[0] if len(names) == 1 else None
+    return next(iter(_by_ending(path)), None)
 
 
 def looks_like(path: Path, named: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import srsly
 
-from ...common.errors import UserError, check_installed, reported_damage
+from ...common.errors import UserError, check_installed, one_line, reported_damage
 from ..parquet import ROWS_AT_A_TIME, open_parquet
 from .class_labels import INFO
 from .jsonl import read_records
@@ -74,7 +74,8 @@ def _of_folder(folder: Path) -> DataTable:
 
 def _of_arrow(path: Path, files: Sequence[Path]) -> DataTable:
     check_installed("bulk", "pyarrow")
-    with reported_damage(f"{files[0]} is damaged or not an Arrow file"), _arrow(files[0]) as reader:
+    what = f"{files[0]} is damaged or not an Arrow file"
+    with _reported_damage(what), _arrow(files[0]) as reader:
         metadata = reader.schema.metadata
 
     def rows(names: Sequence[str] | None) -> TableRows:
@@ -82,6 +83,16 @@ def _of_arrow(path: Path, files: Sequence[Path]) -> DataTable:
             yield from _rows_of_batches(file, _arrow_batches, names)
 
     return DataTable(path, rows, metadata)
+
+
+@contextmanager
+def _reported_damage(what: str) -> Iterator[None]:
+    """Turn errors into a `UserError`, also those of lengths that nobody has the memory for."""
+    try:
+        with reported_damage(what):
+            yield
+    except MemoryError as error:
+        raise UserError(f"{what}, or larger than the memory: {one_line(error)}") from error
 
 
 @contextmanager
@@ -116,8 +127,9 @@ def _rows_of_batches(
     names: Sequence[str] | None,
 ) -> TableRows:
     number = 0
-    with reported_damage(f"{path} is damaged"):
+    with _reported_damage(f"{path} is damaged"):
         for batch in read(path, names):
+            batch.validate(full=True)  # or else wrong offsets would be followed out of memory
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}, row {number}", row

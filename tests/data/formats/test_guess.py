@@ -117,6 +117,8 @@ def test_folders(tmp_path):
     folder = tmp_path / "in"
     (folder / "dev").mkdir(parents=True)
     (folder / "README.md").write_text("# Data\n")
+    (folder / "notes.txt").write_text("None.\n")  # of which the ending alone is that of columns
+    assert detected(folder, SETTINGS) == "conll"
     for name in ("dev/a.jsonl", "b.jsonl"):
         (folder / name).write_text(json.dumps(LINE))
     assert detected(folder, SETTINGS) == "doccano"

@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -360,6 +361,25 @@ def test_damaged_files(cut, tmp_path):
     (arrow,) = (tmp_path / "b").glob("*.arrow")
     arrow.write_bytes(arrow.read_bytes()[:cut] if cut > 0 else b"\xff\xff\xff\xff" * 9)
     refused(tmp_path / "b", tmp_path, "is damaged|not an Arrow file|has no rows")
+
+
+def test_flipped_bytes_are_refused_or_read(tmp_path):
+    """Arrow's own checks come before the values, which wrong offsets would look for anywhere."""
+    saved(tmp_path / "a", [{**ROW, "id": str(i)} for i in range(5)])
+    (arrow,) = (tmp_path / "a").glob("*.arrow")
+    content = arrow.read_bytes()
+    generator = Random(0)
+    refusals = 0
+    for _ in range(100):
+        changed = bytearray(content)
+        changed[generator.randrange(len(content))] = generator.randrange(256)
+        arrow.write_bytes(changed)
+        try:
+            convert(tmp_path / "a", tmp_path / "b.spacy", force=True, on_problem="missing")
+        except UserError as error:
+            refusals += 1
+            assert "\n" not in str(error)
+    assert 0 < refusals < 100
 
 
 # Detection
