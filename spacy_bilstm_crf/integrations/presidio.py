@@ -36,7 +36,7 @@ from presidio_analyzer.nlp_engine import (  # noqa: E402 - after the check
     SpacyNlpEngine,
 )
 
-CANDIDATES = "candidates"  # key of a model
+WITH_CANDIDATES = "candidates"  # key of a model
 
 
 @dataclass
@@ -203,10 +203,10 @@ def _settings_of(model: dict[str, Any]) -> tuple[str, str | Language, bool]:
     for key, kinds in (("lang_code", str), ("model_name", (str, Language))):
         if not isinstance(model.get(key), kinds):
             raise UserError(f"A model of Presidio's configuration needs a {key}: {model!r:.200}")
-    unknown = model.keys() - {"lang_code", "model_name", CANDIDATES}
+    unknown = model.keys() - {"lang_code", "model_name", WITH_CANDIDATES}
     if unknown:
         raise UserError(f"A model of the bilstm_crf engine has no {', '.join(sorted(unknown))}.")
-    with_candidates = model.get(CANDIDATES, False)
+    with_candidates = model.get(WITH_CANDIDATES, False)
     if not isinstance(with_candidates, bool):
         raise UserError(f"candidates is true or false, not {with_candidates!r}.")
     return model["lang_code"], model["model_name"], with_candidates
