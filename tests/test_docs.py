@@ -191,6 +191,9 @@ def test_config_blocks_are_those_of_a_config(page):
         known["initialize"]["before_init"] = {"@callbacks": "", "labels": [], "component": ""}
         known["components"]["sentencizer"] = {"factory": "sentencizer"}
         known["training"]["score_weights"]["sents_f"] = 0.0  # of the sentencizer
+        logger = {"experiment_id": "", "run_name": "", "nested": False, "project_name": ""}
+        known["training"]["logger"].update({**logger, "remove_config_values": []})  # spacy-loggers'
+        known["corpora"]["train"]["augmenter"] = {"@augmenters": "", "level": 0.0}
         objective = {"maxout_pieces": 3, "hidden_size": 300, "n_characters": 4}  # spaCy's
         known["pretraining"]["objective"].update(objective)
         for config in (pretrained, load_config(DOCUMENT_CONTEXT)):
