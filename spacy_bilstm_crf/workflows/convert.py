@@ -26,6 +26,7 @@ from ..data.formats import (
     FormatSettings,
     check_replaceable,
     read,
+    writable,
     write,
 )
 from ..data.formats.columns import WITHOUT_WORDS
@@ -97,8 +98,8 @@ def convert(
         source_path: A file, or a folder of them.
         output: The file to write, or the folder for the files of a folder.
         source: The format to read, one of `data.formats.FORMATS`; None to detect it from the files.
-        target: The format to write; None for the one that alone has the output's ending, or
-            "spacy".
+        target: The format to write, one of `data.formats.writable()`; None for the one that alone
+            has the output's ending, or "spacy".
         lang: Language whose tokenizer splits texts that come without tokens.
         text_key: Key of the text in JSON.
         encoding: Encoding of the files to read; None for UTF-8.
@@ -187,9 +188,9 @@ def _formats(
     Raises:
         UserError: If there is no such format, or the one to read can't be told.
     """
-    for name, value in (("source", source), ("target", target)):
+    for name, value, allowed in (("source", source, FORMATS), ("target", target, writable())):
         if value is not None:
-            check_choice(name, value, FORMATS)
+            check_choice(name, value, allowed)
     with reported_os_errors(path):
         _check_exists(path)
         found = source or detected(path, settings)

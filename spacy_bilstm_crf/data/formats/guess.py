@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...common.errors import UserError
 from ...common.files import files_below
-from .registry import FORMATS
+from .registry import FORMATS, writable
 from .sample import FileSample
 from .settings import FormatSettings
 

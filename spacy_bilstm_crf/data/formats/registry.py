@@ -23,7 +23,7 @@ class Format(NamedTuple):
         name: What users call it.
         read: Yields what a file holds, as records before tokenization or as docs. A problem stands
             for what can't be read.
-        write: Writes docs to a file.
+        write: Writes docs to a file; None if files of the format can only be read.
         suffixes: Endings of its files; the first is that of new files.
         keeps: What it can hold besides text and entities, of `losses.NOTES`. The rest is counted
             when docs are written.
@@ -42,7 +42,7 @@ class Format(NamedTuple):
 
     name: str
     read: Reader
-    write: Writer
+    write: Writer | None
     suffixes: tuple[str, ...]
     keeps: Collection[str] = ()
     is_folder: bool = False
@@ -60,3 +60,8 @@ FORMATS: dict[str, Format] = {}
 def register(format_: Format) -> None:
     """Add a format under its name."""
     FORMATS[format_.name] = format_
+
+
+def writable() -> list[str]:
+    """Return the names of the formats that can be written."""
+    return sorted(name for name, format_ in FORMATS.items() if format_.write is not None)
