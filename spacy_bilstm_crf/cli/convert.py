@@ -11,13 +11,32 @@ from .app import bilstm_crf_cli
 from .options import ForceOption, TextKeyOption
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
-FormatName = Literal[
+SourceName = Literal[
+    "brat",
+    "conll",
+    "dataturks",
+    "doccano",
+    "doccano-relations",
+    "gliner",
+    "ground-truth",
+    "hugging-face",
+    "label-studio",
+    "ner-annotator",
+    "presidio",
+    "prodigy",
+    "rasa",
+    "spacy",
+    "spacy-v2",
+]
+TargetName = Literal[
     "brat",
     "conll",
     "doccano",
     "doccano-relations",
+    "gliner",
     "hugging-face",
     "label-studio",
+    "presidio",
     "prodigy",
     "spacy",
 ]
@@ -37,10 +56,10 @@ OVERLAPS_HELP = (
 def convert_cli(
     path: Path = Argument(..., help="File to convert, or a folder of them", metavar="IN"),
     output: Path = Argument(..., help="File to write, or a folder if IN is a folder"),
-    source: FormatName | None = Option(
+    source: SourceName | None = Option(
         None, "--from", "-f", help="Format to read. Default: found by looking at the files"
     ),
-    target: FormatName | None = Option(
+    target: TargetName | None = Option(
         None,
         "--to",
         "-t",

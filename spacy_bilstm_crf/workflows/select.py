@@ -79,8 +79,8 @@ class Selection(NamedTuple):
 
         Args:
             path: The file, or the folder for a format that has folders.
-            target: Its format, one of `data.formats.writable()`. If the format can't hold suggestions,
-                they are written as annotation.
+            target: Its format, one of `data.formats.writable()`. If the format can't hold
+                suggestions, they are written as annotation.
             text_key: Key of the text in JSON.
 
         Raises:

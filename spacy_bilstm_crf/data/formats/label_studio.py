@@ -1,17 +1,22 @@
-"""Label Studio's JSON: its full export, and JSON-MIN.
+"""Label Studio's JSON: its full export, and JSON-MIN; and its CSV and TSV, which hold the same.
 
 If a task has several annotations, the one that is marked as ground truth counts. If there is none,
 what they agree on is annotated, and where they differ is a problem. An annotation that has only
 regions of other types, such as choices or those of an image, does not say where entities are.
 """
 
-from collections.abc import Iterator, Sequence
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import srsly
 from spacy.tokens import Doc, Span
 
+from ...common.errors import UserError
 from .docs import (
     ANNOTATOR,
     ID,
@@ -23,15 +28,16 @@ from .docs import (
     has_annotation,
     predictions_of,
 )
-from .jsonl import as_id, field, objects_of, read_records, text_of
+from .jsonl import as_id, field, objects_of, parsed_json, read_records, text_of
 from .losses import PROBABILITIES, WHITE_SPACE, meta_without
-from .records import Findings, Problem, RawMention, Record
+from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .sample import FileSample
 from .settings import FormatSettings
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
+SEPARATOR = re.compile(r"[\t,;]")  # of a table
 LABELS = "labels"  # the type of regions that are parts of a text
 OF_TASKS = ("annotations", "completions", "predictions")
 # Types whose offsets count in what a browser shows, or in one part of a dialogue
@@ -41,7 +47,11 @@ ELSEWHERE = ("hypertextlabels", "paragraphlabels")
 def read_label_studio(
     path: Path, settings: FormatSettings, findings: Findings
 ) -> Iterator[Record | Problem]:
-    """Read the tasks of a file. If none of JSON-MIN has an entity, they are of another kind."""
+    """Read the tasks of a file. If none of JSON-MIN has an entity, they are of another kind.
+
+    Raises:
+        UserError: If it is neither JSON nor a table.
+    """
     minimal: set[str] = set()  # where tasks of JSON-MIN are, which don't say what was annotated
 
     def record_of(place: str, task: dict[str, Any]) -> Record:
@@ -51,12 +61,65 @@ def read_label_studio(
         minimal.add(place)
         return _of_min(place, task, settings.text_key)
 
-    found = list(read_records(path, settings.encoding, record_of))
+    if _is_table(path, settings.encoding):
+        found = list(_rows(path, settings.encoding, record_of))
+    else:
+        found = list(read_records(path, settings.encoding, record_of))
     has_entities = any(isinstance(one, Record) and one.entities for one in found)
     for one in found:
         if isinstance(one, Record) and one.place in minimal and not has_entities:
             one = one._replace(is_annotated=False)
         yield one
+
+
+def _is_table(path: Path, encoding: str) -> bool:
+    """Tell whether a file begins like the names of columns, and not like JSON."""
+    with path.open(encoding=encoding) as file:
+        first = next((line for line in file if line.strip()), "{")
+    return first.lstrip()[0] not in "{[" and SEPARATOR.search(first) is not None
+
+
+def _rows(
+    path: Path, encoding: str, record_of: Callable[[str, dict[str, Any]], Record]
+) -> Iterator[Record | Problem]:
+    """Make records of the rows of a table, of which cells may hold regions as JSON."""
+    with path.open(encoding=encoding, newline="") as file:  # line ends in a cell count as they are
+        text = file.read()
+    names = next(line for line in text.splitlines() if line.strip())
+    separator = max("\t,;", key=names.count)
+    with _cells_of_any_length():
+        reader = csv.DictReader(StringIO(text, newline=""), delimiter=separator, strict=True)
+        try:
+            for row in reader:
+                place = f"{path}:{reader.line_num}"
+                if None in row or None in row.values():
+                    raise UserError(f"{place}: This row has more or fewer cells than the first.")
+                try:
+                    task = {name: _cell(cell) for name, cell in row.items() if cell}
+                    yield record_of(place, task)
+                except UserError as error:
+                    yield Problem(UNREADABLE, place, None, None, None, str(error))
+        except csv.Error as error:
+            raise UserError(f"{path}:{reader.line_num}: This is no table: {error}.") from error
+
+
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Lift the limit that the csv module has for all readers."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _cell(cell: str) -> Any:
+    """The regions of a cell, or what else it has as it is."""
+    with suppress(UserError):
+        value = parsed_json(cell) if cell.startswith("[") else None
+        if _are_regions(value):
+            return value
+    return cell
 
 
 def _of_task(
@@ -229,7 +292,7 @@ def _detect(sample: FileSample) -> bool:
 
 
 _KEPT = {PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR, WHITE_SPACE}
-_SUFFIXES = (".json", ".jsonl")
+_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv")
 register(
     Format(
         "label-studio",
