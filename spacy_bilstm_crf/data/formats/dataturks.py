@@ -15,6 +15,7 @@ from .docs import NO_ENTITY
 from .jsonl import as_id, field, objects_of, read_records, text_of
 from .records import Findings, Problem, RawMention, Record
 from .registry import Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 
 TEXT = "content"
@@ -72,4 +73,8 @@ def _with_last_character(mention: RawMention) -> RawMention:
     return mention._replace(fragments=((start, end + 1),))
 
 
-register(Format("dataturks", read_dataturks, None, (".json", ".jsonl")))
+def _detect(sample: FileSample) -> bool:
+    return sample.has(TEXT, "annotation")
+
+
+register(Format("dataturks", read_dataturks, None, (".json", ".jsonl"), detect=_detect))

@@ -17,6 +17,7 @@ from .jsonl import as_id, field, list_of, read_records
 from .losses import meta_without
 from .records import Findings, Offsets, Problem, RawMention, Record, placed
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import DocSettings, FormatSettings
 
 WORDS, NER = "tokenized_text", "ner"
@@ -86,5 +87,20 @@ def _value(doc: Doc, settings: DocSettings, findings: Findings) -> dict[str, Any
     return {key: found for key, found in value.items() if found is not None}
 
 
+def _detect(sample: FileSample) -> bool:
+    return sample.has(WORDS)
+
+
 _SUFFIXES = (".json", ".jsonl")
-register(Format("gliner", read_gliner, write_gliner, _SUFFIXES, {ID, META}, holds_overlaps=True))
+_KEPT = {ID, META}
+register(
+    Format(
+        "gliner",
+        read_gliner,
+        write_gliner,
+        _SUFFIXES,
+        _KEPT,
+        holds_overlaps=True,
+        detect=_detect,
+    )
+)

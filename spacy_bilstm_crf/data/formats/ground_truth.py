@@ -15,6 +15,7 @@ from .docs import NO_ENTITY
 from .jsonl import field, objects_of, read_records, text_of
 from .records import Findings, Problem, RawMention, Record
 from .registry import Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 
 TEXT, REFERENCE, OF_JOB = "source", "source-ref", "-metadata"
@@ -92,4 +93,10 @@ def _check_type(value: dict[str, Any]) -> None:
         raise UserError(f"This was labelled by a job of {types[0]!r:.60}, not of entities.")
 
 
-register(Format("ground-truth", read_ground_truth, None, (".manifest", ".jsonl", ".json")))
+def _detect(sample: FileSample) -> bool:
+    has_text = sample.has(TEXT) or sample.has(REFERENCE)
+    return has_text and any(key.endswith(OF_JOB) for key in sample.object)
+
+
+_SUFFIXES = (".manifest", ".jsonl", ".json")
+register(Format("ground-truth", read_ground_truth, None, _SUFFIXES, detect=_detect))

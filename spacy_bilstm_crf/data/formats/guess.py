@@ -14,13 +14,7 @@ from .registry import FORMATS, writable
 from .sample import FileSample
 from .settings import FormatSettings
 
-# What the first object of a file has, and what it looks like
-OTHERS_BY_KEYS = (
-    ({"content", "annotation"}, "Dataturks' export"),
-    ({"classes", "annotations"}, "NER Annotator's export"),
-    ({"paragraphs"}, "spaCy v2's JSON, which `python -m spacy convert` reads"),
-    ({"rasa_nlu_data"}, "Rasa's training data"),
-)
+# How a file begins, and what it looks like
 OTHERS_BY_START = (
     (rb"\xff\xfe\0\0|[^\0]\0\0\0", "text in UTF-32 (--encoding utf-32-le)"),
     (rb"\xff\xfe|\xfe\xff", "text in UTF-16 (--encoding utf-16)"),
@@ -29,8 +23,7 @@ OTHERS_BY_START = (
     (rb"PK\x03\x04", "a ZIP archive: unpack it first"),
     (rb"\x1f\x8b", "a gzip archive: unpack it first"),
     (rb"PAR1", "Parquet"),
-    (rb"(?:\xef\xbb\xbf)?annotation_id,", "Label Studio's CSV: export JSON instead"),
-    (rb"(?:\xef\xbb\xbf)?(?:version:.*\s+)?(?:nlu|rules|stories):", "Rasa's training data"),
+    (rb"(?:\xef\xbb\xbf)?(?:version:.*\s+)?(?:rules|stories):", "Rasa's rules or stories"),
     (rb"\s*<(?:\?xml|!DOCTYPE|html)", "XML or HTML"),
 )
 
@@ -134,9 +127,5 @@ def looks_like(path: Path, named: str) -> str:
 def other_than_known(sample: FileSample) -> str:
     """Tell what a file looks like that has none of the formats; "" if it looks like nothing."""
     of_start = (what for pattern, what in OTHERS_BY_START if re.match(pattern, sample.start))
-    of_keys = (what for keys, what in OTHERS_BY_KEYS if sample.has(*keys))
-    what = next(of_start, None) or next(of_keys, None)
-    value = sample.value
-    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], dict):
-        what = "spaCy v2's training data, [text, {...}]"
+    what = next(of_start, None)
     return f"This looks like {what}." if what else ""

@@ -283,6 +283,9 @@ def _result(number: int, span: Span, score: float | None) -> dict[str, Any]:
 
 
 def _detect(sample: FileSample) -> bool:
+    names = re.split(SEPARATOR, sample.lines[0]) if sample.lines else []
+    if {sample.settings.text_key, "annotation_id"} <= {name.strip('" ') for name in names}:
+        return True  # a table
     if isinstance(sample.object.get("data"), dict):
         return any(sample.has(key) for key in OF_TASKS)
     if not sample.has(sample.settings.text_key):  # JSON-MIN

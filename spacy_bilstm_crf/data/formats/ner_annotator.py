@@ -13,6 +13,7 @@ from .docs import NO_ENTITY
 from .jsonl import field, list_of, mention_of, read_values
 from .records import Findings, Problem, RawMention, Record
 from .registry import Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 from .spacy_v2 import ENTITIES, is_example
 
@@ -75,4 +76,9 @@ def _judged(value: Any) -> tuple[RawMention, str]:
     return mention_of([*value[:2], last[3]]), group
 
 
-register(Format("ner-annotator", read_ner_annotator, None, (".json", ".jsonl")))
+def _detect(sample: FileSample) -> bool:
+    annotations = sample.object.get("annotations")
+    return sample.has("classes") and isinstance(annotations, list)
+
+
+register(Format("ner-annotator", read_ner_annotator, None, (".json", ".jsonl"), detect=_detect))

@@ -17,6 +17,7 @@ from .jsonl import as_id, field, objects_of, read_records, text_of
 from .losses import WHITE_SPACE
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
+from .sample import FileSample
 from .settings import DocSettings, FormatSettings
 
 TEXT, MASKED, SPANS, METADATA = "full_text", "masked", "spans", "metadata"
@@ -94,6 +95,20 @@ def _masked(text: str, spans: Sequence[Span]) -> str:
     return "".join([*parts, text[end:]])
 
 
+def _detect(sample: FileSample) -> bool:
+    return sample.has(TEXT) and (sample.has(SPANS) or sample.has(TEMPLATE_ID))
+
+
 _KEPT = {ID, META, WHITE_SPACE}
 _SUFFIXES = (".json", ".jsonl")
-register(Format("presidio", read_presidio, write_presidio, _SUFFIXES, _KEPT, holds_overlaps=True))
+register(
+    Format(
+        "presidio",
+        read_presidio,
+        write_presidio,
+        _SUFFIXES,
+        _KEPT,
+        holds_overlaps=True,
+        detect=_detect,
+    )
+)

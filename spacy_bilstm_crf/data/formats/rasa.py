@@ -19,6 +19,7 @@ from .docs import NO_ENTITY
 from .jsonl import field, list_of, objects_of, parsed_json, text_of
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 
 INTENT, METADATA = "intent", "metadata"
@@ -31,6 +32,7 @@ ENTITY = re.compile(
 SECTION = re.compile(r"##\s*([^:]+?):(.+)")
 ITEM = re.compile(r"[-*+]\s*(.*)")
 COMMENT = re.compile(r"<!--.*?--!*>", re.DOTALL)
+NLU_YAML = re.compile(r"^nlu:\s*(?:#.*)?$", re.MULTILINE)
 NLU_MARKDOWN = re.compile(r"^##\s*(?:intent|synonym|regex|lookup):", re.MULTILINE)
 ESCAPES = {r"\n": "\n", r"\r": "\r", r"\t": "\t", r"\b": "\b", r"\f": "\f"}
 ESCAPE = re.compile(r"\\[nrtbf]")
@@ -212,4 +214,13 @@ def _entities_of(found: re.Match[str]) -> list[dict[str, Any]]:
     return value if isinstance(value, list) else [value]
 
 
-register(Format("rasa", read_rasa, None, (".yml", ".yaml", ".md", ".json")))
+def _detect(sample: FileSample) -> bool:
+    is_of_text = not sample.text.lstrip().startswith(("{", "["))
+    marks = (NLU_YAML, NLU_MARKDOWN)
+    return sample.has("rasa_nlu_data") or (
+        is_of_text and any(mark.search(sample.text) for mark in marks)
+    )
+
+
+_SUFFIXES = (".yml", ".yaml", ".md", ".json")
+register(Format("rasa", read_rasa, None, _SUFFIXES, detect=_detect))

@@ -19,6 +19,7 @@ from .jsonl import as_id, field, list_of, mention_of, objects_of, read_values
 from .layout import TAG, UNKNOWN
 from .records import Findings, Offsets, Problem, RawMention, Record, placed
 from .registry import Format, register
+from .sample import FileSample
 from .settings import FormatSettings
 
 ENTITIES, NER = "entities", "ner"
@@ -177,4 +178,9 @@ def _words_of(text: str, words: Sequence[str]) -> tuple[list[str], list[bool], l
     return every, spaces, offsets
 
 
-register(Format("spacy-v2", read_spacy_v2, None, (".json", ".jsonl")))
+def _detect(sample: FileSample) -> bool:
+    paragraphs = sample.object.get("paragraphs")
+    return is_example(sample.value) or (isinstance(paragraphs, list) and bool(paragraphs))
+
+
+register(Format("spacy-v2", read_spacy_v2, None, (".json", ".jsonl"), detect=_detect))
