@@ -27,6 +27,8 @@ SourceName = Literal[
     "rasa",
     "spacy",
     "spacy-v2",
+    "uima-cas",
+    "webanno",
 ]
 TargetName = Literal[
     "brat",
@@ -105,6 +107,11 @@ def convert_cli(
         None, help="Column of the part of speech, to keep it as token.tag_"
     ),
     comment: str | None = Option(None, help="Prefix of the comment lines of conll, such as '# '"),
+    layer: str | None = Option(
+        None,
+        help="Layer of INCEpTION that has the entities. Default: that of named entities, or the "
+        "only other one",
+    ),
     force: ForceOption = False,
 ) -> None:
     """Convert annotated data between spaCy, Prodigy, doccano, Label Studio, brat, CoNLL and
@@ -134,6 +141,7 @@ def convert_cli(
         columns=ColumnSettings(
             scheme, separator, word_column, tuple(tag_columns or [-1]), pos_column, comment
         ),
+        layer=layer,
         problems=problems,
         force=force,
         on_progress=msg.info,

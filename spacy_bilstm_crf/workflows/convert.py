@@ -86,6 +86,7 @@ def convert(
     unannotated: str = "outside",
     incorrect_spans_key: str = "incorrect_spans",
     columns: ColumnSettings | None = None,
+    layer: str | None = None,
     problems: str | Path | None = None,
     force: bool = False,
     on_progress: Callable[[str], None] | None = None,
@@ -116,6 +117,8 @@ def convert(
             is unknown.
         incorrect_spans_key: Key in `doc.spans` of rejected spans.
         columns: The layout of CoNLL columns.
+        layer: Layer of INCEpTION that has the entities, by its name or the last part of it; None
+            for that of named entities, or the only other one.
         problems: The JSONL file to list problems in, instead of `OUTPUT.problems.jsonl`.
         force: Whether to replace files that exist.
         on_progress: Called with a line on the formats, if they were not named, and one for each
@@ -143,7 +146,9 @@ def convert(
         raise UserError("There is no column of tags: name at least one.")
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps, spans_key)
     _check_spans(docs)
-    settings = FormatSettings(lang, text_key, docs, columns, _encoding(encoding), tuple(labels))
+    settings = FormatSettings(
+        lang, text_key, docs, columns, _encoding(encoding), tuple(labels), layer=layer
+    )
     source, target = _formats(path, output, source, target, settings, on_progress)
     listed = _problems_path(output, problems, force)
     findings = Findings()

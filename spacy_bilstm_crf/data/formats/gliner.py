@@ -15,10 +15,11 @@ from ...common.errors import UserError
 from .docs import ID, META, NO_ENTITY, annotated_entities, data_of, has_annotation
 from .jsonl import as_id, field, list_of, read_records
 from .losses import meta_without
-from .records import Findings, Offsets, Problem, RawMention, Record, placed
+from .records import Findings, Offsets, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .sample import FileSample
 from .settings import DocSettings, FormatSettings
+from .words import placed
 
 WORDS, NER = "tokenized_text", "ner"
 OWN = {WORDS, NER, ID}

@@ -356,9 +356,15 @@ def has_column_of_tags(lines: Sequence[str]) -> bool:
     Args:
         lines: The beginning of a file. Comments and a header do no harm.
     """
+    if _have_all_words(lines):
+        return True
     rows = [CELL_END.split(line.strip(BLANKS)) for line in lines if not line.startswith("#")]
     rows = [cells for cells in rows if DOCSTART not in cells]
     rows = rows[1:] if rows and HEADERS & {cell.lower() for cell in rows[0]} else rows
+    n_columns = _most_frequent([len(cells) for cells in rows])
+    last = Counter(cells[-1] for cells in rows if len(cells) == n_columns)
+    if n_columns > 1 and last.total() >= MOST * len(rows) and _has_plain_labels(last):
+        return True
     tagged = Counter(
         column
         for cells in rows

@@ -1,8 +1,7 @@
 """What a reader finds in a file, before tokenization."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Offsets = tuple[int, int]  # first character, character after the last; in code points
@@ -14,14 +13,14 @@ class RawMention(NamedTuple):
 
     Attributes:
         fragments: What it covers; more than one if it is discontinuous.
-        label: Its label.
+        label: Its label; None if the file has none, which is a problem.
         score: A probability, if there is one.
         quote: The text that it covers according to the file, to check the offsets.
         dispute: Who has it, if other annotators do not.
     """
 
     fragments: tuple[Offsets, ...]
-    label: str
+    label: str | None
     score: float | None = None
     quote: str | None = None
     dispute: str = ""
@@ -120,15 +119,3 @@ class Findings:
         self.notes: Counter = Counter()
         self.n_annotated = 0
         self.n_mentions = 0
-
-
-def placed(words: Sequence[str], spaces: Sequence[bool] | None = None) -> tuple[str, list[Offsets]]:
-    """Return the text of words, and where each of them is.
-
-    Args:
-        words: The words.
-        spaces: Whether a blank follows each of them; None if one follows all.
-    """
-    parts = [word + " " * (spaces is None or spaces[i]) for i, word in enumerate(words)]
-    starts = list(accumulate(map(len, parts), initial=0))
-    return "".join(parts), [(start, start + len(word)) for start, word in zip(starts, words)]

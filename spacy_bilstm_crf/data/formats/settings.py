@@ -80,6 +80,8 @@ class FormatSettings(NamedTuple):
             them in the files that are read, and to take what the docs need in those written.
         suffix: The ending of the file to write, of formats that have several kinds of files. Empty
             for that of new files.
+        layer: Layer of INCEpTION that has the entities; None for that of named entities, or the
+            only other one.
     """
 
     lang: str = "xx"
@@ -89,3 +91,4 @@ class FormatSettings(NamedTuple):
     encoding: str = UTF8
     labels: Sequence[str] = ()
     suffix: str = ""
+    layer: str | None = None

@@ -10,17 +10,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from spacy.util import get_words_and_spaces
-
 from ...common.errors import UserError
 from .columns import annotation_of
 from .docs import NO_ENTITY
 from .jsonl import as_id, field, list_of, mention_of, objects_of, read_values
 from .layout import TAG, UNKNOWN
-from .records import Findings, Offsets, Problem, RawMention, Record, placed
+from .records import Findings, Offsets, Problem, RawMention, Record
 from .registry import Format, register
 from .sample import FileSample
 from .settings import FormatSettings
+from .words import placed, words_of
 
 ENTITIES, NER = "entities", "ner"
 # Keys of the annotation of a token, and what their values are
@@ -131,7 +130,7 @@ def _of_tokens(
     if text is None:
         text, offsets = placed(words, spaces)
     else:
-        words, spaces, offsets = _words_of(text, words)
+        words, spaces, offsets = words_of(text, words)
     entities: list[RawMention] = []
     unknown: list[Offsets] = []
     problems: list[Problem] = []
@@ -154,28 +153,6 @@ def _of_tokens(
         unknown=tuple(unknown),
         problems=tuple(problems),
     )
-
-
-def _words_of(text: str, words: Sequence[str]) -> tuple[list[str], list[bool], list[Offsets]]:
-    """The tokens of a text, white space among them, and where each of some words is.
-
-    Raises:
-        UserError: If they are not those of the text.
-    """
-    try:
-        every, spaces = get_words_and_spaces(words, text)
-    except ValueError as error:  # spaCy's E194
-        raise UserError(f"The tokens are not those of the text {text!r:.60}.") from error
-    _, places = placed(every, spaces)
-    found = iter([where for word, where in zip(every, places) if not word.isspace()])
-    end, offsets = 0, []
-    for word in words:
-        if word.isspace():  # which may be other white space in the text
-            offsets.append((end, end))
-        else:
-            offsets.append(next(found))
-            end = offsets[-1][1]
-    return every, spaces, offsets
 
 
 def _detect(sample: FileSample) -> bool:
