@@ -8,7 +8,7 @@ import spacy
 import srsly
 from spacy.tokens import Doc, DocBin
 
-from spacy_bilstm_crf.cli.convert import FormatName
+from spacy_bilstm_crf.cli.convert import TargetName
 from spacy_bilstm_crf.data.formats import Findings, FormatSettings, read
 from spacy_bilstm_crf.data.formats.docs import predictions_of
 from tests.helpers import spacy_command, trained_nlp
@@ -75,7 +75,7 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
     assert len(srsly.read_json(output)) == 3
 
 
-FORMAT_NAMES = get_args(FormatName)
+FORMAT_NAMES = get_args(TargetName)
 
 
 @pytest.mark.parametrize("target", FORMAT_NAMES)

@@ -136,7 +136,7 @@ def documents_of(
     Raises:
         UserError: If no line is a word with a tag, or the columns hold something else.
     """
-    rows, settings = _rows(path, text, settings, findings)
+    rows, settings, counts_sentences = _rows(path, text, settings, findings)
     is_germeval = _is_germeval(rows, settings)
     if keeps_overlaps and is_germeval:
         settings = settings._replace(word=1, tag=GERMEVAL_TAGS)
@@ -160,7 +160,8 @@ def documents_of(
             findings.notes["lines of CoNLL-U that are no words left out"] += 1
         else:
             first = row.cells[0]
-            if settings.word != 0 and SENTENCE.fullmatch(first) and first != started:
+            is_sentence = first if counts_sentences else SENTENCE.fullmatch(first)
+            if settings.word != 0 and is_sentence and first != started:
                 docs[-1][1].append([])
                 started = first
             docs[-1][1][-1].append(_token(row, layout))
@@ -196,8 +197,11 @@ def _with_sentences(docs: Sequence[Document], has_docstarts: bool) -> list[Docum
 
 def _rows(
     path: Path, text: str, settings: ColumnSettings, findings: Findings
-) -> tuple[list[Row], ColumnSettings]:
-    """The lines of a file but for comments and a header, and the columns that the header names."""
+) -> tuple[list[Row], ColumnSettings, bool]:
+    """The lines of a file but for comments and a header, and what the header says.
+
+    That is where the columns are, and whether the first one has numbers of sentences.
+    """
     # Python's own split knows separators of lines and columns that may be part of a word
     found = LINE_END.split(text)
     separator = settings.separator or ("," if path.suffix.lower() == ".csv" else None)
@@ -215,13 +219,13 @@ def _rows(
         rows = _without_comments(rows, settings.comment, settings, findings)
     first = next((i for i, row in enumerate(rows) if row.cells), None)
     if first is None:
-        return rows, settings
+        return rows, settings, False
     named = _named_by_header(rows[first], settings)
     if _cell(rows[first], named.tags[0]).lower() in HEADERS:
         findings.notes["header lines left out"] += 1
-        del rows[first]
-        return rows, named
-    return rows, settings
+        counts_sentences = rows.pop(first).cells[0].lower().startswith("sent")
+        return rows, named, counts_sentences
+    return rows, settings, False
 
 
 def _named_by_header(header: Row, settings: ColumnSettings) -> ColumnSettings:
@@ -459,7 +463,7 @@ def _hint(row: Row, cell: str, layout: Layout) -> str:
     if row.text.startswith("#"):
         return " If it is a comment, say so: --comment '#'."
     if _has_all_words(row):
-        return " This looks like word|pos|tag with all words on one line, which convert can't read."
+        return " This looks like word|pos|tag with all words on one line, unlike most lines."
     if re.match(r"[*(]", cell):
         return " This looks like the brackets of OntoNotes, which convert can't read."
     if columns:

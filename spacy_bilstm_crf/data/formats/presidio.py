@@ -22,7 +22,7 @@ from .settings import DocSettings, FormatSettings
 
 TEXT, MASKED, SPANS, METADATA = "full_text", "masked", "spans", "metadata"
 SAMPLE_ID, TEMPLATE_ID = "sample_id", "template_id"
-# What Presidio itself makes of the text and the spans
+# What Presidio makes of the text and the spans, and of what it is made again
 MADE = (MASKED, "tokens", "tags", "start_indices")
 
 
@@ -35,8 +35,6 @@ def read_presidio(
         entities = [_mention(span) for span in objects_of(value, SPANS)]
         is_annotated = value.get(SPANS) is not None
         findings.notes[NO_ENTITY] += is_annotated and not entities
-        for key in MADE:
-            findings.notes[f"values of {key!r} left out"] += bool(value.get(key))
         metadata = value.get(METADATA) or {}
         known = {TEXT, SPANS, METADATA, SAMPLE_ID, *MADE}
         return Record(

@@ -223,4 +223,4 @@ def _detect(sample: FileSample) -> bool:
 
 
 _SUFFIXES = (".yml", ".yaml", ".md", ".json")
-register(Format("rasa", read_rasa, None, _SUFFIXES, detect=_detect))
+register(Format("rasa", read_rasa, None, _SUFFIXES, detect=_detect, is_by_ending=False))

@@ -24,6 +24,7 @@ from .words import placed, words_of
 ENTITIES, NER = "entities", "ner"
 # Keys of the annotation of a token, and what their values are
 OF_TOKENS = {"dep": "dependencies", "head": "dependencies", "lemma": "lemmas", "pos": "coarse tags"}
+OTHER_WORDS = "documents whose tokens are not those of their text, made of the tokens"
 # Keys of the annotation of a text
 OF_TEXTS = ("cats", "links", "tags", "heads", "deps", "lemmas", "pos", "morphs")
 
@@ -95,6 +96,9 @@ def _paragraph(place: str, paragraph: dict[str, Any], findings: Findings) -> Rec
         starts.append(first)
         first += len(sentence)
     tags = [token.get(NER) or UNKNOWN[1] for token in tokens]
+    if text is not None and not _are_words_of(text, words):
+        findings.notes[OTHER_WORDS] += 1
+        text = None
     record = _of_tokens(place, text, words, spaces, tags, starts)
     pos = [token.get("tag") for token in tokens]
     if all(isinstance(one, str) for one in pos) and record.words == words:
@@ -104,6 +108,11 @@ def _paragraph(place: str, paragraph: dict[str, Any], findings: Findings) -> Rec
     return record._replace(
         id=as_id(paragraph.get("id")), is_annotated=any(tag not in UNKNOWN for tag in tags)
     )
+
+
+def _are_words_of(text: str, words: Sequence[Any]) -> bool:
+    """Tell whether words make up a text, as they don't where quotes became `` and ''."""
+    return "".join(text.split()) == "".join(str(word) for word in words if not str(word).isspace())
 
 
 def _of_tokens(
