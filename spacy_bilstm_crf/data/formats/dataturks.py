@@ -60,10 +60,12 @@ def _mentions(annotation: dict[str, Any]) -> list[RawMention]:
     ]
 
 
-def _n_fitting(text: str, mentions: list[RawMention]) -> int:
-    """How many mentions cover what is quoted of them."""
+def _n_fitting(text: str, mentions: list[RawMention]) -> tuple[int, int]:
+    """How many mentions cover what is quoted of them, and how many with the same blanks."""
     quoted = [mention for mention in mentions if mention.quote is not None and mention.offsets]
-    return sum(fits(text, mention) for mention in quoted)
+    covered = [text[slice(*mention.fragments[0])] for mention in quoted]
+    n_exact = sum(one == mention.quote for one, mention in zip(covered, quoted))
+    return sum(fits(text, mention) for mention in quoted), n_exact
 
 
 def _with_last_character(mention: RawMention) -> RawMention:

@@ -30,7 +30,7 @@ ENTITY = re.compile(
     r"(?:\((?P<label>[^:)]+)(?::(?P<value>[^)]+))?\)|(?P<object>\{[^}]+\})|(?P<list>\[\{.*?\}\]))"
 )
 SECTION = re.compile(r"##\s*([^:]+?):(.+)")
-ITEM = re.compile(r"[-*+]\s*(.*)")
+ITEM = re.compile(r"[-*+]\s*(.*)", re.DOTALL)
 COMMENT = re.compile(r"<!--.*?--!*>", re.DOTALL)
 NLU_YAML = re.compile(r"^nlu:\s*(?:#.*)?$", re.MULTILINE)
 NLU_MARKDOWN = re.compile(r"^##\s*(?:intent|synonym|regex|lookup):", re.MULTILINE)
@@ -77,7 +77,8 @@ def _of_yaml(path: Path, text: str, findings: Findings) -> Iterator[Record | Pro
     try:
         value = srsly.yaml_loads(text)
     except ValueError as error:
-        raise UserError(f"This is not valid YAML: {' '.join(str(error).split())}") from error
+        message = " ".join(str(error).removeprefix("Invalid YAML: ").split())
+        raise UserError(f"This is not valid YAML: {message}") from error
     if not isinstance(value, dict):
         raise UserError(f"This is no training data of Rasa: {value!r:.80}")
     if value.get("nlu") is None:
