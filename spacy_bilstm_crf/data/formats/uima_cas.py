@@ -53,7 +53,7 @@ def read_uima_cas(path: Path, settings: FormatSettings, findings: Findings) -> I
     if not isinstance(text, str):
         raise UserError(f"{path} has no text.")
     findings.notes["views other than the first left out"] += len(cas.views) - 1
-    every = [one for one in cas.select_all() if not _is_of_document(one.type.name)]
+    every = [one for one in cas.select(ANNOTATION) if not _is_of_document(one.type.name)]
     n_of = Counter(one.type.name for one in every)
     layers = {
         type_.name: Layer(_labels(type_), n_of[type_.name])
