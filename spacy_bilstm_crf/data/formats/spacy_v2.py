@@ -128,12 +128,12 @@ def _of_tokens(
     Raises:
         UserError: If words or tags are something else, or the words are not those of the text.
     """
-    odd = next((word for word in words if not isinstance(word, str) or not word), None)
-    if odd is not None:
-        raise UserError(f"A token is {odd!r:.80}, but it must be a word.")
-    odd = next((tag for tag in tags if not isinstance(tag, str) or not TAG.fullmatch(tag)), None)
-    if odd is not None:
-        raise UserError(f"A tag is {odd!r:.80}, but it must be O, -, or of the form U-PER.")
+    odd = [word for word in words if not isinstance(word, str) or not word]
+    if odd:
+        raise UserError(f"A token is {odd[0]!r:.80}, but it must be a word.")
+    odd = [tag for tag in tags if not isinstance(tag, str) or not TAG.fullmatch(tag)]
+    if odd:
+        raise UserError(f"A tag is {odd[0]!r:.80}, but it must be O, -, or of the form U-PER.")
     if len(tags) != len(words):
         raise UserError(f"There are {len(tags)} tags of {len(words)} words.")
     if text is None:
