@@ -114,8 +114,7 @@ def convert_cli(
     ),
     force: ForceOption = False,
 ) -> None:
-    """Convert annotated data between spaCy, Prodigy, doccano, Label Studio, brat, CoNLL and
-    Hugging Face.
+    """Convert annotated data between spaCy and the formats of annotation tools and libraries.
 
     Nothing is lost silently. Problems with annotation that a spaCy doc can't represent are counted
     and listed in a file. What the target format can't represent is counted.

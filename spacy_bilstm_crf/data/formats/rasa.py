@@ -223,5 +223,10 @@ def _detect(sample: FileSample) -> bool:
     )
 
 
+# Other files of a project
+_OTHERS = ("config", "credentials", "domain", "endpoints", "rules", "stories")
+_BESIDE = {"README.md", *(f"{name}.{end}" for name in _OTHERS for end in ("yml", "yaml", "md"))}
 _SUFFIXES = (".yml", ".yaml", ".md", ".json")
-register(Format("rasa", read_rasa, None, _SUFFIXES, detect=_detect, is_by_ending=False))
+register(
+    Format("rasa", read_rasa, None, _SUFFIXES, detect=_detect, is_by_ending=False, beside=_BESIDE)
+)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, simplefilter
 
 from ...common.errors import UserError, check_installed, reported_errors
 from .docs import NO_ENTITY
@@ -48,7 +49,9 @@ def read_uima_cas(path: Path, settings: FormatSettings, findings: Findings) -> I
         UserError: If it is none, its type system is not there, or dkpro-cassis is not installed.
     """
     check_installed("inception", "cassis")
-    cas = _load(path)
+    with catch_warnings():
+        simplefilter("ignore")  # offsets outside the text, which become problems
+        cas = _load(path)
     text = cas.sofa_string
     if not isinstance(text, str):
         raise UserError(f"{path} has no text.")

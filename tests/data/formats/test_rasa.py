@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read
+from spacy_bilstm_crf.workflows import convert
 
 MISSING = FormatSettings(lang="en", docs=DocSettings("missing"))
 
@@ -249,3 +250,17 @@ def test_examples_in_each_of_the_three(tmp_path_factory, examples):
         docs = reading(folder, name, text, findings)
         assert not findings.problems
         assert [(doc.text, [(e.text, e.label_) for e in doc.ents]) for doc in docs] == expected
+
+
+def test_of_a_project_only_the_examples_are_read(tmp_path):
+    folder = tmp_path / "data"
+    (folder / "more").mkdir(parents=True)
+    (folder / "nlu.yml").write_text(YAML)
+    (folder / "more" / "faq.md").write_text(MARKDOWN)
+    (folder / "README.md").write_text("# A bot\n")
+    for name in ("domain.yml", "stories.yml", "rules.yaml"):
+        (folder / name).write_text("stories:\n- story: a\n")
+    said = []
+    files = convert(folder, tmp_path / "out", lang="en", on_progress=said.append).files
+    assert [(file.path.name, file.n_docs) for file in files] == [("faq.spacy", 3), ("nlu.spacy", 4)]
+    assert said[0] == f"{folder} is read as rasa"
