@@ -11,7 +11,7 @@ from .app import bilstm_crf_cli
 from .options import ForceOption, TextKeyOption
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
-SourceName = Literal[
+FormatName = Literal[
     "brat",
     "conll",
     "dataturks",
@@ -30,7 +30,7 @@ SourceName = Literal[
     "uima-cas",
     "webanno",
 ]
-TargetName = Literal[
+WritableName = Literal[
     "brat",
     "conll",
     "doccano",
@@ -58,10 +58,10 @@ OVERLAPS_HELP = (
 def convert_cli(
     path: Path = Argument(..., help="File to convert, or a folder of them", metavar="IN"),
     output: Path = Argument(..., help="File to write, or a folder if IN is a folder"),
-    source: SourceName | None = Option(
+    source: FormatName | None = Option(
         None, "--from", "-f", help="Format to read. Default: found by looking at the files"
     ),
-    target: TargetName | None = Option(
+    target: WritableName | None = Option(
         None,
         "--to",
         "-t",

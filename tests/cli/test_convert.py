@@ -48,8 +48,8 @@ def read_docs(path):
 
 
 def test_it_names_all_formats_and_choices():
-    assert list(get_args(command.SourceName)) == sorted(FORMATS)
-    assert list(get_args(command.TargetName)) == writable()
+    assert list(get_args(command.FormatName)) == sorted(FORMATS)
+    assert list(get_args(command.WritableName)) == writable()
     choices = get_type_hints(command.convert_cli)
     for name, allowed in (
         ("on_problem", ON_PROBLEM),

@@ -121,7 +121,7 @@ def record_of_tokens(
         places = [f"{path}:{token.line}" for token in sentence]
         offsets = [(starts[i], starts[i + 1] - 1) for i in range(first, first + len(sentence))]
         for tags in tags_of(sentence):
-            found = annotation_of(tags, offsets, record.text, scheme, places)
+            found = entities_of_tags(tags, offsets, record.text, scheme, places)
             entities += found[0]
             unknown += found[1]
             problems += found[2]
@@ -136,7 +136,7 @@ def tags_of(sentence: Sentence) -> list[Sequence[str]]:
     return list(zip(*[token.tags for token in sentence]))
 
 
-def annotation_of(
+def entities_of_tags(
     tags: Sequence[str],
     offsets: Sequence[Offsets],
     text: str,

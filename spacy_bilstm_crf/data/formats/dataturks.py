@@ -18,7 +18,7 @@ from .registry import Format, register
 from .sample import FileSample
 from .settings import FormatSettings
 
-TEXT = "content"
+CONTENT = "content"
 AFTER = "documents whose ends are after the last character of entities, as the quoted text shows"
 
 
@@ -30,7 +30,7 @@ def read_dataturks(
 
 
 def _record(place: str, value: dict[str, Any], findings: Findings) -> Record:
-    text = text_of(value, TEXT)
+    text = text_of(value, CONTENT)
     is_annotated = value.get("annotation") is not None
     mentions = [m for one in objects_of(value, "annotation") for m in _mentions(one)]
     findings.notes[NO_ENTITY] += is_annotated and not mentions
@@ -43,7 +43,7 @@ def _record(place: str, value: dict[str, Any], findings: Findings) -> Record:
         place,
         text,
         annotator=as_id(about.get("last_updated_by")),
-        meta={k: v for k, v in value.items() if k not in (TEXT, "annotation") and v is not None},
+        meta={k: v for k, v in value.items() if k not in (CONTENT, "annotation") and v is not None},
         entities=tuple(mentions if is_after else inclusive),
         is_annotated=is_annotated,
     )
@@ -76,7 +76,7 @@ def _with_last_character(mention: RawMention) -> RawMention:
 
 
 def _detect(sample: FileSample) -> bool:
-    return sample.has(TEXT, "annotation")
+    return sample.has(CONTENT, "annotation")
 
 
 register(Format("dataturks", read_dataturks, None, (".json", ".jsonl"), detect=_detect))

@@ -21,8 +21,8 @@ from .sample import FileSample
 from .settings import DocSettings, FormatSettings
 from .words import placed
 
-WORDS, NER = "tokenized_text", "ner"
-OWN = {WORDS, NER, ID}
+WORDS, TOKEN_SPANS = "tokenized_text", "ner"
+OWN = {WORDS, TOKEN_SPANS, ID}
 
 
 def read_gliner(
@@ -37,8 +37,8 @@ def read_gliner(
         if odd:
             raise UserError(f"A token of {WORDS!r} is {odd[0]!r:.80}, but it must be a word.")
         text, offsets = placed(words)
-        entities = [_mention(one, offsets) for one in list_of(value, NER)]
-        is_annotated = value.get(NER) is not None
+        entities = [_mention(one, offsets) for one in list_of(value, TOKEN_SPANS)]
+        is_annotated = value.get(TOKEN_SPANS) is not None
         findings.notes[NO_ENTITY] += is_annotated and not entities
         return Record(
             place,
@@ -84,7 +84,7 @@ def _value(doc: Doc, settings: DocSettings, findings: Findings) -> dict[str, Any
         entities = [span for span, _ in annotated_entities(doc, settings)]
         tokens = [[numbers[token.i] for token in span if token.i in numbers] for span in entities]
         findings.notes["entities of white space alone left out"] += tokens.count([])
-        value[NER] = [[x[0], x[-1], ent.label_] for x, ent in zip(tokens, entities) if x]
+        value[TOKEN_SPANS] = [[x[0], x[-1], ent.label_] for x, ent in zip(tokens, entities) if x]
     return {key: found for key, found in value.items() if found is not None}
 
 

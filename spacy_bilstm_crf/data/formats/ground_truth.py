@@ -18,7 +18,7 @@ from .registry import Format, register
 from .sample import FileSample
 from .settings import FormatSettings
 
-TEXT, REFERENCE, OF_JOB = "source", "source-ref", "-metadata"
+SOURCE_TEXT, REFERENCE, OF_JOB = "source", "source-ref", "-metadata"
 BY_MODEL = "documents that a model has labelled and nobody has looked at, as predictions"
 EARLIER_JOBS = "annotations of earlier jobs left out"
 CONFIDENCES = "confidences of what people have labelled left out"
@@ -32,16 +32,16 @@ def read_ground_truth(
 
 
 def _record(place: str, value: dict[str, Any], findings: Findings) -> Record:
-    if TEXT not in value and REFERENCE in value:
+    if SOURCE_TEXT not in value and REFERENCE in value:
         raise UserError(
-            f"The text is in {value[REFERENCE]!r:.80}, not in the manifest. Copy it to {TEXT!r}."
+            f"The text is in {value[REFERENCE]!r:.80}, not in the manifest. Copy it to {SOURCE_TEXT!r}."
         )
-    text = text_of(value, TEXT)
+    text = text_of(value, SOURCE_TEXT)
     jobs = [(key, job) for key, job in value.items() if _has_entities(job)]
     about = {key: _about(value, key) for key, _ in jobs}
     jobs.sort(key=lambda job: str(about[job[0]].get("creation-date", "")))
     findings.notes[EARLIER_JOBS] += max(len(jobs) - 1, 0)
-    known = {TEXT, *(key for job, _ in jobs for key in (job, job + OF_JOB))}
+    known = {SOURCE_TEXT, *(key for job, _ in jobs for key in (job, job + OF_JOB))}
     record = Record(
         place,
         text,
@@ -94,7 +94,7 @@ def _check_type(value: dict[str, Any]) -> None:
 
 
 def _detect(sample: FileSample) -> bool:
-    has_text = sample.has(TEXT) or sample.has(REFERENCE)
+    has_text = sample.has(SOURCE_TEXT) or sample.has(REFERENCE)
     return has_text and any(key.endswith(OF_JOB) for key in sample.object)
 
 

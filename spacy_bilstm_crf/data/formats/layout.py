@@ -53,7 +53,7 @@ LINE_END = re.compile(r"\r{0,3}\n|\r")
 # A label in the place of a tag, and what looks like a tag of another kind
 PLAIN_LABEL = re.compile(r"[^\W\d_][\w./&+-]*")
 TAG_OF_ANOTHER_KIND = re.compile(r"[BILUESMW](?:[-_].*)?|.*[-_][BILUESMW]", re.IGNORECASE)
-MOST_LABELS = 100
+MOST_PLAIN_LABELS = 100
 LEAST_OUTSIDE = 0.2  # of lines; where fewer are O, it is no tag
 PLAIN = "tags without a prefix, of which neighbours with one label were read as one entity"
 MOST = 0.9  # of lines or sentences, to say so of a file
@@ -341,6 +341,8 @@ def _layout(rows: Sequence[Row], settings: ColumnSettings) -> Layout:
     tag_columns = [i for i, cells in enumerate(columns) if _has_tags(cells)]
     places = range(-n_columns, n_columns)
     plain = {i for i in settings.tags if i in places and _has_plain_labels(columns[i])}
+    if tag_columns:  # beside which a label without a prefix is a mistake
+        plain = set()
     return Layout(settings, n_columns, columns, tag_columns, without_tag, plain)
 
 
@@ -351,7 +353,7 @@ def _has_plain_labels(cells: Counter[str]) -> bool:
         PLAIN_LABEL.fullmatch(cell) and not TAG_OF_ANOTHER_KIND.fullmatch(cell) for cell in labels
     )
     is_some_outside = cells["O"] >= LEAST_OUTSIDE * sum(cells.values())
-    return are_labels and is_some_outside and 0 < len(labels) <= MOST_LABELS
+    return are_labels and is_some_outside and 0 < len(labels) <= MOST_PLAIN_LABELS
 
 
 def has_column_of_tags(lines: Sequence[str]) -> bool:

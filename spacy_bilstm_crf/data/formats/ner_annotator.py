@@ -15,7 +15,7 @@ from .records import Findings, Problem, RawMention, Record
 from .registry import Format, register
 from .sample import FileSample
 from .settings import FormatSettings
-from .spacy_v2 import ENTITIES, is_example
+from .spacy_v2 import ENTITIES_IN_PAIR, is_example
 
 NOT_LOOKED_AT = "texts that nobody has looked at, and that are not in the file, left out"
 # What the last entry of a history may say
@@ -42,9 +42,9 @@ def read_ner_annotator(
 
 def _record(place: str, value: list[Any], findings: Findings) -> Record:
     text, annotation = value
-    is_annotated = annotation.get(ENTITIES) is not None
+    is_annotated = annotation.get(ENTITIES_IN_PAIR) is not None
     groups: dict[str, list[RawMention]] = {"entities": [], "incorrect": [], "predictions": []}
-    for one in list_of(annotation, ENTITIES):
+    for one in list_of(annotation, ENTITIES_IN_PAIR):
         mention, group = _judged(one)
         groups[group].append(mention)
     findings.notes[NO_ENTITY] += is_annotated and not any(groups.values())

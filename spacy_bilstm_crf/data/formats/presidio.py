@@ -20,7 +20,7 @@ from .registry import Docs, Format, register
 from .sample import FileSample
 from .settings import DocSettings, FormatSettings
 
-TEXT, MASKED, SPANS, METADATA = "full_text", "masked", "spans", "metadata"
+FULL_TEXT, MASKED, SPANS, OF_SAMPLE = "full_text", "masked", "spans", "metadata"
 SAMPLE_ID, TEMPLATE_ID = "sample_id", "template_id"
 # What Presidio makes of the text and the spans, and of what it is made again
 MADE = (MASKED, "tokens", "tags", "start_indices")
@@ -35,14 +35,14 @@ def read_presidio(
         entities = [_mention(span) for span in objects_of(value, SPANS)]
         is_annotated = value.get(SPANS) is not None
         findings.notes[NO_ENTITY] += is_annotated and not entities
-        metadata = value.get(METADATA) or {}
-        known = {TEXT, SPANS, METADATA, SAMPLE_ID, *MADE}
+        metadata = value.get(OF_SAMPLE) or {}
+        known = {FULL_TEXT, SPANS, OF_SAMPLE, SAMPLE_ID, *MADE}
         return Record(
             place,
-            text_of(value, TEXT),
+            text_of(value, FULL_TEXT),
             id=as_id(value.get(SAMPLE_ID)),
             meta={
-                **(metadata if isinstance(metadata, dict) else {METADATA: metadata}),
+                **(metadata if isinstance(metadata, dict) else {OF_SAMPLE: metadata}),
                 **{k: v for k, v in value.items() if k not in known and v is not None},
             },
             entities=tuple(entities),
@@ -66,11 +66,11 @@ def write_presidio(docs: Docs, path: Path, settings: FormatSettings, findings: F
 def _sample(doc: Doc, settings: DocSettings) -> dict[str, Any]:
     about = data_of(doc)
     meta = dict(about.meta)
-    sample: dict[str, Any] = {TEXT: doc.text}
+    sample: dict[str, Any] = {FULL_TEXT: doc.text}
     if has_annotation(doc, settings):
         spans = [span for span, _ in annotated_entities(doc, settings)]
         sample |= {MASKED: _masked(doc.text, spans), SPANS: [_span(span) for span in spans]}
-    sample |= {TEMPLATE_ID: meta.pop(TEMPLATE_ID, None), METADATA: meta or None}
+    sample |= {TEMPLATE_ID: meta.pop(TEMPLATE_ID, None), OF_SAMPLE: meta or None}
     return sample if about.id is None else {**sample, SAMPLE_ID: about.id}
 
 
@@ -94,7 +94,7 @@ def _masked(text: str, spans: Sequence[Span]) -> str:
 
 
 def _detect(sample: FileSample) -> bool:
-    return sample.has(TEXT) and (sample.has(SPANS) or sample.has(TEMPLATE_ID))
+    return sample.has(FULL_TEXT) and (sample.has(SPANS) or sample.has(TEMPLATE_ID))
 
 
 _KEPT = {ID, META, WHITE_SPACE}

@@ -22,7 +22,7 @@ from .registry import Format, register
 from .sample import FileSample
 from .settings import FormatSettings
 
-INTENT, METADATA = "intent", "metadata"
+INTENT, OF_EXAMPLE = "intent", "metadata"
 # A part of an example that is an entity. What comes after its text is a label, and a value perhaps;
 # an object; or a list of them
 ENTITY = re.compile(
@@ -97,17 +97,17 @@ def _of_yaml(path: Path, text: str, findings: Findings) -> Iterator[Record | Pro
             place = f"{path}, intent {intent}, example {number}"
             about = {INTENT: intent}
             if metadata is not None:
-                about[METADATA] = parsed_json(json.dumps(metadata, default=str))
+                about[OF_EXAMPLE] = parsed_json(json.dumps(metadata, default=str))
             yield _marked(place, example, about, findings)
 
 
 def _examples(item: dict[str, Any], findings: Findings) -> Iterator[tuple[str, Any]]:
     """The examples of an intent, and their metadata or those of the intent."""
-    examples, metadata = item.get("examples") or [], item.get(METADATA)
+    examples, metadata = item.get("examples") or [], item.get(OF_EXAMPLE)
     if isinstance(examples, list):
         for one in examples:
             text = text_of(one, "text") if isinstance(one, dict) else str(one)
-            own = one.get(METADATA, metadata) if isinstance(one, dict) else metadata
+            own = one.get(OF_EXAMPLE, metadata) if isinstance(one, dict) else metadata
             # With or without a dash, as in text of several lines
             yield text.strip(), own
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import UserError
-from .columns import annotation_of
+from .columns import entities_of_tags
 from .docs import NO_ENTITY
 from .jsonl import as_id, field, list_of, mention_of, objects_of, read_values
 from .layout import TAG, UNKNOWN
@@ -19,9 +19,9 @@ from .records import Findings, Offsets, Problem, RawMention, Record
 from .registry import Format, register
 from .sample import FileSample
 from .settings import FormatSettings
-from .words import placed, words_of
+from .words import align_words, placed
 
-ENTITIES, NER = "entities", "ner"
+ENTITIES_IN_PAIR, TOKEN_TAG = "entities", "ner"
 # Keys of the annotation of a token, and what their values are
 OF_TOKENS = {"dep": "dependencies", "head": "dependencies", "lemma": "lemmas", "pos": "coarse tags"}
 OTHER_WORDS = "documents whose tokens are not those of their text, made of the tokens"
@@ -68,8 +68,8 @@ def example_of(place: str, value: list[Any], findings: Findings) -> Record:
     text, annotation = value
     for key in OF_TEXTS:
         findings.notes[f"values of {key!r} left out"] += bool(annotation.get(key))
-    is_annotated = annotation.get(ENTITIES) is not None
-    entities = list_of(annotation, ENTITIES)
+    is_annotated = annotation.get(ENTITIES_IN_PAIR) is not None
+    entities = list_of(annotation, ENTITIES_IN_PAIR)
     findings.notes[NO_ENTITY] += is_annotated and not entities
     if entities and all(isinstance(one, str) for one in entities):
         words = list_of(annotation, "words")
@@ -95,7 +95,7 @@ def _paragraph(place: str, paragraph: dict[str, Any], findings: Findings) -> Rec
     for sentence in sentences:
         starts.append(first)
         first += len(sentence)
-    tags = [token.get(NER) or UNKNOWN[1] for token in tokens]
+    tags = [token.get(TOKEN_TAG) or UNKNOWN[1] for token in tokens]
     if text is not None and not _are_words_of(text, words):
         findings.notes[OTHER_WORDS] += 1
         text = None
@@ -139,14 +139,14 @@ def _of_tokens(
     if text is None:
         text, offsets = placed(words, spaces)
     else:
-        words, spaces, offsets = words_of(text, words)
+        words, spaces, offsets = align_words(text, words)
     entities: list[RawMention] = []
     unknown: list[Offsets] = []
     problems: list[Problem] = []
     for start, end in pairwise([*starts, len(tags)]):
         of_sentence = offsets[start:end]
         places = [place] * len(of_sentence)
-        found = annotation_of(tags[start:end], of_sentence, text, "biluo", places)
+        found = entities_of_tags(tags[start:end], of_sentence, text, "biluo", places)
         entities += found[0]
         unknown += [where for where in found[1] if where[0] < where[1]]
         problems += found[2]

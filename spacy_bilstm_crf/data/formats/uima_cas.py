@@ -20,26 +20,32 @@ from .records import Findings, Offsets, RawMention, Record
 from .registry import Format, register
 from .sample import FileSample
 from .settings import FormatSettings
-from .words import words_of
+from .words import align_words
 
 if TYPE_CHECKING:
     from cassis import Cas
 
 ANNOTATION = "uima.tcas.Annotation"
 SEGMENTATION = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type."
-TOKEN, SENTENCE = SEGMENTATION + "Token", SEGMENTATION + "Sentence"
-METADATA = "de.tudarmstadt.ukp.dkpro.core.api.metadata.type.DocumentMetaData"
+TOKEN_TYPE, SENTENCE_TYPE = SEGMENTATION + "Token", SEGMENTATION + "Sentence"
+METADATA_TYPE = "de.tudarmstadt.ukp.dkpro.core.api.metadata.type.DocumentMetaData"
 # What is no annotation of a person
-OF_DOCUMENT = (TOKEN, SENTENCE, METADATA, "uima.tcas.DocumentAnnotation", "uima.cas.Sofa")
-OF_SETTINGS = ("de.tudarmstadt.ukp.clarin.webanno.api.type.", METADATA.rsplit(".", 1)[0])
+OF_DOCUMENT = (
+    TOKEN_TYPE,
+    SENTENCE_TYPE,
+    METADATA_TYPE,
+    "uima.tcas.DocumentAnnotation",
+    "uima.cas.Sofa",
+)
+OF_SETTINGS = ("de.tudarmstadt.ukp.clarin.webanno.api.type.", METADATA_TYPE.rsplit(".", 1)[0])
 # Features that annotations have of themselves, and those that layers of relations have
 OF_ANNOTATIONS = {"sofa", "begin", "end"}
 OF_RELATIONS = {"Governor", "Dependent"}
 OF_CHAINS = {"next", "first"}
 # Types of features that may be labels
-TEXT, NUMBERS = "uima.cas.String", {"uima.cas.Integer", "uima.cas.Boolean"}
+STRING_TYPE, NUMBERS = "uima.cas.String", {"uima.cas.Integer", "uima.cas.Boolean"}
 TYPE_SYSTEM, OF_TYPE_SYSTEM = "TypeSystem.xml", b"<typeSystemDescription"
-MOST_TO_LOOK_AT = 4096
+LENGTH_OF_START = 4096
 
 
 def read_uima_cas(path: Path, settings: FormatSettings, findings: Findings) -> Iterator[Record]:
@@ -86,7 +92,7 @@ def _load(path: Path) -> "Cas":
     from cassis import load_cas_from_json, load_cas_from_xmi, load_typesystem
 
     with path.open("rb") as file:
-        is_xml = file.read(MOST_TO_LOOK_AT).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+        is_xml = file.read(LENGTH_OF_START).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
     if not is_xml:
         with path.open("rb") as file, reported_errors(f"{path} is no UIMA CAS in JSON", Exception):
             return load_cas_from_json(file)
@@ -108,7 +114,7 @@ def _type_system(path: Path) -> Path:
     others = [file for file in sorted(path.parent.glob("*.xml")) if file != named]
     for file in [named, *others]:
         with suppress(FileNotFoundError), file.open("rb") as opened:
-            if OF_TYPE_SYSTEM in opened.read(MOST_TO_LOOK_AT):
+            if OF_TYPE_SYSTEM in opened.read(LENGTH_OF_START):
                 return file
     raise UserError(
         f"{path} needs its type system: put the {TYPE_SYSTEM} that was exported with it into the "
@@ -133,7 +139,7 @@ def _labels(type_: Any) -> list[str]:
     """The features of a layer that may be labels: those of text, or else others of one value."""
     ranges = {one.name: one.rangeType.name for one in type_.all_features}
     own = {name: range_ for name, range_ in ranges.items() if name not in OF_ANNOTATIONS}
-    of_text = [name for name, range_ in own.items() if range_ == TEXT]
+    of_text = [name for name, range_ in own.items() if range_ == STRING_TYPE]
     return of_text or [name for name, range_ in own.items() if range_ in NUMBERS]
 
 
@@ -144,21 +150,21 @@ def _has_other_values(annotation: Any, label: str | None) -> bool:
 
 
 def _title(cas: "Cas") -> str | None:
-    if not cas.typesystem.contains_type(METADATA):
+    if not cas.typesystem.contains_type(METADATA_TYPE):
         return None
-    titles = [one.documentTitle or one.documentId for one in cas.select(METADATA)]
+    titles = [one.documentTitle or one.documentId for one in cas.select(METADATA_TYPE)]
     return as_id(titles[0]) if titles else None
 
 
 def _tokens(cas: "Cas", text: str) -> dict[str, Any]:
     """The tokens of a record and where sentences start, if those of the file make up the text."""
-    tokens, sentences = (_places(cas, name, text) for name in (TOKEN, SENTENCE))
+    tokens, sentences = (_places(cas, name, text) for name in (TOKEN_TYPE, SENTENCE_TYPE))
     is_ordered = all(a[1] <= b[0] for a, b in pairwise(tokens))
     words = [text[start:end] for start, end in tokens]
     if not words or not is_ordered or any(word.isspace() for word in words):
         return {}
     try:
-        every, spaces, _ = words_of(text, words)
+        every, spaces, _ = align_words(text, words)
     except UserError:
         return {}
     starts = {start for start, _ in sentences}
@@ -185,7 +191,7 @@ def _places(cas: "Cas", name: str, text: str) -> list[Offsets]:
 
 
 def _detect(sample: FileSample) -> bool:
-    is_xmi = sample.text.lstrip().startswith("<") and "<xmi:XMI" in sample.text[:MOST_TO_LOOK_AT]
+    is_xmi = sample.text.lstrip().startswith("<") and "<xmi:XMI" in sample.text[:LENGTH_OF_START]
     return is_xmi or sample.has("%FEATURE_STRUCTURES")
 
 

@@ -18,24 +18,24 @@ from .records import Findings, Offsets, RawMention, Record
 from .registry import Format, register
 from .sample import FileSample
 from .settings import FormatSettings
-from .words import placed, words_of
+from .words import align_words, placed
 
 FORMAT, VERSION = "#FORMAT=WebAnno TSV ", "3"
 LAYER = re.compile(r"#T_(SP|CH|RL)=([^|]+)\|?(.*)")
-TEXT = "#Text="
-TOKEN = re.compile(r"(\d+)-(\d+)(\.\d+)?")
+SENTENCE_TEXT = "#Text="
+TOKEN_NUMBER = re.compile(r"(\d+)-(\d+)(\.\d+)?")
 OFFSETS = re.compile(r"(\d+)-(\d+)")
 # The parts of a cell with several annotations, and the number of one that has several tokens
 PARTS = re.compile(r"(?:\\.|[^|\\])+", re.DOTALL)
 NUMBERED = re.compile(r"((?:\\.|[^\[\]\\])*)\[(\d+)\]", re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
+CONTROLS = {"t": "\t", "n": "\n", "r": "\r"}
 OF_LINKS = "ROLE_"  # what the first of two columns of links is called
-NOTHING, NO_VALUE = "_", "*"
-FIRST = 3  # column of annotation
+NOTHING, UNSET = "_", "*"
+FIRST_COLUMN = 3  # column of annotation
 
 
-class Column(NamedTuple):
+class LayerColumn(NamedTuple):
     """A column of annotation: a feature of a layer, or the layer itself if it has none."""
 
     layer: str
@@ -56,7 +56,7 @@ class Line(NamedTuple):
 
 
 @dataclass
-class Sentence:
+class SentenceLines:
     """The text of a sentence, and the lines of its tokens."""
 
     text: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ def _record(
     if not tokens:
         raise UserError("There are no tokens.")
     words, spaces, offsets = _words(sentences, tokens, findings)
-    chosen = Column(layer, feature, True)
+    chosen = LayerColumn(layer, feature, True)
     column = columns.index(chosen) if chosen in columns else None
     entities: tuple[RawMention, ...] = ()
     if column is not None:
@@ -123,58 +123,61 @@ def _record(
     )
 
 
-def _parsed(lines: Sequence[str]) -> tuple[list[Column], list[Sentence]]:
+def _parsed(lines: Sequence[str]) -> tuple[list[LayerColumn], list[SentenceLines]]:
     """The columns of a file, and its sentences."""
-    columns: list[Column] = []
-    sentences: list[Sentence] = []
+    columns: list[LayerColumn] = []
+    sentences: list[SentenceLines] = []
     for number, line in enumerate(lines[1:], start=2):
         line = line.rstrip("\r")
         layer = LAYER.fullmatch(line)
         if layer and not sentences:
             columns += _columns(*layer.groups())
-        elif line.startswith(TEXT):
+        elif line.startswith(SENTENCE_TEXT):
             if not sentences or sentences[-1].lines:
-                sentences.append(Sentence())
-            sentences[-1].text.append(_unescaped(line.removeprefix(TEXT)))
+                sentences.append(SentenceLines())
+            sentences[-1].text.append(_unescaped(line.removeprefix(SENTENCE_TEXT)))
         elif line.strip() and not line.startswith("#"):
             if not sentences:
-                sentences.append(Sentence())
+                sentences.append(SentenceLines())
             sentences[-1].lines.append(_line(number, line, len(columns)))
     return columns, sentences
 
 
-def _columns(kind: str, layer: str, features: str) -> Iterator[Column]:
+def _columns(kind: str, layer: str, features: str) -> Iterator[LayerColumn]:
     """The columns of a layer. Two that link to other annotations are none of its features."""
     names = features.split("|")
     for i, name in enumerate(names):
         is_link = any(one.startswith(OF_LINKS) for one in names[max(i - 1, 0) : i + 1])
-        yield Column(layer, name or None, kind == "SP" and not is_link)
+        yield LayerColumn(layer, name or None, kind == "SP" and not is_link)
 
 
 def _line(number: int, line: str, n_columns: int) -> Line:
     cells = line.split("\t")
-    token, offsets = TOKEN.fullmatch(cells[0]), OFFSETS.fullmatch(cells[1] if cells[1:] else "")
-    if token is None or offsets is None or len(cells) < FIRST + n_columns:
+    token, offsets = (
+        TOKEN_NUMBER.fullmatch(cells[0]),
+        OFFSETS.fullmatch(cells[1] if cells[1:] else ""),
+    )
+    if token is None or offsets is None or len(cells) < FIRST_COLUMN + n_columns:
         raise UserError(
             f"Line {number} is {line!r:.60}, which is no token with {n_columns} columns of "
             f"annotation."
         )
     start, end = map(int, offsets.groups())
-    of_token = cells[FIRST : FIRST + n_columns]
+    of_token = cells[FIRST_COLUMN : FIRST_COLUMN + n_columns]
     return Line(number, int(token[1]), token[3] is None, start, end, _unescaped(cells[2]), of_token)
 
 
 def _unescaped(text: str) -> str:
-    return ESCAPED.sub(lambda found: ESCAPES.get(found[1], found[1]), text)
+    return ESCAPED.sub(lambda found: CONTROLS.get(found[1], found[1]), text)
 
 
-def _n_annotations(line: Line, layer: str, columns: Sequence[Column]) -> int:
+def _n_annotations(line: Line, layer: str, columns: Sequence[LayerColumn]) -> int:
     of_layer = [cell for cell, one in zip(line.cells, columns) if one.layer == layer]
     return any(cell != NOTHING for cell in of_layer)
 
 
 def _words(
-    sentences: Sequence[Sentence], tokens: Sequence[Line], findings: Findings
+    sentences: Sequence[SentenceLines], tokens: Sequence[Line], findings: Findings
 ) -> tuple[list[str], list[bool], list[Offsets]]:
     """The tokens of a document, whether a blank follows each, and where those of the file are."""
     words = [token.word for token in tokens]
@@ -188,7 +191,7 @@ def _words(
         text += "\n".join(sentence.text).strip()
         end = of_sentence[-1].end if of_sentence else end
     try:
-        return words_of(text, words)
+        return align_words(text, words)
     except UserError:
         findings.notes["documents whose white space is known by its length alone"] += 1
         spaces = [gap > 0 for gap in [*gaps, 0]]
@@ -216,7 +219,7 @@ def _mentions(
             value = numbered[1] if numbered else part
             key = (numbered[2],) if numbered else (str(line.number), str(i))
             none = name if feature is None else None
-            label = none if value == NO_VALUE else _unescaped(value)
+            label = none if value == UNSET else _unescaped(value)
             found.setdefault(key, (label, []))[1].append(where)
     for label, places in found.values():
         start, end = min(start for start, _ in places), max(end for _, end in places)

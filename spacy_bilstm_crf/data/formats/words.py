@@ -21,7 +21,7 @@ def placed(words: Sequence[str], spaces: Sequence[bool] | None = None) -> tuple[
     return "".join(parts), [(start, start + len(word)) for start, word in zip(starts, words)]
 
 
-def words_of(text: str, words: Sequence[str]) -> tuple[list[str], list[bool], list[Offsets]]:
+def align_words(text: str, words: Sequence[str]) -> tuple[list[str], list[bool], list[Offsets]]:
     """Find words in their text.
 
     Args:

@@ -8,7 +8,7 @@ from spacy_bilstm_crf.common import errors
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read
 from spacy_bilstm_crf.data.formats.layers import NAMED_ENTITY, OTHER_LAYERS
-from spacy_bilstm_crf.data.formats.uima_cas import METADATA, SENTENCE, TOKEN
+from spacy_bilstm_crf.data.formats.uima_cas import METADATA_TYPE, SENTENCE_TYPE, TOKEN_TYPE
 
 cassis = pytest.importorskip("cassis")
 SMILE = "\U0001f600"  # two units of UTF-16
@@ -158,9 +158,9 @@ def test_what_is_no_webanno(text, message, tmp_path):
 
 def typesystem():
     types = cassis.TypeSystem()
-    for name in (TOKEN, SENTENCE):
+    for name in (TOKEN_TYPE, SENTENCE_TYPE):
         types.create_type(name=name, supertypeName="uima.tcas.Annotation")
-    about = types.create_type(name=METADATA, supertypeName="uima.tcas.DocumentAnnotation")
+    about = types.create_type(name=METADATA_TYPE, supertypeName="uima.tcas.DocumentAnnotation")
     for feature in ("documentTitle", "documentId"):
         types.create_feature(about, feature, "uima.cas.String")
     for name, features in ((NAMED_ENTITY, ("value", "identifier")), (SPAN, ("kind",))):
@@ -174,13 +174,13 @@ def cas_of(text, tokens=(), sentences=(), entities=(), layer=NAMED_ENTITY, title
     types = typesystem()
     cas = cassis.Cas(typesystem=types)
     cas.sofa_string, cas.sofa_mime = text, "text/plain"
-    for name, places in ((TOKEN, tokens), (SENTENCE, sentences)):
+    for name, places in ((TOKEN_TYPE, tokens), (SENTENCE_TYPE, sentences)):
         cas.add_all([types.get_type(name)(begin=a, end=b) for a, b in places])
     label = "value" if layer == NAMED_ENTITY else "kind"
     for start, end, value in entities:
         cas.add(types.get_type(layer)(begin=start, end=end, **{label: value}))
     if title:
-        cas.add(types.get_type(METADATA)(begin=0, end=0, documentTitle=title))
+        cas.add(types.get_type(METADATA_TYPE)(begin=0, end=0, documentTitle=title))
     return cas
 
 
