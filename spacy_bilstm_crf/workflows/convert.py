@@ -406,13 +406,18 @@ def _check_outputs(
 
     Raises:
         UserError: If a file would replace a folder or what is read, or a folder something else than
-            the format's files.
+            the format's files, or if the format has no such files.
     """
     for path, output in files:
         here, there = path.resolve(), output.resolve()
         if here == there or (path.is_dir() and there in here.parents):
             raise UserError(f"{output} is, or contains, the input: name another output.")
         check_replaceable(output, target)
+        ending = output.suffix.lower()
+        if ending in target.only_read:
+            raise UserError(
+                f"{target.name} can't be written as {ending}: name a {target.suffixes[0]} file."
+            )
     if listed.resolve() in {place.resolve() for pair in files for place in pair}:
         raise UserError(
             f"{listed} is itself an input or output: name another file with --problems."

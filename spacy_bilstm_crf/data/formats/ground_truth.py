@@ -34,7 +34,8 @@ def read_ground_truth(
 def _record(place: str, value: dict[str, Any], findings: Findings) -> Record:
     if SOURCE_TEXT not in value and REFERENCE in value:
         raise UserError(
-            f"The text is in {value[REFERENCE]!r:.80}, not in the manifest. Copy it to {SOURCE_TEXT!r}."
+            f"The text is in {value[REFERENCE]!r:.80}, not in the manifest. Copy it to "
+            f"{SOURCE_TEXT!r}."
         )
     text = text_of(value, SOURCE_TEXT)
     jobs = [(key, job) for key, job in value.items() if _has_entities(job)]

@@ -295,7 +295,8 @@ def _detect(sample: FileSample) -> bool:
 
 
 _KEPT = {PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR, WHITE_SPACE}
-_SUFFIXES = (".json", ".jsonl", ".csv", ".tsv")
+_TABLES = (".csv", ".tsv")
+_SUFFIXES = (".json", ".jsonl", *_TABLES)
 register(
     Format(
         "label-studio",
@@ -305,5 +306,6 @@ register(
         keeps=_KEPT,
         holds_overlaps=True,
         detect=_detect,
+        only_read=_TABLES,
     )
 )

@@ -38,6 +38,7 @@ class Format(NamedTuple):
         uses_labels: Whether `FormatSettings.labels` matters to it.
         prepare: Completes the settings from all docs before the first of several files is written,
             such as the labels that all of them share. None if files have nothing in common.
+        only_read: Those of the endings whose files can be read, but not written.
         is_by_ending: Whether a file that no format recognizes may be of this one because of its
             ending. False if files with these endings are mostly something else.
     """
@@ -54,6 +55,7 @@ class Format(NamedTuple):
     beside: Collection[str] = ()
     uses_labels: bool = False
     prepare: Callable[[Docs, FormatSettings], FormatSettings] | None = None
+    only_read: Collection[str] = ()
     is_by_ending: bool = True
 
 

@@ -152,17 +152,25 @@ def test_encodings_and_keys_that_were_named_count(tmp_path):
 
 @pytest.mark.parametrize(
     "output, expected",
-    [("out.conll", "conll"), ("out.spacy", "spacy"), ("out", "spacy"), ("out.jsonl", "spacy")],
+    [
+        ("out.csv", "conll"),
+        ("out.conll", "conll"),
+        ("out.spacy", "spacy"),
+        ("out", "spacy"),
+        ("out.jsonl", "spacy"),
+    ],
 )
 def test_what_was_found_is_said(output, expected, tmp_path):
     (tmp_path / "in.jsonl").write_text(json.dumps(LINE))
     said = []
     convert(tmp_path / "in.jsonl", tmp_path / output, lang="en", on_progress=said.append)
-    is_said = output in ("out.conll", "out.jsonl")
+    is_said = output not in ("out.spacy", "out")
     where = f", {tmp_path / output} is written as {expected}" if is_said else ""
     assert said == [f"{tmp_path / 'in.jsonl'} is read as doccano{where}"]
     if expected == "spacy":
         (doc,) = DocBin().from_disk(tmp_path / output).get_docs(spacy.blank("en").vocab)
         assert [ent.text for ent in doc.ents] == ["Ada"]
     else:
-        assert (tmp_path / output).read_text() == "Ada\tB-PER\nsang\tO\n"
+        separator = "," if output == "out.csv" else "\t"
+        expected = f"Ada{separator}B-PER\nsang{separator}O\n"
+        assert (tmp_path / output).read_text() == expected

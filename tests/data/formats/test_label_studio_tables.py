@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read
+from spacy_bilstm_crf.workflows import convert
 
 MISSING = FormatSettings(lang="en", docs=DocSettings("missing"))
 NAMES = ["annotation_id", "annotator", "id", "label", "source", "text"]
@@ -83,6 +84,13 @@ def test_a_text_that_is_longer_than_the_csv_module_takes(tmp_path):
     (doc,) = reading(table(tmp_path / "a.csv", [row(1, text, (0, 3, "PER"))]))
     assert [ent.text for ent in doc.ents] == ["Ada"] and len(doc.text) == len(text)
     assert csv.field_size_limit() == limit
+
+
+def test_tables_are_not_written(tmp_path):
+    path = table(tmp_path / "a.csv", [row(1, "Ada sang", (0, 3, "PER"))])
+    with pytest.raises(UserError, match=r"label-studio can't be written as .tsv: name a .json"):
+        convert(path, tmp_path / "b.tsv", target="label-studio")
+    assert convert(path, tmp_path / "b.json", target="label-studio").files[0].n_docs == 1
 
 
 def test_who_has_annotated_what_is_a_problem_as_in_json(tmp_path):
