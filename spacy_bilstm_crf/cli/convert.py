@@ -24,6 +24,7 @@ FormatName = Literal[
     "ner-annotator",
     "presidio",
     "prodigy",
+    "pubtator",
     "rasa",
     "spacy",
     "spacy-v2",

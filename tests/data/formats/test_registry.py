@@ -50,7 +50,16 @@ def test_what_a_format_keeps_is_of_the_list(name):
 
 def test_formats_that_can_only_be_read(tmp_path):
     assert set(FORMATS) - set(writable()) == {
-        *("dataturks", "ground-truth", "ner-annotator", "rasa", "spacy-v2", "uima-cas", "webanno")
+        *(
+            "dataturks",
+            "ground-truth",
+            "ner-annotator",
+            "pubtator",
+            "rasa",
+            "spacy-v2",
+            "uima-cas",
+            "webanno",
+        )
     }
     with pytest.raises(UserError, match="rasa can only be read: write one of brat, conll, "):
         write([], tmp_path / "out", "rasa", FormatSettings(), Findings())
