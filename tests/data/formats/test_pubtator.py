@@ -25,10 +25,8 @@ FILE = """1|t|Naloxone in rats
 def reading(tmp_path, text, findings=None):
     path = tmp_path / "a.pubtator"
     path.write_text(text, encoding="utf8")
-    given_settings = FormatSettings("en", docs=DocSettings("missing"))
-    return list(
-        read(path, "pubtator", given_settings, Findings() if findings is None else findings)
-    )
+    found = Findings() if findings is None else findings
+    return list(read(path, "pubtator", FormatSettings("en", docs=DocSettings("missing")), found))
 
 
 def test_pubtator(tmp_path):
