@@ -1,9 +1,9 @@
 """Training data of Rasa NLU: YAML, Markdown or JSON, whichever a file has.
 
-Each example of an intent is a document, and the intent is in its meta. Entities are in the text, as
-`[Rome](city)` or `[Rome]{"entity": "city"}`, and in JSON they have offsets. An example without one
-is annotated. Synonyms, regular expressions and lookup tables are left out and counted, and so are
-values, roles and groups of entities.
+Each example of an intent is a document, and the intent is in its meta. Entities are in brackets in
+the text, and behind them their label in parentheses or an object in braces; in JSON they have
+offsets. An example without one is annotated. Synonyms, regular expressions and lookup tables are
+left out and counted, and so are values, roles and groups of entities.
 """
 
 import json
