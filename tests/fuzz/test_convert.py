@@ -204,9 +204,12 @@ def hugging_face(words, spans):
 
 DETECTED = "detected"  # in place of a format's name
 TOOLS = {
+    "dataturks": dataturks,
     "doccano": doccano,
     "doccano-relations": doccano_relations,
     "prodigy": prodigy,
+    "gliner": gliner,
+    "ground-truth": ground_truth,
     "label-studio": label_studio,
     "hugging-face": hugging_face,
 }
