@@ -12,6 +12,7 @@ from .options import ForceOption, TextKeyOption
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
 FormatName = Literal[
+    "bioc",
     "brat",
     "conll",
     "dataturks",

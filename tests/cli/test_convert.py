@@ -228,7 +228,10 @@ def test_entities_that_overlap(tmp_path):
     "arguments, expected",
     [
         (("nowhere.jsonl", "--from", "doccano"), "There is no file or folder"),
-        (("in.jsonl", "--from", "docano"), "'docano' is not one of 'brat', 'conll', 'dataturks'"),
+        (
+            ("in.jsonl", "--from", "docano"),
+            "'docano' is not one of 'bioc', 'brat', 'conll'",
+        ),
         (("in.jsonl", "--from", "doccano", "--to", "x"), "'x' is not one of 'brat', 'conll'"),
         (
             ("in.jsonl", "--from", "doccano", "--on-problem", "x"),

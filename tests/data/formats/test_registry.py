@@ -49,8 +49,8 @@ def test_what_a_format_keeps_is_of_the_list(name):
 
 
 def test_formats_that_can_only_be_read(tmp_path):
-    only_read = {"dataturks", "ground-truth", "ner-annotator", "pubtator", "rasa", "spacy-v2"}
-    assert set(FORMATS) - set(writable()) == {*only_read, "uima-cas", "webanno"}
+    only_read = {"bioc", "dataturks", "ground-truth", "ner-annotator", "pubtator", "rasa"}
+    assert set(FORMATS) - set(writable()) == {*only_read, "spacy-v2", "uima-cas", "webanno"}
     with pytest.raises(UserError, match="rasa can only be read: write one of brat, conll, "):
         write([], tmp_path / "out", "rasa", FormatSettings(), Findings())
     with pytest.raises(UserError, match="target rasa: it must be one of brat, conll, "):
