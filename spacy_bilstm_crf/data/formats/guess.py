@@ -76,7 +76,8 @@ def _by_content(path: Path, settings: FormatSettings) -> list[str]:
 
 def _by_ending(path: Path) -> list[str]:
     """The format that alone has the ending of a file, in a list; an empty one if there is none."""
-    names = [name for name in FORMATS if _has_ending(path, name)]
+    possible = [name for name, format_ in FORMATS.items() if format_.is_by_ending]
+    names = [name for name in possible if _has_ending(path, name)]
     return names if len(names) == 1 else []
 
 
@@ -98,7 +99,9 @@ def _only(path: Path, names: Sequence[str]) -> str:
 
 def by_output(path: Path) -> str | None:
     """Return the format that the ending of an output belongs to; None if it is not just one's."""
-    return next(iter(_by_ending(path)), None)
+    possible = [x for x in writable() if path.suffix.lower() not in FORMATS[x].only_read]
+    names = [name for name in possible if _has_ending(path, name)]
+    return names[0] if len(names) == 1 else None
 
 
 def looks_like(path: Path, named: str) -> str:
