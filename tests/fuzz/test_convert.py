@@ -202,6 +202,46 @@ def hugging_face(words, spans):
     return {"tokens": words, "ner_tags": tags_of(words, spans)}
 
 
+def dataturks(words, spans):
+    text = " ".join(words)
+    annotation = [
+        {"label": [label], "points": [{"start": start, "end": end - 1, "text": text[start:end]}]}
+        for start, end, label in offsets_of(words, spans)
+    ]
+    return {"content": text, "annotation": annotation}
+
+
+def gliner(words, spans):
+    ner = [[start, end - 1, label] for start, end, label in spans]
+    return {"tokenized_text": words, "ner": ner}
+
+
+def ground_truth(words, spans):
+    keys = ("startOffset", "endOffset", "label")
+    entities = [dict(zip(keys, x)) for x in offsets_of(words, spans)]
+    about = {"type": "groundtruth/text-span", "human-annotated": "yes"}
+    job = {"annotations": {"entities": entities}}
+    return {"source": " ".join(words), "job": job, "job-metadata": about}
+
+
+def ner_annotator(words, spans):
+    entities = [list(x) for x in offsets_of(words, spans)]
+    return {"classes": [], "annotations": [[" ".join(words), {"entities": entities}], None]}
+
+
+def presidio(words, spans):
+    text = " ".join(words)
+    keys = ("start_position", "end_position", "entity_type", "entity_value")
+    found = [dict(zip(keys, (*x, text[x[0] : x[1]]))) for x in offsets_of(words, spans)]
+    return {"full_text": text, "spans": found, "template_id": 1}
+
+
+def spacy_v2(words, spans):
+    tags = tags_of(words, spans, "UBIL")
+    tokens = [{"orth": word, "ner": tag} for word, tag in zip(words, tags)]
+    return {"id": 0, "paragraphs": [{"raw": " ".join(words), "sentences": [{"tokens": tokens}]}]}
+
+
 DETECTED = "detected"  # in place of a format's name
 TOOLS = {
     "dataturks": dataturks,
@@ -211,6 +251,9 @@ TOOLS = {
     "gliner": gliner,
     "ground-truth": ground_truth,
     "label-studio": label_studio,
+    "spacy-v2": spacy_v2,
+    "presidio": presidio,
+    "ner-annotator": ner_annotator,
     "hugging-face": hugging_face,
 }
 
