@@ -12,12 +12,35 @@ from .options import ForceOption, TextKeyOption
 
 # Written out, so that spaCy's other commands need not import the formats; a test compares them
 FormatName = Literal[
+    "bioc",
+    "brat",
+    "conll",
+    "dataturks",
+    "doccano",
+    "doccano-relations",
+    "gliner",
+    "ground-truth",
+    "hugging-face",
+    "label-studio",
+    "ner-annotator",
+    "presidio",
+    "prodigy",
+    "pubtator",
+    "rasa",
+    "spacy",
+    "spacy-v2",
+    "uima-cas",
+    "webanno",
+]
+WritableName = Literal[
     "brat",
     "conll",
     "doccano",
     "doccano-relations",
+    "gliner",
     "hugging-face",
     "label-studio",
+    "presidio",
     "prodigy",
     "spacy",
 ]
@@ -40,7 +63,7 @@ def convert_cli(
     source: FormatName | None = Option(
         None, "--from", "-f", help="Format to read. Default: found by looking at the files"
     ),
-    target: FormatName | None = Option(
+    target: WritableName | None = Option(
         None,
         "--to",
         "-t",
@@ -86,10 +109,14 @@ def convert_cli(
         None, help="Column of the part of speech, to keep it as token.tag_"
     ),
     comment: str | None = Option(None, help="Prefix of the comment lines of conll, such as '# '"),
+    layer: str | None = Option(
+        None,
+        help="Layer of INCEpTION that has the entities. Default: that of named entities, or the "
+        "only other one",
+    ),
     force: ForceOption = False,
 ) -> None:
-    """Convert annotated data between spaCy, Prodigy, doccano, Label Studio, brat, CoNLL and
-    Hugging Face.
+    """Convert annotated data between spaCy and the formats of annotation tools and libraries.
 
     Nothing is lost silently. Problems with annotation that a spaCy doc can't represent are counted
     and listed in a file. What the target format can't represent is counted.
@@ -115,6 +142,7 @@ def convert_cli(
         columns=ColumnSettings(
             scheme, separator, word_column, tuple(tag_columns or [-1]), pos_column, comment
         ),
+        layer=layer,
         problems=problems,
         force=force,
         on_progress=msg.info,

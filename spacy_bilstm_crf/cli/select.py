@@ -8,7 +8,7 @@ from wasabi import msg
 
 from ..common.errors import UserError
 from .app import bilstm_crf_cli, prepare
-from .convert import FormatName
+from .convert import WritableName
 from .options import (
     CodeOption,
     ComponentOption,
@@ -39,7 +39,7 @@ def select_cli(
     strategy: Literal["entropy", "margin", "diverse"] = Option(
         "diverse", "--strategy", "-s", help=STRATEGY_HELP
     ),
-    target: FormatName = Option(
+    target: WritableName = Option(
         "prodigy",
         "--to",
         "-t",

@@ -26,6 +26,7 @@ from ..data.formats import (
     FormatSettings,
     check_replaceable,
     read,
+    writable,
     write,
 )
 from ..data.formats.columns import WITHOUT_WORDS
@@ -85,6 +86,7 @@ def convert(
     unannotated: str = "outside",
     incorrect_spans_key: str = "incorrect_spans",
     columns: ColumnSettings | None = None,
+    layer: str | None = None,
     problems: str | Path | None = None,
     force: bool = False,
     on_progress: Callable[[str], None] | None = None,
@@ -97,8 +99,8 @@ def convert(
         source_path: A file, or a folder of them.
         output: The file to write, or the folder for the files of a folder.
         source: The format to read, one of `data.formats.FORMATS`; None to detect it from the files.
-        target: The format to write; None for the one that alone has the output's ending, or
-            "spacy".
+        target: The format to write, one of `data.formats.writable()`; None for the one that alone
+            has the output's ending, or "spacy".
         lang: Language whose tokenizer splits texts that come without tokens.
         text_key: Key of the text in JSON.
         encoding: Encoding of the files to read; None for UTF-8.
@@ -115,6 +117,8 @@ def convert(
             is unknown.
         incorrect_spans_key: Key in `doc.spans` of rejected spans.
         columns: The layout of CoNLL columns.
+        layer: Layer of INCEpTION that has the entities, by its name or the last part of it; None
+            for that of named entities, or the only other one.
         problems: The JSONL file to list problems in, instead of `OUTPUT.problems.jsonl`.
         force: Whether to replace files that exist.
         on_progress: Called with a line on the formats, if they were not named, and one for each
@@ -143,7 +147,13 @@ def convert(
     docs = DocSettings(on_problem, unannotated, incorrect_spans_key, overlaps, spans_key)
     _check_spans(docs)
     settings = FormatSettings(
-        lang, text_key, docs, columns, checked_encoding(encoding), tuple(labels)
+        lang,
+        text_key,
+        docs,
+        columns,
+        checked_encoding(encoding),
+        tuple(labels),
+        layer=layer,
     )
     source, target = _formats(path, output, source, target, settings, on_progress)
     listed = _problems_path(output, problems, force)
@@ -189,9 +199,9 @@ def _formats(
     Raises:
         UserError: If there is no such format, or the one to read can't be told.
     """
-    for name, value in (("source", source), ("target", target)):
+    for name, value, allowed in (("source", source, FORMATS), ("target", target, writable())):
         if value is not None:
-            check_choice(name, value, FORMATS)
+            check_choice(name, value, allowed)
     with reported_os_errors(path):
         _check_exists(path)
         found = source or detected(path, settings)
@@ -418,13 +428,18 @@ def _check_outputs(
 
     Raises:
         UserError: If a file would replace a folder or what is read, or a folder something else than
-            the format's files.
+            the format's files, or if the format has no such files.
     """
     for path, output in files:
         here, there = path.resolve(), output.resolve()
         if here == there or (path.is_dir() and there in here.parents):
             raise UserError(f"{output} is, or contains, the input: name another output.")
         check_replaceable(output, target)
+        ending = output.suffix.lower()
+        if ending in target.only_read:
+            raise UserError(
+                f"{target.name} can't be written as {ending}: name a {target.suffixes[0]} file."
+            )
     if listed.resolve() in {place.resolve() for pair in files for place in pair}:
         raise UserError(
             f"{listed} is itself an input or output: name another file with --problems."

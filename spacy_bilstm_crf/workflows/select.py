@@ -32,7 +32,7 @@ from ..data.corpus import (
     read_docs,
     texts_of,
 )
-from ..data.formats import FORMATS, Findings, FormatSettings, check_replaceable, write
+from ..data.formats import FORMATS, Findings, FormatSettings, check_replaceable, writable, write
 from ..data.formats.docs import ID, META, PREDICTIONS, keep_predictions, predictions_of
 from ..data.texts import DEFAULT_ID, Text
 from ..decoding import candidate_entities, entropies, margins
@@ -79,15 +79,15 @@ class Selection(NamedTuple):
 
         Args:
             path: The file, or the folder for a format that has folders.
-            target: Its format, one of `data.formats.FORMATS`. If the format can't hold suggestions,
-                they are written as annotation.
+            target: Its format, one of `data.formats.writable()`. If the format can't hold
+                suggestions, they are written as annotation.
             text_key: Key of the text in JSON.
 
         Raises:
             UserError: If it can't be written.
         """
         path = Path(path)
-        check_choice("target", target, FORMATS)
+        check_choice("target", target, writable())
         settings = FormatSettings(text_key=text_key, suffix=path.suffix.lower())
         docs = [one.doc for one in self.suggestions]
         if PREDICTIONS not in FORMATS[target].keeps:

@@ -13,7 +13,7 @@ from spacy.tokens import Doc, DocBin
 from spacy_bilstm_crf import workflows
 from spacy_bilstm_crf.cli import convert as command
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.data.formats import FORMATS
+from spacy_bilstm_crf.data.formats import FORMATS, writable
 from spacy_bilstm_crf.data.formats.settings import (
     ON_PROBLEM,
     OVERLAPS,
@@ -49,6 +49,7 @@ def read_docs(path):
 
 def test_it_names_all_formats_and_choices():
     assert list(get_args(command.FormatName)) == sorted(FORMATS)
+    assert list(get_args(command.WritableName)) == writable()
     choices = get_type_hints(command.convert_cli)
     for name, allowed in (
         ("on_problem", ON_PROBLEM),
@@ -227,7 +228,10 @@ def test_entities_that_overlap(tmp_path):
     "arguments, expected",
     [
         (("nowhere.jsonl", "--from", "doccano"), "There is no file or folder"),
-        (("in.jsonl", "--from", "docano"), "'docano' is not one of 'brat', 'conll', 'doccano'"),
+        (
+            ("in.jsonl", "--from", "docano"),
+            "'docano' is not one of 'bioc', 'brat', 'conll'",
+        ),
         (("in.jsonl", "--from", "doccano", "--to", "x"), "'x' is not one of 'brat', 'conll'"),
         (
             ("in.jsonl", "--from", "doccano", "--on-problem", "x"),

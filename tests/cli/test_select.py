@@ -8,7 +8,7 @@ import spacy
 import srsly
 from spacy.tokens import Doc, DocBin
 
-from spacy_bilstm_crf.cli.convert import FormatName
+from spacy_bilstm_crf.cli.convert import WritableName
 from spacy_bilstm_crf.data.formats import Findings, FormatSettings, read
 from spacy_bilstm_crf.data.formats.docs import predictions_of
 from tests.helpers import spacy_command, trained_nlp
@@ -75,7 +75,7 @@ def test_texts_of_all_files_and_other_formats(pipeline, texts, tmp_path):
     assert len(srsly.read_json(output)) == 3
 
 
-FORMAT_NAMES = get_args(FormatName)
+FORMAT_NAMES = get_args(WritableName)
 
 
 @pytest.mark.parametrize("target", FORMAT_NAMES)
@@ -138,7 +138,7 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
             "row 1: The text is not a string, but dict",
         ),
         (("model", "texts.jsonl", "--strategy", "x"), "not one of 'entropy', 'margin', 'diverse'"),
-        (("model", "texts.jsonl", "--to", "x"), "'doccano', 'doccano-relations', 'hugging-face'"),
+        (("model", "texts.jsonl", "--to", "x"), "'doccano', 'doccano-relations', 'gliner'"),
         (
             ("model", "texts.jsonl", "--exclude", "known.spacy"),
             "contains only texts that are excluded",

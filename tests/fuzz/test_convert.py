@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from spacy.tokens import DocBin
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.data.formats import FORMATS, ColumnSettings
+from spacy_bilstm_crf.data.formats import FORMATS, ColumnSettings, writable
 from spacy_bilstm_crf.data.formats.settings import ON_PROBLEM, OVERLAPS, TAG_SCHEMES, UNANNOTATED
 from spacy_bilstm_crf.workflows import convert
 from tests.fuzz.running import counts, fuzzed
@@ -202,12 +202,58 @@ def hugging_face(words, spans):
     return {"tokens": words, "ner_tags": tags_of(words, spans)}
 
 
+def dataturks(words, spans):
+    text = " ".join(words)
+    annotation = [
+        {"label": [label], "points": [{"start": start, "end": end - 1, "text": text[start:end]}]}
+        for start, end, label in offsets_of(words, spans)
+    ]
+    return {"content": text, "annotation": annotation}
+
+
+def gliner(words, spans):
+    ner = [[start, end - 1, label] for start, end, label in spans]
+    return {"tokenized_text": words, "ner": ner}
+
+
+def ground_truth(words, spans):
+    keys = ("startOffset", "endOffset", "label")
+    entities = [dict(zip(keys, x)) for x in offsets_of(words, spans)]
+    about = {"type": "groundtruth/text-span", "human-annotated": "yes"}
+    job = {"annotations": {"entities": entities}}
+    return {"source": " ".join(words), "job": job, "job-metadata": about}
+
+
+def ner_annotator(words, spans):
+    entities = [list(x) for x in offsets_of(words, spans)]
+    return {"classes": [], "annotations": [[" ".join(words), {"entities": entities}], None]}
+
+
+def presidio(words, spans):
+    text = " ".join(words)
+    keys = ("start_position", "end_position", "entity_type", "entity_value")
+    found = [dict(zip(keys, (*x, text[x[0] : x[1]]))) for x in offsets_of(words, spans)]
+    return {"full_text": text, "spans": found, "template_id": 1}
+
+
+def spacy_v2(words, spans):
+    tags = tags_of(words, spans, "UBIL")
+    tokens = [{"orth": word, "ner": tag} for word, tag in zip(words, tags)]
+    return {"id": 0, "paragraphs": [{"raw": " ".join(words), "sentences": [{"tokens": tokens}]}]}
+
+
 DETECTED = "detected"  # in place of a format's name
 TOOLS = {
+    "dataturks": dataturks,
     "doccano": doccano,
     "doccano-relations": doccano_relations,
     "prodigy": prodigy,
+    "gliner": gliner,
+    "ground-truth": ground_truth,
     "label-studio": label_studio,
+    "spacy-v2": spacy_v2,
+    "presidio": presidio,
+    "ner-annotator": ner_annotator,
     "hugging-face": hugging_face,
 }
 
@@ -319,7 +365,7 @@ def test_a_damaged_file_is_converted_or_refused(file, read_as, columns, **option
         docs = converted(path, source, Path(folder), columns=columns, **options)
         if docs is None:
             return
-        for target in FORMATS:
+        for target in writable():
             (Path(folder) / "back").mkdir(exist_ok=True)
             goal = Path(folder) / "back" / target
             try:

@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 
 from .files import check_replaceable, read, write
 from .records import Findings, Problem
-from .registry import FORMATS, Format, register
+from .registry import FORMATS, Format, register, writable
 from .settings import ColumnSettings, DocSettings, FormatSettings
 
 for _module in iter_modules(__path__):

@@ -118,9 +118,10 @@ def record_of_tokens(
                 where = (starts[i], starts[i + 1] - 1)
                 kind = DISPUTED if token.is_disputed else UNREADABLE
                 problems.append(Problem(kind, f"{path}:{token.line}", None, *where, token.problem))
-        of_sentence = starts[first : first + len(sentence) + 1]
+        places = [f"{path}:{token.line}" for token in sentence]
+        offsets = [(starts[i], starts[i + 1] - 1) for i in range(first, first + len(sentence))]
         for tags in tags_of(sentence):
-            found = _annotation(path, sentence, tags, of_sentence, record.text, scheme)
+            found = entities_of_tags(tags, offsets, record.text, scheme, places)
             entities += found[0]
             unknown += found[1]
             problems += found[2]
@@ -135,32 +136,42 @@ def tags_of(sentence: Sentence) -> list[Sequence[str]]:
     return list(zip(*[token.tags for token in sentence]))
 
 
-def _annotation(
-    path: Path,
-    sentence: Sentence,
+def entities_of_tags(
     tags: Sequence[str],
-    starts: Sequence[int],
+    offsets: Sequence[Offsets],
     text: str,
     scheme: str,
+    places: Sequence[str],
 ) -> tuple[list[RawMention], list[Offsets], list[Problem]]:
-    """The entities of a column of tags, what is not known, and what is wrong with the rest."""
+    """Return what the tags of a sentence say.
+
+    Args:
+        tags: The tag of each token.
+        offsets: Where it is in the text.
+        text: The text.
+        scheme: The tagging scheme.
+        places: Where each token is in the file.
+
+    Returns:
+        The entities, the parts of the text of which nothing is known, and what is wrong with the
+        rest.
+    """
     entities, problems = [], []
     spans, no_tag = spans_of(tags)
-    unknown = [(starts[i], starts[i + 1] - 1) for i in no_tag]
+    unknown = [offsets[i] for i in no_tag]
     for start, end, label in spans:
-        where = (starts[start], starts[end] - 1)
-        place = f"{path}:{sentence[start].line}"
+        where = (offsets[start][0], offsets[end - 1][1])
         covered, found = text[slice(*where)], " ".join(tags[start:end])
         if not covered:
             message = f"There is no word that is tagged {found}."
-            problems.append(Problem("no word", place, None, None, None, message))
+            problems.append(Problem("no word", places[start], None, None, None, message))
         elif is_valid(tags, start, end, scheme):
             entities.append(RawMention((where,), label))
         else:
             message = f"{covered!r} is tagged {found}, which is no entity of {scheme}."
             if scheme == "iob2" and found.startswith("I"):
                 message += " If an entity may begin with I, add --scheme iob1."
-            problems.append(Problem("invalid tags", place, None, *where, message))
+            problems.append(Problem("invalid tags", places[start], None, *where, message))
             unknown.append(where)
     return entities, unknown, problems
 

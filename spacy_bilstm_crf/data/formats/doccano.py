@@ -13,9 +13,8 @@ from typing import Any
 
 import srsly
 
-from ...common.errors import UserError
 from .docs import ID, META, NO_ENTITY, annotated_entities, data_of, has_annotation
-from .jsonl import as_id, field, list_of, read_records, text_of
+from .jsonl import as_id, field, list_of, mention_of, read_records, text_of
 from .losses import WHITE_SPACE, meta_without
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -60,9 +59,7 @@ def _mention(value: Any) -> RawMention:
     if isinstance(value, dict):
         offsets = field(value, "start_offset", "start"), field(value, "end_offset", "end")
         return RawMention((offsets,), field(value, "label_name", "label"))
-    if not isinstance(value, list) or len(value) != 3:
-        raise UserError(f"{value!r:.80} is not of the form [start, end, label].")
-    return RawMention(((value[0], value[1]),), value[2])
+    return mention_of(value)
 
 
 def write_doccano(

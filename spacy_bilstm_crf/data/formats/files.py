@@ -11,7 +11,7 @@ from .docs import docs_of
 from .guess import looks_like
 from .losses import note_losses
 from .records import Findings
-from .registry import FORMATS, Docs, Format
+from .registry import FORMATS, Docs, Format, writable
 from .settings import UTF8, FormatSettings
 
 
@@ -65,7 +65,7 @@ def write(
     Args:
         docs: What to write.
         path: Where to write it; its parent folder must exist.
-        name: The format, one of `FORMATS`.
+        name: The format, one of `writable()`.
         settings: How to write it.
         findings: Gets what the format can't hold.
 
@@ -73,10 +73,14 @@ def write(
         What the docs contain.
 
     Raises:
-        UserError: If entities that overlap are to be written, and the format can't hold them.
+        UserError: If the format can only be read, or entities that overlap are to be written, and
+            it can't hold them.
     """
+    write_docs = FORMATS[name].write
+    if write_docs is None:
+        raise UserError(f"{name} can only be read: write one of {', '.join(writable())}.")
     if settings.docs.keeps_overlaps and not FORMATS[name].holds_overlaps:
-        others = ", ".join(sorted(one.name for one in FORMATS.values() if one.holds_overlaps))
+        others = ", ".join(one for one in writable() if FORMATS[one].holds_overlaps)
         raise UserError(
             f"{name} can't hold entities that overlap: leave out --overlaps keep, or write one of "
             f"{others}."
@@ -89,5 +93,5 @@ def write(
             note_losses(doc, FORMATS[name].keeps, settings.docs, findings)
             yield doc
 
-    FORMATS[name].write(noted(), path, settings, findings)
+    write_docs(noted(), path, settings, findings)
     return contents

@@ -10,17 +10,11 @@ from pathlib import Path
 
 from ...common.errors import UserError
 from ...common.files import files_below
-from .registry import FORMATS
+from .registry import FORMATS, writable
 from .sample import FileSample
 from .settings import FormatSettings
 
-# What the first object of a file has, and what it looks like
-OTHERS_BY_KEYS = (
-    ({"content", "annotation"}, "Dataturks' export"),
-    ({"classes", "annotations"}, "NER Annotator's export"),
-    ({"paragraphs"}, "spaCy v2's JSON, which `python -m spacy convert` reads"),
-    ({"rasa_nlu_data"}, "Rasa's training data"),
-)
+# How a file begins, and what it looks like
 OTHERS_BY_START = (
     (rb"\xff\xfe\0\0|[^\0]\0\0\0", "text in UTF-32 (--encoding utf-32-le)"),
     (rb"\xff\xfe|\xfe\xff", "text in UTF-16 (--encoding utf-16)"),
@@ -29,8 +23,7 @@ OTHERS_BY_START = (
     (rb"PK\x03\x04", "a ZIP archive: unpack it first"),
     (rb"\x1f\x8b", "a gzip archive: unpack it first"),
     (rb"PAR1", "Parquet"),
-    (rb"(?:\xef\xbb\xbf)?annotation_id,", "Label Studio's CSV: export JSON instead"),
-    (rb"(?:\xef\xbb\xbf)?(?:version:.*\s+)?(?:nlu|rules|stories):", "Rasa's training data"),
+    (rb"(?:\xef\xbb\xbf)?(?:version:.*\s+)?(?:rules|stories):", "Rasa's rules or stories"),
     (rb"\s*<(?:\?xml|!DOCTYPE|html)", "XML or HTML"),
 )
 
@@ -83,7 +76,8 @@ def _by_content(path: Path, settings: FormatSettings) -> list[str]:
 
 def _by_ending(path: Path) -> list[str]:
     """The format that alone has the ending of a file, in a list; an empty one if there is none."""
-    names = [name for name in FORMATS if _has_ending(path, name)]
+    possible = [name for name, format_ in FORMATS.items() if format_.is_by_ending]
+    names = [name for name in possible if _has_ending(path, name)]
     return names if len(names) == 1 else []
 
 
@@ -105,7 +99,9 @@ def _only(path: Path, names: Sequence[str]) -> str:
 
 def by_output(path: Path) -> str | None:
     """Return the format that the ending of an output belongs to; None if it is not just one's."""
-    return next(iter(_by_ending(path)), None)
+    possible = [x for x in writable() if path.suffix.lower() not in FORMATS[x].only_read]
+    names = [name for name in possible if _has_ending(path, name)]
+    return names[0] if len(names) == 1 else None
 
 
 def looks_like(path: Path, named: str) -> str:
@@ -134,9 +130,5 @@ def looks_like(path: Path, named: str) -> str:
 def other_than_known(sample: FileSample) -> str:
     """Tell what a file looks like that has none of the formats; "" if it looks like nothing."""
     of_start = (what for pattern, what in OTHERS_BY_START if re.match(pattern, sample.start))
-    of_keys = (what for keys, what in OTHERS_BY_KEYS if sample.has(*keys))
-    what = next(of_start, None) or next(of_keys, None)
-    value = sample.value
-    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], dict):
-        what = "spaCy v2's training data, [text, {...}]"
+    what = next(of_start, None)
     return f"This looks like {what}." if what else ""

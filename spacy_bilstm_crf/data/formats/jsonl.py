@@ -1,20 +1,20 @@
 """Reading JSON: an object on each line or a list of them, and values that files of spaCy can hold.
 
-What is wrong with an object is raised as a `UserError` without its place, which `read_records` adds
+What is wrong with an object is raised as a `UserError` without its place, which `read_values` adds
 when it makes a `Problem` of it.
 """
 
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...common.errors import UserError
 from ...common.files import BOM
-from .records import UNREADABLE, Problem
+from .records import UNREADABLE, Problem, RawMention
 
 Made = TypeVar("Made")
 MOST_DIGITS = 18
@@ -39,29 +39,57 @@ def read_records(
     Raises:
         UserError: If it is no JSON at all.
     """
-    for place, parse in _parts(path, encoding):
+
+    def records_of(place: str, value: Any) -> Iterator[Made]:
+        if not isinstance(value, dict):
+            raise UserError(f"This is not a JSON object: {value!r:.80}")
+        yield record_of(place, value)
+
+    return read_values(path, encoding, records_of, _is_object)
+
+
+def read_values(
+    path: Path,
+    encoding: str,
+    records_of: Callable[[str, Any], Iterable[Made]],
+    is_one: Callable[[Any], bool],
+) -> Iterator[Made | Problem]:
+    """Make records of the values of a file: a list of them, a single one, or one on each line.
+
+    Args:
+        path: The file.
+        encoding: Its encoding.
+        records_of: Makes records of the place of a value and the value, or raises a `UserError`.
+        is_one: Tells whether JSON is a single value, and not a list of them.
+
+    Yields:
+        The records of each value, or what is wrong with it.
+
+    Raises:
+        UserError: If it is no JSON at all.
+    """
+    for place, parse in _parts(path, encoding, is_one):
         try:
-            value = parse()
-            if not isinstance(value, dict):
-                raise UserError(f"This is not a JSON object: {value!r:.80}")
-            yield record_of(place, value)
+            yield from records_of(place, parse())
         except UserError as error:
             yield Problem(UNREADABLE, place, None, None, None, str(error))
 
 
-def _parts(path: Path, encoding: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """The place of each object of a file, and a function that parses it."""
+def _parts(
+    path: Path, encoding: str, is_one: Callable[[Any], bool]
+) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """The place of each value of a file, and a function that parses it."""
     with path.open(encoding=encoding) as file:
         first = next((line for line in file if line.strip()), "")
-    if first and not _is_object(first):
+    if first and not _holds_one(first, is_one):
         text = path.read_text(encoding=encoding)
         try:
             found = parsed_json(text)
         except UserError as error:
-            if not any(map(_is_object, text.split("\n"))):
+            if not any(_holds_one(line, is_one) for line in text.split("\n")):
                 raise UserError(f"{path}: {error}") from error
         else:
-            values = found if isinstance(found, list) else [found]
+            values = found if isinstance(found, list) and not is_one(found) else [found]
             for number, value in enumerate(values, start=1):
                 yield f"{path}, number {number}", partial(_itself, value)
             return
@@ -75,10 +103,14 @@ def _itself(value: Any) -> Any:
     return value
 
 
-def _is_object(line: str) -> bool:
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _holds_one(line: str, is_one: Callable[[Any], bool]) -> bool:
     try:
         line = line.removeprefix(BOM).lstrip()
-        return line.startswith("{") and isinstance(json.loads(line), dict)
+        return line.startswith(("{", "[")) and is_one(json.loads(line))
     except (ValueError, RecursionError):
         return False
 
@@ -221,3 +253,14 @@ def field(value: Any, *keys: str) -> Any:
         if isinstance(value, dict) and key in value:
             return value[key]
     raise UserError(f"{value!r:.80} has no {keys[0]!r}.")
+
+
+def mention_of(value: Any) -> RawMention:
+    """Return the mention that a list of its start, end and label stands for.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    if not isinstance(value, list) or len(value) != 3:
+        raise UserError(f"{value!r:.80} is not of the form [start, end, label].")
+    return RawMention(((value[0], value[1]),), value[2])

@@ -1,4 +1,4 @@
-"""Label Studio's JSON: its full export, and JSON-MIN.
+"""Label Studio's JSON: its full export, and JSON-MIN; and its CSV and TSV, which hold the same.
 
 If a task has several annotations, the one that is marked as ground truth counts. If there is none,
 what they agree on is annotated, and where they differ is a problem. To compare annotators, each
@@ -6,13 +6,18 @@ annotation can be read as a document of its own. An annotation that has only
 regions of other types, such as choices or those of an image, does not say where entities are.
 """
 
-from collections.abc import Iterator, Sequence
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import srsly
 from spacy.tokens import Doc, Span
 
+from ...common.errors import UserError
 from .docs import (
     ANNOTATOR,
     ID,
@@ -24,15 +29,16 @@ from .docs import (
     has_annotation,
     predictions_of,
 )
-from .jsonl import as_id, field, objects_of, read_records, text_of
+from .jsonl import as_id, field, objects_of, parsed_json, read_records, text_of
 from .losses import PROBABILITIES, WHITE_SPACE, meta_without
-from .records import Findings, Problem, RawMention, Record
+from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
 from .sample import FileSample
 from .settings import FormatSettings
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
+SEPARATOR = re.compile(r"[\t,;]")  # of a table
 LABELS = "labels"  # the type of regions that are parts of a text
 OF_TASKS = ("annotations", "completions", "predictions")
 # Types whose offsets count in what a browser shows, or in one part of a dialogue
@@ -42,7 +48,11 @@ ELSEWHERE = ("hypertextlabels", "paragraphlabels")
 def read_label_studio(
     path: Path, settings: FormatSettings, findings: Findings
 ) -> Iterator[Record | Problem]:
-    """Read the tasks of a file. If none of JSON-MIN has an entity, they are of another kind."""
+    """Read the tasks of a file. If none of JSON-MIN has an entity, they are of another kind.
+
+    Raises:
+        UserError: If it is neither JSON nor a table.
+    """
     minimal: set[str] = set()  # where tasks of JSON-MIN are, which don't say what was annotated
 
     def record_of(place: str, task: dict[str, Any]) -> Record | list[Record]:
@@ -53,7 +63,10 @@ def read_label_studio(
         minimal.add(place)
         return _of_min(place, task, settings.text_key)
 
-    made = list(read_records(path, settings.encoding, record_of))
+    if _is_table(path, settings.encoding):
+        made = list(_rows(path, settings.encoding, record_of))
+    else:
+        made = list(read_records(path, settings.encoding, record_of))
     found = [one for each in made for one in (each if isinstance(each, list) else [each])]
     has_entities = any(isinstance(one, Record) and one.entities for one in found)
     for one in found:
@@ -69,6 +82,58 @@ def _of_each_annotation(
     key = "annotations" if task.get("annotations") else "completions"
     alone = [{**task, key: [one]} for one in objects_of(task, key)]
     return [_of_task(place, one, data, text_key, findings) for one in alone]
+
+
+def _is_table(path: Path, encoding: str) -> bool:
+    """Tell whether a file begins like the names of columns, and not like JSON."""
+    with path.open(encoding=encoding) as file:
+        first = next((line for line in file if line.strip()), "{")
+    return first.lstrip()[0] not in "{[" and SEPARATOR.search(first) is not None
+
+
+def _rows(
+    path: Path,
+    encoding: str,
+    record_of: Callable[[str, dict[str, Any]], Record | list[Record]],
+) -> Iterator[Record | list[Record] | Problem]:
+    """Make records of the rows of a table, of which cells may hold regions as JSON."""
+    with path.open(encoding=encoding, newline="") as file:  # line ends in a cell count as they are
+        text = file.read()
+    names = next(line for line in text.splitlines() if line.strip())
+    separator = max("\t,;", key=names.count)
+    with _cells_of_any_length():
+        reader = csv.DictReader(StringIO(text, newline=""), delimiter=separator, strict=True)
+        try:
+            for row in reader:
+                place = f"{path}:{reader.line_num}"
+                if None in row or None in row.values():
+                    raise UserError(f"{place}: This row has more or fewer cells than the first.")
+                try:
+                    task = {name: _cell(cell) for name, cell in row.items() if cell}
+                    yield record_of(place, task)
+                except UserError as error:
+                    yield Problem(UNREADABLE, place, None, None, None, str(error))
+        except csv.Error as error:
+            raise UserError(f"{path}:{reader.line_num}: This is no table: {error}.") from error
+
+
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Lift the limit that the csv module has for all readers."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _cell(cell: str) -> Any:
+    """The regions of a cell, or what else it has as it is."""
+    with suppress(UserError):
+        value = parsed_json(cell) if cell.startswith("[") else None
+        if _are_regions(value):
+            return value
+    return cell
 
 
 def _of_task(
@@ -232,6 +297,9 @@ def _result(number: int, span: Span, score: float | None) -> dict[str, Any]:
 
 
 def _detect(sample: FileSample) -> bool:
+    names = re.split(SEPARATOR, sample.lines[0]) if sample.lines else []
+    if {sample.settings.text_key, "annotation_id"} <= {name.strip('" ') for name in names}:
+        return True  # a table
     if isinstance(sample.object.get("data"), dict):
         return any(sample.has(key) for key in OF_TASKS)
     if not sample.has(sample.settings.text_key):  # JSON-MIN
@@ -241,7 +309,8 @@ def _detect(sample: FileSample) -> bool:
 
 
 _KEPT = {PREDICTIONS, PROBABILITIES, ID, META, ANNOTATOR, WHITE_SPACE}
-_SUFFIXES = (".json", ".jsonl")
+_TABLES = (".csv", ".tsv")
+_SUFFIXES = (".json", ".jsonl", *_TABLES)
 register(
     Format(
         "label-studio",
@@ -251,5 +320,6 @@ register(
         keeps=_KEPT,
         holds_overlaps=True,
         detect=_detect,
+        only_read=_TABLES,
     )
 )

@@ -29,6 +29,7 @@ IN_FEATURES = re.compile(r"(?:^|.*\|)(?:name|ner|ne)=([^|]+)(?:\|.*)?", re.IGNOR
 FEATURES = re.compile(r"_|[^=|]+=[^|]*(?:\|[^=|]+=[^|]*)*")
 BMES_TO_BIOES = str.maketrans("MW", "IS")
 HEADERS = {"tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags", "ne", "entity", "iob"}
+WORD_HEADERS = {"word", "words", "token", "tokens"}
 # A cell of these in front of the word starts a sentence: "Sentence: 1"
 SENTENCE = re.compile(r"sentence\W*\d+", re.IGNORECASE)
 # Tokens of CoNLL-U that others make up or that are not in the text
@@ -42,11 +43,19 @@ ONE_WORD = "sentences of one word each: is there an empty line after every word?
 GERMEVAL_TAGS = (2, 3)
 GERMEVAL_SOURCE = "#"  # what lines of GermEval 2014 begin with that say where a sentence is from
 LINE_TO_LOOK_AT = 300  # characters
+# A word with its tag, and a part of speech perhaps, where a line has all words of a sentence
+WORD_IN_LINE = re.compile(r"\S+\|(?:O|[BILUESMW]-[^|\s]+|[?-])")
 WORDS_IN_ONE_LINE = re.compile(r"\S+\|(?:O|[BI]-\S+)( \S+\|(?:O|[BI]-\S+))+")
 BLANKS = " \t"
 QUOTING = (",", ";")  # separators of CSV
 # Some tools write \r\r\n: an empty line after each word is not meant
 LINE_END = re.compile(r"\r{0,3}\n|\r")
+# A label in the place of a tag, and what looks like a tag of another kind
+PLAIN_LABEL = re.compile(r"[^\W\d_][\w./&+-]*")
+TAG_OF_ANOTHER_KIND = re.compile(r"[BILUESMW](?:[-_].*)?|.*[-_][BILUESMW]", re.IGNORECASE)
+MOST_PLAIN_LABELS = 100
+LEAST_OUTSIDE = 0.2  # of lines; where fewer are O, it is no tag
+PLAIN = "tags without a prefix, of which neighbours with one label were read as one entity"
 MOST = 0.9  # of lines or sentences, to say so of a file
 
 
@@ -92,6 +101,7 @@ class Layout(NamedTuple):
         tag_columns: Those that have tags of entities.
         without_tag: For each column of the settings the tag of a line whose features name none;
             None if tags are no features.
+        plain: The columns of the settings that have labels in the place of tags.
     """
 
     settings: ColumnSettings
@@ -99,6 +109,7 @@ class Layout(NamedTuple):
     columns: list[Counter[str]]
     tag_columns: list[int]
     without_tag: dict[int, str | None]
+    plain: set[int]
 
     @property
     def tags(self) -> set[int]:
@@ -125,7 +136,7 @@ def documents_of(
     Raises:
         UserError: If no line is a word with a tag, or the columns hold something else.
     """
-    rows = _rows(path, text, settings, findings)
+    rows, settings, counts_sentences = _rows(path, text, settings, findings)
     is_germeval = _is_germeval(rows, settings)
     if keeps_overlaps and is_germeval:
         settings = settings._replace(word=1, tag=GERMEVAL_TAGS)
@@ -134,6 +145,9 @@ def documents_of(
     if not full:
         return []
     layout = _layout(full, settings)
+    findings.notes[PLAIN] += sum(
+        _cell(row, column) not in ("O", *UNKNOWN) for column in layout.plain for row in full
+    )
     is_numbered = settings.word != 0 and _is_of_numbers(layout.columns[0])
     docs: list[Document] = [(1, [[]])]
     started = ""  # what the cell in front of the words had where the sentence began
@@ -146,7 +160,8 @@ def documents_of(
             findings.notes["lines of CoNLL-U that are no words left out"] += 1
         else:
             first = row.cells[0]
-            if settings.word != 0 and SENTENCE.fullmatch(first) and first != started:
+            is_sentence = first if counts_sentences else SENTENCE.fullmatch(first)
+            if settings.word != 0 and is_sentence and first != started:
                 docs[-1][1].append([])
                 started = first
             docs[-1][1][-1].append(_token(row, layout))
@@ -180,24 +195,69 @@ def _with_sentences(docs: Sequence[Document], has_docstarts: bool) -> list[Docum
     return found
 
 
-def _rows(path: Path, text: str, settings: ColumnSettings, findings: Findings) -> list[Row]:
-    """The lines of a file but for comments and a header."""
+def _rows(
+    path: Path, text: str, settings: ColumnSettings, findings: Findings
+) -> tuple[list[Row], ColumnSettings, bool]:
+    """The lines of a file but for comments and a header, and what the header says.
+
+    That is where the columns are, and whether the first one has numbers of sentences.
+    """
     # Python's own split knows separators of lines and columns that may be part of a word
     found = LINE_END.split(text)
     separator = settings.separator or ("," if path.suffix.lower() == ".csv" else None)
     lines = [_without_mark(line, separator) for line in found]
     changed = sum(one != other for one, other in zip(found[1:], lines[1:]))
     findings.notes["byte order marks at the beginning of a line left out"] += changed
-    if separator is None:
-        separator = _separator(lines, settings)
-        lines = [line.rstrip(BLANKS) for line in lines]
-    rows = [Row(i, line, _cells(line, separator)) for i, line in enumerate(lines, start=1)]
+    if settings.separator in (None, "|") and _have_all_words(lines):
+        rows = _words_in(lines)
+    else:
+        if separator is None:
+            separator = _separator(lines, settings)
+            lines = [line.rstrip(BLANKS) for line in lines]
+        rows = [Row(i, line, _cells(line, separator)) for i, line in enumerate(lines, start=1)]
     if settings.comment:
         rows = _without_comments(rows, settings.comment, settings, findings)
     first = next((i for i, row in enumerate(rows) if row.cells), None)
-    if first is not None and _cell(rows[first], settings.tags[0]).lower() in HEADERS:
+    if first is None:
+        return rows, settings, False
+    named = _named_by_header(rows[first], settings)
+    if _cell(rows[first], named.tags[0]).lower() in HEADERS:
         findings.notes["header lines left out"] += 1
-        del rows[first]
+        counts_sentences = rows.pop(first).cells[0].lower().startswith("sent")
+        return rows, named, counts_sentences
+    return rows, settings, False
+
+
+def _named_by_header(header: Row, settings: ColumnSettings) -> ColumnSettings:
+    """The columns that a header names, if it is one: each only where no other was named."""
+    names = [cell.lower() for cell in header.cells]
+    words = [i for i, name in enumerate(names) if name in WORD_HEADERS]
+    tags = [i for i, name in enumerate(names) if name in HEADERS]
+    if len(words) != 1 or not tags:
+        return settings
+    if settings.word == 0:
+        settings = settings._replace(word=words[0])
+    if settings.tags == (-1,) and len(tags) == 1:
+        settings = settings._replace(tag=tags[0])
+    return settings
+
+
+def _have_all_words(lines: Sequence[str]) -> bool:
+    """Tell whether lines have a sentence each, as `Ada|NNP|B-PER sang|VBD|O`."""
+    of_words = [line.split() for line in lines if line.strip()]
+    like_that = [words for words in of_words if all(map(WORD_IN_LINE.fullmatch, words))]
+    has_several = sum(len(words) > 1 for words in like_that) > len(of_words) / 2
+    return has_several and len(like_that) >= MOST * len(of_words)
+
+
+def _words_in(lines: Sequence[str]) -> list[Row]:
+    """A row for each word of lines that have a sentence each, and an empty one after each line."""
+    n_columns = _most_frequent([word.count("|") for line in lines for word in line.split()]) + 1
+    rows = []
+    for i, line in enumerate(lines, start=1):
+        # A word may have the sign that parts the columns
+        rows += [Row(i, word, word.rsplit("|", n_columns - 1)) for word in line.split()]
+        rows.append(Row(i, "", []))
     return rows
 
 
@@ -279,7 +339,21 @@ def _layout(rows: Sequence[Row], settings: ColumnSettings) -> Layout:
         # Where a file says of some that they are outside, nothing is known of the rest
         without_tag[column] = None if not tags else UNKNOWN[0] if "O" in tags else "O"
     tag_columns = [i for i, cells in enumerate(columns) if _has_tags(cells)]
-    return Layout(settings, n_columns, columns, tag_columns, without_tag)
+    places = range(-n_columns, n_columns)
+    plain = {i for i in settings.tags if i in places and _has_plain_labels(columns[i])}
+    if tag_columns:  # beside which a label without a prefix is a mistake
+        plain = set()
+    return Layout(settings, n_columns, columns, tag_columns, without_tag, plain)
+
+
+def _has_plain_labels(cells: Counter[str]) -> bool:
+    """Tell whether a column has labels and O: tags without a prefix."""
+    labels = cells.keys() - {"O", *UNKNOWN}
+    are_labels = all(
+        PLAIN_LABEL.fullmatch(cell) and not TAG_OF_ANOTHER_KIND.fullmatch(cell) for cell in labels
+    )
+    is_some_outside = cells["O"] >= LEAST_OUTSIDE * sum(cells.values())
+    return are_labels and is_some_outside and 0 < len(labels) <= MOST_PLAIN_LABELS
 
 
 def has_column_of_tags(lines: Sequence[str]) -> bool:
@@ -288,9 +362,15 @@ def has_column_of_tags(lines: Sequence[str]) -> bool:
     Args:
         lines: The beginning of a file. Comments and a header do no harm.
     """
+    if _have_all_words(lines):
+        return True
     rows = [CELL_END.split(line.strip(BLANKS)) for line in lines if not line.startswith("#")]
     rows = [cells for cells in rows if DOCSTART not in cells]
     rows = rows[1:] if rows and HEADERS & {cell.lower() for cell in rows[0]} else rows
+    n_columns = _most_frequent([len(cells) for cells in rows])
+    last = Counter(cells[-1] for cells in rows if len(cells) == n_columns)
+    if n_columns > 1 and last.total() >= MOST * len(rows) and _has_plain_labels(last):
+        return True
     tagged = Counter(
         column
         for cells in rows
@@ -340,7 +420,8 @@ def _token(row: Row, layout: Layout) -> Token:
     tags = []
     for column in settings.tags:
         cell = _cell(row, column)
-        tag = _tag(cell, layout.without_tag[column])
+        is_label = column in layout.plain and PLAIN_LABEL.fullmatch(cell) and cell != "O"
+        tag = f"I-{cell}" if is_label else _tag(cell, layout.without_tag[column])
         parts = SEVERAL.split(cell)
         if is_like_others and len(parts) > 1 and all(map(TAG.fullmatch, parts)):
             if len(set(parts)) > 1:
@@ -384,7 +465,7 @@ def _hint(row: Row, cell: str, layout: Layout) -> str:
     if row.text.startswith("#"):
         return " If it is a comment, say so: --comment '#'."
     if _has_all_words(row):
-        return " This looks like word|pos|tag with all words on one line, which convert can't read."
+        return " This looks like word|pos|tag with all words on one line, unlike most lines."
     if re.match(r"[*(]", cell):
         return " This looks like the brackets of OntoNotes, which convert can't read."
     if columns:

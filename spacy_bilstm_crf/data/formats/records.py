@@ -13,14 +13,14 @@ class RawMention(NamedTuple):
 
     Attributes:
         fragments: What it covers; more than one if it is discontinuous.
-        label: Its label.
+        label: Its label; None if the file has none, which is a problem.
         score: A probability, if there is one.
         quote: The text that it covers according to the file, to check the offsets.
         dispute: Who has it, if other annotators do not.
     """
 
     fragments: tuple[Offsets, ...]
-    label: str
+    label: str | None
     score: float | None = None
     quote: str | None = None
     dispute: str = ""

@@ -23,7 +23,7 @@ class Format(NamedTuple):
         name: What users call it.
         read: Yields what a file holds, as records before tokenization or as docs. A problem stands
             for what can't be read.
-        write: Writes docs to a file.
+        write: Writes docs to a file; None if files of the format can only be read.
         suffixes: Endings of its files; the first is that of new files.
         keeps: What it can hold besides text and entities, of `losses.NOTES`. The rest is counted
             when docs are written.
@@ -38,11 +38,14 @@ class Format(NamedTuple):
         uses_labels: Whether `FormatSettings.labels` matters to it.
         prepare: Completes the settings from all docs before the first of several files is written,
             such as the labels that all of them share. None if files have nothing in common.
+        only_read: Those of the endings whose files can be read, but not written.
+        is_by_ending: Whether a file that no format recognizes may be of this one because of its
+            ending. False if files with these endings are mostly something else.
     """
 
     name: str
     read: Reader
-    write: Writer
+    write: Writer | None
     suffixes: tuple[str, ...]
     keeps: Collection[str] = ()
     is_folder: bool = False
@@ -52,6 +55,8 @@ class Format(NamedTuple):
     beside: Collection[str] = ()
     uses_labels: bool = False
     prepare: Callable[[Docs, FormatSettings], FormatSettings] | None = None
+    only_read: Collection[str] = ()
+    is_by_ending: bool = True
 
 
 FORMATS: dict[str, Format] = {}
@@ -60,3 +65,8 @@ FORMATS: dict[str, Format] = {}
 def register(format_: Format) -> None:
     """Add a format under its name."""
     FORMATS[format_.name] = format_
+
+
+def writable() -> list[str]:
+    """Return the names of the formats that can be written."""
+    return sorted(name for name, format_ in FORMATS.items() if format_.write is not None)

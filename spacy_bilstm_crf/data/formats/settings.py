@@ -85,6 +85,8 @@ class FormatSettings(NamedTuple):
             for that of new files.
         by_annotator: Whether each annotation of a document becomes a document of its own, where a
             file has those of several annotators. If not, they are made one.
+        layer: Layer of INCEpTION that has the entities; None for that of named entities, or the
+            only other one.
     """
 
     lang: str = "xx"
@@ -95,3 +97,4 @@ class FormatSettings(NamedTuple):
     labels: Sequence[str] = ()
     suffix: str = ""
     by_annotator: bool = False
+    layer: str | None = None

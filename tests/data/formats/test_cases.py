@@ -79,6 +79,7 @@ TEACH = "Ada/B-PER met/? Bob/? in/? Rome/? ./?"
         ("tags_of_several_labels.conll", "conll", MISSING, ["Ada/? sang/O"]),
         ("kaggle_csv.csv", "conll", columns(separator=",", word=1, comment="Sentence #"), KAGGLE),
         ("kaggle_csv.csv", "conll", columns(word=1), KAGGLE),
+        ("kaggle_csv.csv", "conll", {}, KAGGLE),
         ("blank_in_word.conll", "conll", {}, ["New York/B-LOC fell/O"]),
         ("bmes.txt", "conll", {}, ["张/B-NAME 三/I-NAME 在/O 北/B-LOC 京/I-LOC 市/I-LOC"]),
         ("conllu_misc.conllu", "conll", columns(word=1, comment="#"), ["Ada/B-PER sang/O"]),
@@ -86,6 +87,11 @@ TEACH = "Ada/B-PER met/? Bob/? in/? Rome/? ./?"
         ("json_not_lines.json", "doccano", {}, ["Ada/B-PER sang/O ./O"]),
         ("edge_white_space.jsonl", "doccano", {"on_problem": "trim"}, ADA_SANG),
         ("hf_tokens.jsonl", "hugging-face", {}, ["Ada/B-PER sang/O in/O Rome/B-LOC"]),
+        ("spacy_v2_tuples.json", "spacy-v2", {}, ADA_SANG),
+        ("ner_annotator.json", "ner-annotator", {}, ["Ada/B-PER sang/O ./O"]),
+        ("dataturks.jsonl", "dataturks", {}, ["Ada/B-PER sang/O ./O"]),
+        ("rasa.yml", "rasa", {}, ["fly/O to/O Rome/B-city"]),
+        ("labelstudio_csv.csv", "label-studio", {}, ["Ada/B-PER sang/O ./O"]),
         ("prodigy_meta_id.jsonl", "prodigy", {}, ["Ada/O sang/O ./O", "Bob/O ran/O ./O"]),
         ("labelstudio_hypertext.json", "label-studio", MISSING, [HTML]),
         (
@@ -101,6 +107,7 @@ def test_files_that_can_be_read(name, source, options, expected, tmp_path):
 
 
 EVERY = ("prodigy", "doccano", "label-studio", "conll", "brat", "spacy")
+OTHERS = tuple(name for name in EVERY if name != "label-studio")
 
 
 @pytest.mark.parametrize(
@@ -128,14 +135,19 @@ EVERY = ("prodigy", "doccano", "label-studio", "conll", "brat", "spacy")
             "columns 2, 3 all have tags of entities.*--tag-column 2",
         ),
         ("tags_of_several_labels.conll", ["conll"], {}, "'Ada' is tagged B-PER,B-ORG"),
-        ("kaggle_csv.csv", ["conll"], {}, "column 0 is empty on most lines.*--word-column 1"),
+        (
+            "kaggle_csv.csv",
+            ["conll"],
+            columns(word=-4),
+            "column -4 is empty on most lines.*--word-column 1",
+        ),
         ("edge_white_space.jsonl", ["doccano"], {}, "--on-problem trim cuts off blanks"),
         ("hf_tokens.jsonl", EVERY, {}, "looks like hugging-face: .*--from hugging-face"),
-        ("spacy_v2_tuples.json", EVERY, {}, "looks like spaCy v2's training data"),
-        ("ner_annotator.json", EVERY, {}, "looks like NER Annotator's export"),
-        ("dataturks.jsonl", EVERY, {}, "looks like Dataturks' export"),
-        ("rasa.yml", EVERY, {}, "looks like Rasa's training data"),
-        ("labelstudio_csv.csv", EVERY, {}, "looks like Label Studio's CSV: export JSON instead"),
+        ("spacy_v2_tuples.json", EVERY, {}, "looks like spacy-v2: .*--from spacy-v2"),
+        ("ner_annotator.json", EVERY, {}, "looks like ner-annotator: .*--from ner-annotator"),
+        ("dataturks.jsonl", EVERY, {}, "looks like dataturks: .*--from dataturks"),
+        ("rasa.yml", EVERY, {}, "looks like rasa: .*--from rasa"),
+        ("labelstudio_csv.csv", OTHERS, {}, "looks like label-studio: .*--from label-studio"),
         ("text_entities.jsonl", ["prodigy"], {}, "looks like doccano: .*--from doccano"),
         ("json_not_lines.json", ["conll"], {}, "looks like doccano: .*--from doccano"),
         ("bmes.txt", ["doccano"], {}, "looks like conll: .*--from conll"),
@@ -170,8 +182,32 @@ ONTONOTES = "bc/cctv 0 0 Ada B-PER\nbc/cctv 0 1 met O\nbc/cctv 0 2 Bob B-PER\n"
         ("Ada B-NP B-PER\nmet B-VP O\n", {}, ["Ada/B-PER met/O"]),  # chunks
         ("Ada O\nmet O\n", {}, "1 docs, but no entity in any of them"),
         ("a - (PER*\nb - *)\n", {}, "brackets of OntoNotes"),
-        ("a|NN|B-PER met|VB|O it|PR|O\nb|NN|B-PER met|VB|O it|PR|O\n", {}, "on one line"),
-        ("a|NN|B-PER met|VB|O\n", columns(separator="|"), "on one line"),
+        # All words on one line
+        (
+            "Ada|NN|B-PER met|VB|O\nBob|NN|B-PER met|VB|O\n",
+            {},
+            ["Ada/B-PER met/O", "Bob/B-PER met/O"],
+        ),
+        ("Ada|B-PER met|O\n\n", columns(separator="|"), ["Ada/B-PER met/O"]),
+        ("a||B-PER |||O\n", {}, ["a/B-PER |/O"]),
+        ("Ada|NN|B-PER met|VB\n" + "Bob|NN|B-PER met|VB|O\n" * 9, {}, "has 2 columns, but most"),
+        ("Ada B-PER\nmet O\nit O\na|NN|B-PER met|VB|O\n", {}, "on one line, unlike most lines"),
+        # Tags without a prefix
+        ("Ada PER\nLee PER\nmet O\nBob PER\n", {}, ["Ada/B-PER Lee/I-PER met/O Bob/B-PER"]),
+        ("Ada PER\nRome LOC\nmet O\n? ?\n", {}, ["Ada/B-PER Rome/B-LOC met/O ?/?"]),
+        ("Ada PER\nLee PER\nmet O\n", columns(scheme="iob2"), "tagged I-PER I-PER, which is no"),
+        ("Ada B_PER\nmet O\n", {}, "must be a word and its tag"),
+        ("Ada PER-B\nmet O\n", {}, "must be a word and its tag"),
+        ("Ada B\nLee I\nmet O\n", {}, "must be a word and its tag"),
+        ("Ada NNP\nmet VBD\n", {}, "must be a word and its tag"),
+        # What a header names
+        ("n,Tag,Word\n1,B-PER,Ada\n2,O,met\n", columns(separator=","), ["Ada/B-PER met/O"]),
+        ("Tag,Word\nB-PER,Ada\n", columns(separator=",", word=1, tag=0), ["Ada/B-PER"]),
+        (
+            "Sentence #,Word,Tag\n1,Ada,PER\n1,met,O\n2,Bob,PER\n2,ran,O\n",
+            columns(separator=","),
+            ["Ada/B-PER met/O", "Bob/B-PER ran/O"],
+        ),
         # What parts words
         ("New York\tB-LOC\nfell\tO\n", {}, ["New York/B-LOC fell/O"]),
         ("New York B-LOC\nfell O\nit O\n", {}, "has 3 columns, but most lines have 2"),

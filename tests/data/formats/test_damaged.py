@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.data.formats import DocSettings, Findings, FormatSettings, read, write
+from spacy_bilstm_crf.data.formats import (
+    DocSettings,
+    Findings,
+    FormatSettings,
+    read,
+    writable,
+    write,
+)
 
 SPAN = {"start": 0, "end": 3, "label": "PER", "score": 0.5, "answer": "accept"}
 TOKENS = [{"text": "Ada", "start": 0, "end": 3, "id": 0, "ws": True}]
@@ -28,6 +35,61 @@ WHOLE = {
         **{"id": 1, "data": {"text": "\U0001f600 Ada", "more": 1}},
         "annotations": [{"result": [RESULT], "completed_by": 1}, {"result": [RESULT, RESULT]}],
         "predictions": [{"result": [RESULT]}],
+    },
+    "dataturks": {
+        "content": "Ada saw",
+        "annotation": [{"label": ["PER"], "points": [{"start": 0, "end": 2, "text": "Ada"}]}],
+        "metadata": {"last_updated_by": "x"},
+    },
+    "ground-truth": {
+        "source": "Ada saw",
+        "job": {"annotations": {"entities": [{"startOffset": 0, "endOffset": 3, "label": "X"}]}},
+        "job-metadata": {"entities": [{"confidence": 0.5}], "human-annotated": "no", "type": "x"},
+    },
+    "gliner": {"tokenized_text": ["Ada", "saw"], "ner": [[0, 0, "PER"]], "id": 1, "more": {}},
+    "presidio": {
+        "full_text": "Ada saw",
+        "spans": [
+            {"start_position": 0, "end_position": 3, "entity_type": "X", "entity_value": "Ada"}
+        ],
+        "metadata": {"a": 1},
+        "template_id": 1,
+    },
+    "spacy-v2": {
+        "id": 1,
+        "paragraphs": [
+            {
+                "raw": "Ada saw",
+                "sentences": [
+                    {
+                        "tokens": [
+                            {"orth": "Ada", "ner": "U-X", "tag": "N", "space": " "},
+                            {"orth": "saw", "ner": "O", "dep": "x", "head": -1},
+                        ]
+                    }
+                ],
+                "cats": [{"label": "x", "value": 1}],
+            }
+        ],
+    },
+    "ner-annotator": {
+        "classes": ["PER"],
+        "annotations": [
+            ["Ada saw", {"entities": [[0, 3, "X"], [4, 7, [["Accepted", "x", "y", "Z"]]]]}],
+            None,
+        ],
+    },
+    "rasa": {
+        "rasa_nlu_data": {
+            "common_examples": [
+                {
+                    "text": "Ada saw",
+                    "intent": "x",
+                    "entities": [{"start": 0, "end": 3, "entity": "X", "value": "Ada"}],
+                }
+            ],
+            "regex_features": [{}],
+        }
     },
 }
 ANYTHING = st.sampled_from(
@@ -72,4 +134,5 @@ def test_nothing_is_too_odd(name, tmp_path_factory, data):
     except UserError as error:
         assert str(error).startswith(str(path))
         return
-    write(docs, folder / "written", name, given_settings, Findings())
+    for target in {name} & set(writable()) or {"spacy"}:
+        write(docs, folder / "written", target, given_settings, Findings())

@@ -8,7 +8,7 @@ import spacy
 from spacy.tokens import Doc, DocBin, Span
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.data.formats import FORMATS, Findings, FormatSettings, write
+from spacy_bilstm_crf.data.formats import FORMATS, Findings, FormatSettings, writable, write
 from spacy_bilstm_crf.data.formats.guess import candidates, detected
 from spacy_bilstm_crf.data.formats.sample import MOST_TO_LOOK_AT, FileSample
 from spacy_bilstm_crf.workflows import convert
@@ -28,7 +28,7 @@ def example():
     return doc
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", writable())
 def test_every_format_recognizes_its_own_files_alone(name, tmp_path):
     write([example(), example()], tmp_path / "file", name, SETTINGS, Findings())
     assert candidates(FileSample.of(tmp_path / "file", SETTINGS)) == [SAME.get(name, name)]
@@ -55,6 +55,11 @@ def test_every_format_recognizes_its_own_files_alone(name, tmp_path):
         ("text_entities.jsonl", "doccano"),
         ("json_not_lines.json", "doccano"),
         ("edge_white_space.jsonl", "doccano"),
+        ("spacy_v2_tuples.json", "spacy-v2"),
+        ("ner_annotator.json", "ner-annotator"),
+        ("dataturks.jsonl", "dataturks"),
+        ("rasa.yml", "rasa"),
+        ("labelstudio_csv.csv", "label-studio"),
     ],
 )
 def test_files_as_people_have_them(case, expected):
@@ -87,7 +92,7 @@ def test_content_decides_and_then_the_ending(name, text, expected, tmp_path):
     [
         ("a.jsonl", '{"txt": "Ada"}\n', "no format that can be recognized. Name it with --from."),
         ("a", "He met O\nO\n", "no format that can be recognized. Name it with --from."),
-        ("a.json", '{"rasa_nlu_data": {}}', "This looks like Rasa's training data."),
+        ("a.yml", "version: '3.1'\nrules:\n- rule: x\n", "looks like Rasa's rules or stories."),
         ("a", "", "no format that can be recognized"),
     ],
 )
@@ -147,17 +152,25 @@ def test_encodings_and_keys_that_were_named_count(tmp_path):
 
 @pytest.mark.parametrize(
     "output, expected",
-    [("out.conll", "conll"), ("out.spacy", "spacy"), ("out", "spacy"), ("out.jsonl", "spacy")],
+    [
+        ("out.csv", "conll"),
+        ("out.conll", "conll"),
+        ("out.spacy", "spacy"),
+        ("out", "spacy"),
+        ("out.jsonl", "spacy"),
+    ],
 )
 def test_what_was_found_is_said(output, expected, tmp_path):
     (tmp_path / "in.jsonl").write_text(json.dumps(LINE))
     said = []
     convert(tmp_path / "in.jsonl", tmp_path / output, lang="en", on_progress=said.append)
-    is_said = output in ("out.conll", "out.jsonl")
+    is_said = output not in ("out.spacy", "out")
     where = f", {tmp_path / output} is written as {expected}" if is_said else ""
     assert said == [f"{tmp_path / 'in.jsonl'} is read as doccano{where}"]
     if expected == "spacy":
         (doc,) = DocBin().from_disk(tmp_path / output).get_docs(spacy.blank("en").vocab)
         assert [ent.text for ent in doc.ents] == ["Ada"]
     else:
-        assert (tmp_path / output).read_text() == "Ada\tB-PER\nsang\tO\n"
+        separator = "," if output == "out.csv" else "\t"
+        expected = f"Ada{separator}B-PER\nsang{separator}O\n"
+        assert (tmp_path / output).read_text() == expected

@@ -4,7 +4,16 @@ import pytest
 import spacy
 from spacy.tokens import Span
 
-from spacy_bilstm_crf.data.formats import FORMATS, Findings, Format, FormatSettings, read, write
+from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.data.formats import (
+    FORMATS,
+    Findings,
+    Format,
+    FormatSettings,
+    read,
+    writable,
+    write,
+)
 from spacy_bilstm_crf.data.formats.losses import NOTES
 from spacy_bilstm_crf.data.formats.records import Record
 from spacy_bilstm_crf.workflows import convert
@@ -39,6 +48,15 @@ def test_what_a_format_keeps_is_of_the_list(name):
     assert set(FORMATS[name].keeps) <= NOTES.keys()
 
 
+def test_formats_that_can_only_be_read(tmp_path):
+    only_read = {"bioc", "dataturks", "ground-truth", "ner-annotator", "pubtator", "rasa"}
+    assert set(FORMATS) - set(writable()) == {*only_read, "spacy-v2", "uima-cas", "webanno"}
+    with pytest.raises(UserError, match="rasa can only be read: write one of brat, conll, "):
+        write([], tmp_path / "out", "rasa", FormatSettings(), Findings())
+    with pytest.raises(UserError, match="target rasa: it must be one of brat, conll, "):
+        convert(tmp_path / "in", tmp_path / "out", target="rasa")
+
+
 def test_tokens_that_are_not_known_are_counted_whether_or_not_a_doc_has_entities(tmp_path):
     doc = spacy.blank("xx")("Ada saw Rome")
     doc.set_ents([], missing=[doc[0:1]], default="outside")
@@ -58,7 +76,7 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", writable())
 def test_what_only_spacy_holds_is_counted(name, tmp_path):
     nlp = spacy.blank("en")
     doc = nlp("Ada Lovelace met Rome. It rained.")
@@ -74,12 +92,12 @@ def test_what_only_spacy_holds_is_counted(name, tmp_path):
     expected = {} if name == "spacy" else dict(LOST)
     if name == "conll":
         del expected["documents' sentence boundaries left out"]
-    if name in ("conll", "hugging-face"):
+    if name in ("conll", "gliner", "hugging-face"):
         expected["documents with other white space now: one blank between words"] = 1
     assert notes == expected
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", writable())
 def test_odd_values_in_docs_can_be_written(name, tmp_path):
     doc = spacy.blank("en")("Ada saw Rome")
     doc.ents = [Span(doc, 0, 1, label="P E"), Span(doc, 2, 3, label=" ")]
