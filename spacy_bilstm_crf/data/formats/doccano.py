@@ -11,10 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import srsly
-
 from .docs import ID, META, NO_ENTITY, annotated_entities, data_of, has_annotation
-from .jsonl import as_id, field, list_of, mention_of, read_records, text_of
+from .jsonl import as_id, field, list_of, mention_of, read_records, text_of, write_json_lines
 from .losses import WHITE_SPACE, meta_without
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -93,7 +91,7 @@ def write_doccano(
                 line["label"] = ents
             yield {key: value for key, value in line.items() if value is not None}
 
-    srsly.write_jsonl(path, lines())
+    write_json_lines(path, lines())
 
 
 def _detect(sample: FileSample) -> bool:

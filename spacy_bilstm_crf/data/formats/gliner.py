@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy.tokens import Doc
 
 from ...common.errors import UserError
 from .docs import ID, META, NO_ENTITY, annotated_entities, data_of, has_annotation
-from .jsonl import as_id, field, list_of, read_records
+from .jsonl import as_id, field, json_text, list_of, read_records
 from .losses import meta_without
 from .records import Findings, Offsets, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -70,7 +69,7 @@ def write_gliner(docs: Docs, path: Path, settings: FormatSettings, findings: Fin
     """Write a list of docs. Tokens of white space are left out."""
     values = [_value(doc, settings.docs, findings) for doc in docs]
     # GLiNER's own files are a list
-    path.write_text(srsly.json_dumps(values) + "\n", encoding="utf8")
+    path.write_text(json_text(values) + "\n", encoding="utf8")
 
 
 def _value(doc: Doc, settings: DocSettings, findings: Findings) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ...common.errors import UserError, check_installed
 from .class_labels import CARD, INFO, INFOS, SCHEMA_KEY, feature_of, names_beside, names_in_metadata
 from .columns import in_scheme, record_of_tokens, scheme_of, tags_in_biluo
 from .docs import ID, META, data_of
-from .jsonl import as_id, field, parsed_json, text_of
+from .jsonl import as_id, field, parsed_json, text_of, write_json_lines
 from .layout import BMES_TO_BIOES, UNKNOWN, Token
 from .losses import UNKNOWN_TOKENS, meta_without
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
@@ -404,9 +404,7 @@ def write_hugging_face(
     rows = [_row(doc, settings, findings) for doc in every]
     columns = _columns_of_rows(rows, findings)
     if is_lines:
-        # srsly rounds numbers to ten digits
-        lines = (json.dumps(row, ensure_ascii=False) for row in _objects(columns, len(rows)))
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
+        write_json_lines(path, _objects(columns, len(rows)))
     else:
         _write_parquet(columns, settings.labels, path)
 

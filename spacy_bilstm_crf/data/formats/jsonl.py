@@ -99,6 +99,17 @@ def _parts(
                 yield f"{path}:{number}", partial(parsed_json, line)
 
 
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON with all digits of its numbers, which srsly rounds to ten decimals."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def write_json_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write a line for each value."""
+    with path.open("w", encoding="utf8") as file:
+        file.writelines(f"{json_text(value)}\n" for value in values)
+
+
 def _itself(value: Any) -> Any:
     return value
 

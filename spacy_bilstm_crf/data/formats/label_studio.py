@@ -14,7 +14,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
@@ -29,7 +28,7 @@ from .docs import (
     has_annotation,
     predictions_of,
 )
-from .jsonl import as_id, field, objects_of, parsed_json, read_records, text_of
+from .jsonl import as_id, field, json_text, objects_of, parsed_json, read_records, text_of
 from .losses import PROBABILITIES, WHITE_SPACE, meta_without
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -258,7 +257,7 @@ def write_label_studio(
 ) -> None:
     """Write a list of tasks, with annotations, predictions or both."""
     tasks = [_task(doc, settings, findings) for doc in docs]
-    path.write_text(srsly.json_dumps(tasks, indent=1) + "\n", encoding="utf8")
+    path.write_text(json_text(tasks, indent=1) + "\n", encoding="utf8")
 
 
 def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, Any]:

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import srsly
 from spacy.tokens import Doc, Span
 
 from .docs import ID, META, NO_ENTITY, annotated_entities, data_of, has_annotation
-from .jsonl import as_id, field, objects_of, read_records, text_of
+from .jsonl import as_id, field, json_text, objects_of, read_records, text_of
 from .losses import WHITE_SPACE
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -60,7 +59,7 @@ def _mention(span: dict[str, Any]) -> RawMention:
 def write_presidio(docs: Docs, path: Path, settings: FormatSettings, findings: Findings) -> None:
     """Write a list of samples."""
     samples = [_sample(doc, settings.docs) for doc in docs]
-    path.write_text(srsly.json_dumps(samples, indent=1) + "\n", encoding="utf8")
+    path.write_text(json_text(samples, indent=1) + "\n", encoding="utf8")
 
 
 def _sample(doc: Doc, settings: DocSettings) -> dict[str, Any]:

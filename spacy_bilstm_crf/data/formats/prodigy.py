@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import srsly
 from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
@@ -28,7 +27,7 @@ from .docs import (
     known_tokens,
     predictions_of,
 )
-from .jsonl import as_id, field, list_of, objects_of, read_records, text_of
+from .jsonl import as_id, field, list_of, objects_of, read_records, text_of, write_json_lines
 from .losses import INCORRECT_SPANS, PROBABILITIES, UNKNOWN_TOKENS, WHITE_SPACE
 from .records import Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -160,7 +159,7 @@ def _judged(record: Record, spans: list[Any], is_binary: bool, is_manual: bool) 
 
 def write_prodigy(docs: Docs, path: Path, settings: FormatSettings, findings: Findings) -> None:
     """Write a task for each doc: with an answer if it is annotated, else with predictions."""
-    srsly.write_jsonl(path, (_task(doc, settings, findings) for doc in docs))
+    write_json_lines(path, (_task(doc, settings, findings) for doc in docs))
 
 
 def _task(doc: Doc, settings: FormatSettings, findings: Findings) -> dict[str, Any]:

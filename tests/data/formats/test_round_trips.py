@@ -32,7 +32,7 @@ def docs(draw, parts=PARTS):
         for start, end in pairwise(cuts)
         if draw(st.booleans()) and not (doc[start].is_space or doc[end - 1].is_space)
     ]
-    scores = [draw(st.sampled_from([0.25, 0.5, 1.0])) for _ in spans]
+    scores = [draw(st.floats(2.0**-40, 1.0, width=32)) for _ in spans]
     if draw(st.booleans()):
         doc.set_ents(spans, default="outside")
         if draw(st.booleans()):
