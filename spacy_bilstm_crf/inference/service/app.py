@@ -96,7 +96,7 @@ def make_app(
 
     app = FastAPI(
         title="Named entities",
-        description=f"Finds entities in texts with the pipeline {_name_of(nlp)}.",
+        description=f"Finds entities in texts with the pipeline {name_and_version(nlp)}.",
         version=str(nlp.meta.get("version") or "0.0.0"),
         lifespan=lifespan,
         # They load scripts from elsewhere
@@ -161,7 +161,7 @@ def _file(name: str, media_type: str) -> Any:
     return page
 
 
-def _name_of(nlp: Language) -> str:
+def name_and_version(nlp: Language) -> str:
     """Return language, name and version of a pipeline."""
     name, version = (nlp.meta.get(key) for key in ("name", "version"))
     return f"{nlp.lang}_{name} {version}"
@@ -247,7 +247,7 @@ class Service:
         annotator = self.batcher.annotator
         nlp, components = annotator.nlp, annotator.components
         return {
-            "pipeline": _name_of(nlp),
+            "pipeline": name_and_version(nlp),
             "labels": sorted({label for of in labels_by_component(nlp).values() for label in of}),
             "knows_probabilities": bool(components),
             "knows_k_best": why_no_k_best(nlp) is None,

@@ -59,9 +59,7 @@ class ServerSettings(NamedTuple):
     allowed_hosts: Sequence[str] = ("*",)
 
 
-def app_of(
-    nlp: Language, settings: ServerSettings, extension: Extension | None = None
-) -> FastAPI:
+def app_of(nlp: Language, settings: ServerSettings, extension: Extension | None = None) -> FastAPI:
     """Make the app for a pipeline that is loaded.
 
     Args:
