@@ -50,15 +50,6 @@ def fits(text: str, mention: RawMention) -> bool:
     return covered.split() == mention.quote.split()
 
 
-def utf16_starts(text: str) -> list[int]:
-    """Return where each character starts in UTF-16 units, as JavaScript counts, and the text ends.
-
-    Args:
-        text: The text.
-    """
-    return _starts(text, COUNTINGS[0])
-
-
 def _starts(text: str, counting: str) -> list[int]:
     """Where each character starts in other units, and where the text ends."""
     wide = counting.startswith("UTF-16")

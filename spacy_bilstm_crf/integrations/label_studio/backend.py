@@ -169,7 +169,7 @@ class Backend:
                 results.append([])  # no prediction, which is not the same as one of no entity
             else:
                 shown = self._settings.candidates
-                results.append(prediction_of(text, one, config, version, shown, left_out))
+                results.append(prediction_of(one, config, version, shown, left_out))
         for line in (_said(problems), _unknown(left_out)):
             if line:
                 _log.warning("Label Studio, /predict: %s", line)
@@ -315,7 +315,6 @@ class Backend:
     async def _trainings(self) -> None:
         while True:
             await self._due.wait()
-            self._due.clear()
             self._is_asked = False
             try:
                 await self._train()
@@ -323,6 +322,8 @@ class Backend:
                 _log.error("Label Studio, training: %s", one_line(error))
             except Exception:  # of ours: predictions go on
                 _log.exception("Label Studio, training failed")
+            # What came meanwhile made it due before what was learned was counted
+            self._due.clear()
             self._look()
 
     async def _train(self) -> None:

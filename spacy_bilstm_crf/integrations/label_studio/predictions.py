@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...data.formats.counting import utf16_starts
 from ...inference.annotator import AnnotatedText, EntityDict
 from .label_config import LabelConfig
 
@@ -13,7 +12,6 @@ LEAST_DOUBTFUL = 0.01
 
 
 def prediction_of(
-    text: str,
     found: AnnotatedText,
     config: LabelConfig,
     version: str,
@@ -23,8 +21,7 @@ def prediction_of(
     """Make the prediction of a task.
 
     Args:
-        text: The text.
-        found: What was found in it. `k_best` or candidates from `LEAST_DOUBTFUL` up give it a
+        found: What was found in its text. `k_best` or candidates from `LEAST_DOUBTFUL` up give it a
             score.
         config: The label config of the project.
         version: The version of the model.
@@ -34,11 +31,10 @@ def prediction_of(
     Returns:
         A prediction in Label Studio's JSON. A region's `score` is its probability.
     """
-    starts = utf16_starts(text)
-    regions = list(_regions(found.entities, config.control, config, starts, left_out))
+    regions = list(_regions(found.entities, config.control, config, left_out))
     if candidates is not None and config.candidates is not None:
         shown = [one for one in found.candidates or () if one["confidence"] >= candidates]
-        regions += _regions(shown, config.candidates, config, starts, Counter())
+        regions += _regions(shown, config.candidates, config, Counter())
     score = task_score(found)
     prediction = {"model_version": version, "result": regions}
     return prediction if score is None else {**prediction, "score": score}
@@ -74,7 +70,6 @@ def _regions(
     entities: Sequence[EntityDict],
     control: str,
     config: LabelConfig,
-    starts: Sequence[int],
     left_out: Counter,
 ) -> Iterator[dict[str, Any]]:
     for number, entity in enumerate(entities):
@@ -88,8 +83,9 @@ def _regions(
             "to_name": config.text,
             "type": "labels",
             "value": {
-                "start": starts[entity["start"]],
-                "end": starts[entity["end"]],
+                # In code points, as the editor of Label Studio 1.23 counts, and not in UTF-16 units
+                "start": entity["start"],
+                "end": entity["end"],
                 "text": entity["text"],
                 "labels": [label],
             },
