@@ -79,8 +79,8 @@ class AnnotationStore:
         before = self._tasks.get(task_id, {"annotations": []})["annotations"]
         others = [one for one in before if one["id"] != given["id"]]
         same: dict[str, Any] = next((one for one in before if one["id"] == given["id"]), {})
-        if str(same.get("updated_at", "")) > str(given.get("updated_at", "")):
-            return  # what came late
+        if same == given or str(same.get("updated_at", "")) > str(given.get("updated_at", "")):
+            return  # it came twice, or late
         self._put({"id": task_id, "data": data, "annotations": [*others, given]})
         self._task_of[given["id"]] = task_id
         self._count()

@@ -154,6 +154,7 @@ class Backend:
         texts, problems = _texts(tasks, config.key)
         if tasks and not any(text is not None for text in texts):
             raise UserError(_said(problems))
+        self._catch_up(tasks, texts)
         version = ""
         while version != self.model_version:  # a new one may be swapped in meanwhile
             version = self.model_version
@@ -196,6 +197,20 @@ class Backend:
             self._is_asked = True
         self._look()
         return JSONResponse({"status": "ok", "model_version": self.model_version})
+
+    def _catch_up(self, tasks: Sequence[dict[str, Any]], texts: Sequence[str | None]) -> None:
+        """Keep annotations that come with tasks to predict, which no webhook may have told of.
+
+        Label Studio tells once of each, and not of those that were there before.
+        """
+        for task, text in zip(tasks, texts):
+            annotations = task.get("annotations")
+            if text is None or not is_id(task.get("id")) or not isinstance(annotations, list):
+                continue
+            for annotation in annotations:
+                with suppress(UserError):  # what is damaged there says nothing of the prediction
+                    self._store.add(task["id"], task["data"], checked_annotation(annotation))
+        self._look()
 
     def _add(self, given: dict[str, Any]) -> None:
         annotations, tasks = given.get("annotation"), given.get("task")

@@ -40,7 +40,7 @@ def test_after_any_events_a_restart_knows_the_newest_states(tmp_path_factory, ev
         if kind == "add":
             task, number, second = values
             annotation = 10 * task + number  # of one task for ever, as in Label Studio
-            if expected.get(annotation, (task, 0))[1] <= second:
+            if expected.get(annotation, (task, -1))[1] < second:
                 expected[annotation] = (task, second)
                 n_changes += 1
             added(store, task, annotation, second)

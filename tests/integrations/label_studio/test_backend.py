@@ -246,6 +246,19 @@ def test_events_of_a_webhook(client, tmp_path):
     assert 'value="PERSON"' in AnnotationStore(tmp_path / "folder").label_config
 
 
+def test_annotations_that_no_webhook_told_of_come_with_the_tasks_to_predict(client, tmp_path):
+    sent = payload("predict")
+    first, second = sent["tasks"]
+    first["annotations"] = [payload("ANNOTATION_CREATED")["annotation"]]
+    second["annotations"] = [{"id": 5, "result": None}, {"result": []}, 7]
+    answer = post(client, "/predict", sent)
+    assert all(prediction["model_version"] for prediction in answer["results"])
+    post(client, "/predict", sent)
+    post(client, "/webhook", payload("ANNOTATION_CREATED"))
+    assert [len(task["annotations"]) for task in stored(tmp_path)] == [1]
+    assert AnnotationStore(tmp_path / "folder").n_changes == 1  # what is known is no change
+
+
 def test_several_annotations_at_once_are_kept_all_or_none(client, tmp_path):
     one, two = (annotated(i, "In London.", [(3, 9, "LOC")], CONFIG) for i in (1, 2))
     both = {**one, "action": "ANNOTATIONS_CREATED"}
