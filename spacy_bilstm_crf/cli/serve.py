@@ -88,8 +88,8 @@ def serve_cli(
         "--dev",
         "-d",
         exists=True,
-        help="With --label-studio: annotated data (.spacy) to choose the model by. Default: every "
-        "tenth task",
+        help="With --label-studio: annotated data (.spacy) to choose the model by. Default: a "
+        "tenth of the tasks and of the old data",
     ),
     max_steps: int | None = Option(
         None,

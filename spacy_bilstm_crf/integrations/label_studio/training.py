@@ -34,7 +34,8 @@ from .versions import ABOUT, version_after, version_folder
 
 JOB, COMPLETE, PARTLY, LOG = "job.json", "complete.json", "partly.json", "log.txt"
 TRAINING = "training"
-HELD_OUT = 10  # one of so many tasks
+HELD_OUT = 10  # one of so many tasks, and of so many old docs
+MOST_HELD_OUT = 200  # old docs
 NICE = 10  # so that predictions come first
 # Sections of a config that say how the pipeline was trained, and is to be trained again
 OF_TRAINING = ("paths", "corpora", "training", "initialize")
@@ -51,7 +52,8 @@ class TrainingJob(NamedTuple):
         label_config: What the project annotates.
         component: Name of the component to train.
         old_data: Annotated data (.spacy) to learn from as well.
-        dev: Annotated data (.spacy) to choose the model by. None holds out every tenth task.
+        dev: Annotated data (.spacy) to choose the model by. None holds out every tenth task and
+            every tenth of the old data.
         max_steps: The most steps; None for as many as the pipeline was trained with.
         code: Python file with functions that the pipeline needs.
     """
@@ -115,7 +117,7 @@ def train_version(folder: Path) -> None:
         "tasks": job.n_tasks,
         "f_before": before,
         "f": after,
-        "dev": job.dev or "every tenth task",
+        "dev": job.dev or "what was held out",
     }
     trained.meta[ABOUT] = about
     trained.meta["version"] = version_after(str(nlp.meta.get("version")), job.number)
@@ -128,20 +130,28 @@ def _parts(nlp: Language, job: TrainingJob, work: Path) -> Parts:
     old = [] if job.old_data is None else read_annotated(job.old_data, nlp.vocab)
     if job.dev is not None:
         return Parts([*docs, *old], read_annotated(job.dev, nlp.vocab))
-    dev = _held_out(docs)
+    dev = [*_held_out(docs), *list(filter(_is_held_out, old))[:MOST_HELD_OUT]]
     chosen = {id(doc) for doc in dev}
-    return Parts([*[doc for doc in docs if id(doc) not in chosen], *old], dev)
+    return Parts([doc for doc in (*docs, *old) if id(doc) not in chosen], dev)
 
 
 def _held_out(docs: Sequence[Doc]) -> list[Doc]:
-    """Return about every tenth doc: the same ones each time, by their texts."""
-    place = {id(doc): crc32(doc.text.encode()) for doc in docs}
-    have = sorted((doc for doc in docs if doc.ents), key=lambda doc: place[id(doc)])
+    """Return about every tenth task, with an entity at least in one."""
+    have = sorted((doc for doc in docs if doc.ents), key=_place)
     if len(have) < 2:
         raise UserError("Only one task has an entity: annotate some more.")
-    dev = [doc for doc in docs if place[id(doc)] % HELD_OUT == 0]
+    dev = list(filter(_is_held_out, docs))
     n_entities = sum(bool(doc.ents) for doc in dev)
     return dev if 0 < n_entities < len(have) else have[:1]
+
+
+def _is_held_out(doc: Doc) -> bool:
+    return _place(doc) % HELD_OUT == 0
+
+
+def _place(doc: Doc) -> int:
+    """Return a number that a text has each time."""
+    return crc32(doc.text.encode())
 
 
 def _annotated_docs(nlp: Language, config: LabelConfig, work: Path) -> list[Doc]:

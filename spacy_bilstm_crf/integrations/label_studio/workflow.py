@@ -43,7 +43,7 @@ def serve_label_studio(
         old_data: Annotated data to learn from as well, such as those that the pipeline was trained
             on: a `.spacy` file or a folder of them.
         dev: Annotated data to choose the model by. A version that is worse on them is not used.
-            None holds out every tenth task, and uses each version.
+            None holds out every tenth task and every tenth of the old data, and uses each version.
         max_steps: Maximum number of steps of a training. Default: that of the pipeline's own
             training.
         **service: Further arguments of `workflows.serve`.

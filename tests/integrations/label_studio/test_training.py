@@ -197,7 +197,7 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, tmp_path):
         assert served.wait(60) == 0
     wait_for(lambda: not trainings_of(folder))
     log = (tmp_path / "second.txt").read_text("utf8")
-    assert re.search(r"0\.0\.0\+1 is in use, F [\d.]+ -> 100\.0 on every tenth task", log)
+    assert re.search(r"0\.0\.0\+1 is in use, F [\d.]+ -> 100\.0 on what was held out", log)
 
 
 def test_a_version_that_is_worse_on_the_dev_data_is_not_used(pipeline, corpus, tmp_path):
