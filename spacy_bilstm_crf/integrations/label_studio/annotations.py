@@ -26,6 +26,7 @@ class AnnotationStore:
         label_config: Its label config, as XML.
         n_changes: How often an annotation was added, changed or deleted.
         n_trained: What `n_changes` was when the last training began that came to an end.
+        n_versions: The highest number that a version has had, so that none is given twice.
 
     Raises:
         UserError: If a file can't be read.
@@ -46,6 +47,7 @@ class AnnotationStore:
         self.label_config: str | None = project.get("label_config")
         self.n_changes: int = state.get("n_changes", 0)
         self.n_trained: int = state.get("n_trained", 0)
+        self.n_versions: int = state.get("n_versions", 0)
         self._task_of = {
             annotation["id"]: task_id
             for task_id, task in self._tasks.items()
@@ -105,9 +107,15 @@ class AnnotationStore:
             if task_id in self._tasks:
                 self.delete([one["id"] for one in self._tasks[task_id]["annotations"]])
 
-    def set_trained(self, n_changes: int) -> None:
-        """Note that a training has come to an end which began with so many changes."""
+    def set_trained(self, n_changes: int, version: int) -> None:
+        """Note that a training has come to an end.
+
+        Args:
+            n_changes: What `n_changes` was when it began.
+            version: The number of the version that is in use now.
+        """
         self.n_trained = n_changes
+        self.n_versions = max(self.n_versions, version)
         self._write_state()
 
     def _put(self, task: dict[str, Any]) -> None:
@@ -124,7 +132,8 @@ class AnnotationStore:
         self._write_state()
 
     def _write_state(self) -> None:
-        self._write(STATE, {"n_changes": self.n_changes, "n_trained": self.n_trained})
+        names = ("n_changes", "n_trained", "n_versions")
+        self._write(STATE, {name: getattr(self, name) for name in names})
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
         with reported_os_errors(self._folder):

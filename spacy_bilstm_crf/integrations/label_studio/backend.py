@@ -344,7 +344,7 @@ class Backend:
     async def _train(self) -> None:
         """Train a version and swap it in, or say why there is none."""
         n_changes = self._store.n_changes
-        number = self._version.number + 1
+        number = max(self._version.number, self._store.n_versions) + 1
         work = self._folder / training.TRAINING
         try:
             await asyncio.to_thread(self._prepare, work, number, self._store.tasks(), n_changes)
@@ -372,7 +372,7 @@ class Backend:
 
     def _end(self, work: Path, n_changes: int) -> None:
         (work / training.JOB).unlink(missing_ok=True)
-        self._store.set_trained(n_changes)
+        self._store.set_trained(n_changes, self._version.number)
 
     def _prepare(
         self, work: Path, number: int, tasks: list[dict[str, Any]], n_changes: int

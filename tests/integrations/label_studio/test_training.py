@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -14,7 +15,7 @@ from spacy.tokens import DocBin
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.integrations.label_studio import serve_label_studio
 from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
-from tests.helpers import examples_for, make_nlp, spacy_command, train
+from tests.helpers import SMALL_MODEL, examples_for, make_nlp, spacy_command, train
 from tests.inference.service.service import process, wait_for
 from tests.integrations.label_studio.apps import client_of
 from tests.integrations.label_studio.payloads import annotated, label_config, payload, predict
@@ -196,6 +197,10 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, tmp_path):
         served.send_signal(signal.SIGTERM)
         assert served.wait(60) == 0
     wait_for(lambda: not trainings_of(folder))
+    # Nobody gets the number of a version that is gone
+    shutil.rmtree(folder / "versions")
+    with process(pipeline, tmp_path / "third.txt", *process_options(folder)) as (_, client):
+        wait_for(lambda: version(client) == "en_pipeline 0.0.0+2")
     log = (tmp_path / "second.txt").read_text("utf8")
     assert re.search(r"0\.0\.0\+1 is in use, F [\d.]+ -> 100\.0 on what was held out", log)
 
@@ -234,6 +239,33 @@ def test_other_components_and_the_tokenizer_stay_as_they_are(tmp_path):
     doc = nlp("Bring me some coffee from Berlin. Take X1.")
     assert [(e.text, e.label_) for e in doc.ents][-1] == ("X1", "CODE")
     assert len(list(doc.sents)) == 2
+
+
+def test_a_recognizer_that_listens_to_another_component(tmp_path):
+    """The component that it listens to stays as it is: others may listen to it, too."""
+    nlp = spacy.blank("en")
+    shared = {"@architectures": "spacy.HashEmbedCNN.v2", "width": 32, "depth": 1}
+    shared |= {"embed_size": 500, "window_size": 1, "maxout_pieces": 2}
+    shared |= {"subword_features": True, "pretrained_vectors": None}
+    nlp.add_pipe("tok2vec", config={"model": shared})
+    listener = {"@architectures": "spacy.Tok2VecListener.v1", "width": 32, "upstream": "tok2vec"}
+    model = {**SMALL_MODEL, "tok2vec": listener}
+    ner = nlp.add_pipe("bilstm_crf_ner", name="ner", config={"model": model})
+    for label in ("PERSON", "LOC"):
+        ner.add_label(label)
+    nlp.initialize()
+    train(nlp, examples_for(nlp))
+    nlp.config["training"]["optimizer"]["learn_rate"] = 0.02
+    nlp.to_disk(tmp_path / "shared")
+    folder = tmp_path / "folder"
+    with client_of(tmp_path / "shared", folder, **QUICK) as client:
+        send(client, annotations())
+        wait_for(lambda: version(client) == NEW)
+    trained = spacy.load(folder / "versions" / "0001")
+    before, after = (one.get_pipe("tok2vec").model.to_bytes() for one in (nlp, trained))
+    assert before == after
+    doc = trained("\U0001f600 Bring me some coffee from Berlin.")
+    assert [(e.text, e.label_) for e in doc.ents] == [("coffee", "DRINK"), ("Berlin", "LOC")]
 
 
 def test_too_little_to_learn_from_is_said(pipeline, tmp_path, caplog):
