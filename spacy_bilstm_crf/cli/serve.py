@@ -10,7 +10,7 @@ from wasabi import msg
 
 from ..common.errors import UserError
 from .app import bilstm_crf_cli
-from .options import BatchSizeOption, CodeOption, PipelineArgument
+from .options import BatchSizeOption, CodeOption, ComponentOption, PipelineArgument
 
 
 @bilstm_crf_cli.command("serve")
@@ -74,9 +74,7 @@ def serve_cli(
         help="With --label-studio: the choice that marks a task as half done, so that what is not "
         "marked in it is taken as not annotated",
     ),
-    component: str | None = Option(
-        None, help="With --label-studio: name of the component to train. Default: ner"
-    ),
+    component: ComponentOption = "ner",
     old_data: Path | None = Option(
         None,
         exists=True,
@@ -109,7 +107,7 @@ def serve_cli(
         "candidates": candidates,
         "candidates_control": candidates_control,
         "unfinished": unfinished,
-        "component": component,
+        "component": None if component == "ner" else component,
         "old_data": old_data,
         "dev": dev,
         "max_steps": max_steps,

@@ -40,10 +40,11 @@ from ...inference.service import (
     name_and_version,
     set_thresholds,
 )
+from ...workflows.select import LEAST_DOUBTFUL
 from . import training
 from .annotations import AnnotationStore, checked_annotation, is_id, tasks_of_control
 from .label_config import LabelConfig, read_label_config
-from .predictions import LEAST_DOUBTFUL, prediction_of
+from .predictions import prediction_of
 from .training import TrainingJob
 from .versions import ABOUT, PipelineVersion, version_folder
 

@@ -7,9 +7,6 @@ from typing import Any
 from ...inference.annotator import AnnotatedText, EntityDict
 from .label_config import LabelConfig
 
-# What a prediction is not sure of may be that improbable
-LEAST_DOUBTFUL = 0.01
-
 
 def prediction_of(
     found: AnnotatedText,

@@ -29,13 +29,12 @@ from ...inference.recognizers import labels_by_component, recognizer_of
 from ...training.loop import best_model, train_pipeline
 from ...workflows.quality import quality_of
 from ...workflows.risk_control import forget_control
+from ...workflows.update.workflow import HELD_OUT, MOST_HELD_OUT
 from .label_config import LabelConfig
 from .versions import ABOUT, version_after, version_folder
 
 JOB, COMPLETE, PARTLY, LOG = "job.json", "complete.json", "partly.json", "log.txt"
 TRAINING = "training"
-HELD_OUT = 10  # one of so many tasks, and of so many old docs
-MOST_HELD_OUT = 200  # old docs
 NICE = 10  # so that predictions come first
 # Sections of a config that say how the pipeline was trained, and is to be trained again
 OF_TRAINING = ("paths", "corpora", "training", "initialize")

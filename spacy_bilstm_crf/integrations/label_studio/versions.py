@@ -8,7 +8,7 @@ from ...common.errors import UserError, reported_damage
 from ...common.files import reported_os_errors, write_whole
 from ...common.pipelines import fingerprint, pipeline_folder
 
-VERSIONS, FIRST = "versions", "pipeline.json"
+VERSIONS, FIRST_PIPELINE = "versions", "pipeline.json"
 ABOUT = "label_studio"  # key in `nlp.meta`
 
 
@@ -40,7 +40,7 @@ def newest_version(folder: Path, pipeline: str | Path) -> PipelineVersion:
             int(path.name) for path in (folder / VERSIONS).glob("[0-9]*") if path.name.isdigit()
         ]
         print_of = fingerprint(first)
-        path = folder / FIRST
+        path = folder / FIRST_PIPELINE
         if not numbers:
             content = {"pipeline": str(pipeline), "fingerprint": print_of}
             write_whole(path, json.dumps(content, indent=1) + "\n")
