@@ -29,6 +29,7 @@ from ...inference.recognizers import labels_by_component, recognizer_of
 from ...training.loop import best_model, train_pipeline
 from ...workflows.quality import quality_of
 from ...workflows.risk_control import forget_control
+from ...workflows.update.training import MOST_FACTOR
 from ...workflows.update.workflow import HELD_OUT, MOST_HELD_OUT
 from .label_config import LabelConfig
 from .versions import ABOUT, version_after, version_folder
@@ -182,7 +183,8 @@ def _trained(job: TrainingJob, parts: Parts, work: Path) -> Language:
     labels = {ent.label_ for doc in parts.train for ent in doc.ents}
     for label in sorted(labels - set(ner.labels)):
         ner.add_label(label)
-    factor, ner.resume_factor = ner.resume_factor, 1.0  # all weights learn alike
+    # All weights learn alike where old data keep what they know
+    factor, ner.resume_factor = ner.resume_factor, 1.0 if job.old_data else MOST_FACTOR
     start.to_disk(work / "start")
     corpora = {}
     for name, docs in parts._asdict().items():

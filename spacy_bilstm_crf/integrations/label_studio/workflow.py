@@ -41,7 +41,8 @@ def serve_label_studio(
             have not marked is taken as not annotated.
         component: Name of the `bilstm_crf_ner` to train.
         old_data: Annotated data to learn from as well, such as those that the pipeline was trained
-            on: a `.spacy` file or a folder of them.
+            on: a `.spacy` file or a folder of them. Without them a little annotation makes a
+            pipeline worse, so that a training needs these or `dev`.
         dev: Annotated data to choose the model by. A version that is worse on them is not used.
             None holds out every tenth task and every tenth of the old data, and uses each version.
         max_steps: Maximum number of steps of a training. Default: that of the pipeline's own
@@ -58,6 +59,12 @@ def serve_label_studio(
     if service.get("workers", 1) != 1:
         raise UserError(
             "Annotations and versions for Label Studio are kept by one process: set workers to 1."
+        )
+    if train_after and old_data is None and dev is None:
+        raise UserError(
+            "A pipeline that learns from a few tasks alone forgets: name data that it was trained "
+            "on with --old-data, or data to check each version by with --dev. --train-after 0 only "
+            "predicts."
         )
     check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
     from .backend import BackendSettings, extension_of

@@ -56,9 +56,9 @@ def learned_from(folder):
     return {doc.text: doc for doc in docs}
 
 
-def test_a_new_version_finds_what_was_annotated(pipeline, tmp_path):
-    folder = tmp_path / "folder"
-    with client_of(pipeline, folder, **QUICK) as client:
+def test_a_new_version_finds_what_was_annotated(pipeline, corpus, tmp_path):
+    folder, given = tmp_path / "folder", {**QUICK, "old_data": str(corpus)}
+    with client_of(pipeline, folder, **given) as client:
         send(client, list(annotations())[:-1])
         time.sleep(0.5)
         assert not (folder / BEGUN).exists()
@@ -71,7 +71,7 @@ def test_a_new_version_finds_what_was_annotated(pipeline, tmp_path):
         assert found == [("coffee", "DRINK"), ("Berlin", "LOC")]
         assert client.post("/setup", json=payload("setup")).status_code == 200
     docs = learned_from(folder)
-    assert len(docs) == 12
+    assert len(docs) == 12 + 2  # those of the old data
     for event in annotations():
         doc = docs[event["task"]["data"]["text"]]
         quoted = [
@@ -89,7 +89,7 @@ def test_a_new_version_finds_what_was_annotated(pipeline, tmp_path):
     ]
     assert nlp.get_pipe("ner").resume_factor == spacy.load(pipeline).get_pipe("ner").resume_factor
     # After a restart
-    with client_of(pipeline, folder, **QUICK) as client:
+    with client_of(pipeline, folder, **given) as client:
         assert version(client) == NEW
         send(client, [payload("START_TRAINING", project=next(annotations())["project"])])
         wait_for(lambda: version(client) == "en_pipeline 0.0.0+2")
@@ -159,8 +159,9 @@ def test_requests_are_answered_while_a_version_is_trained_and_swapped_in(pipelin
     assert max(slowest) < 30
 
 
-def process_options(folder):
-    return ["--label-studio", folder, "--train-after", 12, "--max-steps", 60]
+def process_options(folder, corpus):
+    options = ["--label-studio", folder, "--train-after", 12, "--max-steps", 60]
+    return [*options, "--old-data", corpus]
 
 
 def trainings_of(folder):
@@ -177,9 +178,9 @@ def trainings_of(folder):
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
-def test_a_training_that_was_interrupted_begins_again(pipeline, tmp_path):
+def test_a_training_that_was_interrupted_begins_again(pipeline, corpus, tmp_path):
     folder = tmp_path / "folder"
-    options = [*process_options(folder), "--max-steps", 100_000]
+    options = [*process_options(folder, corpus), "--max-steps", 100_000]
     with process(pipeline, tmp_path / "first.txt", *options) as (served, client):
         send(client, annotations())
         wait_for(lambda: trainings_of(folder))
@@ -187,11 +188,14 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, tmp_path):
         served.wait()
     wait_for(lambda: not trainings_of(folder))  # nobody would use what it makes
     assert (folder / BEGUN).exists()
-    with process(pipeline, tmp_path / "second.txt", *process_options(folder)) as (served, client):
+    with process(pipeline, tmp_path / "second.txt", *process_options(folder, corpus)) as (
+        served,
+        client,
+    ):
         wait_for(lambda: version(client) == NEW)
         assert not (folder / BEGUN).exists()
         with pytest.raises(UserError, match="Another run is writing"):
-            serve_label_studio(pipeline, folder, port=0)
+            serve_label_studio(pipeline, folder, old_data=corpus, port=0)
         send(client, [payload("START_TRAINING", project=next(annotations())["project"])])
         wait_for(lambda: trainings_of(folder))
         served.send_signal(signal.SIGTERM)
@@ -199,10 +203,10 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, tmp_path):
     wait_for(lambda: not trainings_of(folder))
     # Nobody gets the number of a version that is gone
     shutil.rmtree(folder / "versions")
-    with process(pipeline, tmp_path / "third.txt", *process_options(folder)) as (_, client):
+    with process(pipeline, tmp_path / "third.txt", *process_options(folder, corpus)) as (_, client):
         wait_for(lambda: version(client) == "en_pipeline 0.0.0+2")
     log = (tmp_path / "second.txt").read_text("utf8")
-    assert re.search(r"0\.0\.0\+1 is in use, F [\d.]+ -> 100\.0 on what was held out", log)
+    assert re.search(r"0\.0\.0\+1 is in use, F [\d.]+ -> [\d.]+ on what was held out", log)
 
 
 def test_a_version_that_is_worse_on_the_dev_data_is_not_used(pipeline, corpus, tmp_path):
@@ -241,7 +245,7 @@ def test_other_components_and_the_tokenizer_stay_as_they_are(tmp_path):
     assert len(list(doc.sents)) == 2
 
 
-def test_a_recognizer_that_listens_to_another_component(tmp_path):
+def test_a_recognizer_that_listens_to_another_component(corpus, tmp_path):
     """The component that it listens to stays as it is: others may listen to it, too."""
     nlp = spacy.blank("en")
     shared = {"@architectures": "spacy.HashEmbedCNN.v2", "width": 32, "depth": 1}
@@ -258,7 +262,7 @@ def test_a_recognizer_that_listens_to_another_component(tmp_path):
     nlp.config["training"]["optimizer"]["learn_rate"] = 0.02
     nlp.to_disk(tmp_path / "shared")
     folder = tmp_path / "folder"
-    with client_of(tmp_path / "shared", folder, **QUICK) as client:
+    with client_of(tmp_path / "shared", folder, old_data=str(corpus), **QUICK) as client:
         send(client, annotations())
         wait_for(lambda: version(client) == NEW)
     trained = spacy.load(folder / "versions" / "0001")
@@ -292,8 +296,13 @@ def test_versions_of_another_pipeline_are_refused(pipeline, tmp_path):
         (["--label-studio", "{}", "--workers", 2], "are kept by one process: set workers to 1"),
         (["--train-after", 5], "--train-after needs --label-studio"),
         (["--dev", "{}"], "--dev needs --label-studio"),
-        (["--label-studio", __file__], "is a file"),
-        (["--label-studio", "{}", "--component", "other"], "no bilstm_crf_ner component 'other'"),
+        (["--label-studio", __file__, "--dev", "{}"], "is a file"),
+        (["--label-studio", "{}"], "name data that it was trained on with --old-data"),
+        (
+            ["--label-studio", "{}", "--dev", "{}", "--component", "other"],
+            "no bilstm_crf_ner component 'other'",
+        ),
+        (["--component", "other"], "--component needs --label-studio"),
     ],
 )
 def test_options_that_can_not_be_used(options, expected, pipeline, tmp_path):
