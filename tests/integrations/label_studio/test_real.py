@@ -44,13 +44,13 @@ def f_score(predictions, tasks, expected):
     return 200 * len(found & right) / (len(found) + len(right))
 
 
-def test_predictions_rise_with_what_is_annotated(studio, pipeline, corpus, tmp_path):
+def test_predictions_rise_with_what_is_annotated(studio, pipeline, old_data, tmp_path):
     expected = gold()
     learned = dict(itertools.islice(expected.items(), 0, None, 2))
     others = {text: spans for text, spans in expected.items() if text not in learned}
     folder = tmp_path / "folder"
     options = ["--label-studio", folder, "--train-after", len(learned), "--max-steps", 100]
-    options += ["--old-data", corpus]
+    options += ["--old-data", old_data]
     with process(pipeline, tmp_path / "service.txt", *options) as (_, service):
         project = Project(studio, CONFIG, sampling="Uncertainty sampling")
         tasks = project.add(expected)

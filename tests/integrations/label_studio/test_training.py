@@ -56,8 +56,8 @@ def learned_from(folder):
     return {doc.text: doc for doc in docs}
 
 
-def test_a_new_version_finds_what_was_annotated(pipeline, corpus, tmp_path):
-    folder, given = tmp_path / "folder", {**QUICK, "old_data": str(corpus)}
+def test_a_new_version_finds_what_was_annotated(pipeline, old_data, tmp_path):
+    folder, given = tmp_path / "folder", {**QUICK, "old_data": str(old_data)}
     with client_of(pipeline, folder, **given) as client:
         send(client, list(annotations())[:-1])
         time.sleep(0.5)
@@ -71,7 +71,7 @@ def test_a_new_version_finds_what_was_annotated(pipeline, corpus, tmp_path):
         assert found == [("coffee", "DRINK"), ("Berlin", "LOC")]
         assert client.post("/setup", json=payload("setup")).status_code == 200
     docs = learned_from(folder)
-    assert len(docs) == 12 + 2  # those of the old data
+    assert len(docs) == 12 + 3 + 4 + 12  # with those of the old data, by their texts
     for event in annotations():
         doc = docs[event["task"]["data"]["text"]]
         quoted = [
@@ -159,9 +159,9 @@ def test_requests_are_answered_while_a_version_is_trained_and_swapped_in(pipelin
     assert max(slowest) < 30
 
 
-def process_options(folder, corpus):
+def process_options(folder, old_data):
     options = ["--label-studio", folder, "--train-after", 12, "--max-steps", 60]
-    return [*options, "--old-data", corpus]
+    return [*options, "--old-data", old_data]
 
 
 def trainings_of(folder):
@@ -178,9 +178,9 @@ def trainings_of(folder):
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
-def test_a_training_that_was_interrupted_begins_again(pipeline, corpus, tmp_path):
+def test_a_training_that_was_interrupted_begins_again(pipeline, old_data, tmp_path):
     folder = tmp_path / "folder"
-    options = [*process_options(folder, corpus), "--max-steps", 100_000]
+    options = [*process_options(folder, old_data), "--max-steps", 100_000]
     with process(pipeline, tmp_path / "first.txt", *options) as (served, client):
         send(client, annotations())
         wait_for(lambda: trainings_of(folder))
@@ -188,14 +188,14 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, corpus, tmp_path
         served.wait()
     wait_for(lambda: not trainings_of(folder))  # nobody would use what it makes
     assert (folder / BEGUN).exists()
-    with process(pipeline, tmp_path / "second.txt", *process_options(folder, corpus)) as (
+    with process(pipeline, tmp_path / "second.txt", *process_options(folder, old_data)) as (
         served,
         client,
     ):
         wait_for(lambda: version(client) == NEW)
         assert not (folder / BEGUN).exists()
         with pytest.raises(UserError, match="Another run is writing"):
-            serve_label_studio(pipeline, folder, old_data=corpus, port=0)
+            serve_label_studio(pipeline, folder, old_data=old_data, port=0)
         send(client, [payload("START_TRAINING", project=next(annotations())["project"])])
         wait_for(lambda: trainings_of(folder))
         served.send_signal(signal.SIGTERM)
@@ -203,7 +203,10 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, corpus, tmp_path
     wait_for(lambda: not trainings_of(folder))
     # Nobody gets the number of a version that is gone
     shutil.rmtree(folder / "versions")
-    with process(pipeline, tmp_path / "third.txt", *process_options(folder, corpus)) as (_, client):
+    with process(pipeline, tmp_path / "third.txt", *process_options(folder, old_data)) as (
+        _,
+        client,
+    ):
         wait_for(lambda: version(client) == "en_pipeline 0.0.0+2")
     log = (tmp_path / "second.txt").read_text("utf8")
     assert re.search(r"0\.0\.0\+1 is in use, F [\d.]+ -> [\d.]+ on what was held out", log)
@@ -245,7 +248,7 @@ def test_other_components_and_the_tokenizer_stay_as_they_are(tmp_path):
     assert len(list(doc.sents)) == 2
 
 
-def test_a_recognizer_that_listens_to_another_component(corpus, tmp_path):
+def test_a_recognizer_that_listens_to_another_component(old_data, tmp_path):
     """The component that it listens to stays as it is: others may listen to it, too."""
     nlp = spacy.blank("en")
     shared = {"@architectures": "spacy.HashEmbedCNN.v2", "width": 32, "depth": 1}
@@ -262,14 +265,15 @@ def test_a_recognizer_that_listens_to_another_component(corpus, tmp_path):
     nlp.config["training"]["optimizer"]["learn_rate"] = 0.02
     nlp.to_disk(tmp_path / "shared")
     folder = tmp_path / "folder"
-    with client_of(tmp_path / "shared", folder, old_data=str(corpus), **QUICK) as client:
+    given = {**QUICK, "max_steps": 120, "old_data": str(old_data)}
+    with client_of(tmp_path / "shared", folder, **given) as client:
         send(client, annotations())
         wait_for(lambda: version(client) == NEW)
     trained = spacy.load(folder / "versions" / "0001")
     before, after = (one.get_pipe("tok2vec").model.to_bytes() for one in (nlp, trained))
     assert before == after
-    doc = trained("\U0001f600 Bring me some coffee from Berlin.")
-    assert [(e.text, e.label_) for e in doc.ents] == [("coffee", "DRINK"), ("Berlin", "LOC")]
+    about = trained.meta["label_studio"]
+    assert about["f"] > about["f_before"]
 
 
 def test_too_little_to_learn_from_is_said(pipeline, tmp_path, caplog):
