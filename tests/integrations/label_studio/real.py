@@ -116,6 +116,21 @@ class Project:
         found = self.client.get("/api/predictions", params={"project": self.id}).json()
         return {one["task"]: one for one in found if one["model_version"] == version}
 
+    def choose(self, version):
+        """Choose the predictions that are shown and ordered by, as in the project's settings."""
+        sent = {"model_version": version}
+        assert self.client.patch(f"/api/projects/{self.id}/", json=sent).status_code == 200
+
+    def by_score(self):
+        """The tasks in the order of their scores, as in the list of tasks."""
+        data = {"ordering": ["tasks:predictions_score"], "filters": {"conjunction": "and"}}
+        data["filters"]["items"] = []
+        path = f"/api/dm/views/?project={self.id}"
+        view = self._post(path, {"project": self.id, "data": data})["id"]
+        options = {"view": view, "project": self.id, "page_size": 1000}
+        tasks = self.client.get("/api/tasks", params=options).json()["tasks"]
+        return [task["id"] for task in tasks]
+
     def annotate(self, task, result):
         """Submit an annotation."""
         return self._post(f"/api/tasks/{task}/annotations/", {"result": result})["id"]

@@ -67,10 +67,13 @@ def test_predictions_rise_with_what_is_annotated(studio, pipeline, old_data, tmp
             assert [(one["value"]["text"], one["score"]) for one in prediction["result"]] == [
                 (e["text"], pytest.approx(e["confidence"], abs=1e-4)) for e in found["entities"]
             ]
-        # Label Studio's ordering by score begins with the least sure
-        following = studio.get(f"/api/projects/{project.id}/next").json()
+        # Label Studio's orderings by score begin with the least sure
+        project.choose(FIRST)
         scores = {task: prediction["score"] for task, prediction in before.items()}
-        assert scores[following["id"]] == min(scores.values())
+        order = [scores[task] for task in project.by_score()]
+        assert order == sorted(scores.values())
+        following = studio.get(f"/api/projects/{project.id}/next").json()
+        assert scores[following["id"]] == order[0]
         for text, spans in learned.items():
             result = annotated(1, text, spans, CONFIG)["annotation"]["result"]
             last = project.annotate(tasks[text], result)
