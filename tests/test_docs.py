@@ -310,6 +310,7 @@ CHECKS = {
     ("curl",): check_curl,
     ("conda",): of_the_environment,
     ("source",): of_the_environment,
+    ("label-studio",): of_the_environment,
     ("python", "-m", "venv"): of_the_environment,
 }
 

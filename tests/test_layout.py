@@ -64,12 +64,12 @@ def imported(node, module):
 
 
 @pytest.mark.parametrize("module", COMMANDS)
-def test_a_command_imports_workflows_late_and_nothing_else(module):
+def test_a_command_imports_workflows_and_integrations_late_and_nothing_else(module):
     tree = MODULES[module]
     at_import = {room for node in tree.body for room in imported(node, module)}
     anywhere = {room for node in ast.walk(tree) for room in imported(node, module)}
     assert at_import <= {"cli", "common"}
-    assert anywhere <= {"cli", "common", "workflows"}
+    assert anywhere <= {"cli", "common", "workflows", "integrations"}
 
 
 @pytest.mark.parametrize("module", sorted({*COMMANDS} - HELPERS))

@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from typer import Option
 from wasabi import msg
 
+from ..common.errors import UserError
 from .app import bilstm_crf_cli
-from .options import BatchSizeOption, CodeOption, PipelineArgument
+from .options import BatchSizeOption, CodeOption, ComponentOption, PipelineArgument
 
 
 @bilstm_crf_cli.command("serve")
@@ -43,32 +46,100 @@ def serve_cli(
         help="Host name that requests may name besides this machine's; '*' for any. Repeatable",
     ),
     code_path: CodeOption = None,
+    label_studio: Path | None = Option(
+        None,
+        "--label-studio",
+        metavar="FOLDER",
+        help="Be a model for a project of Label Studio; its annotations and new versions of the "
+        "pipeline are kept in this folder",
+    ),
+    train_after: int | None = Option(
+        None,
+        min=0,
+        help="With --label-studio: changes of annotations that start a training; 0 for none. "
+        "Default: 20",
+    ),
+    candidates: float | None = Option(
+        None,
+        min=0,
+        max=1,
+        help="With --label-studio: also show candidates that are at least so probable",
+    ),
+    candidates_control: str | None = Option(
+        None,
+        help="With --label-studio: name of the <Labels> for candidates. Default: candidates",
+    ),
+    unfinished: str | None = Option(
+        None,
+        help="With --label-studio: the choice that marks a task as half done, so that what is not "
+        "marked in it is taken as not annotated",
+    ),
+    component: ComponentOption = "ner",
+    old_data: Path | None = Option(
+        None,
+        exists=True,
+        help="With --label-studio: annotated data (.spacy) to learn from as well, such as those "
+        "that the pipeline was trained on",
+    ),
+    dev: Path | None = Option(
+        None,
+        "--dev",
+        "-d",
+        exists=True,
+        help="With --label-studio: annotated data (.spacy) to choose the model by. Default: a "
+        "tenth of the tasks and of the old data",
+    ),
+    max_steps: int | None = Option(
+        None,
+        min=1,
+        help="With --label-studio: maximum number of training steps. Default: that of the "
+        "pipeline's own training",
+    ),
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and POST /annotate for programs.
 
     Works with any spaCy pipeline. Probabilities, thresholds and candidates need a bilstm_crf_ner or
     bilstm_crf_spans component. SIGTERM and Ctrl-C stop the server once accepted requests are
-    answered.
+    answered. With --label-studio it has the routes of Label Studio's ML backends, too.
     """
+    learning = {
+        "train_after": train_after,
+        "candidates": candidates,
+        "candidates_control": candidates_control,
+        "unfinished": unfinished,
+        "component": None if component == "ner" else component,
+        "old_data": old_data,
+        "dev": dev,
+        "max_steps": max_steps,
+    }
+    given: dict[str, Any] = {name: value for name, value in learning.items() if value is not None}
+    service: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "threshold": threshold,
+        "workers": workers,
+        "batch_size": batch_size,
+        "max_texts": max_texts,
+        "max_characters": max_characters,
+        "max_waiting": max_waiting,
+        "queue_timeout": queue_timeout,
+        "grace": grace,
+        "allowed_hosts": allowed_hosts or (),
+        "code": code_path,
+        "on_loading": lambda name: _say(msg.info, f"Loading {name}"),
+        "on_listening": lambda address: _say(msg.good, f"{address}  (Ctrl-C to end)"),
+    }
+    if label_studio is not None:
+        from ..integrations.label_studio import serve_label_studio
+
+        serve_label_studio(pipeline, label_studio, **given, **service)
+        return
+    if given:
+        option = next(iter(given)).replace("_", "-")
+        raise UserError(f"--{option} needs --label-studio FOLDER.")
     from ..workflows.serve import serve
 
-    serve(
-        pipeline,
-        host=host,
-        port=port,
-        threshold=threshold,
-        workers=workers,
-        batch_size=batch_size,
-        max_texts=max_texts,
-        max_characters=max_characters,
-        max_waiting=max_waiting,
-        queue_timeout=queue_timeout,
-        grace=grace,
-        allowed_hosts=allowed_hosts or (),
-        code=code_path,
-        on_loading=lambda name: _say(msg.info, f"Loading {name}"),
-        on_listening=lambda address: _say(msg.good, f"{address}  (Ctrl-C to end)"),
-    )
+    serve(pipeline, **service)
 
 
 def _say(how: Callable[[str], None], line: str) -> None:

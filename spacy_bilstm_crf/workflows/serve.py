@@ -13,6 +13,8 @@ from ..common.pipelines import import_code, load_pipeline, pipeline_name
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from ..inference.service import Extension
+
 MOST_PORT = 65535
 # A name, an address, all names below one, or any
 HOST = r"(\*\.)?[^\s*:/\[\]]+|\[[^\s*/\[\]]+\]|\*"
@@ -35,6 +37,7 @@ def serve(
     code: str | Path | None = None,
     on_loading: Callable[[str], None] = lambda name: None,
     on_listening: Callable[[str], None] = lambda address: None,
+    extension: "Extension | None" = None,
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and `POST /annotate` for programs.
 
@@ -61,6 +64,7 @@ def serve(
         code: Python file with registered functions that the pipeline needs.
         on_loading: Called with the name of the pipeline before it is loaded, which takes seconds.
         on_listening: Called with the address as soon as it is open.
+        extension: Adds further routes to the app, for one worker: see `inference.service.make_app`.
 
     Raises:
         UserError: If the pipeline can't be served, or not at this address.
@@ -75,6 +79,8 @@ def serve(
         _check_host(name)
     if workers > 1 and isinstance(pipeline, Language):
         raise UserError("With several workers, each loads the pipeline: give its folder.")
+    if workers > 1 and extension is not None:
+        raise UserError("An extension of the app is for one worker: set workers to 1.")
     check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
     from ..inference.service import Limits, ServerSettings, app_of, bound, own_names, run_server
 
@@ -90,7 +96,7 @@ def serve(
     )
     on_loading(settings.pipeline)
     # Several workers make apps of their own: this process only sees whether that is possible
-    app: FastAPI | None = app_of(load_pipeline(pipeline), settings)
+    app: FastAPI | None = app_of(load_pipeline(pipeline), settings, extension)
     app = app if workers == 1 else None
     try:
         listening = bound(host, port)

@@ -4,8 +4,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from importlib.resources import files
 from typing import Any
 
@@ -64,11 +64,16 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+# Adds routes to the app. What it returns is entered as long as the app runs
+Extension = Callable[[FastAPI, "Service"], AbstractAsyncContextManager[None]]
+
+
 def make_app(
     nlp: Language,
     limits: Limits = Limits(),  # noqa: B008 - never changed
     batch_size: int = BATCH_SIZE,
     allowed_hosts: Sequence[str] = ("*",),
+    extension: Extension | None = None,
 ) -> FastAPI:
     """Make the app that serves a pipeline.
 
@@ -77,18 +82,21 @@ def make_app(
         limits: What one request may take. The pipeline's `max_length` is a limit too.
         batch_size: Texts of several requests that are predicted together, at most.
         allowed_hosts: Host names that requests may name, for Starlette's `TrustedHostMiddleware`.
+        extension: Adds further routes, as `integrations.label_studio` does.
     """
     limits = limits._replace(characters=min(limits.characters, nlp.max_length))
     service = Service(nlp, limits, batch_size)
+    running: list[AbstractAsyncContextManager[None]] = []
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        yield
-        await service.batcher.stop()
+        async with running[0] if running else nullcontext():
+            yield
+            await service.batcher.stop()
 
     app = FastAPI(
         title="Named entities",
-        description=f"Finds entities in texts with the pipeline {_name_of(nlp)}.",
+        description=f"Finds entities in texts with the pipeline {name_and_version(nlp)}.",
         version=str(nlp.meta.get("version") or "0.0.0"),
         lifespan=lifespan,
         # They load scripts from elsewhere
@@ -133,6 +141,8 @@ def make_app(
 
     for path, (name, media_type) in PAGE_FILES.items():
         app.add_api_route(path, _file(name, media_type), include_in_schema=False)
+    if extension is not None:
+        running.append(extension(app, service))
     return app
 
 
@@ -151,7 +161,7 @@ def _file(name: str, media_type: str) -> Any:
     return page
 
 
-def _name_of(nlp: Language) -> str:
+def name_and_version(nlp: Language) -> str:
     """Return language, name and version of a pipeline."""
     name, version = (nlp.meta.get(key) for key in ("name", "version"))
     return f"{nlp.lang}_{name} {version}"
@@ -195,16 +205,21 @@ class Service:
         nlp: The pipeline.
         limits: What one request may take.
         batch_size: Texts that are predicted together, at most.
+
+    Attributes:
+        limits: The same.
+        read: Reads the bodies of requests.
+        metrics: Counts requests, and what is found.
+        batcher: Annotates texts.
+        n_waiting: The number of requests that have no answer yet.
     """
 
     def __init__(self, nlp: Language, limits: Limits, batch_size: int) -> None:
-        self._nlp = nlp
-        self._annotator = Annotator(nlp)
-        self._limits = limits
-        self._read = RequestReader(limits)
+        self.limits = limits
+        self.read = RequestReader(limits)
         self.metrics = Metrics()
         self.batcher = DynamicBatcher(
-            self._annotator,
+            Annotator(nlp),
             batch_size,
             limits.characters,
             limits.queue,
@@ -214,29 +229,54 @@ class Service:
         # Of those that have arrived
         self._n_queued = self._queued_cost = 0
 
+    @property
+    def nlp(self) -> Language:
+        """The pipeline."""
+        return self.batcher.annotator.nlp
+
+    def replace_pipeline(self, nlp: Language) -> None:
+        """Serve another pipeline from now on. No request is lost: see `DynamicBatcher.annotator`.
+
+        Args:
+            nlp: The pipeline, which has the same components.
+        """
+        self.batcher.annotator = Annotator(nlp)
+
     def labels(self) -> dict[str, Any]:
         """Return what `messages.LabelsResponse` describes."""
-        nlp, components = self._nlp, self._annotator.components
+        annotator = self.batcher.annotator
+        nlp, components = annotator.nlp, annotator.components
         return {
-            "pipeline": _name_of(nlp),
+            "pipeline": name_and_version(nlp),
             "labels": sorted({label for of in labels_by_component(nlp).values() for label in of}),
             "knows_probabilities": bool(components),
             "knows_k_best": why_no_k_best(nlp) is None,
-            "threshold": self._annotator.threshold,
+            "threshold": annotator.threshold,
             "thresholds": {component.name: component.threshold for component in components},
             "label_groups": groups_without_overlap(nlp) if components else None,
-            "max_texts": self._limits.texts,
-            "max_characters": self._limits.characters,
+            "max_texts": self.limits.texts,
+            "max_characters": self.limits.characters,
         }
 
     async def annotate(self, request: HttpRequest) -> Response:
-        """Answer a request, or say why not."""
+        """Answer a request to annotate, or say why not."""
+        return await self.respond(request, self._annotated)
+
+    async def respond(
+        self, request: HttpRequest, answer: Callable[[HttpRequest], Awaitable[Response]]
+    ) -> Response:
+        """Answer a request, or say why not, and count it.
+
+        Args:
+            request: The request.
+            answer: Answers it, or raises `Refused`.
+        """
         begin = time.perf_counter()
         status = 500
         self.n_waiting += 1
         self.metrics.waiting.inc()
         try:
-            response = await self._answered(request)
+            response = await answer(request)
             status = response.status_code
             return response
         except Refused as refused:
@@ -251,14 +291,10 @@ class Service:
             self.metrics.requests.labels(str(status)).inc()
             self.metrics.seconds.observe(time.perf_counter() - begin)
 
-    async def _answered(self, request: HttpRequest) -> Response:
-        given = await self._read(request)
+    async def _annotated(self, request: HttpRequest) -> Response:
+        given = await self.read(request)
         asked = Request(tuple(given.texts), self._settings(given))
-        with self._queued(asked):
-            try:
-                answer = await self._answer(asked, request)
-            except WaitedTooLong as error:
-                raise Refused(503, BUSY, SOON) from error
+        answer = await self.answer(asked, request)
         if isinstance(answer, FailedText):
             if answer.kind == TooManyEntities.__name__:
                 raise Refused(413, f"{answer.reason} Set a higher threshold or candidates.")
@@ -266,15 +302,12 @@ class Service:
             where = "; ".join(answer.place)
             logging.getLogger("uvicorn.error").error("A text failed: %s at %s", answer.kind, where)
             raise Refused(500, f"The pipeline failed on a text: {answer.kind}. The log says where.")
-        self.metrics.texts.inc(len(answer))
-        self.metrics.tokens.inc(sum(found.n_tokens for found in answer))
-        self.metrics.entities.inc(sum(len(found.entities) for found in answer))
         results = [
             {"entities": found.entities, "candidates": found.candidates, "k_best": found.k_best}
             for found in answer
         ]
         content = json.dumps({"results": results}, ensure_ascii=False)
-        return PatientResponse(content.encode(), self._limits.seconds)
+        return PatientResponse(content.encode(), self.limits.seconds)
 
     @contextmanager
     def _queued(self, asked: Request) -> Iterator[None]:
@@ -283,7 +316,7 @@ class Service:
         Raises:
             Refused: If it asks for too much, or too many wait.
         """
-        limits, cost = self._limits, asked.cost
+        limits, cost = self.limits, asked.cost
         if cost > limits.cost:
             # A little less, for those that are denser at their beginning
             most = int(0.98 * sum(map(len, asked.texts)) * limits.cost / cost)
@@ -306,20 +339,41 @@ class Service:
             Refused: If the pipeline does not know what the request asks for.
         """
         wanted = given.model_dump(exclude={"texts"}, exclude_none=True)
-        if wanted and not self._annotator.components:
+        if wanted and not self.batcher.annotator.components:
             raise Refused(
                 422,
                 f"{', '.join(wanted)}: the pipeline has no bilstm_crf_ner or bilstm_crf_spans "
                 f"component, which is needed for probabilities. Leave it out.",
             )
-        why_not = None if given.k_best is None else why_no_k_best(self._nlp)
+        why_not = None if given.k_best is None else why_no_k_best(self.nlp)
         if why_not is not None:
             raise Refused(422, f"k_best: {why_not}. Leave it out.")
         own = "threshold" not in given.model_fields_set
         return RequestSettings(given.threshold, own, given.candidates, given.k_best)
 
-    async def _answer(self, request: Request, http_request: HttpRequest) -> Answer:
-        """Return the answer to a request, unless the client leaves before there is one."""
+    async def answer(self, request: Request, http_request: HttpRequest) -> Answer:
+        """Return what is found in texts, and count it.
+
+        Args:
+            request: The texts, and what to find in them.
+            http_request: The request that they are of, whose body has been read.
+
+        Raises:
+            Refused: If it asks for too much, too many wait, or its turn does not come in time.
+            ClientDisconnect: If the client leaves before there is an answer.
+        """
+        with self._queued(request):
+            try:
+                answer = await self._waited_for(request, http_request)
+            except WaitedTooLong as error:
+                raise Refused(503, BUSY, SOON) from error
+        if not isinstance(answer, FailedText):
+            self.metrics.texts.inc(len(answer))
+            self.metrics.tokens.inc(sum(found.n_tokens for found in answer))
+            self.metrics.entities.inc(sum(len(found.entities) for found in answer))
+        return answer
+
+    async def _waited_for(self, request: Request, http_request: HttpRequest) -> Answer:
         answer = self.batcher.add(request)
         left: asyncio.Future[Any] = asyncio.ensure_future(_left(http_request))
         try:

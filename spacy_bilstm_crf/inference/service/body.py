@@ -85,11 +85,23 @@ class RequestReader:
         self._n_bytes = 0  # of bodies that are arriving
 
     async def __call__(self, request: HttpRequest) -> AnnotateRequest:
-        """Read and check the body of a request.
+        """Read and check the body of a request to annotate.
 
         Raises:
-            Refused: If it is too large or too slow, is not JSON or does not fit the schema, or if
-                too many arrive.
+            Refused: If it can't be read (see `body`), is not JSON or does not fit the schema.
+        """
+        return _checked(_parsed(await self.body(request, self._limits.bytes)), self._limits)
+
+    async def body(self, request: HttpRequest, most: int) -> bytes:
+        """Read the body of a request, which must say that it is JSON.
+
+        Args:
+            request: The request.
+            most: The most bytes that it may have.
+
+        Raises:
+            Refused: If it is too large or too slow, is said to be something else, or if too many
+                arrive.
         """
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Refused(415, "Send the body as it is, without a Content-Encoding.", CLOSE)
@@ -99,13 +111,12 @@ class RequestReader:
             raise Refused(415, "Send JSON: Content-Type: application/json.", CLOSE)
         seconds = self._limits.seconds
         try:
-            body = await asyncio.wait_for(self._read(request), seconds)
+            return await asyncio.wait_for(self._read(request, most), seconds)
         except asyncio.TimeoutError as error:
             raise Refused(408, f"The body took longer than {seconds:g} seconds.", CLOSE) from error
-        return _checked(_parsed(body), self._limits)
 
-    async def _read(self, request: HttpRequest) -> bytes:
-        body, most = bytearray(), self._limits.bytes
+    async def _read(self, request: HttpRequest, most: int) -> bytes:
+        body = bytearray()
         n_bytes = 0
         try:
             async for chunk in request.stream():

@@ -84,6 +84,10 @@ class DynamicBatcher:
         batch_cost: The most that several requests that are taken together cost: see `Request.cost`.
         seconds: The most that a request waits for its turn.
         on_batch: Told of each batch.
+
+    Attributes:
+        annotator: The same. Another one may take its place at any time: the batch that is being
+            worked on is finished by the old one.
     """
 
     def __init__(
@@ -94,7 +98,7 @@ class DynamicBatcher:
         seconds: float,
         on_batch: Callable[[Sequence[Request]], None] = lambda requests: None,
     ) -> None:
-        self._annotator = annotator
+        self.annotator = annotator
         self._batch_size, self._batch_cost = batch_size, batch_cost
         self._seconds = seconds
         self._on_batch = on_batch
@@ -200,10 +204,11 @@ class DynamicBatcher:
     def _answers(self, requests: Sequence[Request]) -> list[Answer]:
         """Annotate the texts of requests, all of those with the same settings together."""
         answers: dict[int, Answer] = {}
+        annotator = self.annotator
         for settings in dict.fromkeys(request.settings for request in requests):
             alike = [i for i, request in enumerate(requests) if request.settings == settings]
             texts = [text for i in alike for text in requests[i].texts]
-            found = iter(self._annotator(texts, settings))
+            found = iter(annotator(texts, settings))
             for i in alike:
                 answers[i] = _answer([next(found) for _ in requests[i].texts])
         return [answers[i] for i in range(len(requests))]

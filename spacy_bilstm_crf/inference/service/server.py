@@ -24,7 +24,7 @@ from ...common.errors import UserError
 from ...common.pipelines import check_components, import_code, load_pipeline
 from ...common.processes import end_with_parent, use_one_thread
 from ..recognizers import components_with_crf, require_crf
-from .app import BATCH_SIZE, make_app
+from .app import BATCH_SIZE, Extension, make_app
 from .body import Limits
 from .metrics import SHARED_FOLDER
 
@@ -59,8 +59,13 @@ class ServerSettings(NamedTuple):
     allowed_hosts: Sequence[str] = ("*",)
 
 
-def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
+def app_of(nlp: Language, settings: ServerSettings, extension: Extension | None = None) -> FastAPI:
     """Make the app for a pipeline that is loaded.
+
+    Args:
+        nlp: The pipeline.
+        settings: How to serve it.
+        extension: Adds further routes.
 
     Raises:
         UserError: If the pipeline has no components, or a threshold is given and it knows no
@@ -69,11 +74,25 @@ def app_of(nlp: Language, settings: ServerSettings) -> FastAPI:
     logging.getLogger("asyncio").addFilter(_SaysOnce())
     check_components(nlp, settings.pipeline)
     use_one_thread()
-    if settings.threshold is not None:
-        require_crf(nlp, settings.pipeline, "threshold")
+    set_thresholds(nlp, settings.pipeline, settings.threshold)
+    return make_app(nlp, settings.limits, settings.batch_size, settings.allowed_hosts, extension)
+
+
+def set_thresholds(nlp: Language, name: str, threshold: float | None) -> None:
+    """Set the threshold of all components that have one; None leaves them as they are.
+
+    Args:
+        nlp: The pipeline.
+        name: What messages call it.
+        threshold: The threshold.
+
+    Raises:
+        UserError: If a threshold is given, and the pipeline knows no probabilities.
+    """
+    if threshold is not None:
+        require_crf(nlp, name, "threshold")
         for component in components_with_crf(nlp):
-            component.threshold = settings.threshold
-    return make_app(nlp, settings.limits, settings.batch_size, settings.allowed_hosts)
+            component.threshold = threshold
 
 
 class _SaysOnce(logging.Filter):
