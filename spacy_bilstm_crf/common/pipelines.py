@@ -12,7 +12,9 @@ from .files import save_folder
 if TYPE_CHECKING:
     from spacy.language import Language
 
-NO_PIPELINE = "There is no pipeline {}: name the folder model-best of a training."
+NO_PIPELINE = (
+    "There is no pipeline {}: name the folder model-best of a training, or an installed package."
+)
 
 
 def load_pipeline(pipeline: "Language | str | Path") -> "Language":

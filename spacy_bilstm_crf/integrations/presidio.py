@@ -18,7 +18,7 @@ from typing import Any
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from ..common.errors import UserError, check_installed
+from ..common.errors import UserError, check_at_least, check_installed
 from ..common.pipelines import load_pipeline, pipeline_name
 from ..inference.annotator import (
     AnnotatedText,
@@ -59,6 +59,9 @@ class Detection:
 class BiLSTMCRFNlpEngine(SpacyNlpEngine):
     """NLP engine of Presidio for pipelines with a `bilstm_crf_ner` or `bilstm_crf_spans`.
 
+    Hand the engine to the `AnalyzerEngine` that makes the registry of recognizers, or to the
+    registry: without it Presidio reports the entities of its own five names alone.
+
     An entity's score is its probability. One that another component has set, such as an
     `entity_ruler`, has none and gets `default_score`. Labels that are not in
     `model_to_presidio_entity_mapping` keep their names; Presidio's engine for spaCy never reports
@@ -69,8 +72,11 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
             loaded pipeline) and, optionally, "candidates": whether to report all candidates as
             well, by the components' own `candidates_threshold`, as `calibrate --recall` sets it.
             Candidates may overlap.
-        ner_model_configuration: Presidio's settings. By default PERSON, ORG, GPE and other labels
-            of spaCy's pipelines have Presidio's names, and scores are not changed.
+        ner_model_configuration: Presidio's settings, or a dict of them. By default PERSON, ORG, GPE
+            and other labels of spaCy's pipelines have Presidio's names, and scores are not changed.
+
+    Raises:
+        UserError: If the models are no list of such dicts, or two have the same language.
     """
 
     engine_name = "bilstm_crf"
@@ -79,9 +85,14 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
     def __init__(
         self,
         models: list[dict[str, Any]],
-        ner_model_configuration: NerModelConfiguration | None = None,
+        ner_model_configuration: NerModelConfiguration | dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(models, ner_model_configuration)
+        given = ner_model_configuration or {}
+        if isinstance(given, dict):
+            # None stands for what is not given, as in an empty line of a file
+            given = NerModelConfiguration(**{k: v for k, v in given.items() if v is not None})
+        super().__init__(models, given)
+        _check_models(models)
         self._annotators: dict[str, Annotator] = {}
         self._settings: dict[str, RequestSettings] = {}
         self._lock = Lock()
@@ -111,7 +122,8 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
         if not self.nlp:
             raise ValueError("NLP engine is not loaded. Consider calling .load()")
         settings = self.ner_model_configuration
-        mapping, ignored = settings.model_to_presidio_entity_mapping, settings.labels_to_ignore
+        mapping = settings.model_to_presidio_entity_mapping or {}
+        ignored = settings.labels_to_ignore or ()
         labels = {label for nlp in self.nlp.values() for label in _labels(nlp)} - {*ignored}
         return sorted({mapping.get(label, label) for label in labels} - {*ignored})
 
@@ -145,7 +157,8 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
             Text and artifacts, then the context if `as_tuples` is set.
 
         Raises:
-            UserError: If `n_process` is not 1, or there is no pipeline for the language.
+            UserError: If `n_process` is not 1, `batch_size` is below 1, or there is no pipeline for
+                the language.
             ValueError: If `as_tuples` is set and something is no pair.
         """
         if n_process != 1:
@@ -153,6 +166,7 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
                 f"n_process is {n_process}, but BiLSTMCRFNlpEngine runs in one process: raise "
                 f"batch_size instead."
             )
+        check_at_least(1, batch_size=batch_size)
         pairs = iter(texts) if as_tuples else ((text, None) for text in texts)
         while batch := list(islice(pairs, batch_size)):
             if not all(isinstance(pair, tuple) and len(pair) == 2 for pair in batch):
@@ -167,6 +181,9 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
         if language not in self._annotators:
             known = ", ".join(self._annotators)
             raise UserError(f"There is no pipeline for the language {language!r}, only: {known}.")
+        for text in texts:
+            if not isinstance(text, str):
+                raise UserError(f"A text is a string, not {text!r:.80}.")
         with self._lock:  # the annotator is for one thread at a time
             annotated = self._annotators[language].annotated_docs(texts, self._settings[language])
         return [self._artifact(doc, found, language) for doc, found in annotated]
@@ -194,6 +211,22 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
         )
 
 
+def _check_models(models: Any) -> None:
+    """Check that there is a list of models, one for each language.
+
+    Raises:
+        UserError: If not.
+    """
+    if not isinstance(models, list) or not models or not all(isinstance(x, dict) for x in models):
+        raise UserError(
+            f"The models are a list of dicts with lang_code and model_name, not {models!r:.200}."
+        )
+    languages = [_settings_of(model)[0] for model in models]
+    twice = sorted({one for one in languages if languages.count(one) > 1})
+    if twice:
+        raise UserError(f"There are several models for the language {twice[0]}: give one.")
+
+
 def _settings_of(model: dict[str, Any]) -> tuple[str, str | Language, bool]:
     """Return language, pipeline and whether to report candidates.
 
@@ -202,7 +235,10 @@ def _settings_of(model: dict[str, Any]) -> tuple[str, str | Language, bool]:
     """
     for key, kinds in (("lang_code", str), ("model_name", (str, Language))):
         if not isinstance(model.get(key), kinds):
-            raise UserError(f"A model of Presidio's configuration needs a {key}: {model!r:.200}")
+            hint = ' Put "no" into quotes.' if model.get(key) is False else ""
+            raise UserError(
+                f"A model of Presidio's configuration needs a {key}: {model!r:.200}.{hint}"
+            )
     unknown = model.keys() - {"lang_code", "model_name", WITH_CANDIDATES}
     if unknown:
         raise UserError(f"A model of the bilstm_crf engine has no {', '.join(sorted(unknown))}.")

@@ -10,9 +10,10 @@ from tests.helpers import make_nlp, trained_nlp, unsure_nlp
 from tests.nested import NESTED, trained_on_spans
 
 pytest.importorskip("presidio_analyzer", reason="Presidio is an extra")
-from presidio_analyzer import AnalyzerEngine, BatchAnalyzerEngine
+from presidio_analyzer import AnalyzerEngine, BatchAnalyzerEngine, RecognizerRegistry
 from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpEngineProvider
-from presidio_anonymizer import AnonymizerEngine
+from presidio_anonymizer import AnonymizerEngine, DeanonymizeEngine
+from presidio_anonymizer.entities import ConflictResolutionStrategy, OperatorConfig
 
 from spacy_bilstm_crf.integrations.presidio import BiLSTMCRFNlpEngine
 
@@ -227,6 +228,73 @@ def test_wrong_models(model, message):
     given = {"model_name": make_nlp(), **model}
     with pytest.raises(UserError, match=message):
         engine_of(given.pop("model_name"), **given).load()
+
+
+@pytest.mark.parametrize("models", [None, [], ["training/model-best"], {"lang_code": "en"}])
+def test_models_of_a_wrong_kind(models):
+    with pytest.raises(UserError, match="a list of dicts with lang_code and model_name, not"):
+        BiLSTMCRFNlpEngine(models)
+
+
+def test_two_models_of_a_language():
+    model = {"lang_code": "en", "model_name": make_nlp()}
+    with pytest.raises(UserError, match="several models for the language en"):
+        BiLSTMCRFNlpEngine([model, {**model, "candidates": True}])
+
+
+def test_settings_may_be_empty_and_a_dict():
+    nlp = trained_nlp()
+    empty = {"model_to_presidio_entity_mapping": None, "labels_to_ignore": None}
+    model = {"lang_code": "en", "model_name": nlp}
+    found = [
+        reported(AnalyzerEngine(nlp_engine=BiLSTMCRFNlpEngine([model], settings)), TEXTS[1])
+        for settings in ({**empty, "low_score_entity_names": None}, {}, None)
+    ]
+    assert found[0] == found[1] == found[2]
+    assert {label for _, _, label in found[0]} == {"LOCATION"}
+
+
+def test_wrong_texts():
+    engine = engine_of(make_nlp())
+    engine.load()
+    with pytest.raises(UserError, match="A text is a string, not None"):
+        engine.process_text(None, "en")
+    with pytest.raises(UserError, match="batch_size must be at least 1, but is 0"):
+        list(engine.process_batch(TEXTS, "en", batch_size=0))
+
+
+def test_a_registry_of_ones_own_knows_the_labels_if_it_knows_the_engine():
+    engine = engine_of(trained_nlp(), {"model_to_presidio_entity_mapping": {"LOC": "PLACE"}})
+    engine.load()
+    registry = RecognizerRegistry()
+    registry.load_predefined_recognizers(nlp_engine=engine)
+    analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine)
+    assert {label for _, _, label in reported(analyzer, TEXTS[1])} == {"PLACE"}
+
+
+def test_what_overlaps_in_part_can_be_decrypted():
+    """Not so with the anonymizer's default, which is why the page names the other one."""
+    nlp = unsure_nlp()
+    nlp.get_pipe("ner").candidates_threshold = 1e-6
+    analyzer = AnalyzerEngine(nlp_engine=engine_of(nlp, candidates=True))
+    text = TEXTS[2]
+    results = analyzer.analyze(text, "en")
+    assert any(
+        one.start < other.start < one.end < other.end and one.entity_type != other.entity_type
+        for one in results
+        for other in results
+    )
+    key = {"key": "0123456789abcdef"}
+    encrypted = AnonymizerEngine().anonymize(
+        text,
+        results,
+        {"DEFAULT": OperatorConfig("encrypt", key)},
+        conflict_resolution=ConflictResolutionStrategy.REMOVE_INTERSECTIONS,
+    )
+    decrypted = DeanonymizeEngine().deanonymize(
+        encrypted.text, encrypted.items, {"DEFAULT": OperatorConfig("decrypt", key)}
+    )
+    assert decrypted.text == text
 
 
 def test_a_language_without_a_pipeline():
