@@ -13,7 +13,7 @@ MODULES = {
 }
 COMMANDS = [name for name in MODULES if name.startswith("cli/")]
 
-HELPERS = {"cli/__init__", "cli/app", "cli/options", "cli/tables"}
+HELPERS = {"cli/__init__", "cli/app", "cli/format_options", "cli/options", "cli/tables"}
 
 # Names that several modules may define
 EXCEPTIONS: dict[str, str] = {}  # name -> reason; none is needed

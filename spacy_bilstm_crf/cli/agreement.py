@@ -8,7 +8,19 @@ from wasabi import msg
 
 from ..common.files import check_folder
 from .app import bilstm_crf_cli, prepare
-from .convert import FormatName, Scheme
+from .format_options import (
+    CommentOption,
+    EncodingOption,
+    LabelsOption,
+    LangOption,
+    SchemeOption,
+    SeparatorOption,
+    SourceOption,
+    TagColumnsOption,
+    WordColumnOption,
+    column_settings,
+    names_of,
+)
 from .options import CodeOption, EntityFinderOption, GpuOption, OutputFolder, TextKeyOption
 
 
@@ -24,9 +36,7 @@ def agreement_cli(
         ),
     ],
     output: OutputFolder,
-    source: FormatName | None = Option(
-        None, "--from", "-f", help="Format to read. Default: found by looking at the files"
-    ),
+    source: SourceOption = None,
     pipeline: str | None = Option(
         None,
         "--pipeline",
@@ -46,30 +56,15 @@ def agreement_cli(
         help="Leave out documents in which an annotator has no entity, where files don't tell them "
         "from those that nobody has looked at",
     ),
-    lang: str = Option(
-        "xx", "--lang", "-l", help="Language of the tokenizer for texts without tokens"
-    ),
+    lang: LangOption = "xx",
     text_key: TextKeyOption = "text",
-    encoding: str | None = Option(
-        None, help="Encoding of the files to read, such as cp1252 or utf-16. Default: UTF-8"
-    ),
-    labels: str | None = Option(
-        None,
-        help="Names of the integers of hugging-face in their order, such as O,B-PER,I-PER. "
-        "Default: found in the files",
-    ),
-    scheme: Scheme = Option("auto", help="Tagging scheme of conll; auto detects it"),
-    separator: str | None = Option(
-        None, help=r"Column separator of conll, such as '\t'. Default: found by looking at the file"
-    ),
-    word_column: int = Option(0, help="Column of the word; the first is 0"),
-    tag_columns: list[int] | None = Option(
-        None,
-        "--tag-column",
-        help="Column of the tag; repeat the option for several, with --spans-key. Default: the "
-        "last",
-    ),
-    comment: str | None = Option(None, help="Prefix of the comment lines of conll, such as '# '"),
+    encoding: EncodingOption = None,
+    labels: LabelsOption = None,
+    scheme: SchemeOption = "auto",
+    separator: SeparatorOption = None,
+    word_column: WordColumnOption = 0,
+    tag_columns: TagColumnsOption = None,
+    comment: CommentOption = None,
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
 ) -> None:
@@ -81,12 +76,9 @@ def agreement_cli(
     """
     # Late, so that spaCy's other commands start as quickly as without this package
     from ..workflows import agreement
-    from ..workflows.convert import ColumnSettings
 
     check_folder(output)
     prepare(code_path, use_gpu, silent=pipeline is None)
-    if separator is not None:
-        separator = separator.replace("\\t", "\t")
     found = agreement(
         files,
         source=source,
@@ -98,10 +90,8 @@ def agreement_cli(
         lang=lang,
         text_key=text_key,
         encoding=encoding,
-        labels=[name.strip() for name in labels.split(",")] if labels is not None else (),
-        columns=ColumnSettings(
-            scheme, separator, word_column, tuple(tag_columns or [-1]), None, comment
-        ),
+        labels=names_of(labels),
+        columns=column_settings(scheme, separator, word_column, tag_columns, None, comment),
     )
     found.to_disk(output)
     for note in found.notes:

@@ -8,7 +8,7 @@ from wasabi import msg
 
 from ..common.errors import UserError
 from .app import bilstm_crf_cli, prepare
-from .convert import WritableName
+from .format_options import WritableName
 from .options import (
     CodeOption,
     ComponentOption,

@@ -12,6 +12,7 @@ from spacy.tokens import Doc, DocBin
 
 from spacy_bilstm_crf import workflows
 from spacy_bilstm_crf.cli import convert as command
+from spacy_bilstm_crf.cli.format_options import FormatName, Scheme, WritableName
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import FORMATS, writable
 from spacy_bilstm_crf.data.formats.settings import (
@@ -48,8 +49,8 @@ def read_docs(path):
 
 
 def test_it_names_all_formats_and_choices():
-    assert list(get_args(command.FormatName)) == sorted(FORMATS)
-    assert list(get_args(command.WritableName)) == writable()
+    assert list(get_args(FormatName)) == sorted(FORMATS)
+    assert list(get_args(WritableName)) == writable()
     choices = get_type_hints(command.convert_cli)
     for name, allowed in (
         ("on_problem", ON_PROBLEM),
@@ -58,6 +59,7 @@ def test_it_names_all_formats_and_choices():
         ("scheme", TAG_SCHEMES),
     ):
         assert get_args(choices[name]) == allowed
+    assert get_args(Scheme) == TAG_SCHEMES
 
 
 def test_a_file_becomes_another(tmp_path):

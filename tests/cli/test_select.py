@@ -8,7 +8,7 @@ import spacy
 import srsly
 from spacy.tokens import Doc, DocBin
 
-from spacy_bilstm_crf.cli.convert import WritableName
+from spacy_bilstm_crf.cli.format_options import WritableName
 from spacy_bilstm_crf.data.formats import Findings, FormatSettings, read
 from spacy_bilstm_crf.data.formats.docs import predictions_of
 from tests.helpers import spacy_command, trained_nlp
