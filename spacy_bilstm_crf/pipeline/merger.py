@@ -1,6 +1,7 @@
 """Components that merge the entities of several recognizers."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -264,6 +265,13 @@ def _spans_of(doc: Doc, key: str) -> Iterator[ScoredSpan]:
             f"tokens before the component that sets it."
         )
     is_scored = group.attrs.get("scores") is not None
+    if not is_scored and group.has_overlap:
+        warnings.warn(
+            f"The spans of doc.spans['{key}'] overlap and have no scores, so that each counts as "
+            f"certain. If they had some, put the component that drops them, such as spacy-llm's, "
+            f"before the one that sets the spans.",
+            stacklevel=2,
+        )
     for span, score in scored_spans(group):
         score = score if is_scored else 1.0
         if not len(span):

@@ -1,5 +1,6 @@
 """One set of entities out of what several recognizers found."""
 
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -67,6 +68,17 @@ def test_no_other_set_without_overlap_is_worth_more(one, other, weight, threshol
     every = (spans for n in range(len(enough) + 1) for spans in combinations(enough, n))
     assert is_possible(chosen) and set(chosen) <= set(enough)
     assert worth(chosen) == max(worth(spans) for spans in every if is_possible(spans))
+
+
+def test_candidates_whose_scores_were_dropped_are_noticed():
+    """As spacy-llm's component does, or `Doc.from_docs`."""
+    pipe = merger({"one": {}})
+    with pytest.warns(UserWarning, match=r"doc\.spans\['one'\] overlap and have no scores"):
+        pipe(doc_with(one=[(2, 4, "A"), (3, 4, "B")]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipe(doc_with(one=[(2, 4, "A"), (4, 5, "B")]))
+        pipe(doc_with(one=[(2, 4, "A", 0.5), (3, 4, "B", 0.5)]))
 
 
 def test_a_span_without_a_probability_is_certain_and_agreement_counts():
