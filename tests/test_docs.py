@@ -190,6 +190,9 @@ def test_config_blocks_are_those_of_a_config(page):
         known["pretraining"] = pretrained["pretraining"]
         known["initialize"]["before_init"] = {"@callbacks": "", "labels": [], "component": ""}
         known["components"]["sentencizer"] = {"factory": "sentencizer"}
+        sources = {"candidates": {"weight": 1.0}, "llm": {"weight": 1.0}}
+        merger = {"factory": "entity_merger", "threshold": 0.5, "sources": sources}
+        known["components"]["entity_merger"] = merger
         known["training"]["score_weights"]["sents_f"] = 0.0  # of the sentencizer
         logger = {"experiment_id": "", "run_name": "", "nested": False, "project_name": ""}
         known["training"]["logger"].update({**logger, "remove_config_values": []})  # spacy-loggers'
