@@ -199,7 +199,10 @@ def _formats(
     Raises:
         UserError: If there is no such format, or the one to read can't be told.
     """
-    for name, value, allowed in (("source", source, FORMATS), ("target", target, writable())):
+    for name, value, allowed in (
+        ("source", source, sorted(FORMATS)),
+        ("target", target, writable()),
+    ):
         if value is not None:
             check_choice(name, value, allowed)
     with reported_os_errors(path):

@@ -72,7 +72,7 @@ def test_with_a_problem_nothing_is_written(path, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"source": "x"}, "source x: it must be one of "),
+        ({"source": "x"}, "source x: it must be one of bioc, brat, "),
         ({"target": "x"}, "target x: it must be one of brat, "),
         ({"on_problem": "x"}, "on_problem x: it must be one of error, skip, missing"),
         ({"unannotated": "x"}, "unannotated x: it must be one of outside, missing"),
