@@ -1,6 +1,7 @@
 """Annotations on disk: the newest states of them, whatever happens in between."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -29,10 +30,11 @@ def added(store, task, annotation, second=0, **changes):
 
 
 @settings(max_examples=40)
-@given(EVENTS)
-def test_after_any_events_a_restart_knows_the_newest_states(tmp_path_factory, events):
+@given(EVENTS, st.sampled_from(["store", "annotations", "training", "versions"]))
+def test_after_any_events_a_restart_knows_the_newest_states(tmp_path_factory, events, name):
     """The oracle is a dict: a newer state replaces an older one of the same annotation."""
-    folder = tmp_path_factory.mktemp("store")
+    folder = tmp_path_factory.mktemp("store") / name
+    folder.mkdir()
     store = AnnotationStore(folder)
     expected, n_changes = {}, 0
     for kind, *values in events:
@@ -77,11 +79,25 @@ def test_what_a_killed_process_was_writing_is_nobodys(tmp_path):
     assert len(AnnotationStore(tmp_path).tasks()) == 1
 
 
-def test_a_damaged_file_is_named(tmp_path):
-    added(AnnotationStore(tmp_path), 7, 1)
-    (tmp_path / "annotations" / "7.json").write_text('{"id": 7}', "utf8")
-    with pytest.raises(UserError, match=r"7\.json is damaged"):
+@pytest.mark.parametrize("name", ["annotations/7.json", "project.json", "state.json"])
+@pytest.mark.parametrize("content", ['{"id": 7}', "[]", "7", "{"])
+def test_a_damaged_file_is_named(name, content, tmp_path):
+    store = AnnotationStore(tmp_path)
+    added(store, 7, 1)
+    store.set_project("1.2", CONFIG)
+    (tmp_path / name).write_text(content, "utf8")
+    with pytest.raises(UserError, match=rf"{re.escape(name)} is damaged"):
         AnnotationStore(tmp_path)
+
+
+def test_a_folder_of_the_name_on_the_page_can_be_opened_again(tmp_path):
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    store = AnnotationStore(folder)
+    store.set_project("1.2", CONFIG)
+    added(store, 7, 1)
+    again = AnnotationStore(folder)
+    assert (again.project, again.label_config, again.n_changes) == ("1.2", CONFIG, 1)
 
 
 def reduced(*events, config=CONFIG, known=("PER", "LOC"), unfinished=None):
