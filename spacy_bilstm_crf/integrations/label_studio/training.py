@@ -23,7 +23,7 @@ from ...common.errors import UserError, one_line, reported_errors
 from ...common.pipelines import import_code, load_pipeline, replace_pipeline
 from ...common.processes import end_with_parent, use_one_thread
 from ...data.completion import complete_annotation
-from ...data.corpus import check_annotated, read_annotated, unannotated
+from ...data.corpus import check_annotated, read_annotated, read_docs, unannotated
 from ...data.formats import DocSettings, Findings, FormatSettings, read
 from ...inference.recognizers import labels_by_component, recognizer_of
 from ...training.loop import best_model, train_pipeline
@@ -168,12 +168,12 @@ def _annotated_docs(nlp: Language, config: LabelConfig, work: Path) -> list[Doc]
     for problem in findings.problems[:3]:
         print(f"{problem.place}: {problem.kind}. {problem.message}")
     print(f"{len(findings.problems):,} problems; what they touch is taken as not annotated")
-    docs = [doc for doc in docs if any(token.ent_iob for token in doc)]
+    docs = read_docs([doc for doc in docs if any(token.ent_iob for token in doc)], nlp.vocab)
     found = {label for labels in labels_by_component(nlp).values() for label in labels}
     others = {label for label in found if config.label_in_project(label) is None}
-    if others:
-        docs = [example.reference for example in complete_annotation(nlp, docs, others)]
-    return [Doc(nlp.vocab).from_bytes(doc.to_bytes()) for doc in docs]
+    if not others:
+        return docs
+    return [example.reference for example in complete_annotation(nlp, docs, others)]
 
 
 def _trained(job: TrainingJob, parts: Parts, work: Path) -> Language:
