@@ -7,6 +7,7 @@ It tells `/webhook` what was annotated; enough of that starts a training.
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -88,6 +89,20 @@ class BackendSettings(NamedTuple):
     code: str | None = None
 
 
+class _KilledError(UserError):
+    """A training that a signal has ended, as when all processes of a service are told to end."""
+
+    def __init__(self, number: int) -> None:
+        try:
+            name = signal.Signals(number).name
+        except ValueError:  # one that Python has no name for
+            name = f"signal {number}"
+        super().__init__(
+            f"It was killed ({name}). Nothing is lost: it begins again with the next start of this "
+            f'service, or with "Start Training". After SIGKILL, see whether memory is short.'
+        )
+
+
 class Backend:
     """Answers Label Studio, and trains.
 
@@ -105,6 +120,7 @@ class Backend:
         self._version = version
         self._store = AnnotationStore(folder)
         self._due = asyncio.Event()
+        self._n_tried = 0  # changes before a training that was killed: not at once a second time
         self._is_asked = (folder / training.TRAINING / training.JOB).exists()  # was interrupted
 
     @property
@@ -325,7 +341,8 @@ class Backend:
     def _look(self) -> None:
         """See whether a training is due."""
         enough = self._settings.train_after
-        if enough and (self._is_asked or self._store.n_new >= enough):
+        n_new = min(self._store.n_new, self._store.n_changes - self._n_tried)
+        if enough and (self._is_asked or n_new >= enough):
             self._due.set()
 
     async def _trainings(self) -> None:
@@ -350,6 +367,8 @@ class Backend:
         try:
             await asyncio.to_thread(self._prepare, work, number, self._store.tasks(), n_changes)
             code = await _run(self._folder, work / training.LOG)
+            if code < 0:
+                raise _KilledError(-code)
             if code != 0:
                 raise UserError(f"{_last_line(work / training.LOG)} ({work / training.LOG})")
             version = PipelineVersion(number, version_folder(self._folder, number))
@@ -364,8 +383,10 @@ class Backend:
                 about.get("f", 0.0),
                 about.get("dev"),
             )
-        except asyncio.CancelledError:
-            raise  # to begin again with the next start
+        except (asyncio.CancelledError, _KilledError):
+            # The job stays, and nothing counts as learned: it begins again with the next start
+            self._n_tried = n_changes
+            raise
         except BaseException:
             self._end(work, n_changes)
             raise
@@ -424,7 +445,7 @@ async def _run(folder: Path, log: Path) -> int:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "It was killed.")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "It printed nothing.")
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Training on annotations: what is learned from, the new version, and what becomes of requests."""
 
+import json
 import os
 import re
 import shutil
@@ -210,6 +211,37 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, old_data, tmp_pa
         wait_for(lambda: version(client) == "en_pipeline 0.0.0+2")
     log = (tmp_path / "second.txt").read_text("utf8")
     assert re.search(r"0\.0\.0\+1 is in use, F [\d.]+ -> [\d.]+ on what was held out", log)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_training_that_is_killed_counts_as_none(number, pipeline, old_data, tmp_path, caplog):
+    """As by `timeout` or systemd, which tell all processes of a service to end, or for memory."""
+    folder, given = tmp_path / "folder", {**QUICK, "old_data": str(old_data)}
+    state = folder / "state.json"
+    start = payload("START_TRAINING", project=next(annotations())["project"])
+    with client_of(pipeline, folder, **{**given, "max_steps": 100_000}) as client:
+        send(client, annotations())
+        wait_for(lambda: "step" in read_or_empty(folder / "training" / "log.txt"))
+        (training,) = trainings_of(folder)
+        os.kill(training, number)
+        wait_for(lambda: f"was killed ({number.name})" in caplog.text)
+        assert (folder / BEGUN).exists()
+        assert json.loads(state.read_text("utf8"))["n_trained"] == 0
+        # Not again and again, but when it is asked for
+        send(client, [annotated(99, "I like London.", [(7, 13, "LOC")], CONFIG)])
+        time.sleep(0.5)
+        assert not trainings_of(folder)
+        send(client, [start])
+        wait_for(lambda: trainings_of(folder))
+    assert (folder / BEGUN).exists()
+    with client_of(pipeline, folder, **given) as client:
+        wait_for(lambda: version(client) == NEW)
+    assert json.loads(state.read_text("utf8"))["n_trained"] == 13
+
+
+def read_or_empty(path):
+    return path.read_text("utf8") if path.exists() else ""
 
 
 def test_a_version_that_is_worse_on_the_dev_data_is_not_used(pipeline, corpus, tmp_path):
