@@ -81,11 +81,16 @@ class AnnotationStore:
             annotation: The annotation, with an `id` and a `result`.
         """
         given = {key: annotation[key] for key in KEPT if key in annotation}
-        before = self._tasks.get(task_id, {"annotations": []})["annotations"]
+        known = self._tasks.get(task_id, {"data": data, "annotations": []})
+        before = known["annotations"]
         others = [one for one in before if one["id"] != given["id"]]
         same: dict[str, Any] = next((one for one in before if one["id"] == given["id"]), {})
-        if same == given or str(same.get("updated_at", "")) > str(given.get("updated_at", "")):
-            return  # it came twice, or late
+        if str(same.get("updated_at", "")) > str(given.get("updated_at", "")):
+            return  # it came late
+        if same == given:  # it came twice, but the task may have other data by now
+            if known["data"] != data:
+                self._put({**known, "data": data})
+            return
         self._put({"id": task_id, "data": data, "annotations": [*others, given]})
         self._task_of[given["id"]] = task_id
         self._count()

@@ -367,6 +367,7 @@ class Backend:
         try:
             await asyncio.to_thread(self._prepare, work, number, self._store.tasks(), n_changes)
             code = await _run(self._folder, work / training.LOG)
+            self._warn(_not_learned(work))
             if code < 0:
                 raise _KilledError(-code)
             if code != 0:
@@ -402,7 +403,9 @@ class Backend:
         """Write what a training needs. The job itself comes last: it says that one has begun."""
         settings, config = self._settings, self._noted_config()
         ner = recognizer_of(self._service.nlp, self.model_version, settings.component)
-        complete, partly = tasks_of_control(tasks, config, ner.labels, settings.unfinished)
+        usable, left_out = _learnable(tasks, config.key, self._service.nlp.max_length)
+        self._warn(*left_out)
+        complete, partly = tasks_of_control(usable, config, ner.labels, settings.unfinished)
         if not complete and not partly:
             raise UserError("There is no annotation to learn from yet.")
         rmtree(work, ignore_errors=True)
@@ -423,6 +426,11 @@ class Backend:
         )
         job.to_disk(work / training.JOB)
         _log.info("Label Studio: training version %d on %d tasks", number, job.n_tasks)
+
+    @staticmethod
+    def _warn(*lines: str) -> None:
+        for line in filter(None, lines):
+            _log.warning("Label Studio, training: %s", line)
 
     def _loaded(self, folder: Path) -> Language:
         nlp = load_pipeline(folder)
@@ -486,6 +494,49 @@ def _texts(tasks: Sequence[dict[str, Any]], key: str) -> tuple[list[str | None],
             texts.append(None)
             problems.append(f"task {_id_of(task)}: there is no text under {key!r} in its data")
     return texts, problems
+
+
+def _learnable(
+    tasks: Sequence[dict[str, Any]], key: str, most: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return tasks that can be learned from, and why others can't, in sentences."""
+    texts, _ = _texts(tasks, key)
+    lengths = [None if text is None else len(text) for text in texts]
+    usable = [task for task, n in zip(tasks, lengths) if n is not None and n <= most]
+    without = [_id_of(task) for task, n in zip(tasks, lengths) if n is None]
+    too_long = [_id_of(task) for task, n in zip(tasks, lengths) if n is not None and n > most]
+    said = []
+    if without:
+        said.append(
+            f"{_named(without)} left out: there is no text under {key!r} "
+            f'in the data, which the project names. "Retrieve Predictions" brings newer data.'
+        )
+    if too_long:
+        said.append(
+            f"{_named(too_long)} left out: the text has more than "
+            f"{most:,} characters, which the pipeline takes at most. Split it into several tasks."
+        )
+    return usable, said
+
+
+def _not_learned(work: Path) -> str:
+    """Say of which tasks a training could not learn all that is marked."""
+    if not (work / training.DROPPED).exists():  # it did not come so far
+        return ""
+    dropped = srsly.read_json(work / training.DROPPED)
+    if not dropped["tasks"]:
+        return ""
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in dropped["kinds"].items())
+    return (
+        f"{_named(dropped['tasks'])}: not all that is marked can be learned ({kinds}). "
+        f"{work / training.LOG} says where."
+    )
+
+
+def _named(ids: Sequence[str]) -> str:
+    """Name a few tasks, and say how many others there are: "Tasks 1, 2, 3 and 4 more"."""
+    more = f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else ""
+    return f"Task{'s' * (len(ids) > 1)} {', '.join(ids[:MOST_NAMED])}{more}"
 
 
 def _checked_task(task: Any, key: str) -> dict[str, Any]:

@@ -73,6 +73,18 @@ def test_a_file_for_each_task_as_label_studio_exports_them(tmp_path):
     assert [one["id"] for one in task["annotations"]] == [1]
 
 
+def test_data_of_a_task_are_the_newest(tmp_path):
+    """As after the key of the text was changed, when the tasks come to be predicted again."""
+    store = AnnotationStore(tmp_path)
+    added(store, 7, 1, second=2)
+    annotation = {"id": 1, "result": [], "updated_at": "2026-01-01T00:00:02Z"}
+    store.add(7, {"body": "Ada left."}, annotation)
+    store.add(7, {"old": "Ada"}, {**annotation, "updated_at": "2026-01-01T00:00:01Z"})
+    for one in (store, AnnotationStore(tmp_path)):
+        assert [task["data"] for task in one.tasks()] == [{"body": "Ada left."}]
+        assert one.n_changes == 1
+
+
 def test_what_a_killed_process_was_writing_is_nobodys(tmp_path):
     added(AnnotationStore(tmp_path), 7, 1)
     (tmp_path / "annotations" / ".8.json.abc.partial").write_text("{", "utf8")

@@ -14,6 +14,7 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.inference.service import Limits
 from spacy_bilstm_crf.integrations.label_studio import serve_label_studio
 from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
 from tests.helpers import SMALL_MODEL, examples_for, make_nlp, spacy_command, train
@@ -316,6 +317,78 @@ def test_too_little_to_learn_from_is_said(pipeline, tmp_path, caplog):
         wait_for(lambda: "Only one task has an entity" in caplog.text)
         assert not (folder / BEGUN).exists()
         assert version(client) == "en_pipeline 0.0.0"
+
+
+def test_what_can_not_be_learned_is_left_out_and_named(old_data, tmp_path, caplog):
+    """Parts of words and of the pipeline's own tokens, overlaps, a text that is too long.
+
+    The pipeline has a label that is neither the project's nor in the strings of a blank pipeline.
+    """
+    nlp = make_nlp(labels=("my own place", "PERSON"))
+    data = [("I like London.", {"entities": [(7, 13, "my own place")]})]
+    data.append(("Who is Shaka Khan?", {"entities": [(7, 17, "PERSON")]}))
+    train(nlp, examples_for(nlp, data))
+    nlp.tokenizer.add_special_case("mint-tea", [{"ORTH": "mint-tea"}])  # three tokens otherwise
+    config = label_config("DRINK")
+    texts = [
+        ("Bring me some tea.", [(14, 17, "DRINK")]),
+        ("Bring me coffee and tea.", [(9, 13, "DRINK"), (20, 23, "DRINK")]),  # "coff"
+        ("Bring me mint tea.", [(9, 17, "DRINK"), (14, 17, "DRINK")]),
+        ("I like London.", []),
+        ("long " * 300, [(0, 4, "DRINK")]),
+        ("Take mint-tea.", [(10, 13, "DRINK")]),
+        ("Milk, tea and juice.", [(6, 9, "DRINK"), (6, 9, "DRINK")]),
+    ]
+    events = [annotated(i, text, spans, config) for i, (text, spans) in enumerate(texts)]
+    nlp.to_disk(tmp_path / "model")
+    folder = tmp_path / "folder"
+
+    def change(served):
+        served.max_length = 1000
+
+    given = {**QUICK, "train_after": 100, "max_steps": 5, "old_data": str(old_data)}
+    with client_of(tmp_path / "model", folder, Limits(), change, **given) as client:
+        send(client, events)
+        send(client, [payload("START_TRAINING", project=events[0]["project"])])
+        wait_for(lambda: version(client) == NEW)
+    said = [line for line in caplog.messages if line.startswith("Label Studio, training: Task")]
+    log = folder / "training" / "log.txt"
+    assert said == [
+        "Label Studio, training: Task 4 left out: the text has more than 1,000 characters, which "
+        "the pipeline takes at most. Split it into several tasks.",
+        "Label Studio, training: Tasks 1, 2, 5: not all that is marked can be learned (2 not on "
+        f"tokens, 1 overlapping). {log} says where.",
+    ]
+    assert "Task 1, 9-13: 'coff' (DRINK) does not begin and end" in log.read_text("utf8")
+    learned = {
+        text: [(token.ent_type_ or token.ent_iob_) for token in doc]
+        for text, doc in learned_from(folder).items()
+    }
+    assert learned[texts[1][0]] == ["O", "O", "", "O", "DRINK", "O"]
+    assert learned[texts[2][0]] == ["O", "O", "", "", "O"]
+    assert learned[texts[3][0]] == ["O", "O", "my own place", "O"]
+    assert learned["Milk, tea and juice."][2] == "DRINK"
+    assert texts[4][0] not in learned
+
+
+def test_tasks_without_the_key_of_the_project_stop_no_training(
+    pipeline, old_data, tmp_path, caplog
+):
+    folder, given = tmp_path / "folder", {**QUICK, "max_steps": 5, "old_data": str(old_data)}
+    later = label_config("LOC", "DRINK", value="$body")
+    with client_of(pipeline, folder, **given) as client:
+        send(client, list(annotations())[:8])
+        events = list(annotations(later))[8:]
+        for event in events:
+            event["task"]["data"] = {"body": event["task"]["data"]["text"]}
+        send(client, events)
+        wait_for(lambda: version(client) == NEW)
+    assert (
+        "Label Studio, training: Tasks 0, 1, 2 and 5 more left out: there is no text under 'body' "
+        "in the data" in caplog.text
+    )
+    learned = learned_from(folder)
+    assert all((event["task"]["data"]["body"] in learned) for event in events)
 
 
 def test_versions_of_another_pipeline_are_refused(pipeline, tmp_path):
