@@ -160,11 +160,11 @@ class Backend:
     # Requests
 
     async def _setup(self, given: dict[str, Any], _: HttpRequest) -> Response:
-        self._config(_project_of(given), given.get("schema"), note=True)
+        self._config(_project_of(given), given.get("schema"), note=True, shown=True)
         return JSONResponse({"model_version": self.model_version})
 
     async def _predict(self, given: dict[str, Any], request: HttpRequest) -> Response:
-        config = self._config(_project_of(given), given.get("label_config"))
+        config = self._config(_project_of(given), given.get("label_config"), shown=True)
         tasks = given.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
             raise UserError("tasks: there is no list of tasks.")
@@ -243,7 +243,9 @@ class Backend:
 
     # Projects
 
-    def _config(self, project: str, xml: Any, note: bool = False) -> LabelConfig:
+    def _config(
+        self, project: str, xml: Any, *, note: bool = False, shown: bool = False
+    ) -> LabelConfig:
         """Return the label config of a project.
 
         Args:
@@ -273,8 +275,7 @@ class Backend:
         return self._read_config(self._store.label_config or "")
 
     def _read_config(self, xml: str) -> LabelConfig:
-        wanted = self._settings.candidates_control
-        return read_label_config(xml, None if self._settings.candidates is None else wanted)
+        return read_label_config(xml, self._settings.candidates_control)
 
     # Predictions
 
@@ -290,6 +291,8 @@ class Backend:
         found: list[_Found] = []
         batch: list[str] = []
         most = self._service.limits.characters
+            shown: Whether predictions are to be shown with it. What is annotated can be kept
+                without a control for candidates.
         for text in texts:
             if batch and (len(batch) == MOST_TEXTS or sum(map(len, batch)) + len(text) > most):
                 found += await self._found_together(batch, settings, request)
@@ -305,6 +308,12 @@ class Backend:
         most = self._service.limits.characters
         try:
             if sum(map(len, texts)) > most:
+        if shown and self._settings.candidates is not None and config.candidates is None:
+            raise UserError(
+                f"The label config has no <Labels> of the name "
+                f"{self._settings.candidates_control!r} beside that of entities, which is wanted "
+                f"for candidates. Add one with the same labels, or leave out --candidates."
+            )
                 raise Refused(413, f"The text has more than {most:,} characters.")
             answer = await self._service.answer(Request(tuple(texts), settings), request)
             if not isinstance(answer, FailedText):

@@ -108,8 +108,15 @@ def test_candidates_have_a_control_of_their_own(pipeline, tmp_path):
     given = {"candidates": 0.05, "candidates_control": "maybe"}
     with client_of(unsure, tmp_path / "folder", **given) as client:
         answer = post(client, "/predict", predict(NUMBERED, config))
-        detail = post(client, "/predict", predict(NUMBERED, CONFIG), 422)
-        assert "no <Labels> of the name 'maybe'" in detail
+        for path, sent in (
+            ("/setup", payload("setup")),
+            ("/predict", predict(NUMBERED, CONFIG)),
+        ):
+            assert "no <Labels> of the name 'maybe'" in post(client, path, sent, 422)
+            assert not (tmp_path / "folder" / "project.json").exists()
+        # What is annotated is not lost for that
+        post(client, "/webhook", payload("ANNOTATION_CREATED"))
+        assert len(stored(tmp_path)) == 1
     for text, prediction in zip(TEXTS, answer["results"]):
         doc = nlp(text)
         by_control = {"label": [], "maybe": []}
