@@ -20,12 +20,15 @@ from typing import Any, NamedTuple
 import srsly
 from fastapi import FastAPI
 from spacy.language import Language
+from spacy.vocab import Vocab
+from starlette.datastructures import Headers
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from ...common.errors import UserError, one_line
 from ...common.pipelines import load_pipeline
 from ...data.formats.jsonl import parsed_json, text_of
+from ...data.corpus import read_annotated
 from ...inference.annotator import AnnotatedText, FailedText, RequestSettings
 from ...inference.recognizers import (
     components_with_crf,
@@ -610,3 +613,16 @@ def extension_of(folder: Path, version: PipelineVersion, settings: BackendSettin
         return backend.running()
 
     return extend
+def _check_data(path: str, nlp: Language) -> None:
+    """Check data that trainings are to read, so that nobody waits for the first one to know."""
+    for doc in read_annotated(path, Vocab()):
+        if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:
+            raise UserError(
+                f"{path} has a text of {len(doc.text):,} characters, and this pipeline takes "
+                f"{nlp.max_length:,} at most: cut it into several docs. It begins with: "
+                f"{doc.text[:50]!r}"
+            )
+
+
+        for path in filter(None, (settings.old_data, settings.dev)):
+            _check_data(path, service.nlp)

@@ -19,7 +19,7 @@ from spacy_bilstm_crf.integrations.label_studio import serve_label_studio
 from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
 from tests.helpers import SMALL_MODEL, examples_for, make_nlp, spacy_command, train
 from tests.inference.service.service import process, wait_for
-from tests.integrations.label_studio.apps import client_of
+from tests.integrations.label_studio.apps import app_with_routes, client_of
 from tests.integrations.label_studio.payloads import annotated, label_config, payload, predict
 
 pytestmark = pytest.mark.slow
@@ -397,6 +397,42 @@ def test_versions_of_another_pipeline_are_refused(pipeline, tmp_path):
     (folder / "pipeline.json").write_text('{"pipeline": "old", "fingerprint": "1"}', "utf8")
     with pytest.raises(UserError, match=r"began with another pipeline than .*: with old"):
         newest_version(folder, pipeline)
+
+
+@pytest.mark.parametrize("option", ["--old-data", "--dev"])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("missing", "does not exist"),
+        ("text", "holds no .spacy file"),
+        ("damaged", "is damaged or not a .spacy file"),
+        ("unannotated", "no entity in any of them"),
+    ],
+)
+def test_data_that_can_not_be_used_are_told_at_the_start(
+    option, kind, expected, pipeline, tmp_path
+):
+    path = tmp_path / ("data.txt" if kind == "text" else "data.spacy")
+    if kind == "unannotated":
+        DocBin(docs=[spacy.blank("en")("I like London.")]).to_disk(path)
+    elif kind != "missing":
+        path.write_bytes(b"no docs")
+    options = ["--label-studio", tmp_path / "annotations", option, path]
+    printed = spacy_command("bilstm-crf", "serve", pipeline, *options, exit_codes=(1,))
+    assert expected in " ".join(printed.split())
+    assert "Traceback" not in printed
+
+
+def test_a_text_that_is_too_long_for_the_pipeline_is_told_at_the_start(
+    pipeline, old_data, tmp_path
+):
+    def change(nlp):
+        nlp.max_length = 20
+
+    with pytest.raises(
+        UserError, match=r"old\.spacy has a text of 2\d characters.* takes 20 at most"
+    ):
+        app_with_routes(pipeline, tmp_path / "folder", change=change, old_data=str(old_data))
 
 
 @pytest.mark.parametrize(
