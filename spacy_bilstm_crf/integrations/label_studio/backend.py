@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -24,11 +24,12 @@ from spacy.vocab import Vocab
 from starlette.datastructures import Headers
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...common.errors import UserError, one_line
 from ...common.pipelines import load_pipeline
-from ...data.formats.jsonl import parsed_json, text_of
 from ...data.corpus import read_annotated
+from ...data.formats.jsonl import parsed_json, text_of
 from ...inference.annotator import AnnotatedText, FailedText, RequestSettings
 from ...inference.recognizers import (
     components_with_crf,
@@ -92,6 +93,37 @@ class BackendSettings(NamedTuple):
     code: str | None = None
 
 
+class _HostLog:
+    """Middleware that logs requests which `TrustedHostMiddleware` refuses before a route does.
+
+    Args:
+        app: The app, with that middleware.
+        paths: Paths of the routes.
+    """
+
+    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+        self._app, self._paths = app, paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and look at the status of its response."""
+
+        async def noted(message: Message) -> None:
+            is_start = message["type"] == "http.response.start"
+            # A request that came to a route has got an endpoint
+            if is_start and message["status"] == 400 and "endpoint" not in scope:
+                host = Headers(scope=scope).get("host", "").partition(":")[0]
+                _log.warning(
+                    "Label Studio, %s: Invalid host header: %.100r. If it is a name of this "
+                    "service, start it with --allowed-host.",
+                    scope["path"],
+                    host,
+                )
+            await send(message)
+
+        is_ours = scope["type"] == "http" and scope["path"] in self._paths
+        await self._app(scope, receive, noted if is_ours else send)
+
+
 class _KilledError(UserError):
     """A training that a signal has ended, as when all processes of a service are told to end."""
 
@@ -133,26 +165,25 @@ class Backend:
 
     def add_to(self, app: FastAPI) -> None:
         """Add the routes to an app."""
-        for name, answer in (
-            ("setup", self._setup),
-            ("predict", self._predict),
-            ("webhook", self._webhook),
-        ):
+        answers = {"setup": self._setup, "predict": self._predict, "webhook": self._webhook}
+        for name, answer in answers.items():
             app.add_api_route(
                 f"/{name}", self._route(name, answer), methods=["POST"], include_in_schema=False
             )
+        app.add_middleware(_HostLog, paths=[f"/{name}" for name in answers])
 
     def _route(self, name: str, answer: Any) -> Any:
         async def answered(request: HttpRequest) -> Response:
-            body = await self._service.read.body(request, BODIES * self._service.limits.bytes)
             try:
+                most = BODIES * self._service.limits.bytes
+                body = await self._service.read.body(request, most)
                 given = await asyncio.to_thread(_parsed, body)
                 return await answer(given, request)
             except UserError as error:
-                _log.warning("Label Studio, /%s: %s", name, error)
+                _log.warning("Label Studio, /%s: %s", name, one_line(error))
                 raise Refused(422, str(error)) from error
             except Refused as refused:
-                _log.warning("Label Studio, /%s: %s", name, refused.detail)
+                _log.warning("Label Studio, /%s: %s", name, one_line(refused))
                 raise
 
         async def route(request: HttpRequest) -> Response:
@@ -234,6 +265,12 @@ class Backend:
 
     def _add(self, given: dict[str, Any]) -> None:
         annotations, tasks = given.get("annotation"), given.get("task")
+        missing = [name for name in ("annotation", "task") if given.get(name) is None]
+        if missing:
+            raise UserError(
+                f"{given['action']} came without its {' and '.join(missing)}: let the webhook send "
+                f"its payload."
+            )
         pairs = [(annotations, tasks)]
         if isinstance(annotations, list) and isinstance(tasks, list):
             by_id = {task.get("id"): task for task in tasks if isinstance(task, dict)}
@@ -255,6 +292,8 @@ class Backend:
             project: The project.
             xml: The label config that came with a request.
             note: Whether to keep it, for trainings.
+            shown: Whether predictions are to be shown with it. What is annotated can be kept
+                without a control for candidates.
 
         Raises:
             Refused: If it is another project than the one that this service belongs to.
@@ -270,6 +309,12 @@ class Backend:
         if not isinstance(xml, str):
             raise UserError(f"Project {project} came without a label config.")
         config = self._read_config(xml)
+        if shown and self._settings.candidates is not None and config.candidates is None:
+            raise UserError(
+                f"The label config has no <Labels> of the name "
+                f"{self._settings.candidates_control!r} beside that of entities, which is wanted "
+                f"for candidates. Add one with the same labels, or leave out --candidates."
+            )
         if note or known is None:
             self._store.set_project(project, xml)
         return config
@@ -294,8 +339,6 @@ class Backend:
         found: list[_Found] = []
         batch: list[str] = []
         most = self._service.limits.characters
-            shown: Whether predictions are to be shown with it. What is annotated can be kept
-                without a control for candidates.
         for text in texts:
             if batch and (len(batch) == MOST_TEXTS or sum(map(len, batch)) + len(text) > most):
                 found += await self._found_together(batch, settings, request)
@@ -311,12 +354,6 @@ class Backend:
         most = self._service.limits.characters
         try:
             if sum(map(len, texts)) > most:
-        if shown and self._settings.candidates is not None and config.candidates is None:
-            raise UserError(
-                f"The label config has no <Labels> of the name "
-                f"{self._settings.candidates_control!r} beside that of entities, which is wanted "
-                f"for candidates. Add one with the same labels, or leave out --candidates."
-            )
                 raise Refused(413, f"The text has more than {most:,} characters.")
             answer = await self._service.answer(Request(tuple(texts), settings), request)
             if not isinstance(answer, FailedText):
@@ -488,10 +525,14 @@ def _project_of(given: dict[str, Any]) -> str:
 
 def _project_of_webhook(project: dict[str, Any]) -> str:
     try:
-        made = datetime.fromisoformat(str(project.get("created_at")).replace("Z", "+00:00"))
-    except ValueError as error:
-        raise UserError("The project of the webhook has no date of its making.") from error
-    return f"{project.get('id')}.{int(made.timestamp())}"[:50]
+        date = datetime.fromisoformat(str(project.get("created_at")).replace("Z", "+00:00"))
+        made = int(date.timestamp())
+    except (ValueError, OverflowError, OSError) as error:  # years that are none, or before 1970
+        raise UserError(
+            f"The project of the webhook has no date of its making, but created_at: "
+            f"{project.get('created_at')!r:.50}."
+        ) from error
+    return f"{project.get('id')}.{made}"[:50]
 
 
 def _texts(tasks: Sequence[dict[str, Any]], key: str) -> tuple[list[str | None], list[str]]:
@@ -578,7 +619,8 @@ def _ids(given: dict[str, Any], key: str) -> list[int]:
 
 def _said(problems: Sequence[str]) -> str:
     more = len(problems) - MOST_NAMED
-    line = "; ".join(problems[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
+    named = [problem.rstrip(".") for problem in problems[:MOST_NAMED]]
+    line = "; ".join(named) + (f"; and {more:,} more" if more > 0 else "")
     return f"{line[:1].upper()}{line[1:]}." if line else ""
 
 
@@ -590,6 +632,17 @@ def _unknown(left_out: Counter) -> str:
         f"Entities of labels that the project does not have are left out: {named}. Add the labels, "
         f"or name them with predicted_values."
     )
+
+
+def _check_data(path: str, nlp: Language) -> None:
+    """Check data that trainings are to read, so that nobody waits for the first one to know."""
+    for doc in read_annotated(path, Vocab()):
+        if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:
+            raise UserError(
+                f"{path} has a text of {len(doc.text):,} characters, and this pipeline takes "
+                f"{nlp.max_length:,} at most: cut it into several docs. It begins with: "
+                f"{doc.text[:50]!r}"
+            )
 
 
 def extension_of(folder: Path, version: PipelineVersion, settings: BackendSettings) -> Extension:
@@ -608,21 +661,10 @@ def extension_of(folder: Path, version: PipelineVersion, settings: BackendSettin
             recognizer_of(service.nlp, str(version.folder), settings.component)
         if settings.candidates is not None:
             require_crf(service.nlp, str(version.folder), "candidates")
+        for path in filter(None, (settings.old_data, settings.dev)):
+            _check_data(path, service.nlp)
         backend = Backend(service, folder, version, settings)
         backend.add_to(app)
         return backend.running()
 
     return extend
-def _check_data(path: str, nlp: Language) -> None:
-    """Check data that trainings are to read, so that nobody waits for the first one to know."""
-    for doc in read_annotated(path, Vocab()):
-        if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:
-            raise UserError(
-                f"{path} has a text of {len(doc.text):,} characters, and this pipeline takes "
-                f"{nlp.max_length:,} at most: cut it into several docs. It begins with: "
-                f"{doc.text[:50]!r}"
-            )
-
-
-        for path in filter(None, (settings.old_data, settings.dev)):
-            _check_data(path, service.nlp)
