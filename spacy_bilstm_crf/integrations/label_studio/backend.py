@@ -98,7 +98,7 @@ class _HostLog:
 
     Args:
         app: The app, with that middleware.
-        paths: Paths of the routes.
+        paths: Paths that Label Studio calls.
     """
 
     def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
@@ -170,7 +170,8 @@ class Backend:
             app.add_api_route(
                 f"/{name}", self._route(name, answer), methods=["POST"], include_in_schema=False
             )
-        app.add_middleware(_HostLog, paths=[f"/{name}" for name in answers])
+        # Label Studio asks for the first before all others
+        app.add_middleware(_HostLog, paths=["/health", *(f"/{name}" for name in answers)])
 
     def _route(self, name: str, answer: Any) -> Any:
         async def answered(request: HttpRequest) -> Response:

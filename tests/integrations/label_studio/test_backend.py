@@ -327,18 +327,21 @@ def test_dates_of_projects_that_are_none(date, client):
 def test_a_host_that_is_refused_is_logged_once(path, pipeline, tmp_path, caplog):
     app = app_with_routes(pipeline, tmp_path / "folder", hosts=["testserver"])
     with TestClient(app) as client:
-        refused = client.post(path, json={}, headers={"Host": "host.docker.internal:8080"})
+        other = {"Host": "host.docker.internal:8080"}
+        refused = client.post(path, json={}, headers=other)
         assert (refused.status_code, refused.text) == (400, "Invalid host header")
+        # The first that Label Studio asks for
+        assert client.get("/health", headers=other).status_code == 400
+        assert client.get("/health").status_code == 200
         client.post(path, content=b"{", headers={"Content-Type": "application/json"})
     said = [line for line in caplog.messages if line.startswith("Label Studio")]
-    assert [line.partition(". ")[0] for line in said] == (
-        []
-        if path == "/annotate"
-        else [
-            f"Label Studio, {path}: Invalid host header: 'host.docker.internal'",
-            f"Label Studio, {path}: Send JSON in UTF-8",
-        ]
-    )
+    refusals = [
+        f"Label Studio, {path}: Invalid host header: 'host.docker.internal'",
+        "Label Studio, /health: Invalid host header: 'host.docker.internal'",
+        f"Label Studio, {path}: Send JSON in UTF-8",
+    ]
+    expected = refusals if path != "/annotate" else refusals[1:2]
+    assert [line.partition(". ")[0] for line in said] == expected
 
 
 def test_what_is_said_of_several_tasks_is_one_sentence(pipeline, tmp_path, caplog):
