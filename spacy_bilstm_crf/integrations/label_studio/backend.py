@@ -525,6 +525,8 @@ def _project_of(given: dict[str, Any]) -> str:
 
 
 def _project_of_webhook(project: dict[str, Any]) -> str:
+    if not is_id(project.get("id")):
+        raise UserError("The project of the webhook has no id.")
     try:
         date = datetime.fromisoformat(str(project.get("created_at")).replace("Z", "+00:00"))
         made = int(date.timestamp())

@@ -298,6 +298,7 @@ def test_several_annotations_at_once_are_kept_all_or_none(client, tmp_path):
             422,
             "ANNOTATION_CREATED came without its annotation and task: let the webhook send",
         ),
+        ("/webhook", payload("PROJECT_UPDATED", project={"title": "x"}), 422, "has no id"),
         ("/webhook", {**payload("PROJECT_UPDATED"), "project": 3}, 422, "without its project"),
         ("/webhook", payload("ANNOTATION_CREATED", task={"id": "../x"}), 422, "without its task"),
         ("/webhook", payload("ANNOTATION_CREATED", task={"id": 1, "data": {}}), 422, "no text"),
