@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from spacy.tokens import Doc, Span
 from spacy.training import Example
 
-from .corpus import predicted_docs, unannotated
+from .corpus import predicted_docs, read_docs, unannotated
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -23,14 +23,14 @@ def complete_annotation(
 
     Args:
         nlp: The pipeline.
-        docs: Annotated docs. They are not changed.
+        docs: Annotated docs, of any vocab. They are not changed.
         others: The labels that are not annotated. What a component finds of any other label, such
             as a ruler of labels of its own, is left out.
 
     Returns:
-        Examples of the completed docs, in their order.
+        Examples of the completed docs, in their order and of the pipeline's vocab.
     """
-    docs = list(docs)
+    docs = read_docs(docs, nlp.vocab)  # another vocab may lack labels that are found
     found = predicted_docs(nlp, (unannotated(nlp, doc) for doc in docs))
     return [_completed(nlp, doc, predicted, others) for doc, predicted in zip(docs, found)]
 

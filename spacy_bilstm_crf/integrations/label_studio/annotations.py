@@ -1,7 +1,7 @@
 """What was annotated, on disk: a file for each task, in the JSON of Label Studio's own export."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from .label_config import LabelConfig
 # Of an annotation: what training and later versions of it need
 KEPT = ("id", "result", "was_cancelled", "ground_truth", "completed_by", "created_at", "updated_at")
 PROJECT, STATE, ANNOTATIONS = "project.json", "state.json", "annotations"
+COUNTS = ("n_changes", "n_trained", "n_versions")  # in STATE
 
 
 class AnnotationStore:
@@ -39,10 +40,12 @@ class AnnotationStore:
             (folder / ANNOTATIONS).mkdir(parents=True, exist_ok=True)
             for path in sorted((folder / ANNOTATIONS).glob("*.json")):
                 if not path.name.startswith("."):  # what a killed process was writing
-                    task = _loaded(path)
+                    task = _loaded(path, _check_task)
                     self._tasks[task["id"]] = task
-            project = _loaded(folder / PROJECT) if (folder / PROJECT).exists() else {}
-            state = _loaded(folder / STATE) if (folder / STATE).exists() else {}
+            project, state = (
+                _loaded(folder / name, check) if (folder / name).exists() else {}
+                for name, check in ((PROJECT, _check_project), (STATE, _check_state))
+            )
         self.project: str | None = project.get("project")
         self.label_config: str | None = project.get("label_config")
         self.n_changes: int = state.get("n_changes", 0)
@@ -78,11 +81,16 @@ class AnnotationStore:
             annotation: The annotation, with an `id` and a `result`.
         """
         given = {key: annotation[key] for key in KEPT if key in annotation}
-        before = self._tasks.get(task_id, {"annotations": []})["annotations"]
+        known = self._tasks.get(task_id, {"data": data, "annotations": []})
+        before = known["annotations"]
         others = [one for one in before if one["id"] != given["id"]]
         same: dict[str, Any] = next((one for one in before if one["id"] == given["id"]), {})
-        if same == given or str(same.get("updated_at", "")) > str(given.get("updated_at", "")):
-            return  # it came twice, or late
+        if str(same.get("updated_at", "")) > str(given.get("updated_at", "")):
+            return  # it came late
+        if same == given:  # it came twice, but the task may have other data by now
+            if known["data"] != data:
+                self._put({**known, "data": data})
+            return
         self._put({"id": task_id, "data": data, "annotations": [*others, given]})
         self._task_of[given["id"]] = task_id
         self._count()
@@ -132,8 +140,7 @@ class AnnotationStore:
         self._write_state()
 
     def _write_state(self) -> None:
-        names = ("n_changes", "n_trained", "n_versions")
-        self._write(STATE, {name: getattr(self, name) for name in names})
+        self._write(STATE, {name: getattr(self, name) for name in COUNTS})
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
         with reported_os_errors(self._folder):
@@ -141,12 +148,23 @@ class AnnotationStore:
             write_whole(self._folder / name, content + "\n")
 
 
-def _loaded(path: Path) -> dict[str, Any]:
+def _loaded(path: Path, check: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     with reported_damage(f"{path} is damaged: restore it from a copy, or delete it"):
         value = json.loads(path.read_text(encoding="utf8"))
-        if path.parent.name == ANNOTATIONS:
-            _ = value["data"], [one["id"] for one in value["annotations"]], int(value["id"])
+        check(value)
         return value
+
+
+def _check_task(value: dict[str, Any]) -> None:
+    _ = value["data"], [one["id"] for one in value["annotations"]], int(value["id"])
+
+
+def _check_project(value: dict[str, Any]) -> None:
+    _ = value["project"] + value["label_config"]
+
+
+def _check_state(value: dict[str, Any]) -> None:
+    _ = sum(value[name] for name in COUNTS)
 
 
 def tasks_of_control(

@@ -7,9 +7,10 @@ It tells `/webhook` what was annotated; enough of that starts a training.
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,11 +20,15 @@ from typing import Any, NamedTuple
 import srsly
 from fastapi import FastAPI
 from spacy.language import Language
+from spacy.vocab import Vocab
+from starlette.datastructures import Headers
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...common.errors import UserError, one_line
 from ...common.pipelines import load_pipeline
+from ...data.corpus import read_annotated
 from ...data.formats.jsonl import parsed_json, text_of
 from ...inference.annotator import AnnotatedText, FailedText, RequestSettings
 from ...inference.recognizers import (
@@ -88,6 +93,51 @@ class BackendSettings(NamedTuple):
     code: str | None = None
 
 
+class _HostLog:
+    """Middleware that logs requests which `TrustedHostMiddleware` refuses before a route does.
+
+    Args:
+        app: The app, with that middleware.
+        paths: Paths that Label Studio calls.
+    """
+
+    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+        self._app, self._paths = app, paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and look at the status of its response."""
+
+        async def noted(message: Message) -> None:
+            is_start = message["type"] == "http.response.start"
+            # A request that came to a route has got an endpoint
+            if is_start and message["status"] == 400 and "endpoint" not in scope:
+                host = Headers(scope=scope).get("host", "").partition(":")[0]
+                _log.warning(
+                    "Label Studio, %s: Invalid host header: %.100r. If it is a name of this "
+                    "service, start it with --allowed-host.",
+                    scope["path"],
+                    host,
+                )
+            await send(message)
+
+        is_ours = scope["type"] == "http" and scope["path"] in self._paths
+        await self._app(scope, receive, noted if is_ours else send)
+
+
+class _KilledError(UserError):
+    """A training that a signal has ended, as when all processes of a service are told to end."""
+
+    def __init__(self, number: int) -> None:
+        try:
+            name = signal.Signals(number).name
+        except ValueError:  # one that Python has no name for
+            name = f"signal {number}"
+        super().__init__(
+            f"It was killed ({name}). Nothing is lost: it begins again with the next start of this "
+            f'service, or with "Start Training". After SIGKILL, see whether memory is short.'
+        )
+
+
 class Backend:
     """Answers Label Studio, and trains.
 
@@ -105,6 +155,7 @@ class Backend:
         self._version = version
         self._store = AnnotationStore(folder)
         self._due = asyncio.Event()
+        self._n_tried = 0  # changes before a training that was killed: not at once a second time
         self._is_asked = (folder / training.TRAINING / training.JOB).exists()  # was interrupted
 
     @property
@@ -114,26 +165,26 @@ class Backend:
 
     def add_to(self, app: FastAPI) -> None:
         """Add the routes to an app."""
-        for name, answer in (
-            ("setup", self._setup),
-            ("predict", self._predict),
-            ("webhook", self._webhook),
-        ):
+        answers = {"setup": self._setup, "predict": self._predict, "webhook": self._webhook}
+        for name, answer in answers.items():
             app.add_api_route(
                 f"/{name}", self._route(name, answer), methods=["POST"], include_in_schema=False
             )
+        # Label Studio asks for the first before all others
+        app.add_middleware(_HostLog, paths=["/health", *(f"/{name}" for name in answers)])
 
     def _route(self, name: str, answer: Any) -> Any:
         async def answered(request: HttpRequest) -> Response:
-            body = await self._service.read.body(request, BODIES * self._service.limits.bytes)
             try:
+                most = BODIES * self._service.limits.bytes
+                body = await self._service.read.body(request, most)
                 given = await asyncio.to_thread(_parsed, body)
                 return await answer(given, request)
             except UserError as error:
-                _log.warning("Label Studio, /%s: %s", name, error)
+                _log.warning("Label Studio, /%s: %s", name, one_line(error))
                 raise Refused(422, str(error)) from error
             except Refused as refused:
-                _log.warning("Label Studio, /%s: %s", name, refused.detail)
+                _log.warning("Label Studio, /%s: %s", name, one_line(refused))
                 raise
 
         async def route(request: HttpRequest) -> Response:
@@ -144,11 +195,11 @@ class Backend:
     # Requests
 
     async def _setup(self, given: dict[str, Any], _: HttpRequest) -> Response:
-        self._config(_project_of(given), given.get("schema"), note=True)
+        self._config(_project_of(given), given.get("schema"), note=True, shown=True)
         return JSONResponse({"model_version": self.model_version})
 
     async def _predict(self, given: dict[str, Any], request: HttpRequest) -> Response:
-        config = self._config(_project_of(given), given.get("label_config"))
+        config = self._config(_project_of(given), given.get("label_config"), shown=True)
         tasks = given.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
             raise UserError("tasks: there is no list of tasks.")
@@ -215,6 +266,12 @@ class Backend:
 
     def _add(self, given: dict[str, Any]) -> None:
         annotations, tasks = given.get("annotation"), given.get("task")
+        missing = [name for name in ("annotation", "task") if given.get(name) is None]
+        if missing:
+            raise UserError(
+                f"{given['action']} came without its {' and '.join(missing)}: let the webhook send "
+                f"its payload."
+            )
         pairs = [(annotations, tasks)]
         if isinstance(annotations, list) and isinstance(tasks, list):
             by_id = {task.get("id"): task for task in tasks if isinstance(task, dict)}
@@ -227,13 +284,17 @@ class Backend:
 
     # Projects
 
-    def _config(self, project: str, xml: Any, note: bool = False) -> LabelConfig:
+    def _config(
+        self, project: str, xml: Any, *, note: bool = False, shown: bool = False
+    ) -> LabelConfig:
         """Return the label config of a project.
 
         Args:
             project: The project.
             xml: The label config that came with a request.
             note: Whether to keep it, for trainings.
+            shown: Whether predictions are to be shown with it. What is annotated can be kept
+                without a control for candidates.
 
         Raises:
             Refused: If it is another project than the one that this service belongs to.
@@ -249,6 +310,12 @@ class Backend:
         if not isinstance(xml, str):
             raise UserError(f"Project {project} came without a label config.")
         config = self._read_config(xml)
+        if shown and self._settings.candidates is not None and config.candidates is None:
+            raise UserError(
+                f"The label config has no <Labels> of the name "
+                f"{self._settings.candidates_control!r} beside that of entities, which is wanted "
+                f"for candidates. Add one with the same labels, or leave out --candidates."
+            )
         if note or known is None:
             self._store.set_project(project, xml)
         return config
@@ -257,8 +324,7 @@ class Backend:
         return self._read_config(self._store.label_config or "")
 
     def _read_config(self, xml: str) -> LabelConfig:
-        wanted = self._settings.candidates_control
-        return read_label_config(xml, None if self._settings.candidates is None else wanted)
+        return read_label_config(xml, self._settings.candidates_control)
 
     # Predictions
 
@@ -325,7 +391,8 @@ class Backend:
     def _look(self) -> None:
         """See whether a training is due."""
         enough = self._settings.train_after
-        if enough and (self._is_asked or self._store.n_new >= enough):
+        n_new = min(self._store.n_new, self._store.n_changes - self._n_tried)
+        if enough and (self._is_asked or n_new >= enough):
             self._due.set()
 
     async def _trainings(self) -> None:
@@ -350,6 +417,9 @@ class Backend:
         try:
             await asyncio.to_thread(self._prepare, work, number, self._store.tasks(), n_changes)
             code = await _run(self._folder, work / training.LOG)
+            self._warn(_not_learned(work))
+            if code < 0:
+                raise _KilledError(-code)
             if code != 0:
                 raise UserError(f"{_last_line(work / training.LOG)} ({work / training.LOG})")
             version = PipelineVersion(number, version_folder(self._folder, number))
@@ -364,8 +434,10 @@ class Backend:
                 about.get("f", 0.0),
                 about.get("dev"),
             )
-        except asyncio.CancelledError:
-            raise  # to begin again with the next start
+        except (asyncio.CancelledError, _KilledError):
+            # The job stays, and nothing counts as learned: it begins again with the next start
+            self._n_tried = n_changes
+            raise
         except BaseException:
             self._end(work, n_changes)
             raise
@@ -381,7 +453,9 @@ class Backend:
         """Write what a training needs. The job itself comes last: it says that one has begun."""
         settings, config = self._settings, self._noted_config()
         ner = recognizer_of(self._service.nlp, self.model_version, settings.component)
-        complete, partly = tasks_of_control(tasks, config, ner.labels, settings.unfinished)
+        usable, left_out = _learnable(tasks, config.key, self._service.nlp.max_length)
+        self._warn(*left_out)
+        complete, partly = tasks_of_control(usable, config, ner.labels, settings.unfinished)
         if not complete and not partly:
             raise UserError("There is no annotation to learn from yet.")
         rmtree(work, ignore_errors=True)
@@ -402,6 +476,11 @@ class Backend:
         )
         job.to_disk(work / training.JOB)
         _log.info("Label Studio: training version %d on %d tasks", number, job.n_tasks)
+
+    @staticmethod
+    def _warn(*lines: str) -> None:
+        for line in filter(None, lines):
+            _log.warning("Label Studio, training: %s", line)
 
     def _loaded(self, folder: Path) -> Language:
         nlp = load_pipeline(folder)
@@ -424,7 +503,7 @@ async def _run(folder: Path, log: Path) -> int:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "It was killed.")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "It printed nothing.")
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -446,11 +525,17 @@ def _project_of(given: dict[str, Any]) -> str:
 
 
 def _project_of_webhook(project: dict[str, Any]) -> str:
+    if not is_id(project.get("id")):
+        raise UserError("The project of the webhook has no id.")
     try:
-        made = datetime.fromisoformat(str(project.get("created_at")).replace("Z", "+00:00"))
-    except ValueError as error:
-        raise UserError("The project of the webhook has no date of its making.") from error
-    return f"{project.get('id')}.{int(made.timestamp())}"[:50]
+        date = datetime.fromisoformat(str(project.get("created_at")).replace("Z", "+00:00"))
+        made = int(date.timestamp())
+    except (ValueError, OverflowError, OSError) as error:  # years that are none, or before 1970
+        raise UserError(
+            f"The project of the webhook has no date of its making, but created_at: "
+            f"{project.get('created_at')!r:.50}."
+        ) from error
+    return f"{project.get('id')}.{made}"[:50]
 
 
 def _texts(tasks: Sequence[dict[str, Any]], key: str) -> tuple[list[str | None], list[str]]:
@@ -465,6 +550,49 @@ def _texts(tasks: Sequence[dict[str, Any]], key: str) -> tuple[list[str | None],
             texts.append(None)
             problems.append(f"task {_id_of(task)}: there is no text under {key!r} in its data")
     return texts, problems
+
+
+def _learnable(
+    tasks: Sequence[dict[str, Any]], key: str, most: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return tasks that can be learned from, and why others can't, in sentences."""
+    texts, _ = _texts(tasks, key)
+    lengths = [None if text is None else len(text) for text in texts]
+    usable = [task for task, n in zip(tasks, lengths) if n is not None and n <= most]
+    without = [_id_of(task) for task, n in zip(tasks, lengths) if n is None]
+    too_long = [_id_of(task) for task, n in zip(tasks, lengths) if n is not None and n > most]
+    said = []
+    if without:
+        said.append(
+            f"{_named(without)} left out: there is no text under {key!r} "
+            f'in the data, which the project names. "Retrieve Predictions" brings newer data.'
+        )
+    if too_long:
+        said.append(
+            f"{_named(too_long)} left out: the text has more than "
+            f"{most:,} characters, which the pipeline takes at most. Split it into several tasks."
+        )
+    return usable, said
+
+
+def _not_learned(work: Path) -> str:
+    """Say of which tasks a training could not learn all that is marked."""
+    if not (work / training.DROPPED).exists():  # it did not come so far
+        return ""
+    dropped = srsly.read_json(work / training.DROPPED)
+    if not dropped["tasks"]:
+        return ""
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in dropped["kinds"].items())
+    return (
+        f"{_named(dropped['tasks'])}: not all that is marked can be learned ({kinds}). "
+        f"{work / training.LOG} says where."
+    )
+
+
+def _named(ids: Sequence[str]) -> str:
+    """Name a few tasks, and say how many others there are: "Tasks 1, 2, 3 and 4 more"."""
+    more = f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else ""
+    return f"Task{'s' * (len(ids) > 1)} {', '.join(ids[:MOST_NAMED])}{more}"
 
 
 def _checked_task(task: Any, key: str) -> dict[str, Any]:
@@ -494,7 +622,8 @@ def _ids(given: dict[str, Any], key: str) -> list[int]:
 
 def _said(problems: Sequence[str]) -> str:
     more = len(problems) - MOST_NAMED
-    line = "; ".join(problems[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
+    named = [problem.rstrip(".") for problem in problems[:MOST_NAMED]]
+    line = "; ".join(named) + (f"; and {more:,} more" if more > 0 else "")
     return f"{line[:1].upper()}{line[1:]}." if line else ""
 
 
@@ -506,6 +635,17 @@ def _unknown(left_out: Counter) -> str:
         f"Entities of labels that the project does not have are left out: {named}. Add the labels, "
         f"or name them with predicted_values."
     )
+
+
+def _check_data(path: str, nlp: Language) -> None:
+    """Check data that trainings are to read, so that nobody waits for the first one to know."""
+    for doc in read_annotated(path, Vocab()):
+        if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:
+            raise UserError(
+                f"{path} has a text of {len(doc.text):,} characters, and this pipeline takes "
+                f"{nlp.max_length:,} at most: cut it into several docs. It begins with: "
+                f"{doc.text[:50]!r}"
+            )
 
 
 def extension_of(folder: Path, version: PipelineVersion, settings: BackendSettings) -> Extension:
@@ -524,6 +664,8 @@ def extension_of(folder: Path, version: PipelineVersion, settings: BackendSettin
             recognizer_of(service.nlp, str(version.folder), settings.component)
         if settings.candidates is not None:
             require_crf(service.nlp, str(version.folder), "candidates")
+        for path in filter(None, (settings.old_data, settings.dev)):
+            _check_data(path, service.nlp)
         backend = Backend(service, folder, version, settings)
         backend.add_to(app)
         return backend.running()

@@ -56,12 +56,11 @@ class LabelConfig(NamedTuple):
 def read_label_config(xml: str, candidates: str | None = None) -> LabelConfig:
     """Find the control of entities, and its text, in a label config.
 
-    It is the first `<Labels>` of a `<Text>`, apart from that of candidates.
+    It is the first `<Labels>` of a `<Text>`, apart from that of candidates if there is another.
 
     Args:
         xml: The label config.
-        candidates: Name of the `<Labels>` for candidates, which must be there; None if no
-            candidates are wanted.
+        candidates: Name of the `<Labels>` for candidates, which need not be there.
 
     Raises:
         UserError: If there is no such control, or it can't be used.
@@ -74,12 +73,8 @@ def read_label_config(xml: str, candidates: str | None = None) -> LabelConfig:
         raise UserError(f"The label config is not XML: {error}") from error
     texts = {each.get("name"): each for each in root.iter("Text")}
     controls = {each.get("name"): each for each in root.iter("Labels") if _target(each, texts)}
-    if candidates is not None and candidates not in controls:
-        raise UserError(
-            f"The label config has no <Labels> of the name {candidates!r}, which is wanted for "
-            f"candidates. Add one with the same labels, or leave candidates out."
-        )
-    control = next((one for name, one in controls.items() if name != candidates), None)
+    others = [one for name, one in controls.items() if name != candidates]
+    control = next(iter([*others, *controls.values()]), None)
     if control is None:
         found = sorted({each.tag for each in root.iter() if each.get("toName")})
         has = f" It has: {', '.join(found):.100}." if found else ""
@@ -90,7 +85,7 @@ def read_label_config(xml: str, candidates: str | None = None) -> LabelConfig:
         text.get("name") or "",
         _key(text),
         *_labels(control),
-        candidates,
+        candidates if others and candidates in controls else None,
     )
 
 

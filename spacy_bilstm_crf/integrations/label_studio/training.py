@@ -8,7 +8,8 @@ that serves the pipeline: without it this one ends, too.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -23,8 +24,16 @@ from ...common.errors import UserError, one_line, reported_errors
 from ...common.pipelines import import_code, load_pipeline, replace_pipeline
 from ...common.processes import end_with_parent, use_one_thread
 from ...data.completion import complete_annotation
-from ...data.corpus import check_annotated, read_annotated, unannotated
+from ...data.corpus import (
+    check_annotated,
+    misaligned_entities,
+    read_annotated,
+    read_docs,
+    unannotated,
+)
 from ...data.formats import DocSettings, Findings, FormatSettings, read
+from ...data.formats.docs import NOT_ON_TOKENS, TWICE, data_of
+from ...data.formats.records import Problem
 from ...inference.recognizers import labels_by_component, recognizer_of
 from ...training.loop import best_model, train_pipeline
 from ...workflows.quality import quality_of
@@ -35,6 +44,7 @@ from .label_config import LabelConfig
 from .versions import ABOUT, version_after, version_folder
 
 JOB, COMPLETE, PARTLY, LOG = "job.json", "complete.json", "partly.json", "log.txt"
+DROPPED = "dropped.json"  # what of the tasks does not fit the tokens, in numbers
 TRAINING = "training"
 NICE = 10  # so that predictions come first
 # Sections of a config that say how the pipeline was trained, and is to be trained again
@@ -165,15 +175,32 @@ def _annotated_docs(nlp: Language, config: LabelConfig, work: Path) -> list[Doc]
         )
         if srsly.read_json(work / name):
             docs += read(work / name, "label-studio", settings, findings)
-    for problem in findings.problems[:3]:
-        print(f"{problem.place}: {problem.kind}. {problem.message}")
-    print(f"{len(findings.problems):,} problems; what they touch is taken as not annotated")
-    docs = [doc for doc in docs if any(token.ent_iob for token in doc)]
+    docs = read_docs([doc for doc in docs if any(token.ent_iob for token in doc)], nlp.vocab)
+    dropped = [one for one in findings.problems if one.kind != TWICE]  # which is learned once
+    _report([*dropped, *(problem for doc in docs for problem in _off_tokens(nlp, doc))], work)
     found = {label for labels in labels_by_component(nlp).values() for label in labels}
     others = {label for label in found if config.label_in_project(label) is None}
-    if others:
-        docs = [example.reference for example in complete_annotation(nlp, docs, others)]
-    return [Doc(nlp.vocab).from_bytes(doc.to_bytes()) for doc in docs]
+    if not others:
+        return docs
+    return [example.reference for example in complete_annotation(nlp, docs, others)]
+
+
+def _off_tokens(nlp: Language, doc: Doc) -> Iterator[Problem]:
+    """Yield entities that the pipeline's own tokenizer has no tokens for."""
+    for ent in misaligned_entities(unannotated(nlp, doc), doc):
+        message = f"{ent.text!r} ({ent.label_}) does not begin and end where the pipeline's do."
+        where = (ent.start_char, ent.end_char)
+        yield Problem(NOT_ON_TOKENS, "", data_of(doc).id, *where, message)
+
+
+def _report(problems: Sequence[Problem], work: Path) -> None:
+    """Say what is taken as not annotated: each in the log, and a summary for the service."""
+    for problem in problems:
+        print(f"Task {problem.id}, {problem.start}-{problem.end}: {problem.message}")
+    print(f"{len(problems):,} problems; what they touch is taken as not annotated", flush=True)
+    tasks = dict.fromkeys(problem.id for problem in problems)
+    kinds = Counter(problem.kind for problem in problems)
+    srsly.write_json(work / DROPPED, {"tasks": list(tasks), "kinds": dict(kinds.most_common())})
 
 
 def _trained(job: TrainingJob, parts: Parts, work: Path) -> Language:

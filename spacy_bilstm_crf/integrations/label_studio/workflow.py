@@ -50,8 +50,8 @@ def serve_label_studio(
         **service: Further arguments of `workflows.serve`.
 
     Raises:
-        UserError: If the pipeline can't be served or trained, or the folder belongs to another
-            service or pipeline.
+        UserError: If the pipeline can't be served or trained, data can't be read or are not
+            annotated, or the folder belongs to another service or pipeline.
     """
     check_at_least(0, train_after=train_after)
     check_at_least(1, max_steps=max_steps)
@@ -74,9 +74,6 @@ def serve_label_studio(
     with reported_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     version = newest_version(folder, pipeline)
-    for path in (old_data, dev):
-        if path is not None and not Path(path).exists():
-            raise UserError(f"There is no file or folder {path}.")
     settings = BackendSettings(
         train_after,
         candidates,

@@ -10,16 +10,15 @@ from spacy_bilstm_crf.integrations.label_studio.backend import BackendSettings, 
 from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
 
 
-def app_with_routes(pipeline, folder, limits=Limits(), change=None, **settings):  # noqa: B008
+def app_with_routes(pipeline, folder, limits=Limits(), change=None, hosts=("*",), **settings):  # noqa: B008
     """The app, as `serve_label_studio` makes it."""
     folder.mkdir(exist_ok=True)
     version = newest_version(folder, pipeline)
     nlp = spacy.load(version.folder)
     if change is not None:
         change(nlp)
-    return make_app(
-        nlp, limits, extension=extension_of(folder, version, BackendSettings(**settings))
-    )
+    extension = extension_of(folder, version, BackendSettings(**settings))
+    return make_app(nlp, limits, allowed_hosts=hosts, extension=extension)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Annotations on disk: the newest states of them, whatever happens in between."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -29,10 +30,11 @@ def added(store, task, annotation, second=0, **changes):
 
 
 @settings(max_examples=40)
-@given(EVENTS)
-def test_after_any_events_a_restart_knows_the_newest_states(tmp_path_factory, events):
+@given(EVENTS, st.sampled_from(["store", "annotations", "training", "versions"]))
+def test_after_any_events_a_restart_knows_the_newest_states(tmp_path_factory, events, name):
     """The oracle is a dict: a newer state replaces an older one of the same annotation."""
-    folder = tmp_path_factory.mktemp("store")
+    folder = tmp_path_factory.mktemp("store") / name
+    folder.mkdir()
     store = AnnotationStore(folder)
     expected, n_changes = {}, 0
     for kind, *values in events:
@@ -71,17 +73,43 @@ def test_a_file_for_each_task_as_label_studio_exports_them(tmp_path):
     assert [one["id"] for one in task["annotations"]] == [1]
 
 
+def test_data_of_a_task_are_the_newest(tmp_path):
+    """As after the key of the text was changed, when the tasks come to be predicted again."""
+    store = AnnotationStore(tmp_path)
+    added(store, 7, 1, second=2)
+    annotation = {"id": 1, "result": [], "updated_at": "2026-01-01T00:00:02Z"}
+    store.add(7, {"body": "Ada left."}, annotation)
+    store.add(7, {"old": "Ada"}, {**annotation, "updated_at": "2026-01-01T00:00:01Z"})
+    for one in (store, AnnotationStore(tmp_path)):
+        assert [task["data"] for task in one.tasks()] == [{"body": "Ada left."}]
+        assert one.n_changes == 1
+
+
 def test_what_a_killed_process_was_writing_is_nobodys(tmp_path):
     added(AnnotationStore(tmp_path), 7, 1)
     (tmp_path / "annotations" / ".8.json.abc.partial").write_text("{", "utf8")
     assert len(AnnotationStore(tmp_path).tasks()) == 1
 
 
-def test_a_damaged_file_is_named(tmp_path):
-    added(AnnotationStore(tmp_path), 7, 1)
-    (tmp_path / "annotations" / "7.json").write_text('{"id": 7}', "utf8")
-    with pytest.raises(UserError, match=r"7\.json is damaged"):
+@pytest.mark.parametrize("name", ["annotations/7.json", "project.json", "state.json"])
+@pytest.mark.parametrize("content", ['{"id": 7}', "[]", "7", "{"])
+def test_a_damaged_file_is_named(name, content, tmp_path):
+    store = AnnotationStore(tmp_path)
+    added(store, 7, 1)
+    store.set_project("1.2", CONFIG)
+    (tmp_path / name).write_text(content, "utf8")
+    with pytest.raises(UserError, match=rf"{re.escape(name)} is damaged"):
         AnnotationStore(tmp_path)
+
+
+def test_a_folder_of_the_name_on_the_page_can_be_opened_again(tmp_path):
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    store = AnnotationStore(folder)
+    store.set_project("1.2", CONFIG)
+    added(store, 7, 1)
+    again = AnnotationStore(folder)
+    assert (again.project, again.label_config, again.n_changes) == ("1.2", CONFIG, 1)
 
 
 def reduced(*events, config=CONFIG, known=("PER", "LOC"), unfinished=None):

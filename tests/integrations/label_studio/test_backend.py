@@ -8,6 +8,7 @@ import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
+from starlette.testclient import TestClient
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.service import Limits
@@ -107,9 +108,16 @@ def test_candidates_have_a_control_of_their_own(pipeline, tmp_path):
     config = label_config("PERSON", "LOC", more=more)
     given = {"candidates": 0.05, "candidates_control": "maybe"}
     with client_of(unsure, tmp_path / "folder", **given) as client:
+        for path, sent in (
+            ("/setup", payload("setup")),
+            ("/predict", predict(NUMBERED, CONFIG)),
+        ):
+            assert "no <Labels> of the name 'maybe'" in post(client, path, sent, 422)
+            assert not (tmp_path / "folder" / "project.json").exists()
         answer = post(client, "/predict", predict(NUMBERED, config))
-        detail = post(client, "/predict", predict(NUMBERED, CONFIG), 422)
-        assert "no <Labels> of the name 'maybe'" in detail
+        # What is annotated is not lost for that
+        post(client, "/webhook", payload("ANNOTATION_CREATED"))
+        assert len(stored(tmp_path)) == 1
     for text, prediction in zip(TEXTS, answer["results"]):
         doc = nlp(text)
         by_control = {"label": [], "maybe": []}
@@ -282,19 +290,75 @@ def test_several_annotations_at_once_are_kept_all_or_none(client, tmp_path):
         ("/predict", [], 422, "JSON object"),
         ("/webhook", {"action": "ANNOTATION_CREATED"}, 422, "send its payload"),
         ("/webhook", payload("ANNOTATION_CREATED", annotation=None), 422, "send its payload"),
+        ("/webhook", payload("ANNOTATION_CREATED", annotation=None), 422, "its annotation: let"),
         ("/webhook", payload("ANNOTATION_CREATED", task=None), 422, "without its task"),
+        (
+            "/webhook",
+            payload("ANNOTATION_CREATED", task=None, annotation=None),
+            422,
+            "ANNOTATION_CREATED came without its annotation and task: let the webhook send",
+        ),
+        ("/webhook", payload("PROJECT_UPDATED", project={"title": "x"}), 422, "has no id"),
+        ("/webhook", {**payload("PROJECT_UPDATED"), "project": 3}, 422, "without its project"),
         ("/webhook", payload("ANNOTATION_CREATED", task={"id": "../x"}), 422, "without its task"),
         ("/webhook", payload("ANNOTATION_CREATED", task={"id": 1, "data": {}}), 422, "no text"),
         ("/webhook", payload("ANNOTATIONS_DELETED", annotations=3), 422, "no list of them"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(path, sent, status, expected, client, tmp_path):
-    assert expected in post(client, path, sent, status)
+def test_what_is_wrong_is_said_in_one_line(path, sent, status, expected, client, tmp_path, caplog):
+    detail = post(client, path, sent, status)
+    assert expected in detail
+    assert f"Label Studio, {path}: {detail}" in caplog.messages
     assert stored(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    "date", ["0001-01-01T00:00:00", "9999-12-31T23:59:59", "0001-01-01T00:00:00+14:00", "x", None]
+)
+def test_dates_of_projects_that_are_none(date, client):
+    sent = payload("PROJECT_UPDATED")
+    sent["project"]["created_at"] = date
+    response = client.post("/webhook", json=sent)
+    assert response.status_code in (200, 422)  # some machines know such years
+    if response.status_code == 422:
+        assert "no date of its making" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook", "/annotate"])
+def test_a_host_that_is_refused_is_logged_once(path, pipeline, tmp_path, caplog):
+    app = app_with_routes(pipeline, tmp_path / "folder", hosts=["testserver"])
+    with TestClient(app) as client:
+        other = {"Host": "host.docker.internal:8080"}
+        refused = client.post(path, json={}, headers=other)
+        assert (refused.status_code, refused.text) == (400, "Invalid host header")
+        # The first that Label Studio asks for
+        assert client.get("/health", headers=other).status_code == 400
+        assert client.get("/health").status_code == 200
+        client.post(path, content=b"{", headers={"Content-Type": "application/json"})
+    said = [line for line in caplog.messages if line.startswith("Label Studio")]
+    refusals = [
+        f"Label Studio, {path}: Invalid host header: 'host.docker.internal'",
+        "Label Studio, /health: Invalid host header: 'host.docker.internal'",
+        f"Label Studio, {path}: Send JSON in UTF-8",
+    ]
+    expected = refusals if path != "/annotate" else refusals[1:2]
+    assert [line.partition(". ")[0] for line in said] == expected
+
+
+def test_what_is_said_of_several_tasks_is_one_sentence(pipeline, tmp_path, caplog):
+    """With one full stop, also where the reasons are sentences."""
+    texts = [(1, "x" * 11), (2, "y" * 12), (3, "short")]
+    folder = tmp_path / "folder"
+    with client_of(pipeline, folder, Limits(characters=10)) as client:
+        post(client, "/predict", predict(texts, CONFIG))
+    assert [line for line in caplog.messages if line.startswith("Label Studio")] == [
+        "Label Studio, /predict: Task 1: The text has more than 10 characters; "
+        "task 2: The text has more than 10 characters."
+    ]
+
+
 @pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook"])
-def test_the_limits_of_the_service_hold(path, pipeline, tmp_path):
+def test_the_limits_of_the_service_hold(path, pipeline, tmp_path, caplog):
     limits = Limits(characters=10)
     with client_of(pipeline, tmp_path / "folder", limits) as client:
         assert client.get(path).status_code == 405
@@ -307,6 +371,9 @@ def test_the_limits_of_the_service_hold(path, pipeline, tmp_path):
         ):
             answer = client.post(path, content=content, headers={"Content-Type": kind})
             assert answer.status_code == status, answer.text
+            detail = answer.json()["detail"]
+            assert caplog.messages.count(f"Label Studio, {path}: {detail}") == 1
+            caplog.clear()
         counted = client.get("/metrics").text
         assert 'requests_total{status="413"} 1.0' in counted
 

@@ -56,6 +56,16 @@ def test_what_can_not_be_used_is_said_in_one_line(xml, expected):
     assert "\n" not in str(error.value)
 
 
-def test_candidates_need_a_control_of_their_own():
-    with pytest.raises(UserError, match="has no <Labels> of the name 'maybe'"):
-        read_label_config(label_config("A"), candidates="maybe")
+def test_the_control_of_candidates_is_that_of_entities_only_if_there_is_no_other():
+    maybe = '<Labels name="maybe" toName="text"><Label value="A"/></Labels>'
+    both = label_config("A", more=maybe)
+    first = both.replace(maybe, "").replace("<View>", f"<View>{maybe}")
+    for xml, name, expected in (
+        (label_config("A"), "maybe", ("label", None)),
+        (both, "maybe", ("label", "maybe")),
+        (first, "maybe", ("label", "maybe")),
+        (first, None, ("maybe", None)),
+        (label_config("A"), "label", ("label", None)),
+    ):
+        config = read_label_config(xml, candidates=name)
+        assert (config.control, config.candidates) == expected

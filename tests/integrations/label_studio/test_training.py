@@ -1,5 +1,6 @@
 """Training on annotations: what is learned from, the new version, and what becomes of requests."""
 
+import json
 import os
 import re
 import shutil
@@ -13,11 +14,12 @@ import spacy
 from spacy.tokens import DocBin
 
 from spacy_bilstm_crf.common.errors import UserError
+from spacy_bilstm_crf.inference.service import Limits
 from spacy_bilstm_crf.integrations.label_studio import serve_label_studio
 from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
 from tests.helpers import SMALL_MODEL, examples_for, make_nlp, spacy_command, train
 from tests.inference.service.service import process, wait_for
-from tests.integrations.label_studio.apps import client_of
+from tests.integrations.label_studio.apps import app_with_routes, client_of
 from tests.integrations.label_studio.payloads import annotated, label_config, payload, predict
 
 pytestmark = pytest.mark.slow
@@ -212,6 +214,37 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, old_data, tmp_pa
     assert re.search(r"0\.0\.0\+1 is in use, F [\d.]+ -> [\d.]+ on what was held out", log)
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_training_that_is_killed_counts_as_none(number, pipeline, old_data, tmp_path, caplog):
+    """As by `timeout` or systemd, which tell all processes of a service to end, or for memory."""
+    folder, given = tmp_path / "folder", {**QUICK, "old_data": str(old_data)}
+    state = folder / "state.json"
+    start = payload("START_TRAINING", project=next(annotations())["project"])
+    with client_of(pipeline, folder, **{**given, "max_steps": 100_000}) as client:
+        send(client, annotations())
+        wait_for(lambda: "step" in read_or_empty(folder / "training" / "log.txt"))
+        (training,) = trainings_of(folder)
+        os.kill(training, number)
+        wait_for(lambda: f"was killed ({number.name})" in caplog.text)
+        assert (folder / BEGUN).exists()
+        assert json.loads(state.read_text("utf8"))["n_trained"] == 0
+        # Not again and again, but when it is asked for
+        send(client, [annotated(99, "I like London.", [(7, 13, "LOC")], CONFIG)])
+        time.sleep(0.5)
+        assert not trainings_of(folder)
+        send(client, [start])
+        wait_for(lambda: trainings_of(folder))
+    assert (folder / BEGUN).exists()
+    with client_of(pipeline, folder, **given) as client:
+        wait_for(lambda: version(client) == NEW)
+    assert json.loads(state.read_text("utf8"))["n_trained"] == 13
+
+
+def read_or_empty(path):
+    return path.read_text("utf8") if path.exists() else ""
+
+
 def test_a_version_that_is_worse_on_the_dev_data_is_not_used(pipeline, corpus, tmp_path):
     folder, reckless = tmp_path / "folder", tmp_path / "reckless"
     nlp = spacy.load(pipeline)
@@ -286,12 +319,120 @@ def test_too_little_to_learn_from_is_said(pipeline, tmp_path, caplog):
         assert version(client) == "en_pipeline 0.0.0"
 
 
+def test_what_can_not_be_learned_is_left_out_and_named(old_data, tmp_path, caplog):
+    """Parts of words and of the pipeline's own tokens, overlaps, a text that is too long.
+
+    The pipeline has a label that is neither the project's nor in the strings of a blank pipeline.
+    """
+    nlp = make_nlp(labels=("my own place", "PERSON"))
+    data = [("I like London.", {"entities": [(7, 13, "my own place")]})]
+    data.append(("Who is Shaka Khan?", {"entities": [(7, 17, "PERSON")]}))
+    train(nlp, examples_for(nlp, data))
+    nlp.tokenizer.add_special_case("mint-tea", [{"ORTH": "mint-tea"}])  # three tokens otherwise
+    config = label_config("DRINK")
+    texts = [
+        ("Bring me some tea.", [(14, 17, "DRINK")]),
+        ("Bring me coffee and tea.", [(9, 13, "DRINK"), (20, 23, "DRINK")]),  # "coff"
+        ("Bring me mint tea.", [(9, 17, "DRINK"), (14, 17, "DRINK")]),
+        ("I like London.", []),
+        ("long " * 300, [(0, 4, "DRINK")]),
+        ("Take mint-tea.", [(10, 13, "DRINK")]),
+        ("Milk, tea and juice.", [(6, 9, "DRINK"), (6, 9, "DRINK")]),
+    ]
+    events = [annotated(i, text, spans, config) for i, (text, spans) in enumerate(texts)]
+    nlp.to_disk(tmp_path / "model")
+    folder = tmp_path / "folder"
+
+    def change(served):
+        served.max_length = 1000
+
+    given = {**QUICK, "train_after": 100, "max_steps": 5, "old_data": str(old_data)}
+    with client_of(tmp_path / "model", folder, Limits(), change, **given) as client:
+        send(client, events)
+        send(client, [payload("START_TRAINING", project=events[0]["project"])])
+        wait_for(lambda: version(client) == NEW)
+    said = [line for line in caplog.messages if line.startswith("Label Studio, training: Task")]
+    log = folder / "training" / "log.txt"
+    assert said == [
+        "Label Studio, training: Task 4 left out: the text has more than 1,000 characters, which "
+        "the pipeline takes at most. Split it into several tasks.",
+        "Label Studio, training: Tasks 1, 2, 5: not all that is marked can be learned (2 not on "
+        f"tokens, 1 overlapping). {log} says where.",
+    ]
+    assert "Task 1, 9-13: 'coff' (DRINK) does not begin and end" in log.read_text("utf8")
+    learned = {
+        text: [(token.ent_type_ or token.ent_iob_) for token in doc]
+        for text, doc in learned_from(folder).items()
+    }
+    assert learned[texts[1][0]] == ["O", "O", "", "O", "DRINK", "O"]
+    assert learned[texts[2][0]] == ["O", "O", "", "", "O"]
+    assert learned[texts[3][0]] == ["O", "O", "my own place", "O"]
+    assert learned["Milk, tea and juice."][2] == "DRINK"
+    assert texts[4][0] not in learned
+
+
+def test_tasks_without_the_key_of_the_project_stop_no_training(
+    pipeline, old_data, tmp_path, caplog
+):
+    folder, given = tmp_path / "folder", {**QUICK, "max_steps": 5, "old_data": str(old_data)}
+    later = label_config("LOC", "DRINK", value="$body")
+    with client_of(pipeline, folder, **given) as client:
+        send(client, list(annotations())[:8])
+        events = list(annotations(later))[8:]
+        for event in events:
+            event["task"]["data"] = {"body": event["task"]["data"]["text"]}
+        send(client, events)
+        wait_for(lambda: version(client) == NEW)
+    assert (
+        "Label Studio, training: Tasks 0, 1, 2 and 5 more left out: there is no text under 'body' "
+        "in the data" in caplog.text
+    )
+    learned = learned_from(folder)
+    assert all((event["task"]["data"]["body"] in learned) for event in events)
+
+
 def test_versions_of_another_pipeline_are_refused(pipeline, tmp_path):
     folder = tmp_path / "folder"
     (folder / "versions" / "0001").mkdir(parents=True)
     (folder / "pipeline.json").write_text('{"pipeline": "old", "fingerprint": "1"}', "utf8")
     with pytest.raises(UserError, match=r"began with another pipeline than .*: with old"):
         newest_version(folder, pipeline)
+
+
+@pytest.mark.parametrize("option", ["--old-data", "--dev"])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("missing", "does not exist"),
+        ("text", "holds no .spacy file"),
+        ("damaged", "is damaged or not a .spacy file"),
+        ("unannotated", "no entity in any of them"),
+    ],
+)
+def test_data_that_can_not_be_used_are_told_at_the_start(
+    option, kind, expected, pipeline, tmp_path
+):
+    path = tmp_path / ("data.txt" if kind == "text" else "data.spacy")
+    if kind == "unannotated":
+        DocBin(docs=[spacy.blank("en")("I like London.")]).to_disk(path)
+    elif kind != "missing":
+        path.write_bytes(b"no docs")
+    options = ["--label-studio", tmp_path / "annotations", option, path]
+    printed = spacy_command("bilstm-crf", "serve", pipeline, *options, exit_codes=(1,))
+    assert expected in " ".join(printed.split())
+    assert "Traceback" not in printed
+
+
+def test_a_text_that_is_too_long_for_the_pipeline_is_told_at_the_start(
+    pipeline, old_data, tmp_path
+):
+    def change(nlp):
+        nlp.max_length = 20
+
+    with pytest.raises(
+        UserError, match=r"old\.spacy has a text of 2\d characters.* takes 20 at most"
+    ):
+        app_with_routes(pipeline, tmp_path / "folder", change=change, old_data=str(old_data))
 
 
 @pytest.mark.parametrize(
