@@ -46,6 +46,11 @@ class RequestSettings(NamedTuple):
     k_best: int | None = None
     own_candidates: bool = False
 
+    @property
+    def with_candidates(self) -> bool:
+        """Whether there are to be candidates."""
+        return self.candidates is not None or self.own_candidates
+
 
 class AnnotatedText(NamedTuple):
     """What was found in a text.
@@ -137,9 +142,6 @@ class Annotator:
         Raises:
             UserError: If the pipeline has no tag sequences and they are asked for.
         """
-        why_not = None if settings.k_best is None else why_no_k_best(self.nlp)
-        if why_not is not None:
-            raise UserError(f"k_best: {why_not}.")
         too_long = [(text, self._too_long(text)) for text in texts]
         with self._with(settings) as requests:
             fitting = [text for text, failure in too_long if failure is None]
@@ -164,9 +166,6 @@ class Annotator:
             UserError: If the pipeline has no tag sequences and they are asked for.
             Exception: What a component raised.
         """
-        why_not = None if settings.k_best is None else why_no_k_best(self.nlp)
-        if why_not is not None:
-            raise UserError(f"k_best: {why_not}.")
         with self._with(settings) as requests:
             return list(self._found(list(texts), settings, requests))
 
@@ -199,8 +198,7 @@ class Annotator:
         overlapping: list[list[FoundSpan]] = [[] for _ in given]
         docs = self._docs(given, requests, likely, overlapping)
         for i, (doc, text) in enumerate(zip(docs, given, strict=True)):
-            with_candidates = settings.candidates is not None or settings.own_candidates
-            candidates = likely[i] if with_candidates else None
+            candidates = likely[i] if settings.with_candidates else None
             yield doc, _annotation(doc, text, overlapping[i], candidates, best[i])
 
     def _docs(
@@ -241,7 +239,14 @@ class Annotator:
 
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[Requests]:
-        """Give the components the settings of a request, and restore their own."""
+        """Give the components the settings of a request, and restore their own.
+
+        Raises:
+            UserError: If the pipeline has no tag sequences and they are asked for.
+        """
+        why_not = None if settings.k_best is None else why_no_k_best(self.nlp)
+        if why_not is not None:
+            raise UserError(f"k_best: {why_not}.")
         before = [(dict(each.cfg), each.most_per_token) for each in self.components]
         requests: Requests = {}
         try:
@@ -251,7 +256,7 @@ class Annotator:
                 component.most_per_token = MOST_PER_TOKEN
                 if not settings.own_threshold:
                     component.threshold = settings.threshold
-                if settings.candidates is not None or settings.own_candidates:
+                if settings.with_candidates:
                     requests[id(component)] = CandidateRequest(component, settings.candidates)
             yield requests
         finally:

@@ -92,7 +92,7 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
             # None stands for what is not given, as in an empty line of a file
             given = NerModelConfiguration(**{k: v for k, v in given.items() if v is not None})
         super().__init__(models, given)
-        _check_models(models)
+        self._given = _checked_models(models)
         self._annotators: dict[str, Annotator] = {}
         self._settings: dict[str, RequestSettings] = {}
         self._lock = Lock()
@@ -105,8 +105,7 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
                 candidates and has none.
         """
         loaded: dict[str, Language] = {}
-        for model in self.models:
-            language, name, with_candidates = _settings_of(model)
+        for language, name, with_candidates in self._given:
             nlp = load_pipeline(name)
             require_crf(nlp, pipeline_name(name), "scores")
             annotator = Annotator(nlp)
@@ -211,20 +210,22 @@ class BiLSTMCRFNlpEngine(SpacyNlpEngine):
         )
 
 
-def _check_models(models: Any) -> None:
-    """Check that there is a list of models, one for each language.
+def _checked_models(models: Any) -> list[tuple[str, str | Language, bool]]:
+    """Return language, pipeline and whether to report candidates of each model.
 
     Raises:
-        UserError: If not.
+        UserError: If there is no list of models, one for each language.
     """
     if not isinstance(models, list) or not models or not all(isinstance(x, dict) for x in models):
         raise UserError(
             f"The models are a list of dicts with lang_code and model_name, not {models!r:.200}."
         )
-    languages = [_settings_of(model)[0] for model in models]
+    given = [_settings_of(model) for model in models]
+    languages = [language for language, _, _ in given]
     twice = sorted({one for one in languages if languages.count(one) > 1})
     if twice:
         raise UserError(f"There are several models for the language {twice[0]}: give one.")
+    return given
 
 
 def _settings_of(model: dict[str, Any]) -> tuple[str, str | Language, bool]:
