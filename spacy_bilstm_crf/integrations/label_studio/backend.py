@@ -6,18 +6,13 @@ It tells `/webhook` what was annotated; enough of that starts a training.
 
 import asyncio
 import logging
-import os
-import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
 from pathlib import Path
-from shutil import rmtree
-from typing import Any, NamedTuple
+from typing import Any
 
-import srsly
 from fastapi import FastAPI
 from spacy.language import Language
 from spacy.vocab import Vocab
@@ -27,9 +22,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...common.errors import UserError, one_line
-from ...common.pipelines import load_pipeline
 from ...data.corpus import read_annotated
-from ...data.formats.jsonl import parsed_json, text_of
+from ...data.formats.jsonl import parsed_json
 from ...inference.annotator import AnnotatedText, FailedText, RequestSettings
 from ...inference.recognizers import (
     components_with_crf,
@@ -43,15 +37,15 @@ from ...inference.service import (
     Request,
     Service,
     name_and_version,
-    set_thresholds,
 )
 from ...workflows.select import LEAST_DOUBTFUL
-from . import training
-from .annotations import AnnotationStore, checked_annotation, is_id, tasks_of_control
+from .annotations import AnnotationStore, checked_annotation, is_id
 from .label_config import LabelConfig, read_label_config
 from .predictions import prediction_of
-from .training import TrainingJob
-from .versions import ABOUT, PipelineVersion, version_folder
+from .settings import BackendSettings
+from .tasks import MOST_NAMED, name_of_task, texts_of_tasks
+from .trainer import Trainer
+from .versions import PipelineVersion
 
 # Label Studio sends all tasks that were selected at once, with all that it knows of them
 BODIES = 16  # as many times the bytes of other requests
@@ -59,38 +53,9 @@ MOST_TEXTS = 32  # that wait for their turn together, so that others get theirs
 CREATED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 ANNOTATIONS_DELETED, TASKS_DELETED = "ANNOTATIONS_DELETED", "TASKS_DELETED"
 START_TRAINING, PROJECT_UPDATED = "START_TRAINING", "PROJECT_UPDATED"
-MOST_NAMED = 3  # problems that an answer names
 
 _log = logging.getLogger("uvicorn.error")
 _Found = AnnotatedText | str  # or why there is nothing
-
-
-class BackendSettings(NamedTuple):
-    """How a model for Label Studio predicts and learns.
-
-    Attributes:
-        train_after: Changes of annotations that start a training; 0 for none.
-        candidates: The least probability of candidates; None shows none.
-        candidates_control: Name of the `<Labels>` for candidates.
-        unfinished: The choice that marks an annotation as not finished, if there is one.
-        component: Name of the component to train.
-        old_data: Annotated data (.spacy) to learn from as well.
-        dev: Annotated data (.spacy) to choose the model by.
-        max_steps: The most steps of a training; None for as many as the pipeline was trained with.
-        threshold: In place of the components' own, if given.
-        code: Python file with functions that the pipeline needs.
-    """
-
-    train_after: int = 20
-    candidates: float | None = None
-    candidates_control: str = "candidates"
-    unfinished: str | None = None
-    component: str = "ner"
-    old_data: str | None = None
-    dev: str | None = None
-    max_steps: int | None = None
-    threshold: float | None = None
-    code: str | None = None
 
 
 class _HostLog:
@@ -124,20 +89,6 @@ class _HostLog:
         await self._app(scope, receive, noted if is_ours else send)
 
 
-class _KilledError(UserError):
-    """A training that a signal has ended, as when all processes of a service are told to end."""
-
-    def __init__(self, number: int) -> None:
-        try:
-            name = signal.Signals(number).name
-        except ValueError:  # one that Python has no name for
-            name = f"signal {number}"
-        super().__init__(
-            f"It was killed ({name}). Nothing is lost: it begins again with the next start of this "
-            f'service, or with "Start Training". After SIGKILL, see whether memory is short.'
-        )
-
-
 class Backend:
     """Answers Label Studio, and trains.
 
@@ -151,12 +102,9 @@ class Backend:
     def __init__(
         self, service: Service, folder: Path, version: PipelineVersion, settings: BackendSettings
     ) -> None:
-        self._service, self._folder, self._settings = service, folder, settings
-        self._version = version
+        self._service, self._settings = service, settings
         self._store = AnnotationStore(folder)
-        self._due = asyncio.Event()
-        self._n_tried = 0  # changes before a training that was killed: not at once a second time
-        self._is_asked = (folder / training.TRAINING / training.JOB).exists()  # was interrupted
+        self._trainer = Trainer(service, folder, version, settings, self._store, self._noted_config)
 
     @property
     def model_version(self) -> str:
@@ -203,7 +151,7 @@ class Backend:
         tasks = given.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
             raise UserError("tasks: there is no list of tasks.")
-        texts, problems = _texts(tasks, config.key)
+        texts, problems = texts_of_tasks(tasks, config.key)
         if tasks and not any(text is not None for text in texts):
             raise UserError(_said(problems))
         self._catch_up(tasks, texts)
@@ -217,7 +165,7 @@ class Backend:
         results: list[Any] = []
         for task, text, one in zip(tasks, texts, every):
             if isinstance(one, str):
-                problems.append(f"task {_id_of(task)}: {one}")
+                problems.append(f"task {name_of_task(task)}: {one}")
             if text is None or one is None or isinstance(one, str):
                 results.append([])  # no prediction, which is not the same as one of no entity
             else:
@@ -244,10 +192,8 @@ class Backend:
         elif action == TASKS_DELETED:
             self._store.delete_tasks(_ids(given, "tasks"))
         elif action == START_TRAINING:
-            if not self._settings.train_after:
-                raise UserError("This service does not train: start it with --train-after 20, say.")
-            self._is_asked = True
-        self._look()
+            self._trainer.ask()
+        self._trainer.look()
         return JSONResponse({"status": "ok", "model_version": self.model_version})
 
     def _catch_up(self, tasks: Sequence[dict[str, Any]], texts: Sequence[str | None]) -> None:
@@ -262,7 +208,7 @@ class Backend:
             for annotation in annotations:
                 with suppress(UserError):  # what is damaged there says nothing of the prediction
                     self._store.add(task["id"], task["data"], checked_annotation(annotation))
-        self._look()
+        self._trainer.look()
 
     def _add(self, given: dict[str, Any]) -> None:
         annotations, tasks = given.get("annotation"), given.get("task")
@@ -281,6 +227,10 @@ class Backend:
         checked = [(_checked_task(task, key), checked_annotation(one)) for one, task in pairs]
         for task, annotation in checked:
             self._store.add(task["id"], task["data"], annotation)
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Train whenever there is enough to learn from, during a block."""
+        return self._trainer.running()
 
     # Projects
 
@@ -371,140 +321,6 @@ class Backend:
             one for half in halves for one in await self._found_together(half, settings, request)
         ]
 
-    # Training
-
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """Train whenever there is enough to learn from, during a block."""
-        return self._running()
-
-    @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
-        self._look()
-        trainings = asyncio.create_task(self._trainings())
-        try:
-            yield
-        finally:
-            trainings.cancel()
-            with suppress(asyncio.CancelledError):
-                await trainings
-
-    def _look(self) -> None:
-        """See whether a training is due."""
-        enough = self._settings.train_after
-        n_new = min(self._store.n_new, self._store.n_changes - self._n_tried)
-        if enough and (self._is_asked or n_new >= enough):
-            self._due.set()
-
-    async def _trainings(self) -> None:
-        while True:
-            await self._due.wait()
-            self._is_asked = False
-            try:
-                await self._train()
-            except (UserError, OSError) as error:
-                _log.error("Label Studio, training: %s", one_line(error))
-            except Exception:  # of ours: predictions go on
-                _log.exception("Label Studio, training failed")
-            # What came meanwhile made it due before what was learned was counted
-            self._due.clear()
-            self._look()
-
-    async def _train(self) -> None:
-        """Train a version and swap it in, or say why there is none."""
-        n_changes = self._store.n_changes
-        number = max(self._version.number, self._store.n_versions) + 1
-        work = self._folder / training.TRAINING
-        try:
-            await asyncio.to_thread(self._prepare, work, number, self._store.tasks(), n_changes)
-            code = await _run(self._folder, work / training.LOG)
-            self._warn(_not_learned(work))
-            if code < 0:
-                raise _KilledError(-code)
-            if code != 0:
-                raise UserError(f"{_last_line(work / training.LOG)} ({work / training.LOG})")
-            version = PipelineVersion(number, version_folder(self._folder, number))
-            nlp = await asyncio.to_thread(self._loaded, version.folder)
-            self._service.replace_pipeline(nlp)
-            self._version = version
-            about = nlp.meta.get(ABOUT, {})
-            _log.info(
-                "Label Studio: %s is in use, F %.1f -> %.1f on %s",
-                self.model_version,
-                about.get("f_before", 0.0),
-                about.get("f", 0.0),
-                about.get("dev"),
-            )
-        except (asyncio.CancelledError, _KilledError):
-            # The job stays, and nothing counts as learned: it begins again with the next start
-            self._n_tried = n_changes
-            raise
-        except BaseException:
-            self._end(work, n_changes)
-            raise
-        self._end(work, n_changes)
-
-    def _end(self, work: Path, n_changes: int) -> None:
-        (work / training.JOB).unlink(missing_ok=True)
-        self._store.set_trained(n_changes, self._version.number)
-
-    def _prepare(
-        self, work: Path, number: int, tasks: list[dict[str, Any]], n_changes: int
-    ) -> None:
-        """Write what a training needs. The job itself comes last: it says that one has begun."""
-        settings, config = self._settings, self._noted_config()
-        ner = recognizer_of(self._service.nlp, self.model_version, settings.component)
-        usable, left_out = _learnable(tasks, config.key, self._service.nlp.max_length)
-        self._warn(*left_out)
-        complete, partly = tasks_of_control(usable, config, ner.labels, settings.unfinished)
-        if not complete and not partly:
-            raise UserError("There is no annotation to learn from yet.")
-        rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        srsly.write_json(work / training.COMPLETE, complete)
-        srsly.write_json(work / training.PARTLY, partly)
-        job = TrainingJob(
-            str(self._version.folder),
-            number,
-            n_changes,
-            len(complete) + len(partly),
-            config,
-            settings.component,
-            settings.old_data,
-            settings.dev,
-            settings.max_steps,
-            settings.code,
-        )
-        job.to_disk(work / training.JOB)
-        _log.info("Label Studio: training version %d on %d tasks", number, job.n_tasks)
-
-    @staticmethod
-    def _warn(*lines: str) -> None:
-        for line in filter(None, lines):
-            _log.warning("Label Studio, training: %s", line)
-
-    def _loaded(self, folder: Path) -> Language:
-        nlp = load_pipeline(folder)
-        set_thresholds(nlp, str(folder), self._settings.threshold)
-        return nlp
-
-
-async def _run(folder: Path, log: Path) -> int:
-    """Run a training to its end; it is ended with this task."""
-    command = [sys.executable, "-m", training.__name__, str(folder), str(os.getpid())]
-    with log.open("wb") as printed:
-        process = await asyncio.create_subprocess_exec(*command, stdout=printed, stderr=printed)
-        try:
-            return await process.wait()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "It printed nothing.")
-
 
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
@@ -538,63 +354,6 @@ def _project_of_webhook(project: dict[str, Any]) -> str:
     return f"{project.get('id')}.{made}"[:50]
 
 
-def _texts(tasks: Sequence[dict[str, Any]], key: str) -> tuple[list[str | None], list[str]]:
-    """Return the texts of tasks, None for those that have none, and what is wrong with these."""
-    texts: list[str | None] = []
-    problems = []
-    for task in tasks:
-        try:
-            data = task.get("data")
-            texts.append(text_of(data if isinstance(data, dict) else {}, key))
-        except UserError:
-            texts.append(None)
-            problems.append(f"task {_id_of(task)}: there is no text under {key!r} in its data")
-    return texts, problems
-
-
-def _learnable(
-    tasks: Sequence[dict[str, Any]], key: str, most: int
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return tasks that can be learned from, and why others can't, in sentences."""
-    texts, _ = _texts(tasks, key)
-    lengths = [None if text is None else len(text) for text in texts]
-    usable = [task for task, n in zip(tasks, lengths) if n is not None and n <= most]
-    without = [_id_of(task) for task, n in zip(tasks, lengths) if n is None]
-    too_long = [_id_of(task) for task, n in zip(tasks, lengths) if n is not None and n > most]
-    said = []
-    if without:
-        said.append(
-            f"{_named(without)} left out: there is no text under {key!r} "
-            f'in the data, which the project names. "Retrieve Predictions" brings newer data.'
-        )
-    if too_long:
-        said.append(
-            f"{_named(too_long)} left out: the text has more than "
-            f"{most:,} characters, which the pipeline takes at most. Split it into several tasks."
-        )
-    return usable, said
-
-
-def _not_learned(work: Path) -> str:
-    """Say of which tasks a training could not learn all that is marked."""
-    if not (work / training.DROPPED).exists():  # it did not come so far
-        return ""
-    dropped = srsly.read_json(work / training.DROPPED)
-    if not dropped["tasks"]:
-        return ""
-    kinds = ", ".join(f"{n:,} {kind}" for kind, n in dropped["kinds"].items())
-    return (
-        f"{_named(dropped['tasks'])}: not all that is marked can be learned ({kinds}). "
-        f"{work / training.LOG} says where."
-    )
-
-
-def _named(ids: Sequence[str]) -> str:
-    """Name a few tasks, and say how many others there are: "Tasks 1, 2, 3 and 4 more"."""
-    more = f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else ""
-    return f"Task{'s' * (len(ids) > 1)} {', '.join(ids[:MOST_NAMED])}{more}"
-
-
 def _checked_task(task: Any, key: str) -> dict[str, Any]:
     """Check the task of an annotation.
 
@@ -603,14 +362,10 @@ def _checked_task(task: Any, key: str) -> dict[str, Any]:
     """
     if not isinstance(task, dict) or not is_id(task.get("id")):
         raise UserError("The annotation came without its task: let the webhook send its payload.")
-    _, problems = _texts([task], key)
+    _, problems = texts_of_tasks([task], key)
     if problems:
         raise UserError(_said(problems))
     return task
-
-
-def _id_of(task: dict[str, Any]) -> str:
-    return str(task.get("id")) if is_id(task.get("id")) else "without an id"
 
 
 def _ids(given: dict[str, Any], key: str) -> list[int]:

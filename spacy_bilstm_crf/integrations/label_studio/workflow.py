@@ -67,7 +67,8 @@ def serve_label_studio(
             "predicts."
         )
     check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
-    from .backend import BackendSettings, extension_of
+    from .backend import extension_of
+    from .settings import BackendSettings
 
     folder = Path(folder).resolve()
     check_folder(folder, "name a folder for the annotations")

@@ -6,7 +6,8 @@ import spacy
 from starlette.testclient import TestClient
 
 from spacy_bilstm_crf.inference.service import Limits, make_app
-from spacy_bilstm_crf.integrations.label_studio.backend import BackendSettings, extension_of
+from spacy_bilstm_crf.integrations.label_studio.backend import extension_of
+from spacy_bilstm_crf.integrations.label_studio.settings import BackendSettings
 from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
 
 
