@@ -49,7 +49,7 @@ demo: $(VENV)/installed-serve ## Serve what `make train` made, with a page to tr
 TEST_PROCESSES ?= logical --maxprocesses 4
 
 test: install-dev ## Run the tests
-	$(RUN) python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations=20 $(PYTEST_ARGS)
+	$(RUN) python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations=20 $(PYTEST_ARGS)
 
 # How long to look; `make test` looks at a few cases only, always the same
 FUZZ_SECONDS ?= 3600

@@ -17,6 +17,7 @@ from spacy.vocab import Vocab
 
 from ..common.errors import UserError, reported_damage
 from ..common.files import BOM, check_regular, files_below, reported_os_errors
+from .csv_cells import with_long_cells
 from .formats.docbin import NO_DOCBIN
 from .formats.docs import ID, META
 from .formats.jsonl import TOO_DEEP, check_depth, parsed_json, unique_keys
@@ -36,8 +37,6 @@ TEXT_KINDS = {
 DEFAULT_ID = "id"
 # Decodes bytes that are not UTF-8 to halves of characters, which `problem_of` finds
 LENIENT = "surrogateescape"
-# Python's own limit of 131,072 characters is for files that are not CSV at all
-MOST_OF_FIELD = 1 << 30
 # How text in UTF-16 and UTF-32 begins
 WIDE = re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0[^\0]\0|\0[^\0]\0[^\0]|[^\0]\0\0\0|\0\0\0[^\0]")
 NOT_WIDE = (
@@ -239,7 +238,6 @@ def csv_rows(path: Path, start: int = 0, end: int | None = None) -> Iterator[tup
     Raises:
         UserError: If the file is not CSV.
     """
-    csv.field_size_limit(MOST_OF_FIELD)
     position = start
 
     def decoded() -> Iterator[str]:
@@ -251,7 +249,7 @@ def csv_rows(path: Path, start: int = 0, end: int | None = None) -> Iterator[tup
     # Strict, or a quote that is never closed would swallow the rest of the file
     reader = csv.reader(decoded(), delimiter=delimiter, strict=True)
     try:
-        for values in reader:
+        for values in with_long_cells(reader):
             yield values, position
     except csv.Error as error:
         where = f", from line {reader.line_num} on or before" if reader.line_num > 1 else ""

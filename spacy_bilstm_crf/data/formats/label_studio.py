@@ -9,7 +9,7 @@ regions of other types, such as choices or those of an image, does not say where
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
+from ..csv_cells import with_long_cells
 from .docs import (
     ANNOTATOR,
     ID,
@@ -100,30 +101,19 @@ def _rows(
         text = file.read()
     names = next(line for line in text.splitlines() if line.strip())
     separator = max("\t,;", key=names.count)
-    with _cells_of_any_length():
-        reader = csv.DictReader(StringIO(text, newline=""), delimiter=separator, strict=True)
-        try:
-            for row in reader:
-                place = f"{path}:{reader.line_num}"
-                if None in row or None in row.values():
-                    raise UserError(f"{place}: This row has more or fewer cells than the first.")
-                try:
-                    task = {name: _cell(cell) for name, cell in row.items() if cell}
-                    yield record_of(place, task)
-                except UserError as error:
-                    yield Problem(UNREADABLE, place, None, None, None, str(error))
-        except csv.Error as error:
-            raise UserError(f"{path}:{reader.line_num}: This is no table: {error}.") from error
-
-
-@contextmanager
-def _cells_of_any_length() -> Iterator[None]:
-    """Lift the limit that the csv module has for all readers."""
-    before = csv.field_size_limit(2**31 - 1)
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+        for row in with_long_cells(reader):
+            place = f"{path}:{reader.line_num}"
+            if None in row or None in row.values():
+                raise UserError(f"{place}: This row has more or fewer cells than the first.")
+            try:
+                task = {name: _cell(cell) for name, cell in row.items() if cell}
+                yield record_of(place, task)
+            except UserError as error:
+                yield Problem(UNREADABLE, place, None, None, None, str(error))
+    except csv.Error as error:
+        raise UserError(f"{path}:{reader.line_num}: This is no table: {error}.") from error
 
 
 def _cell(cell: str) -> Any:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ...common.errors import UserError
 from ...common.files import BOM
+from ..csv_cells import with_long_cells
 from .records import Findings
 from .settings import ColumnSettings
 
@@ -275,7 +276,8 @@ def _cells(line: str, separator: str | None) -> list[str]:
     cells = line.split(separator)
     if separator in QUOTING and '"' in line:
         with suppress(csv.Error):  # it is not CSV, and the quote is a word
-            cells = next(csv.reader([line], delimiter=separator, strict=True))
+            reader = csv.reader([line], delimiter=separator, strict=True)
+            cells = next(with_long_cells(reader))
     cells = [cell.strip(" ") for cell in cells]
     return cells if any(cells) else []
 
