@@ -160,6 +160,21 @@ class Potentials:
             self.end[:n_tags],
         )
 
+    def taken(self, tag_ids: np.ndarray) -> "Potentials":
+        """Select the scores of tags, in any order; a tag may be there several times.
+
+        Args:
+            tag_ids: The tags, int64.
+        """
+        chosen: Any = get_array_module(self.start).asarray(tag_ids)
+        transitions: Any = self.transitions
+        return Potentials(
+            [doc[:, chosen] for doc in self.emissions],
+            transitions[chosen][:, chosen],
+            self.start[chosen],
+            self.end[chosen],
+        )
+
     def padded(self, n_tags: int) -> "Potentials":
         """Append zeros up to a number of tags."""
         new = n_tags - self.n_tags

@@ -1,6 +1,7 @@
 """From potentials and constraints to entities and their probabilities."""
 
 from ..batching import Distribution
+from .corrections import Conditioned, ContradictionError, Corrections, conditioned
 from .decode import Prediction, candidate_entities, decode
 from .distribution import (
     distribution_of,

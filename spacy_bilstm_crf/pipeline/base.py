@@ -17,10 +17,19 @@ from thinc.api import Model, Optimizer, set_dropout_rate
 
 from .. import models, training
 from ..calibration import Calibration
+from ..decoding import (
+    Conditioned,
+    ContradictionError,
+    Corrections,
+    Distribution,
+    Prediction,
+    conditioned,
+)
 from ..potentials import Potentials
 from ..training import Loss
 from . import checks, saving, settings
 from .confidence import register_confidence
+from .corrections import SpansOfDocs
 
 Self = TypeVar("Self", bound="TrainableCRF")
 
@@ -282,6 +291,61 @@ class TrainableCRF(TrainablePipe):
         """
         raise NotImplementedError
 
+    def predict_given(
+        self,
+        docs: Iterable[Doc],
+        *,
+        fixed: SpansOfDocs | None = None,
+        rejected: SpansOfDocs | None = None,
+    ) -> list[Prediction]:
+        """Find the entities of each doc, given what is known about some spans.
+
+        All probabilities are exact: those of the tag sequences that agree with what is known. So a
+        correction also changes what is found elsewhere in the doc. Kristjansson et al.,
+        Interactive Information Extraction with Constrained Conditional Random Fields (AAAI 2004).
+
+        Args:
+            docs: The docs, which stay as they are. Entities that this component has set in them
+                before do not count.
+            fixed: For each doc, spans that are entities of their label.
+            rejected: For each doc, spans that are no entities of their label, or of any label if
+                they have none. They may overlap.
+
+        Returns:
+            For each doc its entities and candidates, the fixed spans among them.
+
+        Raises:
+            ValueError: If a span has an unknown label, or contradicts others or the doc.
+        """
+        raise NotImplementedError
+
+    def correct(
+        self,
+        docs: Iterable[Doc],
+        *,
+        fixed: SpansOfDocs | None = None,
+        rejected: SpansOfDocs | None = None,
+    ) -> None:
+        """Find the entities of each doc, given what is known about some spans, and set them.
+
+        They take the place of those that this component has set before. See `predict_given`.
+
+        Args:
+            docs: The docs to change.
+            fixed: For each doc, spans that are entities of their label.
+            rejected: For each doc, spans that are no entities of their label, or of any label if
+                they have none.
+
+        Raises:
+            ValueError: If a span has an unknown label, or contradicts others or the doc. All docs
+                then stay as they are.
+        """
+        docs = list(docs)
+        found = self.predict_given(docs, fixed=fixed, rejected=rejected)
+        for doc in docs:
+            self._forget(doc)
+        self.set_annotations(docs, found)
+
     def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a bytestring.
 
@@ -335,6 +399,24 @@ class TrainableCRF(TrainablePipe):
         """Restore a pickled component, in a process where none may have been created."""
         super().__setstate__(state)
         register_confidence()
+
+    def _forget(self, doc: Doc) -> None:
+        """Remove what this component has set in a doc, if `set_annotations` would keep it."""
+
+    def _conditioned(self, distribution: Distribution, doc: int, known: Corrections) -> Conditioned:
+        """Condition the distribution over a doc's tag sequences on corrections.
+
+        Raises:
+            ValueError: If no tag sequence agrees with them.
+        """
+        try:
+            return conditioned(distribution, doc, known)
+        except ContradictionError as error:
+            start, end, _ = error.span
+            raise ValueError(
+                f"'{self.name}' can't take the span {start}-{end} of doc {doc} as it is said to "
+                f"be: {error.reason}."
+            ) from error
 
     def _method(self, name: str) -> str:
         """Return the full name of a method, for messages."""

@@ -49,6 +49,19 @@ def add_entities(doc: Doc, spans: Iterable[Span]) -> None:
     doc.set_ents([*doc.ents, *spans], blocked=blocked_spans(doc), default="outside")
 
 
+def remove_entities(doc: Doc, component: str) -> None:
+    """Remove the entities that a component has set in a doc, if it has kept their probabilities.
+
+    Args:
+        doc: The doc.
+        component: Name of the component.
+    """
+    gone = {span for span, _ in scored_entities(doc, component)}
+    if gone:
+        kept = [ent for ent in doc.ents if ent not in gone]
+        doc.set_ents(kept, blocked=blocked_spans(doc), default="outside")
+
+
 def set_scored_spans(doc: Doc, key: str, spans: Iterable[ScoredSpan]) -> None:
     """Store spans and their probabilities in `doc.spans`, replacing the group that is there.
 

@@ -19,6 +19,7 @@ from ..training import Loss
 from . import checks, settings
 from . import confidence as span_scores
 from .base import TrainableCRF
+from .corrections import SpansOfDocs, corrections_of
 
 
 class BiLSTMCRFEntityRecognizer(TrainableCRF):
@@ -97,6 +98,42 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         wanted = settings.decoding_settings(self.cfg)
         return decoding.decode(distribution, wanted, self.most_per_token)
 
+    def predict_given(
+        self,
+        docs: Iterable[Doc],
+        *,
+        fixed: SpansOfDocs | None = None,
+        rejected: SpansOfDocs | None = None,
+    ) -> list[Prediction]:
+        """Find the entities of each doc, given what is known about some spans.
+
+        See `TrainableCRF.predict_given`.
+
+        Args:
+            docs: The docs, which stay as they are. Entities of other components stay, too.
+            fixed: For each doc, spans that are entities of their label.
+            rejected: For each doc, spans that are no entities of their label, or of any label if
+                they have none.
+
+        Returns:
+            For each doc its entities and candidates, the fixed spans among them.
+
+        Raises:
+            ValueError: If a span has an unknown label, or contradicts others or the doc.
+        """
+        docs = list(docs)
+        known = corrections_of(docs, fixed, rejected, self.labels, self.name)
+        wanted = settings.decoding_settings(self.cfg)
+        distribution = self.distribution(docs)
+        found = []
+        for i, of_doc in enumerate(known):
+            given = self._conditioned(distribution, i, of_doc)
+            (prediction,) = decoding.decode(
+                given.distribution, given.settings(wanted), self.most_per_token
+            )
+            found.append(given.in_own_labels(prediction))
+        return found
+
     def set_annotations(self, docs: Iterable[Doc], found: list[Prediction]) -> None:
         """Set the entities of docs. Entities that a doc has already stay as they are.
 
@@ -130,26 +167,39 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         to_numpy = NumpyOps().to_numpy
         return [to_numpy(doc) for doc in self._predict_potentials(list(docs)).emissions]
 
-    def k_best(self, doc: Doc, k: int) -> list[tuple[list[Span], float]]:
+    def k_best(
+        self,
+        doc: Doc,
+        k: int,
+        *,
+        fixed: Iterable[Span] = (),
+        rejected: Iterable[Span] = (),
+    ) -> list[tuple[list[Span], float]]:
         """Find the k most probable tag sequences of a doc, without changing the doc.
 
         Args:
             doc: The doc. Entities that other components set are part of every tag sequence.
             k: Number of tag sequences, at least 1.
+            fixed: Spans that are known to be entities: see `predict_given`.
+            rejected: Spans that are known not to be.
 
         Returns:
             The entities and the exact probability of each tag sequence, the most probable first;
             fewer than k where there are no more.
 
         Raises:
-            ValueError: If k is less than 1.
+            ValueError: If k is less than 1, or a span has an unknown label or contradicts others.
         """
         if k < 1:
             raise ValueError(f"k_best needs a k of at least 1, but got {k}.")
+        (known,) = corrections_of([doc], [fixed], [rejected], self.labels, self.name)
         if not len(doc):
             return [([], 1.0)]
-        found = decoding.k_best_sequences(self.distribution([doc]), k)
-        return [(self._entities(doc, spans), probability) for spans, probability in found]
+        given = self._conditioned(self.distribution([doc]), 0, known)
+        return [
+            (self._entities(doc, map(given.in_own_label, spans)), probability)
+            for spans, probability in decoding.k_best_sequences(given.distribution, k)
+        ]
 
     def sample(
         self, docs: Iterable[Doc], n: int, *, seed: int | None = None
@@ -246,6 +296,9 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             )
         potentials = self._potentials_of(examples, batch_size)
         return self._fit_calibration([(potentials, training.annotation_of(examples, self.labels))])
+
+    def _forget(self, doc: Doc) -> None:
+        span_scores.remove_entities(doc, self.name)
 
     def _entities(self, doc: Doc, spans: Iterable[LabelledSpan]) -> list[Span]:
         """Return the entities of a tag sequence, with those whose labels it can't have."""

@@ -14,13 +14,14 @@ from thinc.api import Model
 from .. import decoding, training
 from ..calibration import Calibration
 from ..constraints import allowed_by_doc
-from ..decoding import Distribution, Entity, Prediction
+from ..decoding import Corrections, Distribution, Entity, Prediction
 from ..potentials import Potentials
 from ..tags import count_tags
 from ..training import Loss
 from . import checks, settings
 from . import confidence as span_scores
 from .base import TrainableCRF
+from .corrections import SpansOfDocs, corrections_of
 
 SpansFilter = Callable[[Iterable[Span], Iterable[Span]], list[Span]]
 TAGS_OF_CHAIN = count_tags(1)
@@ -109,6 +110,52 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
             for of_doc, (entities, candidates) in zip(found, predictions):
                 of_doc.entities.extend(entity._replace(label=label) for entity in entities)
                 of_doc.candidates.extend(entity._replace(label=label) for entity in candidates)
+            self._check_number(docs, found)
+        return found
+
+    def predict_given(
+        self,
+        docs: Iterable[Doc],
+        *,
+        fixed: SpansOfDocs | None = None,
+        rejected: SpansOfDocs | None = None,
+    ) -> list[Prediction]:
+        """Find the entities of each doc, given what is known about some spans.
+
+        See `TrainableCRF.predict_given`. Spans of different labels may overlap, and say nothing of
+        one another.
+
+        Args:
+            docs: The docs, which stay as they are.
+            fixed: For each doc, spans that are entities of their label.
+            rejected: For each doc, spans that are no entities of their label, or of any label if
+                they have none.
+
+        Returns:
+            For each doc its entities and candidates, label by label.
+
+        Raises:
+            ValueError: If a span has an unknown label, or contradicts others; or if the component
+                has several levels, where a fixed span may be of any of them.
+        """
+        if self.levels > 1:
+            raise ValueError(
+                f"'{self.name}' has {self.levels} levels, and corrections need levels = 1: which "
+                f"level a span is of is not known."
+            )
+        docs = list(docs)
+        known = corrections_of(docs, fixed, rejected, self.labels, self.name)
+        wanted = settings.decoding_settings(self.cfg)
+        found = [Prediction([], []) for _ in docs]
+        for label, (distribution,) in enumerate(self.distributions(docs)):
+            here = wanted.of_label(self.labels[label])
+            for i, of_doc in enumerate(known):
+                given = self._conditioned(distribution, i, _of_label(of_doc, label))
+                (prediction,) = decoding.decode(
+                    given.distribution, given.settings(here), self.most_per_token
+                )
+                for spans, entities in zip(found[i], prediction):
+                    spans.extend(entity._replace(label=label) for entity in entities)
             self._check_number(docs, found)
         return found
 
@@ -249,6 +296,13 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
     def _no_potentials(self, n_docs: int) -> Potentials:
         empty = Potentials.of_no_tokens(self.model.ops, n_docs, TAGS_OF_CHAIN)
         return Potentials.side_by_side([empty] * (len(self.labels) * self.levels))
+
+
+def _of_label(known: Corrections, label: int) -> Corrections:
+    """Return what is known about the spans of a label, for the chain of this label."""
+    return Corrections(
+        *([(start, end, 0) for start, end, of in spans if of == label] for spans in known)
+    )
 
 
 def _identity(span: Span) -> tuple[int, int, int]:
