@@ -14,9 +14,17 @@ from spacy.tokens import Doc, Span
 from ..common.errors import UserError, one_line
 from ..data.corpus import after_component, before_component
 from ..data.texts import Text
+from ..pipeline.base import TrainableCRF
 from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from .candidates import CandidateRequest, FoundSpan, with_taken_spans
+from .corrections import (
+    TextCorrections,
+    TokenPlaces,
+    spans_of,
+    why_no_corrections,
+    with_corrections,
+)
 from .offsets import OffsetMapping
 from .recognizers import components_with_crf, entity_source, recognizers, why_no_k_best
 
@@ -38,6 +46,7 @@ class RequestSettings(NamedTuple):
         k_best: The number of tag sequences; None for none.
         own_candidates: Whether to return the candidates that the components find by their own
             settings, if `candidates` is None.
+        tokens: Whether to return where the tokens are.
     """
 
     threshold: float | None = None
@@ -45,6 +54,7 @@ class RequestSettings(NamedTuple):
     candidates: float | None = None
     k_best: int | None = None
     own_candidates: bool = False
+    tokens: bool = False
 
     @property
     def with_candidates(self) -> bool:
@@ -67,12 +77,15 @@ class AnnotatedText(NamedTuple):
             text. None unless asked for.
         k_best: The most probable tag sequences, each with its `probability` and `entities`. None
             unless asked for.
+        tokens: First character and end of each token, as the component with a CRF has them. None
+            unless asked for.
     """
 
     entities: list[EntityDict]
     n_tokens: int
     candidates: list[EntityDict] | None = None
     k_best: list[dict[str, Any]] | None = None
+    tokens: list[tuple[int, int]] | None = None
 
 
 class FailedText(NamedTuple):
@@ -97,6 +110,11 @@ class FailedText(NamedTuple):
         place = [f"{frame.filename}:{frame.lineno}, in {frame.name}" for frame in frames]
         kind = type(error).__name__
         return cls(f"{kind}: {one_line(error)}", kind, place)
+
+
+class _Given(NamedTuple):
+    text: Text
+    known: TextCorrections | None  # about its spans
 
 
 class Annotator:
@@ -127,12 +145,16 @@ class Annotator:
         self,
         texts: Iterable[str | Text],
         settings: RequestSettings = RequestSettings(),  # noqa: B008 - never changed
+        corrections: Iterable[TextCorrections | None] | None = None,
     ) -> list[AnnotatedText | FailedText]:
         """Annotate texts together.
 
         Args:
             texts: The texts. The words of a `Text` that has some are its tokens.
             settings: What to find. `k_best` needs a pipeline with exactly one `bilstm_crf_ner`.
+            corrections: What is known about spans of each text, so that all else is found given
+                that; None if nothing is known of any. It needs a pipeline with exactly one
+                component with a CRF, and without levels.
 
         Returns:
             For each text, in order, what was found, or why it could not be annotated: it is longer
@@ -140,11 +162,13 @@ class Annotator:
             above the threshold, than `MOST_PER_TOKEN` allows. Others are annotated all the same.
 
         Raises:
-            UserError: If the pipeline has no tag sequences and they are asked for.
+            UserError: If the pipeline has no tag sequences and they are asked for, or can't be
+                corrected.
         """
-        too_long = [(text, self._too_long(text)) for text in texts]
+        too_long = [(given, self._too_long(given.text)) for given in _given(texts, corrections)]
+        self._check_corrections(given for given, _ in too_long)
         with self._with(settings) as requests:
-            fitting = [text for text, failure in too_long if failure is None]
+            fitting = [given for given, failure in too_long if failure is None]
             found = iter(self._annotated(fitting, settings, requests))
             return [next(found) if failure is None else failure for _, failure in too_long]
 
@@ -167,16 +191,22 @@ class Annotator:
             Exception: What a component raised.
         """
         with self._with(settings) as requests:
-            return list(self._found(list(texts), settings, requests))
+            return list(self._found(_given(texts, None), settings, requests))
 
-    def _too_long(self, text: str | Text) -> FailedText | None:
-        n, most = len(text if isinstance(text, str) else text.text), self.nlp.max_length
+    def _check_corrections(self, given: Iterable["_Given"]) -> None:
+        if any(each.known is not None for each in given):
+            why_not = why_no_corrections(self.nlp)
+            if why_not is not None:
+                raise UserError(f"Corrections: {why_not}.")
+
+    def _too_long(self, text: Text) -> FailedText | None:
+        n, most = len(text.text), self.nlp.max_length
         if n <= most:
             return None
         return FailedText(f"The text has {n} characters, and max_length is {most}.", "ValueError")
 
     def _annotated(
-        self, texts: Sequence[str | Text], settings: RequestSettings, requests: Requests
+        self, texts: Sequence["_Given"], settings: RequestSettings, requests: Requests
     ) -> list[AnnotatedText | FailedText]:
         try:
             # Only plain values leave the zone: the words of the texts are forgotten
@@ -190,20 +220,21 @@ class Annotator:
         return [found for half in halves for found in self._annotated(half, settings, requests)]
 
     def _found(
-        self, texts: Sequence[str | Text], settings: RequestSettings, requests: Requests
+        self, given: Sequence["_Given"], settings: RequestSettings, requests: Requests
     ) -> Iterator[tuple[Doc, AnnotatedText]]:
-        given = [Text(t) if isinstance(t, str) else t for t in texts]
         best = self._k_best(given, settings.k_best)
+        tokens = self._tokens(given) if settings.tokens else [None] * len(given)
         likely: list[list[FoundSpan]] = [[] for _ in given]
         overlapping: list[list[FoundSpan]] = [[] for _ in given]
         docs = self._docs(given, requests, likely, overlapping)
-        for i, (doc, text) in enumerate(zip(docs, given, strict=True)):
+        for i, (doc, (text, _)) in enumerate(zip(docs, given, strict=True)):
             candidates = likely[i] if settings.with_candidates else None
-            yield doc, _annotation(doc, text, overlapping[i], candidates, best[i])
+            found = _annotation(doc, text, overlapping[i], candidates, best[i])
+            yield doc, found._replace(tokens=tokens[i])
 
     def _docs(
         self,
-        texts: Sequence[Text],
+        given: Sequence["_Given"],
         requests: Requests,
         likely: Sequence[list[FoundSpan]],
         overlapping: Sequence[list[FoundSpan]],
@@ -211,14 +242,18 @@ class Annotator:
         """Run the pipeline, and take what each component has found as soon as it is done.
 
         Args:
-            texts: The texts.
+            given: The texts, and what is known about their spans.
             requests: What to take of components, beside the entities.
             likely: A list for each text, for candidates.
             overlapping: A list for each text, for entities in `doc.spans`.
         """
-        docs: Iterator[Doc] = (text.doc(self.nlp) for text in texts)
+        docs: Iterator[Doc] = (text.doc(self.nlp) for text, _ in given)
+        is_corrected = any(known is not None for _, known in given)
         for name, pipe in self.nlp.pipeline:
-            docs = after_component(self.nlp, docs, name)
+            if is_corrected and isinstance(pipe, TrainableCRF):
+                docs = with_corrections(pipe, docs, given)
+            else:
+                docs = after_component(self.nlp, docs, name)
             key = entity_source(pipe).spans_key
             if key is not None:
                 docs = with_taken_spans(docs, key, overlapping)
@@ -228,14 +263,30 @@ class Annotator:
         return docs
 
     def _k_best(
-        self, texts: Sequence[Text], k: int | None
+        self, given: Sequence["_Given"], k: int | None
     ) -> Sequence[list[dict[str, Any]] | None]:
         """Return the tag sequences of each text, of docs that no later component has changed."""
         if k is None:
-            return [None] * len(texts)
+            return [None] * len(given)
         (ner,) = recognizers(self.nlp)
-        docs = before_component(self.nlp, [text.doc(self.nlp) for text in texts], ner.name)
-        return [_tag_sequences(ner, doc, text.text, k) for doc, text in zip(docs, texts)]
+        docs = self._docs_before(ner, given)
+        return [_tag_sequences(ner, doc, *each, k) for doc, each in zip(docs, given)]
+
+    def _tokens(self, given: Sequence["_Given"]) -> list[list[tuple[int, int]] | None]:
+        """Return where the tokens are that the first component with a CRF sees, or the last."""
+        component = next(iter(self.components), None)
+        if component is None:
+            docs: Iterable[Doc] = (text.doc(self.nlp) for text, _ in given)
+        else:
+            docs = self._docs_before(component, given)
+        return [
+            list(TokenPlaces(doc, text.text).offsets.values())
+            for doc, (text, _) in zip(docs, given)
+        ]
+
+    def _docs_before(self, component: TrainableCRF, given: Sequence["_Given"]) -> Iterable[Doc]:
+        docs = [text.doc(self.nlp) for text, _ in given]
+        return before_component(self.nlp, docs, component.name)
 
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[Requests]:
@@ -263,6 +314,14 @@ class Annotator:
             for component, (values, most_per_token) in zip(self.components, before):
                 component.cfg.update(values)
                 component.most_per_token = most_per_token
+
+
+def _given(
+    texts: Iterable[str | Text], corrections: Iterable[TextCorrections | None] | None
+) -> list["_Given"]:
+    every = [Text(text) if isinstance(text, str) else text for text in texts]
+    known = [None] * len(every) if corrections is None else corrections
+    return [_Given(*each) for each in zip(every, known, strict=True)]
 
 
 def _annotation(
@@ -296,15 +355,16 @@ def distinct_entities(entities: Iterable[EntityDict]) -> list[EntityDict]:
 
 
 def _tag_sequences(
-    ner: BiLSTMCRFEntityRecognizer, doc: Doc, text: str, k: int
+    ner: BiLSTMCRFEntityRecognizer, doc: Doc, text: Text, known: TextCorrections | None, k: int
 ) -> list[dict[str, Any]]:
-    place = OffsetMapping(doc.text, text)
+    place = OffsetMapping(doc.text, text.text)
+    fixed, rejected = spans_of(doc, text.text, known or TextCorrections())
     return [
         {
             "probability": probability,
-            "entities": [entity_dict(entity, None, text, place) for entity in entities],
+            "entities": [entity_dict(entity, None, text.text, place) for entity in entities],
         }
-        for entities, probability in ner.k_best(doc, k)
+        for entities, probability in ner.k_best(doc, k, fixed=fixed, rejected=rejected)
     ]
 
 

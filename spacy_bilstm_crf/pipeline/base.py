@@ -29,7 +29,7 @@ from ..potentials import Potentials
 from ..training import Loss
 from . import checks, saving, settings
 from .confidence import register_confidence
-from .corrections import SpansOfDocs
+from .corrections import CorrectionError, SpansOfDocs
 
 Self = TypeVar("Self", bound="TrainableCRF")
 
@@ -315,7 +315,7 @@ class TrainableCRF(TrainablePipe):
             For each doc its entities and candidates, the fixed spans among them.
 
         Raises:
-            ValueError: If a span has an unknown label, or contradicts others or the doc.
+            CorrectionError: If a span has an unknown label, or contradicts others or the doc.
         """
         raise NotImplementedError
 
@@ -337,8 +337,8 @@ class TrainableCRF(TrainablePipe):
                 they have none.
 
         Raises:
-            ValueError: If a span has an unknown label, or contradicts others or the doc. All docs
-                then stay as they are.
+            CorrectionError: If a span has an unknown label, or contradicts others or the doc. All
+                docs then stay as they are.
         """
         docs = list(docs)
         found = self.predict_given(docs, fixed=fixed, rejected=rejected)
@@ -403,20 +403,23 @@ class TrainableCRF(TrainablePipe):
     def _forget(self, doc: Doc) -> None:
         """Remove what this component has set in a doc, if `set_annotations` would keep it."""
 
-    def _conditioned(self, distribution: Distribution, doc: int, known: Corrections) -> Conditioned:
+    def _conditioned(
+        self, distribution: Distribution, docs: list[Doc], number: int, known: Corrections
+    ) -> Conditioned:
         """Condition the distribution over a doc's tag sequences on corrections.
 
         Raises:
-            ValueError: If no tag sequence agrees with them.
+            CorrectionError: If no tag sequence agrees with them.
         """
         try:
-            return conditioned(distribution, doc, known)
+            return conditioned(distribution, number, known)
         except ContradictionError as error:
             start, end, _ = error.span
-            raise ValueError(
-                f"'{self.name}' can't take the span {start}-{end} of doc {doc} as it is said to "
-                f"be: {error.reason}."
-            ) from error
+            span = docs[number][start:end]
+            raise CorrectionError(
+                f"'{self.name}' can't take the span at the characters {span.start_char}-"
+                f"{span.end_char} as it is said to be: {error.reason}."
+            ) from None
 
     def _method(self, name: str) -> str:
         """Return the full name of a method, for messages."""

@@ -4,8 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from spacy.tokens import Doc, Span
 
+from ..common.errors import UserError
 from ..decoding import Corrections
 from ..tags import LabelledSpan
+
+
+class CorrectionError(UserError):
+    """A correction that does not fit the doc or the component, or contradicts others."""
+
 
 SpansOfDocs = Iterable[Iterable[Span]]
 
@@ -28,8 +34,8 @@ def corrections_of(
         component: Name of the component, for messages.
 
     Raises:
-        ValueError: If there are not as many lists of spans as docs, a span is outside of its doc or
-            empty, or its label is unknown.
+        CorrectionError: If there are not as many lists of spans as docs, a span is outside of its
+            doc or empty, or its label is unknown.
     """
     of_fixed = _of_docs(docs, fixed, labels, component, "fixed")
     of_rejected = _of_docs(docs, rejected, labels, component, "rejected")
@@ -47,7 +53,7 @@ def _of_docs(
         return [[] for _ in docs]
     of_docs = [list(of_doc) for of_doc in spans]
     if len(of_docs) != len(docs):
-        raise ValueError(
+        raise CorrectionError(
             f"'{component}' got {len(of_docs)} lists of {what} spans for {len(docs)} docs: give a "
             f"list for each doc, which may be empty."
         )
@@ -60,13 +66,16 @@ def _of_docs(
 def _labelled(
     doc: Doc, span: Span, labels: Sequence[str], component: str, what: str
 ) -> list[LabelledSpan]:
-    where = f"The {what} span {span.start}-{span.end} ({span.label_})"
     if not 0 <= span.start < span.end <= len(doc):
-        raise ValueError(f"{where} is not within its doc of {len(doc)} tokens, or has no tokens.")
+        raise CorrectionError(
+            f"The {what} span of the tokens {span.start}-{span.end} is not within its doc of "
+            f"{len(doc)} tokens, or has no tokens."
+        )
     if what == "rejected" and not span.label_:
         return [(span.start, span.end, label) for label in range(len(labels))]
     if span.label_ not in labels:
-        raise ValueError(
-            f"{where} has a label that '{component}' does not know (its labels: {list(labels)})."
+        raise CorrectionError(
+            f"The {what} span at the characters {span.start_char}-{span.end_char} has the label "
+            f"{span.label_!r}, which '{component}' does not know (its labels: {list(labels)})."
         )
     return [(span.start, span.end, labels.index(span.label_))]

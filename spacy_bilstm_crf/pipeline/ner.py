@@ -119,7 +119,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             For each doc its entities and candidates, the fixed spans among them.
 
         Raises:
-            ValueError: If a span has an unknown label, or contradicts others or the doc.
+            CorrectionError: If a span has an unknown label, or contradicts others or the doc.
         """
         docs = list(docs)
         known = corrections_of(docs, fixed, rejected, self.labels, self.name)
@@ -127,7 +127,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         distribution = self.distribution(docs)
         found = []
         for i, of_doc in enumerate(known):
-            given = self._conditioned(distribution, i, of_doc)
+            given = self._conditioned(distribution, docs, i, of_doc)
             (prediction,) = decoding.decode(
                 given.distribution, given.settings(wanted), self.most_per_token
             )
@@ -195,7 +195,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         (known,) = corrections_of([doc], [fixed], [rejected], self.labels, self.name)
         if not len(doc):
             return [([], 1.0)]
-        given = self._conditioned(self.distribution([doc]), 0, known)
+        given = self._conditioned(self.distribution([doc]), [doc], 0, known)
         return [
             (self._entities(doc, map(given.in_own_label, spans)), probability)
             for spans, probability in decoding.k_best_sequences(given.distribution, k)

@@ -21,7 +21,7 @@ from ..training import Loss
 from . import checks, settings
 from . import confidence as span_scores
 from .base import TrainableCRF
-from .corrections import SpansOfDocs, corrections_of
+from .corrections import CorrectionError, SpansOfDocs, corrections_of
 
 SpansFilter = Callable[[Iterable[Span], Iterable[Span]], list[Span]]
 TAGS_OF_CHAIN = count_tags(1)
@@ -135,11 +135,11 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
             For each doc its entities and candidates, label by label.
 
         Raises:
-            ValueError: If a span has an unknown label, or contradicts others; or if the component
-                has several levels, where a fixed span may be of any of them.
+            CorrectionError: If a span has an unknown label, or contradicts others; or if the
+                component has several levels, where a fixed span may be of any of them.
         """
         if self.levels > 1:
-            raise ValueError(
+            raise CorrectionError(
                 f"'{self.name}' has {self.levels} levels, and corrections need levels = 1: which "
                 f"level a span is of is not known."
             )
@@ -150,7 +150,7 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         for label, (distribution,) in enumerate(self.distributions(docs)):
             here = wanted.of_label(self.labels[label])
             for i, of_doc in enumerate(known):
-                given = self._conditioned(distribution, i, _of_label(of_doc, label))
+                given = self._conditioned(distribution, docs, i, _of_label(of_doc, label))
                 (prediction,) = decoding.decode(
                     given.distribution, given.settings(here), self.most_per_token
                 )

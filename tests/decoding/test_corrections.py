@@ -146,7 +146,7 @@ def test_what_the_doc_has_and_what_is_said_may_agree():
     found = conditioned(Distribution(potentials, [mask]), 0, known)
     assert found.labels == [0]
     (decoded,) = decode(found.distribution, found.settings(WANTED))
-    assert math.isclose(dict((e.span, e.probability) for e in decoded.entities)[1, 3, 0], 1.0)
+    assert math.isclose({e.span: e.probability for e in decoded.entities}[1, 3, 0], 1.0)
 
 
 def test_many_rejected_spans():

@@ -5,6 +5,7 @@ import pickle
 import pytest
 from spacy.tokens import Doc, Span
 
+from spacy_bilstm_crf.pipeline.corrections import CorrectionError
 from spacy_bilstm_crf.workflows import export
 from tests.helpers import entities, make_nlp, trained_nlp, unsure_nlp
 
@@ -99,26 +100,30 @@ def test_what_others_have_set_stays(ner):
     assert ("London", "LOC") in entities(doc) and ("Khan", "EVENT") in entities(doc)
     assert ("Who", "PERSON") in entities(doc)
     for wrong in ([Span(doc, 1, 3, "LOC")], [Span(doc, 3, 4, "LOC")]):
-        with pytest.raises(ValueError, match="overlaps an entity that the doc has already"):
+        with pytest.raises(CorrectionError, match="overlaps an entity that the doc has already"):
             ner.predict_given([doc], fixed=[wrong])
-    with pytest.raises(ValueError, match="2-3 of doc 0.*: it is an entity already, and rejected"):
+    with pytest.raises(
+        CorrectionError, match=r"characters 7-13 as .*: it is an entity already, and rejected"
+    ):
         ner.predict_given([doc], rejected=[[Span(doc, 2, 3, "LOC")]])
 
 
 def test_wrong_spans(ner):
     doc, longer = new_doc(ner), Doc(ner.vocab, words=[*WORDS, "Yes"])
-    with pytest.raises(ValueError, match=r"2 lists of fixed spans for 1 docs"):
+    with pytest.raises(CorrectionError, match="2 lists of fixed spans for 1 docs"):
         ner.predict_given([doc], fixed=[[], []])
-    with pytest.raises(ValueError, match=r"0-1 \(EVENT\) has a label that 'ner' does not know"):
+    with pytest.raises(
+        CorrectionError, match="characters 0-3 has the label 'EVENT', which 'ner' does"
+    ):
         ner.predict_given([doc], rejected=[[Span(doc, 0, 1, "EVENT")]])
-    with pytest.raises(ValueError, match=r"fixed span 0-1 \(\) has a label"):
+    with pytest.raises(CorrectionError, match="fixed span at the characters 0-3 has the label ''"):
         ner.predict_given([doc], fixed=[[Span(doc, 0, 1)]])
-    with pytest.raises(ValueError, match=r"5-6 \(LOC\) is not within its doc of 5 tokens"):
+    with pytest.raises(CorrectionError, match="tokens 5-6 is not within its doc of 5 tokens"):
         ner.predict_given([doc], fixed=[[Span(longer, 5, 6, "LOC")]])
-    with pytest.raises(ValueError, match=r"1-1 \(LOC\).* has no tokens"):
+    with pytest.raises(CorrectionError, match=r"1-1 .* has no tokens"):
         ner.predict_given([doc], fixed=[[Span(doc, 1, 1, "LOC")]])
     before = doc.to_bytes()
-    with pytest.raises(ValueError, match="it overlaps another one that is fixed"):
+    with pytest.raises(CorrectionError, match="it overlaps another one that is fixed"):
         ner.correct([doc], fixed=[[Span(doc, 0, 2, "LOC"), Span(doc, 1, 3, "LOC")]])
     assert doc.to_bytes() == before
 
@@ -161,5 +166,5 @@ def test_levels_can_not_be_corrected():
     nlp = make_nlp("bilstm_crf_spans", levels=2)
     nlp.initialize()
     ner = nlp.get_pipe("ner")
-    with pytest.raises(ValueError, match="has 2 levels, and corrections need levels = 1"):
+    with pytest.raises(CorrectionError, match="has 2 levels, and corrections need levels = 1"):
         ner.predict_given([new_doc(ner)], fixed=[[]])

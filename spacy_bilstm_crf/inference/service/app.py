@@ -18,7 +18,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ...decoding import TooManyEntities
+from ...pipeline.corrections import CorrectionError
 from ..annotator import Annotator, FailedText, RequestSettings
+from ..corrections import KnownSpan, TextCorrections, why_no_corrections
 from ..recognizers import groups_without_overlap, labels_by_component, why_no_k_best
 from .body import BUSY, SOON, Limits, Refused, RequestReader
 from .dynamic_batching import Answer, DynamicBatcher, Request, WaitedTooLong
@@ -26,12 +28,15 @@ from .messages import (
     AnnotateRequest,
     AnnotateResponse,
     ErrorResponse,
+    FixedSpan,
     HealthResponse,
     LabelsResponse,
+    RejectedSpan,
 )
 from .metrics import Metrics
 
 BATCH_SIZE = 64
+KNOWN = TextCorrections._fields  # fields of a request with spans
 BYTES_OF_PIECE = 1 << 16  # of a response
 # Nobody is there to read it; it is counted
 CLIENT_LEFT = 499
@@ -146,6 +151,10 @@ def make_app(
     return app
 
 
+def _values(span: FixedSpan | RejectedSpan) -> tuple[int, int, str | None]:
+    return span.start, span.end, span.label
+
+
 async def _left(request: HttpRequest) -> None:
     """Wait until the client leaves: nothing else can come after the body."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -251,6 +260,7 @@ class Service:
             "labels": sorted({label for of in labels_by_component(nlp).values() for label in of}),
             "knows_probabilities": bool(components),
             "knows_k_best": why_no_k_best(nlp) is None,
+            "knows_corrections": why_no_corrections(nlp) is None,
             "threshold": annotator.threshold,
             "thresholds": {component.name: component.threshold for component in components},
             "label_groups": groups_without_overlap(nlp) if components else None,
@@ -293,17 +303,24 @@ class Service:
 
     async def _annotated(self, request: HttpRequest) -> Response:
         given = await self.read(request)
-        asked = Request(tuple(given.texts), self._settings(given))
+        asked = Request(tuple(given.texts), self._settings(given), self._corrections(given))
         answer = await self.answer(asked, request)
         if isinstance(answer, FailedText):
             if answer.kind == TooManyEntities.__name__:
                 raise Refused(413, f"{answer.reason} Set a higher threshold or candidates.")
+            if answer.kind == CorrectionError.__name__:
+                raise Refused(422, answer.reason.removeprefix(f"{answer.kind}: "))
             # Without the reason, which may quote the text
             where = "; ".join(answer.place)
             logging.getLogger("uvicorn.error").error("A text failed: %s at %s", answer.kind, where)
             raise Refused(500, f"The pipeline failed on a text: {answer.kind}. The log says where.")
         results = [
-            {"entities": found.entities, "candidates": found.candidates, "k_best": found.k_best}
+            {
+                "entities": found.entities,
+                "candidates": found.candidates,
+                "k_best": found.k_best,
+                "tokens": found.tokens,
+            }
             for found in answer
         ]
         content = json.dumps({"results": results}, ensure_ascii=False)
@@ -320,7 +337,7 @@ class Service:
         if cost > limits.cost:
             # A little less, for those that are denser at their beginning
             most = int(0.98 * sum(map(len, asked.texts)) * limits.cost / cost)
-            what = "Of such texts, with this threshold, candidates and k_best"
+            what = "Of such texts, with this threshold, candidates, k_best and corrections"
             raise Refused(413, f"{what}, send at most {most:,} characters at a time.")
         self._n_queued += 1
         self._queued_cost += cost
@@ -338,7 +355,7 @@ class Service:
         Raises:
             Refused: If the pipeline does not know what the request asks for.
         """
-        wanted = given.model_dump(exclude={"texts"}, exclude_none=True)
+        wanted = given.model_dump(exclude={"texts", *KNOWN, "tokens"}, exclude_none=True)
         if wanted and not self.batcher.annotator.components:
             raise Refused(
                 422,
@@ -349,7 +366,34 @@ class Service:
         if why_not is not None:
             raise Refused(422, f"k_best: {why_not}. Leave it out.")
         own = "threshold" not in given.model_fields_set
-        return RequestSettings(given.threshold, own, given.candidates, given.k_best)
+        return RequestSettings(
+            given.threshold, own, given.candidates, given.k_best, tokens=given.tokens
+        )
+
+    def _corrections(self, given: AnnotateRequest) -> tuple[TextCorrections, ...] | None:
+        """Return what a request knows about spans of its texts, None if it knows nothing.
+
+        Raises:
+            Refused: If the pipeline can't be corrected, or there are not as many lists as texts.
+        """
+        spans: list[list[tuple[KnownSpan, ...]]] = []
+        for name in KNOWN:
+            of_texts = getattr(given, name)
+            if of_texts is None:
+                of_texts = [[] for _ in given.texts]
+            if len(of_texts) != len(given.texts):
+                raise Refused(
+                    422,
+                    f"{name}: there are {len(of_texts):,} lists for {len(given.texts):,} texts. "
+                    f"Send one for each text, which may be empty.",
+                )
+            spans.append([tuple(KnownSpan(*_values(each)) for each in one) for one in of_texts])
+        if not any(map(any, spans)):
+            return None
+        why_not = why_no_corrections(self.nlp)
+        if why_not is not None:
+            raise Refused(422, f"{' and '.join(KNOWN)}: {why_not}. Leave them out.")
+        return tuple(TextCorrections(*of_text) for of_text in zip(*spans))
 
     async def answer(self, request: Request, http_request: HttpRequest) -> Answer:
         """Return what is found in texts, and count it.

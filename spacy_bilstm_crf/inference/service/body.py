@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from starlette.requests import Request as HttpRequest
 
-from .messages import AnnotateRequest
+from .messages import AnnotateRequest, FixedSpan, RejectedSpan
 
 # Of a character in JSON: a pair of \uXXXX
 BYTES_OF_CHARACTER = 12
@@ -152,11 +152,13 @@ def _parsed(body: bytes) -> AnnotateRequest:
 
 
 def _in_words(problem: Any) -> str:
+    *above, _ = names = problem["loc"] or ("",)
+    place = ".".join(map(str, names))
     if problem["type"] == "extra_forbidden":  # whose name may be a text
-        return (
-            f"There is an unknown field. Known fields: {', '.join(AnnotateRequest.model_fields)}."
-        )
-    place = ".".join(map(str, problem["loc"]))
+        model = {"fixed": FixedSpan, "rejected": RejectedSpan}.get(str(names[0]), AnnotateRequest)
+        where = "".join(f"{name}." for name in above)[:-1]
+        said = f"There is an unknown field. Known fields: {', '.join(model.model_fields)}."
+        return f"{where}: {said}" if where else said
     return f"{place}: {problem['msg']}" if place else problem["msg"]
 
 

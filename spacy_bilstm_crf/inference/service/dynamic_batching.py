@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
+from ..corrections import TextCorrections
 
 # Less probable entities may be hundreds for each token
 RARE = 0.01
@@ -30,15 +31,18 @@ _TOKEN = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+|_|[^\w\s]")
 
 @dataclass(frozen=True)
 class Request:
-    """Texts, and what to find in them."""
+    """Texts, what to find in them, and what is known about spans of each of them, if anything."""
 
     texts: tuple[str, ...]
     settings: RequestSettings
+    corrections: tuple[TextCorrections, ...] | None = None
 
     @cached_property
     def cost(self) -> int:
         """The characters of prose whose entities alone take about as much memory and time."""
-        return round(sum(map(_size, self.texts)) * weight(self.settings))
+        known = self.corrections or [TextCorrections()] * len(self.texts)
+        sizes = (_size(text) * _weight_of(of_text) for text, of_text in zip(self.texts, known))
+        return round(sum(sizes) * weight(self.settings))
 
 
 def _size(text: str) -> int:
@@ -52,6 +56,15 @@ def weight(settings: RequestSettings) -> float:
     if least < RARE:
         candidates = OF_RARE
     return 1 + candidates + OF_SEQUENCE * (settings.k_best or 0)
+
+
+def _weight_of(known: TextCorrections) -> float:
+    """Return how much more time a text takes with corrections.
+
+    Each rejected span may add four tags, to the seventeen of four labels, and the time grows with
+    the square of their number.
+    """
+    return (1 + len(known.rejected) / 4) ** 2
 
 
 # What was found in each text of a request; a text that fails spoils its own request only
@@ -205,10 +218,13 @@ class DynamicBatcher:
         """Annotate the texts of requests, all of those with the same settings together."""
         answers: dict[int, Answer] = {}
         annotator = self.annotator
-        for settings in dict.fromkeys(request.settings for request in requests):
-            alike = [i for i, request in enumerate(requests) if request.settings == settings]
+        # Texts with corrections are annotated one by one
+        kinds = [(request.settings, request.corrections is None) for request in requests]
+        for kind in dict.fromkeys(kinds):
+            alike = [i for i, of_request in enumerate(kinds) if of_request == kind]
             texts = [text for i in alike for text in requests[i].texts]
-            found = iter(annotator(texts, settings))
+            known = None if kind[1] else [x for i in alike for x in requests[i].corrections or ()]
+            found = iter(annotator(texts, kind[0], known))
             for i in alike:
                 answers[i] = _answer([next(found) for _ in requests[i].texts])
         return [answers[i] for i in range(len(requests))]

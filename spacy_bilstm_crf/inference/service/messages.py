@@ -17,8 +17,8 @@ ENTITIES: list[Any] = [
     {"start": 17, "end": 23, "text": "Lisbon", "label": "PLACE", "confidence": 0.91},
 ]
 RESULTS: list[Any] = [
-    {"entities": ENTITIES, "candidates": ENTITIES, "k_best": None},
-    {"entities": [], "candidates": [], "k_best": None},
+    {"entities": ENTITIES, "candidates": ENTITIES, "k_best": None, "tokens": None},
+    {"entities": [], "candidates": [], "k_best": None, "tokens": None},
 ]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -26,6 +26,29 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 def _whole(value: Any) -> Any:
     """Turn 2.0 into 2: it is an integer to JSON Schema, but not to pydantic."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Offset = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+
+
+class FixedSpan(BaseModel):
+    """A span that is an entity."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    start: Offset = Field(description="Its first character.")
+    end: Offset = Field(description="The character after its last.")
+    label: str
+
+
+class RejectedSpan(BaseModel):
+    """A span that is no entity."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    start: Offset = Field(description="Its first character.")
+    end: Offset = Field(description="The character after its last.")
+    label: str | None = Field(None, description="null: it is none of any label.")
 
 
 class AnnotateRequest(BaseModel):
@@ -53,6 +76,15 @@ class AnnotateRequest(BaseModel):
         le=MOST_SEQUENCES,
         description="Also return this many of the most probable tag sequences.",
     )
+    fixed: Annotated[list[list[FixedSpan]] | None, FailFast()] = Field(
+        None,
+        description="For each text, spans that are entities. All else is found given that, with "
+        "exact probabilities. A span has to begin and end where tokens do.",
+    )
+    rejected: Annotated[list[list[RejectedSpan]] | None, FailFast()] = Field(
+        None, description="For each text, spans that are no entities. They may overlap."
+    )
+    tokens: bool = Field(False, description="Also return where the tokens are.")
 
 
 class FoundEntity(BaseModel):
@@ -83,6 +115,10 @@ class TextResult(BaseModel):
     k_best: list[TagSequence] | None = Field(
         description="The most probable first; null unless asked for."
     )
+    tokens: list[tuple[int, int]] | None = Field(
+        description="First character of each token, and the one after its last; null unless asked "
+        "for. White space is a token, too."
+    )
 
 
 class AnnotateResponse(BaseModel):
@@ -102,6 +138,7 @@ class LabelsResponse(BaseModel):
         description="Whether threshold and candidates may be asked for."
     )
     knows_k_best: bool = Field(description="Whether k_best may be asked for.")
+    knows_corrections: bool = Field(description="Whether fixed and rejected may be given.")
     threshold: float | None = Field(
         description="Threshold for requests that don't set one: of the first component that has "
         "one."

@@ -31,7 +31,15 @@ def test_it_keeps_to_its_openapi(make):
         for operation in operations:
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
                 if mode == GenerationMode.POSITIVE or operation.path == "/annotate":
-                    conforms(operation.as_strategy(generation_mode=mode))
+                    cases = operation.as_strategy(generation_mode=mode)
+                    conforms(cases.map(without_spans) if mode == GenerationMode.POSITIVE else cases)
+
+
+def without_spans(case):
+    """Leave out what no schema can say: which offsets a text has, and which labels there are."""
+    if isinstance(case.body, dict):
+        case.body = {k: v for k, v in case.body.items() if k not in ("fixed", "rejected")}
+    return case
 
 
 def conforms(cases):
