@@ -17,6 +17,7 @@ STUDIES = (
     "audit",
     "bulk",
     "calibration",
+    "corrections",
     "data_size",
     "deidentify",
     "distill",
