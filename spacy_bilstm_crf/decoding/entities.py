@@ -230,9 +230,7 @@ def check_number(
         )
 
 
-def best_entities(
-    candidates: Sequence[Entity], threshold: float | Sequence[float]
-) -> list[Entity]:
+def best_entities(candidates: Sequence[Entity], threshold: float | Sequence[float]) -> list[Entity]:
     """Select the entities without overlap that maximize the sum of (probability - threshold).
 
     With calibrated probabilities and a threshold of half the best achievable F1, this selection has
@@ -259,9 +257,8 @@ def best_entities(
     # For the first i candidates: the best sum, and whether it includes the last of them
     best, taken = [0.0], [False]
     before = [bisect_right(ends, entity.start) for entity in candidates]
-    by_label = threshold if isinstance(threshold, Sequence) else None
     for entity, compatible in zip(candidates, before):
-        least = threshold if by_label is None else by_label[entity.label]
+        least = threshold[entity.label] if isinstance(threshold, Sequence) else threshold
         gain = best[compatible] + entity.probability - least
         taken.append(gain >= best[-1])
         best.append(max(gain, best[-1]))

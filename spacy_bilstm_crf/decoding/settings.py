@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 # Probabilities below this count as zero: entities less probable than this are without number
 LEAST_PROBABILITY = 1e-6
-# Threshold of a label that a block of thresholds leaves out: what is more probable than not is found
+# Threshold of a label without a value among thresholds by label: finds what is likelier than not
 UNNAMED = 0.5
 
 
@@ -39,17 +39,11 @@ class DecodingSettings(NamedTuple):
         Raises:
             ValueError: Naming the setting that makes no sense.
         """
-        for setting in ("threshold", "candidates_threshold"):
-            given = getattr(self, setting)
-            for label, value in given.items() if isinstance(given, dict) else [("", given)]:
-                is_share = isinstance(value, Real) and 0.0 <= value <= 1.0
-                is_none = value is None and (not label or setting != "threshold")
-                if not is_share and not is_none:
-                    of_label = f" for {label}" if label else ""
-                    raise ValueError(
-                        f"The {setting} of '{component}'{of_label} is {value!r}, but it must be a "
-                        f"probability from 0 to 1{'' if label else ', or null'}."
-                    )
+        _check_threshold(f"The threshold of '{component}'", self.threshold)
+        given = self.candidates_threshold
+        if isinstance(given, dict):  # of which None stands for no candidates
+            given = {label: value for label, value in given.items() if value is not None}
+        _check_threshold(f"The candidates_threshold of '{component}'", given)
         unknown = [label for label in self.thresholds_by_label if label not in self.labels]
         if self.labels and unknown:  # before a component is initialized, it has none
             raise ValueError(
@@ -106,3 +100,19 @@ class DecodingSettings(NamedTuple):
         if isinstance(given, dict):
             given = given.get(self.labels[label])
         return math.inf if given is None else max(given, LEAST_PROBABILITY)
+
+
+def _check_threshold(what: str, given: float | dict[str, float] | None) -> None:
+    """Check that a setting is a probability, has one by label, or is None."""
+    if isinstance(given, dict):
+        for label, value in given.items():
+            if not _is_probability(value):
+                raise ValueError(
+                    f"{what} for {label} is {value!r}, but it must be a probability from 0 to 1."
+                )
+    elif given is not None and not _is_probability(given):
+        raise ValueError(f"{what} is {given!r}, but it must be a probability from 0 to 1, or null.")
+
+
+def _is_probability(value: float) -> bool:
+    return isinstance(value, Real) and 0.0 <= value <= 1.0

@@ -47,7 +47,9 @@ def _size(text: str) -> int:
 
 def weight(settings: RequestSettings) -> float:
     """Return how much more memory and time a text takes with what is asked for beside entities."""
-    least = min(p for p in (settings.threshold, settings.candidates, 1.0) if p is not None)
+    given = settings.threshold
+    thresholds = given.values() if isinstance(given, dict) else [given]
+    least = min(p for p in (*thresholds, settings.candidates, 1.0) if p is not None)
     candidates = 0 if settings.candidates is None else 1
     if least < RARE:
         candidates = OF_RARE
@@ -205,7 +207,10 @@ class DynamicBatcher:
         """Annotate the texts of requests, all of those with the same settings together."""
         answers: dict[int, Answer] = {}
         annotator = self.annotator
-        for settings in dict.fromkeys(request.settings for request in requests):
+        for first, asked in enumerate(requests):
+            if first in answers:
+                continue
+            settings = asked.settings
             alike = [i for i, request in enumerate(requests) if request.settings == settings]
             texts = [text for i in alike for text in requests[i].texts]
             found = iter(annotator(texts, settings))

@@ -38,10 +38,11 @@ class AnnotateRequest(BaseModel):
     texts: Annotated[list[str], FailFast()] = Field(
         min_length=1, description="Texts. Each may be empty."
     )
-    threshold: Probability | None = Field(
+    threshold: Probability | dict[str, Probability] | None = Field(
         None,
-        description="Minimum probability of an entity. null: the entities of the most probable "
-        "tag sequence. If left out: the pipeline's own setting, see /labels.",
+        description="Minimum probability of an entity, or an object with one for each label; it is "
+        "0.5 for a label that is not there. null: the entities of the most probable tag sequence. "
+        "If left out: the pipeline's own setting, see /labels.",
     )
     candidates: Probability | None = Field(
         None,
@@ -102,17 +103,18 @@ class LabelsResponse(BaseModel):
         description="Whether threshold and candidates may be asked for."
     )
     knows_k_best: bool = Field(description="Whether k_best may be asked for.")
-    threshold: float | None = Field(
+    threshold: float | dict[str, float] | None = Field(
         description="Threshold for requests that don't set one: of the first component that has "
-        "one."
+        "one. An object if it is another one for each label."
     )
-    thresholds: dict[str, float | None] = Field(
+    thresholds: dict[str, float | dict[str, float] | None] = Field(
         description="The same for each component that knows probabilities."
     )
     label_groups: list[list[str]] | None = Field(
         description="Groups of labels. With a threshold, the entities of a group are those of its "
         "candidates, without overlap within the group, that maximize the sum of (confidence - "
-        "threshold). null if entities depend on anything else: ask for them with the threshold."
+        "threshold of the label). null if entities depend on anything else: ask for them with the "
+        "threshold."
     )
     max_texts: int = Field(description="Maximum number per request.")
     max_characters: int = Field(
