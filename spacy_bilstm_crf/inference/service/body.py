@@ -156,7 +156,9 @@ def _in_words(problem: Any) -> str:
         return (
             f"There is an unknown field. Known fields: {', '.join(AnnotateRequest.model_fields)}."
         )
-    place = ".".join(map(str, problem["loc"]))
+    loc = problem["loc"]
+    # A key of thresholds may be a text
+    place = ".".join(map(str, loc[:1] if loc[:1] == ("threshold",) else loc))
     return f"{place}: {problem['msg']}" if place else problem["msg"]
 
 

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    FailFast,
+    Field,
+    Tag,
+)
 
 MOST_SEQUENCES = 20
 
@@ -21,6 +29,11 @@ RESULTS: list[Any] = [
     {"entities": [], "candidates": [], "k_best": None},
 ]
 Probability = Annotated[float, Field(ge=0, le=1)]
+# Told apart beforehand, so that an error is of one of them alone
+Threshold = Annotated[
+    Annotated[Probability, Tag("number")] | Annotated[dict[str, Probability], Tag("by label")],
+    Discriminator(lambda given: "by label" if isinstance(given, dict) else "number"),
+]
 
 
 def _whole(value: Any) -> Any:
@@ -38,7 +51,7 @@ class AnnotateRequest(BaseModel):
     texts: Annotated[list[str], FailFast()] = Field(
         min_length=1, description="Texts. Each may be empty."
     )
-    threshold: Probability | dict[str, Probability] | None = Field(
+    threshold: Threshold | None = Field(
         None,
         description="Minimum probability of an entity, or an object with one for each label; it is "
         "0.5 for a label that is not there. null: the entities of the most probable tag sequence. "
