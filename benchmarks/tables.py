@@ -41,6 +41,7 @@ STUDIES = (
     "speed.scale",
     "speed.step_profile",
     "speed.tagger",
+    "thresholds",
     "tune",
     "update",
 )

@@ -153,7 +153,7 @@ def _prediction(
 ) -> Prediction:
     """Select the entities and candidates of a doc."""
     entities, candidates = scored, []
-    least = settings.least_of_entities
+    least = None if settings.threshold is None else settings.least_of_entities
     if least is not None:
         entities = best_entities(likely, least)
     if settings.candidates_threshold is not None:

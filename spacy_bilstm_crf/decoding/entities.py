@@ -249,17 +249,29 @@ def best_entities(candidates: Sequence[Entity], threshold: float | Sequence[floa
         The selected entities in order.
     """
     if isinstance(threshold, Sequence):
-        candidates = [each for each in candidates if each.probability >= threshold[each.label]]
+        chosen = [each for each in candidates if each.probability >= threshold[each.label]]
+        chosen.sort(key=lambda entity: entity.end)
+        least = [threshold[each.label] for each in chosen]
     else:
-        candidates = [each for each in candidates if each.probability >= threshold]
-    candidates.sort(key=lambda entity: entity.end)
+        chosen = [each for each in candidates if each.probability >= threshold]
+        chosen.sort(key=lambda entity: entity.end)
+        least = [threshold] * len(chosen)
+    return _heaviest(chosen, least)
+
+
+def _heaviest(candidates: Sequence[Entity], least: Sequence[float]) -> list[Entity]:
+    """Select entities by weighted interval scheduling.
+
+    Args:
+        candidates: Entities in the order of their ends.
+        least: The threshold of each, which its probability reaches.
+    """
     ends = [entity.end for entity in candidates]
     # For the first i candidates: the best sum, and whether it includes the last of them
     best, taken = [0.0], [False]
     before = [bisect_right(ends, entity.start) for entity in candidates]
-    for entity, compatible in zip(candidates, before):
-        least = threshold[entity.label] if isinstance(threshold, Sequence) else threshold
-        gain = best[compatible] + entity.probability - least
+    for entity, compatible, threshold in zip(candidates, before, least):
+        gain = best[compatible] + entity.probability - threshold
         taken.append(gain >= best[-1])
         best.append(max(gain, best[-1]))
     chosen = []
