@@ -36,13 +36,13 @@ from ..inference.candidates import LONGEST_CANDIDATE
 from ..inference.recognizers import chains_of, entity_source
 from ..pipeline.base import TrainableCRF
 from ..tags import LabelledSpan
-from .quality import compared_docs
+from .quality import annotated_and_found
 from .report.mentions import aligned
 from .report.metrics import GOLD, PREDICTED, RIGHT
 from .report.slices import ALL, LABEL, count_by_group
 from .set_threshold import set_threshold
 
-GRID = [round(0.01 * i, 2) for i in range(1, 100)]
+TRIED = [round(0.01 * i, 2) for i in range(1, 100)]
 FEWEST = 20  # annotated entities of a label
 ROUNDS = 20  # through the labels; a few are enough
 TOLERANCE = 1e-9  # of scores that differ only by rounding
@@ -200,7 +200,7 @@ def _scores(
     nlp: Language, examples: Sequence[Example], component: str, beta: float
 ) -> dict[tuple[str, str], tuple[int, float | None]]:
     """Return the number of annotated entities and F, of all entities and by label."""
-    groups, of_docs = count_by_group(compared_docs(nlp, examples, component), None)
+    groups, of_docs = count_by_group(annotated_and_found(nlp, examples, component), None)
     counts = of_docs.sum(axis=0)
     f = f_beta(counts[:, RIGHT], counts[:, PREDICTED], counts[:, GOLD], beta)
     return {
@@ -221,7 +221,7 @@ def best_common(groups: Sequence[Competing], n_labels: int, n_entities: int, bet
     totals = [
         sum(group.counts([threshold] * n_labels).sum(axis=0) for group in groups)
         + np.zeros(2, dtype=np.int64)
-        for threshold in GRID
+        for threshold in TRIED
     ]
     right, found = np.array(totals).T
     return _best_of(f_beta(right, found, np.array(n_entities), beta), beta)
@@ -254,7 +254,7 @@ def best_by_label(
             here = with_label[label]
             rest = totals - sum(counts[i] for i in here)
             means, own = [], []
-            for threshold in GRID:
+            for threshold in TRIED:
                 tried = [*thresholds[:label], threshold, *thresholds[label + 1 :]]
                 found = rest + sum(groups[i].counts(tried) for i in here)
                 f = f_beta(found[:, 0], found[:, 1], n_entities, beta)
@@ -282,7 +282,7 @@ def _best_of(scores: np.ndarray, beta: float, f: np.ndarray | None = None) -> fl
     of_best = np.nan_to_num(scores if f is None else f)
     equals = [i for i, score in enumerate(scores) if score >= best - TOLERANCE]
     wanted = float(of_best[equals].max()) / (1 + beta**2)
-    return GRID[min(equals, key=lambda i: abs(GRID[i] - wanted))]
+    return TRIED[min(equals, key=lambda i: abs(TRIED[i] - wanted))]
 
 
 def competing_candidates(
@@ -301,7 +301,7 @@ def competing_candidates(
         docs = [example.predicted for example in batch]
         first = 0  # label
         for labels, levels in chains_of(recognizer, docs):
-            likely = [candidate_entities(each, GRID[0], LONGEST_CANDIDATE) for each in levels]
+            likely = [candidate_entities(each, TRIED[0], LONGEST_CANDIDATE) for each in levels]
             for example, of_doc in zip(batch, zip(*likely)):
                 moved = [
                     [entity._replace(label=first + entity.label) for entity in of_level]

@@ -89,7 +89,7 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
             annotation is computed; None for a pipeline without one. Of a `bilstm_crf_spans`, only
             what it stores in `doc.spans` is scored.
     """
-    known = compared_docs(nlp, examples, component)
+    known = annotated_and_found(nlp, examples, component)
     _, counts = count_by_group(known, None)
     f = float(prf(counts[:, 0].sum(axis=0).astype(float))[2])
     judged = scored([matched(of_doc) for of_doc in known])
@@ -100,7 +100,7 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
     )
 
 
-def compared_docs(
+def annotated_and_found(
     nlp: Language, examples: Sequence[Example], component: str | None
 ) -> list[Compared]:
     """Read the gold entities of annotated docs, and those that a pipeline finds in them.

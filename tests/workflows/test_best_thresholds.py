@@ -72,7 +72,7 @@ def folder(request, tmp_path_factory):
 
 @pytest.fixture
 def nlp(folder, monkeypatch):
-    monkeypatch.setattr(best_thresholds, "GRID", GRID)
+    monkeypatch.setattr(best_thresholds, "TRIED", GRID)
     return spacy.load(folder)
 
 
@@ -193,7 +193,7 @@ def test_thresholds_against_all_others(groups, missed, other, beta):
         return float(micro), float(by_label[gold > 0].mean())
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(best_thresholds, "GRID", GRID)
+        patch.setattr(best_thresholds, "TRIED", GRID)
         patch.setattr(best_thresholds, "FEWEST", 1)
         common = best_common(groups, 2, gold.sum(), beta)
         assert f_of([common] * 2)[0] == pytest.approx(max(f_of([p] * 2)[0] for p in GRID))
@@ -212,7 +212,7 @@ def test_of_equals_the_one_near_half_of_f():
     assert best_common(sure, 1, 1, 1.0) == 0.5  # F is 1 up to 0.95
     assert best_common(sure, 1, 4, 1.0) == 0.2  # 2 / (1 + 4) = 0.4
     assert best_common(sure, 1, 1, 2.0) == 0.2
-    assert best_common([], 1, 1, 1.0) in best_thresholds.GRID
+    assert best_common([], 1, 1, 1.0) in best_thresholds.TRIED
 
 
 def test_what_can_not_be_is_refused(folder, nlp, tmp_path):

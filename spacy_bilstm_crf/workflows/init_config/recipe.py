@@ -220,7 +220,7 @@ def _decoding(found: Survey, recognizer: Recognizer) -> Iterator[Choice]:
         threshold = next(value for most, value in THRESHOLDS if found.n_sentences <= most)
         why = "F1 is best with a threshold of about half of F1, which is lower with less data."
     option = f" --component {recognizer.name}" if recognizer.where.may_overlap else ""
-    why += f" After the training, `bilstm-crf calibrate --best-f{option}` sets the best on dev data."
+    why += f" Later, `bilstm-crf calibrate --best-f{option}` sets the best on your dev data."
     yield Choice(recognizer.path("threshold"), threshold, why)
     if found.n_missing and not found.n_outside and not recognizer.where.may_overlap:
         yield Choice(
