@@ -42,6 +42,7 @@ STUDIES = (
     "speed.scale",
     "speed.step_profile",
     "speed.tagger",
+    "thresholds",
     "tune",
     "update",
 )

@@ -20,6 +20,7 @@ from .tables import print_qualities, print_table
 
 if TYPE_CHECKING:
     from ..workflows import Calibrated
+    from ..workflows.best_thresholds import BestF
     from ..workflows.risk_control import RecallLevel
 
 PRICE = ("threshold", "found here", "candidates per entity", "tokens inside candidates")
@@ -39,10 +40,21 @@ def calibrate_cli(
         help="Set candidates_threshold instead, so that on average this share of a document's "
         "entities is among the candidates. The data must not have been used for anything else",
     ),
+    best_f: bool = Option(
+        False,
+        "--best-f",
+        help="Set threshold instead, so that the F of the entities that are found is best",
+    ),
     per_label: bool = Option(
         False,
         "--per-label",
-        help="Control the recall of each label separately, with its own threshold",
+        help="With --recall, control the recall of each label separately, with its own threshold. "
+        "With --best-f, set the threshold of each label by its own F",
+    ),
+    beta: float | None = Option(
+        None,
+        "--beta",
+        help="With --best-f, how many times as important recall is as precision. Default: 1",
     ),
     code: CodeOption = None,
     use_gpu: GpuOption = -1,
@@ -52,16 +64,29 @@ def calibrate_cli(
 
     Fits a temperature and a bias for each label to annotated data that the model was not trained
     on, ideally the development data, and saves the calibrated pipeline to a new folder. With
-    --recall, sets the threshold for candidates by conformal risk control instead.
+    --recall, sets the threshold for candidates by conformal risk control instead; with --best-f,
+    the threshold of entities, or with --per-label that of each label.
     """
     check_pipeline_folder(output, force)
     prepare(code, use_gpu)
     from ..workflows import calibrate
 
-    found = calibrate(pipeline, data, component=component, recall=recall, per_label=per_label)
+    found = calibrate(
+        pipeline,
+        data,
+        component=component,
+        recall=recall,
+        per_label=per_label,
+        best_f=best_f,
+        beta=beta,
+    )
     found.to_disk(output)
     for warning in found.warnings:
         msg.warn(warning)
+    if found.best_f is not None:
+        msg.good(f"Saved '{component}' with its threshold in {output}")
+        _print_best_f(found.best_f)
+        return
     if found.calibration is None:
         msg.good(f"Saved '{component}' with its candidates_threshold in {output}")
         _print_recall(found)
@@ -72,6 +97,29 @@ def calibrate_cli(
     print(f"temperature {temperature:.3f}; biases: {named}")
     print_qualities({"before": found.before, "after": found.after})
     print("After: on the data that it was fitted to, so a little too good.")
+
+
+def _print_best_f(best: "BestF") -> None:
+    """Print the threshold of each label, and F before and after."""
+    name = "F" if best.beta == 1.0 else f"F{best.beta:g}"
+    header = ["label", "entities", "threshold", f"{name} before", f"{name} after"]
+    named = [*best.by_label.items(), ("all", best.overall)]
+    rows = [
+        [
+            label,
+            f"{one.n_entities:,}",
+            "" if one.threshold is None else f"{one.threshold:.2f}{'*' * one.has_common}",
+            *("-" if f is None else f"{100 * f:.2f}" for f in (one.before, one.after)),
+        ]
+        for label, one in [*named, ("mean of the labels", best.mean)]
+    ]
+    print_table(header, rows)
+    if any(one.has_common for one in best.by_label.values()):
+        print(
+            f"* Fewer than {best.fewest} annotated entities: the threshold that is best for all "
+            f"labels together."
+        )
+    print("After: on the data that the thresholds were chosen on, so a little too good.")
 
 
 def _print_recall(found: "Calibrated") -> None:

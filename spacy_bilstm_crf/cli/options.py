@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 # Settings of the config that follow a command's own options are handed to its function
 WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -101,3 +101,21 @@ LinesOption = Annotated[
         help="Whether each line of a .txt file is a text, or the whole file is one",
     ),
 ]
+
+
+def label_threshold(text: str) -> tuple[str, float]:
+    """Read a label and its threshold, such as PERSON=0.8.
+
+    Raises:
+        BadParameter: If it is none.
+    """
+    label, _, value = text.rpartition("=")
+    try:
+        threshold = float(value)
+    except ValueError:
+        threshold = -1.0
+    if not label or not 0.0 <= threshold <= 1.0:
+        raise BadParameter(
+            f"{text!r} is no label with a threshold from 0 to 1, such as PERSON=0.8."
+        )
+    return label, threshold

@@ -1,6 +1,8 @@
 """`set-threshold`: the least probability of the entities that a pipeline finds."""
 
-from typer import Argument
+from typing import Any
+
+from typer import Argument, Option
 from wasabi import msg
 
 from ..common.files import check_pipeline_folder
@@ -11,6 +13,7 @@ from .options import (
     ForceOption,
     PipelineArgument,
     PipelineFolder,
+    label_threshold,
 )
 
 
@@ -19,18 +22,29 @@ def set_threshold_cli(
     pipeline: PipelineArgument,
     output: PipelineFolder,
     threshold: float = Argument(..., min=0, max=1, help="Least probability of an entity"),
+    by_label: list[Any] = Option(
+        [],
+        "--label",
+        metavar="LABEL=THRESHOLD",
+        parser=label_threshold,
+        help="Threshold of one label, in place of that of all: PERSON=0.8. Repeat the option for "
+        "several",
+    ),
     component: ComponentOption = "ner",
     code: CodeOption = None,
     force: ForceOption = False,
 ) -> None:
     """Set the threshold of a trained pipeline, and save it to a new folder.
 
-    Entities that are less probable are no longer found. `spacy find-threshold` looks for the best
-    threshold on development data.
+    Entities that are less probable are no longer found. `calibrate --best-f` sets the best
+    threshold on development data instead, for all labels or for each.
     """
     check_pipeline_folder(output, force)
     prepare(code, -1, silent=True)
     from ..workflows import set_threshold
 
-    set_threshold(pipeline, threshold, output=output, component=component, on_message=msg.warn)
-    msg.good(f"Saved '{component}' with the threshold {threshold:g} in {output}")
+    of_labels: dict[str, float] = dict(by_label)
+    options: dict[str, Any] = {"output": output, "component": component, "on_message": msg.warn}
+    set_threshold(pipeline, threshold, by_label=of_labels, **options)
+    others = "".join(f", {label} {p:g}" for label, p in of_labels.items())
+    msg.good(f"Saved '{component}' with the threshold {threshold:g}{others} in {output}")

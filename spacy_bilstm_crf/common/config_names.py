@@ -26,8 +26,13 @@ def check_config_names(
         ValueError: Naming the first one that a config would lose or change.
     """
     for name in names:
-        if name.startswith(RESERVED) or not _comes_back(name, of_blocks):
+        if not holds_names([name], of_blocks=of_blocks):
             raise ValueError(f"{what} has the name {name!r}, which no config can hold. {instead}")
+
+
+def holds_names(names: Iterable[str], *, of_blocks: bool = False) -> bool:
+    """Tell whether a config can hold names: see `check_config_names`."""
+    return all(not name.startswith(RESERVED) and _comes_back(name, of_blocks) for name in names)
 
 
 def _comes_back(name: str, of_blocks: bool) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from .. import crf, tags
 from ..batching import Batch, Distribution
 from .entities import Entity, best_entities, likely_entities, probabilities
-from .settings import LEAST_PROBABILITY, DecodingSettings
+from .settings import DecodingSettings
 
 # A doc with more segments than this is decoded segment by segment
 SHORT_DOC = 4
@@ -36,7 +36,8 @@ def decode(
     """Find the entities and candidates of each doc.
 
     Without a threshold the entities are those of the most probable tag sequence. With a threshold
-    they are the set without overlap that maximizes the sum of (probability - threshold).
+    they are the set without overlap that maximizes the sum of (probability - threshold), each
+    entity with the threshold of its label.
 
     Args:
         distribution: The distribution over the docs' tag sequences.
@@ -152,8 +153,9 @@ def _prediction(
 ) -> Prediction:
     """Select the entities and candidates of a doc."""
     entities, candidates = scored, []
-    if settings.threshold is not None:
-        entities = best_entities(likely, max(settings.threshold, LEAST_PROBABILITY))
+    least = None if settings.threshold is None else settings.least_of_entities
+    if least is not None:
+        entities = best_entities(likely, least)
     if settings.candidates_threshold is not None:
         candidates = [
             entity

@@ -17,6 +17,7 @@ from ..data.texts import Text
 from ..pipeline.base import TrainableCRF
 from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from ..pipeline.settings import decoding_settings
 from .candidates import CandidateRequest, FoundSpan, with_taken_spans
 from .corrections import (
     TextCorrections,
@@ -40,7 +41,8 @@ class RequestSettings(NamedTuple):
     """What to find in texts.
 
     Attributes:
-        threshold: The components' threshold; None for the most probable tag sequence.
+        threshold: The components' threshold, for all labels or by label; None for the most probable
+            tag sequence. Each component takes the values of its own labels.
         own_threshold: Whether components keep the thresholds that they have.
         candidates: The least probability of candidates; None for no candidates.
         k_best: The number of tag sequences; None for none.
@@ -49,7 +51,7 @@ class RequestSettings(NamedTuple):
         tokens: Whether to return where the tokens are.
     """
 
-    threshold: float | None = None
+    threshold: float | dict[str, float] | None = None
     own_threshold: bool = True
     candidates: float | None = None
     k_best: int | None = None
@@ -136,10 +138,19 @@ class Annotator:
         self.components = components_with_crf(nlp)
 
     @property
-    def threshold(self) -> float | None:
+    def threshold(self) -> float | dict[str, float] | None:
         """The threshold of the first component that has one."""
-        found = (component.threshold for component in self.components)
+        found = self.thresholds.values()
         return next((threshold for threshold in found if threshold is not None), None)
+
+    @property
+    def thresholds(self) -> dict[str, float | dict[str, float] | None]:
+        """The threshold of each component: that of all labels, or that of each."""
+        return {
+            component.name: decoding_settings(component.cfg).thresholds_by_label
+            or component.threshold
+            for component in self.components
+        }
 
     def __call__(
         self,
@@ -306,7 +317,7 @@ class Annotator:
                     component.entity_scores = True
                 component.most_per_token = MOST_PER_TOKEN
                 if not settings.own_threshold:
-                    component.threshold = settings.threshold
+                    component.threshold = _of_labels(settings.threshold, component.labels)
                 if settings.with_candidates:
                     requests[id(component)] = CandidateRequest(component, settings.candidates)
             yield requests
@@ -322,6 +333,15 @@ def _given(
     every = [Text(text) if isinstance(text, str) else text for text in texts]
     known = [None] * len(every) if corrections is None else corrections
     return [_Given(*each) for each in zip(every, known, strict=True)]
+
+
+def _of_labels(
+    threshold: float | dict[str, float] | None, labels: Sequence[str]
+) -> float | dict[str, float] | None:
+    """Return what a threshold says of some labels."""
+    if not isinstance(threshold, dict):
+        return threshold
+    return {label: p for label, p in threshold.items() if label in labels}
 
 
 def _annotation(

@@ -40,7 +40,7 @@ def groups_without_overlap(nlp: Language) -> list[list[str]] | None:
     """Return groups of labels whose entities follow from the candidates, whatever the threshold.
 
     With a threshold, the entities of a group are those of its candidates, without overlap within
-    the group, that maximize the sum of (probability - threshold).
+    the group, that maximize the sum of (probability - threshold of the label).
 
     Returns:
         The groups; None if entities depend on anything else: on other entities of several

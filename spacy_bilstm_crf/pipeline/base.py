@@ -161,6 +161,7 @@ class TrainableCRF(TrainablePipe):
         for label in settings.labels_to_add(labels, get_examples, self._annotated_labels):
             self.add_label(label)
         self._require_labels()
+        self._check_settings(self.cfg)  # those by label, now that the labels are known
         docs = [eg.predicted for eg in islice(get_examples(), 10)]
         if not docs:
             raise ValueError(Errors.E923.format(name=self.name))

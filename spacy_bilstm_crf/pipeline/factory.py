@@ -41,12 +41,12 @@ DEFAULT_MODEL = {
 }
 
 
-def _check_saved(candidates_threshold: float | dict[str, float] | None, name: str) -> None:
-    """Check that no label of a component's candidates_threshold is lost in a saved config."""
-    if isinstance(candidates_threshold, dict):
-        instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).candidates_threshold"
-        what = f"A label in the candidates_threshold of '{name}'"
-        check_config_names(what, candidates_threshold, instead)
+def _check_saved(name: str, **settings: float | dict[str, float] | None) -> None:
+    """Check that no label of a component's settings by label is lost in a saved config."""
+    for setting, by_label in settings.items():
+        if isinstance(by_label, dict):
+            instead = f"Set it later, where that is kept: nlp.get_pipe({name!r}).{setting}"
+            check_config_names(f"A label in the {setting} of '{name}'", by_label, instead)
 
 
 @Language.factory(
@@ -63,7 +63,7 @@ def make_bilstm_crf_ner(
     incorrect_spans_key: str | None = None,
     entity_ratio: dict[str, float] | None = None,
     resume_factor: float = 0.025,
-    threshold: float | None = None,
+    threshold: float | dict[str, float] | None = None,
     entity_scores: bool = True,
     spans_key: str | None = None,
     candidates_threshold: float | dict[str, float] | None = None,
@@ -86,8 +86,9 @@ def make_bilstm_crf_ner(
         resume_factor: Share of the optimizer's steps, 0 to 1, for what was trained before
             `nlp.resume_training` was called, so that it is not forgotten. Labels added since then
             take whole steps. 1 trains all alike, as suits much new data with all labels annotated.
-        threshold: Minimum probability of an entity, 0 to 1. None takes the entities of the most
-            probable tag sequence, whatever their own probability.
+        threshold: Minimum probability of an entity, 0 to 1, or a block with one value per label;
+            labels without a value have 0.5. None takes the entities of the most probable tag
+            sequence, whatever their own probability.
         entity_scores: Whether to compute the probability of each entity, `span._.confidence`.
         spans_key: Key in `doc.spans` to store the entities under with their probabilities, as
             `spancat` does. None does not write to `doc.spans`; `span._.confidence` is set anyway.
@@ -103,7 +104,7 @@ def make_bilstm_crf_ner(
     Raises:
         ValueError: If a setting is invalid, or would be lost in a saved config.
     """
-    _check_saved(candidates_threshold, name)
+    _check_saved(name, threshold=threshold, candidates_threshold=candidates_threshold)
     return BiLSTMCRFEntityRecognizer(
         nlp.vocab,
         model,
@@ -136,7 +137,7 @@ def make_bilstm_crf_spans(
     levels: int = 1,
     incorrect_spans_key: str | None = None,
     resume_factor: float = 0.025,
-    threshold: float | None = None,
+    threshold: float | dict[str, float] | None = None,
     spans_filter: SpansFilter | None = None,
     candidates_threshold: float | dict[str, float] | None = None,
     candidates_key: str = "candidates",
@@ -159,8 +160,9 @@ def make_bilstm_crf_spans(
             entities of their label. None reads no such spans.
         resume_factor: Share of the optimizer's steps, 0 to 1, for what was trained before
             `nlp.resume_training` was called: see `make_bilstm_crf_ner`.
-        threshold: Minimum probability of an entity, 0 to 1. None takes the entities of each label's
-            most probable tag sequence, whatever their own probability.
+        threshold: Minimum probability of an entity, 0 to 1, or a block with one value per label;
+            labels without a value have 0.5. None takes the entities of each label's most probable
+            tag sequence, whatever their own probability.
         spans_filter: Selects among the entities found, of all labels together, such as
             `spacy.first_longest_spans_filter.v1`; it gets no other spans to merge them with.
         candidates_threshold: Minimum probability of a candidate, 0 to 1, or a block with one value
@@ -174,7 +176,7 @@ def make_bilstm_crf_spans(
     Raises:
         ValueError: If a setting is invalid, or would be lost in a saved config.
     """
-    _check_saved(candidates_threshold, name)
+    _check_saved(name, threshold=threshold, candidates_threshold=candidates_threshold)
     return BiLSTMCRFSpanRecognizer(
         nlp.vocab,
         model,

@@ -38,7 +38,7 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         incorrect_spans_key: str | None = None,
         entity_ratio: dict[str, float] | None = None,
         resume_factor: float = 0.025,
-        threshold: float | None = None,
+        threshold: float | dict[str, float] | None = None,
         entity_scores: bool = True,
         spans_key: str | None = None,
         candidates_threshold: float | dict[str, float] | None = None,
@@ -85,7 +85,8 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         """Find the entities of each doc, without changing the docs.
 
         Without a threshold these are the entities of the most probable tag sequence. With a
-        threshold, the set without overlap that maximizes the sum of (probability - threshold).
+        threshold, the set without overlap that maximizes the sum of (probability - threshold), each
+        entity with the threshold of its label.
 
         Args:
             docs: The docs.

@@ -104,11 +104,23 @@ def merge_loaded(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]
         saved: The saved settings.
         given: The settings that the component was created with.
     """
+    saved = _decimals(saved)
     then = saved.get(CONFIGURED, {})
     now = unchanged_settings(given[CONFIGURED], then)
     changed = {name: value for name, value in now.items() if then.get(name, value) != value}
     # A pipeline of an earlier version lacks settings that came later
     return {**now, **saved, **changed, CONFIGURED: now}
+
+
+def _decimals(value: Any) -> Any:
+    """Return a value of JSON as it was written: spaCy reads 0.3 as 0.30000000000000004."""
+    if isinstance(value, float):
+        return float(f"{value:.15g}")
+    if isinstance(value, list):
+        return [_decimals(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _decimals(each) for key, each in value.items()}
+    return value
 
 
 def calibration_of(cfg: dict[str, Any]) -> Calibration:

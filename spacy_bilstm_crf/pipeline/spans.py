@@ -45,7 +45,7 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         levels: int = 1,
         incorrect_spans_key: str | None = None,
         resume_factor: float = 0.025,
-        threshold: float | None = None,
+        threshold: float | dict[str, float] | None = None,
         spans_filter: SpansFilter | None = None,
         candidates_threshold: float | dict[str, float] | None = None,
         candidates_key: str = "candidates",

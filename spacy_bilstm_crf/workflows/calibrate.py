@@ -1,5 +1,6 @@
 """Calibrate a trained pipeline on held-out annotation."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from ..inference.recognizers import component_with_crf, entity_source
 from ..pipeline.base import TrainableCRF
 from ..pipeline.settings import calibration_of
 from ..training import Calibration
+from .best_thresholds import BestF, set_best_thresholds
 from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
 from .quality import Quality, examples_before, quality_of, unknown_labels
 from .risk_control import (
@@ -38,18 +40,19 @@ USES = {
 
 
 class Calibrated(NamedTuple):
-    """A pipeline with fitted probabilities, or with a fitted threshold for candidates.
+    """A pipeline with fitted probabilities, or with fitted thresholds.
 
     Attributes:
         nlp: The pipeline.
         labels: The labels of its component, in the order of `calibration.label_biases`.
-        calibration: The temperature and the biases; None if a recall was asked for.
+        calibration: The temperature and the biases; None if anything else was asked for.
         risk_control: The threshold of each label, or that of all entities under the name "". Empty
             if no recall was asked for.
-        before: Scores on the data before the calibration; None if a recall was asked for.
+        before: Scores on the data before the calibration; None without one.
         after: Scores after it, on the data that it was fitted to.
         levels: Recalls to choose from and what each costs, for the names of `risk_control`.
         warnings: What stands against the result, in sentences.
+        best_f: The thresholds with the best F; None if they were not asked for.
     """
 
     nlp: Language
@@ -60,6 +63,7 @@ class Calibrated(NamedTuple):
     after: Quality | None
     levels: dict[str, list[RecallLevel]]
     warnings: list[str]
+    best_f: BestF | None = None
 
     def to_disk(self, folder: str | Path) -> None:
         """Save the pipeline to a folder, replacing an existing one.
@@ -77,36 +81,61 @@ def calibrate(
     component: str = "ner",
     recall: float | None = None,
     per_label: bool = False,
+    best_f: bool = False,
+    beta: float | None = None,
 ) -> Calibrated:
-    """Fit a pipeline's probabilities, or its threshold for candidates, to held-out annotation.
+    """Fit a pipeline's probabilities, or its thresholds, to held-out annotation.
 
-    Without `recall`, a temperature and a bias for each label are fitted, so that probabilities
-    agree with how often they are right. With it, the calibration is left as it is, and
-    `candidates_threshold` is set by conformal risk control (see `risk_control`). Candidates may
-    then have up to 1,000 tokens: a recall is no use if long entities can't be found.
+    Without `recall` or `best_f`, a temperature and a bias for each label are fitted, so that
+    probabilities agree with how often they are right. With one of them, the calibration is left as
+    it is.
+
+    With `recall`, `candidates_threshold` is set by conformal risk control (see `risk_control`).
+    Candidates may then have up to 1,000 tokens: a recall is no use if long entities can't be found.
+
+    With `best_f`, `threshold` is set to the value with the best F on the data, for all labels or
+    with `per_label` for each (see `best_thresholds`).
 
     Args:
         pipeline: The pipeline, its folder, or the name of an installed package. A loaded pipeline
             is changed.
         data: Annotated docs, or the path of a `.spacy` file or of a folder of them. The model must
-            not have been trained on them; with `recall` they must not have been used at all.
+            not have been trained on them; with `recall` they must not have been used at all. With
+            `best_f`, take the development data.
         component: Name of the component, a `bilstm_crf_ner` or `bilstm_crf_spans`.
         recall: Expected share of a document's entities that are among the candidates, above 0 and
             below 1.
-        per_label: Control the recall of each label by a threshold of its own.
+        per_label: Control the recall of each label by a threshold of its own, or give each label
+            the threshold with its best F.
+        best_f: Set the threshold of entities.
+        beta: How many times as important recall is as precision for `best_f`; 1 by default.
 
     Returns:
         The pipeline, what was fitted, and how good it is.
 
     Raises:
         UserError: If there is no such pipeline, component or data, if the data have a label that
-            the component lacks, or if they are too few for the recall.
+            the component lacks, if they are too few for the recall, or if arguments can't be
+            combined.
     """
-    if per_label and recall is None:
-        raise UserError("--per-label needs --recall: set the recall that each label should have.")
+    if recall is not None and best_f:
+        raise UserError(
+            "--recall sets the threshold of candidates, --best-f that of entities: run one after "
+            "the other."
+        )
+    if per_label and recall is None and not best_f:
+        raise UserError(
+            "--per-label needs --recall, the recall that each label should have, or --best-f."
+        )
+    if beta is not None and not best_f:
+        raise UserError("--beta needs --best-f: it weighs recall against precision in F.")
+    if beta is not None and not 0.0 < beta < math.inf:
+        raise UserError(f"--beta must be above 0, but is {beta}.")
     nlp = load_pipeline(pipeline)
     ner = component_with_crf(nlp, pipeline_name(pipeline), component)
     examples = examples_before(nlp, read_examples(data, nlp, entity_source(ner)), component)
+    if best_f:
+        return _with_best_f(nlp, ner, component, examples, beta or 1.0, per_label)
     if recall is None:
         return _fitted(nlp, ner, component, data, examples)
     return _controlled(nlp, ner, component, examples, recall, per_label)
@@ -129,12 +158,7 @@ def _fitted(
     references = [example.reference for example in examples]
     misaligned = misaligned_warning(examples, entity_source(ner))
     warnings = [] if misaligned is None else [misaligned]
-    trained = [use for use in uses_of(nlp, component, references) if use.how == TRAINED]
-    if any(use.n_docs for use in trained):
-        warnings.append(
-            f"{_counted(trained)}. The model knows these, so its probabilities will be too high on "
-            f"others. Calibrate on documents that it was not trained on."
-        )
+    warnings += _known_to_the_model(nlp, component, references)
     if forget_control(nlp, component):
         warnings.append(
             f"The recall that candidates_threshold of '{component}' was set for no longer holds, "
@@ -151,6 +175,34 @@ def _fitted(
     note_calibration(nlp, component, data, references, entropy)
     after = quality_of(nlp, examples, component)
     return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)
+
+
+def _known_to_the_model(nlp: Language, component: str, references: Sequence[Doc]) -> list[str]:
+    """Warn of documents that the model was trained on."""
+    trained = [use for use in uses_of(nlp, component, references) if use.how == TRAINED]
+    if not any(use.n_docs for use in trained):
+        return []
+    return [
+        f"{_counted(trained)}. The model knows these, so its probabilities will be too high on "
+        f"others. Calibrate on documents that it was not trained on."
+    ]
+
+
+def _with_best_f(
+    nlp: Language,
+    ner: TrainableCRF,
+    component: str,
+    examples: list[Example],
+    beta: float,
+    per_label: bool,
+) -> Calibrated:
+    """Set the threshold of entities with the best F."""
+    warnings = _known_to_the_model(nlp, component, [example.reference for example in examples])
+    unknown = unknown_labels(ner, examples)
+    if unknown:
+        warnings.append(f"{_lacking(ner, component, unknown)} They count as missed.")
+    found = set_best_thresholds(nlp, examples, component, beta=beta, per_label=per_label)
+    return Calibrated(nlp, ner.labels, None, {}, None, None, {}, warnings, found)
 
 
 def _controlled(

@@ -27,7 +27,7 @@ from ..training import (
     summed_negative_log_likelihood,
 )
 from .report.matching import matched
-from .report.mentions import compared
+from .report.mentions import Compared, compared
 from .report.metrics import prf
 from .report.probabilities import calibration_error, scored
 from .report.slices import NamedSlices, count_by_group
@@ -89,6 +89,27 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
             annotation is computed; None for a pipeline without one. Of a `bilstm_crf_spans`, only
             what it stores in `doc.spans` is scored.
     """
+    known = annotated_and_found(nlp, examples, component)
+    _, counts = count_by_group(known, None)
+    f = float(prf(counts[:, 0].sum(axis=0).astype(float))[2])
+    judged = scored([matched(of_doc) for of_doc in known])
+    return Quality(
+        None if np.isnan(f) else f,
+        calibration_error(judged) if len(judged.scores) else None,
+        None if component is None else _negative_log_likelihood(nlp, examples, component),
+    )
+
+
+def annotated_and_found(
+    nlp: Language, examples: Sequence[Example], component: str | None
+) -> list[Compared]:
+    """Read the gold entities of annotated docs, and those that a pipeline finds in them.
+
+    Args:
+        nlp: The pipeline.
+        examples: See `quality_of`.
+        component: See `quality_of`.
+    """
     copies = (example.predicted.copy() for example in examples)
     if component is None:
         where = entity_source_of(nlp, "The pipeline")
@@ -100,15 +121,7 @@ def quality_of(nlp: Language, examples: Sequence[Example], component: str | None
     values = NamedSlices(())
     pairs = zip(examples, docs)
     found = [compared(0, example.reference, doc, "", values, where) for example, doc in pairs]
-    known = [of_doc for of_doc in found if of_doc is not None]
-    _, counts = count_by_group(known, None)
-    f = float(prf(counts[:, 0].sum(axis=0).astype(float))[2])
-    judged = scored([matched(of_doc) for of_doc in known])
-    return Quality(
-        None if np.isnan(f) else f,
-        calibration_error(judged) if len(judged.scores) else None,
-        None if component is None else _negative_log_likelihood(nlp, examples, component),
-    )
+    return [of_doc for of_doc in found if of_doc is not None]
 
 
 def quality_of_pipeline(nlp: Language, examples: Sequence[Example]) -> Quality:

@@ -6,8 +6,9 @@ import pytest
 import spacy
 from thinc.api import Config
 
+from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.workflows import set_threshold
-from tests.helpers import spacy_command, trained_nlp
+from tests.helpers import make_nlp, spacy_command, trained_nlp
 
 
 def run(*arguments, exit_codes=(0,)):
@@ -40,6 +41,32 @@ def test_the_threshold_is_saved_and_used(folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_thresholds_of_single_labels(folder, tmp_path):
+    output = tmp_path / "out"
+    said = run(folder, 0.4, "--label", "PERSON=0.75", "--output", output)
+    assert "Saved 'ner' with the threshold 0.4, PERSON 0.75 in" in said
+    expected = {"PERSON": 0.75, "LOC": 0.4}
+    assert spacy.load(output).get_pipe("ner").threshold == expected
+    config = Config().from_disk(output / "config.cfg")
+    assert config["components"]["ner"]["threshold"] == expected
+    nlp = set_threshold(output, 0.25)
+    assert nlp.get_pipe("ner").threshold == 0.25
+    messages = []
+    set_threshold(nlp, 0.25, by_label={"LOC": 0.25}, on_message=messages.append)
+    set_threshold(nlp, 0.25, by_label={"LOC": 0.25}, on_message=messages.append)
+    assert len(messages) == 1 and "already" in messages[0]
+    with pytest.raises(UserError, match="set one for the other labels"):
+        set_threshold(nlp, None, by_label={"LOC": 0.25})
+
+
+def test_a_label_that_no_config_can_hold_is_saved(tmp_path):
+    nlp = make_nlp(labels=["GPE:city"], threshold=0.3)
+    set_threshold(nlp, 0.5, by_label={"GPE:city": 0.25}, output=tmp_path)
+    assert spacy.load(tmp_path).get_pipe("ner").threshold == {"GPE:city": 0.25}
+    set_threshold(tmp_path, 0.5, output=tmp_path)
+    assert spacy.load(tmp_path).get_pipe("ner").threshold == 0.5
+
+
 def test_none_is_the_best_tag_sequence(folder, tmp_path):
     set_threshold(folder, 0.9, output=tmp_path)
     nlp = set_threshold(tmp_path, None, output=tmp_path)
@@ -59,6 +86,9 @@ def test_what_can_not_be_set_is_refused_in_one_line(folder, tmp_path):
     for arguments, message in (
         ((folder, 1.5, *out), "Invalid value for 'threshold'"),
         ((folder, "none", *out), "should be a valid number"),
+        ((folder, 0.5, "--label", "LOC=2", *out), "'LOC=2' is no label with a threshold from 0"),
+        ((folder, 0.5, "--label", "0.5", *out), "'0.5' is no label with a threshold"),
+        ((folder, 0.5, "--label", "CITY=0.5", *out), "a value for CITY, but its labels are"),
         ((tmp_path / "nowhere", 0.5, *out), "There is no pipeline"),
         ((tmp_path / "other", 0.5, *out), "It has: ner (sentencizer)"),
         (

@@ -118,16 +118,18 @@ def overlap(entities):
         ),
         max_size=8,
     ),
-    st.floats(0, 1),
+    st.floats(0, 1) | st.lists(st.floats(0, 1), min_size=2, max_size=2),
 )
 def test_best_entities_against_all_subsets(candidates, threshold):
+    least = threshold if isinstance(threshold, list) else [threshold] * 2
+
     def gain(entities):
-        return math.fsum(entity.probability - threshold for entity in entities)
+        return math.fsum(entity.probability - least[entity.label] for entity in entities)
 
     chosen = best_entities(candidates, threshold)
     assert chosen == sorted(chosen)
     assert not overlap(chosen)
-    assert all(entity.probability >= threshold for entity in chosen)
+    assert all(entity.probability >= least[entity.label] for entity in chosen)
     subsets = (
         subset
         for size in range(len(candidates) + 1)

@@ -212,11 +212,17 @@ def unsure():
     return nlp
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.2, 0.6])
+BY_LABEL = {"PERSON": 0.05, "LOC": 0.4}
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.2, 0.6, BY_LABEL, {"LOC": 0.02}])
 def test_a_threshold_takes_entities_by_their_probability(unsure, threshold):
     ner = unsure.get_pipe("ner")
     docs = [unsure.make_doc(text) for text in ("Who is London Khan", "I like Berlin", "")]
     ner.cfg["threshold"] = threshold
+    # Labels without a value among others have 0.5
+    by_label = threshold if isinstance(threshold, dict) else dict.fromkeys(ner.labels, threshold)
+    least = [by_label.get(label, 0.5) for label in ner.labels]
     predictions = ner.predict(docs)
     potentials = ner.model.predict(docs)
     for doc, emissions, (found, _) in zip(docs, potentials.emissions, predictions, strict=True):
@@ -236,10 +242,10 @@ def test_a_threshold_takes_entities_by_their_probability(unsure, threshold):
         for path, p in oracle.probabilities.items():
             probability.update(dict.fromkeys(sequences[path], p))
         gains = {
-            path: sum(probability[span] - threshold for span in spans)
+            path: sum(probability[span] - least[span[2]] for span in spans)
             for path, spans in sequences.items()
         }
-        assert all(probability[span] >= threshold for span in sequences[chosen])
+        assert all(probability[span] >= least[span[2]] for span in sequences[chosen])
         # Where the threshold is 0, what has next to no probability is left out
         assert gains[chosen] == pytest.approx(max(gains.values()), abs=0.005)
 
@@ -266,14 +272,45 @@ def test_a_threshold_is_a_probability_and_is_saved(tmp_path):
     assert spacy.load(tmp_path).get_pipe("ner").threshold == 0.25
 
 
-def test_a_threshold_of_a_label_that_no_config_can_hold(tmp_path):
-    thresholds = {"GPE:city": 0.1}
-    with pytest.raises(ValueError, match=r"'GPE:city', which no config can hold.*Set it later"):
-        make_nlp(candidates_threshold=thresholds)
-    nlp = make_nlp()
-    nlp.get_pipe("ner").candidates_threshold = thresholds
+@pytest.mark.parametrize("setting", ["threshold", "candidates_threshold"])
+def test_a_threshold_of_a_label_that_no_config_can_hold(setting, tmp_path):
+    thresholds, labels = {"GPE:city": 0.1}, ["GPE:city"]
+    with pytest.raises(ValueError, match=rf"'GPE:city', which no config can.*later.*\.{setting}"):
+        make_nlp(labels=labels, **{setting: thresholds})
+    nlp = make_nlp(labels=labels)
+    setattr(nlp.get_pipe("ner"), setting, thresholds)
     nlp.to_disk(tmp_path)
-    assert spacy.load(tmp_path).get_pipe("ner").candidates_threshold == thresholds
+    assert getattr(spacy.load(tmp_path).get_pipe("ner"), setting) == thresholds
+
+
+@pytest.mark.parametrize("factory", ["bilstm_crf_ner", "bilstm_crf_spans"])
+def test_thresholds_by_label_are_checked_saved_and_changed_by_the_config(factory, tmp_path):
+    nlp = spacy.blank("en")
+    config = {"model": SMALL_MODEL, "threshold": {"LOC": 0.25, "CITY": 0.5}}
+    ner = nlp.add_pipe(factory, name="ner", config=config)
+    ner.add_label("LOC")
+    ner.add_label("PERSON")
+    with pytest.raises(ValueError, match="threshold of 'ner' has a value for CITY, but its labels"):
+        nlp.initialize()
+    ner.threshold = BY_LABEL
+    nlp.initialize()
+    for wrong, message in (
+        ({"CITY": 0.5}, "value for CITY, but its labels are LOC, PERSON"),
+        ({"LOC": 1.5}, "threshold of 'ner' for LOC is 1.5, but it must be a probability from 0 to"),
+        ({"LOC": None}, "threshold of 'ner' for LOC is None"),
+        ({"LOC": "0.5"}, "threshold of 'ner' for LOC is '0.5'"),
+        ([0.5], r"threshold of 'ner' is \[0.5\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ner.threshold = wrong
+    assert ner.threshold == BY_LABEL
+    nlp.to_disk(tmp_path)
+    assert spacy.load(tmp_path).get_pipe("ner").threshold == BY_LABEL
+    given = {"components": {"ner": {"threshold": 0.3}}}
+    assert spacy.load(tmp_path, config=given).get_pipe("ner").threshold == 0.3
+    loaded = spacy.load(tmp_path)
+    loaded.get_pipe("ner").add_label("NEW")
+    loaded("A label that comes later has a threshold, too.")
 
 
 def test_a_doc_does_not_depend_on_its_batch(trained):

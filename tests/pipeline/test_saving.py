@@ -97,6 +97,14 @@ def test_settings_given_to_load_win_and_those_that_were_set_come_back(tmp_path):
     nlp.get_pipe("ner").threshold = 0.2
     nlp.to_disk(tmp_path)
     assert spacy.load(tmp_path).get_pipe("ner").threshold == 0.2
+    # Many decimals, since spaCy reads some of them as their neighbours
+    nlp = make_nlp(threshold=0.3)
+    for threshold in (0.29, 0.3, 0.31, 0.58, {"LOC": 0.57}):
+        nlp.get_pipe("ner").threshold = threshold
+        nlp.to_disk(tmp_path)
+        assert spacy.load(tmp_path).get_pipe("ner").threshold == threshold
+    nlp = make_nlp(threshold=0.1)
+    nlp.to_disk(tmp_path)
     given = {"components": {"ner": {"threshold": 0.3, "candidates_threshold": 0.01}}}
     loaded = spacy.load(tmp_path, config=given)
     ner = loaded.get_pipe("ner")

@@ -366,6 +366,11 @@ def test_threshold_filter_and_candidates(overlapping):
         assert doc.spans[KEY][0]._.confidence == pytest.approx(doc.spans[KEY].attrs["scores"][0])
     ner.threshold = 1.0
     assert len(found(overlapping(TEXTS[0]))) < 3
+    ner.threshold = {"LOC": 0.0001, "DOUBLE_LOC": 1.0, "PERSON": 1.0}
+    of_locations = found(overlapping(TEXTS[0]))
+    assert {label for _, label in of_locations} == {"LOC"}
+    ner.threshold = 0.0001
+    assert of_locations == [each for each in found(overlapping(TEXTS[0])) if each[1] == "LOC"]
     ner.threshold = None
     ner.candidates_threshold = {"LOC": 0.01}
     assert {label for _, label in found(overlapping(TEXTS[0]), "candidates")} == {"LOC"}

@@ -262,7 +262,7 @@ class Service:
             "knows_k_best": why_no_k_best(nlp) is None,
             "knows_corrections": why_no_corrections(nlp) is None,
             "threshold": annotator.threshold,
-            "thresholds": {component.name: component.threshold for component in components},
+            "thresholds": annotator.thresholds,
             "label_groups": groups_without_overlap(nlp) if components else None,
             "max_texts": self.limits.texts,
             "max_characters": self.limits.characters,
@@ -355,8 +355,9 @@ class Service:
         Raises:
             Refused: If the pipeline does not know what the request asks for.
         """
+        components = self.batcher.annotator.components
         wanted = given.model_dump(exclude={"texts", *KNOWN, "tokens"}, exclude_none=True)
-        if wanted and not self.batcher.annotator.components:
+        if wanted and not components:
             raise Refused(
                 422,
                 f"{', '.join(wanted)}: the pipeline has no bilstm_crf_ner or bilstm_crf_spans "
@@ -365,6 +366,11 @@ class Service:
         why_not = None if given.k_best is None else why_no_k_best(self.nlp)
         if why_not is not None:
             raise Refused(422, f"k_best: {why_not}. Leave it out.")
+        if isinstance(given.threshold, dict):
+            known = sorted({label for component in components for label in component.labels})
+            if not set(given.threshold) <= set(known):
+                # Without the unknown label, which the request may have from anywhere
+                raise Refused(422, f"threshold: the labels are {', '.join(known)}. Name no other.")
         own = "threshold" not in given.model_fields_set
         return RequestSettings(
             given.threshold, own, given.candidates, given.k_best, tokens=given.tokens

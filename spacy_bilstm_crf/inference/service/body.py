@@ -153,12 +153,13 @@ def _parsed(body: bytes) -> AnnotateRequest:
 
 def _in_words(problem: Any) -> str:
     *above, _ = names = problem["loc"] or ("",)
-    place = ".".join(map(str, names))
     if problem["type"] == "extra_forbidden":  # whose name may be a text
         model = {"fixed": FixedSpan, "rejected": RejectedSpan}.get(str(names[0]), AnnotateRequest)
         where = "".join(f"{name}." for name in above)[:-1]
         said = f"There is an unknown field. Known fields: {', '.join(model.model_fields)}."
         return f"{where}: {said}" if where else said
+    # A key of thresholds may be a text
+    place = ".".join(map(str, names[:1] if names[0] == "threshold" else names))
     return f"{place}: {problem['msg']}" if place else problem["msg"]
 
 

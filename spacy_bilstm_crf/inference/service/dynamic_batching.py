@@ -51,7 +51,9 @@ def _size(text: str) -> int:
 
 def weight(settings: RequestSettings) -> float:
     """Return how much more memory and time a text takes with what is asked for beside entities."""
-    least = min(p for p in (settings.threshold, settings.candidates, 1.0) if p is not None)
+    given = settings.threshold
+    thresholds = given.values() if isinstance(given, dict) else [given]
+    least = min(p for p in (*thresholds, settings.candidates, 1.0) if p is not None)
     candidates = 0 if settings.candidates is None else 1
     if least < RARE:
         candidates = OF_RARE
@@ -220,7 +222,9 @@ class DynamicBatcher:
         annotator = self.annotator
         # Texts with corrections are annotated one by one
         kinds = [(request.settings, request.corrections is None) for request in requests]
-        for kind in dict.fromkeys(kinds):
+        for first, kind in enumerate(kinds):
+            if first in answers:
+                continue
             alike = [i for i, of_request in enumerate(kinds) if of_request == kind]
             texts = [text for i in alike for text in requests[i].texts]
             known = None if kind[1] else [x for i in alike for x in requests[i].corrections or ()]

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    FailFast,
+    Field,
+    Tag,
+)
 
 MOST_SEQUENCES = 20
 
@@ -21,6 +29,11 @@ RESULTS: list[Any] = [
     {"entities": [], "candidates": [], "k_best": None, "tokens": None},
 ]
 Probability = Annotated[float, Field(ge=0, le=1)]
+# Told apart beforehand, so that an error is of one of them alone
+Threshold = Annotated[
+    Annotated[Probability, Tag("number")] | Annotated[dict[str, Probability], Tag("by label")],
+    Discriminator(lambda given: "by label" if isinstance(given, dict) else "number"),
+]
 
 
 def _whole(value: Any) -> Any:
@@ -61,10 +74,11 @@ class AnnotateRequest(BaseModel):
     texts: Annotated[list[str], FailFast()] = Field(
         min_length=1, description="Texts. Each may be empty."
     )
-    threshold: Probability | None = Field(
+    threshold: Threshold | None = Field(
         None,
-        description="Minimum probability of an entity. null: the entities of the most probable "
-        "tag sequence. If left out: the pipeline's own setting, see /labels.",
+        description="Minimum probability of an entity, or an object with one for each label; it is "
+        "0.5 for a label that is not there. null: the entities of the most probable tag sequence. "
+        "If left out: the pipeline's own setting, see /labels.",
     )
     candidates: Probability | None = Field(
         None,
@@ -139,17 +153,18 @@ class LabelsResponse(BaseModel):
     )
     knows_k_best: bool = Field(description="Whether k_best may be asked for.")
     knows_corrections: bool = Field(description="Whether fixed and rejected may be given.")
-    threshold: float | None = Field(
+    threshold: float | dict[str, float] | None = Field(
         description="Threshold for requests that don't set one: of the first component that has "
-        "one."
+        "one. An object if it is another one for each label."
     )
-    thresholds: dict[str, float | None] = Field(
+    thresholds: dict[str, float | dict[str, float] | None] = Field(
         description="The same for each component that knows probabilities."
     )
     label_groups: list[list[str]] | None = Field(
         description="Groups of labels. With a threshold, the entities of a group are those of its "
         "candidates, without overlap within the group, that maximize the sum of (confidence - "
-        "threshold). null if entities depend on anything else: ask for them with the threshold."
+        "threshold of the label). null if entities depend on anything else: ask for them with the "
+        "threshold."
     )
     max_texts: int = Field(description="Maximum number per request.")
     max_characters: int = Field(

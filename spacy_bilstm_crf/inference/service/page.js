@@ -244,13 +244,24 @@ function showSequences() {
   part("sequences-part").hidden = !items.length;
 }
 
-// The slider's left end is none if the pipeline has none
-const ownPercent = () => (service.threshold === null ? 0 : Math.round(100 * service.threshold));
+const isByLabel = own => own !== null && typeof own === "object";
+
+// The slider's left end is none if the pipeline has none. Where each label has a threshold of its
+// own, the slider stands at the lowest
+function ownPercent() {
+  const own = service.threshold;
+  if (own === null) return 0;
+  return Math.round(100 * (isByLabel(own) ? Math.min(...Object.values(own)) : own));
+}
 
 function ownThreshold() {
-  const inWords = p => (p === null ? "none (the best tag sequence)" : exactPercent(p));
+  const inWords = own => {
+    if (own === null) return "none (the best tag sequence)";
+    if (!isByLabel(own)) return exactPercent(own);
+    return Object.entries(own).map(([label, p]) => `${label} ${exactPercent(p)}`).join(", ");
+  };
   const own = Object.entries(service.thresholds);
-  const isOne = own.every(([, p]) => p === own[0][1]);
+  const isOne = own.every(([, p]) => p === own[0][1]) || own.length === 1;
   if (isOne) return inWords(service.threshold);
   return own.map(([name, p]) => `${name} ${inWords(p)}`).join(", ");
 }

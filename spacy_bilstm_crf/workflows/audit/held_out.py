@@ -136,7 +136,7 @@ def _of_labels(
     of_gold = span_probabilities_of_levels(levels, known)
     outside = _outside_all_levels(levels, places)
     settings = DecodingSettings(
-        recognizer.threshold, False, POSSIBLE, recognizer.candidates_max_length
+        recognizer.threshold, False, POSSIBLE, recognizer.candidates_max_length, labels
     )
     predictions = decode_levels(levels, settings)
     of_tokens = zip(*map(token_probabilities, levels))

@@ -219,9 +219,8 @@ def _decoding(found: Survey, recognizer: Recognizer) -> Iterator[Choice]:
     else:
         threshold = next(value for most, value in THRESHOLDS if found.n_sentences <= most)
         why = "F1 is best with a threshold of about half of F1, which is lower with less data."
-    why += " After the training, `python -m spacy find-threshold` finds the best on your dev data; "
     option = f" --component {recognizer.name}" if recognizer.where.may_overlap else ""
-    why += f"`bilstm-crf set-threshold{option}` saves it."
+    why += f" Later, `bilstm-crf calibrate --best-f{option}` sets the best on your dev data."
     yield Choice(recognizer.path("threshold"), threshold, why)
     if found.n_missing and not found.n_outside and not recognizer.where.may_overlap:
         yield Choice(

@@ -103,7 +103,7 @@ def compared(
 
     found = [
         mention(ent, place, ent if gold.text == predicted.text else place)
-        for ent, place in _aligned(predicted, gold, where)
+        for ent, place in _aligned_of_doc(predicted, gold, where)
     ]
     of_gold = [mention(ent, ent, ent) for ent in where.entities(gold)]
     if where.may_overlap:
@@ -112,20 +112,32 @@ def compared(
     return Compared(number, gold.text, source, tuple(of_gold), tuple(found))
 
 
-def _aligned(predicted: Doc, gold: Doc, where: EntitySource) -> Iterator[tuple[Span, Span]]:
-    """Yield the predicted entities, each with the tokens of the annotation that it is aligned with.
-
-    Those that don't count are left out.
-    """
+def _aligned_of_doc(predicted: Doc, gold: Doc, where: EntitySource) -> Iterator[tuple[Span, Span]]:
     if where.may_overlap and not _has_its_spans(predicted, where):
         raise UserError(
             f"A component has merged or split tokens after {where} was set: its spans can't be "
             f"compared. Put the component before the one that sets them."
         )
+    return aligned(where.entities(predicted), predicted, gold, where)
+
+
+def aligned(
+    entities: Iterable[Span], predicted: Doc, gold: Doc, where: EntitySource
+) -> Iterator[tuple[Span, Span]]:
+    """Yield predicted entities, each with the tokens of the annotation that it is aligned with.
+
+    Those that don't count are left out.
+
+    Args:
+        entities: Spans of the predicted doc.
+        predicted: The doc.
+        gold: The annotated doc.
+        where: Where the annotated doc has its entities.
+    """
     words, gold_words = [t.text for t in predicted], [t.text for t in gold]
     # As in spaCy's scorer. Most docs need no alignment, which takes time
     to_gold = None if words == gold_words else Alignment.from_strings(words, gold_words).x2y
-    for ent in where.entities(predicted):
+    for ent in entities:
         tokens = range(ent.start, ent.end) if to_gold is None else to_gold[ent.start : ent.end]
         if not len(tokens):
             continue

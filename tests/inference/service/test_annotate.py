@@ -46,7 +46,10 @@ def nlp(folder):
 
 
 def with_settings(folder, **settings):
-    return spacy.load(folder, config={"components": {"ner": settings}})
+    nlp = spacy.load(folder)
+    for name, value in settings.items():
+        setattr(nlp.get_pipe("ner"), name, value)
+    return nlp
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +83,46 @@ def test_what_it_finds_is_what_the_pipeline_finds(client, folder):
     assert any(result["entities"] for result in results)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.999, None])
+BY_LABEL = {"PERSON": 0.9999, "LOC": 0.02}
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.999, None, BY_LABEL, {"LOC": 1.0}, {}])
 def test_a_threshold(threshold, client, folder):
     nlp = with_settings(folder, threshold=threshold)
     for text, result in zip(TEXTS, annotate(client, TEXTS, threshold=threshold), strict=True):
         assert [e[:2] for e in plain(result["entities"])] == [
             (e.text, e.label_) for e in nlp(text).ents
         ]
+
+
+def test_thresholds_by_label_are_the_pipelines_or_the_requests():
+    nlp = trained("bilstm_crf_ner", "bilstm_crf_spans", steps=5)
+    ner, spans = (pipe for _, pipe in nlp.pipeline)
+    ner.threshold, spans.threshold = 0.3, {"PLACE": 0.2}
+    given = {"PERSON": 0.0, "PLACE": 1.0, "ORG": 0.1}
+    with running(nlp) as client:
+        labels = client.get("/labels").json()
+        of_request = annotate(client, nested.TEXTS, threshold=given)
+        own = annotate(client, nested.TEXTS)
+        response = client.post("/annotate", json={"texts": ["a"], "threshold": {"SECRET": 0.5}})
+    by_label = {"ORG": 0.5, "PLACE": 0.2, "WORK": 0.5}
+    assert labels["threshold"] == 0.3
+    assert labels["thresholds"] == {"bilstm_crf_ner": 0.3, "bilstm_crf_spans": by_label}
+    assert response.status_code == 422
+    assert response.json()["detail"] == (
+        "threshold: the labels are ORG, PERSON, PLACE, WORK. Name no other."
+    )
+    assert (ner.threshold, spans.threshold) == (0.3, {"PLACE": 0.2})  # as before the request
+    for results, of_ner, of_spans in (
+        (own, 0.3, {"PLACE": 0.2}),
+        (of_request, {"PERSON": 0.0}, {"PLACE": 1.0, "ORG": 0.1}),
+    ):
+        ner.threshold, spans.threshold = of_ner, of_spans
+        for text, result in zip(nested.TEXTS, results, strict=True):
+            doc = nlp(text)
+            expected = [(e.start_char, e.end_char, e.label_) for e in (*doc.ents, *doc.spans["sc"])]
+            assert set(nested.places(result["entities"])) == set(expected)
+    assert any(own) and own != of_request
 
 
 def test_candidates_and_k_best(client, folder):
@@ -208,6 +244,8 @@ BAD = {
     "texts of other types": (b'{"texts": ["a", 1, null]}', 422),
     "an unknown field": (b'{"texts": ["a"], "pipeline": "/etc/passwd"}', 422),
     "threshold too large": (b'{"texts": ["a"], "threshold": 1.5}', 422),
+    "threshold of a label is too large": (b'{"texts": ["a"], "threshold": {"SECRET": 2}}', 422),
+    "threshold is a list": (b'{"texts": ["a"], "threshold": [0.5]}', 422),
     "threshold is a string": (b'{"texts": ["a"], "threshold": "0.5"}', 422),
     "k_best too small": (b'{"texts": ["a"], "k_best": 0}', 422),
     "k_best too large": (b'{"texts": ["a"], "k_best": 1000}', 422),

@@ -102,6 +102,24 @@ def test_the_slider_stands_at_the_pipelines_threshold(chromium):
         page.close()
 
 
+def test_the_slider_stands_at_the_lowest_of_thresholds_by_label(chromium):
+    nlp = trained_nlp(threshold={"LOC": 0.25, "PERSON": 0.9999})
+    with running(nlp) as client, opened(chromium, client) as page:
+        type_in(page, TEXT)
+        slider, words = page.locator("#threshold"), page.locator("#threshold-value")
+        assert (slider.input_value(), slider.get_attribute("min")) == ("25", "1")
+        assert words.inner_text() == "PERSON 99.99 %, LOC 25 %"
+        own = found_by(client, TEXT)
+        assert places(page.evaluate("shownEntities()")) == places(own)
+        slider.fill("10")
+        assert words.inner_text() == "10 %"
+        one = found_by(client, TEXT, threshold=0.1)
+        assert places(page.evaluate("shownEntities()")) == places(one) != places(own)
+        page.get_by_role("button", name="Use the pipeline's setting").click()
+        assert words.inner_text() == "PERSON 99.99 %, LOC 25 %"
+        assert places(page.evaluate("shownEntities()")) == places(own)
+
+
 def test_the_pages_choice_is_the_components(page):
     """Random candidates of one label, none alike, since either may be taken of equals."""
     rng = random.Random(0)
