@@ -16,7 +16,7 @@ from spacy.tokens import DocBin
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.service import Limits
 from spacy_bilstm_crf.integrations.label_studio import serve_label_studio
-from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
+from spacy_bilstm_crf.integrations.live_model.versions import newest_version
 from tests.helpers import SMALL_MODEL, examples_for, make_nlp, spacy_command, train
 from tests.inference.service.service import process, wait_for
 from tests.integrations.label_studio.apps import app_with_routes, client_of
