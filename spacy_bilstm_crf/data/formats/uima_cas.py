@@ -39,7 +39,7 @@ OF_DOCUMENT = (
     "uima.cas.Sofa",
 )
 OF_SETTINGS = ("de.tudarmstadt.ukp.clarin.webanno.api.type.", METADATA_TYPE.rsplit(".", 1)[0])
-PREDICTED = "inception_internal_predicted"  # marks what a recommender suggests
+PREDICTED_FLAG = "inception_internal_predicted"  # marks what a recommender suggests
 # Features that annotations have of themselves, and those that layers of relations have
 OF_ANNOTATIONS = {"sofa", "begin", "end"}
 OF_RELATIONS = {"Governor", "Dependent"}
@@ -102,8 +102,8 @@ def cas_record(place: str, cas: "Cas", text: str, layer: str, feature: str | Non
 
 def _is_predicted(annotation: Any) -> bool:
     """Tell whether an annotation is one that a recommender has suggested."""
-    known = annotation.type.get_feature(PREDICTED) is not None
-    return known and annotation[PREDICTED] is True
+    known = annotation.type.get_feature(PREDICTED_FLAG) is not None
+    return known and annotation[PREDICTED_FLAG] is True
 
 
 def cas_of_xml(xmi: str, types: str) -> "Cas":

@@ -9,7 +9,7 @@ from ...common.errors import UserError, reported_errors
 from ...data.formats.records import Offsets
 from ...data.formats.uima_cas import (
     ANNOTATION,
-    PREDICTED,
+    PREDICTED_FLAG,
     SENTENCE_TYPE,
     STRING_TYPE,
     TOKEN_TYPE,
@@ -18,12 +18,12 @@ from ...data.formats.uima_cas import (
     places_of,
 )
 from ...inference.annotator import EntityDict, distinct_entities
-from .messages import CHARACTERS, MOST_OF_NAME, SINGLE_TOKEN, LayerRequest, SentDocument
+from .messages import CHARACTERS, MOST_QUOTED, SINGLE_TOKEN, LayerRequest, SentDocument
 
 if TYPE_CHECKING:
     from cassis import Cas
 
-SCORE = "_score"  # what is appended to a feature's name
+SCORE_SUFFIX = "_score"  # what is appended to a feature's name
 # Why a suggestion is left out
 NO_TOKEN = "where there is no token"
 SEVERAL_TOKENS = "of several tokens, where the layer allows only one"
@@ -63,7 +63,7 @@ def open_document(xmi: str, types: str, wanted: LayerRequest, *, predict: bool) 
 
 
 def _check_layer(cas: "Cas", wanted: LayerRequest, predict: bool) -> None:
-    layer, feature = (name[:MOST_OF_NAME] for name in (wanted.layer, wanted.feature))
+    layer, feature = (name[:MOST_QUOTED] for name in (wanted.layer, wanted.feature))
     types = cas.typesystem
     if not types.contains_type(wanted.layer):
         raise UserError(f"The type system has no layer {layer}.")
@@ -76,11 +76,12 @@ def _check_layer(cas: "Cas", wanted: LayerRequest, predict: bool) -> None:
     if features[wanted.feature] != STRING_TYPE:
         raise UserError(
             f"The feature {feature} of the layer {layer} is no string, but "
-            f"{features[wanted.feature]:.{MOST_OF_NAME}}: choose one that can hold a label."
+            f"{features[wanted.feature]:.{MOST_QUOTED}}: choose one that can hold a label."
         )
-    if predict and PREDICTED not in features:
+    if predict and PREDICTED_FLAG not in features:
         raise UserError(
-            f"The layer {layer} has no feature {PREDICTED}, by which INCEpTION knows suggestions."
+            f"The layer {layer} has no feature {PREDICTED_FLAG}, by which INCEpTION knows "
+            f"suggestions."
         )
 
 
@@ -128,7 +129,7 @@ def with_suggestions(
         UserError: If it can't be written.
     """
     cas, text = document
-    feature, score = wanted.feature, wanted.feature + SCORE
+    feature, score = wanted.feature, wanted.feature + SCORE_SUFFIX
     with reported_errors("The suggestions can't be added to the XMI", Exception):
         type_ = cas.typesystem.get_type(wanted.layer)
         has_score = type_.get_feature(score) is not None
@@ -136,7 +137,7 @@ def with_suggestions(
             values = {"begin": one["start"], "end": one["end"], feature: one["label"]}
             if has_score and one["confidence"] is not None:
                 values[score] = one["confidence"]
-            cas.add(type_(**values, **{PREDICTED: True}))
+            cas.add(type_(**values, **{PREDICTED_FLAG: True}))
         return cas.to_xmi()
 
 

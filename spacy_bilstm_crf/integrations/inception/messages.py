@@ -5,9 +5,14 @@ from typing import Any, NamedTuple
 from ...common.errors import UserError
 from ..live_model.state import is_id
 
-CHARACTERS, SINGLE_TOKEN, TOKENS, SENTENCES = "characters", "singleToken", "tokens", "sentences"
-MODES = (CHARACTERS, SINGLE_TOKEN, TOKENS, SENTENCES)
-MOST_OF_NAME = 100  # characters of what a request names, where messages quote it
+CHARACTERS, SINGLE_TOKEN, TOKENS, WHOLE_SENTENCES = (
+    "characters",
+    "singleToken",
+    "tokens",
+    "sentences",
+)
+MODES = (CHARACTERS, SINGLE_TOKEN, TOKENS, WHOLE_SENTENCES)
+MOST_QUOTED = 100  # characters of what a request names, where messages quote it
 
 
 class LayerRequest(NamedTuple):
@@ -56,9 +61,9 @@ def layer_request(given: dict[str, Any]) -> LayerRequest:
     anchoring = metadata.get("anchoringMode", CHARACTERS)
     if anchoring not in MODES:
         raise UserError(f"metadata.anchoringMode: it must be one of {', '.join(MODES)}.")
-    if anchoring == SENTENCES:
+    if anchoring == WHOLE_SENTENCES:
         raise UserError(
-            f"The layer {layer:.{MOST_OF_NAME}} is for annotations of whole sentences. Named "
+            f"The layer {layer:.{MOST_QUOTED}} is for annotations of whole sentences. Named "
             f"entities need one with the granularity of tokens or characters."
         )
     cross_sentence = metadata.get("crossSentence", False)

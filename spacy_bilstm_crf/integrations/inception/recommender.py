@@ -27,7 +27,7 @@ from . import training
 from .cas import annotated_document, open_document, with_suggestions
 from .documents import DocumentStore
 from .messages import (
-    MOST_OF_NAME,
+    MOST_QUOTED,
     LayerRequest,
     layer_request,
     sent_document,
@@ -136,7 +136,7 @@ class Recommender:
         raise Refused(
             404,
             f"This service belongs to the layer {known.layer} and its feature {known.feature}, and "
-            f"not to {wanted.layer:.{MOST_OF_NAME}} and {wanted.feature:.{MOST_OF_NAME}}. {other}",
+            f"not to {wanted.layer:.{MOST_QUOTED}} and {wanted.feature:.{MOST_QUOTED}}. {other}",
         )
 
     async def _found(self, text: str, request: HttpRequest) -> AnnotatedText:

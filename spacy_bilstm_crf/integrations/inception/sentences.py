@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from ...data.formats.records import Offsets, RawMention, Record
 
-Document = dict[str, Any]  # see `cas.annotated_document`
+AnnotatedDocument = dict[str, Any]  # see `cas.annotated_document`
 
 
-class Sentence(NamedTuple):
+class SentencePlace(NamedTuple):
     """Where a sentence is, or several that an annotation is in.
 
     Attributes:
@@ -25,7 +25,7 @@ class Sentence(NamedTuple):
     end: int
 
 
-def annotated_sentences(documents: Iterable[Document], finished: bool) -> list[Record]:
+def annotated_sentences(documents: Iterable[AnnotatedDocument], finished: bool) -> list[Record]:
     """Return the annotated sentences of documents.
 
     A sentence is completely annotated by those who have an annotation in it, and not at all by
@@ -35,13 +35,13 @@ def annotated_sentences(documents: Iterable[Document], finished: bool) -> list[R
         documents: The documents, of any users.
         finished: Whether all sentences are completely annotated, also those without an annotation.
     """
-    by_text: defaultdict[tuple[int | None, str], list[Document]] = defaultdict(list)
+    by_text: defaultdict[tuple[int | None, str], list[AnnotatedDocument]] = defaultdict(list)
     for document in documents:
         by_text[document["id"], document["text"]].append(document)
     return [record for same in by_text.values() for record in _of_document(same, finished)]
 
 
-def _of_document(same: Sequence[Document], finished: bool) -> Iterator[Record]:
+def _of_document(same: Sequence[AnnotatedDocument], finished: bool) -> Iterator[Record]:
     """Yield the sentences of a document that several users may have annotated."""
     document = same[0]
     name = document["name"] or document["id"]
@@ -71,8 +71,8 @@ def _starts(words: Sequence[str], spaces: Sequence[bool]) -> list[int]:
 
 
 def _sentences(
-    document: Document, starts: Sequence[int], every: Sequence[Sequence[RawMention]]
-) -> Iterator[Sentence]:
+    document: AnnotatedDocument, starts: Sequence[int], every: Sequence[Sequence[RawMention]]
+) -> Iterator[SentencePlace]:
     """Yield the sentences, those that an annotation is in as one."""
     firsts = [i for i, is_first in enumerate(document["sent_starts"] or []) if is_first]
     cuts = [0, *(starts[i] for i in firsts if starts[i]), len(document["text"])]
@@ -81,10 +81,10 @@ def _sentences(
         inner.update(cuts[bisect_right(cuts, _start(mention)) : bisect_left(cuts, _end(mention))])
     numbers = {cut: number for number, cut in enumerate(cuts, start=1)}
     for start, end in pairwise(cut for cut in cuts if cut not in inner):
-        yield Sentence(numbers[start], start, end)
+        yield SentencePlace(numbers[start], start, end)
 
 
-def _within(mentions: Sequence[RawMention], sentence: Sentence) -> list[RawMention]:
+def _within(mentions: Sequence[RawMention], sentence: SentencePlace) -> list[RawMention]:
     """Return those of some mentions, in order, that are in a sentence."""
     first = bisect_left(mentions, sentence.start, key=_start)
     inside = mentions[first : bisect_left(mentions, sentence.end, key=_start)]

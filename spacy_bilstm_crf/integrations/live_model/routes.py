@@ -19,7 +19,7 @@ from ...inference.service.body import SMALLER
 # Tools send all that they know of what was selected
 BODIES = 16  # as many times the bytes of other requests
 
-Answer = Callable[[dict[str, Any], HttpRequest], Awaitable[Response]]
+RouteFunction = Callable[[dict[str, Any], HttpRequest], Awaitable[Response]]
 _log = logging.getLogger("uvicorn.error")
 
 
@@ -27,7 +27,7 @@ def add_routes(
     app: FastAPI,
     service: Service,
     tool: str,
-    answers: Mapping[str, Answer],
+    answers: Mapping[str, RouteFunction],
     others: Collection[str] = (),
     smaller: str = SMALLER,
 ) -> None:
@@ -84,7 +84,7 @@ class _HostLog:
         await self._app(scope, receive, noted if is_ours else send)
 
 
-def _route(service: Service, tool: str, name: str, answer: Answer, smaller: str) -> Any:
+def _route(service: Service, tool: str, name: str, answer: RouteFunction, smaller: str) -> Any:
     async def answered(request: HttpRequest) -> Response:
         try:
             most = BODIES * service.limits.bytes
