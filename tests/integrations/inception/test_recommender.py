@@ -332,8 +332,8 @@ LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "ha" * 10}">' fo
 @pytest.mark.parametrize("where", ["document", "types"])
 @pytest.mark.parametrize(
     "declared",
-    ['<!ENTITY e SYSTEM "file://{}">', LAUGHS + '<!ENTITY e "&l9;">'],
-    ids=["file", "laughs"],
+    ['<!ENTITY e SYSTEM "file://{}">', LAUGHS + '<!ENTITY e "&l9;">', '<!ENTITY e "a">'],
+    ids=["file", "laughs", "letter"],
 )
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-7"])
 def test_entities_of_xml_read_no_file_and_fill_no_memory(
