@@ -24,7 +24,7 @@ from .settings import FormatSettings
 from .words import align_words
 
 if TYPE_CHECKING:
-    from cassis import Cas
+    from cassis import Cas, TypeSystem
 
 ANNOTATION = "uima.tcas.Annotation"
 SEGMENTATION = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type."
@@ -106,7 +106,22 @@ def _is_predicted(annotation: Any) -> bool:
     return known and annotation[PREDICTED_FLAG] is True
 
 
-def cas_of_xml(xmi: str, types: str) -> "Cas":
+def types_of_xml(xml: str) -> "TypeSystem":
+    """Load a type system that anybody may have sent.
+
+    Args:
+        xml: The type system.
+
+    Raises:
+        UserError: If it can't be read.
+    """
+    from cassis import load_typesystem
+
+    with reported_errors("The type system can't be read", Exception):
+        return load_typesystem(plain_xml(xml, "The type system"))
+
+
+def cas_of_xml(xmi: str, types: "TypeSystem") -> "Cas":
     """Load a CAS that anybody may have sent.
 
     Args:
@@ -114,15 +129,13 @@ def cas_of_xml(xmi: str, types: str) -> "Cas":
         types: Its type system.
 
     Raises:
-        UserError: If either can't be read.
+        UserError: If it can't be read.
     """
-    from cassis import load_cas_from_xmi, load_typesystem
+    from cassis import load_cas_from_xmi
 
-    with reported_errors("The type system can't be read", Exception):
-        typesystem = load_typesystem(plain_xml(types, "The type system"))
     with reported_errors("The XMI can't be read", Exception), catch_warnings():
         simplefilter("ignore")  # offsets outside the text
-        return load_cas_from_xmi(plain_xml(xmi, "The XMI"), typesystem=typesystem)
+        return load_cas_from_xmi(plain_xml(xmi, "The XMI"), typesystem=types)
 
 
 def _mention(annotation: Any, feature: str | None, name: str) -> RawMention:

@@ -16,12 +16,13 @@ from ...data.formats.uima_cas import (
     cas_of_xml,
     cas_record,
     places_of,
+    types_of_xml,
 )
 from ...inference.annotator import EntityDict, distinct_entities
 from .messages import CHARACTERS, MOST_QUOTED, SINGLE_TOKEN, LayerRequest, SentDocument
 
 if TYPE_CHECKING:
-    from cassis import Cas
+    from cassis import Cas, TypeSystem
 
 SCORE_SUFFIX = "_score"  # what is appended to a feature's name
 # Why a suggestion is left out
@@ -42,29 +43,19 @@ class OpenDocument(NamedTuple):
     text: str
 
 
-def open_document(xmi: str, types: str, wanted: LayerRequest, *, predict: bool) -> OpenDocument:
-    """Load a document, and check that it has the layer.
+def types_with_layer(xml: str, wanted: LayerRequest, *, predict: bool) -> "TypeSystem":
+    """Load a type system, and check that it has the layer of a request.
 
     Args:
-        xmi: The document.
-        types: Its type system.
+        xml: The type system.
         wanted: What the request is about.
-        predict: Whether suggestions are to be added.
+        predict: Whether suggestions are wanted.
 
     Raises:
-        UserError: If it can't be loaded, has no text, or suggestions for the layer can't be stored.
+        UserError: If it can't be loaded, or there can't be labels in the layer and its feature.
     """
-    cas = cas_of_xml(xmi, types)
-    _check_layer(cas, wanted, predict)
-    for sofa in cas.sofas:
-        if isinstance(sofa.sofaString, str):
-            return OpenDocument(cas.get_view(sofa.sofaID), sofa.sofaString)
-    raise UserError("The document has no text.")
-
-
-def _check_layer(cas: "Cas", wanted: LayerRequest, predict: bool) -> None:
+    types = types_of_xml(xml)
     layer, feature = (name[:MOST_QUOTED] for name in (wanted.layer, wanted.feature))
-    types = cas.typesystem
     if not types.contains_type(wanted.layer):
         raise UserError(f"The type system has no layer {layer}.")
     type_ = types.get_type(wanted.layer)
@@ -83,15 +74,40 @@ def _check_layer(cas: "Cas", wanted: LayerRequest, predict: bool) -> None:
             f"The layer {layer} has no feature {PREDICTED_FLAG}, by which INCEpTION knows "
             f"suggestions."
         )
+    return types
 
 
-def annotated_document(sent: SentDocument, types: str, wanted: LayerRequest) -> dict[str, Any]:
+def open_document(xmi: str, types: "TypeSystem") -> OpenDocument:
+    """Load a document.
+
+    Args:
+        xmi: The document.
+        types: Its type system.
+
+    Raises:
+        UserError: If it can't be loaded, or has no text.
+    """
+    cas = cas_of_xml(xmi, types)
+    for sofa in cas.sofas:
+        if isinstance(sofa.sofaString, str):
+            return OpenDocument(cas.get_view(sofa.sofaID), sofa.sofaString)
+    raise UserError("The document has no text.")
+
+
+def annotated_document(
+    sent: SentDocument, types: "TypeSystem", wanted: LayerRequest
+) -> dict[str, Any]:
     """Return what is annotated in a document, as JSON. Suggestions are left out.
+
+    Args:
+        sent: The document.
+        types: Its type system, which has the layer.
+        wanted: What the request is about.
 
     Raises:
         UserError: If it can't be read.
     """
-    cas, text = open_document(sent.xmi, types, wanted, predict=False)
+    cas, text = open_document(sent.xmi, types)
     with reported_errors("The XMI can't be read", Exception):
         record = cas_record("", cas, text, wanted.layer, wanted.feature)
     entities = [(mention.offsets, mention.label) for mention in record.entities]

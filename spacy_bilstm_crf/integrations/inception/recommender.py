@@ -24,7 +24,7 @@ from ..live_model.routes import add_routes
 from ..live_model.trainer import Trainer, TrainingData, check_can_learn, named
 from ..live_model.versions import PipelineVersion
 from . import training
-from .cas import annotated_document, open_document, with_suggestions
+from .cas import annotated_document, open_document, types_with_layer, with_suggestions
 from .documents import DocumentStore
 from .messages import (
     MOST_QUOTED,
@@ -85,9 +85,10 @@ class Recommender:
         return self._trainer.running()
 
     async def _predict(self, given: dict[str, Any], request: HttpRequest) -> Response:
-        wanted, types, sent = layer_request(given), type_system(given), sent_document(given)
+        wanted, xml, sent = layer_request(given), type_system(given), sent_document(given)
         self._check(wanted)
-        document = await asyncio.to_thread(open_document, sent.xmi, types, wanted, predict=True)
+        types = await asyncio.to_thread(types_with_layer, xml, wanted, predict=True)
+        document = await asyncio.to_thread(open_document, sent.xmi, types)
         self._store.set_layer(wanted)
         found = await self._found(document.text, request)
         left_out: Counter = Counter()
@@ -102,8 +103,9 @@ class Recommender:
                 "This service does not train: start it with --train-after 1, say, or switch off "
                 "the training of the recommender in INCEpTION."
             )
-        wanted, types, sent = layer_request(given), type_system(given), sent_documents(given)
+        wanted, xml, sent = layer_request(given), type_system(given), sent_documents(given)
         self._check(wanted)
+        types = await asyncio.to_thread(types_with_layer, xml, wanted, predict=False)
         by_user = defaultdict(list)
         for number, one in enumerate(sent):
             try:

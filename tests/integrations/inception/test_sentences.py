@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spacy_bilstm_crf.data.formats.uima_cas import types_of_xml
 from spacy_bilstm_crf.integrations.inception.cas import annotated_document
 from spacy_bilstm_crf.integrations.inception.messages import LayerRequest, SentDocument
 from spacy_bilstm_crf.integrations.inception.sentences import (
@@ -22,7 +23,7 @@ TEXT = "Ada met Bob .\n\U0001f600 Nobody was there .\nShe likes Rome .\n"
 
 def document(entities, text=TEXT, id_=42, **given):
     sent = SentDocument(xmi(text, entities, **given), id_, "ann")
-    return annotated_document(sent, OF_TRAINING, WANTED)
+    return annotated_document(sent, types_of_xml(OF_TRAINING), WANTED)
 
 
 def marked(text, *spans):
@@ -82,7 +83,7 @@ def test_offsets_that_are_no_part_of_the_text_are_left_out():
         'begin="0" end="3" value', 'begin="0" end="99" value'
     )
     sent = SentDocument(broken, 1, "ann")
-    assert annotated_document(sent, OF_TRAINING, WANTED)["entities"] == []
+    assert annotated_document(sent, types_of_xml(OF_TRAINING), WANTED)["entities"] == []
 
 
 @given(st.data())
