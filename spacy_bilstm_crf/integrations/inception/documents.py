@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ...common.errors import UserError
-from ..live_model.state import ANNOTATIONS, PROJECT, LearningState
+from ..live_model.state import ANNOTATIONS, LAYER_KEY, PROJECT, LearningState
 from .messages import LayerRequest
 
 MOST_OF_FILE_NAME = 200
@@ -28,9 +28,9 @@ class DocumentStore(LearningState):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        project = self._read_project(LAYER_KEY, _check_project)
         users = self._read_annotations(_check_user)
         self._by_user = {one["user"]: one["documents"] for one in users}
-        project = self._read(PROJECT, _check_project)
         self.layer: LayerRequest | None = LayerRequest(**project) if project else None
 
     def documents(self) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...common.errors import UserError
 from ...common.files import remove, reported_os_errors
-from ..live_model.state import ANNOTATIONS, PROJECT, LearningState, is_id
+from ..live_model.state import ANNOTATIONS, LABEL_CONFIG_KEY, PROJECT, LearningState, is_id
 from .label_config import LabelConfig
 
 # Of an annotation: what training and later versions of it need
@@ -31,8 +31,8 @@ class AnnotationStore(LearningState):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        project = self._read_project(LABEL_CONFIG_KEY, _check_project)
         self._tasks = {task["id"]: task for task in self._read_annotations(_check_task)}
-        project = self._read(PROJECT, _check_project)
         self.project: str | None = project.get("project")
         self.label_config: str | None = project.get("label_config")
         self._task_of = {

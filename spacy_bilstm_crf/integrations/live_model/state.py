@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import reported_damage
+from ...common.errors import UserError, reported_damage
 from ...common.files import reported_os_errors, write_whole
 
 PROJECT, STATE, ANNOTATIONS = "project.json", "state.json", "annotations"
 COUNTS = ("n_changes", "n_trained", "n_versions")  # in STATE
+# What PROJECT has for one tool alone, by which the folders of tools are told apart
+LABEL_CONFIG_KEY, LAYER_KEY = "label_config", "layer"
 
 
 class LearningState:
@@ -63,6 +65,24 @@ class LearningState:
         """Return what a file holds; nothing if it does not exist."""
         path = self._folder / name
         return loaded_json(path, check) if path.exists() else {}
+
+    def _read_project(self, key: str, check: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Return what is known of the project; nothing if there is none yet.
+
+        Args:
+            key: What only the projects of the tool have.
+            check: Raises any exception if something is missing in it.
+
+        Raises:
+            UserError: If it can't be read, or is a project of another tool.
+        """
+        found = self._read(PROJECT, lambda value: value.keys())
+        if key not in found and {LABEL_CONFIG_KEY, LAYER_KEY} & found.keys():
+            raise UserError(
+                f"{self._folder} belongs to a project of another annotation tool: name another "
+                f"folder."
+            )
+        return self._read(PROJECT, check)
 
     def _read_annotations(self, check: Callable[[dict[str, Any]], object]) -> list[dict[str, Any]]:
         with reported_os_errors(self._folder):

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
 
+from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.service import Limits
+from spacy_bilstm_crf.integrations.inception.documents import DocumentStore
+from spacy_bilstm_crf.integrations.label_studio.annotations import AnnotationStore
 from tests.helpers import unsure_nlp
 from tests.integrations.inception.apps import client_of
 from tests.integrations.inception.payloads import (
@@ -269,6 +272,18 @@ def test_another_project_or_layer_is_unknown(client, tmp_path):
         detail = post(client, path, sent, 404)
         assert "and not to" in detail
     assert stored(tmp_path) == {}
+
+
+def test_a_folder_is_of_one_tool(client, tmp_path):
+    post(client, "/train", train(xmi(TEXT, [LONDON])), 204)
+    with pytest.raises(UserError, match="belongs to a project of another annotation tool"):
+        AnnotationStore(tmp_path / "folder")
+    other = AnnotationStore(tmp_path)
+    other.set_project("1.2", "<View/>")
+    other.add(1, {"text": "In London."}, {"id": 1, "result": []})
+    with pytest.raises(UserError, match="belongs to a project of another annotation tool"):
+        DocumentStore(tmp_path)
+    assert AnnotationStore(tmp_path).label_config == "<View/>"
 
 
 def test_training_that_is_switched_off_is_not_promised(pipeline, tmp_path):
