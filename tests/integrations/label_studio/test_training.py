@@ -147,13 +147,15 @@ def test_requests_are_answered_while_a_version_is_trained_and_swapped_in(pipelin
         threads = [threading.Thread(target=ask, args=(client,)) for _ in range(4)]
         for thread in threads:
             thread.start()
-        send(client, annotations())
-        wait_for(lambda: version(client) == NEW)
-        n = len(answers)
-        wait_for(lambda: len(answers) > n + 8)
-        done.set()
-        for thread in threads:
-            thread.join()
+        try:
+            send(client, annotations())
+            wait_for(lambda: version(client) == NEW)
+            n = len(answers)
+            wait_for(lambda: len(answers) > n + 8)
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
     assert {answer.status_code for answer in answers} == {200}
     versions = [{one["model_version"] for one in answer.json()["results"]} for answer in answers]
     assert all(len(each) == 1 for each in versions)
