@@ -53,11 +53,18 @@ def serve_cli(
         help="Be a model for a project of Label Studio; its annotations and new versions of the "
         "pipeline are kept in this folder",
     ),
+    inception: Path | None = Option(
+        None,
+        "--inception",
+        metavar="FOLDER",
+        help="Be a recommender for a layer of a project of INCEpTION; its annotations and new "
+        "versions of the pipeline are kept in this folder",
+    ),
     train_after: int | None = Option(
         None,
         min=0,
-        help="With --label-studio: changes of annotations that start a training; 0 for none. "
-        "Default: 20",
+        help="With --label-studio or --inception: changes that start a training; 0 for none. "
+        "Default: 20 for Label Studio, 1 for INCEpTION",
     ),
     candidates: float | None = Option(
         None,
@@ -74,45 +81,54 @@ def serve_cli(
         help="With --label-studio: the choice that marks a task as half done, so that what is not "
         "marked in it is taken as not annotated",
     ),
+    finished: bool = Option(
+        False,
+        "--finished",
+        help="With --inception: it sends finished documents only, so that a sentence without an "
+        "annotation has no entity",
+    ),
     component: ComponentOption = "ner",
     old_data: Path | None = Option(
         None,
         exists=True,
-        help="With --label-studio: annotated data (.spacy) to learn from as well, such as those "
-        "that the pipeline was trained on",
+        help="With --label-studio or --inception: annotated data (.spacy) to learn from as well, "
+        "such as those that the pipeline was trained on",
     ),
     dev: Path | None = Option(
         None,
         "--dev",
         "-d",
         exists=True,
-        help="With --label-studio: annotated data (.spacy) to choose the model by. Default: a "
-        "tenth of the tasks and of the old data",
+        help="With --label-studio or --inception: annotated data (.spacy) to choose the model by. "
+        "Default: a tenth of what was annotated and of the old data",
     ),
     max_steps: int | None = Option(
         None,
         min=1,
-        help="With --label-studio: maximum number of training steps. Default: that of the "
-        "pipeline's own training",
+        help="With --label-studio or --inception: maximum number of training steps. Default: that "
+        "of the pipeline's own training",
     ),
 ) -> None:
     """Serve a pipeline over HTTP: a page to try it, and POST /annotate for programs.
 
     Works with any spaCy pipeline. Probabilities, thresholds and candidates need a bilstm_crf_ner or
     bilstm_crf_spans component. SIGTERM and Ctrl-C stop the server once accepted requests are
-    answered. With --label-studio it has the routes of Label Studio's ML backends, too.
+    answered. With --label-studio it has the routes of Label Studio's ML backends, too, and with
+    --inception those of INCEpTION's external recommenders.
     """
     learning = {
         "train_after": train_after,
-        "candidates": candidates,
-        "candidates_control": candidates_control,
-        "unfinished": unfinished,
         "component": None if component == "ner" else component,
         "old_data": old_data,
         "dev": dev,
         "max_steps": max_steps,
     }
-    given: dict[str, Any] = {name: value for name, value in learning.items() if value is not None}
+    of_label_studio = {
+        "candidates": candidates,
+        "candidates_control": candidates_control,
+        "unfinished": unfinished,
+    }
+    of_inception = {"finished": finished or None}
     service: dict[str, Any] = {
         "host": host,
         "port": port,
@@ -129,17 +145,36 @@ def serve_cli(
         "on_loading": lambda name: _say(msg.info, f"Loading {name}"),
         "on_listening": lambda address: _say(msg.good, f"{address}  (Ctrl-C to end)"),
     }
+    if label_studio is not None and inception is not None:
+        raise UserError("--label-studio and --inception: a service is for one of them.")
     if label_studio is not None:
+        _refuse("--inception FOLDER", of_inception)
         from ..integrations.label_studio import serve_label_studio
 
+        given = _given({**learning, **of_label_studio})
         serve_label_studio(pipeline, label_studio, **given, **service)
         return
-    if given:
-        option = next(iter(given)).replace("_", "-")
-        raise UserError(f"--{option} needs --label-studio FOLDER.")
+    _refuse("--label-studio FOLDER", of_label_studio)
+    if inception is not None:
+        from ..integrations.inception import serve_inception
+
+        given = _given({**learning, **of_inception})
+        serve_inception(pipeline, inception, **given, **service)
+        return
+    _refuse("--inception FOLDER", of_inception)
+    _refuse("--label-studio FOLDER or --inception FOLDER", learning)
     from ..workflows.serve import serve
 
     serve(pipeline, **service)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _refuse(needed: str, options: dict[str, Any]) -> None:
+    for name in _given(options):
+        raise UserError(f"--{name.replace('_', '-')} needs {needed}.")
 
 
 def _say(how: Callable[[str], None], line: str) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from threading import Lock
 from typing import TypeVar
 
-Row = TypeVar("Row")
+_Row = TypeVar("_Row")
 
 # A quote that is never closed ends a strict reader, so the limit needn't
 MOST_OF_CELL = 2**31 - 1
 _reading = Lock()
 
 
-def with_long_cells(rows: Iterator[Row]) -> Iterator[Row]:
+def with_long_cells(rows: Iterator[_Row]) -> Iterator[_Row]:
     """Read rows whose cells may have more than the csv module's 131,072 characters.
 
     The module has one limit for all readers of the process, so it is raised only while a row is

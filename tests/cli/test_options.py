@@ -17,7 +17,7 @@ COMMANDS = {command.name: command.callback for command in bilstm_crf_cli.registe
 # Letters that stand for the same option in every command, as in spaCy's own
 LETTERS = {"-c": "--code", "-F": "--force", "-g": "--gpu-id", "-o": "--output"}
 # Paths that are written. Pipelines may be packages, and texts may be a glob: those are strings
-WRITTEN = {"label-studio", "output", "problems", "write-clean", "cross-validation"}
+WRITTEN = {"inception", "label-studio", "output", "problems", "write-clean", "cross-validation"}
 # Paths whose readers say how to make such a file, or what they can read
 EXPLAINED = {"config", "path", "texts", "config_path"}
 

@@ -144,7 +144,7 @@ def _of_task(
     predictions = [m for one in last for m in _mentions(one, text_key, findings)]
     problems = [_elsewhere(record, r) for one in done for r in objects_of(one, "result")]
     if len(found) > 1:
-        record = _agreed(record, found)
+        record = record.agreed(found)
     return record._replace(
         entities=record.entities if len(found) > 1 else tuple(found[0]) if found else (),
         predictions=tuple(predictions),
@@ -202,22 +202,6 @@ def _of_region(value: dict[str, Any], score: Any = None) -> list[RawMention]:
 def _annotator(annotation: dict[str, Any]) -> str | None:
     who = annotation.get("completed_by")
     return as_id(who.get("email", who.get("id")) if isinstance(who, dict) else who)
-
-
-def _agreed(record: Record, found: Sequence[Sequence[RawMention]]) -> Record:
-    """What all annotations have, and apart from it what only some have."""
-    # By what they look like: a damaged file may have anything in their place
-    by_looks = [{repr(m[:2]): m for m in mentions} for mentions in found]
-    every = {looks: m for of_one in by_looks for looks, m in of_one.items()}
-    n_with = {looks: sum(looks in of_one for of_one in by_looks) for looks in every}
-    return record._replace(
-        entities=tuple(m for looks, m in every.items() if n_with[looks] == len(found)),
-        disputed=tuple(
-            m._replace(dispute=f"{n_with[looks]} of {len(found)} annotations have")
-            for looks, m in every.items()
-            if n_with[looks] < len(found)
-        ),
-    )
 
 
 def _of_min(place: str, task: dict[str, Any], text_key: str) -> Record:

@@ -1,7 +1,7 @@
 """What a reader finds in a file, before tokenization."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 Offsets = tuple[int, int]  # first character, character after the last; in code points
@@ -97,6 +97,27 @@ class Record(NamedTuple):
     disputed: tuple[RawMention, ...] = ()
     is_annotated: bool = True
     problems: tuple[Problem, ...] = ()
+
+    def agreed(self, found: Sequence[Sequence[RawMention]]) -> "Record":
+        """Return the record with what several annotators have marked.
+
+        What all of them have is annotated, and what only some have is disputed.
+
+        Args:
+            found: What each of them has marked.
+        """
+        # By what they look like: a damaged file may have anything in their place
+        by_looks = [{repr(m[:2]): m for m in mentions} for mentions in found]
+        every = {looks: m for of_one in by_looks for looks, m in of_one.items()}
+        n_with = {looks: sum(looks in of_one for of_one in by_looks) for looks in every}
+        return self._replace(
+            entities=tuple(m for looks, m in every.items() if n_with[looks] == len(found)),
+            disputed=tuple(
+                m._replace(dispute=f"{n_with[looks]} of {len(found)} annotations have")
+                for looks, m in every.items()
+                if n_with[looks] < len(found)
+            ),
+        )
 
     def problem(self, kind: str, where: Offsets | None, message: str) -> Problem:
         """Return something that is wrong with this document."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
 from ...common.errors import UserError, check_installed, reported_errors
+from ...common.xml_text import plain_xml
 from .docs import NO_ENTITY
 from .jsonl import as_id
 from .layers import OTHER_FEATURES, OTHER_LAYERS, Layer, chosen_layer, short_name
@@ -23,7 +24,7 @@ from .settings import FormatSettings
 from .words import align_words
 
 if TYPE_CHECKING:
-    from cassis import Cas
+    from cassis import Cas, TypeSystem
 
 ANNOTATION = "uima.tcas.Annotation"
 SEGMENTATION = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type."
@@ -38,6 +39,7 @@ OF_DOCUMENT = (
     "uima.cas.Sofa",
 )
 OF_SETTINGS = ("de.tudarmstadt.ukp.clarin.webanno.api.type.", METADATA_TYPE.rsplit(".", 1)[0])
+PREDICTED_FLAG = "inception_internal_predicted"  # marks what a recommender suggests
 # Features that annotations have of themselves, and those that layers of relations have
 OF_ANNOTATIONS = {"sofa", "begin", "end"}
 OF_RELATIONS = {"Governor", "Dependent"}
@@ -74,12 +76,66 @@ def read_uima_cas(path: Path, settings: FormatSettings, findings: Findings) -> I
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     found = cas.select(layer) if cas.typesystem.contains_type(layer) else []
-    entities = tuple(_mention(one, feature, short_name(layer)) for one in found)
+    record = cas_record(str(path), cas, text, layer, feature)
+    entities = record.entities
     findings.notes[NO_ENTITY] += not entities
     findings.notes[OTHER_LAYERS] += len(every) - len(entities)
     findings.notes[OTHER_FEATURES] += sum(_has_other_values(one, feature) for one in found)
-    record = Record(str(path), text, id=_title(cas), entities=entities)
-    yield record._replace(**_tokens(cas, text))
+    yield record
+
+
+def cas_record(place: str, cas: "Cas", text: str, layer: str, feature: str | None) -> Record:
+    """Make a record of a CAS.
+
+    Args:
+        place: What messages call it.
+        cas: The CAS.
+        text: Its text.
+        layer: The layer of the entities.
+        feature: The feature with their labels; None if the name of the layer is the label.
+    """
+    found = cas.select(layer) if cas.typesystem.contains_type(layer) else []
+    shown = [one for one in found if not _is_predicted(one)]
+    entities = tuple(_mention(one, feature, short_name(layer)) for one in shown)
+    return Record(place, text, id=_title(cas), entities=entities, **_tokens(cas, text))
+
+
+def _is_predicted(annotation: Any) -> bool:
+    """Tell whether an annotation is one that a recommender has suggested."""
+    known = annotation.type.get_feature(PREDICTED_FLAG) is not None
+    return known and annotation[PREDICTED_FLAG] is True
+
+
+def types_of_xml(xml: str) -> "TypeSystem":
+    """Load a type system that anybody may have sent.
+
+    Args:
+        xml: The type system.
+
+    Raises:
+        UserError: If it can't be read.
+    """
+    from cassis import load_typesystem
+
+    with reported_errors("The type system can't be read", Exception):
+        return load_typesystem(plain_xml(xml, "The type system"))
+
+
+def cas_of_xml(xmi: str, types: "TypeSystem") -> "Cas":
+    """Load a CAS that anybody may have sent.
+
+    Args:
+        xmi: The CAS.
+        types: Its type system.
+
+    Raises:
+        UserError: If it can't be read.
+    """
+    from cassis import load_cas_from_xmi
+
+    with reported_errors("The XMI can't be read", Exception), catch_warnings():
+        simplefilter("ignore")  # offsets outside the text
+        return load_cas_from_xmi(plain_xml(xmi, "The XMI"), typesystem=types)
 
 
 def _mention(annotation: Any, feature: str | None, name: str) -> RawMention:
@@ -158,7 +214,7 @@ def _title(cas: "Cas") -> str | None:
 
 def _tokens(cas: "Cas", text: str) -> dict[str, Any]:
     """The tokens of a record and where sentences start, if those of the file make up the text."""
-    tokens, sentences = (_places(cas, name, text) for name in (TOKEN_TYPE, SENTENCE_TYPE))
+    tokens, sentences = (places_of(cas, name, text) for name in (TOKEN_TYPE, SENTENCE_TYPE))
     is_ordered = all(a[1] <= b[0] for a, b in pairwise(tokens))
     words = [text[start:end] for start, end in tokens]
     if not words or not is_ordered or any(word.isspace() for word in words):
@@ -181,8 +237,14 @@ def _tokens(cas: "Cas", text: str) -> dict[str, Any]:
     return {**found, "sent_starts": sent_starts}
 
 
-def _places(cas: "Cas", name: str, text: str) -> list[Offsets]:
-    """Where the annotations of a type are that are parts of the text."""
+def places_of(cas: "Cas", name: str, text: str) -> list[Offsets]:
+    """Return where the annotations of a type are that are parts of the text, in order.
+
+    Args:
+        cas: The CAS.
+        name: The type.
+        text: The text.
+    """
     if not cas.typesystem.contains_type(name):
         return []
     places = [(one.begin, one.end) for one in cas.select(name)]

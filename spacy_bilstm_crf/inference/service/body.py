@@ -19,6 +19,7 @@ MOST_PROBLEMS = 5
 CLOSE = {"Connection": "close"}
 BUSY = "Too many requests are waiting. Try again soon."
 SOON = {"Retry-After": "1", **CLOSE}
+SMALLER = "Send fewer texts at a time."
 
 
 class Limits(NamedTuple):
@@ -92,12 +93,13 @@ class RequestReader:
         """
         return _checked(_parsed(await self.body(request, self._limits.bytes)), self._limits)
 
-    async def body(self, request: HttpRequest, most: int) -> bytes:
+    async def body(self, request: HttpRequest, most: int, smaller: str = SMALLER) -> bytes:
         """Read the body of a request, which must say that it is JSON.
 
         Args:
             request: The request.
             most: The most bytes that it may have.
+            smaller: What to do if it has more.
 
         Raises:
             Refused: If it is too large or too slow, is said to be something else, or if too many
@@ -111,11 +113,11 @@ class RequestReader:
             raise Refused(415, "Send JSON: Content-Type: application/json.", CLOSE)
         seconds = self._limits.seconds
         try:
-            return await asyncio.wait_for(self._read(request, most), seconds)
+            return await asyncio.wait_for(self._read(request, most, smaller), seconds)
         except asyncio.TimeoutError as error:
             raise Refused(408, f"The body took longer than {seconds:g} seconds.", CLOSE) from error
 
-    async def _read(self, request: HttpRequest, most: int) -> bytes:
+    async def _read(self, request: HttpRequest, most: int, smaller: str) -> bytes:
         body = bytearray()
         n_bytes = 0
         try:
@@ -131,8 +133,7 @@ class RequestReader:
         finally:
             self._n_bytes -= len(body)
         if n_bytes > most:
-            detail = f"The body has more than {most:,} bytes. Send fewer texts at a time."
-            raise Refused(413, detail)
+            raise Refused(413, f"The body has more than {most:,} bytes. {smaller}")
         return bytes(body)
 
 

@@ -1,22 +1,20 @@
 """What was annotated, on disk: a file for each task, in the JSON of Label Studio's own export."""
 
-import json
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import UserError, reported_damage
-from ...common.files import remove, reported_os_errors, write_whole
+from ...common.errors import UserError
+from ...common.files import remove, reported_os_errors
+from ..live_model.state import ANNOTATIONS, LABEL_CONFIG_KEY, PROJECT, LearningState, is_id
 from .label_config import LabelConfig
 
 # Of an annotation: what training and later versions of it need
 KEPT = ("id", "result", "was_cancelled", "ground_truth", "completed_by", "created_at", "updated_at")
-PROJECT, STATE, ANNOTATIONS = "project.json", "state.json", "annotations"
-COUNTS = ("n_changes", "n_trained", "n_versions")  # in STATE
 
 
-class AnnotationStore:
+class AnnotationStore(LearningState):
     """Annotations of one project.
 
     Args:
@@ -26,41 +24,22 @@ class AnnotationStore:
         project: The project's id, and when it was made: "3.1796046007". None before it is known.
         label_config: Its label config, as XML.
         n_changes: How often an annotation was added, changed or deleted.
-        n_trained: What `n_changes` was when the last training began that came to an end.
-        n_versions: The highest number that a version has had, so that none is given twice.
 
     Raises:
         UserError: If a file can't be read.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._tasks: dict[int, dict[str, Any]] = {}
-        with reported_os_errors(folder):
-            (folder / ANNOTATIONS).mkdir(parents=True, exist_ok=True)
-            for path in sorted((folder / ANNOTATIONS).glob("*.json")):
-                if not path.name.startswith("."):  # what a killed process was writing
-                    task = _loaded(path, _check_task)
-                    self._tasks[task["id"]] = task
-            project, state = (
-                _loaded(folder / name, check) if (folder / name).exists() else {}
-                for name, check in ((PROJECT, _check_project), (STATE, _check_state))
-            )
+        super().__init__(folder)
+        project = self._read_project(LABEL_CONFIG_KEY, _check_project)
+        self._tasks = {task["id"]: task for task in self._read_annotations(_check_task)}
         self.project: str | None = project.get("project")
         self.label_config: str | None = project.get("label_config")
-        self.n_changes: int = state.get("n_changes", 0)
-        self.n_trained: int = state.get("n_trained", 0)
-        self.n_versions: int = state.get("n_versions", 0)
         self._task_of = {
             annotation["id"]: task_id
             for task_id, task in self._tasks.items()
             for annotation in task["annotations"]
         }
-
-    @property
-    def n_new(self) -> int:
-        """How often an annotation was changed since the last training."""
-        return self.n_changes - self.n_trained
 
     def tasks(self) -> list[dict[str, Any]]:
         """Return all tasks with their annotations. They are never changed, but replaced."""
@@ -115,17 +94,6 @@ class AnnotationStore:
             if task_id in self._tasks:
                 self.delete([one["id"] for one in self._tasks[task_id]["annotations"]])
 
-    def set_trained(self, n_changes: int, version: int) -> None:
-        """Note that a training has come to an end.
-
-        Args:
-            n_changes: What `n_changes` was when it began.
-            version: The number of the version that is in use now.
-        """
-        self.n_trained = n_changes
-        self.n_versions = max(self.n_versions, version)
-        self._write_state()
-
     def _put(self, task: dict[str, Any]) -> None:
         self._write(f"{ANNOTATIONS}/{task['id']}.json", task)
         self._tasks[task["id"]] = task
@@ -135,25 +103,6 @@ class AnnotationStore:
             remove(self._folder / ANNOTATIONS / f"{task_id}.json")
         del self._tasks[task_id]
 
-    def _count(self) -> None:
-        self.n_changes += 1
-        self._write_state()
-
-    def _write_state(self) -> None:
-        self._write(STATE, {name: getattr(self, name) for name in COUNTS})
-
-    def _write(self, name: str, value: dict[str, Any]) -> None:
-        with reported_os_errors(self._folder):
-            content = json.dumps(value, ensure_ascii=False, indent=1)
-            write_whole(self._folder / name, content + "\n")
-
-
-def _loaded(path: Path, check: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    with reported_damage(f"{path} is damaged: restore it from a copy, or delete it"):
-        value = json.loads(path.read_text(encoding="utf8"))
-        check(value)
-        return value
-
 
 def _check_task(value: dict[str, Any]) -> None:
     _ = value["data"], [one["id"] for one in value["annotations"]], int(value["id"])
@@ -161,10 +110,6 @@ def _check_task(value: dict[str, Any]) -> None:
 
 def _check_project(value: dict[str, Any]) -> None:
     _ = value["project"] + value["label_config"]
-
-
-def _check_state(value: dict[str, Any]) -> None:
-    _ = sum(value[name] for name in COUNTS)
 
 
 def tasks_of_control(
@@ -246,8 +191,3 @@ def checked_annotation(annotation: Any) -> dict[str, Any]:
     if not isinstance(result, list) or not all(isinstance(one, dict) for one in result):
         raise UserError(f"The result of annotation {annotation['id']} is no list of regions.")
     return annotation
-
-
-def is_id(value: Any) -> bool:
-    """Tell whether a value is an id as Label Studio has them: a whole number."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -4,7 +4,6 @@ Label Studio asks `/setup` for the version of the model, and `/predict` for pred
 It tells `/webhook` what was annotated; enough of that starts a training.
 """
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -15,19 +14,13 @@ from typing import Any
 
 from fastapi import FastAPI
 from spacy.language import Language
-from spacy.vocab import Vocab
-from starlette.datastructures import Headers
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ...common.errors import UserError, one_line
-from ...data.corpus import read_annotated
-from ...data.formats.jsonl import parsed_json
+from ...common.errors import UserError
 from ...inference.annotator import AnnotatedText, FailedText, RequestSettings
 from ...inference.recognizers import (
     components_with_crf,
-    recognizer_of,
     require_crf,
     why_no_k_best,
 )
@@ -39,16 +32,17 @@ from ...inference.service import (
     name_and_version,
 )
 from ...workflows.select import LEAST_DOUBTFUL
-from .annotations import AnnotationStore, checked_annotation, is_id
+from ..live_model.routes import add_routes
+from ..live_model.state import is_id
+from ..live_model.trainer import MOST_NAMED, Trainer, TrainingData, check_can_learn, named
+from ..live_model.versions import PipelineVersion
+from . import training
+from .annotations import AnnotationStore, checked_annotation, tasks_of_control
 from .label_config import LabelConfig, read_label_config
 from .predictions import prediction_of
-from .settings import BackendSettings
-from .tasks import MOST_NAMED, name_of_task, texts_of_tasks
-from .trainer import Trainer
-from .versions import PipelineVersion
+from .settings import LABEL_STUDIO, BackendSettings
+from .tasks import name_of_task, texts_of_tasks
 
-# Label Studio sends all tasks that were selected at once, with all that it knows of them
-BODIES = 16  # as many times the bytes of other requests
 MOST_TEXTS = 32  # that wait for their turn together, so that others get theirs
 CREATED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 ANNOTATIONS_DELETED, TASKS_DELETED = "ANNOTATIONS_DELETED", "TASKS_DELETED"
@@ -56,37 +50,6 @@ START_TRAINING, PROJECT_UPDATED = "START_TRAINING", "PROJECT_UPDATED"
 
 _log = logging.getLogger("uvicorn.error")
 _Found = AnnotatedText | str  # or why there is nothing
-
-
-class _HostLog:
-    """Middleware that logs requests which `TrustedHostMiddleware` refuses before a route does.
-
-    Args:
-        app: The app, with that middleware.
-        paths: Paths that Label Studio calls.
-    """
-
-    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
-        self._app, self._paths = app, paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and look at the status of its response."""
-
-        async def noted(message: Message) -> None:
-            is_start = message["type"] == "http.response.start"
-            # A request that came to a route has got an endpoint
-            if is_start and message["status"] == 400 and "endpoint" not in scope:
-                host = Headers(scope=scope).get("host", "").partition(":")[0]
-                _log.warning(
-                    "Label Studio, %s: Invalid host header: %.100r. If it is a name of this "
-                    "service, start it with --allowed-host.",
-                    scope["path"],
-                    host,
-                )
-            await send(message)
-
-        is_ours = scope["type"] == "http" and scope["path"] in self._paths
-        await self._app(scope, receive, noted if is_ours else send)
 
 
 class Backend:
@@ -104,7 +67,16 @@ class Backend:
     ) -> None:
         self._service, self._settings = service, settings
         self._store = AnnotationStore(folder)
-        self._trainer = Trainer(service, folder, version, settings, self._store, self._noted_config)
+        self._trainer = Trainer(
+            LABEL_STUDIO,
+            service,
+            folder,
+            version,
+            settings,
+            self._store,
+            self._training_data,
+            training.__name__,
+        )
 
     @property
     def model_version(self) -> str:
@@ -114,31 +86,8 @@ class Backend:
     def add_to(self, app: FastAPI) -> None:
         """Add the routes to an app."""
         answers = {"setup": self._setup, "predict": self._predict, "webhook": self._webhook}
-        for name, answer in answers.items():
-            app.add_api_route(
-                f"/{name}", self._route(name, answer), methods=["POST"], include_in_schema=False
-            )
         # Label Studio asks for the first before all others
-        app.add_middleware(_HostLog, paths=["/health", *(f"/{name}" for name in answers)])
-
-    def _route(self, name: str, answer: Any) -> Any:
-        async def answered(request: HttpRequest) -> Response:
-            try:
-                most = BODIES * self._service.limits.bytes
-                body = await self._service.read.body(request, most)
-                given = await asyncio.to_thread(_parsed, body)
-                return await answer(given, request)
-            except UserError as error:
-                _log.warning("Label Studio, /%s: %s", name, one_line(error))
-                raise Refused(422, str(error)) from error
-            except Refused as refused:
-                _log.warning("Label Studio, /%s: %s", name, one_line(refused))
-                raise
-
-        async def route(request: HttpRequest) -> Response:
-            return await self._service.respond(request, answered)
-
-        return route
+        add_routes(app, self._service, LABEL_STUDIO.name, answers, others=["/health"])
 
     # Requests
 
@@ -232,6 +181,17 @@ class Backend:
         """Train whenever there is enough to learn from, during a block."""
         return self._trainer.running()
 
+    def _training_data(self, nlp: Language, labels: Collection[str]) -> TrainingData:
+        config = self._noted_config()
+        usable, left_out = _learnable(self._store.tasks(), config.key, nlp.max_length)
+        complete, partly = tasks_of_control(usable, config, labels, self._settings.unfinished)
+        files = {
+            training.COMPLETE: complete,
+            training.PARTLY: partly,
+            training.LABEL_CONFIG: config._asdict(),
+        }
+        return TrainingData(len(complete) + len(partly), files, left_out)
+
     # Projects
 
     def _config(
@@ -322,16 +282,6 @@ class Backend:
         ]
 
 
-def _parsed(body: bytes) -> dict[str, Any]:
-    try:
-        given = parsed_json(body.decode("utf8"))
-    except (UnicodeDecodeError, UserError) as error:
-        raise Refused(400, f"Send JSON in UTF-8. {one_line(error)}") from error
-    if not isinstance(given, dict):
-        raise Refused(422, "Send a JSON object.")
-    return given
-
-
 def _project_of(given: dict[str, Any]) -> str:
     """Return the project of a request: its id and the second of its making."""
     project = given.get("project")
@@ -392,15 +342,27 @@ def _unknown(left_out: Counter) -> str:
     )
 
 
-def _check_data(path: str, nlp: Language) -> None:
-    """Check data that trainings are to read, so that nobody waits for the first one to know."""
-    for doc in read_annotated(path, Vocab()):
-        if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:
-            raise UserError(
-                f"{path} has a text of {len(doc.text):,} characters, and this pipeline takes "
-                f"{nlp.max_length:,} at most: cut it into several docs. It begins with: "
-                f"{doc.text[:50]!r}"
-            )
+def _learnable(
+    tasks: Sequence[dict[str, Any]], key: str, most: int
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return tasks that can be learned from, and why others can't, in sentences."""
+    texts, _ = texts_of_tasks(tasks, key)
+    lengths = [None if text is None else len(text) for text in texts]
+    usable = [task for task, n in zip(tasks, lengths) if n is not None and n <= most]
+    without = [name_of_task(task) for task, n in zip(tasks, lengths) if n is None]
+    too_long = [name_of_task(task) for task, n in zip(tasks, lengths) if n is not None and n > most]
+    said = []
+    if without:
+        said.append(
+            f"{named(LABEL_STUDIO.item, without)} left out: there is no text under {key!r} "
+            f'in the data, which the project names. "Retrieve Predictions" brings newer data.'
+        )
+    if too_long:
+        said.append(
+            f"{named(LABEL_STUDIO.item, too_long)} left out: the text has more than "
+            f"{most:,} characters, which the pipeline takes at most. Split it into several tasks."
+        )
+    return usable, said
 
 
 def extension_of(folder: Path, version: PipelineVersion, settings: BackendSettings) -> Extension:
@@ -415,12 +377,9 @@ def extension_of(folder: Path, version: PipelineVersion, settings: BackendSettin
     """
 
     def extend(app: FastAPI, service: Service) -> AbstractAsyncContextManager[None]:
-        if settings.train_after:
-            recognizer_of(service.nlp, str(version.folder), settings.component)
+        check_can_learn(service.nlp, str(version.folder), settings)
         if settings.candidates is not None:
             require_crf(service.nlp, str(version.folder), "candidates")
-        for path in filter(None, (settings.old_data, settings.dev)):
-            _check_data(path, service.nlp)
         backend = Backend(service, folder, version, settings)
         backend.add_to(app)
         return backend.running()

@@ -6,13 +6,12 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from ...common.errors import UserError
+from ...common.xml_text import plain_xml
 
 HOW = (
     'It needs <Labels name="label" toName="text"> with a <Label> for each label, and '
     '<Text name="text" value="$text"/>.'
 )
-# Declarations may blow up to gigabytes, and no label config needs one
-DECLARATIONS = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
 KEY = re.compile(r"\$([^\W\d][\w-]*)")
 
 
@@ -65,10 +64,9 @@ def read_label_config(xml: str, candidates: str | None = None) -> LabelConfig:
     Raises:
         UserError: If there is no such control, or it can't be used.
     """
-    if DECLARATIONS.search(xml):
-        raise UserError("The label config has a document type or entities: leave them out.")
+    plain = plain_xml(xml, "The label config")
     try:
-        root = ElementTree.fromstring(xml)
+        root = ElementTree.fromstring(plain)
     except (ElementTree.ParseError, ValueError) as error:
         raise UserError(f"The label config is not XML: {error}") from error
     texts = {each.get("name"): each for each in root.iter("Text")}

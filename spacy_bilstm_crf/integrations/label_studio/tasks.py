@@ -5,9 +5,7 @@ from typing import Any
 
 from ...common.errors import UserError
 from ...data.formats.jsonl import text_of
-from .annotations import is_id
-
-MOST_NAMED = 3  # in a message
+from ..live_model.state import is_id
 
 
 def texts_of_tasks(tasks: Sequence[dict[str, Any]], key: str) -> tuple[list[str | None], list[str]]:

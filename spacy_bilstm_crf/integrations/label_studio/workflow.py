@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ...common.errors import UserError, check_at_least, check_installed, check_probability
-from ...common.files import check_folder, locked, reported_os_errors
-from ...workflows.serve import serve
-from .versions import newest_version
+from ...common.errors import check_installed, check_probability
+from ..live_model.workflow import absolute, serve_live_model
+from .settings import LABEL_STUDIO, BackendSettings
 
 
 def serve_label_studio(
@@ -53,43 +52,27 @@ def serve_label_studio(
         UserError: If the pipeline can't be served or trained, data can't be read or are not
             annotated, or the folder belongs to another service or pipeline.
     """
-    check_at_least(0, train_after=train_after)
-    check_at_least(1, max_steps=max_steps)
     check_probability(candidates=candidates)
-    if service.get("workers", 1) != 1:
-        raise UserError(
-            "Annotations and versions for Label Studio are kept by one process: set workers to 1."
-        )
-    if train_after and old_data is None and dev is None:
-        raise UserError(
-            "A pipeline that learns from a few tasks alone forgets: name data that it was trained "
-            "on with --old-data, or data to check each version by with --dev. --train-after 0 only "
-            "predicts."
-        )
     check_installed("serve", "fastapi", "uvicorn", "prometheus_client")
     from .backend import extension_of
-    from .settings import BackendSettings
 
-    folder = Path(folder).resolve()
-    check_folder(folder, "name a folder for the annotations")
-    with reported_os_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    version = newest_version(folder, pipeline)
     settings = BackendSettings(
         train_after,
+        component,
+        absolute(old_data),
+        absolute(dev),
+        max_steps,
+        service.get("threshold"),
+        absolute(service.get("code")),
         candidates,
         candidates_control,
         unfinished,
-        component,
-        _absolute(old_data),
-        _absolute(dev),
-        max_steps,
-        service.get("threshold"),
-        _absolute(service.get("code")),
     )
-    with locked(folder):
-        serve(version.folder, **service, extension=extension_of(folder, version, settings))
-
-
-def _absolute(path: str | Path | None) -> str | None:
-    return None if path is None else str(Path(path).resolve())
+    serve_live_model(
+        LABEL_STUDIO,
+        pipeline,
+        folder,
+        settings,
+        lambda folder, version: extension_of(folder, version, settings),
+        service,
+    )

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from spacy_bilstm_crf.inference.service import Limits, make_app
 from spacy_bilstm_crf.integrations.label_studio.backend import extension_of
 from spacy_bilstm_crf.integrations.label_studio.settings import BackendSettings
-from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
+from spacy_bilstm_crf.integrations.live_model.versions import newest_version
 
 
 def app_with_routes(pipeline, folder, limits=Limits(), change=None, hosts=("*",), **settings):  # noqa: B008

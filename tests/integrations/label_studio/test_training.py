@@ -16,7 +16,7 @@ from spacy.tokens import DocBin
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.service import Limits
 from spacy_bilstm_crf.integrations.label_studio import serve_label_studio
-from spacy_bilstm_crf.integrations.label_studio.versions import newest_version
+from spacy_bilstm_crf.integrations.live_model.versions import newest_version
 from tests.helpers import SMALL_MODEL, examples_for, make_nlp, spacy_command, train
 from tests.inference.service.service import process, wait_for
 from tests.integrations.label_studio.apps import app_with_routes, client_of
@@ -147,13 +147,15 @@ def test_requests_are_answered_while_a_version_is_trained_and_swapped_in(pipelin
         threads = [threading.Thread(target=ask, args=(client,)) for _ in range(4)]
         for thread in threads:
             thread.start()
-        send(client, annotations())
-        wait_for(lambda: version(client) == NEW)
-        n = len(answers)
-        wait_for(lambda: len(answers) > n + 8)
-        done.set()
-        for thread in threads:
-            thread.join()
+        try:
+            send(client, annotations())
+            wait_for(lambda: version(client) == NEW)
+            n = len(answers)
+            wait_for(lambda: len(answers) > n + 8)
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
     assert {answer.status_code for answer in answers} == {200}
     versions = [{one["model_version"] for one in answer.json()["results"]} for answer in answers]
     assert all(len(each) == 1 for each in versions)

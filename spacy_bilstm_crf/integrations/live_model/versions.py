@@ -9,7 +9,6 @@ from ...common.files import reported_os_errors, write_whole
 from ...common.pipelines import fingerprint, pipeline_folder
 
 VERSIONS, FIRST_PIPELINE = "versions", "pipeline.json"
-ABOUT = "label_studio"  # key in `nlp.meta`
 
 
 class PipelineVersion(NamedTuple):

@@ -5,26 +5,27 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, NamedTuple
 
 import srsly
 from spacy.language import Language
+from spacy.vocab import Vocab
 
 from ...common.errors import UserError, one_line
 from ...common.pipelines import load_pipeline
+from ...data.corpus import read_annotated
 from ...inference.recognizers import recognizer_of
 from ...inference.service import Service, name_and_version, set_thresholds
-from . import training
-from .annotations import AnnotationStore, tasks_of_control
-from .label_config import LabelConfig
-from .settings import BackendSettings
-from .tasks import MOST_NAMED, name_of_task, texts_of_tasks
-from .training import TrainingJob
-from .versions import ABOUT, PipelineVersion, version_folder
+from .settings import LearningSettings, Tool
+from .state import LearningState
+from .training import DROPPED, JOB, LOG, TRAINING, TrainingJob
+from .versions import PipelineVersion, version_folder
+
+MOST_NAMED = 3  # in a message
 
 _log = logging.getLogger("uvicorn.error")
 
@@ -32,43 +33,68 @@ _log = logging.getLogger("uvicorn.error")
 class _KilledError(UserError):
     """A training that a signal has ended, as when all processes of a service are told to end."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, again: str) -> None:
         try:
             name = signal.Signals(number).name
         except ValueError:  # one that Python has no name for
             name = f"signal {number}"
         super().__init__(
             f"It was killed ({name}). Nothing is lost: it begins again with the next start of this "
-            f'service, or with "Start Training". After SIGKILL, see whether memory is short.'
+            f"service, or {again}. After SIGKILL, see whether memory is short."
         )
+
+
+class TrainingData(NamedTuple):
+    """What a training is to learn from.
+
+    Attributes:
+        n_items: The number of annotated items: see `Tool`.
+        files: Values to write as JSON for the training process, by the names of their files.
+        left_out: What can't be learned from and why, in sentences.
+    """
+
+    n_items: int
+    files: Mapping[str, Any]
+    left_out: Sequence[str] = ()
 
 
 class Trainer:
     """Trains versions in a process of their own, one after the other.
 
     Args:
+        tool: The tool that annotates.
         service: The service that gets the new versions.
         folder: Where annotations and versions are kept.
         version: The version that the service has loaded.
         settings: How to learn.
-        store: The annotations.
-        config: Returns the label config of the project.
+        state: What was annotated.
+        data: Returns what there is to learn from, for the pipeline that is served and the labels of
+            the component to train.
+        module: The module that is the training process: see `training.run_training`.
     """
 
     def __init__(
         self,
+        tool: Tool,
         service: Service,
         folder: Path,
         version: PipelineVersion,
-        settings: BackendSettings,
-        store: AnnotationStore,
-        config: Callable[[], LabelConfig],
+        settings: LearningSettings,
+        state: LearningState,
+        data: Callable[[Language, Collection[str]], TrainingData],
+        module: str,
     ) -> None:
-        self._service, self._folder, self._settings = service, folder, settings
-        self._version, self._store, self._config = version, store, config
+        self._tool, self._service, self._folder = tool, service, folder
+        self._version, self._settings, self._state = version, settings, state
+        self._data, self._module = data, module
         self._due = asyncio.Event()
         self._n_tried = 0  # changes before a training that was killed: not at once a second time
-        self._is_asked = (folder / training.TRAINING / training.JOB).exists()  # was interrupted
+        self._is_asked = (folder / TRAINING / JOB).exists()  # was interrupted
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a training is running or about to begin."""
+        return self._due.is_set()
 
     def ask(self) -> None:
         """Ask for a training, whatever there is to learn from.
@@ -98,7 +124,7 @@ class Trainer:
     def look(self) -> None:
         """See whether a training is due."""
         enough = self._settings.train_after
-        n_new = min(self._store.n_new, self._store.n_changes - self._n_tried)
+        n_new = min(self._state.n_new, self._state.n_changes - self._n_tried)
         if enough and (self._is_asked or n_new >= enough):
             self._due.set()
 
@@ -109,33 +135,34 @@ class Trainer:
             try:
                 await self._train()
             except (UserError, OSError) as error:
-                _log.error("Label Studio, training: %s", one_line(error))
+                _log.error("%s, training: %s", self._tool.name, one_line(error))
             except Exception:  # of ours: predictions go on
-                _log.exception("Label Studio, training failed")
+                _log.exception("%s, training failed", self._tool.name)
             # What came meanwhile made it due before what was learned was counted
             self._due.clear()
             self.look()
 
     async def _train(self) -> None:
         """Train a version and swap it in, or say why there is none."""
-        n_changes = self._store.n_changes
-        number = max(self._version.number, self._store.n_versions) + 1
-        work = self._folder / training.TRAINING
+        n_changes = self._state.n_changes
+        number = max(self._version.number, self._state.n_versions) + 1
+        work = self._folder / TRAINING
         try:
-            await asyncio.to_thread(self._prepare, work, number, self._store.tasks(), n_changes)
-            code = await _run(self._folder, work / training.LOG)
-            self._warn(_not_learned(work))
+            await asyncio.to_thread(self._prepare, work, number, n_changes)
+            code = await _run(self._module, self._folder, work / LOG)
+            self._warn(_not_learned(work, self._tool.item))
             if code < 0:
-                raise _KilledError(-code)
+                raise _KilledError(-code, self._tool.again)
             if code != 0:
-                raise UserError(f"{_last_line(work / training.LOG)} ({work / training.LOG})")
+                raise UserError(f"{_last_line(work / LOG)} ({work / LOG})")
             version = PipelineVersion(number, version_folder(self._folder, number))
             nlp = await asyncio.to_thread(self._loaded, version.folder)
             self._service.replace_pipeline(nlp)
             self._version = version
-            about = nlp.meta.get(ABOUT, {})
+            about = nlp.meta.get(self._tool.key, {})
             _log.info(
-                "Label Studio: %s is in use, F %.1f -> %.1f on %s",
+                "%s: %s is in use, F %.1f -> %.1f on %s",
+                self._tool.name,
                 name_and_version(self._service.nlp),
                 about.get("f_before", 0.0),
                 about.get("f", 0.0),
@@ -151,45 +178,39 @@ class Trainer:
         self._end(work, n_changes)
 
     def _end(self, work: Path, n_changes: int) -> None:
-        (work / training.JOB).unlink(missing_ok=True)
-        self._store.set_trained(n_changes, self._version.number)
+        (work / JOB).unlink(missing_ok=True)
+        self._state.set_trained(n_changes, self._version.number)
 
-    def _prepare(
-        self, work: Path, number: int, tasks: list[dict[str, Any]], n_changes: int
-    ) -> None:
+    def _prepare(self, work: Path, number: int, n_changes: int) -> None:
         """Write what a training needs. The job itself comes last: it says that one has begun."""
-        settings, config = self._settings, self._config()
-        ner = recognizer_of(
-            self._service.nlp, name_and_version(self._service.nlp), settings.component
-        )
-        usable, left_out = _learnable(tasks, config.key, self._service.nlp.max_length)
-        self._warn(*left_out)
-        complete, partly = tasks_of_control(usable, config, ner.labels, settings.unfinished)
-        if not complete and not partly:
+        settings, nlp = self._settings, self._service.nlp
+        ner = recognizer_of(nlp, name_and_version(nlp), settings.component)
+        data = self._data(nlp, ner.labels)
+        self._warn(*data.left_out)
+        if not data.n_items:
             raise UserError("There is no annotation to learn from yet.")
         rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        srsly.write_json(work / training.COMPLETE, complete)
-        srsly.write_json(work / training.PARTLY, partly)
+        for name, value in data.files.items():
+            srsly.write_json(work / name, value)
         job = TrainingJob(
             str(self._version.folder),
             number,
             n_changes,
-            len(complete) + len(partly),
-            config,
+            data.n_items,
             settings.component,
             settings.old_data,
             settings.dev,
             settings.max_steps,
             settings.code,
         )
-        job.to_disk(work / training.JOB)
-        _log.info("Label Studio: training version %d on %d tasks", number, job.n_tasks)
+        job.to_disk(work / JOB)
+        tool = self._tool
+        _log.info("%s: training version %d on %d %ss", tool.name, number, data.n_items, tool.item)
 
-    @staticmethod
-    def _warn(*lines: str) -> None:
+    def _warn(self, *lines: str) -> None:
         for line in filter(None, lines):
-            _log.warning("Label Studio, training: %s", line)
+            _log.warning("%s, training: %s", self._tool.name, line)
 
     def _loaded(self, folder: Path) -> Language:
         nlp = load_pipeline(folder)
@@ -197,9 +218,9 @@ class Trainer:
         return nlp
 
 
-async def _run(folder: Path, log: Path) -> int:
+async def _run(module: str, folder: Path, log: Path) -> int:
     """Run a training to its end; it is ended with this task."""
-    command = [sys.executable, "-m", training.__name__, str(folder), str(os.getpid())]
+    command = [sys.executable, "-m", module, str(folder), str(os.getpid())]
     with log.open("wb") as printed:
         process = await asyncio.create_subprocess_exec(*command, stdout=printed, stderr=printed)
         try:
@@ -215,44 +236,53 @@ def _last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "It printed nothing.")
 
 
-def _learnable(
-    tasks: Sequence[dict[str, Any]], key: str, most: int
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return tasks that can be learned from, and why others can't, in sentences."""
-    texts, _ = texts_of_tasks(tasks, key)
-    lengths = [None if text is None else len(text) for text in texts]
-    usable = [task for task, n in zip(tasks, lengths) if n is not None and n <= most]
-    without = [name_of_task(task) for task, n in zip(tasks, lengths) if n is None]
-    too_long = [name_of_task(task) for task, n in zip(tasks, lengths) if n is not None and n > most]
-    said = []
-    if without:
-        said.append(
-            f"{_named(without)} left out: there is no text under {key!r} "
-            f'in the data, which the project names. "Retrieve Predictions" brings newer data.'
-        )
-    if too_long:
-        said.append(
-            f"{_named(too_long)} left out: the text has more than "
-            f"{most:,} characters, which the pipeline takes at most. Split it into several tasks."
-        )
-    return usable, said
-
-
-def _not_learned(work: Path) -> str:
-    """Say of which tasks a training could not learn all that is marked."""
-    if not (work / training.DROPPED).exists():  # it did not come so far
+def _not_learned(work: Path, item: str) -> str:
+    """Say of which items a training could not learn all that is marked."""
+    if not (work / DROPPED).exists():  # it did not come so far
         return ""
-    dropped = srsly.read_json(work / training.DROPPED)
-    if not dropped["tasks"]:
+    dropped = srsly.read_json(work / DROPPED)
+    if not dropped["items"]:
         return ""
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in dropped["kinds"].items())
     return (
-        f"{_named(dropped['tasks'])}: not all that is marked can be learned ({kinds}). "
-        f"{work / training.LOG} says where."
+        f"{named(item, dropped['items'])}: not all that is marked can be learned ({kinds}). "
+        f"{work / LOG} says where."
     )
 
 
-def _named(ids: Sequence[str]) -> str:
-    """Name a few tasks, and say how many others there are: "Tasks 1, 2, 3 and 4 more"."""
+def named(item: str, ids: Sequence[str]) -> str:
+    """Name a few items, and say how many others there are: "Tasks 1, 2, 3 and 4 more".
+
+    Args:
+        item: What they are: "task".
+        ids: Their ids.
+    """
     more = f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else ""
-    return f"Task{'s' * (len(ids) > 1)} {', '.join(ids[:MOST_NAMED])}{more}"
+    return f"{item.capitalize()}{'s' * (len(ids) > 1)} {', '.join(ids[:MOST_NAMED])}{more}"
+
+
+def check_can_learn(nlp: Language, name: str, settings: LearningSettings) -> None:
+    """Check that a pipeline can be trained, so that nobody waits for the first training to know.
+
+    Args:
+        nlp: The pipeline.
+        name: What messages call it.
+        settings: How it is to learn.
+
+    Raises:
+        UserError: If it has no such component, or data can't be read.
+    """
+    if settings.train_after:
+        recognizer_of(nlp, name, settings.component)
+    for path in filter(None, (settings.old_data, settings.dev)):
+        _check_data(path, nlp)
+
+
+def _check_data(path: str, nlp: Language) -> None:
+    for doc in read_annotated(path, Vocab()):
+        if len(doc.text) > nlp.max_length and not doc.has_unknown_spaces:
+            raise UserError(
+                f"{path} has a text of {len(doc.text):,} characters, and this pipeline takes "
+                f"{nlp.max_length:,} at most: cut it into several docs. It begins with: "
+                f"{doc.text[:50]!r}"
+            )

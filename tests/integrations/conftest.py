@@ -1,4 +1,4 @@
-"""What pytest gives to the tests of the model for Label Studio."""
+"""What pytest gives to the tests of live models of annotation tools."""
 
 import pytest
 import spacy
