@@ -128,7 +128,7 @@ def estimate(
         docs = before_component(nlp, [doc_of_text(nlp, text) for text in batch], ner.name)
         distribution = ner.distribution(docs, ignore=[[] for _ in docs])
         found = [prediction.entities for prediction in decode(distribution, wanted)]
-        drawn = sampled_sequences(distribution, samples, random)
+        drawn = sampled_sequences(distribution, samples, [random] * len(docs))
         entropy += sum(entropies(distribution))
         n_tokens += sum(map(len, docs))
         for entities, of_doc in zip(found, drawn):
