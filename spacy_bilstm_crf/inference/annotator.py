@@ -3,22 +3,31 @@
 The one annotator of `annotate` and of the service: it knows of no Arrow and no HTTP.
 """
 
+import json
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..common.errors import UserError, one_line
+from ..common.pipelines import pipeline_name
 from ..data.corpus import after_component, before_component
 from ..data.texts import Text
 from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from .candidates import CandidateRequest, FoundSpan, with_taken_spans
 from .offsets import OffsetMapping
-from .recognizers import components_with_crf, entity_source, recognizers, why_no_k_best
+from .recognizers import (
+    components_with_crf,
+    entity_source,
+    recognizers,
+    require_sampler,
+    why_no_k_best,
+)
 
 FRAMES = 5  # of a traceback that are kept
 # Entities per token, however improbable. Prose has a few; a text may be made to have hundreds
@@ -38,6 +47,9 @@ class RequestSettings(NamedTuple):
         k_best: The number of tag sequences; None for none.
         own_candidates: Whether to return the candidates that the components find by their own
             settings, if `candidates` is None.
+        samples: The number of tag sequences to draw; None for none.
+        seed: Seed of the samples. Those of a text depend on it, on the text and on the text's id,
+            and on nothing else.
     """
 
     threshold: float | None = None
@@ -45,6 +57,8 @@ class RequestSettings(NamedTuple):
     candidates: float | None = None
     k_best: int | None = None
     own_candidates: bool = False
+    samples: int | None = None
+    seed: int = 0
 
     @property
     def with_candidates(self) -> bool:
@@ -67,12 +81,15 @@ class AnnotatedText(NamedTuple):
             text. None unless asked for.
         k_best: The most probable tag sequences, each with its `probability` and `entities`. None
             unless asked for.
+        samples: The entities of tag sequences that were drawn by their probabilities. None unless
+            asked for.
     """
 
     entities: list[EntityDict]
     n_tokens: int
     candidates: list[EntityDict] | None = None
     k_best: list[dict[str, Any]] | None = None
+    samples: list[list[EntityDict]] | None = None
 
 
 class FailedText(NamedTuple):
@@ -132,7 +149,8 @@ class Annotator:
 
         Args:
             texts: The texts. The words of a `Text` that has some are its tokens.
-            settings: What to find. `k_best` needs a pipeline with exactly one `bilstm_crf_ner`.
+            settings: What to find. `k_best` needs a pipeline with exactly one `bilstm_crf_ner`,
+                `samples` one with exactly one component around a CRF.
 
         Returns:
             For each text, in order, what was found, or why it could not be annotated: it is longer
@@ -194,12 +212,15 @@ class Annotator:
     ) -> Iterator[tuple[Doc, AnnotatedText]]:
         given = [Text(t) if isinstance(t, str) else t for t in texts]
         best = self._k_best(given, settings.k_best)
+        drawn = self._samples(given, settings)
         likely: list[list[FoundSpan]] = [[] for _ in given]
         overlapping: list[list[FoundSpan]] = [[] for _ in given]
         docs = self._docs(given, requests, likely, overlapping)
         for i, (doc, text) in enumerate(zip(docs, given, strict=True)):
             candidates = likely[i] if settings.with_candidates else None
-            yield doc, _annotation(doc, text, overlapping[i], candidates, best[i])
+            yield doc, _annotation(doc, text, overlapping[i], candidates)._replace(
+                k_best=best[i], samples=drawn[i]
+            )
 
     def _docs(
         self,
@@ -237,6 +258,21 @@ class Annotator:
         docs = before_component(self.nlp, [text.doc(self.nlp) for text in texts], ner.name)
         return [_tag_sequences(ner, doc, text.text, k) for doc, text in zip(docs, texts)]
 
+    def _samples(
+        self, texts: Sequence[Text], settings: RequestSettings
+    ) -> Sequence[list[list[EntityDict]] | None]:
+        """Draw tag sequences of each text, of docs that no later component has changed."""
+        if settings.samples is None:
+            return [None] * len(texts)
+        (component,) = self.components
+        docs = before_component(self.nlp, [text.doc(self.nlp) for text in texts], component.name)
+        seeds = [_seed_of(text, settings.seed) for text in texts]
+        drawn = component.sample(docs, settings.samples, seed=seeds)
+        return [
+            _sampled_entities(doc, text.text, of_doc)
+            for doc, text, of_doc in zip(docs, texts, drawn)
+        ]
+
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[Requests]:
         """Give the components the settings of a request, and restore their own.
@@ -247,6 +283,8 @@ class Annotator:
         why_not = None if settings.k_best is None else why_no_k_best(self.nlp)
         if why_not is not None:
             raise UserError(f"k_best: {why_not}.")
+        if settings.samples is not None:
+            require_sampler(self.nlp, pipeline_name(self.nlp))
         before = [(dict(each.cfg), each.most_per_token) for each in self.components]
         requests: Requests = {}
         try:
@@ -270,7 +308,6 @@ def _annotation(
     text: Text,
     overlapping: Sequence[FoundSpan],
     candidates: Sequence[FoundSpan] | None,
-    k_best: list[dict[str, Any]] | None,
 ) -> AnnotatedText:
     likely, place = None, OffsetMapping(doc.text, text.text)
     if candidates is not None:
@@ -278,7 +315,7 @@ def _annotation(
         likely = sorted(found, key=lambda entity: (entity["start"], entity["end"]))
     in_spans = [_dict(*span, text.text, place) for span in overlapping]
     entities = distinct_entities([*entities_of(doc, text.text), *in_spans])
-    return AnnotatedText(entities, len(doc), likely, k_best)
+    return AnnotatedText(entities, len(doc), likely)
 
 
 def distinct_entities(entities: Iterable[EntityDict]) -> list[EntityDict]:
@@ -306,6 +343,28 @@ def _tag_sequences(
         }
         for entities, probability in ner.k_best(doc, k)
     ]
+
+
+def _seed_of(text: Text, seed: int) -> int:
+    """Return the seed of a text's own random numbers."""
+    content = json.dumps([seed, text.id, text.text])  # which escapes what is not valid UTF-8
+    return int.from_bytes(blake2b(content.encode(), digest_size=16).digest(), "big")
+
+
+def _sampled_entities(
+    doc: Doc, text: str, samples: Sequence[Sequence[Span]]
+) -> list[list[EntityDict]]:
+    """Return the entities of samples; those that several samples have are made once."""
+    place = OffsetMapping(doc.text, text)
+    known: dict[tuple[int, int, int], EntityDict] = {}
+    found = []
+    for spans in samples:
+        keys = [(span.start, span.end, span.label) for span in spans]
+        for key, span in zip(keys, spans):
+            if key not in known:
+                known[key] = entity_dict(span, None, text, place)
+        found.append([known[key] for key in keys])
+    return found
 
 
 def entities_of(doc: Doc, text: str | None = None) -> list[EntityDict]:

@@ -110,6 +110,7 @@ def estimate(
         UserError: If an argument can't be used, or there is no text.
     """
     check_at_least(2, samples=samples)
+    check_at_least(0, seed=seed)
     check_probability(level=level)
     nlp = load_pipeline(pipeline)
     if nlp is not pipeline:
