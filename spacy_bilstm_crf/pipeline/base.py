@@ -316,6 +316,18 @@ class TrainableCRF(TrainablePipe):
             random = [np.random.default_rng(seed)] * len(docs)
         return self._sampled(docs, n, random)
 
+    def unknown_words(self, docs: Iterable[Doc]) -> list[int] | None:
+        """Count the words of docs that the model knows neither from training nor by a vector.
+
+        Args:
+            docs: The docs.
+
+        Returns:
+            The number for each doc, without white space; None if the model has no words of its own,
+            as one with a transformer or a `tok2vec` of spaCy's.
+        """
+        return models.count_unknown_words(self.model, list(docs))
+
     def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a bytestring.
 

@@ -207,9 +207,10 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
                 for of_doc, new in zip(found, drawn):
                     for entities, spans in zip(of_doc, new):
                         entities.update((start, end, label) for start, end, _ in spans)
+        names = self.labels
         return [
             [
-                [Span(doc, start, end, self.labels[label]) for start, end, label in sorted(entities)]
+                [Span(doc, start, end, names[label]) for start, end, label in sorted(entities)]
                 for entities in of_doc
             ]
             for doc, of_doc in zip(docs, found)

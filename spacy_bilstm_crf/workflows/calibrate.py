@@ -17,7 +17,15 @@ from ..inference.recognizers import component_with_crf, entity_source
 from ..pipeline.base import TrainableCRF
 from ..pipeline.settings import calibration_of
 from ..training import Calibration
-from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
+from .familiarity import Familiarity, FamiliarityCount
+from .provenance import (
+    CALIBRATED,
+    CHOSEN,
+    TRAINED,
+    Use,
+    note_calibration,
+    uses_of,
+)
 from .quality import Quality, examples_before, quality_of, unknown_labels
 from .risk_control import (
     RecallLevel,
@@ -146,11 +154,17 @@ def _fitted(
     if calibration.is_close(earlier, CHANGED):
         warnings.append("The calibration has not changed: it fits these documents as it is.")
     docs = [example.predicted for example in examples]
-    entropies = (sum(ner.entropy(batch)) for batch in minibatch(docs, _BATCH))
-    entropy = sum(entropies) / max(sum(map(len, docs)), 1)
-    note_calibration(nlp, component, data, references, entropy)
+    note_calibration(nlp, component, data, references, _familiarity(ner, docs))
     after = quality_of(nlp, examples, component)
     return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)
+
+
+def _familiarity(ner: TrainableCRF, docs: Sequence[Doc]) -> Familiarity:
+    """Measure how well a component knows docs that have been through those before it."""
+    found = FamiliarityCount()
+    for batch in minibatch(docs, _BATCH):
+        found.add(batch, ner.entropy(batch), ner.unknown_words(batch))
+    return found.mean()
 
 
 def _controlled(
