@@ -22,6 +22,7 @@ STUDIES = (
     "distill",
     "documents",
     "drop_in",
+    "estimate",
     "export",
     "gazetteer",
     "merging",

@@ -154,15 +154,23 @@ def sampled_sequences(
         random: Draws the numbers of each doc; it may be the same for several docs.
 
     Returns:
-        For each doc, the entities of each tag sequence that was drawn.
+        For each doc, the entities of each tag sequence that was drawn. Equal ones are the same
+        list.
     """
 
     def of_batch(batch: Batch) -> Iterator[list[list[tags.LabelledSpan]]]:
         of_docs = [random[doc] for doc in batch.docs]
         drawn = crf.sample(crf.forward_backward(batch.chain), n, of_docs)
-        return ([tags.spans_of_tags(tag_ids) for tag_ids in of_doc] for of_doc in drawn)
+        return map(_spans_of_sequences, drawn)
 
     return distribution.by_doc(of_batch, [[]] * n)
+
+
+def _spans_of_sequences(sequences: np.ndarray) -> list[list[tags.LabelledSpan]]:
+    """Return the entities of tag sequences, int [n, n_tokens], many of which may be equal."""
+    distinct, places = np.unique(sequences, axis=0, return_inverse=True)
+    found = [tags.spans_of_tags(tag_ids) for tag_ids in distinct]
+    return [found[place] for place in places.ravel()]
 
 
 def k_best_sequences(

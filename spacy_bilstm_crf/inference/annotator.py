@@ -354,17 +354,11 @@ def _seed_of(text: Text, seed: int) -> int:
 def _sampled_entities(
     doc: Doc, text: str, samples: Sequence[Sequence[Span]]
 ) -> list[list[EntityDict]]:
-    """Return the entities of samples; those that several samples have are made once."""
+    """Return the entities of samples, which share spans."""
     place = OffsetMapping(doc.text, text)
-    known: dict[tuple[int, int, int], EntityDict] = {}
-    found = []
-    for spans in samples:
-        keys = [(span.start, span.end, span.label) for span in spans]
-        for key, span in zip(keys, spans):
-            if key not in known:
-                known[key] = entity_dict(span, None, text, place)
-        found.append([known[key] for key in keys])
-    return found
+    distinct = {id(span): span for spans in samples for span in spans}
+    found = {key: entity_dict(span, None, text, place) for key, span in distinct.items()}
+    return [[found[id(span)] for span in spans] for spans in samples]
 
 
 def entities_of(doc: Doc, text: str | None = None) -> list[EntityDict]:

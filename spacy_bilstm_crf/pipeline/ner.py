@@ -223,9 +223,12 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         self, docs: list[Doc], n: int, random: Sequence[np.random.Generator]
     ) -> list[list[list[Span]]]:
         drawn = decoding.sampled_sequences(self.distribution(docs), n, random)
-        return [
-            [self._entities(doc, spans) for spans in of_doc] for doc, of_doc in zip(docs, drawn)
-        ]
+        found = []
+        for doc, of_doc in zip(docs, drawn):
+            distinct = {id(spans): spans for spans in of_doc}
+            entities = {key: self._entities(doc, spans) for key, spans in distinct.items()}
+            found.append([[*entities[id(spans)]] for spans in of_doc])
+        return found
 
     def _entities(self, doc: Doc, spans: Iterable[LabelledSpan]) -> list[Span]:
         """Return the entities of a tag sequence, with those whose labels it can't have."""
