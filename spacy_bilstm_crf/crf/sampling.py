@@ -8,9 +8,7 @@ from .arrays import asarray, device_of, to_numpy
 from .forward_backward import Posterior
 
 
-def sample(
-    posterior: Posterior, n: int, random: Sequence[np.random.Generator]
-) -> list[np.ndarray]:
+def sample(posterior: Posterior, n: int, random: Sequence[np.random.Generator]) -> list[np.ndarray]:
     """Draw independent tag sequences of each sequence, each with its exact probability.
 
     Given the tokens, the tags are a Markov chain (Rabiner 1989): the first tag is drawn from its

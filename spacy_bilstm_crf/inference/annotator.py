@@ -218,8 +218,11 @@ class Annotator:
         docs = self._docs(given, requests, likely, overlapping)
         for i, (doc, text) in enumerate(zip(docs, given, strict=True)):
             candidates = likely[i] if settings.with_candidates else None
-            yield doc, _annotation(doc, text, overlapping[i], candidates)._replace(
-                k_best=best[i], samples=drawn[i]
+            yield (
+                doc,
+                _annotation(doc, text, overlapping[i], candidates)._replace(
+                    k_best=best[i], samples=drawn[i]
+                ),
             )
 
     def _docs(

@@ -168,7 +168,8 @@ def _warnings(ner: BiLSTMCRFEntityRecognizer, texts: Familiarity, known: Familia
         return []
     return [
         f"The texts are unlike those that '{ner.name}' was calibrated on: it "
-        f"{' and '.join(signs)}. The estimates may be far off: annotate some of these texts, and calibrate on those."
+        f"{' and '.join(signs)}. The estimates may be far off: annotate some of these texts, and "
+        f"calibrate on those."
     ]
 
 

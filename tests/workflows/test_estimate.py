@@ -147,8 +147,9 @@ def test_texts_of_unknown_words_are_said(exported):
     noted["unknown"] = 0.12
     assert estimate(nlp, few, samples=10).warnings == []
     noted["entropy"] = 1e-9
-    assert " times as uncertain about a word and does not know 50.0 %" in (
-        estimate(nlp, some, samples=10).warnings[0]
+    assert (
+        " times as uncertain about a word and does not know 50.0 %"
+        in (estimate(nlp, some, samples=10).warnings[0])
     )
 
 
