@@ -22,7 +22,7 @@ a seed only has the data sets that were in corpus/ when it ran.
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import spacy
@@ -68,25 +68,33 @@ def trained(dataset: str, seed: int, choose: Path, model: Path) -> None:
         spacy.load(train(config, paths, seed, overrides, folder / "out").model).to_disk(model)
 
 
-def others(dataset: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the data sets in corpus/ that share a label with one, and what each of them calls it.
+class Label(NamedTuple):
+    """A label that a model and texts share: its name in the tables, and what each calls it.
 
-    Yields:
-        The other data set, the name of the label, what the first calls it, what the other calls it.
+    Without names of theirs it stands for all labels.
     """
+
+    name: str
+    ours: str = ""
+    theirs: str = ""
+
+
+def others(dataset: str) -> dict[str, list[Label]]:
+    """Return the data sets in corpus/ that share labels with one, and those labels."""
+    found: dict[str, list[Label]] = {}
     for name, called in SHARED.items():
-        if dataset in called:
-            for other in called.keys() - {dataset}:
-                if (CORPUS / other / "test").exists():
-                    yield other, name, called[dataset], called[other]
+        for other, theirs in called.items() if dataset in called else ():
+            if other != dataset and (CORPUS / other / "test").exists():
+                found.setdefault(other, []).append(Label(name, called[dataset], theirs))
+    return dict(sorted(found.items()))
 
 
-def renamed(examples: Sequence[Example], ours: str, theirs: str) -> None:
+def renamed(examples: Sequence[Example], label: Label) -> None:
     """Give the annotated entities of one label our name of it, and remove all others."""
     for example in examples:
         doc = example.reference
         doc.set_ents(
-            [Span(doc, e.start, e.end, ours) for e in doc.ents if e.label_ == theirs],
+            [Span(doc, e.start, e.end, label.ours) for e in doc.ents if e.label_ == label.theirs],
             default="outside",
         )
 
@@ -127,39 +135,39 @@ def scores_of(found: Estimate) -> dict[str, Any]:
 
 
 def judged(
-    raw: Language, nlp: Language, texts: str, seed: int, name: str, ours: str | None, theirs: str
-) -> dict[str, Any]:
-    """Estimate the scores of a label on a data set's test part, and compare.
+    raw: Language, nlp: Language, texts: str, seed: int, labels: Sequence[Label]
+) -> Iterator[dict[str, Any]]:
+    """Estimate the scores of labels on a data set's test part, and compare.
 
     Args:
         raw: The pipeline before it was calibrated.
         nlp: The pipeline.
         texts: The data set.
         seed: Seed of the random numbers.
-        name: What the table calls the label.
-        ours: What the model calls it; None for all labels.
-        theirs: What the data set calls it.
+        labels: The labels.
     """
     test = CORPUS / texts / "test"
-    examples = list(Corpus(test)(nlp))
-    if ours is not None:
-        renamed(examples, ours, theirs)
     before, after = (estimate(each, test, seed=seed, level=LEVEL) for each in (raw, nlp))
-    wanted = [each.overall if ours is None else each.by_label[ours] for each in (before, after)]
-    uncalibrated, calibrated = map(scores_of, wanted)
-    count = counted(nlp, examples, ours, seed)
-    return {
-        "texts": texts,
-        "label": name,
-        "n_texts": after.n_texts,
-        **calibrated,
-        "f_uncalibrated": uncalibrated["f"],
-        **true_scores(nlp, examples, ours),
-        "n_expected": list(count),
-        "warned": bool(after.warnings),
-        "familiarity": after.familiarity._asdict(),
-        "of_calibration": after.of_calibration._asdict(),
-    }
+    for label in labels:
+        examples = list(Corpus(test)(nlp))
+        if label.ours:
+            renamed(examples, label)
+        uncalibrated, calibrated = (
+            scores_of(each.by_label[label.ours] if label.ours else each.overall)
+            for each in (before, after)
+        )
+        yield {
+            "texts": texts,
+            "label": label.name,
+            "n_texts": after.n_texts,
+            **calibrated,
+            "f_uncalibrated": uncalibrated["f"],
+            **true_scores(nlp, examples, label.ours or None),
+            "n_expected": list(counted(nlp, examples, label.ours or None, seed)),
+            "warned": bool(after.warnings),
+            "familiarity": after.familiarity._asdict(),
+            "of_calibration": after.of_calibration._asdict(),
+        }
 
 
 def run(dataset: str, models: Path | None, seed: int) -> Run:
@@ -170,9 +178,8 @@ def run(dataset: str, models: Path | None, seed: int) -> Run:
         if not model.exists():
             trained(dataset, seed, choose, model)
         raw, nlp = spacy.load(model), calibrate(model, fit).nlp
-    rows = [judged(raw, nlp, dataset, seed, ALL, None, "")]
-    for other, name, ours, theirs in sorted(others(dataset)):
-        rows.append(judged(raw, nlp, other, seed, name, ours, theirs))
+    of_texts = {dataset: [Label(ALL)], **others(dataset)}
+    rows = [row for each in of_texts.items() for row in judged(raw, nlp, each[0], seed, each[1])]
     return {"rows": rows}
 
 
