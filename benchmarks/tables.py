@@ -23,6 +23,7 @@ STUDIES = (
     "distill",
     "documents",
     "drop_in",
+    "estimate",
     "export",
     "gazetteer",
     "merging",

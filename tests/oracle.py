@@ -5,6 +5,30 @@ Nothing here is shared with the package. Everything is lists of floats.
 
 import itertools
 import math
+from collections import Counter
+
+# Of a chi-square variable with d degrees of freedom, above which it is once in 100,000 cases:
+# Wilson and Hilferty (1931)
+RARE = 4.265
+
+
+def chi_square_limit(degrees):
+    spread = 2 / (9 * degrees)
+    return degrees * (1 - spread + RARE * math.sqrt(spread)) ** 3
+
+
+def check_frequencies(drawn, probabilities):
+    """Check that values are drawn as often as their probabilities say, by a chi-square test."""
+    counts = Counter(drawn)
+    n_drawn = sum(counts.values())
+    assert counts.keys() <= {value for value, p in probabilities.items() if p > 0.0}
+    common = {value: n_drawn * p for value, p in probabilities.items() if n_drawn * p >= 5}
+    cells = [(counts[value], n) for value, n in common.items()]
+    rest = n_drawn - sum(common.values())
+    if rest >= 5:
+        cells.append((n_drawn - sum(counts[value] for value in common), rest))
+    statistic = sum((seen - n) ** 2 / n for seen, n in cells)
+    assert statistic <= chi_square_limit(max(len(cells) - 1, 1))
 
 
 class Oracle:

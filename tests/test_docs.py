@@ -141,7 +141,25 @@ def printed_by_probabilities(printed, _):
     assert printed[-1] == "(7, 13)"
 
 
+def printed_by_count(printed, folder):
+    pattern = (
+        r"(\w+): found ([\d,]+), expected ([\d,]+) ± (\d+) \(95 %: ([\d,]+) to ([\d,]+)\), "
+        r"true ([\d,]+)"
+    )
+    (shown,) = snippets("docs/how-to/count.md", "text")
+    for line, of_page in zip(printed, shown.splitlines(), strict=True):
+        (label, *numbers), other = (
+            re.fullmatch(pattern, each).groups() for each in (line, of_page)
+        )
+        found, mean, deviation, low, high, true = (int(each.replace(",", "")) for each in numbers)
+        assert (label, true) == (other[0], int(other[-1].replace(",", "")))
+        assert low < mean < high and 4 < deviation < 20
+        assert 3 * abs(mean - true) < abs(found - true) > 100  # what the page is about
+    assert (folder / "annotated" / "part-000000.parquet").exists()
+
+
 PRINTED = {
+    "docs/how-to/count.md": printed_by_count,
     "docs/tutorial/getting-started.md": printed_by_getting_started,
     "docs/how-to/python.md": printed_by_python,
     "docs/how-to/deidentify.md": printed_by_deidentify,

@@ -40,6 +40,10 @@ def annotate_cli(
     candidates: float | None = Option(
         None, min=0, max=1, help="Also keep all spans with at least this probability"
     ),
+    samples: int | None = Option(
+        None, min=1, help="Also draw so many tag sequences of each text, by their probabilities"
+    ),
+    seed: int = Option(0, "--seed", help="Seed of the samples"),
     max_length: int | None = Option(
         None, min=1, help="Maximum number of characters per text. Default: the pipeline's"
     ),
@@ -74,6 +78,8 @@ def annotate_cli(
                 lines=lines,
                 batch_size=batch_size,
                 candidates=candidates,
+                samples=samples,
+                seed=seed,
                 max_length=max_length,
                 rows=rows,
                 columns=columns,

@@ -1,12 +1,14 @@
 """Draws tag sequences from the posterior."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .arrays import asarray, device_of, to_numpy
 from .forward_backward import Posterior
 
 
-def sample(posterior: Posterior, n: int, random: np.random.Generator) -> list[np.ndarray]:
+def sample(posterior: Posterior, n: int, random: Sequence[np.random.Generator]) -> list[np.ndarray]:
     """Draw independent tag sequences of each sequence, each with its exact probability.
 
     Given the tokens, the tags are a Markov chain (Rabiner 1989): the first tag is drawn from its
@@ -15,21 +17,24 @@ def sample(posterior: Posterior, n: int, random: np.random.Generator) -> list[np
     Args:
         posterior: The posterior.
         n: Number of tag sequences.
-        random: Draws the numbers.
+        random: Draws the numbers of each sequence. It may be the same for several of them: with
+            one of its own, the tags of a sequence do not depend on the others.
 
     Returns:
         For each sequence int64 [n, length].
     """
     lengths = to_numpy(posterior.lengths)
     drawn = [np.zeros((n, length), dtype=np.int64) for length in lengths]
+    numbers = [of_one.random((length, n)) for of_one, length in zip(random, lengths, strict=True)]
     first = to_numpy(posterior.marginals[:, 0])
-    for tags, probabilities in zip(drawn, first):
-        tags[:, 0] = _chosen(np.repeat(probabilities[None], n, axis=0), random)
+    for tags, probabilities, of_steps in zip(drawn, first, numbers):
+        tags[:, 0] = _chosen(np.repeat(probabilities[None], n, axis=0), of_steps[0])
     for step in range(int(lengths.max(initial=1)) - 1):
         rows = np.flatnonzero(lengths > step + 1)
         states = np.stack([drawn[row][:, step] for row in rows])  # [R, n]
         table, place = _next_tags(posterior, rows, step, states)
-        chosen = _chosen(table[place], random).reshape(states.shape)
+        of_step = np.concatenate([numbers[row][step + 1] for row in rows])
+        chosen = _chosen(table[place], of_step).reshape(states.shape)
         for row, tags in zip(rows, chosen):
             drawn[row][:, step + 1] = tags
     return drawn
@@ -60,8 +65,15 @@ def _next_tags(
     return np.exp(to_numpy(log_p)).reshape(-1, n_tags), place
 
 
-def _chosen(probabilities: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Draw a tag by each row of probabilities, which need not sum to exactly 1."""
+def _chosen(probabilities: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Choose a tag by each row of probabilities, which need not sum to exactly 1.
+
+    Args:
+        probabilities: float64 [M, K].
+        numbers: Random numbers from 0 up to 1, [M].
+
+    Returns:
+        int64 [M].
+    """
     cumulative = probabilities.cumsum(axis=1)
-    drawn = random.random(len(cumulative)) * cumulative[:, -1]
-    return (cumulative > drawn[:, None]).argmax(axis=1)
+    return (cumulative > (numbers * cumulative[:, -1])[:, None]).argmax(axis=1)

@@ -144,24 +144,33 @@ def margins(distribution: Distribution) -> list[float]:
 
 
 def sampled_sequences(
-    distribution: Distribution, n: int, random: np.random.Generator
+    distribution: Distribution, n: int, random: Sequence[np.random.Generator]
 ) -> list[list[list[tags.LabelledSpan]]]:
     """Draw independent tag sequences of each doc, each with its exact probability.
 
     Args:
         distribution: The distribution over the docs' tag sequences.
         n: Number of tag sequences of each doc.
-        random: Draws the numbers.
+        random: Draws the numbers of each doc; it may be the same for several docs.
 
     Returns:
-        For each doc, the entities of each tag sequence that was drawn.
+        For each doc, the entities of each tag sequence that was drawn. Equal ones are the same
+        list.
     """
 
     def of_batch(batch: Batch) -> Iterator[list[list[tags.LabelledSpan]]]:
-        drawn = crf.sample(crf.forward_backward(batch.chain), n, random)
-        return ([tags.spans_of_tags(tag_ids) for tag_ids in of_doc] for of_doc in drawn)
+        of_docs = [random[doc] for doc in batch.docs]
+        drawn = crf.sample(crf.forward_backward(batch.chain), n, of_docs)
+        return map(_spans_of_sequences, drawn)
 
     return distribution.by_doc(of_batch, [[]] * n)
+
+
+def _spans_of_sequences(sequences: np.ndarray) -> list[list[tags.LabelledSpan]]:
+    """Return the entities of tag sequences, int [n, n_tokens], many of which may be equal."""
+    distinct, places = np.unique(sequences, axis=0, return_inverse=True)
+    found = [tags.spans_of_tags(tag_ids) for tag_ids in distinct]
+    return [found[place] for place in places.ravel()]
 
 
 def k_best_sequences(

@@ -3,15 +3,18 @@
 The one annotator of `annotate` and of the service: it knows of no Arrow and no HTTP.
 """
 
+import json
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from ..common.errors import UserError, one_line
+from ..common.pipelines import pipeline_name
 from ..data.corpus import after_component, before_component
 from ..data.texts import Text
 from ..pipeline.base import TrainableCRF
@@ -27,7 +30,13 @@ from .corrections import (
     with_corrections,
 )
 from .offsets import OffsetMapping
-from .recognizers import components_with_crf, entity_source, recognizers, why_no_k_best
+from .recognizers import (
+    components_with_crf,
+    entity_source,
+    recognizers,
+    require_sampler,
+    why_no_k_best,
+)
 
 FRAMES = 5  # of a traceback that are kept
 # Entities per token, however improbable. Prose has a few; a text may be made to have hundreds
@@ -49,6 +58,9 @@ class RequestSettings(NamedTuple):
         own_candidates: Whether to return the candidates that the components find by their own
             settings, if `candidates` is None.
         tokens: Whether to return where the tokens are.
+        samples: The number of tag sequences to draw; None for none.
+        seed: Seed of the samples. Those of a text depend on it, on the text and on the text's id,
+            and on nothing else.
     """
 
     threshold: float | dict[str, float] | None = None
@@ -57,6 +69,8 @@ class RequestSettings(NamedTuple):
     k_best: int | None = None
     own_candidates: bool = False
     tokens: bool = False
+    samples: int | None = None
+    seed: int = 0
 
     @property
     def with_candidates(self) -> bool:
@@ -81,6 +95,8 @@ class AnnotatedText(NamedTuple):
             unless asked for.
         tokens: First character and end of each token, as the component with a CRF has them. None
             unless asked for.
+        samples: The entities of tag sequences that were drawn by their probabilities. None unless
+            asked for.
     """
 
     entities: list[EntityDict]
@@ -88,6 +104,7 @@ class AnnotatedText(NamedTuple):
     candidates: list[EntityDict] | None = None
     k_best: list[dict[str, Any]] | None = None
     tokens: list[tuple[int, int]] | None = None
+    samples: list[list[EntityDict]] | None = None
 
 
 class FailedText(NamedTuple):
@@ -162,7 +179,8 @@ class Annotator:
 
         Args:
             texts: The texts. The words of a `Text` that has some are its tokens.
-            settings: What to find. `k_best` needs a pipeline with exactly one `bilstm_crf_ner`.
+            settings: What to find. `k_best` needs a pipeline with exactly one `bilstm_crf_ner`,
+                `samples` one with exactly one component around a CRF.
             corrections: What is known about spans of each text, so that all else is found given
                 that; None if nothing is known of any. It needs a pipeline with exactly one
                 component with a CRF, and without levels.
@@ -235,13 +253,14 @@ class Annotator:
     ) -> Iterator[tuple[Doc, AnnotatedText]]:
         best = self._k_best(given, settings.k_best)
         tokens = self._tokens(given) if settings.tokens else [None] * len(given)
+        drawn = self._samples(given, settings)
         likely: list[list[FoundSpan]] = [[] for _ in given]
         overlapping: list[list[FoundSpan]] = [[] for _ in given]
         docs = self._docs(given, requests, likely, overlapping)
         for i, (doc, (text, _)) in enumerate(zip(docs, given, strict=True)):
             candidates = likely[i] if settings.with_candidates else None
-            found = _annotation(doc, text, overlapping[i], candidates, best[i])
-            yield doc, found._replace(tokens=tokens[i])
+            found = _annotation(doc, text, overlapping[i], candidates)
+            yield doc, found._replace(k_best=best[i], tokens=tokens[i], samples=drawn[i])
 
     def _docs(
         self,
@@ -299,6 +318,21 @@ class Annotator:
         docs = [text.doc(self.nlp) for text, _ in given]
         return before_component(self.nlp, docs, component.name)
 
+    def _samples(
+        self, given: Sequence["_Given"], settings: RequestSettings
+    ) -> Sequence[list[list[EntityDict]] | None]:
+        """Draw tag sequences of each text, of docs that no later component has changed."""
+        if settings.samples is None:
+            return [None] * len(given)
+        (component,) = self.components
+        docs = list(self._docs_before(component, given))
+        seeds = [_seed_of(text, settings.seed) for text, _ in given]
+        drawn = component.sample(docs, settings.samples, seed=seeds)
+        return [
+            _sampled_entities(doc, text.text, of_doc)
+            for doc, (text, _), of_doc in zip(docs, given, drawn)
+        ]
+
     @contextmanager
     def _with(self, settings: RequestSettings) -> Iterator[Requests]:
         """Give the components the settings of a request, and restore their own.
@@ -309,6 +343,8 @@ class Annotator:
         why_not = None if settings.k_best is None else why_no_k_best(self.nlp)
         if why_not is not None:
             raise UserError(f"k_best: {why_not}.")
+        if settings.samples is not None:
+            require_sampler(self.nlp, pipeline_name(self.nlp))
         before = [(dict(each.cfg), each.most_per_token) for each in self.components]
         requests: Requests = {}
         try:
@@ -349,7 +385,6 @@ def _annotation(
     text: Text,
     overlapping: Sequence[FoundSpan],
     candidates: Sequence[FoundSpan] | None,
-    k_best: list[dict[str, Any]] | None,
 ) -> AnnotatedText:
     likely, place = None, OffsetMapping(doc.text, text.text)
     if candidates is not None:
@@ -357,7 +392,7 @@ def _annotation(
         likely = sorted(found, key=lambda entity: (entity["start"], entity["end"]))
     in_spans = [_dict(*span, text.text, place) for span in overlapping]
     entities = distinct_entities([*entities_of(doc, text.text), *in_spans])
-    return AnnotatedText(entities, len(doc), likely, k_best)
+    return AnnotatedText(entities, len(doc), likely)
 
 
 def distinct_entities(entities: Iterable[EntityDict]) -> list[EntityDict]:
@@ -386,6 +421,22 @@ def _tag_sequences(
         }
         for entities, probability in ner.k_best(doc, k, fixed=fixed, rejected=rejected)
     ]
+
+
+def _seed_of(text: Text, seed: int) -> int:
+    """Return the seed of a text's own random numbers."""
+    content = json.dumps([seed, text.id, text.text])  # which escapes what is not valid UTF-8
+    return int.from_bytes(blake2b(content.encode(), digest_size=16).digest(), "big")
+
+
+def _sampled_entities(
+    doc: Doc, text: str, samples: Sequence[Sequence[Span]]
+) -> list[list[EntityDict]]:
+    """Return the entities of samples, which share spans."""
+    place = OffsetMapping(doc.text, text)
+    distinct = {id(span): span for spans in samples for span in spans}
+    found = {key: entity_dict(span, None, text, place) for key, span in distinct.items()}
+    return [[found[id(span)] for span in spans] for spans in samples]
 
 
 def entities_of(doc: Doc, text: str | None = None) -> list[EntityDict]:

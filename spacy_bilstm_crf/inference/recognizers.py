@@ -79,6 +79,26 @@ def why_no_k_best(nlp: Language) -> str | None:
     return "the pipeline has no bilstm_crf_ner component"
 
 
+def require_sampler(nlp: Language, pipeline: str) -> TrainableCRF:
+    """Return the component whose tag sequences can be drawn.
+
+    Args:
+        nlp: The pipeline.
+        pipeline: What messages call it.
+
+    Raises:
+        UserError: If the pipeline has not exactly one component around a CRF.
+    """
+    found = components_with_crf(nlp)
+    if len(found) != 1:
+        there = ", ".join(component.name for component in found) or "none"
+        raise UserError(
+            f"{pipeline}: samples need exactly one bilstm_crf_ner or bilstm_crf_spans component. "
+            f"It has: {there}."
+        )
+    return found[0]
+
+
 def require_crf(nlp: Language, pipeline: str, wanted: str) -> None:
     """Check that a pipeline has a component around a CRF.
 

@@ -6,6 +6,7 @@ from .document_context import DocumentContext
 from .encoder import BiLSTMEncoder
 from .ensemble import Ensemble
 from .export import docs_of_known_words, export_model
+from .known_words import count_unknown_words
 from .onnx import ONNXBiLSTMCRF, ONNXEncoder
 from .onnx_embed import ONNXEmbed
 from .onnx_graphs import Precision

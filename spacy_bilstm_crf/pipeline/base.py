@@ -6,11 +6,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from spacy import util
 from spacy.errors import Errors
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example, validate_get_examples
 from spacy.vocab import Vocab
 from thinc.api import Model, Optimizer, set_dropout_rate
@@ -347,6 +348,51 @@ class TrainableCRF(TrainablePipe):
             self._forget(doc)
         self.set_annotations(docs, found)
 
+    def sample(
+        self, docs: Iterable[Doc], n: int, *, seed: int | Sequence[int] | None = None
+    ) -> list[list[list[Span]]]:
+        """Draw tag sequences of docs by their exact probabilities, without changing the docs.
+
+        Whatever is counted in each sample, over all docs, varies as the model is unsure about it:
+        the standard deviation over the samples is that of the count.
+
+        Args:
+            docs: The docs. Entities that other components set are part of every tag sequence of a
+                `bilstm_crf_ner`.
+            n: Number of tag sequences of each doc, at least 1. They are independent.
+            seed: Seed of the random numbers, or one for each doc: the samples of a doc do not
+                depend on the other docs then. None draws others at each call.
+
+        Returns:
+            For each doc, the entities of each tag sequence. Those of a `bilstm_crf_spans` are the
+            entities of one tag sequence of each chain, before any `spans_filter`.
+
+        Raises:
+            ValueError: If n is less than 1, or there is not a seed for each doc.
+        """
+        if n < 1:
+            raise ValueError(f"sample needs an n of at least 1, but got {n}.")
+        docs = list(docs)
+        if isinstance(seed, Sequence):
+            if len(seed) != len(docs):
+                raise ValueError(f"sample got {len(seed)} seeds for {len(docs)} docs.")
+            random = [np.random.default_rng(of_doc) for of_doc in seed]
+        else:
+            random = [np.random.default_rng(seed)] * len(docs)
+        return self._sampled(docs, n, random)
+
+    def unknown_words(self, docs: Iterable[Doc]) -> list[int] | None:
+        """Count the words of docs that the model knows neither from training nor by a vector.
+
+        Args:
+            docs: The docs.
+
+        Returns:
+            The number for each doc, without white space; None if the model has no words of its own,
+            as one with a transformer or a `tok2vec` of spaCy's.
+        """
+        return models.count_unknown_words(self.model, list(docs))
+
     def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
         """Load the component from a bytestring.
 
@@ -458,6 +504,12 @@ class TrainableCRF(TrainablePipe):
 
     def _teacher_loss(self, teacher: Potentials, docs: list[Doc], scores: Potentials) -> Loss:
         """Compute the divergence from the teacher, over the labels that it was trained with."""
+        raise NotImplementedError
+
+    def _sampled(
+        self, docs: list[Doc], n: int, random: Sequence[np.random.Generator]
+    ) -> list[list[list[Span]]]:
+        """Draw the entities of tag sequences of docs, by the random numbers of each doc."""
         raise NotImplementedError
 
     def _learn(

@@ -1,6 +1,6 @@
 """The component that finds entities."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -202,34 +202,6 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             for spans, probability in decoding.k_best_sequences(given.distribution, k)
         ]
 
-    def sample(
-        self, docs: Iterable[Doc], n: int, *, seed: int | None = None
-    ) -> list[list[list[Span]]]:
-        """Draw tag sequences of docs by their exact probabilities, without changing the docs.
-
-        Whatever is counted in each sample, over all docs, varies as the model is unsure about it:
-        the standard deviation over the samples is that of the count.
-
-        Args:
-            docs: The docs. Entities that other components set are part of every tag sequence.
-            n: Number of tag sequences of each doc, at least 1. They are independent.
-            seed: Seed of the random numbers. None draws others at each call.
-
-        Returns:
-            For each doc, the entities of each tag sequence.
-
-        Raises:
-            ValueError: If n is less than 1.
-        """
-        if n < 1:
-            raise ValueError(f"sample needs an n of at least 1, but got {n}.")
-        docs = list(docs)
-        random = np.random.default_rng(seed)
-        drawn = decoding.sampled_sequences(self.distribution(docs), n, random)
-        return [
-            [self._entities(doc, spans) for spans in of_doc] for doc, of_doc in zip(docs, drawn)
-        ]
-
     def token_probabilities(self, docs: Iterable[Doc]) -> list[np.ndarray]:
         """Compute the exact probability of each tag at each token, without changing the docs.
 
@@ -300,6 +272,17 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
 
     def _forget(self, doc: Doc) -> None:
         span_scores.remove_entities(doc, self.name)
+
+    def _sampled(
+        self, docs: list[Doc], n: int, random: Sequence[np.random.Generator]
+    ) -> list[list[list[Span]]]:
+        drawn = decoding.sampled_sequences(self.distribution(docs), n, random)
+        found = []
+        for doc, of_doc in zip(docs, drawn):
+            distinct = {id(spans): spans for spans in of_doc}
+            entities = {key: self._entities(doc, spans) for key, spans in distinct.items()}
+            found.append([[*entities[id(spans)]] for spans in of_doc])
+        return found
 
     def _entities(self, doc: Doc, spans: Iterable[LabelledSpan]) -> list[Span]:
         """Return the entities of a tag sequence, with those whose labels it can't have."""

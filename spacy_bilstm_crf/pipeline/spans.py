@@ -16,7 +16,7 @@ from ..calibration import Calibration
 from ..constraints import allowed_by_doc
 from ..decoding import Corrections, Distribution, Entity, Prediction
 from ..potentials import Potentials
-from ..tags import count_tags
+from ..tags import LabelledSpan, count_tags
 from ..training import Loss
 from . import checks, settings
 from . import confidence as span_scores
@@ -242,6 +242,26 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
             examples, self.labels, self.key, levels=self.levels
         )
         return self._fit_calibration(list(zip(chains, annotation)))
+
+    def _sampled(
+        self, docs: list[Doc], n: int, random: Sequence[np.random.Generator]
+    ) -> list[list[list[Span]]]:
+        # A span that several levels have is one entity
+        found: list[list[set[LabelledSpan]]] = [[set() for _ in range(n)] for _ in docs]
+        for label, levels in enumerate(self.distributions(docs)):
+            for of_level in levels:
+                drawn = decoding.sampled_sequences(of_level, n, random)
+                for of_doc, new in zip(found, drawn):
+                    for entities, spans in zip(of_doc, new):
+                        entities.update((start, end, label) for start, end, _ in spans)
+        names = self.labels
+        return [
+            [
+                [Span(doc, start, end, names[label]) for start, end, label in sorted(entities)]
+                for entities in of_doc
+            ]
+            for doc, of_doc in zip(docs, found)
+        ]
 
     def _check_number(self, docs: list[Doc], found: list[Prediction]) -> None:
         """Check the number of candidates of all labels so far, for texts of strangers."""

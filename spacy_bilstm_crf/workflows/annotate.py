@@ -78,6 +78,8 @@ def annotate(
     lines: bool = False,
     batch_size: int = 128,
     candidates: float | None = None,
+    samples: int | None = None,
+    seed: int = 0,
     max_length: int | None = None,
     rows: int = 2000,
     columns: bool = True,
@@ -108,6 +110,10 @@ def annotate(
         batch_size: Number of texts that go through the pipeline at once.
         candidates: Also keep all spans of every `bilstm_crf_ner` and `bilstm_crf_spans` component
             with at least this probability, overlapping or not. None keeps none.
+        samples: Also draw so many tag sequences of each text, each with its exact probability, and
+            keep their entities. None draws none.
+        seed: Seed of the samples. Those of a text depend on it, on the text and on its id, and not
+            on jobs, batches or other texts.
         max_length: Maximum number of characters per text; None for the pipeline's own limit.
         rows: Maximum number of rows per output file.
         columns: Whether the output has the text and the other columns of the input. One that has
@@ -127,6 +133,7 @@ def annotate(
     _check_engine(engine)
     check_choice("target", target, get_args(TargetName))
     check_at_least(1, jobs=jobs, batch_size=batch_size, max_length=max_length, rows=rows)
+    check_at_least(1, samples=samples)
     check_probability(candidates=candidates)
     code = None if code is None else Path(code).resolve()
     check_code(code)
@@ -141,7 +148,13 @@ def annotate(
             TextSettings(text_key, id_key, lines, columns),
             rows,
             AnnotatorSettings(
-                folder, candidates, batch_size, max_length, None if code is None else str(code)
+                folder,
+                candidates,
+                batch_size,
+                max_length,
+                None if code is None else str(code),
+                samples,
+                seed,
             ),
             format=target,
         )
@@ -227,9 +240,8 @@ def _kept_columns(
 ) -> tuple["Column", ...]:
     """Return the input's other columns, and say which of them are renamed."""
     from ..inference.batch.columns import columns_of
-    from ..inference.batch.table import output_schema
 
-    taken = ["text", *output_schema(work.annotator.candidates).names]
+    taken = ["text", *work.annotator.schema.names]
     columns = columns_of(files, work.texts, taken)
     for column in columns:
         if column.name != column.source:

@@ -19,6 +19,7 @@ from ..pipeline.base import TrainableCRF
 from ..pipeline.settings import calibration_of
 from ..training import Calibration
 from .best_thresholds import BestF, set_best_thresholds
+from .familiarity import Familiarity, FamiliarityCount
 from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
 from .quality import Quality, examples_before, quality_of, unknown_labels
 from .risk_control import (
@@ -170,9 +171,7 @@ def _fitted(
     if calibration.is_close(earlier, CHANGED):
         warnings.append("The calibration has not changed: it fits these documents as it is.")
     docs = [example.predicted for example in examples]
-    entropies = (sum(ner.entropy(batch)) for batch in minibatch(docs, _BATCH))
-    entropy = sum(entropies) / max(sum(map(len, docs)), 1)
-    note_calibration(nlp, component, data, references, entropy)
+    note_calibration(nlp, component, data, references, _familiarity(ner, docs))
     after = quality_of(nlp, examples, component)
     return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)
 
@@ -203,6 +202,14 @@ def _with_best_f(
         warnings.append(f"{_lacking(ner, component, unknown)} They count as missed.")
     found = set_best_thresholds(nlp, examples, component, beta=beta, per_label=per_label)
     return Calibrated(nlp, ner.labels, None, {}, None, None, {}, warnings, found)
+
+
+def _familiarity(ner: TrainableCRF, docs: Sequence[Doc]) -> Familiarity:
+    """Measure how well a component knows docs that have been through those before it."""
+    found = FamiliarityCount()
+    for batch in minibatch(docs, _BATCH):
+        found.add(batch, ner.entropy(batch), ner.unknown_words(batch))
+    return found.mean()
 
 
 def _controlled(

@@ -25,11 +25,14 @@ from ..inference.recognizers import recognizer_of
 from ..pipeline import BiLSTMCRFEntityRecognizer
 from ..pipeline.settings import calibration_of, decoding_settings
 from ..tags import LabelledSpan
-from .provenance import calibration_entropy
+from .familiarity import Familiarity, FamiliarityCount
+from .provenance import calibration_familiarity
 
 _BATCH = 64  # docs
-# Texts with so many times the entropy per token of those that were calibrated on are unlike them
+# Texts with more than so many times the entropy per token of those that were calibrated on, or the
+# share of unknown words, are unlike them
 UNLIKE = 1.5
+MORE_UNKNOWN = 0.02  # by which the share has to be larger, too
 
 
 class Interval(NamedTuple):
@@ -72,12 +75,16 @@ class Estimates(NamedTuple):
         overall: The scores of all entities.
         by_label: The scores of the entities of each label.
         warnings: What stands against the result, in sentences.
+        familiarity: How well the component knows the texts.
+        of_calibration: How well it knows those that it was calibrated on, as far as it is noted.
     """
 
     n_texts: int
     overall: Estimate
     by_label: dict[str, Estimate]
     warnings: list[str]
+    familiarity: Familiarity
+    of_calibration: Familiarity
 
 
 def estimate(
@@ -110,6 +117,7 @@ def estimate(
         UserError: If an argument can't be used, or there is no text.
     """
     check_at_least(2, samples=samples)
+    check_at_least(0, seed=seed)
     check_probability(level=level)
     nlp = load_pipeline(pipeline)
     if nlp is not pipeline:
@@ -122,15 +130,14 @@ def estimate(
         raise UserError(f"{where} contains no text.")
     counts = _Counts.none(len(ner.labels), samples)
     random = np.random.default_rng(seed)
-    entropy, n_tokens = 0.0, 0
+    familiarity = FamiliarityCount()
     wanted = decoding_settings(ner.cfg)._replace(entity_scores=False, candidates_threshold=None)
     for batch in minibatch(given, _BATCH):
         docs = before_component(nlp, [doc_of_text(nlp, text) for text in batch], ner.name)
         distribution = ner.distribution(docs, ignore=[[] for _ in docs])
         found = [prediction.entities for prediction in decode(distribution, wanted)]
-        drawn = sampled_sequences(distribution, samples, random)
-        entropy += sum(entropies(distribution))
-        n_tokens += sum(map(len, docs))
+        drawn = sampled_sequences(distribution, samples, [random] * len(docs))
+        familiarity.add(docs, entropies(distribution), ner.unknown_words(docs))
         for entities, of_doc in zip(found, drawn):
             counts.add({entity.span for entity in entities}, of_doc)
     by_label = {
@@ -138,25 +145,47 @@ def estimate(
         for i, label in enumerate(ner.labels)
     }
     overall = counts.of_labels(slice(None)).estimate(level)
-    warnings = _warnings(nlp, ner, entropy / max(n_tokens, 1))
-    return Estimates(len(given), overall, by_label, warnings)
+    of_texts, known = familiarity.mean(), calibration_familiarity(nlp, ner.name)
+    warnings = _warnings(ner, of_texts, known)
+    return Estimates(len(given), overall, by_label, warnings, of_texts, known)
 
 
-def _warnings(nlp: Language, ner: BiLSTMCRFEntityRecognizer, entropy: float) -> list[str]:
-    """Say what stands against estimates for texts with an entropy per token, in nats."""
+def _warnings(ner: BiLSTMCRFEntityRecognizer, texts: Familiarity, known: Familiarity) -> list[str]:
+    """Say what stands against the estimates.
+
+    Args:
+        ner: The component.
+        texts: How well it knows the texts.
+        known: How well it knows those that it was calibrated on.
+    """
     if calibration_of(ner.cfg).is_identity:
         return [
             f"'{ner.name}' is not calibrated, so that the estimates may be far off: calibrate it "
             f"first, on annotated texts of the same kind that it was not trained on."
         ]
-    known = calibration_entropy(nlp, ner.name)
-    if known is None or entropy <= UNLIKE * known:
+    signs = [*_more_uncertain(texts.entropy, known.entropy), *_more_unknown(texts, known)]
+    if not signs:
         return []
     return [
-        f"The model is {entropy / known:.1f} times as uncertain about a word of these texts as "
-        f"about one of those that it was calibrated on: they are of another kind, and the "
-        f"estimates may be far off. Annotate some of them, and calibrate on those."
+        f"The texts are unlike those that '{ner.name}' was calibrated on: it "
+        f"{' and '.join(signs)}. The estimates may be far off: annotate some of these texts, and "
+        f"calibrate on those."
     ]
+
+
+def _more_uncertain(entropy: float | None, known: float | None) -> list[str]:
+    if not entropy or not known or entropy <= UNLIKE * known:
+        return []
+    return [f"is {entropy / known:.1f} times as uncertain about a word"]
+
+
+def _more_unknown(texts: Familiarity, known: Familiarity) -> list[str]:
+    if texts.unknown is None or known.unknown is None:
+        return []
+    if texts.unknown <= max(UNLIKE * known.unknown, known.unknown + MORE_UNKNOWN):
+        return []
+    shares = (f"{100 * share:.1f} %" for share in (texts.unknown, known.unknown))
+    return [f"does not know {' of their words, against '.join(shares)} there"]
 
 
 class _Counts(NamedTuple):

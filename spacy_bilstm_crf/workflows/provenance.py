@@ -17,6 +17,7 @@ from spacy.vocab import Vocab
 
 from ..common.errors import UserError
 from ..data.corpus import Data, read_docs, words_of
+from .familiarity import Familiarity
 
 CALIBRATION_DATA = "calibration_data"  # of nlp.meta, by the component's name
 TRAINED, CHOSEN, CALIBRATED = "trained", "chosen", "calibrated"
@@ -64,7 +65,7 @@ def uses_of(nlp: Language, component: str, docs: Sequence[Doc]) -> list[Use]:
 
 
 def note_calibration(
-    nlp: Language, component: str, data: Data, docs: Sequence[Doc], entropy: float
+    nlp: Language, component: str, data: Data, docs: Sequence[Doc], familiarity: Familiarity
 ) -> None:
     """Note in a pipeline's meta which docs a component was calibrated on: path and digest.
 
@@ -73,19 +74,17 @@ def note_calibration(
         component: Name of the component.
         data: The docs as they were given, or their path.
         docs: The docs.
-        entropy: The mean entropy of their tag sequences, in nats per token.
+        familiarity: How well the component knows them.
     """
     path = str(data) if isinstance(data, str | Path) else None
-    noted = {"path": path, "digest": digest(docs), "entropy": entropy}
+    noted = {"path": path, "digest": digest(docs), **familiarity._asdict()}
     nlp.meta.setdefault(CALIBRATION_DATA, {})[component] = noted
 
 
-def calibration_entropy(nlp: Language, component: str) -> float | None:
-    """Return the mean entropy per token, in nats, of the docs a component was calibrated on.
-
-    None if it is not known.
-    """
-    return nlp.meta.get(CALIBRATION_DATA, {}).get(component, {}).get("entropy")
+def calibration_familiarity(nlp: Language, component: str) -> Familiarity:
+    """Return how well a component knows the docs that it was calibrated on, as far as noted."""
+    noted = nlp.meta.get(CALIBRATION_DATA, {}).get(component, {})
+    return Familiarity(noted.get("entropy"), noted.get("unknown"))
 
 
 def digest(docs: Iterable[Doc]) -> str:

@@ -191,6 +191,30 @@ def test_output_in_the_folder_of_the_input_is_no_input(pattern, tmp_path):
     assert [row["id"] for row in rows_of(output)] == [f"row-{i}" for i in range(15)]
 
 
+def test_samples(model, tmp_path):
+    path, output = tmp_path / "in.jsonl", tmp_path / "out"
+    path.write_text(
+        '{"id": 1, "text": "I like London."}\n{"id": 2, "text": "Who is Shaka Khan?"}\n'
+    )
+    annotate(model, path, output, "--samples", 5, "--seed", 7)
+    first, second = rows_of(output)
+    assert list(first) == ["id", "text", "entities", "n_tokens", "error", "samples"]
+    for row in (first, second):  # which the pipeline knows by heart
+        plain = [{k: v for k, v in e.items() if k != "confidence"} for e in row["entities"]]
+        assert len(row["samples"]) == 5 and plain in row["samples"]
+    # What was written is read by `convert`, and is input as well
+    options = ("--from", "hugging-face", "--lang", "en")
+    spacy_command("bilstm-crf", "convert", output, tmp_path / "docs", *options)
+    annotate(model, output, tmp_path / "again", "--samples", 5, "--seed", 7)
+    again = rows_of(tmp_path / "again")[1]
+    assert (again["input_samples"], again["samples"]) == (second["samples"], second["samples"])
+    rules = ruler_pipeline(tmp_path / "rules")
+    said = annotate(rules, path, tmp_path / "none", "--samples", 5, exit_codes=(1,))
+    assert "samples need exactly one bilstm_crf_ner or bilstm_crf_spans" in " ".join(said.split())
+    said = annotate(model, path, tmp_path / "none", "--samples", 0, exit_codes=(1,))
+    assert "--samples" in said and not (tmp_path / "none").exists()
+
+
 def test_candidates_and_columns(model, tmp_path):
     path = tmp_path / "in.csv"
     path.write_text("nr,body\n7,I like London and Berlin.\n")

@@ -1,11 +1,16 @@
 """The one annotator: what it finds, and that `annotate` and the service find the same."""
 
+import itertools
+import math
+
+import numpy as np
 import pyarrow as pa
 import pytest
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.inference.annotator import Annotator, FailedText, RequestSettings
 from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator
@@ -242,6 +247,58 @@ def test_k_best_sequences(folder):
         assert sequence["probability"] == pytest.approx(probability, abs=1e-5)
         assert [e["text"] for e in sequence["entities"]] == [e.text for e in entities]
         assert all(e["confidence"] is None for e in sequence["entities"])
+
+
+def of_samples(annotations):
+    return [annotation.samples for annotation in annotations]
+
+
+@pytest.mark.parametrize("make", [of_one, with_merged_tokens, with_split_tokens])
+def test_samples_are_those_of_the_component(make, folder):
+    nlp = unsure(make(folder))
+    texts = [Text(text, id=str(i)) for i, text in enumerate(TEXTS)]
+    settings = RequestSettings(samples=300, seed=3)
+    found = Annotator(nlp)(texts, settings)
+    for text, annotation in zip(texts, found, strict=True):
+        candidates = Annotator(nlp)([text], RequestSettings(candidates=1e-6))[0].candidates
+        expected = math.fsum(e["confidence"] for e in candidates)
+        sizes = [len(entities) for entities in annotation.samples]
+        assert len(sizes) == 300
+        assert abs(np.mean(sizes) - expected) <= 5 * np.std(sizes) / math.sqrt(300) + 1e-4
+        for entity in itertools.chain.from_iterable(annotation.samples):
+            assert text.text[entity["start"] : entity["end"]] == entity["text"]
+            assert entity["confidence"] is None
+    # Beside all else, alone, in another order
+    others = Annotator(nlp)(texts[::-1], settings._replace(candidates=0.1, k_best=2))
+    assert of_samples(found) == of_samples(others[::-1])
+    alone = [Annotator(nlp)([text], settings)[0] for text in texts]
+    assert of_samples(found) == of_samples(alone)
+
+
+def unsure(nlp):
+    """Divide all scores by five, so that samples differ."""
+    nlp.get_pipe("ner").cfg["temperature"] = 5.0
+    return nlp
+
+
+def test_samples_of_a_text_depend_on_text_id_and_seed(folder):
+    annotate, text = Annotator(unsure(of_one(folder))), TEXTS[1]
+
+    def drawn(text, seed=0):
+        return of_samples(annotate([text], RequestSettings(samples=30, seed=seed)))
+
+    first = drawn(Text(text, id="a"))
+    assert first == drawn(Text(text, id="a"))
+    for other in (drawn(Text(text, id="b")), drawn(text), drawn(Text(text, id="a"), seed=-1)):
+        assert other != first
+    assert of_samples(annotate([text])) == [None]
+
+
+def test_a_pipeline_with_several_components_has_no_samples(folder):
+    with pytest.raises(UserError, match=r"exactly one .* component\. It has: second, ner\."):
+        Annotator(of_two(folder))(TEXTS, RequestSettings(samples=3))
+    with pytest.raises(UserError, match=r"It has: none\."):
+        Annotator(of_rules(folder))(TEXTS, RequestSettings(samples=3))
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])

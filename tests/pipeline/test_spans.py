@@ -16,6 +16,7 @@ from spacy_bilstm_crf.pipeline import factory as _registers_the_factories  # noq
 from spacy_bilstm_crf.training import span_annotation_of
 from spacy_bilstm_crf.workflows import export
 from tests.helpers import SMALL_MODEL, char_embed_model, set_windows
+from tests.oracle import check_frequencies
 
 KEY = "labeled_spans"
 FACTORIES = ["spancat", "bilstm_crf_spans"]
@@ -212,6 +213,39 @@ def test_probabilities_are_those_of_enumerated_sets(unsure):
     )
     entropy = -math.fsum(p * math.log(p) for p in sets.values())
     assert ner.entropy([doc]) == pytest.approx([entropy], abs=1e-5)
+
+
+def test_samples_have_the_frequencies_of_enumerated_sets(unsure):
+    nlp, doc, _, sets = unsure
+    ner = nlp.get_pipe("spancat")
+    expected = {}
+    for labelled, probability in sets.items():
+        union = frozenset().union(*labelled)
+        expected[union] = expected.get(union, 0.0) + probability
+    docs = [doc.copy(), nlp.make_doc("")]
+    drawn, of_empty = ner.sample(docs, 4000, seed=0)
+    assert KEY not in docs[0].spans and of_empty == [[]] * 4000
+    found = [[(span.start, span.end, span.label_) for span in entities] for entities in drawn]
+    assert all(len(set(entities)) == len(entities) for entities in found)
+    check_frequencies(map(frozenset, found), expected)
+
+
+def test_the_samples_of_a_doc_do_not_depend_on_the_others(unsure):
+    nlp, doc, _, _ = unsure
+    ner = nlp.get_pipe("spancat")
+    docs = [doc, nlp.make_doc("three two"), doc]
+
+    def texts(drawn):
+        return [[[(str(span), span.label_) for span in spans] for spans in one] for one in drawn]
+
+    first, second, third = texts(ner.sample(docs, 20, seed=[5, 6, 7]))
+    assert [first] == texts(ner.sample(docs[:1], 20, seed=[5]))
+    assert [second] == texts(ner.sample(docs[1:2], 20, seed=[6]))
+    assert first != third
+    with pytest.raises(ValueError, match="2 seeds for 3 docs"):
+        ner.sample(docs, 20, seed=[1, 2])
+    with pytest.raises(ValueError, match="n of at least 1, but got 0"):
+        ner.sample(docs, 0)
 
 
 def levels_of(spans, labels, n_levels):

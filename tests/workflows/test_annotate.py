@@ -7,10 +7,12 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 import spacy
+import srsly
 from spacy.tokens import Doc, DocBin
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.workflows import AnnotateProgress, annotate, serve
+from spacy_bilstm_crf.workflows import AnnotateProgress, annotate, export, serve
+from tests.helpers import SMALL_MODEL, char_embed_model, trained_nlp
 from tests.inference.batch.data import ruler_pipeline, write_rows
 
 
@@ -89,9 +91,88 @@ def test_all_kinds_of_files_have_the_same_entities(nlp, tmp_path):
     assert pq.read_table(tmp_path / "lines").num_rows == 2
 
 
+SAMPLED = ["I like London.", "", "Who is Shaka Khan?", "Berlin or London?", "I like London."]
+
+
+@pytest.fixture(scope="module")
+def unsure(tmp_path_factory):
+    """A trained pipeline, and the same exported and with merged tokens, that doubt everything."""
+    folder, nlp = tmp_path_factory.mktemp("unsure"), trained_nlp(model=char_embed_model())
+    nlp.get_pipe("ner").cfg["temperature"] = 5.0
+    nlp.to_disk(folder / "torch")
+    exported = export(folder / "torch").nlp
+    exported.add_pipe("merge_entities")
+    exported.to_disk(folder / "exported")
+    return folder
+
+
+def sampled(pipeline, output, **options):
+    path = output.with_name("texts.jsonl")
+    if not path.exists():
+        rows = [json.dumps({"id": i, "text": text}) for i, text in enumerate([*SAMPLED, None])]
+        path.write_text("\n".join(rows))
+    summary = annotate(pipeline, path, output, **{"samples": 20, **options})
+    files = sorted(output.glob("part-*"))
+    if options.get("target") == "jsonl":
+        return summary, [row for file in files for row in srsly.read_jsonl(file)]
+    return summary, pq.read_table(output).to_pylist()
+
+
+def test_samples_do_not_depend_on_how_the_work_is_cut(unsure, tmp_path):
+    _, rows = sampled(unsure / "torch", tmp_path / "one")
+    samples = [row["samples"] for row in rows]
+    assert [len(of_row) for of_row in samples[:-1]] == [20] * len(SAMPLED)
+    assert samples[-1] is None and rows[-1]["error"] == "There is no text."
+    assert samples[0] != samples[4]  # the same text with another id
+    assert len({json.dumps(of_one) for of_one in samples[0]}) > 2
+    for text, of_row in zip(SAMPLED, samples):
+        for entity in (entity for of_one in of_row for entity in of_one):
+            assert list(entity) == ["start", "end", "text", "label"]
+            assert text[entity["start"] : entity["end"]] == entity["text"]
+    for number, options in enumerate(
+        (
+            {"batch_size": 1},
+            {"rows": 2, "jobs": 2},
+            {"target": "jsonl", "rows": 4},
+            {"candidates": 0.1},
+        )
+    ):
+        _, others = sampled(unsure / "torch", tmp_path / str(number), **options)
+        assert [row["samples"] for row in others] == samples
+    _, others = sampled(unsure / "exported", tmp_path / "exported")
+    assert [row["samples"] for row in others] == samples
+    _, others = sampled(unsure / "torch", tmp_path / "another", seed=1)
+    assert [row["samples"] for row in others] != samples
+
+
+def test_other_samples_are_another_run(unsure, tmp_path):
+    sampled(unsure / "torch", tmp_path / "out", rows=2)
+    (tmp_path / "out" / "part-000001.parquet").unlink()
+    for options in ({"samples": 21}, {"samples": None}, {"seed": 1}):
+        with pytest.raises(UserError, match="with other settings"):
+            sampled(unsure / "torch", tmp_path / "out", rows=2, **options)
+    summary, rows = sampled(unsure / "torch", tmp_path / "out", rows=2)
+    assert summary.n_rows == len(rows) == 6
+    _, others = sampled(unsure / "torch", tmp_path / "again", rows=2)
+    assert others == rows
+
+
+def test_samples_of_overlapping_entities(tmp_path):
+    nlp = spacy.blank("en")
+    recognizer = nlp.add_pipe("bilstm_crf_spans", config={"model": SMALL_MODEL, "levels": 2})
+    recognizer.add_label("LOC")
+    nlp.initialize()
+    recognizer.cfg["temperature"] = 5.0
+    _, rows = sampled(nlp, tmp_path / "out")
+    spans = [(e["start"], e["end"]) for of_one in rows[0]["samples"] for e in of_one]
+    assert (0, 14) in spans and (2, 13) in spans
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        ({"samples": 0}, "samples must be at least 1, but is 0"),
+        ({"samples": 5}, "exactly one bilstm_crf_ner or bilstm_crf_spans .* It has: none"),
         ({"jobs": 0}, "jobs must be at least 1, but is 0"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"rows": -1}, "rows must be at least 1"),

@@ -11,8 +11,8 @@ from spacy.tokens import Doc, Span
 from spacy.util import fix_random_seed
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.workflows import calibrate, estimate
-from tests.helpers import make_nlp, unsure_nlp
+from spacy_bilstm_crf.workflows import calibrate, estimate, export
+from tests.helpers import char_embed_model, make_nlp, trained_nlp, unsure_nlp
 
 TEXTS = ["I like London", "Khan saw", "Rome"]
 
@@ -118,9 +118,39 @@ def test_texts_unlike_those_of_the_calibration_are_said(nlp):
     noted = nlp.meta["calibration_data"]["ner"]
     assert noted["entropy"] > 0.0
     assert estimate(nlp, [doc.text for doc in docs], samples=10).warnings == []
+    assert noted["unknown"] is None  # hashes of words know all of them
     noted["entropy"] /= 3
-    (warning,) = estimate(nlp, [doc.text for doc in docs], samples=10).warnings
-    assert "3.0 times as uncertain" in warning
+    found = estimate(nlp, [doc.text for doc in docs], samples=10)
+    (warning,) = found.warnings
+    assert "it is 3.0 times as uncertain about a word. " in warning
+    assert found.familiarity.entropy == pytest.approx(3 * found.of_calibration.entropy)
+    del noted["entropy"], noted["unknown"]  # as pipelines of earlier versions are
+    assert estimate(nlp, [doc.text for doc in docs], samples=10).warnings == []
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_texts_of_unknown_words_are_said(exported):
+    nlp = trained_nlp(model=char_embed_model())
+    if exported:
+        nlp = export(nlp).nlp
+    docs = [nlp(text) for text in ["I like London", "Who is Khan ?", "Rome and \n London"]]
+    calibrate(nlp, docs)
+    noted = nlp.meta["calibration_data"]["ner"]
+    assert noted["unknown"] == pytest.approx(1 / 10)  # Rome
+    noted["entropy"] = None
+    few, some = ["I like London and Berlin", "Rome"], ["I like London", "Ada likes Rome"]
+    found = estimate(nlp, few, samples=10)
+    assert found.familiarity.unknown == pytest.approx(1 / 6)
+    (warning,) = found.warnings
+    assert "it does not know 16.7 % of their words, against 10.0 % there. " in warning
+    assert "does not know 50.0 %" in estimate(nlp, some, samples=10).warnings[0]
+    noted["unknown"] = 0.12
+    assert estimate(nlp, few, samples=10).warnings == []
+    noted["entropy"] = 1e-9
+    assert (
+        " times as uncertain about a word and does not know 50.0 %"
+        in (estimate(nlp, some, samples=10).warnings[0])
+    )
 
 
 def test_entities_of_other_components_count_as_right():

@@ -110,6 +110,7 @@ def manifest(work: Work, files: Sequence[Path], parts: Sequence[Part]) -> dict[s
             "code": None if work.annotator.code is None else file_digest(Path(work.annotator.code)),
             "candidates": work.annotator.candidates,
             "max_length": work.annotator.max_length,
+            "samples": work.annotator.samples and [work.annotator.samples, work.annotator.seed],
         },
         "parts": len(parts),
         "rows": sum(part.n_rows for part in parts),

@@ -11,7 +11,7 @@ from ...common.pipelines import check_components, import_code, load_pipeline
 from ...common.processes import use_one_thread
 from ...data.texts import Text, problem_of
 from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
-from ..recognizers import require_crf
+from ..recognizers import require_crf, require_sampler
 
 INTEGER, STRING = pa.int64(), pa.string()
 # Characters are counted as Python does
@@ -19,11 +19,7 @@ SPAN = {"start": INTEGER, "end": INTEGER, "text": STRING, "label": STRING}
 ENTITY_LIST = pa.list_(pa.struct({**SPAN, "confidence": pa.float64()}))
 SCHEMA = pa.schema({"id": STRING, "entities": ENTITY_LIST, "n_tokens": INTEGER, "error": STRING})
 CANDIDATES = pa.field("candidates", ENTITY_LIST)
-
-
-def output_schema(candidates: float | None) -> pa.Schema:
-    """Return the columns that annotation has, with or without candidates."""
-    return SCHEMA if candidates is None else SCHEMA.append(CANDIDATES)
+SAMPLES = pa.field("samples", pa.list_(pa.list_(pa.struct(SPAN))))
 
 
 class AnnotatorSettings(NamedTuple):
@@ -35,6 +31,8 @@ class AnnotatorSettings(NamedTuple):
         batch_size: Number of texts that go through the pipeline at once.
         max_length: Characters of the longest text; None for what the pipeline says.
         code: Python file with registered functions that the pipeline needs.
+        samples: Number of tag sequences to draw for each text; None for none.
+        seed: Seed of the samples. Those of a text depend on it, on the text and on its id.
     """
 
     pipeline: str
@@ -42,6 +40,14 @@ class AnnotatorSettings(NamedTuple):
     batch_size: int = 128
     max_length: int | None = None
     code: str | None = None
+    samples: int | None = None
+    seed: int = 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns that annotation has."""
+        schema = SCHEMA if self.candidates is None else SCHEMA.append(CANDIDATES)
+        return schema if self.samples is None else schema.append(SAMPLES)
 
 
 class TableAnnotator:
@@ -53,11 +59,11 @@ class TableAnnotator:
         settings: What to annotate with.
 
     Raises:
-        UserError: If the batch size is less than 1.
+        UserError: If the batch size or the number of samples is less than 1.
     """
 
     def __init__(self, settings: AnnotatorSettings) -> None:
-        check_at_least(1, batch_size=settings.batch_size)
+        check_at_least(1, batch_size=settings.batch_size, samples=settings.samples)
         self.settings = settings
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -70,38 +76,46 @@ class TableAnnotator:
         Returns:
             A row for each, in order: "id"; "entities", each with start, end, text, label and
             confidence (None where the pipeline knows no probabilities); "n_tokens"; "error", which
-            says why a text has no entities, or is None; and "candidates" if they were asked for.
+            says why a text has no entities, or is None; and "candidates" and "samples" if they
+            were asked for. A sample is the entities of a tag sequence that was drawn by its
+            probability. Rows with the same id and text have the same samples.
 
         Raises:
-            UserError: If the pipeline can't be loaded, or knows no candidates and they are asked
-                for.
+            UserError: If the pipeline can't be loaded, or knows no candidates or samples and they
+                are asked for.
         """
         annotator, settings = load_annotator(self.settings), self.settings
-        schema = output_schema(settings.candidates)
+        wanted = RequestSettings(
+            candidates=settings.candidates, samples=settings.samples, seed=settings.seed
+        )
         used = [name for name in ("id", "text", "words", "error") if name in table.column_names]
         rows: list[dict[str, Any]] = []
         for batch in minibatch(table.select(used).to_pylist(), settings.batch_size):
             errors = [row.get("error") or problem_of(row["text"]) for row in batch]
             texts = [
-                Text(row["text"], words=row.get("words"))
+                Text(row["text"], _id(row), words=row.get("words"))
                 for row, error in zip(batch, errors)
                 if error is None
             ]
-            found = iter(annotator(texts, RequestSettings(candidates=settings.candidates)))
+            found = iter(annotator(texts, wanted))
             rows += [
-                _row(row["id"], next(found) if error is None else error)
+                _row(_id(row), next(found) if error is None else error)
                 for row, error in zip(batch, errors)
             ]
-        return pa.Table.from_pylist(rows, schema=schema)
+        return pa.Table.from_pylist(rows, schema=settings.schema)
 
 
-def _row(id_: Any, found: AnnotatedText | FailedText | str) -> dict[str, Any]:
+def _id(row: dict[str, Any]) -> str | None:
+    return None if row["id"] is None else str(row["id"])
+
+
+def _row(id_: str | None, found: AnnotatedText | FailedText | str) -> dict[str, Any]:
     if isinstance(found, AnnotatedText):
         row = {**found._asdict(), "error": None}
     else:
         error = found.reason if isinstance(found, FailedText) else found
         row = {"n_tokens": 0, "error": error}
-    return {**row, "id": None if id_ is None else str(id_)}
+    return {**row, "id": id_}
 
 
 @lru_cache(maxsize=1)
@@ -109,8 +123,8 @@ def load_annotator(settings: AnnotatorSettings) -> Annotator:
     """Load a pipeline, once in a process, which works with one thread from then on.
 
     Raises:
-        UserError: If it can't be loaded, has no components, or knows no candidates and they are
-            asked for.
+        UserError: If it can't be loaded, has no components, or knows no candidates or samples and
+            they are asked for.
     """
     use_one_thread()
     import_code(settings.code)
@@ -120,4 +134,6 @@ def load_annotator(settings: AnnotatorSettings) -> Annotator:
         nlp.max_length = settings.max_length
     if settings.candidates is not None:
         require_crf(nlp, settings.pipeline, "candidates")
+    if settings.samples is not None:
+        require_sampler(nlp, settings.pipeline)
     return Annotator(nlp)

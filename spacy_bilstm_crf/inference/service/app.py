@@ -418,9 +418,7 @@ class Service:
             except WaitedTooLong as error:
                 raise Refused(503, BUSY, SOON) from error
         if not isinstance(answer, FailedText):
-            self.metrics.texts.inc(len(answer))
-            self.metrics.tokens.inc(sum(found.n_tokens for found in answer))
-            self.metrics.entities.inc(sum(len(found.entities) for found in answer))
+            self.metrics.count_found(answer)
         return answer
 
     async def _waited_for(self, request: Request, http_request: HttpRequest) -> Answer:

@@ -14,6 +14,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from ..annotator import AnnotatedText
 from .dynamic_batching import Request
 
 # Folder in which several workers keep their numbers: prometheus-client's own name
@@ -38,6 +39,18 @@ class Metrics:
         self.texts = Counter(f"{PREFIX}_texts", "Texts annotated", registry=registry)
         self.tokens = Counter(f"{PREFIX}_tokens", "Tokens annotated", registry=registry)
         self.entities = Counter(f"{PREFIX}_entities", "Entities found", registry=registry)
+        self.scored = Counter(
+            f"{PREFIX}_scored_entities",
+            "Entities found that have a probability, by label",
+            ["label"],
+            registry=registry,
+        )
+        self.expected_correct = Counter(
+            f"{PREFIX}_expected_correct_entities",
+            "Entities found that are expected to be right: the sum of their probabilities",
+            ["label"],
+            registry=registry,
+        )
         self.batch = Histogram(
             f"{PREFIX}_batch_texts",
             "Texts that were taken together",
@@ -54,6 +67,20 @@ class Metrics:
     def count_batch(self, requests: Sequence[Request]) -> None:
         """Count a batch."""
         self.batch.observe(sum(len(request.texts) for request in requests))
+
+    def count_found(self, annotations: Sequence[AnnotatedText]) -> None:
+        """Count what was found in texts, and how much of it is expected to be right."""
+        self.texts.inc(len(annotations))
+        self.tokens.inc(sum(found.n_tokens for found in annotations))
+        self.entities.inc(sum(len(found.entities) for found in annotations))
+        by_label: dict[str, list[float]] = {}
+        for found in annotations:
+            for entity in found.entities:
+                if entity["confidence"] is not None:
+                    by_label.setdefault(entity["label"], []).append(entity["confidence"])
+        for label, probabilities in by_label.items():
+            self.scored.labels(label).inc(len(probabilities))
+            self.expected_correct.labels(label).inc(sum(probabilities))
 
     def page(self) -> tuple[bytes, str]:
         """Return all numbers in Prometheus' text format, and its content type."""

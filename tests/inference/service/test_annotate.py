@@ -613,6 +613,35 @@ def test_metrics_count_by_status(nlp):
     assert "spacy_bilstm_crf_entities_total 1.0" in page
 
 
+def test_metrics_of_expected_precision():
+    """Entities of rules have no probability, and don't count."""
+    nlp = trained_nlp()
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "LOC", "pattern": "Who"}])
+    with running(nlp) as client:
+        answers = [
+            annotate(client, ["I like London.", "Who is Shaka Khan?"], threshold=threshold)
+            for threshold in (None, 0.5)
+        ]
+        totals = {name: by_label(client, name) for name in ("scored", "expected_correct")}
+    found = [e for results in answers for result in results for e in result["entities"]]
+    assert len(found) == 6  # of which two are of rules
+    for label in ("LOC", "PERSON"):
+        scored = [e["confidence"] for e in found if e["label"] == label and e["confidence"]]
+        assert totals["scored"][label] == len(scored) == 2
+        assert totals["expected_correct"][label] == pytest.approx(sum(scored))
+
+
+def by_label(client, name):
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    wanted = f"spacy_bilstm_crf_{name}_entities_total"
+    return {
+        sample.labels["label"]: sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == wanted
+    }
+
+
 @pytest.fixture(scope="module")
 def of_spans():
     return trained("bilstm_crf_spans")
