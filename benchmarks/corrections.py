@@ -5,8 +5,8 @@
 
 A model is trained as `init-config` says, on 1,000 sentences. Then someone corrects what it finds in
 each document of the test part, one error at a time, until all is as it is annotated: the least
-probable entity that is wrong is replaced by the annotated one that it overlaps, or rejected if
-there is none. If none is wrong, the first annotated entity that is missing is added. Each of these
+probable entity that is wrong is replaced by the annotated one that it overlaps, or deleted if there
+is none, so that none of its tokens is in an entity. If none is wrong, the first annotated entity that is missing is added. Each of these
 counts as one correction.
 
 - `alone`: a correction changes nothing else, apart from entities that overlap it
@@ -39,7 +39,7 @@ COUNTS = ("alone", "propagated")
 
 Place = tuple[int, int, str]
 Found = dict[Place, float]  # entities and their probabilities
-Corrections = tuple[list[Place], list[Place]]  # fixed and rejected
+Corrections = tuple[list[Place], list[Place]]  # fixed and deleted
 
 
 def overlaps(one: Place, other: Place) -> bool:
@@ -85,18 +85,19 @@ def n_corrections(
 
 def corrected_alone(found: Found, known: Corrections) -> Found:
     """Return what is found where the last correction changes nothing but what it overlaps."""
-    fixed, rejected = known
+    fixed, deleted = known
     kept = {
         place: p
         for place, p in found.items()
-        if place not in rejected and not any(overlaps(place, one) for one in fixed)
+        if place not in deleted and not any(overlaps(place, one) for one in fixed)
     }
     return {**kept, **dict.fromkeys(fixed, 1.0)}
 
 
 def corrected_given(ner: Any, doc: Doc, found: Found, known: Corrections) -> Found:
     """Return what is found given all corrections."""
-    fixed, rejected = ([Span(doc, *place) for place in places] for places in known)
+    fixed = [Span(doc, *place) for place in known[0]]
+    rejected = [doc[start:end] for start, end, _ in known[1]]
     (prediction,) = ner.predict_given([doc], fixed=[fixed], rejected=[rejected])
     return {(e.start, e.end, ner.labels[e.label]): e.probability for e in prediction.entities}
 

@@ -1,6 +1,6 @@
 """The distribution over a doc's tag sequences, given what a person has said about some spans.
 
-A span that is an entity is a mask over tags. A span of several tokens that is none is not: it rules
+A span that is an entity is a mask over tags, and so is one without entities. A span of several tokens that is none is not: it rules
 out one way through the tags of its tokens, and none of these tags. So the tags of its label are
 there a second time. An entity that begins where the rejected one begins has the second set of tags,
 which may not end where the rejected one ends, and no other entity has them. Each tag sequence that
@@ -31,24 +31,29 @@ class Corrections(NamedTuple):
 
     Attributes:
         fixed: Spans that are entities, exactly as they are.
-        rejected: Spans that are no entities of their label. They may overlap.
+        rejected: Spans that are no entities of their label, while others that overlap them may be.
+            They may overlap one another.
+        outside: Spans no token of which is in an entity: first token, and the one after the last.
     """
 
     fixed: Sequence[tags.LabelledSpan] = ()
     rejected: Sequence[tags.LabelledSpan] = ()
+    outside: Sequence[tuple[int, int]] = ()
 
 
 class ContradictionError(ValueError):
     """Corrections that no tag sequence agrees with.
 
     Attributes:
-        span: The span that is wrong.
+        start: First token of the span that is wrong.
+        end: The token after its last.
         reason: What is wrong with it.
     """
 
-    def __init__(self, span: tags.LabelledSpan, reason: str) -> None:
+    def __init__(self, span: tags.LabelledSpan | tuple[int, int], reason: str) -> None:
         super().__init__(reason)
-        self.span, self.reason = span, reason
+        self.start, self.end = span[:2]
+        self.reason = reason
 
 
 class Conditioned(NamedTuple):
@@ -110,6 +115,10 @@ def conditioned(distribution: Distribution, doc: int, corrections: Corrections) 
     potentials = distribution.potentials
     emissions = potentials.emissions[doc]
     mask = _with_fixed(distribution.allowed[doc], emissions.shape, corrections.fixed)
+    for start, end in corrections.outside:
+        if not mask[start:end, tags.OUTSIDE].all():
+            raise ContradictionError((start, end), "there is an entity already")
+        mask[start:end] = np.arange(mask.shape[1]) == tags.OUTSIDE
     rejected: list[tags.LabelledSpan] = []
     for span in sorted(set(corrections.rejected)):
         path = np.arange(span[0], span[1]), tags.tags_of_span(span)

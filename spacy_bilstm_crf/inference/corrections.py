@@ -20,7 +20,7 @@ class KnownSpan(NamedTuple):
     Attributes:
         start: Its first character.
         end: The character after its last.
-        label: Its label; None for any label.
+        label: Its label; None if no token of it is in an entity.
     """
 
     start: int
@@ -33,7 +33,8 @@ class TextCorrections(NamedTuple):
 
     Attributes:
         fixed: Spans that are entities of their label.
-        rejected: Spans that are no entities of their label, or of any label if they have none.
+        rejected: Spans that are no entities of their label or, without a label, have no token in an
+            entity.
     """
 
     fixed: tuple[KnownSpan, ...] = ()

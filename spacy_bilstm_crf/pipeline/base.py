@@ -310,8 +310,9 @@ class TrainableCRF(TrainablePipe):
             docs: The docs, which stay as they are. Entities that this component has set in them
                 before do not count.
             fixed: For each doc, spans that are entities of their label.
-            rejected: For each doc, spans that are no entities of their label, or of any label if
-                they have none. They may overlap.
+            rejected: For each doc, spans that are no entities of their label, while others that
+                overlap them may be. Of a span without a label, no token is in an entity. They may
+                overlap one another.
 
         Returns:
             For each doc its entities and candidates, the fixed spans among them.
@@ -335,8 +336,8 @@ class TrainableCRF(TrainablePipe):
         Args:
             docs: The docs to change.
             fixed: For each doc, spans that are entities of their label.
-            rejected: For each doc, spans that are no entities of their label, or of any label if
-                they have none.
+            rejected: For each doc, spans that are no entities of their label or, without a label,
+                have no token in an entity.
 
         Raises:
             CorrectionError: If a span has an unknown label, or contradicts others or the doc. All
@@ -461,8 +462,7 @@ class TrainableCRF(TrainablePipe):
         try:
             return conditioned(distribution, number, known)
         except ContradictionError as error:
-            start, end, _ = error.span
-            span = docs[number][start:end]
+            span = docs[number][error.start : error.end]
             raise CorrectionError(
                 f"'{self.name}' can't take the span at the characters {span.start_char}-"
                 f"{span.end_char} as it is said to be: {error.reason}."

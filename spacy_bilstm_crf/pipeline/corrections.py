@@ -28,8 +28,8 @@ def corrections_of(
     Args:
         docs: The docs.
         fixed: For each doc, spans that are entities; None for no such spans.
-        rejected: For each doc, spans that are no entities of their label, or of any label if they
-            have none; None for no such spans.
+        rejected: For each doc, spans that are no entities of their label or, without a label, have
+            no token in an entity; None for no such spans.
         labels: Labels of the component.
         component: Name of the component, for messages.
 
@@ -37,18 +37,21 @@ def corrections_of(
         CorrectionError: If there are not as many lists of spans as docs, a span is outside of its
             doc or empty, or its label is unknown.
     """
-    of_fixed = _of_docs(docs, fixed, labels, component, "fixed")
-    of_rejected = _of_docs(docs, rejected, labels, component, "rejected")
-    return [Corrections(*of_doc) for of_doc in zip(of_fixed, of_rejected)]
+    of_fixed = _of_docs(docs, fixed, component, "fixed")
+    of_rejected = _of_docs(docs, rejected, component, "rejected")
+    return [
+        Corrections(
+            [_labelled(span, labels, component, "fixed") for span in right],
+            [_labelled(span, labels, component, "rejected") for span in wrong if span.label_],
+            [(span.start, span.end) for span in wrong if not span.label_],
+        )
+        for right, wrong in zip(of_fixed, of_rejected)
+    ]
 
 
 def _of_docs(
-    docs: Sequence[Doc],
-    spans: SpansOfDocs | None,
-    labels: Sequence[str],
-    component: str,
-    what: str,
-) -> list[list[LabelledSpan]]:
+    docs: Sequence[Doc], spans: SpansOfDocs | None, component: str, what: str
+) -> list[list[Span]]:
     if spans is None:
         return [[] for _ in docs]
     of_docs = [list(of_doc) for of_doc in spans]
@@ -57,25 +60,20 @@ def _of_docs(
             f"'{component}' got {len(of_docs)} lists of {what} spans for {len(docs)} docs: give a "
             f"list for each doc, which may be empty."
         )
-    return [
-        [found for span in of_doc for found in _labelled(doc, span, labels, component, what)]
-        for doc, of_doc in zip(docs, of_docs)
-    ]
+    for doc, of_doc in zip(docs, of_docs):
+        for span in of_doc:
+            if not 0 <= span.start < span.end <= len(doc):
+                raise CorrectionError(
+                    f"The {what} span of the tokens {span.start}-{span.end} is not within its doc "
+                    f"of {len(doc)} tokens, or has no tokens."
+                )
+    return of_docs
 
 
-def _labelled(
-    doc: Doc, span: Span, labels: Sequence[str], component: str, what: str
-) -> list[LabelledSpan]:
-    if not 0 <= span.start < span.end <= len(doc):
-        raise CorrectionError(
-            f"The {what} span of the tokens {span.start}-{span.end} is not within its doc of "
-            f"{len(doc)} tokens, or has no tokens."
-        )
-    if what == "rejected" and not span.label_:
-        return [(span.start, span.end, label) for label in range(len(labels))]
+def _labelled(span: Span, labels: Sequence[str], component: str, what: str) -> LabelledSpan:
     if span.label_ not in labels:
         raise CorrectionError(
             f"The {what} span at the characters {span.start_char}-{span.end_char} has the label "
             f"{span.label_!r}, which '{component}' does not know (its labels: {list(labels)})."
         )
-    return [(span.start, span.end, labels.index(span.label_))]
+    return span.start, span.end, labels.index(span.label_)

@@ -113,8 +113,8 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
         Args:
             docs: The docs, which stay as they are. Entities of other components stay, too.
             fixed: For each doc, spans that are entities of their label.
-            rejected: For each doc, spans that are no entities of their label, or of any label if
-                they have none.
+            rejected: For each doc, spans that are no entities of their label or, without a label,
+                have no token in an entity.
 
         Returns:
             For each doc its entities and candidates, the fixed spans among them.

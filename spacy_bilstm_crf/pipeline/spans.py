@@ -128,8 +128,8 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
         Args:
             docs: The docs, which stay as they are.
             fixed: For each doc, spans that are entities of their label.
-            rejected: For each doc, spans that are no entities of their label, or of any label if
-                they have none.
+            rejected: For each doc, spans that are no entities of their label or, without a label,
+                have no token in an entity.
 
         Returns:
             For each doc its entities and candidates, label by label.
@@ -320,9 +320,11 @@ class BiLSTMCRFSpanRecognizer(TrainableCRF):
 
 def _of_label(known: Corrections, label: int) -> Corrections:
     """Return what is known about the spans of a label, for the chain of this label."""
-    return Corrections(
-        *([(start, end, 0) for start, end, of in spans if of == label] for spans in known)
+    fixed, rejected = (
+        [(start, end, 0) for start, end, of in spans if of == label]
+        for spans in (known.fixed, known.rejected)
     )
+    return Corrections(fixed, rejected, known.outside)
 
 
 def _identity(span: Span) -> tuple[int, int, int]:

@@ -52,7 +52,12 @@ def problems(draw):
         if all(span[1] <= other[0] or other[1] <= span[0] for other in fixed):
             fixed.append(span)
     rejected = [span for span in draw(span_lists(n_tokens, n_labels)) if span not in fixed]
-    return potentials, mask, Corrections(fixed, rejected)
+    outside = [
+        span[:2]
+        for span in draw(span_lists(n_tokens, n_labels))[: draw(st.integers(0, 1))]
+        if all(span[1] <= other[0] or other[1] <= span[0] for other in fixed)
+    ]
+    return potentials, mask, Corrections(fixed, rejected, outside)
 
 
 def enumerated(potentials, mask, known):
@@ -61,6 +66,8 @@ def enumerated(potentials, mask, known):
     allowed = np.ones(shape, dtype=bool) if mask is None else mask.copy()
     for span in known.fixed:
         force_span(allowed, span)
+    for start, end in known.outside:
+        allowed[start:end, OUTSIDE + 1 :] = False
     arrays = [potentials.emissions[0], potentials.transitions, potentials.start, potentials.end]
     oracle = Oracle(
         *(np.asarray(array, dtype=float).tolist() for array in arrays),
@@ -125,6 +132,8 @@ def test_as_few_sets_of_tags_as_can_be():
         (Corrections([(0, 2, 0)], [(0, 2, 0)]), None, (0, 2, 0), "an entity already, and rejected"),
         (Corrections([(2, 3, 1)], [(2, 3, 1)]), None, (2, 3, 1), "an entity already, and rejected"),
         (Corrections([(0, 2, 0)]), (1, 3, 0), (0, 2, 0), "overlaps an entity that the doc has"),
+        (Corrections([(0, 2, 0)], (), [(1, 3)]), None, (1, 3), "there is an entity already"),
+        (Corrections((), (), [(0, 2)]), (1, 3, 0), (0, 2), "there is an entity already"),
         (Corrections((), [(1, 3, 0)]), (1, 3, 0), (1, 3, 0), "an entity already, and rejected"),
     ],
 )
@@ -135,7 +144,7 @@ def test_contradictions(known, preset, span, reason):
         force_span(mask, preset)
     with pytest.raises(ContradictionError, match=reason) as raised:
         conditioned(Distribution(potentials, [mask]), 0, known)
-    assert raised.value.span == span
+    assert (raised.value.start, raised.value.end) == span[:2]
 
 
 def test_what_the_doc_has_and_what_is_said_may_agree():

@@ -161,7 +161,7 @@ def test_the_service_says_what_is_wrong(client, known, message):
             r"^rejected.0.0: There is an unknown field. Known fields: start, end, label\.$",
         ),
         (
-            {"texts": [TEXT * 300], "rejected": [[{"start": 2, "end": 5}] * 60]},
+            {"texts": [TEXT * 300], "rejected": [[{"start": 2, "end": 5, "label": "LOC"}] * 60]},
             413,
             "this threshold, candidates, k_best and corrections, send at most",
         ),

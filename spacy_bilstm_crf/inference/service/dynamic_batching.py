@@ -63,10 +63,10 @@ def weight(settings: RequestSettings) -> float:
 def _weight_of(known: TextCorrections) -> float:
     """Return how much more time a text takes with corrections.
 
-    Each rejected span may add four tags, to the seventeen of four labels, and the time grows with
-    the square of their number.
+    Each rejected span with a label may add four tags, to the seventeen of four labels, and the time
+    grows with the square of their number.
     """
-    return (1 + len(known.rejected) / 4) ** 2
+    return (1 + sum(span.label is not None for span in known.rejected) / 4) ** 2
 
 
 # What was found in each text of a request; a text that fails spoils its own request only

@@ -55,13 +55,15 @@ class FixedSpan(BaseModel):
 
 
 class RejectedSpan(BaseModel):
-    """A span that is no entity."""
+    """A span that is no entity of its label, or in which there is none."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     start: Offset = Field(description="Its first character.")
     end: Offset = Field(description="The character after its last.")
-    label: str | None = Field(None, description="null: it is none of any label.")
+    label: str | None = Field(
+        None, description="null: no token of it is in an entity, whatever its label."
+    )
 
 
 class AnnotateRequest(BaseModel):
@@ -96,7 +98,9 @@ class AnnotateRequest(BaseModel):
         "exact probabilities. A span has to begin and end where tokens do.",
     )
     rejected: Annotated[list[list[RejectedSpan]] | None, FailFast()] = Field(
-        None, description="For each text, spans that are no entities. They may overlap."
+        None,
+        description="For each text, spans that are no entities, while others that overlap "
+        "them may be. They may overlap one another.",
     )
     tokens: bool = Field(False, description="Also return where the tokens are.")
 
