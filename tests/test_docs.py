@@ -201,6 +201,7 @@ def test_config_blocks_are_those_of_a_config(page):
         known = load_config(SHIPPED)
         known["components"]["ner"]["entity_ratio"] = {"rate": 0, "margin": 0, "weight": 0}
         known["corpora"]["train"].update({"labelled": None, "temperature": 1.0})  # of soft labels
+        known["components"]["ner"]["threshold"] = dict.fromkeys(("PERSON", "PLACE"), 0.5)
         lists = load_config(GAZETTEER)
         for section in ("components", "initialize"):
             known[section] = lists.merge(known)[section]
