@@ -21,6 +21,7 @@ from .tables import print_qualities, print_table
 if TYPE_CHECKING:
     from ..workflows import Calibrated
     from ..workflows.best_thresholds import BestF
+    from ..workflows.coverage import CoverageControl
     from ..workflows.risk_control import RecallLevel
 
 PRICE = ("threshold", "found here", "candidates per entity", "tokens inside candidates")
@@ -56,6 +57,14 @@ def calibrate_cli(
         "--beta",
         help="With --best-f, how many times as important recall is as precision. Default: 1",
     ),
+    coverage: float | None = Option(
+        None,
+        "--coverage",
+        min=0,
+        max=1,
+        help="Fit sets of tag sequences instead, so that for this share of documents the set "
+        "contains the right one. The data must not have been used for anything else",
+    ),
     code: CodeOption = None,
     use_gpu: GpuOption = -1,
     force: ForceOption = False,
@@ -65,7 +74,8 @@ def calibrate_cli(
     Fits a temperature and a bias for each label to annotated data that the model was not trained
     on, ideally the development data, and saves the calibrated pipeline to a new folder. With
     --recall, sets the threshold for candidates by conformal risk control instead; with --best-f,
-    the threshold of entities, or with --per-label that of each label.
+    the threshold of entities, or with --per-label that of each label; with --coverage, that of tag
+    sequences, by conformal prediction.
     """
     check_pipeline_folder(output, force)
     prepare(code, use_gpu)
@@ -79,6 +89,7 @@ def calibrate_cli(
         per_label=per_label,
         best_f=best_f,
         beta=beta,
+        coverage=coverage,
     )
     found.to_disk(output)
     for warning in found.warnings:
@@ -86,6 +97,10 @@ def calibrate_cli(
     if found.best_f is not None:
         msg.good(f"Saved '{component}' with its threshold in {output}")
         _print_best_f(found.best_f)
+        return
+    if found.coverage is not None:
+        msg.good(f"Saved '{component}' with its sets of tag sequences in {output}")
+        _print_coverage(found.coverage)
         return
     if found.calibration is None:
         msg.good(f"Saved '{component}' with its candidates_threshold in {output}")
@@ -120,6 +135,15 @@ def _print_best_f(best: "BestF") -> None:
             f"labels together."
         )
     print("After: on the data that the thresholds were chosen on, so a little too good.")
+
+
+def _print_coverage(found: "CoverageControl") -> None:
+    """Print what sets of tag sequences are made by, and how large they are."""
+    print(
+        f"A set has the tag sequences with a probability of at least {found.least:.4g}. On these "
+        f"{found.n_docs:,} documents a set has {found.mean_size:,.1f} on average, and "
+        f"{found.single:.1%} of the sets have one."
+    )
 
 
 def _print_recall(found: "Calibrated") -> None:

@@ -7,6 +7,7 @@ from .distribution import (
     distribution_of,
     entropies,
     k_best_sequences,
+    likely_sequences,
     margins,
     outside_probabilities,
     sampled_sequences,

@@ -18,6 +18,8 @@ from .entities import (
     tag_probabilities,
 )
 
+_FIRST_K = 8  # tag sequences, and as many times as many if these are too few
+
 
 def distribution_of(
     docs: Sequence[Doc],
@@ -194,3 +196,27 @@ def k_best_sequences(
         for tag_ids, probability in zip(crf.to_numpy(sequences), of_sequences):
             found.append((tags.spans_of_tags(tag_ids), probability))
     return found
+
+
+def likely_sequences(
+    distribution: Distribution, least: float, most: int
+) -> tuple[list[tuple[list[tags.LabelledSpan], float]], bool]:
+    """Find all tag sequences of a single doc with at least some probability.
+
+    Args:
+        distribution: The distribution over the tag sequences of one doc.
+        least: Least probability. The most probable tag sequence is there in any case.
+        most: The most tag sequences to find.
+
+    Returns:
+        The entities and the probability of each tag sequence, the most probable first, and whether
+        these are all.
+    """
+    k = min(_FIRST_K, most)
+    while True:
+        found = k_best_sequences(distribution, k)
+        is_complete = len(found) < k or found[-1][1] < least
+        if is_complete or k == most:
+            kept = [each for each in found if each[1] >= least]
+            return kept or found[:1], is_complete
+        k = min(_FIRST_K * k, most)

@@ -91,7 +91,7 @@ class TrainableCRF(TrainablePipe):
         self.cfg = {
             "labels": [],
             **configured,
-            **Calibration()._asdict(),
+            **self._unfitted(),
             settings.CONFIGURED: configured,
         }
         self._check_settings(self.cfg)
@@ -168,7 +168,7 @@ class TrainableCRF(TrainablePipe):
             raise ValueError(Errors.E923.format(name=self.name))
         self._resize_output(len(self.labels))
         self.model.initialize(X=docs)
-        self.cfg.update(Calibration()._asdict())  # the old one belongs to the old weights
+        self.cfg.update(self._unfitted())  # what was fitted belongs to the old weights
         self._gradient_mean = training.GradientMean()
         self._n_learned = 0
         self._rehearsal_model = None
@@ -475,6 +475,11 @@ class TrainableCRF(TrainablePipe):
     def _resize_output(self, n_labels: int) -> None:
         self.model.attrs["resize_output"](self.model, self._count_tags(n_labels))
 
+    @staticmethod
+    def _unfitted() -> dict[str, Any]:
+        """Return the values among the settings that are fitted to held-out annotation."""
+        return {**Calibration()._asdict(), settings.LEAST_OF_SET: None}
+
     def _check_loaded(self, given: dict[str, Any]) -> None:
         """Merge the loaded settings with those of the config, and check that the model fits."""
         self.cfg = settings.merge_loaded(self.cfg, given)
@@ -552,7 +557,7 @@ class TrainableCRF(TrainablePipe):
         """Fit the calibration and save it with the component: see `training.fit_calibration`."""
         found = training.fit_calibration(chains, len(self.labels))
         found.check(len(self.labels), self.name)
-        self.cfg.update(found._asdict())
+        self.cfg.update({**self._unfitted(), **found._asdict()})
         return found
 
     def _checked(self, potentials: Potentials) -> Potentials:

@@ -1,7 +1,7 @@
 """The component that finds entities."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from spacy.scorer import get_ner_prf
@@ -20,6 +20,20 @@ from . import checks, settings
 from . import confidence as span_scores
 from .base import TrainableCRF
 from .corrections import SpansOfDocs, corrections_of
+
+MOST_OF_SET = 1000
+
+
+class SequenceSet(NamedTuple):
+    """The set of a doc's tag sequences that is to contain the right one.
+
+    Attributes:
+        sequences: The entities and the probability of each, the most probable first.
+        is_complete: Whether these are all. If not, the set has more than were asked for.
+    """
+
+    sequences: list[tuple[list[Span], float]]
+    is_complete: bool
 
 
 class BiLSTMCRFEntityRecognizer(TrainableCRF):
@@ -201,6 +215,54 @@ class BiLSTMCRFEntityRecognizer(TrainableCRF):
             (self._entities(doc, map(given.in_own_label, spans)), probability)
             for spans, probability in decoding.k_best_sequences(given.distribution, k)
         ]
+
+    @property
+    def least_of_set(self) -> float | None:
+        """Least probability of a tag sequence in a doc's set; None if it was not fitted.
+
+        `workflows.calibrate` fits it, with `coverage`. Other calibration or training makes it void.
+        """
+        return self.cfg.get(settings.LEAST_OF_SET)
+
+    @least_of_set.setter
+    def least_of_set(self, least: float | None) -> None:
+        if least is not None and not 0.0 < least <= 1.0:
+            raise ValueError(
+                f"The least_of_set of '{self.name}' is {least!r}, but it must be a probability "
+                f"above 0, or None."
+            )
+        self.cfg[settings.LEAST_OF_SET] = least
+
+    def sequence_set(self, doc: Doc, most: int = MOST_OF_SET) -> SequenceSet:
+        """Find the set of tag sequences that contains the right one with the coverage asked for.
+
+        It has all tag sequences with at least the probability `least_of_set`, which
+        `workflows.calibrate` sets, and the most probable one in any case.
+
+        Args:
+            doc: The doc, which stays as it is.
+            most: The most tag sequences to return, at least 1.
+
+        Returns:
+            The tag sequences, and whether these are all of the set.
+
+        Raises:
+            ValueError: If the component was not calibrated for a coverage, or `most` is less
+                than 1.
+        """
+        if most < 1:
+            raise ValueError(f"sequence_set needs a most of at least 1, but got {most}.")
+        least = self.least_of_set
+        if least is None:
+            raise ValueError(
+                f"'{self.name}' has no sets of tag sequences yet: run calibrate --coverage, after "
+                f"any other calibration or training."
+            )
+        if not len(doc):
+            return SequenceSet([([], 1.0)], True)
+        found, is_complete = decoding.likely_sequences(self.distribution([doc]), least, most)
+        sequences = [(self._entities(doc, spans), p) for spans, p in found]
+        return SequenceSet(sequences, is_complete)
 
     def token_probabilities(self, docs: Iterable[Doc]) -> list[np.ndarray]:
         """Compute the exact probability of each tag at each token, without changing the docs.

@@ -12,6 +12,8 @@ from ..decoding import DecodingSettings
 
 # Key in `cfg` of the settings as the config had them when the component was created
 CONFIGURED = "configured"
+# Key in `cfg` of the least probability of a tag sequence in the set of its doc, as it was fitted
+LEAST_OF_SET = "least_of_set"
 
 
 class HasSettings(Protocol):

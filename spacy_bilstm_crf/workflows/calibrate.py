@@ -16,9 +16,11 @@ from ..data.corpus import Data, misaligned_warning, read_examples
 from ..inference.candidates import LONGEST_CANDIDATE
 from ..inference.recognizers import component_with_crf, entity_source
 from ..pipeline.base import TrainableCRF
+from ..pipeline.ner import MOST_OF_SET
 from ..pipeline.settings import calibration_of
 from ..training import Calibration
 from .best_thresholds import BestF, set_best_thresholds
+from .coverage import CoverageControl, control_coverage
 from .familiarity import Familiarity, FamiliarityCount
 from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
 from .quality import Quality, examples_before, quality_of, unknown_labels
@@ -54,6 +56,7 @@ class Calibrated(NamedTuple):
         levels: Recalls to choose from and what each costs, for the names of `risk_control`.
         warnings: What stands against the result, in sentences.
         best_f: The thresholds with the best F; None if they were not asked for.
+        coverage: What sets of tag sequences are made by; None if they were not asked for.
     """
 
     nlp: Language
@@ -65,6 +68,7 @@ class Calibrated(NamedTuple):
     levels: dict[str, list[RecallLevel]]
     warnings: list[str]
     best_f: BestF | None = None
+    coverage: CoverageControl | None = None
 
     def to_disk(self, folder: str | Path) -> None:
         """Save the pipeline to a folder, replacing an existing one.
@@ -84,12 +88,13 @@ def calibrate(
     per_label: bool = False,
     best_f: bool = False,
     beta: float | None = None,
+    coverage: float | None = None,
 ) -> Calibrated:
     """Fit a pipeline's probabilities, or its thresholds, to held-out annotation.
 
-    Without `recall` or `best_f`, a temperature and a bias for each label are fitted, so that
-    probabilities agree with how often they are right. With one of them, the calibration is left as
-    it is.
+    Without `recall`, `best_f` or `coverage`, a temperature and a bias for each label are fitted, so
+    that probabilities agree with how often they are right. With one of them, the calibration is
+    left as it is.
 
     With `recall`, `candidates_threshold` is set by conformal risk control (see `risk_control`).
     Candidates may then have up to 1,000 tokens: a recall is no use if long entities can't be found.
@@ -97,12 +102,15 @@ def calibrate(
     With `best_f`, `threshold` is set to the value with the best F on the data, for all labels or
     with `per_label` for each (see `best_thresholds`).
 
+    With `coverage`, the least probability of a tag sequence in `sequence_set` is set by conformal
+    prediction (see `coverage`).
+
     Args:
         pipeline: The pipeline, its folder, or the name of an installed package. A loaded pipeline
             is changed.
         data: Annotated docs, or the path of a `.spacy` file or of a folder of them. The model must
-            not have been trained on them; with `recall` they must not have been used at all. With
-            `best_f`, take the development data.
+            not have been trained on them; with `recall` or `coverage` they must not have been used
+            at all. With `best_f`, take the development data.
         component: Name of the component, a `bilstm_crf_ner` or `bilstm_crf_spans`.
         recall: Expected share of a document's entities that are among the candidates, above 0 and
             below 1.
@@ -110,6 +118,8 @@ def calibrate(
             the threshold with its best F.
         best_f: Set the threshold of entities.
         beta: How many times as important recall is as precision for `best_f`; 1 by default.
+        coverage: Share of documents whose set of tag sequences contains the right one, above 0 and
+            below 1.
 
     Returns:
         The pipeline, what was fitted, and how good it is.
@@ -119,10 +129,10 @@ def calibrate(
             the component lacks, if they are too few for the recall, or if arguments can't be
             combined.
     """
-    if recall is not None and best_f:
+    if (recall is not None) + best_f + (coverage is not None) > 1:
         raise UserError(
-            "--recall sets the threshold of candidates, --best-f that of entities: run one after "
-            "the other."
+            "--recall sets the threshold of candidates, --best-f that of entities, and --coverage "
+            "that of tag sequences: run one after the other."
         )
     if per_label and recall is None and not best_f:
         raise UserError(
@@ -137,6 +147,8 @@ def calibrate(
     examples = examples_before(nlp, read_examples(data, nlp, entity_source(ner)), component)
     if best_f:
         return _with_best_f(nlp, ner, component, examples, beta or 1.0, per_label)
+    if coverage is not None:
+        return _covered(nlp, ner, component, examples, coverage)
     if recall is None:
         return _fitted(nlp, ner, component, data, examples)
     return _controlled(nlp, ner, component, examples, recall, per_label)
@@ -238,6 +250,25 @@ def _controlled(
     return Calibrated(nlp, ner.labels, None, found, None, None, levels, warnings)
 
 
+def _covered(
+    nlp: Language, ner: TrainableCRF, component: str, examples: list[Example], coverage: float
+) -> Calibrated:
+    """Set what sets of tag sequences are made by."""
+    warnings = _not_exchangeable(nlp, component, [example.reference for example in examples])
+    found = control_coverage(nlp, examples, coverage, component=component)
+    if found.n_docs < len(examples):
+        warnings.append(
+            f"{len(examples) - found.n_docs:,} of the documents are left out, since they are not "
+            f"annotated completely."
+        )
+    if found.incomplete:
+        warnings.append(
+            f"{found.incomplete:.1%} of the sets have more than {MOST_OF_SET:,} tag sequences: "
+            f"whole documents have too many. Split them into sentences, or lower the coverage."
+        )
+    return Calibrated(nlp, ner.labels, None, {}, None, None, {}, warnings, coverage=found)
+
+
 def _name_of(data: Data) -> str:
     return str(data) if isinstance(data, str | Path) else "The data"
 
@@ -256,14 +287,14 @@ def _not_exchangeable(nlp: Language, component: str, docs: Sequence[Doc]) -> lis
     warnings = []
     if any(use.n_docs for use in uses):
         warnings.append(
-            f"{_counted(uses)}. They are not exchangeable with new documents, so the recall does "
+            f"{_counted(uses)}. They are not exchangeable with new documents, so the bound does "
             f"not hold for those. Hold out other documents, which were used for nothing else."
         )
     unread = [f"{use.path}, {USES[use.how]}" for use in uses if use.n_docs is None]
     if unread:
         warnings.append(
             f"Can't read {'; nor '.join(unread)}. Make sure yourself that none of the documents is "
-            f"in there: the recall holds only for documents that were never used."
+            f"in there: the bound holds only for documents that were never used."
         )
     return warnings
 

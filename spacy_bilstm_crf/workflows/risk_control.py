@@ -35,6 +35,7 @@ from ..common.errors import UserError
 from ..decoding import LEAST_PROBABILITY, DecodingSettings
 from ..inference.recognizers import entity_source, likely_entities_of
 from ..pipeline.base import TrainableCRF
+from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 
 # For sums of shares that differ only by rounding
 SUM_TOLERANCE = 1e-9
@@ -42,6 +43,7 @@ PRECISION = 10**9
 DOCS_AT_ONCE = 128  # docs
 
 META_KEY = "risk_control"  # of nlp.meta
+COVERAGE_KEY = "coverage"  # of nlp.meta: see `coverage`
 OLD_META_KEY = "guarantee"  # its earlier name, in saved pipelines
 
 LEVELS = (0.9, 0.95, 0.98, 0.99)  # recalls to choose from
@@ -192,17 +194,21 @@ def control_recall(
     thresholds = {label: control.threshold for label, control in found.items()}
     ner.candidates_threshold = thresholds if per_label else thresholds[""]
     kept = {label: control._asdict() for label, control in found.items()}
-    forget_control(nlp, component)
+    nlp.meta.get(OLD_META_KEY, {}).pop(component, None)
     nlp.meta.setdefault(META_KEY, {})[component] = kept if per_label else kept[""]
     return found
 
 
 def forget_control(nlp: Language, component: str) -> bool:
-    """Remove what a pipeline's meta says of a component's recall.
+    """Remove what a pipeline's meta says of a component's recall, and its sets of tag sequences.
 
     Returns:
-        Whether there was anything.
+        Whether the meta said anything.
     """
+    ner = nlp.get_pipe(component)
+    if isinstance(ner, BiLSTMCRFEntityRecognizer):
+        ner.least_of_set = None
+    nlp.meta.get(COVERAGE_KEY, {}).pop(component, None)
     found = [nlp.meta.get(key, {}).pop(component, None) for key in (META_KEY, OLD_META_KEY)]
     return any(each is not None for each in found)
 
