@@ -6,8 +6,8 @@
 A model is trained as `init-config` says, on 1,000 sentences. Then someone corrects what it finds in
 each document of the test part, one error at a time, until all is as it is annotated: the least
 probable entity that is wrong is replaced by the annotated one that it overlaps, or deleted if there
-is none, so that none of its tokens is in an entity. If none is wrong, the first annotated entity that is missing is added. Each of these
-counts as one correction.
+is none, so that none of its tokens is in an entity. If none is wrong, the first annotated entity
+that is missing is added. Each of these counts as one correction.
 
 - `alone`: a correction changes nothing else, apart from entities that overlap it
 - `propagated`: all else is found again, given all corrections so far (`predict_given`)

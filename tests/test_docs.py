@@ -132,13 +132,14 @@ def printed_by_word_lists(printed, _):
 
 
 def printed_by_probabilities(printed, _):
-    spans = split_probabilities(printed[:-2])
+    shape = printed.index("(7, 13)")
+    spans = split_probabilities(printed[: shape - 1])
     assert spans[:2] == ["London PLACE", "1833 DATE"]
-    mean, deviation = map(float, printed[-2].split())
+    mean, deviation = map(float, printed[shape - 1].split())
     assert 0.0 < deviation < mean < 8.0
     assert "Charles Babbage PERSON" in spans[2:-3]  # candidates
-    assert all(span.startswith("[") for span in spans[-3:])  # tag sequences
-    assert printed[-1] == "(7, 13)"
+    of_set = split_probabilities(printed[shape + 1 :])
+    assert of_set and all(span.startswith("[") for span in [*spans[-3:], *of_set])
 
 
 def printed_by_count(printed, folder):

@@ -1,11 +1,11 @@
 """The distribution over a doc's tag sequences, given what a person has said about some spans.
 
-A span that is an entity is a mask over tags, and so is one in which there is none. A span of several
-tokens that is no entity, while others that overlap it may be, is not: it rules out one way through
-the tags of its tokens, and none of these tags. So the tags of its label are there a second time. An
-entity that begins where the rejected one begins has the second set of tags, which may not end where
-the rejected one ends, and no other entity has them. Each tag sequence that is not ruled out still
-has exactly one form and its old score, and all that is computed of a CRF stays exact.
+A span that is an entity is a mask over tags, and so is one in which there is none. A span of
+several tokens that is no entity, while others that overlap it may be, is not: it rules out one way
+through the tags of its tokens, and none of these tags. So the tags of its label are there a second
+time. An entity that begins where the rejected one begins has the second set of tags, which may not
+end where the rejected one ends, and no other entity has them. Each tag sequence that is not ruled
+out still has exactly one form and its old score, and all that is computed of a CRF stays exact.
 
 Kristjansson et al., Interactive Information Extraction with Constrained Conditional Random Fields
 (AAAI 2004), decode given what is fixed. Probabilities given what is rejected are ours.
