@@ -78,18 +78,25 @@ function asWord(node, token) {
 // Whether it is a consequence of the last correction
 const isNew = entity => changed.has(identity(entity)) && !corrections.verdictOf(entity);
 
+// Let a mark, or a part of a bar, say which entity it is of
+function asPart(node, entity) {
+  if (!canCorrect()) return node;
+  node.dataset.entity = identity(entity);
+  node.classList.toggle("accepted", corrections.verdictOf(entity) === ACCEPTED);
+  node.classList.toggle("new", isNew(entity));
+  return node;
+}
+
 // Make an entity's mark a button
 function asButton(mark, entity) {
-  if (canCorrect()) mark.dataset.entity = identity(entity);
+  asPart(mark, entity);
   if (!isCorrectable(entity)) return mark;
   const verdict = corrections.verdictOf(entity);
   mark.setAttribute("role", "button");
   mark.setAttribute("aria-haspopup", "true");
   mark.tabIndex = -1;
   named(mark, [spoken(entity), verdict, isNew(entity) && "new"].filter(Boolean).join(", "));
-  mark.classList.toggle("accepted", verdict === ACCEPTED);
-  mark.classList.toggle("new", isNew(entity));
-  if (verdict) mark.append(element("small", SIGNS[verdict], "sign"));
+  if (verdict) mark.querySelector("b").prepend(`${SIGNS[verdict]} `);
   return mark;
 }
 
@@ -229,13 +236,17 @@ function showEditor() {
   const editor = part("editor");
   editor.hidden = !edited;
   for (const node of part("found").querySelectorAll(".edited")) node.classList.remove("edited");
-  if (!edited) return editor.replaceChildren();
+  document.documentElement.style.scrollPaddingBottom = "";
+  if (!edited) {
+    editor.replaceChildren();
+    return;
+  }
   const span = edited;
   const isAdded = span.label === null;
   if (!isAdded) entityNode(identity(span))?.classList.add("edited");
   const what = isAdded ? `“${span.text}”` : `“${span.text}”, ${span.label}`;
   editor.setAttribute("aria-label", isAdded ? `Add ${what}` : `Correct ${what}`);
-  const parts = [element("b", isNew ? `${what}: new` : what, "what")];
+  const parts = [element("b", isAdded ? `${what}: new` : what, "what")];
   if (!isAdded) parts.push(element("span", undefined, "group"));
   if (!isAdded) parts.at(-1).append(...verdictControls(span));
   parts.push(group("Label", ...correctedLabels().map(label => {
@@ -250,6 +261,9 @@ function showEditor() {
   parts.push(control("Close", "Close", closeEditor));
   editor.replaceChildren(...parts);
   editor.querySelector("button").tabIndex = 0;
+  // What is corrected is not to be behind the toolbar
+  document.documentElement.style.scrollPaddingBottom = `${editor.offsetHeight}px`;
+  part("found").querySelector(".edited, .picked")?.scrollIntoView({ block: "nearest" });
 }
 
 const VERDICTS = [["Accept", ACCEPTED], ["Reject", REJECTED]];

@@ -157,11 +157,8 @@ function barOf(entity, from, to, row) {
     if (entity.confidence !== null) bar.append(element("small", percent(entity.confidence)));
   }
   if (isFirst) return asButton(bar, entity);
-  if (canCorrect()) {
-    bar.dataset.entity = identity(entity); // to click on
-    bar.setAttribute("aria-hidden", "true");
-  }
-  return bar;
+  if (canCorrect()) bar.setAttribute("aria-hidden", "true"); // the button has its name
+  return asPart(bar, entity);
 }
 
 function spoken({ text, label, confidence }) {
