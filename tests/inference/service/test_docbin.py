@@ -49,7 +49,9 @@ def test_entities_that_overlap_are_where_the_component_looks_for_them():
     text = "New York Times Square"
     org = {"start": 0, "end": 14, "label": "ORG"}
     place = {"start": 9, "end": 21, "label": "PLACE"}
-    with running(trained("bilstm_crf_spans", spans_key="nested")) as client:
+    nlp = trained("bilstm_crf_spans")
+    nlp.get_pipe("bilstm_crf_spans").cfg["spans_key"] = "nested"
+    with running(nlp) as client:
         given = {"texts": [text, "Oslo"], "entities": [[place, org], []]}
         one, none = docs_of(client.post("/docbin", json=given))
     assert sorted(found(one.spans["nested"])) == [(0, 14, "ORG"), (9, 21, "PLACE")]
