@@ -441,9 +441,7 @@ class Service:
         return tuple(TextCorrections(*of_text) for of_text in zip(*spans))
 
     @staticmethod
-    def _spans(
-        given: AnnotateRequest | AnnotatedTexts, name: str
-    ) -> list[tuple[KnownSpan, ...]]:
+    def _spans(given: AnnotateRequest | AnnotatedTexts, name: str) -> list[tuple[KnownSpan, ...]]:
         """Return a field of a request that has spans of each text.
 
         Raises:

@@ -12,7 +12,9 @@ let said = ""; // of the last correction, until the answer to it is shown
 const canCorrect = () => Boolean(corrections && answer?.result.tokens);
 // Not on what was found in another text, which is about to be replaced
 const isCurrent = () => canCorrect() && answer.text === part("text").value;
-const correctedLabels = () => service.label_groups?.flat() ?? service.labels;
+const correctedLabels = () => service.labels.filter(
+  label => !service.label_groups || service.label_groups.flat().includes(label),
+);
 const isCorrectable = entity => canCorrect() && entity.confidence !== null;
 const textAt = (start, end) => answer.characters.slice(start, end).join("");
 const isWord = token => Boolean(textAt(...answer.result.tokens[token]).trim());
@@ -153,15 +155,15 @@ function nextWord(token, step) {
 
 // The word before or after what the cursor is on
 function besideCursor(step) {
-  const entity = cursor.entity && entityOf(entityNode(cursor.entity));
-  const isWhole = entity && nodeOf(firstToken(entity)) === entityNode(cursor.entity);
+  const entity = entityOf(cursorNode());
+  const isWhole = entity && nodeOf(firstToken(entity)) === cursorNode(); // its words are in it
   if (!isWhole) return nextWord(cursor.token, step);
   return nextWord(step > 0 ? lastToken(entity) : firstToken(entity), step);
 }
 
 function entityBeside(step) {
   const there = shown.filter(isCorrectable);
-  const at = there.findIndex(entity => identity(entity) === cursor.entity);
+  const at = there.indexOf(entityOf(cursorNode()));
   if (at >= 0) return there[at + step];
   return step > 0
     ? there.find(entity => firstToken(entity) > cursor.token)
@@ -425,7 +427,7 @@ function pressInText(event) {
   const { key, shiftKey, ctrlKey } = event;
   const [back, on] = isFromRight() ? ["ArrowRight", "ArrowLeft"] : ["ArrowLeft", "ArrowRight"];
   const step = { [back]: -1, [on]: 1 }[key];
-  const there = cursor.entity && entityOf(entityNode(cursor.entity));
+  const there = entityOf(cursorNode());
   const entity = there && isCorrectable(there) ? there : null;
   if (step && shiftKey) {
     if (picked || !entity) extend(step);
