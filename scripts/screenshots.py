@@ -36,10 +36,10 @@ def correct(page: Page) -> None:
     """Accept the first entity, reject the second one, and open the third one."""
     page.set_viewport_size({"width": 900, "height": 1600})
     for number, button in enumerate(("Accept", "Reject")):
-        page.locator("#found [role=button]").nth(number).click()
+        page.locator("#found mark[role=button]").nth(number).click()
         page.get_by_role("toolbar").get_by_role("button", name=button).click()
         page.wait_for_function("isAnswered()")
-    page.locator("#found [role=button]").nth(1).click()
+    page.locator("#found mark[role=button]").nth(1).click()
 
 
 def main(pipeline: str, browser: str = "/usr/bin/chromium") -> None:

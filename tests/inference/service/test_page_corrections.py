@@ -24,14 +24,14 @@ OVERLAPPING = f"{SQUARE} {UNIVERSITY}"
 
 @pytest.fixture(scope="module")
 def unsure():
-    fix_random_seed(5)
+    fix_random_seed(5)  # of five entities, and each of them matters to others
     with running(unsure_nlp()) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def sure():
-    fix_random_seed(0)
+    fix_random_seed(3)  # sure of three entities
     with running(trained_nlp()) as client:
         yield client
 
