@@ -38,7 +38,7 @@ def correct(page: Page) -> None:
     for number, button in enumerate(("Accept", "Reject")):
         page.locator("#found mark[role=button]").nth(number).click()
         page.get_by_role("toolbar").get_by_role("button", name=button).click()
-        page.wait_for_function("isAnswered()")
+        page.locator("#found:not(.stale)").wait_for()
     page.locator("#found mark[role=button]").nth(1).click()
 
 

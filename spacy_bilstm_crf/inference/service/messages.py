@@ -20,7 +20,7 @@ RESULTS: list[Any] = [
     {"entities": ENTITIES, "candidates": ENTITIES, "k_best": None, "tokens": None},
     {"entities": [], "candidates": [], "k_best": None, "tokens": None},
 ]
-ANNOTATED: dict[str, Any] = {
+DOCBIN_REQUEST: dict[str, Any] = {
     "texts": REQUEST["texts"],
     "entities": [[{"start": 0, "end": 11, "label": "PERSON"}], []],
 }
@@ -137,7 +137,7 @@ class AnnotatedTexts(BaseModel):
     """Texts whose entities are known."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", json_schema_extra={"examples": [ANNOTATED]}
+        strict=True, extra="forbid", json_schema_extra={"examples": [DOCBIN_REQUEST]}
     )
 
     texts: Annotated[list[str], FailFast()] = Field(
