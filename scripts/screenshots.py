@@ -2,7 +2,8 @@
 
     python scripts/screenshots.py PIPELINE [--browser /usr/bin/chromium]
 
-The page shows its first example: once on a screen, light, and once on a telephone, dark.
+The page shows its first example: once on a screen, light, and once on a telephone, dark. A third
+picture shows its entities being corrected.
 """
 
 import threading
@@ -12,18 +13,34 @@ import spacy
 import typer
 import uvicorn
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from spacy_bilstm_crf.inference.service import bound, make_app
 
 OUTPUT = Path(__file__).parent.parent / "docs" / "assets"
-PICTURES = {"service.png": (900, "light"), "service-phone.png": (390, "dark")}
+CORRECTIONS = "service-corrections.png"
+PICTURES = {
+    "service.png": (900, "light"),
+    "service-phone.png": (390, "dark"),
+    CORRECTIONS: (900, "light"),
+}
 
 
 def few_colours(path: Path) -> None:
     """A page has few, and the file is a third as large then."""
     image = Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=128)
     image.save(path, optimize=True)
+
+
+def correct(page: Page) -> None:
+    """Accept the first two entities, and open the third one."""
+    page.set_viewport_size({"width": 900, "height": 1600})
+    entities = page.locator("#found mark[role=button]")
+    for number in range(2):
+        entities.nth(number).click()
+        page.get_by_role("toolbar").get_by_role("button", name="Accept").click()
+        page.locator("#found:not(.stale)").wait_for()
+    entities.nth(2).click()
 
 
 def main(pipeline: str, browser: str = "/usr/bin/chromium") -> None:
@@ -44,8 +61,12 @@ def main(pipeline: str, browser: str = "/usr/bin/chromium") -> None:
                     page.goto(url)
                     page.locator("#examples button").first.click()
                     page.locator("#sequences li").first.wait_for()
-                    page.evaluate("document.activeElement.blur()")
-                    page.screenshot(path=OUTPUT / name, full_page=True)
+                    if name == CORRECTIONS:
+                        correct(page)
+                        page.locator("#entities").screenshot(path=OUTPUT / name)
+                    else:
+                        page.evaluate("document.activeElement.blur()")
+                        page.screenshot(path=OUTPUT / name, full_page=True)
                     few_colours(OUTPUT / name)
                     typer.echo(OUTPUT / name)
         finally:

@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 from spacy.language import Language
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
@@ -19,12 +20,14 @@ from starlette.types import Receive, Scope, Send
 
 from ...decoding import TooManyEntities
 from ...pipeline.corrections import CorrectionError
-from ..annotator import Annotator, FailedText, RequestSettings
+from ..annotated_docs import AnnotatedTokens, docbin_of, sources_of_labels
+from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
 from ..corrections import KnownSpan, TextCorrections, why_no_corrections
 from ..recognizers import groups_without_overlap, labels_by_component, why_no_k_best
 from .body import BUSY, SOON, Limits, Refused, RequestReader
 from .dynamic_batching import Answer, DynamicBatcher, Request, WaitedTooLong
 from .messages import (
+    AnnotatedTexts,
     AnnotateRequest,
     AnnotateResponse,
     ErrorResponse,
@@ -40,10 +43,11 @@ KNOWN = TextCorrections._fields  # fields of a request with spans
 BYTES_OF_PIECE = 1 << 16  # of a response
 # Nobody is there to read it; it is counted
 CLIENT_LEFT = 499
+SCRIPTS = ("corrections.js", "editor.js", "page.js")
 PAGE_FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    **{f"/{name}": (name, "text/javascript; charset=utf-8") for name in SCRIPTS},
     "/examples.json": ("examples.json", "application/json"),
 }
 PAGE_HEADERS = {
@@ -112,19 +116,26 @@ def make_app(
     )
     # Or a web page whose host name is made to point here could read the answers (DNS rebinding)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=allowed_hosts, www_redirect=False)
-    schema = AnnotateRequest.model_json_schema()
-    schema["properties"]["texts"]["maxItems"] = limits.texts
-    body = {"required": True, "content": {"application/json": {"schema": schema}}}
 
     @app.post(
         "/annotate",
         summary="Find the entities of texts",
         response_model=AnnotateResponse,
         responses=ERRORS,
-        openapi_extra={"requestBody": body},
+        openapi_extra=_with_body(AnnotateRequest, limits),
     )
     async def annotate(request: HttpRequest) -> Response:
         return await service.annotate(request)
+
+    @app.post(
+        "/docbin",
+        summary="Write annotated texts as a .spacy file",
+        response_class=DocBinResponse,
+        responses={200: {"content": {DocBinResponse.media_type: {}}}, **ERRORS},
+        openapi_extra=_with_body(AnnotatedTexts, limits),
+    )
+    async def docbin(request: HttpRequest) -> Response:
+        return await service.docbin(request)
 
     @app.get("/labels", summary="What the pipeline knows", response_model=LabelsResponse)
     async def labels() -> dict[str, Any]:
@@ -149,6 +160,12 @@ def make_app(
     if extension is not None:
         running.append(extension(app, service))
     return app
+
+
+def _with_body(model: type[BaseModel], limits: Limits) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    schema["properties"]["texts"]["maxItems"] = limits.texts
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def _values(span: FixedSpan | RejectedSpan) -> tuple[int, int, str | None]:
@@ -205,6 +222,17 @@ class PatientResponse(Response):
                 await asyncio.wait_for(send(message), self._seconds)
             except asyncio.TimeoutError:
                 return
+
+
+class DocBinResponse(Response):
+    """A .spacy file."""
+
+    media_type = "application/octet-stream"
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(
+            content, headers={"Content-Disposition": 'attachment; filename="annotated.spacy"'}
+        )
 
 
 class Service:
@@ -302,8 +330,46 @@ class Service:
             self.metrics.seconds.observe(time.perf_counter() - begin)
 
     async def _annotated(self, request: HttpRequest) -> Response:
-        given = await self.read(request)
+        given = await self.read(request, AnnotateRequest)
         asked = Request(tuple(given.texts), self._settings(given), self._corrections(given))
+        results = [
+            {
+                "entities": found.entities,
+                "candidates": found.candidates,
+                "k_best": found.k_best,
+                "tokens": found.tokens,
+            }
+            for found in await self._found(asked, request)
+        ]
+        content = json.dumps({"results": results}, ensure_ascii=False)
+        return PatientResponse(content.encode(), self.limits.seconds)
+
+    async def docbin(self, request: HttpRequest) -> Response:
+        """Answer a request to write annotated texts as a .spacy file, or say why not."""
+        return await self.respond(request, self._docbin)
+
+    async def _docbin(self, request: HttpRequest) -> Response:
+        given = await self.read(request, AnnotatedTexts)
+        entities = self._spans(given, "entities")
+        # Its tokens are found by the thread that the pipeline belongs to
+        asked = Request(tuple(given.texts), RequestSettings(tokens=True))
+        found = await self._found(asked, request)
+        texts = [
+            AnnotatedTokens(text, of_text.tokens or [], spans)
+            for text, of_text, spans in zip(given.texts, found, entities)
+        ]
+        try:
+            sources = sources_of_labels(self.nlp)
+            return DocBinResponse(await asyncio.to_thread(docbin_of, texts, sources))
+        except CorrectionError as error:
+            raise Refused(422, f"entities: {error}") from error
+
+    async def _found(self, asked: Request, request: HttpRequest) -> list[AnnotatedText]:
+        """Return what is found in texts.
+
+        Raises:
+            Refused: If the pipeline fails on one, or as `answer` does.
+        """
         answer = await self.answer(asked, request)
         if isinstance(answer, FailedText):
             if answer.kind == TooManyEntities.__name__:
@@ -314,17 +380,7 @@ class Service:
             where = "; ".join(answer.place)
             logging.getLogger("uvicorn.error").error("A text failed: %s at %s", answer.kind, where)
             raise Refused(500, f"The pipeline failed on a text: {answer.kind}. The log says where.")
-        results = [
-            {
-                "entities": found.entities,
-                "candidates": found.candidates,
-                "k_best": found.k_best,
-                "tokens": found.tokens,
-            }
-            for found in answer
-        ]
-        content = json.dumps({"results": results}, ensure_ascii=False)
-        return PatientResponse(content.encode(), self.limits.seconds)
+        return answer
 
     @contextmanager
     def _queued(self, asked: Request) -> Iterator[None]:
@@ -382,24 +438,31 @@ class Service:
         Raises:
             Refused: If the pipeline can't be corrected, or there are not as many lists as texts.
         """
-        spans: list[list[tuple[KnownSpan, ...]]] = []
-        for name in KNOWN:
-            of_texts = getattr(given, name)
-            if of_texts is None:
-                of_texts = [[] for _ in given.texts]
-            if len(of_texts) != len(given.texts):
-                raise Refused(
-                    422,
-                    f"{name}: there are {len(of_texts):,} lists for {len(given.texts):,} texts. "
-                    f"Send one for each text, which may be empty.",
-                )
-            spans.append([tuple(KnownSpan(*_values(each)) for each in one) for one in of_texts])
+        spans = [self._spans(given, name) for name in KNOWN]
         if not any(map(any, spans)):
             return None
         why_not = why_no_corrections(self.nlp)
         if why_not is not None:
             raise Refused(422, f"{' and '.join(KNOWN)}: {why_not}. Leave them out.")
         return tuple(TextCorrections(*of_text) for of_text in zip(*spans))
+
+    @staticmethod
+    def _spans(given: AnnotateRequest | AnnotatedTexts, name: str) -> list[tuple[KnownSpan, ...]]:
+        """Return a field of a request that has spans of each text.
+
+        Raises:
+            Refused: If there are not as many lists as texts.
+        """
+        of_texts = getattr(given, name)
+        if of_texts is None:
+            return [() for _ in given.texts]
+        if len(of_texts) != len(given.texts):
+            raise Refused(
+                422,
+                f"{name}: there are {len(of_texts):,} lists for {len(given.texts):,} texts. "
+                f"Send one for each text, which may be empty.",
+            )
+        return [tuple(KnownSpan(*_values(each)) for each in one) for one in of_texts]
 
     async def answer(self, request: Request, http_request: HttpRequest) -> Answer:
         """Return what is found in texts, and count it.

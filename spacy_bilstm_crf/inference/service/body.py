@@ -1,12 +1,14 @@
 """The body of a request -> texts and settings, or a clear refusal."""
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request as HttpRequest
 
-from .messages import AnnotateRequest, FixedSpan, RejectedSpan
+from .messages import AnnotatedTexts, AnnotateRequest, FixedSpan, RejectedSpan
+
+Asked = TypeVar("Asked", AnnotateRequest, AnnotatedTexts)
 
 # Of a character in JSON: a pair of \uXXXX
 BYTES_OF_CHARACTER = 12
@@ -17,6 +19,11 @@ MOST_OF_PROBLEM = 500  # characters
 MOST_PROBLEMS = 5
 # The rest of a body is not waited for
 CLOSE = {"Connection": "close"}
+OF_SPANS: dict[str, type[BaseModel]] = {
+    "fixed": FixedSpan,
+    "rejected": RejectedSpan,
+    "entities": FixedSpan,
+}
 BUSY = "Too many requests are waiting. Try again soon."
 SOON = {"Retry-After": "1", **CLOSE}
 SMALLER = "Send fewer texts at a time."
@@ -85,13 +92,17 @@ class RequestReader:
         self._limits = limits
         self._n_bytes = 0  # of bodies that are arriving
 
-    async def __call__(self, request: HttpRequest) -> AnnotateRequest:
-        """Read and check the body of a request to annotate.
+    async def __call__(self, request: HttpRequest, model: type[Asked]) -> Asked:
+        """Read and check the body of a request with texts.
+
+        Args:
+            request: The request.
+            model: What it asks for.
 
         Raises:
             Refused: If it can't be read (see `body`), is not JSON or does not fit the schema.
         """
-        return _checked(_parsed(await self.body(request, self._limits.bytes)), self._limits)
+        return _checked(_parsed(await self.body(request, self._limits.bytes), model), self._limits)
 
     async def body(self, request: HttpRequest, most: int, smaller: str = SMALLER) -> bytes:
         """Read the body of a request, which must say that it is JSON.
@@ -137,14 +148,15 @@ class RequestReader:
         return bytes(body)
 
 
-def _parsed(body: bytes) -> AnnotateRequest:
+def _parsed(body: bytes, model: type[Asked]) -> Asked:
     try:
-        return AnnotateRequest.model_validate_json(body)
+        return model.model_validate_json(body)
     except ValidationError as error:
         # Without what was sent: it may be anything, and texts are not to come back in errors
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         is_json = problems[0]["type"] != "json_invalid"
-        words = "; ".join(map(_in_words, problems[:MOST_PROBLEMS]))[:MOST_OF_PROBLEM]
+        said = [_in_words(problem, model) for problem in problems[:MOST_PROBLEMS]]
+        words = "; ".join(said)[:MOST_OF_PROBLEM]
         if is_json:
             raise Refused(422, words) from error
         raise Refused(
@@ -152,10 +164,10 @@ def _parsed(body: bytes) -> AnnotateRequest:
         ) from error
 
 
-def _in_words(problem: Any) -> str:
+def _in_words(problem: Any, model: type[BaseModel]) -> str:
     *above, _ = names = problem["loc"] or ("",)
     if problem["type"] == "extra_forbidden":  # whose name may be a text
-        model = {"fixed": FixedSpan, "rejected": RejectedSpan}.get(str(names[0]), AnnotateRequest)
+        model = OF_SPANS.get(str(names[0]), model)
         where = "".join(f"{name}." for name in above)[:-1]
         said = f"There is an unknown field. Known fields: {', '.join(model.model_fields)}."
         return f"{where}: {said}" if where else said
@@ -164,7 +176,7 @@ def _in_words(problem: Any) -> str:
     return f"{place}: {problem['msg']}" if place else problem["msg"]
 
 
-def _checked(given: AnnotateRequest, limits: Limits) -> AnnotateRequest:
+def _checked(given: Asked, limits: Limits) -> Asked:
     n_texts = len(given.texts)
     if n_texts > limits.texts:
         raise Refused(422, f"texts: there are {n_texts:,}. Send at most {limits.texts:,}.")

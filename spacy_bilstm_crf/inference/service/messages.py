@@ -28,6 +28,10 @@ RESULTS: list[Any] = [
     {"entities": ENTITIES, "candidates": ENTITIES, "k_best": None, "tokens": None},
     {"entities": [], "candidates": [], "k_best": None, "tokens": None},
 ]
+DOCBIN_REQUEST: dict[str, Any] = {
+    "texts": REQUEST["texts"],
+    "entities": [[{"start": 0, "end": 11, "label": "PERSON"}], []],
+}
 Probability = Annotated[float, Field(ge=0, le=1)]
 # Told apart beforehand, so that an error is of one of them alone
 Threshold = Annotated[
@@ -145,6 +149,23 @@ class AnnotateResponse(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"results": RESULTS}]})
 
     results: list[TextResult]
+
+
+class AnnotatedTexts(BaseModel):
+    """Texts whose entities are known."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"examples": [DOCBIN_REQUEST]}
+    )
+
+    texts: Annotated[list[str], FailFast()] = Field(
+        min_length=1, description="Texts. Each may be empty."
+    )
+    entities: Annotated[list[list[FixedSpan]] | None, FailFast()] = Field(
+        None,
+        description="For each text, all of its entities. Each has to begin and end where tokens "
+        "do, and to have a label of the pipeline. If left out: the texts have none.",
+    )
 
 
 class LabelsResponse(BaseModel):

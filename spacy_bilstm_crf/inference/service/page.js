@@ -24,7 +24,9 @@ const percent = p => {
 const exactPercent = p => `${Number((100 * p).toPrecision(6))} %`;
 
 let service = null; // what /labels says
-let answer = null; // { text, characters, threshold, result }
+let answer = null; // { text, characters, threshold, records, result }
+let shown = []; // entities
+let changed = new Set(); // identities of those that have come with the last correction
 let threshold = null; // null: what the pipeline itself finds, which may have no threshold
 let running = null; // the request whose answer is waited for
 let timer = 0;
@@ -77,9 +79,14 @@ function shownEntities() {
   if (threshold === null || !candidates || !groups) return entities;
   // What other components have found stays, whatever the threshold
   const known = new Set(groups.flat());
-  const given = entities.filter(entity => entity.confidence === null || !known.has(entity.label));
+  const isFixed = entity => corrections?.verdictOf(entity) === ACCEPTED;
+  const given = entities.filter(
+    entity => entity.confidence === null || !known.has(entity.label) || isFixed(entity),
+  );
   const chosen = groups.flatMap(labels => {
-    const ofGroup = candidates.filter(candidate => labels.includes(candidate.label));
+    const ofGroup = candidates.filter(
+      candidate => labels.includes(candidate.label) && !isFixed(candidate),
+    );
     return bestEntities(ofGroup, threshold);
   });
   return inOrder([...given, ...chosen]);
@@ -122,6 +129,12 @@ const isBreak = character => character === "\n" || character === "\r";
 // Where to cut the characters of a cluster: at the ends of its entities, words and lines
 function cutsOf({ start, end, entities }, characters) {
   const ends = new Set(entities.flatMap(entity => [entity.start, entity.end]));
+  if (canCorrect()) {
+    const { tokens } = answer.result;
+    for (let i = tokenFrom(start); i < tokens.length && tokens[i][1] <= end; i += 1) {
+      ends.add(tokens[i][0]);
+    }
+  }
   const cuts = [start];
   for (let i = start + 1; i < end; i += 1) {
     const [before, here] = [characters[i - 1], characters[i]];
@@ -143,7 +156,9 @@ function barOf(entity, from, to, row) {
     bar.classList.add("last");
     if (entity.confidence !== null) bar.append(element("small", percent(entity.confidence)));
   }
-  return bar;
+  if (isFirst) return asButton(bar, entity);
+  if (canCorrect()) bar.setAttribute("aria-hidden", "true"); // the button has its name
+  return asPart(bar, entity);
 }
 
 function spoken({ text, label, confidence }) {
@@ -154,9 +169,8 @@ function spoken({ text, label, confidence }) {
 function stacked(cluster, characters) {
   const cuts = cutsOf(cluster, characters);
   const rows = rowsOf(cluster.entities);
-  const shown = element("span");
-  shown.setAttribute("aria-hidden", "true");
-  shown.dir = "auto"; // of Hebrew within English, too, the first piece is on the right
+  const pieces = element("span");
+  pieces.dir = "auto"; // of Hebrew within English, too, the first piece is on the right
   let word = null; // pieces that stay on a line if there is room, with the blanks after them
   let next = 0;
   let active = [];
@@ -172,59 +186,82 @@ function stacked(cluster, characters) {
     if (!isLine || active.some(entity => entity.start === from || entity.end === to)) {
       if (!word || isBlank(characters[from - 1])) {
         word = element("span", undefined, "word");
-        shown.append(word);
+        pieces.append(word);
       }
       const piece = element("span", undefined, "piece");
-      piece.append(element("span", isLine ? "\u200b" : text));
+      const words = element("span", isLine ? "\u200b" : text);
+      piece.append(canCorrect() && text.trim() ? asWord(words, tokenFrom(from)) : words);
       piece.append(...active.map(entity => barOf(entity, from, to, rows.get(entity))));
       word.append(piece);
     }
     if (isLine) {
-      shown.append(text);
+      pieces.append(text);
       word = null;
     }
   });
+  if (canCorrect()) return pieces; // each bar is a button with a name
+  pieces.setAttribute("aria-hidden", "true");
   const text = characters.slice(cluster.start, cluster.end).join("");
   const all = cluster.entities.map(spoken).join("; ");
   const whole = element("span", undefined, "overlap");
-  whole.append(shown, element("span", `${text} (overlapping entities: ${all}) `, "spoken"));
+  whole.append(pieces, element("span", `${text} (overlapping entities: ${all}) `, "spoken"));
   return whole;
 }
 
 function showEntities() {
-  const entities = shownEntities();
+  shown = shownEntities();
+  if (before) changed = new Set(shown.map(identity).filter(id => !before.has(id)));
+  before = null;
   // Offsets count characters, and JavaScript's strings are in UTF-16
   const characters = answer.characters;
   const textOf = (start, end) => characters.slice(start, end).join("");
   const pieces = [];
   let position = 0;
-  for (const cluster of clustersOf(entities)) {
+  for (const cluster of clustersOf(shown)) {
     const { start, end } = cluster;
-    pieces.push(textOf(position, start));
+    pieces.push(...wordsOf(position, start));
     const [first, ...others] = cluster.entities;
-    pieces.push(others.length ? stacked(cluster, characters) : marked(first, textOf(start, end)));
+    if (others.length) pieces.push(stacked(cluster, characters));
+    else pieces.push(asButton(marked(first, textOf(start, end)), first));
     position = end;
   }
-  pieces.push(textOf(position));
-  part("found").replaceChildren(...pieces);
-  const n = entities.length;
-  part("status").textContent = answer.text ? `${n} ${n === 1 ? "entity" : "entities"}` : "";
-  showCandidates(entities);
+  pieces.push(...wordsOf(position, characters.length));
+  keepFocus(part("found"), () => {
+    part("found").replaceChildren(...pieces);
+    showEditing();
+  });
+  showCount();
+  said = "";
+  showCandidates();
 }
 
-const key = entity => `${entity.start} ${entity.end} ${entity.label}`;
+function showCount() {
+  const n = shown.length;
+  const nNew = said ? shown.filter(isNew).length : 0;
+  const news = nNew ? `, ${nNew} new` : "";
+  const count = answer?.text ? `${n} ${n === 1 ? "entity" : "entities"}${news}` : "";
+  part("status").textContent = [said, count].filter(Boolean).join(" ");
+}
 
-function showCandidates(entities) {
+function showCandidates() {
   const candidates = answer.result.candidates || [];
-  const shown = new Set(entities.map(key));
+  const ids = new Set(shown.map(identity));
   const rows = candidates.slice(0, ROWS).map(candidate => {
-    const row = element("tr", undefined, shown.has(key(candidate)) ? "shown" : "");
+    const row = element("tr", undefined, ids.has(identity(candidate)) ? "shown" : "");
     const label = element("td");
     label.append(element("mark", candidate.label, colour(candidate.label)));
-    row.append(element("td", candidate.text), label, element("td", percent(candidate.confidence)));
+    const probability = element("td", percent(candidate.confidence), "number");
+    row.append(element("td", candidate.text), label, probability);
+    if (canCorrect()) {
+      const correction = element("td", undefined, "correction");
+      correction.append(...candidateControls(candidate));
+      row.append(correction);
+    }
     return row;
   });
-  part("candidates").replaceChildren(...rows);
+  const region = part("candidates-part").querySelector(".scroll");
+  keepFocus(region, () => part("candidates").replaceChildren(...rows), () => region.focus());
+  part("correction-head").hidden = !canCorrect();
   part("candidates-part").hidden = !candidates.length;
   const more = candidates.length - rows.length;
   part("more-candidates").textContent = more > 0 ? `and ${more} more` : "";
@@ -302,28 +339,26 @@ async function annotate() {
   const long = setTimeout(() => { part("status").textContent = "Working"; }, PATIENCE);
   const own = threshold;
   const asked = { texts: [text] };
+  const records = corrections?.records ?? [];
+  if (corrections) Object.assign(asked, corrections.asked(), { tokens: true });
   if (service.knows_probabilities) asked.candidates = LEAST;
   if (service.knows_k_best) asked.k_best = SEQUENCES;
   if (own !== null && !service.label_groups) asked.threshold = own;
   try {
-    const response = await fetch("annotate", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(asked),
-      signal: mine.signal,
-    });
+    const response = await post("annotate", asked, mine.signal);
     const found = await response.json();
     if (mine !== running) return; // another text is being annotated
     if (!response.ok) throw new Error(found.detail);
     const result = found.results[0];
-    answer = { text, characters: Array.from(text), threshold: own, result };
+    answer = { text, characters: Array.from(text), threshold: own, records, result };
     showProblem("");
     part("found").classList.remove("stale");
     showEntities();
     showSequences();
   } catch (error) {
     if (mine === running && error.name !== "AbortError") {
-      showNothing();
+      if (answer?.text === text && answer.records !== records) withoutRefused();
+      else showNothing();
       showProblem(`That did not work: ${error.message}`);
     }
   } finally {
@@ -331,9 +366,19 @@ async function annotate() {
   }
 }
 
+// A correction that does not fit is taken back, and what was found before it stays
+function withoutRefused() {
+  corrections.restore(answer.records);
+  said = "";
+  part("found").classList.remove("stale");
+  showCorrections();
+  showEntities();
+}
+
 // What was found in another text is not to stand below a text that can't be annotated
 function showNothing() {
   answer = null;
+  shown = [];
   for (const id of ["found", "candidates", "sequences"]) part(id).replaceChildren();
   for (const id of ["candidates-part", "sequences-part"]) part(id).hidden = true;
   part("found").classList.remove("stale");
@@ -344,19 +389,57 @@ function shownAsJson() {
   return JSON.stringify({ text: answer.text, entities: shownEntities() }, null, 2);
 }
 
+// A finished task of Prodigy: all entities of the text are known
+function shownForProdigy() {
+  const { text, characters, result } = answer;
+  const tokens = result.tokens.map(([start, end], id) => {
+    const next = result.tokens[id + 1]?.[0] ?? characters.length;
+    const ws = characters[end] === " " && next === end + 1;
+    return { text: textAt(start, end), start, end, id, ws };
+  });
+  const spans = shownEntities().map(entity => ({
+    start: entity.start,
+    end: entity.end,
+    token_start: firstToken(entity),
+    token_end: lastToken(entity), // which is in it
+    label: entity.label,
+  }));
+  return JSON.stringify({ text, tokens, _is_binary: false, spans, answer: "accept" });
+}
+
+async function docbin() {
+  const entities = shownEntities().map(({ start, end, label }) => ({ start, end, label }));
+  const response = await post("docbin", { texts: [answer.text], entities: [entities] });
+  if (!response.ok) throw new Error((await response.json()).detail);
+  const link = element("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = "annotated.spacy";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), PATIENCE);
+}
+
+const post = (path, asked, signal) => fetch(path, {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(asked),
+  signal,
+});
+
 // Whether what is shown is of this text and this threshold
 function isAnswered() {
   if (!answer || answer.text !== part("text").value) return false;
+  if (corrections && answer.records !== corrections.records) return false;
   return Boolean(service.label_groups) || answer.threshold === threshold;
 }
 
-async function copy() {
+// Give away what is shown: as a text to copy, or in another way
+async function give(away, done) {
   try {
     if (!isAnswered()) await annotate();
-    if (answer) await copyText(shownAsJson());
-    part("copied").textContent = answer ? "Copied" : "Nothing to copy";
+    if (answer) await away();
+    part("copied").textContent = answer ? done : "Nothing to copy";
   } catch (error) {
-    part("copied").textContent = `Not copied: ${error.message}`;
+    part("copied").textContent = `Not ${done.toLowerCase()}: ${error.message}`;
   }
   setTimeout(() => { part("copied").textContent = ""; }, 3000);
 }
@@ -389,13 +472,20 @@ async function start() {
   part("threshold-part").hidden = !service.knows_probabilities;
   part("threshold").min = service.threshold === null ? 0 : 1;
   showThreshold();
-  part("text").addEventListener("input", annotateSoon);
+  startEditor();
+  part("text").addEventListener("input", () => {
+    forgetCorrections();
+    annotateSoon();
+  });
   part("threshold").addEventListener("input", () => {
     const percent = Number(part("threshold").value);
     changeThreshold(percent === 0 ? null : percent / 100);
   });
   part("own").addEventListener("click", () => changeThreshold(null));
-  part("copy").addEventListener("click", copy);
+  const copied = make => () => give(() => copyText(make()), "Copied");
+  part("copy").addEventListener("click", copied(shownAsJson));
+  part("copy-prodigy").addEventListener("click", copied(shownForProdigy));
+  part("save-docbin").addEventListener("click", () => give(docbin, "Saved"));
   if (part("text").value) annotate(); // what the browser kept over a reload
 }
 
@@ -405,6 +495,7 @@ function showExamples(examples) {
     button.type = "button";
     button.addEventListener("click", () => {
       part("text").value = text;
+      forgetCorrections();
       annotate();
     });
     return button;

@@ -15,6 +15,8 @@ from tests.inference.service.service import running
 
 load_all_checks()
 FACTORY = "bilstm_crf_spans"
+WITH_BODY = ("/annotate", "/docbin")
+SPANS = ("fixed", "rejected", "entities")
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 
 
@@ -26,11 +28,11 @@ def test_it_keeps_to_its_openapi(make):
         schema = schemathesis.openapi.from_url(f"{client.base_url}/openapi.json")
         operations = [operation.ok() for operation in schema.get_all_operations()]
         assert {operation.path for operation in operations} == {
-            *("/annotate", "/labels", "/health", "/metrics")
+            *("/annotate", "/docbin", "/labels", "/health", "/metrics")
         }
         for operation in operations:
             for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                if mode == GenerationMode.POSITIVE or operation.path == "/annotate":
+                if mode == GenerationMode.POSITIVE or operation.path in WITH_BODY:
                     cases = operation.as_strategy(generation_mode=mode)
                     conforms(cases.map(without_spans) if mode == GenerationMode.POSITIVE else cases)
 
@@ -38,7 +40,7 @@ def test_it_keeps_to_its_openapi(make):
 def without_spans(case):
     """Leave out what no schema can say: which offsets a text has, and which labels there are."""
     if isinstance(case.body, dict):
-        case.body = {k: v for k, v in case.body.items() if k not in ("fixed", "rejected")}
+        case.body = {k: v for k, v in case.body.items() if k not in SPANS}
     return case
 
 
@@ -57,8 +59,12 @@ def conforms(cases):
 
 
 def test_examples_of_the_schema_are_ones():
-    from spacy_bilstm_crf.inference.service.messages import AnnotateRequest, AnnotateResponse
+    from spacy_bilstm_crf.inference.service.messages import (
+        AnnotatedTexts,
+        AnnotateRequest,
+        AnnotateResponse,
+    )
 
-    for model in (AnnotateRequest, AnnotateResponse):
+    for model in (AnnotateRequest, AnnotateResponse, AnnotatedTexts):
         for example in model.model_json_schema()["examples"]:
             model.model_validate(example)
