@@ -179,8 +179,9 @@ def table() -> str:
                 *(f"{of_all[name]['mean']:.1f} %" for name in ("saved", "more")),
             ]
         )
+    seeds = ", ".join(sorted({str(len(result["runs"])) for result in results}))
     return tables.markdown(*rows) + tables.measured(
-        results, f"Models of {SIZE:,} training sentences, means of three seeds."
+        results, f"Models of {SIZE:,} training sentences. Seeds: {seeds}."
     )
 
 

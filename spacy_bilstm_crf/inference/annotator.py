@@ -25,7 +25,7 @@ from .candidates import CandidateRequest, FoundSpan, with_taken_spans
 from .corrections import (
     TextCorrections,
     TokenPlaces,
-    spans_of,
+    corrected_spans,
     why_no_corrections,
     with_corrections,
 )
@@ -413,7 +413,7 @@ def _tag_sequences(
     ner: BiLSTMCRFEntityRecognizer, doc: Doc, text: Text, known: TextCorrections | None, k: int
 ) -> list[dict[str, Any]]:
     place = OffsetMapping(doc.text, text.text)
-    fixed, rejected = spans_of(doc, text.text, known or TextCorrections())
+    fixed, rejected = corrected_spans(doc, text.text, known or TextCorrections())
     return [
         {
             "probability": probability,

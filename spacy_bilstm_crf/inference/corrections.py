@@ -94,7 +94,7 @@ class TokenPlaces:
         return Span(self._doc, first, last + 1, label=known.label or "")
 
 
-def spans_of(doc: Doc, text: str, known: TextCorrections) -> tuple[list[Span], list[Span]]:
+def corrected_spans(doc: Doc, text: str, known: TextCorrections) -> tuple[list[Span], list[Span]]:
     """Return fixed and rejected spans of a doc.
 
     Args:
@@ -125,6 +125,6 @@ def with_corrections(
         CorrectionError: If corrections don't fit the doc, or contradict one another.
     """
     for doc, (text, known) in zip(docs, given):
-        fixed, rejected = spans_of(doc, text.text, known or TextCorrections())
+        fixed, rejected = corrected_spans(doc, text.text, known or TextCorrections())
         component.correct([doc], fixed=[fixed], rejected=[rejected])
         yield doc

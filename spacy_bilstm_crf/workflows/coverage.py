@@ -29,7 +29,7 @@ from ..tags import OUTSIDE, tags_of_span
 from .risk_control import COVERAGE_KEY, DOCS_AT_ONCE, SUM_TOLERANCE, docs_needed
 
 # For probabilities of one tag sequence that were computed in two ways
-ROUNDING = 1e-9
+_ROUNDING = 1e-9
 
 
 class CoverageControl(NamedTuple):
@@ -75,7 +75,7 @@ def least_probability(probabilities: Sequence[float], coverage: float) -> float:
             f"there are {n_docs}: annotate more, or lower the coverage."
         )
     k = math.floor((n_docs + 1) * (1 - coverage) + SUM_TOLERANCE)
-    return sorted(probabilities)[k - 1] * (1 - ROUNDING)
+    return sorted(probabilities)[k - 1] * (1 - _ROUNDING)
 
 
 def control_coverage(
