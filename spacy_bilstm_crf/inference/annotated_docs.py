@@ -65,7 +65,7 @@ def _doc(given: AnnotatedTokens, sources: SourcesOfLabels, vocab: Vocab) -> Doc:
     every = {source for of_label in sources.values() for source in of_label}
     spans: dict[EntitySource, list[Span]] = {source: [] for source in every}
     for entity in dict.fromkeys(given.entities):
-        if entity.label not in sources:
+        if entity.label is None or entity.label not in sources:
             raise CorrectionError(
                 f"{entity.start}-{entity.end} has a label that the pipeline does not know. It "
                 f"knows: {', '.join(sorted(sources)) or 'none'}."
