@@ -130,7 +130,7 @@ def make_app(
     @app.post(
         "/docbin",
         summary="Write annotated texts as a .spacy file",
-        response_class=DocBinResponse,
+        response_class=Response,
         responses={200: {"content": {DocBinResponse.media_type: {}}}, **ERRORS},
         openapi_extra=_with_body(AnnotatedTexts, limits),
     )
@@ -164,8 +164,21 @@ def make_app(
 
 def _with_body(model: type[BaseModel], limits: Limits) -> dict[str, Any]:
     schema = model.model_json_schema()
+    # Whose references would be looked up in the whole document
+    schema = _inlined(schema, schema.pop("$defs", {}))
     schema["properties"]["texts"]["maxItems"] = limits.texts
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Return a JSON schema with what it refers to in the place of the references."""
+    if isinstance(schema, list):
+        return [_inlined(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items()}
 
 
 def _values(span: FixedSpan | RejectedSpan) -> tuple[int, int, str | None]:

@@ -45,7 +45,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Offset = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+Offset = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 
 
 class FixedSpan(BaseModel):
