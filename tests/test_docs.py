@@ -23,7 +23,11 @@ from typer.main import get_command
 from benchmarks.tables import with_tables
 from scripts import reference
 from spacy_bilstm_crf.cli import bilstm_crf_cli
-from spacy_bilstm_crf.inference.service.messages import AnnotateRequest, AnnotateResponse
+from spacy_bilstm_crf.inference.service.messages import (
+    AnnotatedTexts,
+    AnnotateRequest,
+    AnnotateResponse,
+)
 from tests.helpers import ROOT, spacy_command
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -307,7 +311,11 @@ def check_docker(words):
 
 
 def check_curl(words):
-    AnnotateRequest.model_validate_json(words[words.index("--json") + 1])
+    (model,) = (m for path, m in REQUESTS.items() if words[1].endswith(path))
+    model.model_validate_json(words[words.index("--json") + 1])
+
+
+REQUESTS = {"/annotate": AnnotateRequest, "/docbin": AnnotatedTexts}
 
 
 def check_wheel(words):

@@ -231,7 +231,7 @@ def test_a_threshold_for_each_label(trained, tmp_path):
         assert {
             span.label_ for span in doc.spans["candidates"] if span.text == "Shaka Khan"
         } == labels
-    with pytest.raises(ValueError, match="candidates_threshold of 'ner' is 2"):
+    with pytest.raises(ValueError, match="candidates_threshold of 'ner' for LOC is 2"):
         ner.candidates_threshold = {"LOC": 2}
     with pytest.raises(ValueError, match="PERSON: A recall of 0"):
         control_recall(trained, docs, recall=0.99, per_label=True)
