@@ -110,7 +110,7 @@ def run(models: Path | None, dataset: str, seed: int) -> Run:
         config, part, out = folder / "config.cfg", folder / "train.spacy", folder / "out"
         if not (out / "model-best").exists():
             write_part(dataset, SIZE, seed, part)
-            spacy_command("bilstm-crf", "init-config", config, "--train", part)
+            spacy_command("bilstm-crf", "init-config", config, "--train", part, "--force")
             train(config, {"train": part, "dev": CORPUS / dataset / "dev"}, seed, {}, out)
         nlp = spacy.load(out / "model-best")
     ner: Any = nlp.get_pipe("ner")

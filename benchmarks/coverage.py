@@ -80,7 +80,7 @@ def run(models: Path | None, dataset: str, seed: int) -> Run:
         config, part, out = folder / "config.cfg", folder / "train.spacy", folder / "out"
         if not (out / "model-best").exists():
             write_part(dataset, 0, seed, part)
-            spacy_command("bilstm-crf", "init-config", config, "--train", part)
+            spacy_command("bilstm-crf", "init-config", config, "--train", part, "--force")
             train(config, {"train": part, "dev": CORPUS / dataset / "dev"}, seed, {}, out)
         nlp = calibrate(out / "model-best", CORPUS / dataset / "dev").nlp
         texts = texts_of(nlp, CORPUS / dataset / "test")
