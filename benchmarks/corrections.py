@@ -26,12 +26,11 @@ import spacy
 import typer
 from spacy.tokens import Doc, Span
 
-from benchmarks.data_size import write_part
+from benchmarks.data_size import trained_on_part
 from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
-from benchmarks.harness.processes import spacy_command
 from benchmarks.harness.results import Results, Run, read_all, summaries_of
-from benchmarks.harness.training import docs_of, train
+from benchmarks.harness.training import docs_of
 
 DATASETS = ["ncbi-disease", "wnut17"]
 SIZE = 1000  # sentences
@@ -106,13 +105,7 @@ def run(models: Path | None, dataset: str, seed: int) -> Run:
     """Train a model, and count corrections of the test part."""
     with temporary_folder(f"corrections-{dataset}-") as temporary:
         folder = temporary if models is None else models / f"corrections-{dataset}-{seed}"
-        folder.mkdir(parents=True, exist_ok=True)
-        config, part, out = folder / "config.cfg", folder / "train.spacy", folder / "out"
-        if not (out / "model-best").exists():
-            write_part(dataset, SIZE, seed, part)
-            spacy_command("bilstm-crf", "init-config", config, "--train", part, "--force")
-            train(config, {"train": part, "dev": CORPUS / dataset / "dev"}, seed, {}, out)
-        nlp = spacy.load(out / "model-best")
+        nlp = spacy.load(trained_on_part(dataset, SIZE, seed, folder))
     ner: Any = nlp.get_pipe("ner")
     counts = dict.fromkeys(COUNTS, 0)
     n_docs = n_more = n_gold = n_right = 0

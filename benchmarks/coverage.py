@@ -22,12 +22,10 @@ import numpy as np
 import typer
 from spacy.training import Corpus
 
-from benchmarks.data_size import write_part
+from benchmarks.data_size import trained_on_part
 from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
-from benchmarks.harness.processes import spacy_command
 from benchmarks.harness.results import Results, Run, read_all
-from benchmarks.harness.training import train
 from spacy_bilstm_crf.pipeline.ner import MOST_OF_SET
 from spacy_bilstm_crf.workflows import calibrate
 from spacy_bilstm_crf.workflows.coverage import annotated_probabilities, least_probability
@@ -76,13 +74,7 @@ def run(models: Path | None, dataset: str, seed: int) -> Run:
     """Train and calibrate a model, and cut the test part."""
     with temporary_folder(f"coverage-{dataset}-") as temporary:
         folder = temporary if models is None else models / f"whole-{dataset}-{seed}"
-        folder.mkdir(parents=True, exist_ok=True)
-        config, part, out = folder / "config.cfg", folder / "train.spacy", folder / "out"
-        if not (out / "model-best").exists():
-            write_part(dataset, 0, seed, part)
-            spacy_command("bilstm-crf", "init-config", config, "--train", part, "--force")
-            train(config, {"train": part, "dev": CORPUS / dataset / "dev"}, seed, {}, out)
-        nlp = calibrate(out / "model-best", CORPUS / dataset / "dev").nlp
+        nlp = calibrate(trained_on_part(dataset, 0, seed, folder), CORPUS / dataset / "dev").nlp
         texts = texts_of(nlp, CORPUS / dataset / "test")
     orders = [np.random.default_rng(i).permutation(len(texts)) for i in range(N_CUTS)]
     rows = []

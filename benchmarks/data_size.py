@@ -60,6 +60,27 @@ def write_part(dataset: str, size: int, seed: int, out: Path) -> int:
     return n_sentences
 
 
+def trained_on_part(dataset: str, size: int, seed: int, folder: Path) -> Path:
+    """Train on `size` sentences, or all for 0, as `init-config` says.
+
+    Args:
+        dataset: The data set, whose dev part chooses the model.
+        size: Number of sentences: see `write_part`.
+        seed: Seed of the part and of the training.
+        folder: Folder for the model. One that it has already is not trained again.
+
+    Returns:
+        The folder of the pipeline.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config, part, out = folder / "config.cfg", folder / "train.spacy", folder / "out"
+    if not (out / "model-best").exists():
+        write_part(dataset, size, seed, part)
+        spacy_command("bilstm-crf", "init-config", config, "--train", part, "--force")
+        train(config, {"train": part, "dev": CORPUS / dataset / "dev"}, seed, {}, out)
+    return out / "model-best"
+
+
 def stock_config(optimize: str, dataset: str, part: Path, out: Path) -> Overrides:
     """Write spaCy's own efficiency or accuracy config."""
     training.stock_config(out, optimize, LANGUAGES.get(dataset, "en"))

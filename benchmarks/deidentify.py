@@ -30,12 +30,10 @@ from presidio_anonymizer.entities import RecognizerResult as Masked
 from spacy.tokens import Doc, Span
 from spacy.training import Corpus
 
-from benchmarks.data_size import write_part
+from benchmarks.data_size import trained_on_part
 from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
-from benchmarks.harness.processes import spacy_command
 from benchmarks.harness.results import processor, read_all, write
-from benchmarks.harness.training import train
 from spacy_bilstm_crf.common.pipelines import load_pipeline
 from spacy_bilstm_crf.decoding import LEAST_PROBABILITY
 from spacy_bilstm_crf.inference.candidates import LONGEST_CANDIDATE
@@ -129,11 +127,7 @@ def cut(presidio: Presidio, texts: list[Text], recall: float, order: np.ndarray)
 def main(seed: Annotated[int, typer.Option(help="Seed of the training")] = 0) -> None:
     """Train a model, and cut the held-out parts."""
     with temporary_folder() as folder:
-        config, part = folder / "config.cfg", folder / "train.spacy"
-        write_part(DATASET, SIZE, seed, part)
-        spacy_command("bilstm-crf", "init-config", config, "--train", part)
-        paths = {"train": part, "dev": CORPUS / DATASET / "dev"}
-        presidio = Presidio(train(config, paths, seed, {}, folder / "out").model)
+        presidio = Presidio(trained_on_part(DATASET, SIZE, seed, folder))
         parts = {}
         for name in ("dev", "test"):
             texts = presidio.texts(CORPUS / DATASET / name)
