@@ -303,7 +303,7 @@ class Annotator:
         return [_tag_sequences(ner, doc, *each, k) for doc, each in zip(docs, given)]
 
     def _tokens(self, given: Sequence["_Given"]) -> list[list[tuple[int, int]] | None]:
-        """Return where the tokens are that the first component with a CRF sees, or the last."""
+        """Return where the tokens are that the first component with a CRF sees, or else all do."""
         component = next(iter(self.components), None)
         if component is None:
             docs: Iterable[Doc] = (text.doc(self.nlp) for text, _ in given)
