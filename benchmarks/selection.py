@@ -17,12 +17,15 @@ Each point is the mean over the seeds.
 """
 
 import random
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import spacy
 import typer
+from spacy.tokens import Doc
 
 from benchmarks.harness import command, tables
 from benchmarks.harness.paths import (
@@ -37,7 +40,7 @@ from benchmarks.harness.results import Results, Run, read_all, summaries_of
 from benchmarks.harness.training import docs_of, length, scored, train, write_docs
 from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.workflows import select
-from spacy_bilstm_crf.workflows.select import STRATEGIES as OF_SELECT
+from spacy_bilstm_crf.workflows.select.documents import STRATEGIES as OF_SELECT
 
 DATASETS = ["ncbi-disease", "wnut17"]
 STRATEGIES = ["random", *OF_SELECT]
@@ -51,6 +54,11 @@ LINES = {
 }
 
 
+def texts_of(docs: Iterable[Doc]) -> list[Text]:
+    """Return sentences without their annotation."""
+    return [Text(doc.text, words=[token.text for token in doc]) for doc in docs]
+
+
 class Pool:
     """The sentences of a data set's training part, in the order that a seed draws them."""
 
@@ -59,6 +67,10 @@ class Pool:
         self.docs = docs_of(self.data / "train")
         self.order = list(range(len(self.docs)))
         random.Random(seed).shuffle(self.order)
+
+    def at(self, places: Iterable[int]) -> list[Doc]:
+        """Return the sentences at some places."""
+        return [self.docs[place] for place in places]
 
     def more(self, strategy: str, chosen: list[int], share: int, model: Path) -> list[int]:
         """Return the places of the chosen sentences, and of those to annotate next.
@@ -74,19 +86,24 @@ class Pool:
         left = [place for place in self.order if place not in taken]
         if strategy == "random":
             return chosen + left[:n]
-        known = [self.docs[place] for place in chosen]
-        docs = [self.docs[place] for place in left]
-        texts = [Text(doc.text, words=[token.text for token in doc]) for doc in docs]
-        found = select(spacy.load(model), texts, n, strategy=strategy, exclude=known)
+        texts = texts_of(self.at(left))
+        found = select(spacy.load(model), texts, n, strategy=strategy, exclude=self.at(chosen))
         return chosen + [left[one.place] for one in found.suggestions]
 
 
-def run(pool: Pool, chosen: list[int], seed: int, steps: int, vectors: Path, out: Path) -> Run:
-    """Train a model on the chosen sentences; its folder is OUT/model-best."""
-    docs = [pool.docs[place] for place in chosen]
+def run(
+    pool: Pool,
+    docs: list[Doc],
+    seed: int,
+    steps: int,
+    vectors: Path,
+    out: Path,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> Run:
+    """Train a model on sentences, with more settings; its folder is OUT/model-best."""
     part = write_docs(docs, out.with_suffix(".spacy"))
     paths = {"train": part, "dev": pool.data / "dev", "vectors": vectors}
-    overrides = {**length(steps), "training.eval_frequency": steps // 10}
+    overrides = {**length(steps), "training.eval_frequency": steps // 10, **settings}
     done = train(SHIPPED, paths, seed, overrides, out)
     return {
         "sentences": len(docs),
@@ -109,14 +126,14 @@ def run_curves(
     with temporary_folder(f"selection-{dataset}-") as folder:
         first = folder / "first"
         start = pool.more("random", [], SHARES[0], first)
-        done = run(pool, start, seed, steps, vectors, first)
+        done = run(pool, pool.at(start), seed, steps, vectors, first)
         for strategy in strategies:
             file.record((seed, strategy, SHARES[0]), done)
             chosen, model = start, first / "model-best"
             for share in SHARES[1:]:
                 chosen = pool.more(strategy, chosen, share, model)
                 out = folder / f"{strategy}-{share}"
-                found = run(pool, chosen, seed, steps, vectors, out)
+                found = run(pool, pool.at(chosen), seed, steps, vectors, out)
                 file.record((seed, strategy, share), found)
                 model = out / "model-best"
 

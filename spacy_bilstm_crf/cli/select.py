@@ -1,4 +1,4 @@
-"""`select`: the documents to annotate next."""
+"""`select`: the documents to annotate next, or questions about single entities."""
 
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,8 @@ from .options import (
 STRATEGY_HELP = (
     "entropy: those the model is most unsure of. margin: those whose second best tag sequence "
     "comes closest to the best. diverse: those with the most uncertain entities, where words that "
-    "were already chosen count less"
+    "were already chosen count less. With --spans: those whose answer tells most; with diverse, "
+    "words that were already asked about count less"
 )
 
 
@@ -35,23 +36,30 @@ def select_cli(
     output: Path = Option(
         ..., "--output", "-o", help="File to write the chosen documents to; for brat a folder"
     ),
-    n: int = Option(100, "--n", "-n", min=1, help="Number of documents to choose"),
+    n: int = Option(100, "--n", "-n", min=1, help="Number of documents or questions to choose"),
     strategy: Literal["entropy", "margin", "diverse"] = Option(
         "diverse", "--strategy", "-s", help=STRATEGY_HELP
+    ),
+    spans: bool = Option(
+        False,
+        "--spans",
+        help="Choose single entities to accept or reject, instead of documents. Their text has a "
+        "task for each",
     ),
     target: WritableName = Option(
         "prodigy",
         "--to",
         "-t",
-        help="Format to write. brat, conll, doccano and hugging-face can't tell suggestions from "
-        "annotation",
+        help="Format to write; with --spans prodigy or label-studio. brat, conll, doccano and "
+        "hugging-face can't tell suggestions from annotation",
     ),
     exclude: Path | None = Option(
         None,
         "--exclude",
         "-x",
         exists=True,
-        help="Docs that are already annotated: a .spacy file or a folder",
+        help="Docs that are already annotated: a .spacy file or a folder. With --spans, what they "
+        "leave open may be asked",
     ),
     id_key: IdKeyOption = "id",
     text_key: TextKeyOption = "text",
@@ -61,13 +69,15 @@ def select_cli(
     use_gpu: GpuOption = -1,
     force: ForceOption = False,
 ) -> None:
-    """Choose the documents to annotate next: those from which the model would learn most.
+    """Choose what to annotate next: that from which the model would learn most.
 
-    They come with the entities that the model finds, as suggestions to correct.
+    Documents come with the entities that the model finds, as suggestions to correct. With --spans,
+    each task asks about one entity.
     """
-    from ..workflows.select import check_output, predictions_of, select
+    from ..data.formats.docs import predictions_of
+    from ..workflows.select import check_output, select
 
-    check_output(output, target, force)
+    check_output(output, target, force, spans)
     for path in filter(None, (Path(texts), exclude)):
         here, there = path.resolve(), output.resolve()
         if here == there or here in there.parents or there in here.parents:
@@ -80,6 +90,7 @@ def select_cli(
         texts,
         n,
         strategy=strategy,
+        spans=spans,
         component=component,
         exclude=exclude or (),
         id_key=id_key,
@@ -87,6 +98,13 @@ def select_cli(
         lines=lines,
     )
     found.to_disk(output, target=target, text_key=text_key)
+    if spans:
+        n_texts = len({one.place for one in found.suggestions})
+        n_asked = len(found.suggestions)
+        msg.good(
+            f"{n_asked:,} questions about {n_texts:,} of {found.n_texts:,} documents: {output}"
+        )
+        return
     if not any(predictions_of(one.doc) for one in found.suggestions):
         msg.warn("No entity was found in these documents, so they come without suggestions.")
     msg.good(f"{len(found.suggestions):,} of {found.n_texts:,} documents: {output}")

@@ -175,7 +175,7 @@ def unannotated(nlp: "Language", doc: Doc) -> Doc:
         )
     made = text_of_doc(doc).doc(nlp)
     # What spaCy compares to align tokens: all but white space and capitalization
-    if made.text != doc.text and _letters(made.text.lower()) != _letters(doc.text.lower()):
+    if made.text != doc.text and letters(made.text.lower()) != letters(doc.text.lower()):
         raise _changed(made, doc.text)
     return made
 
@@ -187,7 +187,7 @@ def doc_of_text(nlp: "Language", text: Text) -> Doc:
         UserError: If the pipeline's tokenizer changes the text.
     """
     made = text.doc(nlp)
-    if text.words is None and made.text != text.text and _letters(made.text) != _letters(text.text):
+    if text.words is None and made.text != text.text and letters(made.text) != letters(text.text):
         raise _changed(made, text.text)
     return made
 
@@ -202,7 +202,8 @@ def _changed(made: Doc, text: str) -> UserError:
     )
 
 
-def _letters(text: str) -> str:
+def letters(text: str) -> str:
+    """Return a text without its white space, to compare texts whatever their tokenizer."""
     return "".join(text.split())
 
 

@@ -11,7 +11,7 @@ from spacy.tokens import Doc, DocBin
 from spacy_bilstm_crf.cli.format_options import WritableName
 from spacy_bilstm_crf.data.formats import Findings, FormatSettings, read
 from spacy_bilstm_crf.data.formats.docs import predictions_of
-from tests.helpers import spacy_command, trained_nlp
+from tests.helpers import spacy_command, trained_nlp, unsure_nlp
 
 TEXTS = ["I can't like London.", "Who is Shaka Khan?", "Ada saw Rome and Berlin", "stones"]
 
@@ -93,6 +93,59 @@ def test_suggestions_come_back_from_every_format(target, pipeline, tmp_path):
         assert target == "conll" or doc.user_data["id"] in ("a", "b")
 
 
+@pytest.mark.parametrize("target", ["prodigy", "label-studio"])
+def test_answers_about_single_entities_become_partial_annotation(target, texts, tmp_path):
+    """An annotator accepts what the true docs have and rejects the rest, in the tool's format."""
+    nlp = unsure_nlp()
+    nlp.to_disk(tmp_path / "model")
+    output = tmp_path / "tasks.json"
+    options = ("--spans", "--n", 5, "--to", target, "--output", output)
+    said = select(tmp_path / "model", texts, *options)
+    assert "5 questions about" in said and "of 4 documents" in said
+    tasks = srsly.read_json(output) if target == "label-studio" else list(srsly.read_jsonl(output))
+    asked = []
+    for i, task in enumerate(tasks):
+        answer = ("accept", "reject")[i % 2]
+        if target == "prodigy":
+            (span,) = task["spans"]
+            task["answer"] = answer
+            where = (task["text"], span["start"], span["end"], span["label"])
+        else:
+            (prediction,) = task["predictions"]
+            (region,) = prediction["result"]
+            choice = {"from_name": "answer", "type": "choices", "value": {"choices": [answer]}}
+            task["annotations"] = [{"result": [region, choice]}]
+            value = region["value"]
+            where = (task["data"]["text"], value["start"], value["end"], *value["labels"])
+        asked.append((where, answer))
+    srsly.write_json(tmp_path / "answers.json", tasks)
+    converted = ("--lang", "en", "--on-problem", "missing")
+    spacy_command(
+        *("bilstm-crf", "convert", tmp_path / "answers.json", tmp_path / "a.spacy", *converted)
+    )
+    docs = list(DocBin().from_disk(tmp_path / "a.spacy").get_docs(spacy.blank("en").vocab))
+    assert sorted(doc.text for doc in docs) == sorted({text for (text, *_), _ in asked})
+    wrong = {
+        (doc.text, span.start_char, span.end_char, span.label_)
+        for doc in docs
+        for span in doc.spans.get("incorrect_spans", ())
+    }
+    assert wrong == {where for where, answer in asked if answer == "reject"}
+    right = {(d.text, e.start_char, e.end_char, e.label_) for d in docs for e in d.ents}
+    assert right <= {where for where, answer in asked if answer == "accept"}
+    assert right or all(token.ent_iob == 0 for doc in docs for token in doc)
+    # What was answered is not asked again
+    again = tmp_path / "again.jsonl"
+    options = ("--spans", "--n", 99, "--exclude", tmp_path / "a.spacy", "--output", again)
+    select(tmp_path / "model", texts, *options)
+    asked_again = {
+        (task["text"], s["start"], s["end"], s["label"])
+        for task in srsly.read_jsonl(again)
+        for s in task["spans"]
+    }
+    assert asked_again and not asked_again & (wrong | right)
+
+
 def test_a_folder_is_replaced_by_force_if_it_has_the_formats_files(pipeline, texts, tmp_path):
     output = tmp_path / "brat"
     arguments = (pipeline, texts, "--to", "brat", "--output", output)
@@ -138,6 +191,12 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
             "row 1: The text is not a string, but dict",
         ),
         (("model", "texts.jsonl", "--strategy", "x"), "not one of 'entropy', 'margin', 'diverse'"),
+        (("model", "texts.jsonl", "--spans", "--strategy", "margin"), "single entities have none"),
+        (
+            ("model", "texts.jsonl", "--spans", "--to", "doccano"),
+            "doccano has no answers to questions about single entities: use --to prodigy or --to "
+            "label-studio",
+        ),
         (("model", "texts.jsonl", "--to", "x"), "'doccano', 'doccano-relations', 'gliner'"),
         (
             ("model", "texts.jsonl", "--exclude", "known.spacy"),

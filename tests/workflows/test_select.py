@@ -8,7 +8,8 @@ from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats.docs import PREDICTIONS
 from spacy_bilstm_crf.data.texts import Text
 from spacy_bilstm_crf.workflows import select
-from spacy_bilstm_crf.workflows.select import AGAIN, STRATEGIES, _diverse, doubtful_words
+from spacy_bilstm_crf.workflows.select.documents import STRATEGIES, diverse, doubtful_words
+from spacy_bilstm_crf.workflows.select.doubt import AGAIN
 from tests.helpers import make_nlp, trained_nlp, unsure_nlp
 
 TEXTS = ["I like London.", "Who is Shaka Khan?", "", "Ada saw Rome and Berlin", "I like  London."]
@@ -42,7 +43,7 @@ def test_entropy_and_margin_are_those_of_the_component(nlp):
 def test_doubtful_words_are_those_of_the_candidates(nlp):
     ner = nlp.get_pipe("ner")
     doc = nlp.make_doc("Khan likes Khan")
-    (doubts,) = doubtful_words([doc], ner.distribution([doc]))
+    (doubts,) = doubtful_words([doc], ner.distribution([doc]), ner.labels)
     ner.candidates_threshold, ner.candidates_key = 0.01, "candidates"
     try:
         (found,) = ner.predict([nlp.make_doc(doc.text)])
@@ -60,7 +61,7 @@ def test_the_same_doubt_does_not_fill_the_list():
         3: {"rome": 0.4},
         4: {},
     }
-    found = _diverse(doubts, 4)
+    found = diverse(doubts, 4)
     assert [place for place, _ in found] == [1, 0, 3, 2]
     # 0.6 and 0.4, halved once; 0.5, halved twice
     assert [score for _, score in found] == pytest.approx([0.7, 0.3, 0.2, 0.125])
@@ -83,7 +84,7 @@ def test_the_greedy_choice_is_that_of_looking_at_all(of_docs, n):
         place = min(i for i in left if worth[i] == best)
         for word in left.pop(place):
             times[word] = times.get(word, 0) + 1
-    found = _diverse(dict(enumerate(of_docs)), n)
+    found = diverse(dict(enumerate(of_docs)), n)
     assert [score for _, score in found] == pytest.approx(expected)
 
 

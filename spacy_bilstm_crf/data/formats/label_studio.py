@@ -4,6 +4,9 @@ If a task has several annotations, the one that is marked as ground truth counts
 what they agree on is annotated, and where they differ is a problem. To compare annotators, each
 annotation can be read as a document of its own. An annotation that has only
 regions of other types, such as choices or those of an image, does not say where entities are.
+
+An annotation with the choice "accept" or "reject" under the name "answer" judges its regions alone,
+and nothing else of its text. If it has no region, it judges those that were suggested.
 """
 
 import csv
@@ -18,12 +21,15 @@ from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
 from ..csv_cells import with_long_cells
+from .answers import joined_answers
 from .docs import (
+    ACCEPT,
     ANNOTATOR,
     ID,
     IGNORE,
     META,
     PREDICTIONS,
+    REJECT,
     annotated_entities,
     data_of,
     has_annotation,
@@ -38,6 +44,7 @@ from .settings import FormatSettings
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
+ANSWER = "answer"  # the name of the choice between ACCEPT and REJECT
 SEPARATOR = re.compile(r"[\t,;]")  # of a table
 LABELS = "labels"  # the type of regions that are parts of a text
 OF_TASKS = ("annotations", "completions", "predictions")
@@ -58,7 +65,8 @@ def read_label_studio(
     def record_of(place: str, task: dict[str, Any]) -> Record | list[Record]:
         data = task.get("data")
         if isinstance(data, dict):
-            of_task = _of_each_annotation if settings.by_annotator else _of_task
+            is_split = settings.by_annotator or _is_question(task)
+            of_task = _of_each_annotation if is_split else _of_task
             return of_task(place, task, data, settings.text_key, findings)
         minimal.add(place)
         return _of_min(place, task, settings.text_key)
@@ -69,7 +77,7 @@ def read_label_studio(
         made = list(read_records(path, settings.encoding, record_of))
     found = [one for each in made for one in (each if isinstance(each, list) else [each])]
     has_entities = any(isinstance(one, Record) and one.entities for one in found)
-    for one in found:
+    for one in found if settings.by_annotator else joined_answers(found):
         if isinstance(one, Record) and one.place in minimal and not has_entities:
             one = one._replace(is_annotated=False)
         yield one
@@ -82,6 +90,23 @@ def _of_each_annotation(
     key = "annotations" if task.get("annotations") else "completions"
     alone = [{**task, key: [one]} for one in objects_of(task, key)]
     return [_of_task(place, one, data, text_key, findings) for one in alone]
+
+
+def _is_question(task: dict[str, Any]) -> bool:
+    """Tell whether an annotator has accepted or rejected single entities."""
+    done = objects_of(task, "annotations") or objects_of(task, "completions")
+    return any(_answer(one) is not None for one in done)
+
+
+def _answer(annotation: dict[str, Any]) -> str | None:
+    """Return what an annotator has answered to a question about single entities, if anything."""
+    for result in objects_of(annotation, "result"):
+        value = result.get("value")
+        if result.get("from_name") == ANSWER and isinstance(value, dict):
+            for answer in (ACCEPT, REJECT):
+                if value.get("choices") == [answer]:
+                    return answer
+    return None
 
 
 def _is_table(path: Path, encoding: str) -> bool:
@@ -143,6 +168,13 @@ def _of_task(
     last = objects_of(task, "predictions")[-1:]  # of the last model
     predictions = [m for one in last for m in _mentions(one, text_key, findings)]
     problems = [_elsewhere(record, r) for one in done for r in objects_of(one, "result")]
+    answer = _answer(done[0]) if len(done) == 1 else None
+    if answer is not None:
+        record = record._replace(
+            annotator=_annotator(done[0]),
+            problems=tuple(problem for problem in problems if problem is not None),
+        )
+        return _judged(record, answer, every_found[0] or predictions)
     if len(found) > 1:
         record = record.agreed(found)
     return record._replace(
@@ -152,6 +184,16 @@ def _of_task(
         annotator=_annotator(done[0]) if len(done) == 1 else None,
         answer=IGNORE if every and not done else None,
         problems=tuple(problem for problem in problems if problem is not None),
+    )
+
+
+def _judged(record: Record, answer: str, about: Sequence[RawMention]) -> Record:
+    """Return a record of which single entities are accepted or rejected, and no more is known."""
+    return record._replace(
+        entities=tuple(about) if answer == ACCEPT else (),
+        incorrect=tuple(about) if answer == REJECT else (),
+        is_annotated=False,
+        answer=answer,
     )
 
 
@@ -178,7 +220,8 @@ def _mentions(judgement: dict[str, Any], text_key: str, findings: Findings) -> l
     for result in results:
         value, kind = result.get("value"), result.get("type")
         if kind != LABELS or not isinstance(value, dict):
-            findings.notes[f"regions of type {kind!r:.40} left out"] += kind not in ELSEWHERE
+            is_known = kind in ELSEWHERE or result.get("from_name") == ANSWER
+            findings.notes[f"regions of type {kind!r:.40} left out"] += not is_known
         elif is_named and not _is_of_text(result, text_key):
             findings.notes["regions of another text left out"] += 1
         else:
@@ -209,15 +252,19 @@ def _of_min(place: str, task: dict[str, Any], text_key: str) -> Record:
     text = text_of(task, text_key)
     lists = {key: value for key, value in task.items() if _are_regions(value)}
     mentions = [m for values in lists.values() for v in values for m in _of_region(v)]
+    answer = task.get(ANSWER) if "annotation_id" in task else None
     known = {text_key, "id", "annotator", *lists}
-    return Record(
+    record = Record(
         place,
         text,
         id=as_id(task.get("id")),
         annotator=as_id(task.get("annotator")),
         meta={key: value for key, value in task.items() if key not in known},
-        entities=tuple(mentions),
-        is_annotated=bool(lists) or "annotation_id" in task,
+    )
+    if answer in (ACCEPT, REJECT):
+        return _judged(record, answer, mentions)
+    return record._replace(
+        entities=tuple(mentions), is_annotated=bool(lists) or "annotation_id" in task
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
+from .answers import joined_answers
 from .docs import (
     ACCEPT,
     ANNOTATOR,
@@ -47,7 +48,7 @@ META_OF_SUGGESTED = {"score", "pattern"}
 def read_prodigy(
     path: Path, settings: FormatSettings, findings: Findings
 ) -> Iterator[Record | Problem]:
-    """Read the tasks of a file."""
+    """Read the tasks of a file. Those that ask about entities of the same text are one document."""
 
     def record_of(place: str, task: dict[str, Any]) -> Record:
         text = text_of(task, settings.text_key)
@@ -73,7 +74,8 @@ def read_prodigy(
         is_binary = not is_manual and _asks_about_spans(task, spans, record.meta)
         return _judged(record, spans, is_binary, is_manual)
 
-    return read_records(path, settings.encoding, record_of)
+    found = read_records(path, settings.encoding, record_of)
+    return found if settings.by_annotator else joined_answers(found)
 
 
 def _is_of_entities(task: dict[str, Any]) -> bool:

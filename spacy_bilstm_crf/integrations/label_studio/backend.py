@@ -31,7 +31,7 @@ from ...inference.service import (
     Service,
     name_and_version,
 )
-from ...workflows.select import LEAST_DOUBTFUL
+from ...workflows.select.doubt import LEAST_DOUBTFUL
 from ..live_model.routes import add_routes
 from ..live_model.state import is_id
 from ..live_model.trainer import MOST_NAMED, Trainer, TrainingData, check_can_learn, named

@@ -1,0 +1,66 @@
+"""How doubtful the possible entities of docs are."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from spacy.tokens import Doc
+
+from ...batching import Distribution
+from ...decoding import candidate_entities
+
+# Less probable entities are hardly doubtful
+LEAST_DOUBTFUL = 0.01
+# What an entity still counts for when the same words have been selected once more
+AGAIN = 0.5
+
+
+class DoubtfulEntity(NamedTuple):
+    """A span that may be an entity.
+
+    Attributes:
+        start: Its first character.
+        end: The character after its last.
+        label: Its label.
+        words: Its text in lower case.
+        probability: That of the entity.
+    """
+
+    start: int
+    end: int
+    label: str
+    words: str
+    probability: float
+
+    @property
+    def doubt(self) -> float:
+        """The entropy of whether it is one, in nats."""
+        return bernoulli_entropy(self.probability)
+
+
+def bernoulli_entropy(p: float) -> float:
+    """Return the entropy of an event of a probability, in nats."""
+    return -sum(q * math.log(q) for q in (p, 1.0 - p) if q > 0.0)
+
+
+def doubtful_entities(
+    docs: Sequence[Doc], distribution: Distribution, labels: Sequence[str]
+) -> list[list[DoubtfulEntity]]:
+    """Return the possible entities of each doc, of a probability of `LEAST_DOUBTFUL` or more."""
+    candidates = candidate_entities(distribution, LEAST_DOUBTFUL, max_length=max(map(len, docs)))
+    found = []
+    for doc, of_doc in zip(docs, candidates):
+        spans = [(doc[one.start : one.end], one) for one in of_doc]
+        found.append(
+            [
+                DoubtfulEntity(
+                    span.start_char,
+                    span.end_char,
+                    labels[one.label],
+                    span.text.lower(),
+                    one.probability,
+                )
+                for span, one in spans
+            ]
+        )
+    return found
