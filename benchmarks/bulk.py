@@ -28,7 +28,7 @@ from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
 from benchmarks.harness.processes import calling, run_python
 from benchmarks.harness.results import machine, read, write
 from benchmarks.harness.training import docs_of
-from spacy_bilstm_crf.inference.annotator import entities_of
+from spacy_bilstm_crf.inference.annotated_text import entities_of
 from spacy_bilstm_crf.inference.batch.table import SCHEMA
 
 LOOP = "plain loop"

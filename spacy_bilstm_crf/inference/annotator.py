@@ -4,7 +4,6 @@ The one annotator of `annotate` and of the service: it knows of no Arrow and no 
 """
 
 import json
-import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -13,14 +12,22 @@ from typing import Any, NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from ..common.errors import UserError, one_line
+from ..common.errors import UserError
 from ..common.pipelines import pipeline_name
 from ..data.corpus import after_component, before_component
 from ..data.texts import Text
 from ..pipeline.base import TrainableCRF
-from ..pipeline.confidence import confidence
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
 from ..pipeline.settings import decoding_settings
+from .annotated_text import (
+    AnnotatedText,
+    EntityDict,
+    FailedText,
+    dict_of,
+    distinct_entities,
+    entities_of,
+    entity_dict,
+)
 from .candidates import CandidateRequest, FoundSpan, with_taken_spans
 from .corrections import (
     TextCorrections,
@@ -38,11 +45,9 @@ from .recognizers import (
     why_no_k_best,
 )
 
-FRAMES = 5  # of a traceback that are kept
 # Entities per token, however improbable. Prose has a few; a text may be made to have hundreds
 MOST_PER_TOKEN = 50
 
-EntityDict = dict[str, Any]
 Requests = dict[int, CandidateRequest]  # by the identity of the component
 
 
@@ -76,59 +81,6 @@ class RequestSettings(NamedTuple):
     def with_candidates(self) -> bool:
         """Whether there are to be candidates."""
         return self.candidates is not None or self.own_candidates
-
-
-class AnnotatedText(NamedTuple):
-    """What was found in a text.
-
-    An entity is a dict of `start` and `end`, which count characters as Python does, `text`, `label`
-    and `confidence`, its probability, which is None if the pipeline knows none.
-
-    Attributes:
-        entities: The entities of `doc.ents`, and those that each `bilstm_crf_spans` or `spancat`
-            has stored in `doc.spans`, which may overlap. In the order of the text, of those with
-            the same start the longest first. A span is there once for each label.
-        n_tokens: The number of tokens.
-        candidates: All spans that are probable enough, of all components, in the order of the
-            text. None unless asked for.
-        k_best: The most probable tag sequences, each with its `probability` and `entities`. None
-            unless asked for.
-        tokens: First character and end of each token, as the component with a CRF has them. None
-            unless asked for.
-        samples: The entities of tag sequences that were drawn by their probabilities. None unless
-            asked for.
-    """
-
-    entities: list[EntityDict]
-    n_tokens: int
-    candidates: list[EntityDict] | None = None
-    k_best: list[dict[str, Any]] | None = None
-    tokens: list[tuple[int, int]] | None = None
-    samples: list[list[EntityDict]] | None = None
-
-
-class FailedText(NamedTuple):
-    """Why a text could not be annotated.
-
-    Attributes:
-        reason: In words. They may quote the text.
-        kind: The type of the exception.
-        place: Where it was raised, innermost last: "file:line, in function".
-    """
-
-    reason: str
-    kind: str
-    place: Sequence[str] = ()
-
-    @classmethod
-    def of(cls, error: Exception) -> "FailedText":
-        """Describe an exception, or what a component raised."""
-        if isinstance(error, UserError) and isinstance(error.__cause__, Exception):
-            error = error.__cause__
-        frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
-        place = [f"{frame.filename}:{frame.lineno}, in {frame.name}" for frame in frames]
-        kind = type(error).__name__
-        return cls(f"{kind}: {one_line(error)}", kind, place)
 
 
 class _Given(NamedTuple):
@@ -388,25 +340,11 @@ def _annotation(
 ) -> AnnotatedText:
     likely, place = None, OffsetMapping(doc.text, text.text)
     if candidates is not None:
-        found = [_dict(*candidate, text.text, place) for candidate in candidates]
+        found = [dict_of(*candidate, text.text, place) for candidate in candidates]
         likely = sorted(found, key=lambda entity: (entity["start"], entity["end"]))
-    in_spans = [_dict(*span, text.text, place) for span in overlapping]
+    in_spans = [dict_of(*span, text.text, place) for span in overlapping]
     entities = distinct_entities([*entities_of(doc, text.text), *in_spans])
     return AnnotatedText(entities, len(doc), likely)
-
-
-def distinct_entities(entities: Iterable[EntityDict]) -> list[EntityDict]:
-    """Return entities in order, those with the same span and label once, as the most probable."""
-
-    def probability(entity: EntityDict) -> float:
-        return -1.0 if entity["confidence"] is None else entity["confidence"]
-
-    found: dict[tuple[int, int, str], EntityDict] = {}
-    for entity in entities:
-        # The longest first
-        place = entity["start"], -entity["end"], entity["label"]
-        found[place] = max(found.get(place, entity), entity, key=probability)
-    return [found[place] for place in sorted(found)]
 
 
 def _tag_sequences(
@@ -437,42 +375,3 @@ def _sampled_entities(
     distinct = {id(span): span for spans in samples for span in spans}
     found = {key: entity_dict(span, None, text, place) for key, span in distinct.items()}
     return [[found[id(span)] for span in spans] for spans in samples]
-
-
-def entities_of(doc: Doc, text: str | None = None) -> list[EntityDict]:
-    """Return the entities of a doc as dicts: see `AnnotatedText`.
-
-    Args:
-        doc: The doc.
-        text: The text that it was made of, in which characters count. Default: the doc's own.
-    """
-    text = doc.text if text is None else text
-    place = OffsetMapping(doc.text, text)
-    return [entity_dict(ent, confidence(ent), text, place) for ent in doc.ents]
-
-
-def entity_dict(
-    span: Span, probability: float | None, text: str, place: OffsetMapping
-) -> EntityDict:
-    """Return a span as a dict: see `AnnotatedText`.
-
-    Args:
-        span: The span, of a doc.
-        probability: Its probability; None if it is not known.
-        text: The text that the doc was made of.
-        place: Finds the span in that text.
-    """
-    return _dict(span.start_char, span.end_char, span.label_, probability, text, place)
-
-
-def _dict(
-    start: int, end: int, label: str, probability: float | None, text: str, place: OffsetMapping
-) -> EntityDict:
-    start, end = place(start, end)
-    return {
-        "start": start,
-        "end": end,
-        "text": text[start:end],
-        "label": label,
-        "confidence": probability,
-    }

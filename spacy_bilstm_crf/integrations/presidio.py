@@ -20,13 +20,8 @@ from spacy.tokens import Doc
 
 from ..common.errors import UserError, check_at_least, check_installed
 from ..common.pipelines import load_pipeline, pipeline_name
-from ..inference.annotator import (
-    AnnotatedText,
-    Annotator,
-    EntityDict,
-    RequestSettings,
-    distinct_entities,
-)
+from ..inference.annotated_text import AnnotatedText, EntityDict, distinct_entities
+from ..inference.annotator import Annotator, RequestSettings
 from ..inference.recognizers import labels_by_component, require_crf
 
 check_installed("presidio", "presidio_analyzer")

@@ -19,7 +19,8 @@ from spacy.training import Example
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.formats import writable
 from spacy_bilstm_crf.data.formats.docs import predictions_of
-from spacy_bilstm_crf.inference.annotator import AnnotatedText, Annotator, RequestSettings
+from spacy_bilstm_crf.inference.annotated_text import AnnotatedText
+from spacy_bilstm_crf.inference.annotator import Annotator, RequestSettings
 from spacy_bilstm_crf.inference.recognizers import why_no_k_best
 from spacy_bilstm_crf.workflows import (
     annotate,

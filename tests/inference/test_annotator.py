@@ -12,7 +12,8 @@ from spacy.tokens import Doc
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.data.texts import Text
-from spacy_bilstm_crf.inference.annotator import Annotator, FailedText, RequestSettings
+from spacy_bilstm_crf.inference.annotated_text import FailedText
+from spacy_bilstm_crf.inference.annotator import Annotator, RequestSettings
 from spacy_bilstm_crf.inference.batch import AnnotatorSettings, TableAnnotator
 from spacy_bilstm_crf.inference.offsets import OffsetMapping
 from tests.approx import alike

@@ -7,7 +7,8 @@ import spacy
 from spacy.language import Language
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.inference.annotator import Annotator, FailedText, RequestSettings
+from spacy_bilstm_crf.inference.annotated_text import FailedText
+from spacy_bilstm_crf.inference.annotator import Annotator, RequestSettings
 from spacy_bilstm_crf.inference.recognizers import groups_without_overlap
 from spacy_bilstm_crf.workflows import annotate
 from tests.approx import alike

@@ -10,7 +10,8 @@ from ...common.errors import check_at_least
 from ...common.pipelines import check_components, import_code, load_pipeline
 from ...common.processes import use_one_thread
 from ...data.texts import Text, problem_of
-from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
+from ..annotated_text import AnnotatedText, FailedText
+from ..annotator import Annotator, RequestSettings
 from ..recognizers import require_crf, require_sampler
 
 INTEGER, STRING = pa.int64(), pa.string()

@@ -21,7 +21,8 @@ from starlette.types import Receive, Scope, Send
 from ...decoding import TooManyEntities
 from ...pipeline.corrections import CorrectionError
 from ..annotated_docs import AnnotatedTokens, docbin_of, sources_of_labels
-from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
+from ..annotated_text import AnnotatedText, FailedText
+from ..annotator import Annotator, RequestSettings
 from ..corrections import KnownSpan, TextCorrections, why_no_corrections
 from ..recognizers import groups_without_overlap, labels_by_component, why_no_k_best
 from .body import BUSY, SOON, Limits, Refused, RequestReader

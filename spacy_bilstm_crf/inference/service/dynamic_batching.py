@@ -16,7 +16,8 @@ from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from ..annotator import AnnotatedText, Annotator, FailedText, RequestSettings
+from ..annotated_text import AnnotatedText, FailedText
+from ..annotator import Annotator, RequestSettings
 from ..corrections import TextCorrections
 
 # Less probable entities may be hundreds for each token

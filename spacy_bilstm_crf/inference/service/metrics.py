@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from ..annotator import AnnotatedText
+from ..annotated_text import AnnotatedText
 from .dynamic_batching import Request
 
 # Folder in which several workers keep their numbers: prometheus-client's own name

@@ -18,7 +18,7 @@ from ...data.formats.uima_cas import (
     places_of,
     types_of_xml,
 )
-from ...inference.annotator import EntityDict, distinct_entities
+from ...inference.annotated_text import EntityDict, distinct_entities
 from .messages import CHARACTERS, MOST_QUOTED, SINGLE_TOKEN, LayerRequest, SentDocument
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from ...common.errors import UserError
-from ...inference.annotator import AnnotatedText, FailedText, RequestSettings
+from ...inference.annotated_text import AnnotatedText, FailedText
+from ...inference.annotator import RequestSettings
 from ...inference.service import Extension, Refused, Request, Service
 from ..live_model.routes import add_routes
 from ..live_model.trainer import Trainer, TrainingData, check_can_learn, named

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...inference.annotator import AnnotatedText, EntityDict
+from ...inference.annotated_text import AnnotatedText, EntityDict
 from .label_config import LabelConfig
 
 
