@@ -28,8 +28,10 @@ class AnnotatedText(NamedTuple):
         n_tokens: The number of tokens.
         candidates: All spans that are probable enough, of all components, in the order of the
             text. None unless asked for.
-        k_best: The most probable tag sequences, each with its `probability` and `entities`. None
-            unless asked for.
+        k_best: The most probable tag sequences, each with its `probability`, its `entities`, and
+            whether it is `in_set`, the set of tag sequences that contains the right one with the
+            coverage that the pipeline was calibrated for. That is None if it was not, or if
+            something of the text is known. None unless asked for.
         tokens: First character and end of each token, as the component with a CRF has them. None
             unless asked for.
         samples: The entities of tag sequences that were drawn by their probabilities. None unless

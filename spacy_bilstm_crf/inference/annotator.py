@@ -352,12 +352,15 @@ def _tag_sequences(
 ) -> list[dict[str, Any]]:
     place = OffsetMapping(doc.text, text.text)
     fixed, rejected = corrected_spans(doc, text.text, known or TextCorrections())
+    least = None if fixed or rejected else ner.least_of_set
+    found = ner.k_best(doc, k, fixed=fixed, rejected=rejected)
     return [
         {
             "probability": probability,
             "entities": [entity_dict(entity, None, text.text, place) for entity in entities],
+            "in_set": None if least is None else i == 0 or probability >= least,
         }
-        for entities, probability in ner.k_best(doc, k, fixed=fixed, rejected=rejected)
+        for i, (entities, probability) in enumerate(found)
     ]
 
 

@@ -12,6 +12,7 @@ from ..data.entity_source import DOC_ENTS, EntitySource
 from ..decoding import DecodingSettings, Distribution, Prediction, decode_levels
 from ..pipeline.base import TrainableCRF
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from ..pipeline.settings import COVERAGE_KEY
 from ..pipeline.spans import BiLSTMCRFSpanRecognizer
 
 _Kind = TypeVar("_Kind", bound=TrainableCRF)
@@ -77,6 +78,18 @@ def why_no_k_best(nlp: Language) -> str | None:
             "for each label, but none with the entities of all labels"
         )
     return "the pipeline has no bilstm_crf_ner component"
+
+
+def coverage_of(nlp: Language) -> float | None:
+    """Return the share of texts whose set of tag sequences contains the right one, if it is known.
+
+    None if the pipeline was not calibrated for it, or has no n-best lists: see `why_no_k_best`.
+    """
+    found = recognizers(nlp)
+    if len(found) != 1 or found[0].least_of_set is None:
+        return None
+    coverage = nlp.meta.get(COVERAGE_KEY, {}).get(found[0].name, {}).get("coverage")
+    return cast(float | None, coverage)
 
 
 def require_sampler(nlp: Language, pipeline: str) -> TrainableCRF:

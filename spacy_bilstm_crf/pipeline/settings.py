@@ -14,6 +14,8 @@ from ..decoding import DecodingSettings
 CONFIGURED = "configured"
 # Key in `cfg` of the least probability of a tag sequence in the set of its doc, as it was fitted
 LEAST_OF_SET = "least_of_set"
+# Key in `nlp.meta` of how it was fitted, by the names of components
+COVERAGE_KEY = "coverage"
 
 
 class HasSettings(Protocol):

@@ -25,8 +25,9 @@ from spacy.util import minibatch
 from ..common.errors import UserError
 from ..decoding import segment_probabilities
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from ..pipeline.settings import COVERAGE_KEY
 from ..tags import OUTSIDE, tags_of_span
-from .risk_control import COVERAGE_KEY, DOCS_AT_ONCE, SUM_TOLERANCE, docs_needed
+from .risk_control import DOCS_AT_ONCE, SUM_TOLERANCE, docs_needed
 
 # For probabilities of one tag sequence that were computed in two ways
 _ROUNDING = 1e-9

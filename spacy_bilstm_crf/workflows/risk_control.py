@@ -36,6 +36,7 @@ from ..decoding import LEAST_PROBABILITY, DecodingSettings
 from ..inference.recognizers import entity_source, likely_entities_of
 from ..pipeline.base import TrainableCRF
 from ..pipeline.ner import BiLSTMCRFEntityRecognizer
+from ..pipeline.settings import COVERAGE_KEY
 
 # For sums of shares that differ only by rounding
 SUM_TOLERANCE = 1e-9
@@ -43,7 +44,6 @@ PRECISION = 10**9
 DOCS_AT_ONCE = 128  # docs
 
 META_KEY = "risk_control"  # of nlp.meta
-COVERAGE_KEY = "coverage"  # of nlp.meta: see `coverage`
 OLD_META_KEY = "guarantee"  # its earlier name, in saved pipelines
 
 LEVELS = (0.9, 0.95, 0.98, 0.99)  # recalls to choose from

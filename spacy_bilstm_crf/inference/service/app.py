@@ -24,7 +24,7 @@ from ..annotated_docs import AnnotatedTokens, docbin_of, sources_of_labels
 from ..annotated_text import AnnotatedText, FailedText
 from ..annotator import Annotator, RequestSettings
 from ..corrections import KnownSpan, TextCorrections, why_no_corrections
-from ..recognizers import groups_without_overlap, labels_by_component, why_no_k_best
+from ..recognizers import coverage_of, groups_without_overlap, labels_by_component, why_no_k_best
 from .body import BUSY, SOON, Limits, Refused, RequestReader
 from .dynamic_batching import Answer, DynamicBatcher, Request, WaitedTooLong
 from .messages import (
@@ -305,6 +305,7 @@ class Service:
             "knows_corrections": why_no_corrections(nlp) is None,
             "threshold": annotator.threshold,
             "thresholds": annotator.thresholds,
+            "coverage": coverage_of(nlp),
             "label_groups": groups_without_overlap(nlp) if components else None,
             "max_texts": self.limits.texts,
             "max_characters": self.limits.characters,

@@ -124,6 +124,11 @@ class TagSequence(BaseModel):
 
     probability: float
     entities: list[FoundEntity] = Field(description="Without a confidence of their own.")
+    in_set: bool | None = Field(
+        description="Whether it is in the set of tag sequences that contains the right one in as "
+        "many texts as /labels says under coverage. If all are, the set may be larger. null if the "
+        "pipeline is not calibrated for that, and with fixed or rejected spans."
+    )
 
 
 class TextResult(BaseModel):
@@ -184,6 +189,10 @@ class LabelsResponse(BaseModel):
     )
     thresholds: dict[str, float | dict[str, float] | None] = Field(
         description="The same for each component that knows probabilities."
+    )
+    coverage: float | None = Field(
+        description="The share of texts whose set of tag sequences contains the right one: see "
+        "in_set of k_best. null if the pipeline is not calibrated for that."
     )
     label_groups: list[list[str]] | None = Field(
         description="Groups of labels. With a threshold, the entities of a group are those of its "

@@ -269,8 +269,8 @@ function showCandidates() {
 
 function showSequences() {
   const sequences = answer.text ? answer.result.k_best || [] : [];
-  const items = sequences.map(({ probability, entities }) => {
-    const item = element("li", `${percent(probability)} `);
+  const items = sequences.map(({ probability, entities, in_set: inSet }) => {
+    const item = element("li", `${percent(probability)} `, inSet === false ? "outside" : "");
     item.append(...entities.slice(0, MARKS).map(entity => marked(entity, entity.text)));
     const more = entities.length - MARKS;
     if (!entities.length) item.append(element("span", "no entities", "quiet"));
@@ -279,6 +279,18 @@ function showSequences() {
   });
   part("sequences").replaceChildren(...items);
   part("sequences-part").hidden = !items.length;
+  part("set").textContent = aboutSet(sequences);
+}
+
+// The set that contains the right one as often as it was calibrated for: the first ones
+function aboutSet(sequences) {
+  const n = sequences.filter(sequence => sequence.in_set).length;
+  if (!n || service.coverage === null) return "";
+  const isAll = n === sequences.length;
+  let which = n === 1 ? "the first alone" : `the first ${n}`;
+  if (isAll) which = n === SEQUENCES ? "these, and maybe more" : "all of these";
+  const often = `in ${exactPercent(service.coverage)} of texts`;
+  return `Sets of them contain the right one ${often}; here the set is ${which}.`;
 }
 
 const isByLabel = own => own !== null && typeof own === "object";

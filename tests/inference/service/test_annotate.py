@@ -145,6 +145,35 @@ def test_candidates_and_k_best(client, folder):
             ]
 
 
+def test_n_best_lists_say_which_tag_sequences_are_in_the_set(nlp):
+    text = next(text for text in TEXTS if text)
+    ner = nlp.get_pipe("ner")
+    probabilities = [p for _, p in ner.k_best(nlp.make_doc(text), 3)]
+    try:
+        for least, expected in (
+            (None, [None] * 3),
+            (probabilities[1] * 0.999, [True, True, False]),
+            (min(1.0, probabilities[0] * 1.001), [True, False, False]),  # never empty
+        ):
+            ner.least_of_set = least
+            nlp.meta["coverage"] = {"ner": {"coverage": 0.9}}
+            with running(nlp) as client:
+                (result,) = annotate(client, [text], k_best=3)
+                assert [each["in_set"] for each in result["k_best"]] == expected
+                if least is not None:
+                    in_set = [p for _, p in ner.sequence_set(nlp.make_doc(text)).sequences]
+                    found = [e["probability"] for e in result["k_best"] if e["in_set"]]
+                    assert found == pytest.approx(in_set, rel=1e-5)
+                rejected = [[{"start": 0, "end": len(text.split()[0])}]]
+                (result,) = annotate(client, [text], k_best=2, rejected=rejected)
+                assert [each["in_set"] for each in result["k_best"]] == [None, None]
+                coverage = client.get("/labels").json()["coverage"]
+                assert coverage == (None if least is None else 0.9)
+    finally:
+        ner.least_of_set = None
+        del nlp.meta["coverage"]
+
+
 def test_settings_of_one_request_leave_the_next_alone(client):
     before = annotate(client, TEXTS)
     annotate(client, TEXTS, threshold=0.0, candidates=0.0)

@@ -175,6 +175,29 @@ def test_candidates_and_tag_sequences(page, client):
     assert first.startswith(f"{100 * result['k_best'][0]['probability']:.1f} %")
 
 
+def test_the_set_that_contains_the_right_tag_sequence(chromium):
+    nlp = trained_nlp()
+    ner = nlp.get_pipe("ner")
+    nlp.meta["coverage"] = {"ner": {"coverage": 0.95}}
+    text = TEXT[2:]  # with which the tokens are those of the doc
+    probabilities = [p for _, p in ner.k_best(nlp.make_doc(text), 5)]
+    cases = {
+        min(1.0, 1.001 * probabilities[0]): (1, "the first alone"),
+        0.999 * probabilities[2]: (3, "the first 3"),
+        0.999 * probabilities[4]: (5, "these, and maybe more"),
+    }
+    for least, (n, words) in cases.items():
+        ner.least_of_set = least
+        with running(nlp) as client, opened(chromium, client) as page:
+            type_in(page, text)
+            said = "Sets of them contain the right one in 95 % of texts; here the set is"
+            assert page.locator("#set").inner_text() == f"{said} {words}."
+            assert page.locator("#sequences li:not(.outside)").count() == n
+            assert page.locator("#sequences li.outside").count() == 5 - n
+            type_in(page, "")
+            assert page.locator("#set").inner_text() == ""
+
+
 def test_html_in_a_text_stays_text(page):
     text = 'Who is <b id="evil">Shaka Khan</b>? <img src=x onerror="window.evil = 1"> <!-- I like'
     type_in(page, text)
