@@ -1,10 +1,10 @@
 """What thresholds are worth: none, one for all labels, and one for each label.
 
     python -m spacy project run convert . --vars.dataset DATASET
-    python -m benchmarks.thresholds [--dataset wnut17] [--seed 0 --seed 1] [--steps 2000]
+    python -m benchmarks.thresholds [--dataset wnut17] [--seed 0 --seed 1] [--models FOLDER]
 
-For each seed a model is trained with the config that `init-config` writes, without word vectors and
-for a given number of steps. Then its threshold is
+For each seed a model is trained as `init-config` says, without word vectors, on the whole training
+part. `--models` keeps the models, and takes those that are there. Then the threshold is
 
 - none: the entities of the most probable tag sequence;
 - what `init-config` says;
@@ -16,6 +16,7 @@ micro F of all entities, and macro F, the mean F of the labels that are annotate
 Results go to benchmarks/thresholds/results/DATASET.json. Runs that the file has are not run again.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,11 +25,10 @@ import typer
 from spacy.language import Language
 from spacy.training import Corpus
 
+from benchmarks.data_size import trained_on_part
 from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CORPUS, results_of, temporary_folder
-from benchmarks.harness.processes import spacy_command
 from benchmarks.harness.results import Results, Run, read_all, summaries_of
-from benchmarks.harness.training import length, train
 from spacy_bilstm_crf.workflows import calibrate
 
 DATASETS = ["ncbi-disease", "wnut17", "sec-filings"]
@@ -63,21 +63,19 @@ def scored(nlp: Language, data: Path) -> dict[str, float]:
     return found
 
 
-def run(dataset: str, seed: int, steps: int) -> Run:
+def run(models: Path | None, dataset: str, seed: int) -> Run:
     """Train a model, and score it with each choice of thresholds."""
     data = CORPUS / dataset
-    paths = {"train": data / "train", "dev": data / "dev"}
-    with temporary_folder("thresholds-") as folder:
-        config = folder / "config.cfg"
-        spacy_command("bilstm-crf", "init-config", config, "--train", paths["train"])
-        trained = train(config, paths, seed, length(steps), folder / "out")
+    with temporary_folder("thresholds-") as temporary:
+        folder = temporary if models is None else models / f"whole-{dataset}-{seed}"
+        model = trained_on_part(dataset, 0, seed, folder)
         choices = []
         for choice in CHOICES:
-            nlp = with_threshold(trained.model, choice, paths["dev"])
+            nlp = with_threshold(model, choice, data / "dev")
             ner: Any = nlp.get_pipe("ner")
             of_choice = {"choice": choice, "threshold": ner.threshold}
             choices.append({**of_choice, **scored(nlp, data)})
-    return {"cpu_seconds": round(trained.cpu_seconds), "choices": choices}
+    return {"choices": choices}
 
 
 def summaries(runs: list[Run]) -> dict[str, Any]:
@@ -92,13 +90,13 @@ def main(
         list[str], typer.Option("--dataset", **command.one_of(DATASETS))
     ] = DATASETS,
     seeds: command.Seeds = command.ALL_SEEDS,
-    steps: command.Steps = 2000,
+    models: command.Models = None,
 ) -> None:
     """Run the seeds that the files lack."""
     for dataset in datasets:
         path = results_of("thresholds") / f"{dataset}.json"
-        file = Results(path, {"dataset": dataset, "steps": steps}, ["seed"], summaries)
-        file.fill([(seed,) for seed in seeds], lambda seed, name=dataset: run(name, seed, steps))
+        file = Results(path, {"dataset": dataset}, ["seed"], summaries)
+        file.fill([(seed,) for seed in seeds], partial(run, models, dataset))
 
 
 def table() -> str:
