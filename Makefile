@@ -1,6 +1,6 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev train demo test fuzz test-lowest lint docs reference dist wheels runtime clean
+.PHONY: help install install-dev train demo test fuzz test-lowest lint docs reference dist pipelines wheels runtime clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -82,6 +82,21 @@ reference: install-dev ## Write commands' options and the API into the pages in 
 dist: install ## Build the sdist and the wheel of this project
 	rm -rf dist
 	$(RUN) python -m build --outdir dist .
+
+# Data sets of the pipelines that a release has. `spacy project assets` fetches those that are not here
+PIPELINES ?= four-domains ncbi-disease wnut17 sec-filings german-ler
+VERSION = $(shell sed -n 's/^version = //p' setup.cfg)
+
+pipelines: export OMP_NUM_THREADS ?= 1
+pipelines: install-dev $(PIPELINES:%=packages/%/wheel) ## Train, calibrate, export and package a pipeline for each data set
+packages/german-ler/wheel: private OF_DATASET = --vars.lang de --vars.vectors null
+packages/%/wheel: $(VENV)/installed-dev
+	test -d assets/$* || $(RUN) python -m spacy project assets
+	$(RUN) python -m spacy project run release . --vars.dataset $* --vars.model model-calibrated --vars.precision int8 \
+	  --vars.package_name bilstm_crf_$(subst -,_,$*) --vars.package_version $(VERSION) $(OF_DATASET)
+	rm -rf packages/$*/wheel
+	mkdir packages/$*/wheel
+	mv packages/$*/*/dist/*.whl packages/$*/wheel
 
 wheels: dist ## Install that wheel and a trained pipeline's in a new environment, after `make train`
 	$(RUN) python scripts/check_wheels.py dist packages/$(DATASET)

@@ -14,9 +14,10 @@ import pytest
 import spacy
 import srsly
 from spacy.tokens import DocBin
+from spacy.training import Example
 
 from scripts.show import print_scores
-from tests.helpers import spacy_command
+from tests.helpers import examples_for, spacy_command, trained_nlp
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -148,6 +149,35 @@ def test_scores_are_shown_beside_those_of_both_systems_without_vectors(capsys):
     print_scores("four-domains", {**metrics, "ents_per_type": {"LAW": scores}})
     rows = dict(re.findall(r"^(\S.*?) +\S+ +\S+ +([\d.]+)$", capsys.readouterr().out, re.MULTILINE))
     assert rows == {"all": "50.0", "LAW": "50.0", "ours *": "73.1", "spaCy's ner *": "67.7"}
+
+
+def test_a_model_card_has_the_licence_and_scores_with_intervals(tmp_path):
+    nlp = trained_nlp()
+    docs = [example.reference for example in examples_for(nlp)]
+    DocBin(docs=docs).to_disk(tmp_path / "test.spacy")
+    nlp.to_disk(tmp_path / "model")
+    paths = (str(tmp_path / "model"), str(tmp_path / "test.spacy"))
+    subprocess.run(
+        [sys.executable, "-m", "scripts.card", "wnut17", *paths, "--name", "x"],
+        check=True,
+        cwd=ROOT,
+    )
+    meta = srsly.read_json(tmp_path / "model" / "meta.json")
+    assert meta["license"] == meta["sources"][0]["license"] == "CC BY 4.0"
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf8")
+    scores = nlp.evaluate([Example(nlp.make_doc(doc.text), doc) for doc in docs])
+    (row,) = [line for line in card.splitlines() if line.startswith("| all |")]
+    n_entities = sum(len(doc.ents) for doc in docs)
+    assert row.startswith(f"| all | {n_entities} | {100 * scores['ents_p']:.1f} (")
+    assert 'spacy.load("en_x")' in card and "CC BY 4.0" in card and "WNUT-17" in card
+    assert spacy.load(tmp_path / "model").meta["performance"]["ents_f"] == scores["ents_f"]
+
+
+def test_every_data_set_has_a_pipeline_to_release():
+    facts = srsly.read_json(ROOT / "scripts" / "pipelines.json")
+    listed = re.search(r"^PIPELINES \?= (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    of_project = {Path(asset["dest"]).parts[1] for asset in PROJECT["assets"]}
+    assert set(listed[1].split()) == set(facts) == of_project
 
 
 def test_quiet_prints_of_a_failure_alone():
