@@ -74,7 +74,6 @@ def select_cli(
     Documents come with the entities that the model finds, as suggestions to correct. With --spans,
     each task asks about one entity.
     """
-    from ..data.formats.docs import predictions_of
     from ..workflows.select import check_output, select
 
     check_output(output, target, force, spans)
@@ -105,6 +104,6 @@ def select_cli(
             f"{n_asked:,} questions about {n_texts:,} of {found.n_texts:,} documents: {output}"
         )
         return
-    if not any(predictions_of(one.doc) for one in found.suggestions):
+    if not found.has_suggestions:
         msg.warn("No entity was found in these documents, so they come without suggestions.")
     msg.good(f"{len(found.suggestions):,} of {found.n_texts:,} documents: {output}")

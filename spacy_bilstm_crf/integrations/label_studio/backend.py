@@ -1,6 +1,7 @@
 """Label Studio's ML backend protocol, on the HTTP service.
 
-Label Studio asks `/setup` for the version of the model, and `/predict` for predictions of tasks.
+Label Studio asks `/setup` for the version of the model, and `/predict` for predictions of tasks, or
+of what follows from regions that were just drawn.
 It tells `/webhook` what was annotated; enough of that starts a training.
 """
 
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from ...common.errors import UserError
 from ...inference.annotated_text import AnnotatedText, FailedText
 from ...inference.annotator import RequestSettings
+from ...inference.corrections import TextCorrections, why_no_corrections
 from ...inference.recognizers import (
     components_with_crf,
     require_crf,
@@ -32,6 +34,7 @@ from ...inference.service import (
     Service,
     name_and_version,
 )
+from ...pipeline.corrections import CorrectionError
 from ...workflows.select.doubt import LEAST_DOUBTFUL
 from ..live_model.routes import add_routes
 from ..live_model.state import is_id
@@ -39,6 +42,7 @@ from ..live_model.trainer import MOST_NAMED, Trainer, TrainingData, check_can_le
 from ..live_model.versions import PipelineVersion
 from . import training
 from .annotations import AnnotationStore, checked_annotation, tasks_of_control
+from .interactive import corrections_of, drawn_regions, news
 from .label_config import LabelConfig, read_label_config
 from .predictions import prediction_of
 from .settings import LABEL_STUDIO, BackendSettings
@@ -105,6 +109,9 @@ class Backend:
         if tasks and not any(text is not None for text in texts):
             raise UserError(_said(problems))
         self._catch_up(tasks, texts)
+        drawn = drawn_regions(given)
+        if drawn and len(texts) == 1 and texts[0] is not None:
+            return await self._suggest(texts[0], drawn, config, request)
         version = ""
         while version != self.model_version:  # a new one may be swapped in meanwhile
             version = self.model_version
@@ -126,6 +133,24 @@ class Backend:
                 _log.warning("Label Studio, /predict: %s", line)
         answer = {"results": results, "problems": problems, "left_out": dict(left_out)}
         return JSONResponse(answer)
+
+    async def _suggest(
+        self, text: str, drawn: list[dict[str, Any]], config: LabelConfig, request: HttpRequest
+    ) -> Response:
+        """Answer with the entities that come up now that some regions are known."""
+        nlp = self._service.nlp
+        why_not = why_no_corrections(nlp)
+        if why_not is not None:
+            raise UserError(f"Interactive pre-annotation is not possible: {why_not}. Turn it off.")
+        labels = [label for component in components_with_crf(nlp) for label in component.labels]
+        known = corrections_of(drawn, config, labels)
+        settings = RequestSettings()
+        (before,) = await self._found_together([text], settings, request)
+        (after,) = await self._found_together([text], settings, request, known)
+        if isinstance(before, str) or isinstance(after, str):
+            raise UserError(before if isinstance(before, str) else str(after))
+        new = prediction_of(news(before, after, known), config, self.model_version, None, Counter())
+        return JSONResponse({"results": [new]})
 
     async def _webhook(self, given: dict[str, Any], _: HttpRequest) -> Response:
         action, project = given.get("action"), given.get("project")
@@ -259,18 +284,27 @@ class Backend:
         return found + await self._found_together(batch, settings, request)
 
     async def _found_together(
-        self, texts: Sequence[str], settings: RequestSettings, request: HttpRequest
+        self,
+        texts: Sequence[str],
+        settings: RequestSettings,
+        request: HttpRequest,
+        known: TextCorrections | None = None,
     ) -> list[_Found]:
+        """Return what is found in texts, given what is known of spans of a single one."""
         if not texts:
             return []
         most = self._service.limits.characters
         try:
             if sum(map(len, texts)) > most:
                 raise Refused(413, f"The text has more than {most:,} characters.")
-            answer = await self._service.answer(Request(tuple(texts), settings), request)
+            corrections = None if known is None else (known,)
+            asked = Request(tuple(texts), settings, corrections)
+            answer = await self._service.answer(asked, request)
             if not isinstance(answer, FailedText):
                 return list(answer)
             reason = f"the pipeline failed on the text: {answer.kind}"
+            if answer.kind == CorrectionError.__name__:
+                reason = answer.reason.removeprefix(f"{answer.kind}: ")
         except Refused as refused:
             if refused.status != 413:
                 raise

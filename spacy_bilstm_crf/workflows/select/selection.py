@@ -40,6 +40,11 @@ class Selection(NamedTuple):
     suggestions: list[Suggestion]
     n_texts: int
 
+    @property
+    def has_suggestions(self) -> bool:
+        """Whether the pipeline has found an entity in any document."""
+        return any(predictions_of(one.doc) for one in self.suggestions)
+
     def to_disk(self, path: str | Path, *, target: str = "prodigy", text_key: str = "text") -> None:
         """Write the documents to a file or folder, which appears when it is complete.
 

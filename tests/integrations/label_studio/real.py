@@ -103,8 +103,13 @@ class Project:
 
     def connect(self, url, status=201):
         """Connect a model."""
-        sent = {"project": self.id, "url": str(url), "title": "ours"}
+        sent = {"project": self.id, "url": str(url), "title": "ours", "is_interactive": True}
         return self._post("/api/ml", sent, status)
+
+    def suggestions(self, model, task, result):
+        """What comes up once regions were drawn, as the editor asks for it."""
+        sent = {"task": task, "context": {"result": result}}
+        return self._post(f"/api/ml/{model}/interactive-annotating", sent, 200)["data"]["result"]
 
     def predict(self):
         """Have all tasks predicted, as the action of the data manager does."""

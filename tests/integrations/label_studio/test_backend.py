@@ -8,6 +8,7 @@ import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
+from spacy.tokens import Span
 from starlette.testclient import TestClient
 
 from spacy_bilstm_crf.common.errors import UserError
@@ -90,6 +91,69 @@ def test_predictions_are_what_the_pipeline_finds(make, pipeline, tmp_path):
         assert prediction["score"] == pytest.approx(probability, abs=1e-5)
         assert prediction["model_version"] == "en_pipeline 0.0.0"
     assert n_found
+
+
+def drawn(*spans, name="label"):
+    result = [
+        {
+            "from_name": name,
+            "to_name": "text",
+            "type": "labels",
+            "value": {"start": start, "end": end, "labels": [label]},
+        }
+        for start, end, label in spans
+    ]
+    return {"params": {"login": None, "password": None, "context": {"result": result}}}
+
+
+def test_regions_that_were_just_drawn_change_the_rest(tmp_path):
+    """Interactive pre-annotation: what is new given these regions, as `predict_given` has it."""
+    nlp = unsure_nlp()
+    nlp.to_disk(tmp_path / "unsure")
+    ner = nlp.get_pipe("ner")
+    n_new = 0
+    with client_of(tmp_path / "unsure", tmp_path / "folder") as client:
+        for text in filter(None, TEXTS):
+            doc = nlp.make_doc(text)
+            for token in (token for token in doc if not token.is_space):
+                for label in ("PERSON", "LOC", "Unheard of"):
+                    span = (token.idx, token.idx + len(token), label)
+                    config = label_config("PERSON", "LOC", "Unheard of")
+                    sent = {**predict([(1, text)], config), **drawn(span)}
+                    (answer,) = post(client, "/predict", sent)["results"]
+                    is_known = label in ner.labels
+                    known = [Span(doc, token.i, token.i + 1, label=label if is_known else "")]
+                    fixed, rejected = (known, []) if is_known else ([], known)
+                    (given_that,) = ner.predict_given([doc], fixed=[fixed], rejected=[rejected])
+                    before = {(e.start_char, e.end_char, e.label_) for e in nlp(text).ents}
+                    after = {
+                        (doc[e.start].idx, doc[e.end - 1].idx + len(doc[e.end - 1]), e.label)
+                        for e in given_that.entities
+                    }
+                    after = {(start, end, ner.labels[i]) for start, end, i in after}
+                    values = [region["value"] for region in answer["result"]]
+                    found = {(v["start"], v["end"], *v["labels"]) for v in values}
+                    assert found == after - before - {span}
+                    n_new += len(found)
+    assert n_new
+
+
+def test_regions_that_say_nothing_or_do_not_fit(pipeline, tmp_path):
+    text = "Who is Shaka Khan?"
+    sent = predict([(1, text)], CONFIG)
+    with client_of(pipeline, tmp_path / "folder") as client:
+        everything = post(client, "/predict", sent)["results"]
+        for context in (None, [], {}, {"result": 3}, {"result": [7, None]}):
+            params = {"params": {"context": context}}
+            assert post(client, "/predict", {**sent, **params})["results"] == everything
+        for nothing in (
+            drawn((0, 3, "PERSON"), name="other"),
+            {"params": {"context": {"result": [{"from_name": "label", "value": {"start": "0"}}]}}},
+        ):
+            (answer,) = post(client, "/predict", {**sent, **nothing})["results"]
+            assert answer["result"] == []
+        said = post(client, "/predict", {**sent, **drawn((1, 3, "PERSON"))}, 422)
+        assert "1-3 does not begin and end where tokens do" in said
 
 
 def test_labels_are_those_of_the_project_and_others_are_said_to_be_left_out(client):

@@ -54,7 +54,8 @@ def test_predictions_rise_with_what_is_annotated(studio, pipeline, old_data, tmp
     with process(pipeline, tmp_path / "service.txt", *options) as (_, service):
         project = Project(studio, CONFIG, sampling="Uncertainty sampling")
         tasks = project.add(expected)
-        assert project.connect(service.base_url)["model_version"] == FIRST
+        model = project.connect(service.base_url)
+        assert model["model_version"] == FIRST
         project.predict()
         before = project.predictions(FIRST)
         assert sorted(before) == sorted(tasks.values())
@@ -67,6 +68,17 @@ def test_predictions_rise_with_what_is_annotated(studio, pipeline, old_data, tmp
             assert [(one["value"]["text"], one["score"]) for one in prediction["result"]] == [
                 (e["text"], pytest.approx(e["confidence"], abs=1e-4)) for e in found["entities"]
             ]
+        # What was drawn changes the rest: here it takes the place of what is there
+        text, task = next(iter(tasks.items()))
+        span = (0, len(text.split()[0]), "LOC")
+        drawn = annotated(1, text, [span], CONFIG)["annotation"]["result"]
+        asked = {"texts": [text], "fixed": [[dict(zip(("start", "end", "label"), span))]]}
+        (found,) = service.post("/annotate", json=asked).json()["results"]
+        values = [one["value"] for one in before[task]["result"]]
+        there = {(v["start"], v["end"], *v["labels"]) for v in values} | {span}
+        news = {(e["start"], e["end"], e["label"]) for e in found["entities"]} - there
+        values = [one["value"] for one in project.suggestions(model["id"], task, drawn)]
+        assert {(v["start"], v["end"], *v["labels"]) for v in values} == news
         # Label Studio's orderings by score begin with the least sure
         project.choose(FIRST)
         scores = {task: prediction["score"] for task, prediction in before.items()}
