@@ -54,8 +54,7 @@ def test_predictions_rise_with_what_is_annotated(studio, pipeline, old_data, tmp
     with process(pipeline, tmp_path / "service.txt", *options) as (_, service):
         project = Project(studio, CONFIG, sampling="Uncertainty sampling")
         tasks = project.add(expected)
-        model = project.connect(service.base_url)
-        assert model["model_version"] == FIRST
+        assert project.connect(service.base_url)["model_version"] == FIRST
         project.predict()
         before = project.predictions(FIRST)
         assert sorted(before) == sorted(tasks.values())
@@ -68,17 +67,6 @@ def test_predictions_rise_with_what_is_annotated(studio, pipeline, old_data, tmp
             assert [(one["value"]["text"], one["score"]) for one in prediction["result"]] == [
                 (e["text"], pytest.approx(e["confidence"], abs=1e-4)) for e in found["entities"]
             ]
-        # What was drawn changes the rest: here it takes the place of what is there
-        text, task = next(iter(tasks.items()))
-        span = (0, len(text.split()[0]), "LOC")
-        drawn = annotated(1, text, [span], CONFIG)["annotation"]["result"]
-        asked = {"texts": [text], "fixed": [[dict(zip(("start", "end", "label"), span))]]}
-        (found,) = service.post("/annotate", json=asked).json()["results"]
-        values = [one["value"] for one in before[task]["result"]]
-        there = {(v["start"], v["end"], *v["labels"]) for v in values} | {span}
-        news = {(e["start"], e["end"], e["label"]) for e in found["entities"]} - there
-        values = [one["value"] for one in project.suggestions(model["id"], task, drawn)]
-        assert {(v["start"], v["end"], *v["labels"]) for v in values} == news
         # Label Studio's orderings by score begin with the least sure
         project.choose(FIRST)
         scores = {task: prediction["score"] for task, prediction in before.items()}
@@ -108,3 +96,27 @@ def test_predictions_rise_with_what_is_annotated(studio, pipeline, old_data, tmp
     # After a restart
     with process(pipeline, tmp_path / "again.txt", *options) as (_, service):
         assert service.get("/labels").json()["pipeline"] == SECOND
+
+
+def test_a_region_that_was_drawn_changes_the_rest(studio, pipeline, tmp_path):
+    options = ["--label-studio", tmp_path / "folder", "--train-after", 0]
+    text = "Who is Shaka Khan? I like London and Berlin."
+    span = (text.index("Shaka"), text.index(" Khan"), "LOC")  # a part of an entity
+    with process(pipeline, tmp_path / "service.txt", *options) as (_, service):
+        project = Project(studio, CONFIG)
+        (task,) = project.add([text]).values()
+        model = project.connect(service.base_url)["id"]
+        drawn = annotated(1, text, [span], CONFIG)["annotation"]["result"]
+        asked = {"start": span[0], "end": span[1], "label": span[2]}
+        before, after = (
+            service.post("/annotate", json={"texts": [text], **more}).json()["results"][0]
+            for more in ({}, {"fixed": [[asked]]})
+        )
+        there, now = (
+            {(e["start"], e["end"], e["label"]) for e in found["entities"]}
+            for found in (before, after)
+        )
+        values = [one["value"] for one in project.suggestions(model, task, drawn)]
+        found = {(v["start"], v["end"], *v["labels"]) for v in values}
+        # The project has no label PERSON
+        assert found == {each for each in now - there - {span} if each[2] != "PERSON"}
