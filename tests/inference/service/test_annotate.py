@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from spacy_bilstm_crf.inference.annotator import Annotator, RequestSettings
 from spacy_bilstm_crf.inference.service import Limits, ServerSettings, app_of, make_app
-from spacy_bilstm_crf.inference.service.app import PatientResponse
 from spacy_bilstm_crf.inference.service.dynamic_batching import DynamicBatcher, Request
+from spacy_bilstm_crf.inference.service.responses import PatientResponse
 from tests.approx import alike
 from tests.helpers import make_nlp, trained_nlp
 from tests.inference import nested
