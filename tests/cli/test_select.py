@@ -203,7 +203,10 @@ def test_words_of_a_file_stay_as_they_are(pipeline, tmp_path):
             "contains only texts that are excluded",
         ),
         (("model", "texts.jsonl", "--n", "0"), "Invalid value for '--n' / '-n'"),
-        (("model", "texts.jsonl", "--component", "x"), "no bilstm_crf_ner component 'x'"),
+        (
+            ("model", "texts.jsonl", "--component", "x"),
+            "no bilstm_crf_ner or bilstm_crf_spans component 'x'",
+        ),
         (("model", "texts.jsonl", "--exclude", "x.spacy"), "path 'x.spacy' does not exist"),
         (("nowhere", "texts.jsonl"), "There is no pipeline nowhere"),
     ],

@@ -11,6 +11,7 @@ from spacy_bilstm_crf.workflows import select
 from spacy_bilstm_crf.workflows.select.documents import STRATEGIES, diverse, doubtful_words
 from spacy_bilstm_crf.workflows.select.doubt import AGAIN
 from tests.helpers import make_nlp, trained_nlp, unsure_nlp
+from tests.nested import NESTED, trained_on_spans
 
 TEXTS = ["I like London.", "Who is Shaka Khan?", "", "Ada saw Rome and Berlin", "I like  London."]
 TEXTS += ["stones", "I like London.", "Khan likes Khan", " "]
@@ -43,7 +44,7 @@ def test_entropy_and_margin_are_those_of_the_component(nlp):
 def test_doubtful_words_are_those_of_the_candidates(nlp):
     ner = nlp.get_pipe("ner")
     doc = nlp.make_doc("Khan likes Khan")
-    (doubts,) = doubtful_words([doc], ner.distribution([doc]), ner.labels)
+    (doubts,) = doubtful_words([doc], [(ner.labels, ner.distribution([doc]))])
     ner.candidates_threshold, ner.candidates_key = 0.01, "candidates"
     try:
         (found,) = ner.predict([nlp.make_doc(doc.text)])
@@ -114,7 +115,11 @@ def test_texts_may_be_strings_docs_or_a_file(nlp, tmp_path):
     [
         (TEXTS, {"n": 0}, "n must be at least 1, but is 0"),
         (TEXTS, {"strategy": "x"}, "strategy x: it must be one of entropy, margin, diverse"),
-        (TEXTS, {"component": "x"}, "The pipeline has no bilstm_crf_ner component 'x'"),
+        (
+            TEXTS,
+            {"component": "x"},
+            "The pipeline has no bilstm_crf_ner or bilstm_crf_spans component 'x'",
+        ),
         ([], {}, "The data contains no text"),
     ],
 )
@@ -133,3 +138,30 @@ def test_suggestions_after_a_component_that_merges_tokens():
     assert [(span.text, span.label_, span.start_char) for span in found] == expected
     assert ("Shaka Khan", "PERSON", 26) in expected
     assert found.attrs["scores"].tolist() == pytest.approx([e._.confidence for e in nlp(text).ents])
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_documents_for_entities_that_overlap(levels):
+    nlp = trained_on_spans(levels=levels, steps=20)
+    recognizer = nlp.get_pipe("spancat")
+    known = [text for text, _ in NESTED]
+    texts = [*known, known[0]]
+    docs = [nlp.make_doc(text) for text in known]
+    expected = sorted(recognizer.entropy(docs), reverse=True)
+    found = select(nlp, texts, 99, strategy="entropy", component="spancat").suggestions
+    assert [one.score for one in found] == pytest.approx(expected, rel=1e-4)
+    found = select(nlp, texts, 99, component="spancat").suggestions
+    assert len(found) == len(known)
+    n_entities = 0
+    for one in found:
+        doc = nlp(texts[one.place])
+        suggested = one.doc.spans.get(PREDICTIONS, ())
+        assert [str(s) + s.label_ for s in suggested] == [
+            str(s) + s.label_
+            for s in sorted(doc.spans["sc"], key=lambda s: (s.start, s.end, s.label_))
+        ]
+        n_entities += len(suggested)
+    assert n_entities
+    for arguments in ({"strategy": "margin"}, {"spans": True}):
+        with pytest.raises(UserError, match="has no bilstm_crf_ner component"):
+            select(nlp, texts, component="spancat", **arguments)

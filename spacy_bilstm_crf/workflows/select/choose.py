@@ -19,7 +19,7 @@ from ...data.corpus import (
 )
 from ...data.formats.docs import ID, META, PREDICTIONS, keep_predictions
 from ...data.texts import DEFAULT_ID, Text
-from ...inference.recognizers import recognizer_of
+from ...inference.recognizers import component_with_crf, entity_source, recognizer_of
 from ...pipeline.confidence import confidence
 from .documents import STRATEGIES, best_documents, values
 from .doubt import AGAIN, DoubtfulEntity, doubtful_entities
@@ -53,7 +53,8 @@ def select(
         strategy: One of "entropy", "margin" and "diverse". Questions have no margin.
         spans: Whether to choose questions about single entities, to accept or reject, instead of
             documents. Each is a document of its own.
-        component: The name of the `bilstm_crf_ner` component.
+        component: The name of the `bilstm_crf_ner` component, or of a `bilstm_crf_spans`, whose
+            tag sequences are those of each label: it has no margin, and no questions.
         exclude: Docs that are annotated already. The same texts are not chosen again. With `spans`,
             those of which only some tokens or spans are known may be, but for what is known.
         text_key: Key or column of the text in JSON, CSV and Parquet.
@@ -73,7 +74,10 @@ def select(
     nlp = load_pipeline(pipeline)
     if nlp is not pipeline:
         nlp.max_length = 10**9  # the limit is there for parsers
-    ner = recognizer_of(nlp, str(pipeline) if nlp is not pipeline else "The pipeline", component)
+    name = str(pipeline) if nlp is not pipeline else "The pipeline"
+    # Others have no tag sequences with the entities of all labels, and learn nothing from answers
+    one_chain = spans or strategy == "margin"
+    ner = (recognizer_of if one_chain else component_with_crf)(nlp, name, component)
     where = texts if isinstance(texts, str | Path) else "The data"
     with reported_os_errors(where):
         given = list(texts_of(texts, text_key, lines=lines, id_key=id_key))
@@ -89,19 +93,27 @@ def select(
 
 def _documents(pool: Pool, strategy: str, n: int) -> Iterator[Suggestion]:
     found: dict[int, Any] = {}
-    for places, docs, distribution in pool.distributions():
-        found.update(zip(places, values(strategy, docs, distribution, pool.ner.labels)))
+    for places, docs, chains in pool.distributions():
+        found.update(zip(places, values(strategy, docs, chains)))
     chosen = best_documents(strategy, found, n)
-    predicted = predicted_docs(pool.nlp, (pool.texts[place].doc(pool.nlp) for place, _ in chosen))
+    source = entity_source(pool.ner)
+    docs_of_chosen = (pool.texts[place].doc(pool.nlp) for place, _ in chosen)
+    names = None
+    if source.may_overlap:  # later components may change tokens, and leave `doc.spans` as they are
+        names = pool.nlp.pipe_names[: pool.nlp.pipe_names.index(pool.ner.name) + 1]
+    predicted = predicted_docs(pool.nlp, docs_of_chosen, names)
     for (place, score), doc in zip(chosen, predicted):
-        ents = [(ent.start_char, ent.end_char, ent.label_, confidence(ent)) for ent in doc.ents]
+        ents = [
+            (ent.start_char, ent.end_char, ent.label_, confidence(ent))
+            for ent in source.entities(doc)
+        ]
         yield _suggestion(pool, place, score, ents)
 
 
 def _questions(pool: Pool, known: Known, strategy: str, n: int) -> Iterator[Suggestion]:
     possible: dict[int, list[DoubtfulEntity]] = {}
-    for places, docs, distribution in pool.distributions():
-        of_docs = doubtful_entities(docs, distribution, pool.ner.labels)
+    for places, docs, chains in pool.distributions():
+        of_docs = doubtful_entities(docs, chains)
         possible.update(zip(places, map(known.unknown_of, docs, of_docs)))
     again = AGAIN if strategy == "diverse" else 1.0
     for place, entity, value in best_questions(possible, n, again=again):
@@ -121,7 +133,8 @@ def _suggestion(
         for start, end, label, probability in entities
     }
     # Entities of parts of one token are in the same place now
-    scored = [(span, found[span]) for span in filter_spans(found)]
+    may_overlap = entity_source(pool.ner).may_overlap
+    scored = [(span, found[span]) for span in (found if may_overlap else filter_spans(found))]
     keep_predictions(doc, PREDICTIONS, scored)
     if text.id is not None:
         doc.user_data[ID] = text.id

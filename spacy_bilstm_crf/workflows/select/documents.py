@@ -16,40 +16,35 @@ from typing import Any
 
 from spacy.tokens import Doc
 
-from ...batching import Distribution
 from ...decoding import entropies, margins
-from .doubt import AGAIN, doubtful_entities
+from .doubt import AGAIN, Chain, doubtful_entities
 
 STRATEGIES = ("entropy", "margin", "diverse")
 
 
-def values(
-    strategy: str, docs: Sequence[Doc], distribution: Distribution, labels: Sequence[str]
-) -> Sequence[Any]:
+def values(strategy: str, docs: Sequence[Doc], chains: Sequence[Chain]) -> Sequence[Any]:
     """Return what a strategy chooses each doc by.
 
     Args:
-        strategy: One of `STRATEGIES`.
+        strategy: One of `STRATEGIES`. "margin" is for a single chain.
         docs: The docs.
-        distribution: Over their tag sequences.
-        labels: Labels of the model.
+        chains: Labels, and the distribution over their tag sequences.
 
     Returns:
         For each doc a number, the larger the better; with "diverse" its doubtful words.
     """
     if strategy == "entropy":
-        return entropies(distribution)
+        return [sum(of_doc) for of_doc in zip(*(entropies(each) for _, each in chains))]
     if strategy == "margin":
+        ((_, distribution),) = chains
         return [1.0 - margin for margin in margins(distribution)]
-    return doubtful_words(docs, distribution, labels)
+    return doubtful_words(docs, chains)
 
 
-def doubtful_words(
-    docs: Sequence[Doc], distribution: Distribution, labels: Sequence[str]
-) -> list[dict[str, float]]:
+def doubtful_words(docs: Sequence[Doc], chains: Sequence[Chain]) -> list[dict[str, float]]:
     """Return the words of each doc's possible entities, and how doubtful they are, in nats."""
     found = []
-    for entities in doubtful_entities(docs, distribution, labels):
+    for entities in doubtful_entities(docs, chains):
         doubts: dict[str, float] = {}
         for entity in entities:
             doubts[entity.words] = doubts.get(entity.words, 0.0) + entity.doubt

@@ -9,6 +9,8 @@ from spacy.tokens import Doc
 from ...batching import Distribution
 from ...decoding import candidate_entities
 
+# Labels, and the distribution over their tag sequences
+Chain = tuple[Sequence[str], Distribution]
 # Less probable entities are hardly doubtful
 LEAST_DOUBTFUL = 0.01
 # What an entity still counts for when the same words have been selected once more
@@ -43,16 +45,20 @@ def bernoulli_entropy(p: float) -> float:
     return -sum(q * math.log(q) for q in (p, 1.0 - p) if q > 0.0)
 
 
-def doubtful_entities(
-    docs: Sequence[Doc], distribution: Distribution, labels: Sequence[str]
-) -> list[list[DoubtfulEntity]]:
-    """Return the possible entities of each doc, of a probability of `LEAST_DOUBTFUL` or more."""
-    candidates = candidate_entities(distribution, LEAST_DOUBTFUL, max_length=max(map(len, docs)))
-    found = []
-    for doc, of_doc in zip(docs, candidates):
-        spans = [(doc[one.start : one.end], one) for one in of_doc]
-        found.append(
-            [
+def doubtful_entities(docs: Sequence[Doc], chains: Sequence[Chain]) -> list[list[DoubtfulEntity]]:
+    """Return the possible entities of each doc, of a probability of `LEAST_DOUBTFUL` or more.
+
+    Args:
+        docs: The docs.
+        chains: Labels, and the distribution over their tag sequences.
+    """
+    longest = max(map(len, docs))
+    found: list[list[DoubtfulEntity]] = [[] for _ in docs]
+    for labels, distribution in chains:
+        candidates = candidate_entities(distribution, LEAST_DOUBTFUL, max_length=longest)
+        for doc, of_doc, here in zip(docs, found, candidates):
+            spans = ((doc[one.start : one.end], one) for one in here)
+            of_doc += [
                 DoubtfulEntity(
                     span.start_char,
                     span.end_char,
@@ -62,5 +68,4 @@ def doubtful_entities(
                 )
                 for span, one in spans
             ]
-        )
     return found

@@ -9,12 +9,12 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.util import minibatch
 
-from ...batching import Distribution
 from ...data.corpus import before_component, doc_of_text, letters
 from ...data.formats.settings import DocSettings
 from ...data.texts import Text
-from ...pipeline import BiLSTMCRFEntityRecognizer
-from .doubt import DoubtfulEntity
+from ...inference.recognizers import chains_of
+from ...pipeline.base import TrainableCRF
+from .doubt import Chain, DoubtfulEntity
 
 _BATCH = 64  # docs
 
@@ -30,7 +30,7 @@ class Known:
         wrong: Of these texts, the spans that are known to be no entities.
     """
 
-    def __init__(self, docs: Iterable[Doc], ner: BiLSTMCRFEntityRecognizer, spans: bool) -> None:
+    def __init__(self, docs: Iterable[Doc], ner: TrainableCRF, spans: bool) -> None:
         """Look at what docs say.
 
         Args:
@@ -83,14 +83,12 @@ class Pool(NamedTuple):
     """
 
     nlp: Language
-    ner: BiLSTMCRFEntityRecognizer
+    ner: TrainableCRF
     texts: Sequence[Text]
     places: list[int]
 
     @classmethod
-    def of(
-        cls, nlp: Language, ner: BiLSTMCRFEntityRecognizer, texts: Sequence[Text], known: Known
-    ) -> "Pool":
+    def of(cls, nlp: Language, ner: TrainableCRF, texts: Sequence[Text], known: Known) -> "Pool":
         """Find the texts to choose from."""
         first: dict[str, int] = {}
         for place, text in enumerate(texts):
@@ -98,12 +96,13 @@ class Pool(NamedTuple):
         new = [place for words, place in first.items() if words and words not in known.texts]
         return cls(nlp, ner, texts, new)
 
-    def distributions(self) -> Iterator[tuple[list[int], list[Doc], Distribution]]:
-        """Yield batches of places, their docs, and the distribution over their tag sequences."""
+    def distributions(self) -> Iterator[tuple[list[int], list[Doc], list[Chain]]]:
+        """Yield batches of places, their docs, and the distributions over their tag sequences."""
         for places in minibatch(self.places, _BATCH):
             made = [doc_of_text(self.nlp, self.texts[place]) for place in places]
             docs = before_component(self.nlp, made, self.ner.name)
-            yield places, docs, self.ner.distribution(docs)
+            of_labels = chains_of(self.ner, docs)
+            yield places, docs, [(labels, each) for labels, levels in of_labels for each in levels]
 
 
 def _letters_before(text: str) -> list[int]:
