@@ -83,6 +83,19 @@ def test_interrupted_at_any_line_of_waiting_it_ends(n, monkeypatch):
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.parametrize("can_block", [hasattr(signal, "pthread_sigmask"), False])
+def test_an_interrupt_waits_for_the_end_of_a_block(can_block, monkeypatch):
+    """Windows can't block signals, but has handlers."""
+    if not can_block:
+        monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
+    handler, done = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), engines._no_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the rest of the block")
+    assert done
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
 def test_nothing_of_it_is_left_and_others_go_on():
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
     other.start()

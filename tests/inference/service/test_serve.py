@@ -1,13 +1,17 @@
 """The command: it starts, ends cleanly, and says what is wrong."""
 
 import json
+import os
 import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -16,6 +20,7 @@ from spacy_bilstm_crf import workflows
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.service import bound, own_names
 from spacy_bilstm_crf.inference.service.metrics import PREFIX
+from spacy_bilstm_crf.inference.service.server import Supervisor
 from tests.helpers import make_nlp, spacy_command
 from tests.inference.service import service
 from tests.inference.service.service import HEAD, SECONDS, process, wait_for
@@ -126,6 +131,22 @@ def test_it_ends_while_it_replaces_its_workers(tmp_path):
     assert not any(worker.is_running() for worker in workers)
     # It would go on to the second worker
     assert (tmp_path / "log").read_text().count("Started server process") <= len(workers) + 1
+
+
+@pytest.mark.parametrize("system", [sys.platform, "win32"])
+def test_workers_are_told_to_end_but_not_killed(system, monkeypatch):
+    """On Windows SIGTERM would end them with requests that have no answer."""
+    told = []
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(os, "kill", lambda *given: told.append(given))
+    supervisor = Supervisor.__new__(Supervisor)
+    supervisor.should_exit = threading.Event()
+    supervisor.processes = [SimpleNamespace(pid=number) for number in (None, 7)]
+    supervisor._ends = SimpleQueue()
+    supervisor._ends.put(signal.SIGTERM)
+    supervisor._end()
+    assert supervisor.should_exit.is_set()
+    assert told == ([] if system == "win32" else [(7, signal.SIGTERM)])
 
 
 @pytest.mark.slow  # starts processes that load pipelines
