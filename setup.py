@@ -49,6 +49,4 @@ def addresses(repository: str) -> dict[str, object]:
     }
 
 
-setup(
-    cmdclass={"build_py": BuildWithResources}, **addresses(os.environ.get("REPOSITORY_URL", ""))
-)
+setup(cmdclass={"build_py": BuildWithResources}, **addresses(os.environ.get("REPOSITORY_URL", "")))

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import multiprocessing.spawn
-import os
 import signal
 import sys
 import threading
@@ -13,6 +12,7 @@ import pytest
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.batch import engines
+from tests.systems import SIGNALS
 
 
 class Sleeps(NamedTuple):
@@ -35,7 +35,7 @@ def test_killed_while_the_next_is_started(monkeypatch):
 
     def prepare_after_a_kill(name):
         for child in multiprocessing.active_children():
-            os.kill(child.pid, signal.SIGKILL)
+            child.kill()
             killed.append(child)
             child.join()
             time.sleep(0.5)  # until the pool has seen it, and closed its pipes
@@ -47,6 +47,7 @@ def test_killed_while_the_next_is_started(monkeypatch):
     assert len(killed) == 1
 
 
+@SIGNALS
 @pytest.mark.parametrize("n", [5, 30, 80])
 def test_interrupted_at_any_line_of_waiting_it_ends(n, monkeypatch):
     submit = engines._submit

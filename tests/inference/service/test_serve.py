@@ -24,6 +24,7 @@ from spacy_bilstm_crf.inference.service.server import Supervisor
 from tests.helpers import make_nlp, spacy_command
 from tests.inference.service import service
 from tests.inference.service.service import HEAD, SECONDS, process, wait_for
+from tests.systems import SIGNALS
 
 CODE = Path(service.__file__)
 
@@ -42,6 +43,7 @@ def serve(*arguments):
     return spacy_command("bilstm-crf", "serve", *arguments, exit_codes=(1,))
 
 
+@SIGNALS
 @pytest.mark.slow  # starts processes that load pipelines
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", [1, 2])
@@ -110,6 +112,7 @@ def test_a_worker_that_is_killed_is_replaced_and_waits_no_more(slow, tmp_path):
         assert ask(client, ["once more"]).status_code == 200
 
 
+@SIGNALS
 @pytest.mark.slow  # starts processes that load pipelines
 def test_it_ends_while_it_replaces_its_workers(tmp_path):
     nlp = make_nlp()
@@ -166,6 +169,7 @@ def workers_of(served):
     return [child for child in alive if "spawn_main" in " ".join(child.cmdline())]
 
 
+@SIGNALS
 @pytest.mark.slow  # starts a process that loads a pipeline
 def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
     body = json.dumps({"texts": ["I like London. "] * 250, "k_best": 20}).encode()
@@ -181,6 +185,7 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
         assert served.wait(60) == 0
 
 
+@SIGNALS
 @pytest.mark.slow  # starts a process that loads a pipeline
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_end_does_not_wait_longer_than_it_was_told(workers, tmp_path):
