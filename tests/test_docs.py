@@ -31,7 +31,7 @@ from spacy_bilstm_crf.inference.service.messages import (
 from tests.helpers import ROOT, spacy_command
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf8") for path in PAGES}
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf8") for path in PAGES}
 each_page = pytest.mark.parametrize("page", TEXTS)
 SHIPPED = ROOT / "configs" / "bilstm_crf.cfg"
 PRETRAINED = ROOT / "configs" / "pretrained.cfg"

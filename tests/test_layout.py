@@ -77,3 +77,23 @@ def test_a_module_of_a_command_defines_the_command_alone(module):
     kinds = (ast.FunctionDef, ast.ClassDef)
     defined_here = [node.name for node in MODULES[module].body if isinstance(node, kinds)]
     assert [name for name in defined_here if not name.startswith("_")] == [f"{module[4:]}_cli"]
+
+
+def opened_as_text(module):
+    """Calls that read or write text, of open, read_text and write_text."""
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            modes = [each.value for each in given if isinstance(each, ast.Constant)]
+            is_binary = any(isinstance(mode, str) and "b" in mode for mode in modes)
+            of_os = ast.unparse(node.func) == "os.open"
+            if name in ("open", "read_text", "write_text") and not (is_binary or of_os):
+                yield node
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_text_has_an_encoding(module):
+    """Without one Windows takes a code page."""
+    for node in opened_as_text(module):
+        assert "encoding" in {keyword.arg for keyword in node.keywords}, ast.unparse(node)

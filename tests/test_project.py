@@ -262,6 +262,7 @@ def test_the_lowest_versions_are_those_of_setup_cfg():
     assert in_file.items() <= all_pinned.items()
 
 
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 def test_training_needs_no_requirements_of_tests_and_docs(tmp_path):
     def steps(target):
         command = ["make", "--dry-run", target, f"VENV={tmp_path}/none"]

@@ -3,17 +3,17 @@
 A file says what was run, what follows from all runs, and what each run found.
 """
 
-import fcntl
 import json
 import platform
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from spacy_bilstm_crf.common.files import write_whole
 
@@ -192,9 +192,6 @@ def _is_short(value: Any) -> bool:
     return not isinstance(value, (dict, list))
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> FileLock:
     """Keep other threads and processes that do the same from a file. Waits for them."""
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
-        yield
+    return FileLock(path.with_name(f"{path.name}.lock"))

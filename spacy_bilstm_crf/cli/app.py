@@ -1,5 +1,7 @@
 """The group of commands, which fail with one line and exit code 1."""
 
+import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ class OneLineErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command, and print errors that the user can fix as one line."""
+        if isinstance(sys.stdout, TextIOWrapper):
+            # Into a file or a pipe Windows writes with a code page that lacks most characters
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except UserError as error:

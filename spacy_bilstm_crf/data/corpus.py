@@ -53,7 +53,7 @@ def read_files(data: Data, vocab: Vocab) -> list[tuple[str, list[Doc]]]:
             f"python -m spacy convert data.conll . --converter conll"
         )
     names = [file.relative_to(path).with_suffix("") if path.is_dir() else file for file in files]
-    return [(str(name), list(read_docbin(file, vocab))) for name, file in zip(names, files)]
+    return [(name.as_posix(), list(read_docbin(file, vocab))) for name, file in zip(names, files)]
 
 
 def _in_vocab(doc: Doc, vocab: Vocab) -> Doc:

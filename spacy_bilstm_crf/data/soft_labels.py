@@ -180,7 +180,7 @@ def teacher_labels(folder: Path) -> list[str]:
 
 def _about(folder: Path) -> _About:
     with reported_damage(_DAMAGED.format(folder / _ABOUT)):
-        return _About(**json.loads((folder / _ABOUT).read_text()))
+        return _About(**json.loads((folder / _ABOUT).read_text(encoding="utf8")))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -5,6 +5,9 @@ import shutil
 import pytest
 
 from benchmarks.harness.training import config_path, scored, train
+from tests.systems import LINUX
+
+pytestmark = LINUX
 
 
 @pytest.mark.slow

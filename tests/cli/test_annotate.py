@@ -21,6 +21,7 @@ from tests.cli import forked
 from tests.helpers import ROOT, spacy_command, trained_nlp
 from tests.inference.batch import data
 from tests.inference.batch.data import ruler_pipeline, text_of, write_rows
+from tests.systems import ENGINES, FORKS, LINUX
 
 CODE = Path(data.__file__)
 
@@ -239,7 +240,7 @@ def rows_of_one_process(model, tmp_path_factory):
 
 
 @pytest.mark.slow  # each engine starts processes that load the pipeline
-@pytest.mark.parametrize("engine", ["local", "ray", "spark"])
+@pytest.mark.parametrize("engine", ENGINES.values())
 def test_all_engines_give_the_same_rows(engine, model, rows_of_one_process, tmp_path):
     path, expected = rows_of_one_process
     output = tmp_path / "out"
@@ -268,7 +269,7 @@ def failed(engine, *arguments):
 
 
 @pytest.mark.slow  # each engine starts processes that load the pipeline
-@pytest.mark.parametrize("engine", ["local", "ray", "spark"])
+@pytest.mark.parametrize("engine", ENGINES.values())
 def test_what_fails_in_a_worker_is_told_in_one_line(engine, tmp_path):
     pipeline = ruler_pipeline(tmp_path / "model")
     path, code = write_rows(tmp_path / "in.jsonl", 60), tmp_path / "code.py"
@@ -281,7 +282,9 @@ def test_what_fails_in_a_worker_is_told_in_one_line(engine, tmp_path):
 
 
 @pytest.mark.slow  # each engine starts processes that load the pipeline
-@pytest.mark.parametrize("engine", ["local", "spark"])  # Ray starts another worker, for ever
+@pytest.mark.parametrize(
+    "engine", [ENGINES["local"], ENGINES["spark"]]
+)  # Ray starts another worker, for ever
 def test_workers_that_die_are_told_in_one_line(engine, tmp_path):
     pipeline = ruler_pipeline(tmp_path / "model", "test_dies")
     path = write_rows(tmp_path / "in.jsonl", 60)
@@ -300,6 +303,7 @@ def wait_for(condition, seconds=300):
         time.sleep(0.02)
 
 
+@FORKS
 @pytest.mark.slow  # ten runs that are killed
 @pytest.mark.parametrize("who", ["worker", "driver"])
 def test_killed_at_five_moments_every_id_is_there_once(who, tmp_path):
@@ -338,6 +342,7 @@ def test_killed_at_five_moments_every_id_is_there_once(who, tmp_path):
     assert not list(output.glob(".*"))
 
 
+@FORKS
 @pytest.mark.slow  # loads the pipeline in three processes
 @pytest.mark.parametrize("moment", ["starting", "at work"])
 def test_stopped_by_the_keyboard_all_end_at_once(moment, tmp_path):
@@ -400,6 +405,7 @@ def is_running(process):
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
+@LINUX
 @pytest.mark.slow  # 200,000 texts
 def test_memory_is_flat_over_200_000_texts_and_one_of_20_mb(tmp_path):
     pipeline = ruler_pipeline(tmp_path / "model")

@@ -22,6 +22,7 @@ from spacy_bilstm_crf.data.formats.settings import (
     UNANNOTATED,
 )
 from tests.helpers import spacy_command
+from tests.systems import FILES
 
 GOOD = {"id": 1, "text": "Ada saw Rome", "label": [[0, 3, "PER"]]}
 BAD = {"id": 2, "text": "Ada saw Rome", "label": [[0, 3, "PER"], [9, 12, "LOC"]]}
@@ -275,7 +276,6 @@ def test_nothing_is_replaced_that_convert_has_not_written(tmp_path):
     precious.write_text("mine")
     forced = ("--from", "doccano", "--force")
     assert "is not a file: name one" in message(path, precious.parent, *forced)
-    assert "is not a file: name one" in message(path, "/dev/null", *forced)
     brat = (*forced, "--to", "brat")
     assert "contains files that are not brat files" in message(path, precious.parent, *brat)
     assert "contains files that are not brat files" in message(path, precious, *brat)
@@ -361,6 +361,14 @@ def test_what_has_no_entity_is_no_success(tmp_path):
     assert "✔" not in said and "1 doc, 0 entities" in " ".join(said.split())
 
 
+@FILES
+def test_a_device_is_no_file_to_replace(tmp_path):
+    path = write_lines(tmp_path / "in.jsonl", GOOD)
+    said = message(path, "/dev/null", "--from", "doccano", "--force")
+    assert "is not a file: name one" in said
+
+
+@FILES
 def test_all_files_of_a_folder_are_read_or_said(tmp_path):
     folder = tmp_path / "in"
     for name in ("a.jsonl", "b.JSONL", "part.jsonl/c.jsonl", "d.txt", ".hidden"):
@@ -400,6 +408,7 @@ def test_a_folder_that_can_not_be_read_is_said(tmp_path, monkeypatch):
         workflows.convert(tmp_path / "in", tmp_path / "out", source="doccano")
 
 
+@FILES
 def test_a_pipe_is_refused_as_it_can_be_read_only_once(tmp_path):
     os.mkfifo(tmp_path / "a.jsonl")
     assert "is a pipe or a device" in message(tmp_path / "a.jsonl", "x.spacy", "--from", "doccano")

@@ -1,9 +1,7 @@
 """`distill`: what the student learns, what is kept, what is refused."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -122,7 +120,7 @@ def test_a_run_that_was_killed_goes_on(teacher, texts, corpus, tmp_path, monkeyp
     until = time.monotonic() + 120
     while not (found := list(tmp_path.glob("soft-labels/000001-*"))) and time.monotonic() < until:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     (second,) = found
     written = second.stat().st_mtime_ns

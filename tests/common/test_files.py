@@ -1,13 +1,21 @@
 """Files and folders that appear whole or not at all."""
 
+import ctypes
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from spacy_bilstm_crf.common.errors import UserError
-from spacy_bilstm_crf.common.files import check_file, save_folder, write_whole, written_whole
+from spacy_bilstm_crf.common.files import (
+    check_file,
+    locked,
+    save_folder,
+    write_whole,
+    written_whole,
+)
 
 
 def test_a_file_is_replaced_when_it_is_whole(tmp_path):
@@ -108,3 +116,43 @@ def test_a_file_that_is_read_is_not_written(tmp_path):
     with pytest.raises(UserError, match=r"exists\. Replace it with --force"):
         check_file(tmp_path / "data", force=False)
     check_file(tmp_path / "data", force=True)
+
+
+@pytest.mark.parametrize("system", [sys.platform, "darwin", "win32", "an old C library"])
+def test_a_folder_is_replaced_whatever_the_system_can_do(system, tmp_path, monkeypatch):
+    def save(content):
+        def to_disk(folder):
+            folder.mkdir()
+            (folder / content).touch()
+
+        save_folder(to_disk, tmp_path / "model")
+
+    if system == "an old C library":
+        monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    else:
+        monkeypatch.setattr(sys, "platform", system)
+    if system == "win32":
+        monkeypatch.setitem(sys.modules, "fcntl", None)  # can't be imported
+    save("one")
+    save("two")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["two"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="knows no locks of folders")
+def test_a_folder_is_locked_for_others(tmp_path):
+    with (
+        locked(tmp_path),
+        pytest.raises(UserError, match="Another run is writing"),
+        locked(tmp_path),
+    ):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_where_there_are_no_locks_of_folders_nobody_is_kept_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with locked(tmp_path), locked(tmp_path):
+        pass

@@ -17,6 +17,7 @@ from spacy_bilstm_crf.data import texts
 from spacy_bilstm_crf.data.texts import TextSettings, read_rows, read_texts, text_files
 from spacy_bilstm_crf.inference.batch.parts import parts_of, read_part
 from tests.helpers import spacy_command
+from tests.systems import FILES
 
 DEEP = b"[" * 300 + b"]" * 300
 TEXTS = ["Ada", 'say "hi", Bob', "two\nlines", "\U0001f600 e\u0301", "x\u2028y"]
@@ -152,6 +153,7 @@ def test_what_is_no_text_is_named(name, content, message, tmp_path):
         list(read_texts(tmp_path / name))
 
 
+@FILES
 def test_links_and_pipes_in_a_folder(tmp_path):
     folder, other = tmp_path / "in", tmp_path / "other"
     for path in (folder, other):

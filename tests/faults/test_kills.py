@@ -15,10 +15,11 @@ from spacy.cli.train import train
 
 from spacy_bilstm_crf.workflows import calibrate
 from tests.helpers import CONFIG
+from tests.systems import FORKS
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a fork, to start quickly"),
+    FORKS,  # to start quickly
 ]
 
 # In the order in which spaCy writes them
@@ -114,7 +115,6 @@ def test_a_calibration_of_a_pipeline_in_its_place_is_killed(model, corpus, tmp_p
     assert nlp("I like London.").has_annotation("ENT_IOB")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there are two renames")
 def test_at_no_moment_is_there_no_pipeline(model, corpus, tmp_path, monkeypatch):
     kept = shutil.copytree(model, tmp_path / "kept")
     rename = Path.rename

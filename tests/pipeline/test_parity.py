@@ -17,6 +17,7 @@ from spacy.tokens import Doc, Span
 from spacy.training import Example
 
 from tests.helpers import entities, examples_for, iobs, make_nlp, train, trained_nlp, weights
+from tests.systems import FORKS
 
 pytestmark = [
     pytest.mark.usefixtures("kind_of_arrays"),
@@ -263,11 +264,12 @@ def test_frozen_and_annotating(factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", [pytest.param("fork", marks=FORKS), "spawn"])
 def test_several_processes(factory, method):
     run_module("tests.several_processes", factory, method)
 
 
+@FORKS
 @pytest.mark.slow
 def test_a_pipeline_in_a_forked_process(factory, tmp_path):
     trained_nlp(factory).to_disk(tmp_path)

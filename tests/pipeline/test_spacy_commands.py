@@ -16,6 +16,7 @@ from spacy.tokens import Doc, DocBin
 
 from spacy_bilstm_crf.common.resources import shipped_config
 from tests.helpers import CONFIG, ROOT, SMALL_TRAINING, entities, spacy_command, weights
+from tests.systems import SIGNALS
 
 README = (ROOT / "README.md").read_text(encoding="utf8")
 
@@ -178,6 +179,7 @@ def test_pretraining_finds_the_tok2vec(paths, tmp_path):
     )
 
 
+@SIGNALS
 @pytest.mark.slow
 def test_an_interrupted_run_leaves_a_model_that_loads(paths, tmp_path):
     arguments = [*paths, *SMALL_TRAINING, "--training.max_steps=100000", "--training.patience=0"]

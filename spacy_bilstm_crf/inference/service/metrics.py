@@ -14,6 +14,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from ...common.processes import is_running
 from ..annotated_text import AnnotatedText
 from .dynamic_batching import Request
 
@@ -96,7 +97,5 @@ def _forget_the_dead(folder: Path) -> None:
     """Stop counting the requests that waited in workers that were killed."""
     for path in folder.glob("gauge_live*_*.db"):
         pid = int(path.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if not is_running(pid):
             mark_process_dead(pid, str(folder))

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -121,7 +122,7 @@ class _SaysOnce(logging.Filter):
 def app_of_worker() -> FastAPI:
     """Make the app of a worker process."""
     parent, given = json.loads(os.environ[SETTINGS])
-    end_with_parent(parent, lambda: os.kill(os.getpid(), signal.SIGTERM))  # answers what it has
+    end_with_parent(parent, lambda: signal.raise_signal(signal.SIGTERM))  # answers what it has
     settings = ServerSettings(**{**given, "limits": Limits(*given["limits"])})
     import_code(settings.code)
     return app_of(load_pipeline(settings.pipeline), settings)
@@ -193,7 +194,8 @@ def run_server(
 
 
 def _run_workers(settings: ServerSettings, listening: socket.socket, **options: Any) -> None:
-    with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
+    # On Windows a worker that was killed may hold a file for a moment longer
+    with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as folder:
         if shutil.disk_usage(folder).free < BYTES_OF_METRICS * (options["workers"] + 1):
             raise UserError(
                 f"{tempfile.gettempdir()} is full, where workers keep their metrics: free some "
@@ -233,6 +235,8 @@ class Supervisor(Multiprocess):
     def _end(self) -> None:
         self._ends.get()
         self.should_exit.set()
+        if sys.platform == "win32":  # SIGTERM would kill them; uvicorn ends them in another way
+            return
         for pid in [process.pid for process in self.processes]:
             with suppress(ProcessLookupError):
                 if pid is not None:

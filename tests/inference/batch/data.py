@@ -29,7 +29,7 @@ def dawdles(doc):
 @Language.component("test_dies")
 def dies(doc):
     if in_worker():
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # which kills on Windows
     return doc
 
 

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import multiprocessing.spawn
-import os
 import signal
 import sys
 import threading
@@ -13,6 +12,7 @@ import pytest
 
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.batch import engines
+from tests.systems import SIGNALS
 
 
 class Sleeps(NamedTuple):
@@ -35,7 +35,7 @@ def test_killed_while_the_next_is_started(monkeypatch):
 
     def prepare_after_a_kill(name):
         for child in multiprocessing.active_children():
-            os.kill(child.pid, signal.SIGKILL)
+            child.kill()
             killed.append(child)
             child.join()
             time.sleep(0.5)  # until the pool has seen it, and closed its pipes
@@ -47,6 +47,7 @@ def test_killed_while_the_next_is_started(monkeypatch):
     assert len(killed) == 1
 
 
+@SIGNALS
 @pytest.mark.parametrize("n", [5, 30, 80])
 def test_interrupted_at_any_line_of_waiting_it_ends(n, monkeypatch):
     submit = engines._submit
@@ -81,6 +82,19 @@ def test_interrupted_at_any_line_of_waiting_it_ends(n, monkeypatch):
         sys.settrace(None)
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("can_block", [hasattr(signal, "pthread_sigmask"), False])
+def test_an_interrupt_waits_for_the_end_of_a_block(can_block, monkeypatch):
+    """Windows can't block signals, but has handlers."""
+    if not can_block:
+        monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
+    handler, done = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), engines._no_interrupts():
+        signal.raise_signal(signal.SIGINT)
+        done.append("the rest of the block")
+    assert done
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_nothing_of_it_is_left_and_others_go_on():

@@ -1,13 +1,17 @@
 """The command: it starts, ends cleanly, and says what is wrong."""
 
 import json
+import os
 import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -16,9 +20,11 @@ from spacy_bilstm_crf import workflows
 from spacy_bilstm_crf.common.errors import UserError
 from spacy_bilstm_crf.inference.service import bound, own_names
 from spacy_bilstm_crf.inference.service.metrics import PREFIX
+from spacy_bilstm_crf.inference.service.server import Supervisor
 from tests.helpers import make_nlp, spacy_command
 from tests.inference.service import service
 from tests.inference.service.service import HEAD, SECONDS, process, wait_for
+from tests.systems import SIGNALS
 
 CODE = Path(service.__file__)
 
@@ -37,6 +43,7 @@ def serve(*arguments):
     return spacy_command("bilstm-crf", "serve", *arguments, exit_codes=(1,))
 
 
+@SIGNALS
 @pytest.mark.slow  # starts processes that load pipelines
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", [1, 2])
@@ -105,6 +112,7 @@ def test_a_worker_that_is_killed_is_replaced_and_waits_no_more(slow, tmp_path):
         assert ask(client, ["once more"]).status_code == 200
 
 
+@SIGNALS
 @pytest.mark.slow  # starts processes that load pipelines
 def test_it_ends_while_it_replaces_its_workers(tmp_path):
     nlp = make_nlp()
@@ -128,6 +136,22 @@ def test_it_ends_while_it_replaces_its_workers(tmp_path):
     assert (tmp_path / "log").read_text().count("Started server process") <= len(workers) + 1
 
 
+@pytest.mark.parametrize("system", [sys.platform, "win32"])
+def test_workers_are_told_to_end_but_not_killed(system, monkeypatch):
+    """On Windows SIGTERM would end them with requests that have no answer."""
+    told = []
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(os, "kill", lambda *given: told.append(given))
+    supervisor = Supervisor.__new__(Supervisor)
+    supervisor.should_exit = threading.Event()
+    supervisor.processes = [SimpleNamespace(pid=number) for number in (None, 7)]
+    supervisor._ends = SimpleQueue()
+    supervisor._ends.put(signal.SIGTERM)
+    supervisor._end()
+    assert supervisor.should_exit.is_set()
+    assert told == ([] if system == "win32" else [(7, signal.SIGTERM)])
+
+
 @pytest.mark.slow  # starts processes that load pipelines
 def test_workers_end_with_the_process_that_started_them(slow, tmp_path):
     options = ("--code", CODE, "--workers", 2)
@@ -145,6 +169,7 @@ def workers_of(served):
     return [child for child in alive if "spawn_main" in " ".join(child.cmdline())]
 
 
+@SIGNALS
 @pytest.mark.slow  # starts a process that loads a pipeline
 def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
     body = json.dumps({"texts": ["I like London. "] * 250, "k_best": 20}).encode()
@@ -160,6 +185,7 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(folder, tmp_path):
         assert served.wait(60) == 0
 
 
+@SIGNALS
 @pytest.mark.slow  # starts a process that loads a pipeline
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_end_does_not_wait_longer_than_it_was_told(workers, tmp_path):

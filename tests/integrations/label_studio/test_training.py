@@ -217,8 +217,8 @@ def test_a_training_that_was_interrupted_begins_again(pipeline, old_data, tmp_pa
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_training_that_is_killed_counts_as_none(number, pipeline, old_data, tmp_path, caplog):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_training_that_is_killed_counts_as_none(name, pipeline, old_data, tmp_path, caplog):
     """As by `timeout` or systemd, which tell all processes of a service to end, or for memory."""
     folder, given = tmp_path / "folder", {**QUICK, "old_data": str(old_data)}
     state = folder / "state.json"
@@ -227,8 +227,8 @@ def test_a_training_that_is_killed_counts_as_none(number, pipeline, old_data, tm
         send(client, annotations())
         wait_for(lambda: "step" in read_or_empty(folder / "training" / "log.txt"))
         (training,) = trainings_of(folder)
-        os.kill(training, number)
-        wait_for(lambda: f"was killed ({number.name})" in caplog.text)
+        os.kill(training, signal.Signals[name])
+        wait_for(lambda: f"was killed ({name})" in caplog.text)
         assert (folder / BEGUN).exists()
         assert json.loads(state.read_text("utf8"))["n_trained"] == 0
         # Not again and again, but when it is asked for
