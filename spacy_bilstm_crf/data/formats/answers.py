@@ -10,7 +10,7 @@ from itertools import chain
 from .docs import ACCEPT, IGNORE, REJECT
 from .records import Problem, RawMention, Record
 
-Key = tuple[str, tuple[str, ...]]  # a text and its words
+_Key = tuple[str, tuple[str, ...]]  # a text and its words
 
 
 def joined_answers(found: Iterable[Record | Problem]) -> Iterator[Record | Problem]:
@@ -19,7 +19,7 @@ def joined_answers(found: Iterable[Record | Problem]) -> Iterator[Record | Probl
     An entity that one of them accepts and another one rejects is disputed.
     """
     items = list(found)
-    groups: dict[Key, list[Record]] = {}
+    groups: dict[_Key, list[Record]] = {}
     for one in items:
         if isinstance(one, Record) and _is_answer(one):
             groups.setdefault(_key(one), []).append(one)
@@ -30,7 +30,7 @@ def joined_answers(found: Iterable[Record | Problem]) -> Iterator[Record | Probl
             yield _joined(of_text) if len(of_text) > 1 else one
 
 
-def _key(record: Record) -> Key:
+def _key(record: Record) -> _Key:
     return record.text, tuple(record.words or ())
 
 

@@ -44,7 +44,7 @@ from .settings import FormatSettings
 
 # Names of the parts of a labelling interface, as Label Studio's own template for entities has them
 FROM_NAME, TO_NAME = "label", "text"
-ANSWER = "answer"  # the name of the choice between ACCEPT and REJECT
+ANSWER_CONTROL = "answer"  # the name of the choice between ACCEPT and REJECT
 SEPARATOR = re.compile(r"[\t,;]")  # of a table
 LABELS = "labels"  # the type of regions that are parts of a text
 OF_TASKS = ("annotations", "completions", "predictions")
@@ -102,7 +102,7 @@ def _answer(annotation: dict[str, Any]) -> str | None:
     """Return what an annotator has answered to a question about single entities, if anything."""
     for result in objects_of(annotation, "result"):
         value = result.get("value")
-        if result.get("from_name") == ANSWER and isinstance(value, dict):
+        if result.get("from_name") == ANSWER_CONTROL and isinstance(value, dict):
             for answer in (ACCEPT, REJECT):
                 if value.get("choices") == [answer]:
                     return answer
@@ -220,7 +220,7 @@ def _mentions(judgement: dict[str, Any], text_key: str, findings: Findings) -> l
     for result in results:
         value, kind = result.get("value"), result.get("type")
         if kind != LABELS or not isinstance(value, dict):
-            is_known = kind in ELSEWHERE or result.get("from_name") == ANSWER
+            is_known = kind in ELSEWHERE or result.get("from_name") == ANSWER_CONTROL
             findings.notes[f"regions of type {kind!r:.40} left out"] += not is_known
         elif is_named and not _is_of_text(result, text_key):
             findings.notes["regions of another text left out"] += 1
@@ -252,7 +252,7 @@ def _of_min(place: str, task: dict[str, Any], text_key: str) -> Record:
     text = text_of(task, text_key)
     lists = {key: value for key, value in task.items() if _are_regions(value)}
     mentions = [m for values in lists.values() for v in values for m in _of_region(v)]
-    answer = task.get(ANSWER) if "annotation_id" in task else None
+    answer = task.get(ANSWER_CONTROL) if "annotation_id" in task else None
     known = {text_key, "id", "annotator", *lists}
     record = Record(
         place,

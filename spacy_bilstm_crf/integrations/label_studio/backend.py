@@ -42,7 +42,7 @@ from ..live_model.trainer import MOST_NAMED, Trainer, TrainingData, check_can_le
 from ..live_model.versions import PipelineVersion
 from . import training
 from .annotations import AnnotationStore, checked_annotation, tasks_of_control
-from .interactive import corrections_of, drawn_regions, news
+from .interactive import drawn_corrections, drawn_regions, news
 from .label_config import LabelConfig, read_label_config
 from .predictions import prediction_of
 from .settings import LABEL_STUDIO, BackendSettings
@@ -143,7 +143,7 @@ class Backend:
         if why_not is not None:
             raise UserError(f"Interactive pre-annotation is not possible: {why_not}. Turn it off.")
         labels = [label for component in components_with_crf(nlp) for label in component.labels]
-        known = corrections_of(drawn, config, labels)
+        known = drawn_corrections(drawn, config, labels)
         settings = RequestSettings()
         (before,) = await self._found_together([text], settings, request)
         (after,) = await self._found_together([text], settings, request, known)

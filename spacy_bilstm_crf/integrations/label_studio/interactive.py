@@ -17,7 +17,7 @@ def drawn_regions(given: dict[str, Any]) -> list[dict[str, Any]]:
     return [region for region in found if isinstance(region, dict)]
 
 
-def corrections_of(
+def drawn_corrections(
     regions: Collection[dict[str, Any]], config: LabelConfig, labels: Collection[str]
 ) -> TextCorrections:
     """Return what regions say of the entities of a text.
