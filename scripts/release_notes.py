@@ -31,9 +31,10 @@ def notes(tag: str, root: Path = ROOT) -> str:
     if f"\nversion: {version}\n" not in (root / "CITATION.cff").read_text(encoding="utf8"):
         sys.exit(f"CITATION.cff has another version than setup.cfg: {version}.")
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf8")
-    section = re.search(rf"^## {re.escape(version)}\b.*?\n(.*?)(?=^## |\Z)", changelog, re.M | re.S)
+    heading = rf"^## {re.escape(version)} \(\d{{4}}-\d\d-\d\d\)\n"
+    section = re.search(rf"{heading}(.*?)(?=^## |\Z)", changelog, re.MULTILINE | re.DOTALL)
     if section is None or not section[1].strip():
-        sys.exit(f"CHANGELOG.md says nothing under ## {version}.")
+        sys.exit(f"CHANGELOG.md says nothing under '## {version} (YYYY-MM-DD)'.")
     return section[1].strip()
 
 

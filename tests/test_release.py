@@ -44,8 +44,9 @@ def test_the_notes_are_what_the_changelog_says_of_the_tag(release):
         ("v1.1.0", "setup.cfg", "", "", "The tag is v1.1.0, and setup.cfg has version 1.2.0"),
         ("1.2.0", "setup.cfg", "", "", "The tag is 1.2.0,"),
         ("v1.2.0", "CITATION.cff", "\nversion: 1.2.0", "\nversion: 1.1.0", "CITATION.cff has"),
-        ("v1.2.0", "CHANGELOG.md", "## 1.2.0", "## 1.2.0rc1", "says nothing under ## 1.2.0"),
-        ("v1.2.0", "CHANGELOG.md", "### Fixed\n\n- é", "", "says nothing under ## 1.2.0"),
+        ("v1.2.0", "CHANGELOG.md", "## 1.2.0", "## 1.2.0rc1", "says nothing under '## 1.2.0 ("),
+        ("v1.2.0", "CHANGELOG.md", "2026-01-01", "not released yet", "says nothing under"),
+        ("v1.2.0", "CHANGELOG.md", "### Fixed\n\n- é", "", "says nothing under"),
     ],
 )
 def test_a_tag_that_does_not_fit_is_refused(tag, file, old, new, message, release):
