@@ -130,7 +130,7 @@ def draw(path: Path) -> None:
     for result, of_result in zip(results, axes[0]):
         for key, speed, f in points(result):
             style = {"marker": MARKERS[list(SYSTEMS).index(key)], "color": colors[key]}
-            of_result.plot([speed], [f], linestyle="", label=SYSTEMS[key].name, **style)
+            of_result.plot([speed], [f], linestyle="", label=plain(key), **style)
         of_result.set_xscale("log")
         of_result.set_xlabel("words a second")
         of_result.set_title(head_of((result["dataset"], result["size"]), []))
@@ -138,6 +138,11 @@ def draw(path: Path) -> None:
     axes[0, 0].set_ylabel("F, test part")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.savefig(path, metadata={"Date": None}, facecolor="white")
+
+
+def plain(key: str) -> str:
+    """Return the name of a system without what marks code."""
+    return SYSTEMS[key].name.replace("`", "")
 
 
 def points(result: dict[str, Any]) -> list[tuple[str, float, float]]:
