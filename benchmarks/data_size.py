@@ -87,10 +87,22 @@ def stock_config(optimize: str, dataset: str, part: Path, out: Path) -> Override
     return {} if optimize == "efficiency" else {"paths.vectors": VECTORS}
 
 
-def our_config(steps: int | None, dataset: str, part: Path, out: Path) -> Overrides:
-    """Write what `init-config` makes for the part, with its number of steps or another."""
-    lang = LANGUAGES.get(dataset, "en")
-    spacy_command("bilstm-crf", "init-config", out, "--train", part, "--lang", lang)
+def our_config(
+    steps: int | None, dataset: str, part: Path, out: Path, vectors: Path | None = None
+) -> Overrides:
+    """Write what `init-config` makes for the part, with its number of steps or another.
+
+    Args:
+        steps: Number of steps.
+        dataset: The data set, which has a language.
+        part: The part.
+        out: The config.
+        vectors: Folder of word vectors.
+    """
+    options = ["--lang", LANGUAGES.get(dataset, "en")]
+    if vectors is not None:
+        options += ["--vectors", str(vectors)]
+    spacy_command("bilstm-crf", "init-config", out, "--train", part, *options)
     return {} if steps is None else length(steps)
 
 

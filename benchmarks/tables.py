@@ -28,6 +28,8 @@ STUDIES = (
     "gazetteer",
     "merging",
     "partial",
+    "peers.accuracy",
+    "peers.speed",
     "pretraining",
     "risk_control",
     "selection",

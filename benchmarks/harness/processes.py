@@ -41,6 +41,13 @@ def start_python(
     return subprocess.Popen(command, cwd=ROOT, env=ONE_THREAD, **options)
 
 
+def cpu_seconds_of(process: subprocess.Popen) -> float:
+    """Wait for a process to end, and return the processor time that it took."""
+    _, status, usage = os.wait4(process.pid, 0)  # which tells it of this process alone
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
 def spacy_command(*arguments: Any) -> None:
     """Run a command of spaCy's command line, without its output."""
     run_python("-m", "spacy", *arguments, stdout=subprocess.DEVNULL)

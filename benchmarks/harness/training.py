@@ -1,7 +1,6 @@
 """Trainings in processes of their own, and the scores of what they made."""
 
 import json
-import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Corpus
 
 from .paths import CONFIGS
-from .processes import spacy_command, start_python
+from .processes import cpu_seconds_of, spacy_command, start_python
 
 Overrides = dict[str, Any]
 # The threshold that is best for F1 is half of the F1 to be expected (docs/how-to/probabilities.md)
@@ -39,10 +38,20 @@ class Training(NamedTuple):
         return max(self.evaluations, key=lambda entry: entry["score"])["step"]
 
 
-def stock_config(path: Path, optimize: str, lang: str = "en", pipeline: str = "ner") -> Path:
-    """Write spaCy's own efficiency or accuracy config, of the stock `ner` by default."""
+def stock_config(
+    path: Path, optimize: str, lang: str = "en", pipeline: str = "ner", transformer: bool = False
+) -> Path:
+    """Write spaCy's own efficiency or accuracy config, of the stock `ner` by default.
+
+    Args:
+        path: The file.
+        optimize: `efficiency` or `accuracy`.
+        lang: Code of the language.
+        pipeline: Names of the components, with commas.
+        transformer: Whether they get a transformer, as spaCy has it for a GPU.
+    """
     options = ("--lang", lang, "--pipeline", pipeline, "--optimize", optimize)
-    spacy_command("init", "config", path, *options)
+    spacy_command("init", "config", path, *options, *["--gpu"] * transformer)
     return path
 
 
@@ -111,13 +120,12 @@ def train(
     with printed.open("w") as stdout:
         command = ("-m", "spacy", "train", config, "--output", out, *options)
         process = start_python(*command, stdout=stdout, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)  # which tells the processor time
-    process.returncode = os.waitstatus_to_exitcode(status)
+        cpu_seconds = cpu_seconds_of(process)
     if process.returncode:
         raise SystemExit(printed.read_text()[-2000:])
     entries = map(json.loads, log.read_text().splitlines())
     evaluations = [entry for entry in entries if entry.get("score") is not None]
-    return Training(out / "model-best", evaluations, usage.ru_utime + usage.ru_stime)
+    return Training(out / "model-best", evaluations, cpu_seconds)
 
 
 def scored(

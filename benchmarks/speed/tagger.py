@@ -44,16 +44,24 @@ NAMES = {
 
 
 class Worker:
-    """A tagger in another process: a module of this folder, by the Python that it needs."""
+    """A tagger in another process: a module, by the Python that it needs.
 
-    def __init__(self, python: Path, module: str, *arguments: Any):
+    Args:
+        python: The Python.
+        module: The module, as `-m` takes it.
+        arguments: Its arguments.
+        options: Of `subprocess.Popen`.
+    """
+
+    def __init__(self, python: Path, module: str, *arguments: Any, **options: Any):
         self.module = module
         self.process = start_python(
-            *("-m", f"benchmarks.speed.{module}", *arguments),
+            *("-m", module, *arguments),
             interpreter=python,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            **options,
         )
         self.about = self.answer()
 
@@ -93,7 +101,7 @@ def flair_worker(
     columns = [CORPUS / dataset / "columns" / part for part in ("train", "dev")]
     words, width = words_of_vectors(vectors, folder)
     sizes = [words, width, HIDDEN, int(fine_tune), device]
-    return Worker(flair.absolute(), "flair_worker", *columns, *sizes)
+    return Worker(flair.absolute(), "benchmarks.speed.flair_worker", *columns, *sizes)
 
 
 def workers_of(
@@ -114,7 +122,7 @@ def workers_of(
         exported = {name: (*arguments[OURS], each) for each, name in EXPORTED_OURS.items()}
         arguments = {OURS: arguments[OURS], **exported, **arguments}
     workers = {
-        name: Worker(Path(sys.executable), "spacy_worker", *each)
+        name: Worker(Path(sys.executable), "benchmarks.speed.spacy_worker", *each)
         for name, each in arguments.items()
     }
     if flair is not None:

@@ -9,7 +9,7 @@ the environment that it needs. What a command works on is made before the clock 
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 # Begins the line of an answer: libraries print to standard output too
@@ -41,7 +41,7 @@ def serve(
         print(ANSWER + json.dumps(seconds), flush=True)
 
 
-def one_by_one(call: Callable[[str], Any], texts: list[str]) -> list[float]:
+def one_by_one(call: Callable[[Any], Any], texts: Iterable[Any]) -> list[float]:
     """Return the seconds that each text takes."""
     found = []
     for text in texts:

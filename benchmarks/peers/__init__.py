@@ -1,0 +1,1 @@
+"""One comparison: ours and other recognizers, on the same data, on one machine."""
