@@ -138,9 +138,9 @@ def table() -> str:
                     f"{percent['incomplete']} %",
                 ]
             )
-    return tables.markdown(*rows) + tables.measured(
-        results, f"Means over {len(results[0]['runs'])} seeds, of {N_CUTS} cuts each."
-    )
+    n_seeds = max(len(result["runs"]) for result in results)
+    seeds = f"Means over {n_seeds} seeds," if n_seeds > 1 else "One seed,"
+    return tables.markdown(*rows) + tables.measured(results, f"{seeds} {N_CUTS} cuts.")
 
 
 TABLES = {"coverage": table}
