@@ -194,6 +194,9 @@ def test_the_set_that_contains_the_right_tag_sequence(chromium):
             assert page.locator("#set").inner_text() == f"{said} {words}."
             assert page.locator("#sequences li:not(.outside)").count() == n
             assert page.locator("#sequences li.outside").count() == 5 - n
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                assert min(page.evaluate(CONTRASTS)) >= 4.5
             type_in(page, "")
             assert page.locator("#set").inner_text() == ""
 
