@@ -37,6 +37,7 @@ STUDIES = (
     "selection",
     "serving",
     "shrink",
+    "softmax_margin",
     "spans.accuracy",
     "spans.flat",
     "spans.speed",

@@ -129,6 +129,7 @@ STUDIES = {
     "partial": (["seed", "percent"], ["test_f"], "f_by_share"),
     "pretraining": (["share", "begun", "seed"], ["summary"], "summaries"),
     "selection": (["seed", "strategy", "share"], ["summary"], "summaries"),
+    "softmax_margin": (["seed", "cost"], ["summary"], "summaries"),
     "thresholds": (["seed"], ["summary"], "summaries"),
     "tune": (["dataset", "system", "seed"], ["summary"], "summaries"),
 }
