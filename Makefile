@@ -105,7 +105,7 @@ packages/%/wheel: $(VENV)/installed-dev
 	  --vars.package_name bilstm_crf_$(subst -,_,$*) --vars.package_version $(VERSION) $(OF_DATASET)
 	rm -rf packages/$*/wheel
 	mkdir packages/$*/wheel
-	mv packages/$*/*/dist/*.whl packages/$*/wheel
+	mv packages/$*/*_bilstm_crf_$(subst -,_,$*)-$(VERSION)/dist/*.whl packages/$*/wheel
 
 wheels: dist ## Install that wheel and a trained pipeline's in a new environment, after `make train`
 	$(RUN) python scripts/check_wheels.py dist packages/$(DATASET)

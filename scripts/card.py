@@ -1,6 +1,6 @@
 """Write the model card of a pipeline: README.md beside it, and what it says in meta.json.
 
-    python scripts/card.py DATASET PIPELINE TEST [--name bilstm_crf_wnut17]
+    python -m scripts.card DATASET PIPELINE TEST [--name bilstm_crf_wnut17]
 
 What the data set is, its licence and what to use the pipeline for stand in scripts/pipelines.json.
 Scores are those of the pipeline on the test part, with the intervals of `report`. `spacy package`
@@ -17,23 +17,25 @@ from spacy.training import Corpus
 from wasabi import MarkdownRenderer
 
 from benchmarks.harness.results import processor
+from spacy_bilstm_crf.common.pages import interval, percent
 from spacy_bilstm_crf.workflows import report
 
 FACTS = Path(__file__).with_name("pipelines.json")
 
 
-def percent(score: dict[str, float | None]) -> str:
-    """A score with its 95 % interval."""
-    if score["value"] is None:
-        return "-"
-    value, low, high = (100 * (score[name] or 0.0) for name in ("value", "low", "high"))
-    return f"{value:.1f} ({low:.1f} to {high:.1f})"
+def with_interval(score: dict[str, float | None]) -> str:
+    """A score in percent, with its 95 % interval."""
+    return f"{percent(score['value'])} ({interval(score)})".removesuffix(" ()")
 
 
 def scores_table(numbers: dict[str, Any]) -> str:
     """Precision, recall and F of all entities, and of each label."""
     rows = [
-        (label, f"{of['gold']:,}", *(percent(of[name]) for name in ("precision", "recall", "f")))
+        (
+            label,
+            f"{of['gold']:,}",
+            *(with_interval(of[name]) for name in ("precision", "recall", "f")),
+        )
         for label, of in [("all", numbers["overall"]), *numbers["by_label"].items()]
     ]
     return MarkdownRenderer().table(rows, ("label", "annotated", "precision", "recall", "F"))
@@ -106,7 +108,7 @@ def main(dataset: str, pipeline: Path, test: Path, name: str = "bilstm_crf_ner")
     path.write_text(json.dumps(meta, indent=2), encoding="utf8")
     text = card(f"{nlp.lang}_{name}", facts, meta, numbers)
     (pipeline / "README.md").write_text(text + "\n", encoding="utf8")
-    print(f"{pipeline / 'README.md'}: F {percent(numbers['overall']['f'])}")
+    print(f"{pipeline / 'README.md'}: F {with_interval(numbers['overall']['f'])}")
 
 
 if __name__ == "__main__":

@@ -69,6 +69,11 @@ class FailedText(NamedTuple):
         kind = type(error).__name__
         return cls(f"{kind}: {one_line(error)}", kind, place)
 
+    @property
+    def message(self) -> str:
+        """The reason without the type of the exception."""
+        return self.reason.removeprefix(f"{self.kind}: ")
+
 
 def distinct_entities(entities: Iterable[EntityDict]) -> list[EntityDict]:
     """Return entities in order, those with the same span and label once, as the most probable."""

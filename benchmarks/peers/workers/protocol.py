@@ -93,6 +93,25 @@ class Tagger(Protocol):
         """Return the entities of each text of a batch that was looked at."""
 
 
+class OfDocs:
+    """A tagger that finds the entities of spaCy docs, by a pipeline of spaCy's kind.
+
+    Attributes:
+        nlp: The pipeline.
+    """
+
+    nlp: Any
+
+    def find(self, docs: list[Any]) -> None:
+        """Find the entities in docs."""
+        for _ in self.nlp.pipe(docs):
+            pass
+
+    def found(self, docs: list[Any]) -> list[list[Entity]]:
+        """Return the entities of docs."""
+        return [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in docs]
+
+
 def peak_megabytes() -> float:
     """Return the largest memory of this process up to now: VmHWM, which only Linux tells.
 

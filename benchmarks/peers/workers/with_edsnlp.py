@@ -18,7 +18,7 @@ from edsnlp.training import train as train_pipeline
 from edsnlp.training.trainer import GenericScorer
 from spacy.tokens import Doc, Span
 
-from benchmarks.peers.workers.protocol import Batches, Entity, Settings, read_texts, run
+from benchmarks.peers.workers.protocol import Batches, OfDocs, Settings, read_texts, run
 
 torch.set_num_threads(1)
 GOLD = "gold_spans"
@@ -106,7 +106,7 @@ def train(settings: Settings) -> None:
     )
 
 
-class Pipeline:
+class Pipeline(OfDocs):
     """A trained pipeline, and how it is asked."""
 
     def __init__(self, model: str) -> None:
@@ -115,15 +115,6 @@ class Pipeline:
     def prepared(self, batches: Batches) -> list[list[Doc]]:
         """Make docs of words."""
         return [[Doc(self.nlp.vocab, words=words) for words in batch] for batch in batches]
-
-    def find(self, docs: list[Doc]) -> None:
-        """Find the entities in docs."""
-        for _ in self.nlp.pipe(docs):
-            pass
-
-    def found(self, docs: list[Doc]) -> list[list[Entity]]:
-        """Return the entities of docs."""
-        return [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in docs]
 
 
 if __name__ == "__main__":

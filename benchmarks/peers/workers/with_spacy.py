@@ -5,7 +5,7 @@ from contextlib import suppress
 import spacy
 from spacy.tokens import Doc
 
-from benchmarks.peers.workers.protocol import Batches, Entity, run
+from benchmarks.peers.workers.protocol import Batches, OfDocs, run
 
 with suppress(ImportError):  # what is exported runs without torch
     import torch
@@ -13,7 +13,7 @@ with suppress(ImportError):  # what is exported runs without torch
     torch.set_num_threads(1)
 
 
-class Pipeline:
+class Pipeline(OfDocs):
     """A pipeline, and how it is asked."""
 
     def __init__(self, model: str) -> None:
@@ -23,17 +23,8 @@ class Pipeline:
         """Make docs of words, and forget the vectors of words that ours keeps."""
         for _, pipe in self.nlp.pipeline:
             if type(pipe).__module__.startswith("spacy_bilstm_crf"):
-                pipe.model.from_bytes(pipe.model.to_bytes())  # type: ignore[attr-defined]
+                pipe.model.from_bytes(pipe.model.to_bytes())
         return [[Doc(self.nlp.vocab, words=words) for words in batch] for batch in batches]
-
-    def find(self, docs: list[Doc]) -> None:
-        """Find the entities in docs."""
-        for _ in self.nlp.pipe(docs):
-            pass
-
-    def found(self, docs: list[Doc]) -> list[list[Entity]]:
-        """Return the entities of docs."""
-        return [[(ent.start, ent.end, ent.label_) for ent in doc.ents] for doc in docs]
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ class Service:
             if answer.kind == TooManyEntities.__name__:
                 raise Refused(413, f"{answer.reason} Set a higher threshold or candidates.")
             if answer.kind == CorrectionError.__name__:
-                raise Refused(422, answer.reason.removeprefix(f"{answer.kind}: "))
+                raise Refused(422, answer.message)
             # Without the reason, which may quote the text
             where = "; ".join(answer.place)
             logging.getLogger("uvicorn.error").error("A text failed: %s at %s", answer.kind, where)

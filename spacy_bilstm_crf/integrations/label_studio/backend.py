@@ -145,11 +145,14 @@ class Backend:
         labels = [label for component in components_with_crf(nlp) for label in component.labels]
         known = drawn_corrections(drawn, config, labels)
         settings = RequestSettings()
-        (before,) = await self._found_together([text], settings, request)
-        (after,) = await self._found_together([text], settings, request, known)
+        version = ""
+        while version != self.model_version:  # a new one may be swapped in meanwhile
+            version = self.model_version
+            (before,) = await self._found_together([text], settings, request)
+            (after,) = await self._found_together([text], settings, request, known)
         if isinstance(before, str) or isinstance(after, str):
             raise UserError(before if isinstance(before, str) else str(after))
-        new = prediction_of(news(before, after, known), config, self.model_version, None, Counter())
+        new = prediction_of(news(before, after, known), config, version, None, Counter())
         return JSONResponse({"results": [new]})
 
     async def _webhook(self, given: dict[str, Any], _: HttpRequest) -> Response:
@@ -304,7 +307,7 @@ class Backend:
                 return list(answer)
             reason = f"the pipeline failed on the text: {answer.kind}"
             if answer.kind == CorrectionError.__name__:
-                reason = answer.reason.removeprefix(f"{answer.kind}: ")
+                reason = answer.message
         except Refused as refused:
             if refused.status != 413:
                 raise

@@ -6,6 +6,7 @@ from typing import Any
 from ...inference.annotated_text import AnnotatedText
 from ...inference.corrections import KnownSpan, TextCorrections
 from .label_config import LabelConfig
+from .predictions import place_of
 
 
 def drawn_regions(given: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,9 +56,6 @@ def news(before: AnnotatedText, after: AnnotatedText, known: TextCorrections) ->
         after: What was found with them.
         known: The corrections.
     """
-    there = {(each["start"], each["end"], each["label"]) for each in before.entities}
-    there.update((span.start, span.end, str(span.label)) for span in known.fixed)
-    entities = [
-        each for each in after.entities if (each["start"], each["end"], each["label"]) not in there
-    ]
+    there = {*map(place_of, before.entities), *known.fixed}
+    entities = [each for each in after.entities if place_of(each) not in there]
     return after._replace(entities=entities, candidates=None)

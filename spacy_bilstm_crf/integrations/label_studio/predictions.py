@@ -53,13 +53,14 @@ def task_score(found: AnnotatedText) -> float | None:
         return found.k_best[0]["probability"]
     if found.candidates is None:
         return None
-    chosen = {_place(entity) for entity in found.entities}
+    chosen = {place_of(entity) for entity in found.entities}
     sure = [entity["confidence"] for entity in found.entities if entity["confidence"] is not None]
-    sure += [1 - one["confidence"] for one in found.candidates if _place(one) not in chosen]
+    sure += [1 - one["confidence"] for one in found.candidates if place_of(one) not in chosen]
     return min(sure, default=1.0)
 
 
-def _place(entity: EntityDict) -> tuple[int, int, str]:
+def place_of(entity: EntityDict) -> tuple[int, int, str]:
+    """Return where an entity is, and its label: what tells it from others."""
     return entity["start"], entity["end"], entity["label"]
 
 
