@@ -17,6 +17,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Make the changelog's links, which lead from the top of the repository, lead from docs/."""
+    return markdown.replace("](docs/", "](") if page.file.src_uri == "changelog.md" else markdown
+
+
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Keep the link to the repository from asking its host. MkDocs calls this with each page."""
     return output.replace(ASKS_HOST, "")
