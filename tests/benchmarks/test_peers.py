@@ -251,6 +251,16 @@ def test_table_of_costs(results):
     assert stanza["ms a text"] == "15.0" and stanza["MB of memory"] == "500"
 
 
+def test_table_of_the_first_page(results, monkeypatch):
+    monkeypatch.setattr(speed, "OF_FIRST_PAGE", ("ours", "stanza"))
+    ours, stanza = cells_of(speed.first_page_table())
+    assert ours["1,000 sentences"] == "ours" and ours["ncbi-disease, F"] == "81.0 ± 1.0"
+    assert stanza["1,000 sentences"] == f"{SYSTEMS['stanza'].name}, {SYSTEMS['stanza'].reads}"
+    assert stanza["ncbi-disease, F"] == "70.0 (1 seed)" and stanza["wnut17, F"] == ""
+    assert stanza["minutes to train"] == "10.0" and stanza["words a second"] == "1,900"
+    assert stanza["MB on disk"] == "2"
+
+
 def test_table_of_limits(results):
     rows = {row["system"]: row for row in cells_of(accuracy.limits_table())}
     assert rows["ours"]["version"] == "package 1.2"
@@ -262,7 +272,8 @@ def test_tables_without_results(monkeypatch):
     for module in (accuracy, speed):
         monkeypatch.setattr(module, "read_all", lambda *args: [])
     assert accuracy.scores_table().endswith("*Not run yet.*")
-    assert speed.table().endswith("*Not run yet.*")
+    for table in (speed.table, speed.first_page_table):
+        assert table().endswith("*Not run yet.*")
 
 
 def test_the_picture_has_a_point_for_each_system(results, tmp_path):
