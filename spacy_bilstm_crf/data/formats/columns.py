@@ -14,12 +14,14 @@ from spacy.tokens import Doc, Span
 
 from ...common.errors import UserError
 from .docs import DISPUTED
-from .layout import DOCSTART, QUOTING, UNKNOWN, Sentence, documents_of, has_column_of_tags
+from .layout import UNKNOWN, has_column_of_tags
 from .losses import SENTENCES, UNKNOWN_TOKENS, label_without_blanks
 from .records import UNREADABLE, Findings, Offsets, Problem, RawMention, Record
 from .registry import Docs, Format, register
+from .rows import DOCSTART, QUOTING
 from .sample import FileSample
 from .settings import UTF8, ColumnSettings, FormatSettings
+from .tokens import Sentence, documents_of
 
 NO_DOCSTART = "_DOCSTART_"
 WITHOUT_WORDS = "documents without words left out"

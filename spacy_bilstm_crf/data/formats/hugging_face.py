@@ -23,7 +23,7 @@ from .class_labels import CARD, INFO, INFOS, SCHEMA_KEY, feature_of, names_besid
 from .columns import in_scheme, record_of_tokens, scheme_of, tags_in_biluo
 from .docs import ID, META, data_of
 from .jsonl import as_id, field, parsed_json, text_of, write_json_lines
-from .layout import BMES_TO_BIOES, UNKNOWN, Token
+from .layout import UNKNOWN
 from .losses import UNKNOWN_TOKENS, meta_without
 from .records import UNREADABLE, Findings, Problem, RawMention, Record
 from .registry import Docs, Format, register
@@ -39,6 +39,7 @@ from .tables import (
     is_saved,
     table_of,
 )
+from .tokens import BMES_TO_BIOES, Token
 
 WORD_COLUMNS = ("tokens", "words")
 TAG_COLUMNS = ("ner_tags", "ner_labels", "ner", "tags", "labels", "ner_tags_index")

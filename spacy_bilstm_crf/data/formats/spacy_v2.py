@@ -14,9 +14,10 @@ from ...common.errors import UserError
 from .columns import entities_of_tags
 from .docs import NO_ENTITY
 from .jsonl import as_id, field, list_of, mention_of, objects_of, read_values
-from .layout import TAG, UNKNOWN
+from .layout import UNKNOWN
 from .records import Findings, Offsets, Problem, RawMention, Record
 from .registry import Format, register
+from .rows import TAG
 from .sample import FileSample
 from .settings import FormatSettings
 from .words import align_words, placed
