@@ -13,6 +13,7 @@ from .format_options import (
     EncodingOption,
     LabelsOption,
     LangOption,
+    LayerOption,
     SchemeOption,
     SeparatorOption,
     SourceOption,
@@ -65,6 +66,7 @@ def agreement_cli(
     word_column: WordColumnOption = 0,
     tag_columns: TagColumnsOption = None,
     comment: CommentOption = None,
+    layer: LayerOption = None,
     code_path: CodeOption = None,
     use_gpu: GpuOption = -1,
 ) -> None:
@@ -92,6 +94,7 @@ def agreement_cli(
         encoding=encoding,
         labels=names_of(labels),
         columns=column_settings(scheme, separator, word_column, tag_columns, None, comment),
+        layer=layer,
     )
     found.to_disk(output)
     for note in found.notes:

@@ -13,6 +13,7 @@ from .format_options import (
     EncodingOption,
     LabelsOption,
     LangOption,
+    LayerOption,
     SchemeOption,
     SeparatorOption,
     SourceOption,
@@ -71,11 +72,7 @@ def convert_cli(
         None, help="Column of the part of speech, to keep it as token.tag_"
     ),
     comment: CommentOption = None,
-    layer: str | None = Option(
-        None,
-        help="Layer of INCEpTION that has the entities. Default: that of named entities, or the "
-        "only other one",
-    ),
+    layer: LayerOption = None,
     force: ForceOption = False,
 ) -> None:
     """Convert annotated data between spaCy and the formats of annotation tools and libraries.

@@ -89,6 +89,14 @@ CommentOption = Annotated[
     str | None,
     Option("--comment", help="Prefix of the comment lines of conll, such as '# '"),
 ]
+LayerOption = Annotated[
+    str | None,
+    Option(
+        "--layer",
+        help="Layer of INCEpTION that has the entities. Default: that of named entities, or the "
+        "only other one",
+    ),
+]
 
 
 def column_settings(

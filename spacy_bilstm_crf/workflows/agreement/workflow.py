@@ -124,6 +124,7 @@ def agreement(
     encoding: str | None = None,
     labels: Sequence[str] = (),
     columns: ColumnSettings | None = None,
+    layer: str | None = None,
 ) -> Agreement:
     """Measure how much annotators agree, and list where they differ.
 
@@ -152,6 +153,8 @@ def agreement(
         labels: Names of tags, in the order of the integers that stand for them in data sets of
             Hugging Face. They are needed if no file has them.
         columns: The layout of CoNLL columns.
+        layer: Layer of INCEpTION that has the entities, by its name or the last part of it; None
+            for that of named entities, or the only other one.
 
     Returns:
         The numbers, the disagreements and the page.
@@ -180,6 +183,7 @@ def agreement(
         columns or ColumnSettings(),
         checked_encoding(encoding),
         tuple(labels),
+        layer=layer,
         by_annotator=True,
     )
     nlp = None if pipeline is None else load_pipeline(pipeline)

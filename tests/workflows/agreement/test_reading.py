@@ -121,6 +121,19 @@ def test_hugging_face_has_a_folder_for_each_annotator(tmp_path):
     assert said == [("Ada Khan left ", {"ada": [(0, 8, "PER")], "bea": [(0, 3, "PER")]})]
 
 
+def test_inception_has_several_layers(tmp_path):
+    head = "#FORMAT=WebAnno TSV 3.3\n#T_SP=webanno.custom.Span|value\n#T_SP=webanno.custom.Plain|\n"
+    for who, label in (("ada", "PER"), ("bea", "ORG")):
+        text = f"{head}\n\n#Text=Ada\n1-1\t0-3\tAda\t{label}\t*\t\n"
+        (tmp_path / f"{who}.tsv").write_text(text, encoding="utf8")
+    files = [tmp_path / "ada.tsv", tmp_path / "bea.tsv"]
+    with pytest.raises(UserError, match=r"Several layers have annotations.*--layer"):
+        agreement(files, lang="en")
+    for layer, agreed in (("Span", 0.0), ("Plain", 1.0)):
+        overall = agreement(files, lang="en", layer=layer).numbers["overall"]
+        assert overall["strict"]["value"] == agreed
+
+
 def test_docs_know_their_annotator_or_their_file_does(tmp_path):
     def docs(spans, who=None):
         for text, of_text in zip(TEXTS, spans):
