@@ -23,7 +23,13 @@ from .best_thresholds import BestF, set_best_thresholds
 from .coverage import CoverageControl, control_coverage
 from .familiarity import Familiarity, FamiliarityCount
 from .provenance import CALIBRATED, CHOSEN, TRAINED, Use, note_calibration, uses_of
-from .quality import Quality, examples_before, quality_of, unknown_labels
+from .quality import (
+    Quality,
+    annotated_examples,
+    examples_before,
+    quality_of,
+    unknown_labels,
+)
 from .risk_control import (
     RecallLevel,
     RiskControl,
@@ -93,8 +99,8 @@ def calibrate(
     """Fit a pipeline's probabilities, or its thresholds, to held-out annotation.
 
     Without `recall`, `best_f` or `coverage`, a temperature and a bias for each label are fitted, so
-    that probabilities agree with how often they are right. With one of them, the calibration is
-    left as it is.
+    that probabilities agree with how often they are right. Docs with a label that the component
+    lacks are left out then. With one of these three, the calibration is left as it is.
 
     With `recall`, `candidates_threshold` is set by conformal risk control (see `risk_control`).
     Candidates may then have up to 1,000 tokens: a recall is no use if long entities can't be found.
@@ -125,9 +131,9 @@ def calibrate(
         The pipeline, what was fitted, and how good it is.
 
     Raises:
-        UserError: If there is no such pipeline, component or data, if the data have a label that
-            the component lacks, if they are too few for the recall, or if arguments can't be
-            combined.
+        UserError: If there is no such pipeline, component or data, if all annotated docs have a
+            label that the component lacks, if there are too few for the recall, or if arguments
+            can't be combined.
     """
     if (recall is not None) + best_f + (coverage is not None) > 1:
         raise UserError(
@@ -162,30 +168,47 @@ def _fitted(
     examples: list[Example],
 ) -> Calibrated:
     """Fit the calibration, and score it before and after."""
-    unknown = unknown_labels(ner, examples)
-    if unknown:
-        raise UserError(
-            f"{_name_of(data)}: {_lacking(ner, component, unknown)} Take them out of the data, or "
-            f"train the pipeline with them first."
-        )
-    references = [example.reference for example in examples]
-    misaligned = misaligned_warning(examples, entity_source(ner))
-    warnings = [] if misaligned is None else [misaligned]
+    known, warnings = _with_known_labels(ner, component, data, examples)
+    references = [example.reference for example in known]
+    misaligned = misaligned_warning(known, entity_source(ner))
+    warnings += [] if misaligned is None else [misaligned]
     warnings += _known_to_the_model(nlp, component, references)
     if forget_control(nlp, component):
         warnings.append(
             f"The recall that candidates_threshold of '{component}' was set for no longer holds, "
             f"since the probabilities have changed: run calibrate --recall again."
         )
-    before = quality_of(nlp, examples, component)
+    before = quality_of(nlp, known, component)
     earlier = calibration_of(ner.cfg)
-    calibration = ner.calibrate(examples)
+    calibration = ner.calibrate(known)
     if calibration.is_close(earlier, CHANGED):
         warnings.append("The calibration has not changed: it fits these documents as it is.")
-    docs = [example.predicted for example in examples]
+    docs = [example.predicted for example in known]
     note_calibration(nlp, component, data, references, _familiarity(ner, docs))
-    after = quality_of(nlp, examples, component)
+    after = quality_of(nlp, known, component)
     return Calibrated(nlp, ner.labels, calibration, {}, before, after, {}, warnings)
+
+
+def _with_known_labels(
+    ner: TrainableCRF, component: str, data: Data, examples: list[Example]
+) -> tuple[list[Example], list[str]]:
+    """Leave out documents with labels that the component lacks, and warn of them.
+
+    Raises:
+        UserError: If no annotated document is left.
+    """
+    unknown = unknown_labels(ner, examples)
+    if not unknown:
+        return examples, []
+    lacking = _lacking(ner, component, unknown)
+    known = [example for example in examples if not unknown_labels(ner, [example])]
+    if not annotated_examples(ner, known):
+        raise UserError(
+            f"{_name_of(data)}: {lacking} No other document is annotated: take these entities out "
+            f"of the data, or train the pipeline with them first."
+        )
+    n_out = len(examples) - len(known)
+    return known, [f"{lacking} Documents with them are left out: {n_out:,} of {len(examples):,}."]
 
 
 def _known_to_the_model(nlp: Language, component: str, references: Sequence[Doc]) -> list[str]:

@@ -120,7 +120,7 @@ def test_a_recall_is_that_of_the_candidates(per_label, nlp):
 
 def test_what_can_not_be_calibrated_is_refused(nlp):
     docs = docs_of(nlp)
-    unknown = docs_of(nlp)
+    unknown = docs_of(nlp)[:1]
     unknown[0].spans["sc"] = [Span(unknown[0], 0, 1, "CITY")]
     for data, message in (
         ([nlp.make_doc("Oslo.")], r"no entity in doc.spans\['sc'\] of any"),
@@ -131,6 +131,18 @@ def test_what_can_not_be_calibrated_is_refused(nlp):
             calibrate(nlp, data, component=NAME)
     with pytest.raises(UserError, match="no bilstm_crf_ner or bilstm_crf_spans component 'ner'"):
         calibrate(nlp, docs)
+
+
+def test_docs_with_unknown_labels_are_left_out(folder):
+    rest = calibrate(folder, docs_of(spacy.load(folder))[1:], component=NAME)
+    assert not any("left out" in warning for warning in rest.warnings)
+    docs = docs_of(spacy.load(folder))
+    docs[0].spans["sc"] = [*docs[0].spans["sc"], Span(docs[0], 0, 1, "CITY")]
+    found = calibrate(folder, docs, component=NAME)
+    (warning,) = [each for each in found.warnings if "left out" in each]
+    assert "lacks: CITY (1). It has ORG" in warning and f"left out: 1 of {len(docs)}." in warning
+    assert found.calibration == rest.calibration
+    assert (found.before, found.after) == (rest.before, rest.after)
 
 
 def test_a_threshold_is_saved_and_used(folder, nlp, tmp_path):
