@@ -105,9 +105,9 @@ def test_lookups_as_the_docs_have_them(paths, tmp_path):
 
 
 def test_from_ones_own_data_to_a_pipeline_as_the_readme_has_it(corpus, tmp_path, monkeypatch):
-    block = README.split("## From your own data")[1].split("```bash\n")[1].split("```")[0]
+    block = README.split("## Train it in three lines")[1].split("```bash\n")[1].split("```")[0]
     commands = [shlex.split(line)[3:] for line in block.splitlines()]
-    assert [command[0] for command in commands] == ["bilstm-crf", "train"]
+    assert [command[0] for command in commands] == ["bilstm-crf", "train", "evaluate"]
     monkeypatch.chdir(tmp_path)
     for name in ("train", "dev"):
         shutil.copy(corpus, tmp_path / f"{name}.spacy")
