@@ -50,7 +50,7 @@ def note(*sentences: str) -> str:
 def mean(found: dict[str, float], n_runs: int, digits: int = 1) -> str:
     """Write a mean with its standard deviation, which a single run has not."""
     deviation = f" ± {found['sd']:.{digits}f}" if n_runs > 1 else ""
-    return f"{found['mean']:.{digits}f}{deviation}"
+    return f"{found['mean']:,.{digits}f}{deviation}"
 
 
 def with_seeds(found: dict[str, float], n_runs: int, digits: int = 1) -> str:
