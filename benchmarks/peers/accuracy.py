@@ -335,16 +335,17 @@ def head_of(cell: Cell, runs: Iterable[Run]) -> str:
 
 
 def scores_table() -> str:
-    """Make the table of F by system, data set and number of sentences."""
+    """Make the table of F by system, data set and number of sentences, as far as they were run."""
     cells = runs_by_cell()
-    columns = {
+    runs_of = {
         cell: [run for key in SYSTEMS for run in cells.get((key, *cell), [])] for cell in CELLS
     }
+    columns = {cell: runs for cell, runs in runs_of.items() if runs}
     rows = [["system", "reads", *(head_of(cell, runs) for cell, runs in columns.items())]]
     for key, system in SYSTEMS.items():
         scores = [
             over_seeds(runs, "test_f") if (runs := cells.get((key, *cell))) else ""
-            for cell in CELLS
+            for cell in columns
         ]
         rows.append([system.name, system.reads, *scores])
     shown = [run for runs in columns.values() for run in runs]

@@ -238,6 +238,7 @@ def test_table_of_scores(results):
     assert rows[SYSTEMS["stanza"].name][small] == "70.0 (1 seed)"
     assert rows[SYSTEMS["stanza"].name][whole] == ""
     assert len(rows) == len(SYSTEMS)
+    assert set(rows["ours"]) == {"system", "reads", small, whole}  # what was run
     assert "Some CPU" in table and "Not run yet" not in table
 
 
