@@ -43,7 +43,8 @@ def print_scores(dataset: str, metrics: dict[str, Any]) -> None:
     msg.divider("Test scores")
     print(table(data, header=("", "P", "R", "F"), aligns=("l", "r", "r", "r"), divider=True))
     if known:
-        print("* all labels, neither with word vectors, mean over seeds (benchmarks/data_size)")
+        print("* all labels, by other trainings: both without word vectors, which the one above")
+        print("  has, and means over seeds (benchmarks/data_size)")
 
 
 def marked(doc: Doc) -> str:
@@ -87,8 +88,9 @@ def main(
             print(f"- {marked(nlp(text))}")
         print()
     msg.divider("Next")
-    print(f"The pipeline is {model}; packages/{dataset} has a wheel of it. Use it:\n")
-    print(f'  import spacy\n  nlp = spacy.load("{model}")\n  print(nlp({text!r}).ents)\n')
+    print(f"The pipeline is {model}; packages/{dataset}/ has a wheel of it. In .venv/bin/python:\n")
+    print(f'  import spacy\n\n  nlp = spacy.load("{model}")\n  for ent in nlp({text!r}).ents:')
+    print("      print(ent.text, ent.label_, ent._.confidence)\n")
     print("Train your own, with entities in train.spacy and dev.spacy:\n")
     print("  python -m spacy bilstm-crf init-config my.cfg --train train.spacy --dev dev.spacy")
     print("  python -m spacy train my.cfg --output my_training")

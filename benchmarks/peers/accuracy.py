@@ -334,6 +334,15 @@ def head_of(cell: Cell, runs: Iterable[Run]) -> str:
     return f"{dataset}, all{n}" + ("" if cell in SLOW_CELLS else ", without slow systems")
 
 
+def score_of(runs: Iterable[Run]) -> str:
+    """Write the score of the first seed and, of several seeds, the mean after it."""
+    runs = sorted(runs, key=lambda run: run["seed"])
+    if not runs:
+        return ""
+    mean = f"; {over_seeds(runs, 'test_f')}" if len(runs) > 1 else ""
+    return f"{runs[0]['test_f']:.1f}{mean}"
+
+
 def scores_table() -> str:
     """Make the table of F by system, data set and number of sentences, as far as they were run."""
     cells = runs_by_cell()
@@ -343,10 +352,7 @@ def scores_table() -> str:
     columns = {cell: runs for cell, runs in runs_of.items() if runs}
     rows = [["system", "reads", *(head_of(cell, runs) for cell, runs in columns.items())]]
     for key, system in SYSTEMS.items():
-        scores = [
-            over_seeds(runs, "test_f") if (runs := cells.get((key, *cell))) else ""
-            for cell in columns
-        ]
+        scores = [score_of(cells.get((key, *cell), [])) for cell in columns]
         rows.append([system.name, system.reads, *scores])
     shown = [run for runs in columns.values() for run in runs]
     below = tables.measured(shown, OF_SLOW, ENGLISH, A_TENTH) if shown else NOT_RUN

@@ -15,13 +15,12 @@ too. Results go to benchmarks/peers/results/speed-DATASET.json.
 """
 
 import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.data_size import DATASETS, over_seeds
+from benchmarks.data_size import DATASETS
 from benchmarks.harness import command, tables, timing
 from benchmarks.harness.paths import CORPUS, PICTURES, results_of, temporary_folder
 from benchmarks.harness.results import Run, machine, read_all, write
@@ -149,26 +148,36 @@ def plain(key: str) -> str:
     return SYSTEMS[key].name.replace("`", "")
 
 
+def training_of(system: str, dataset: str, size: int, seed: int) -> Run | None:
+    """Return the training that made a model, if it is scored.
+
+    A seed draws the sentences as well, so systems are compared by one and the same.
+    """
+    runs = runs_by_cell().get((system, dataset, size), [])
+    return next((run for run in runs if run["seed"] == seed), None)
+
+
+def with_training(result: dict[str, Any], row: dict[str, Any]) -> Run | None:
+    """Return the training of a system whose time was measured."""
+    return training_of(row["system"], *(result[key] for key in ("dataset", "size", "seed")))
+
+
 def points(result: dict[str, Any]) -> list[tuple[str, float, float]]:
     """Return the systems of a result that have a score: system, words a second, F."""
-    cells = runs_by_cell()
-    found = []
-    for row in result["rows"]:
-        runs = cells.get((row["system"], result["dataset"], result["size"]), [])
-        if runs:
-            f = statistics.mean(run["test_f"] for run in runs)
-            found.append((row["system"], row["words_a_second"]["median"], f))
-    return found
+    rows = [(row, with_training(result, row)) for row in result["rows"]]
+    return [
+        (row["system"], row["words_a_second"]["median"], run["test_f"]) for row, run in rows if run
+    ]
 
 
-def costs(row: dict[str, Any], runs: Sequence[Run]) -> list[str]:
+def costs(row: dict[str, Any], run: Run | None) -> list[str]:
     """Write minutes of training, words a second and megabytes on disk of a system.
 
     Args:
         row: What was measured of it.
-        runs: Its trainings.
+        run: Its training.
     """
-    minutes = f"{statistics.mean(run['cpu_seconds'] for run in runs) / 60:.1f}" if runs else ""
+    minutes = f"{run['cpu_seconds'] / 60:.1f}" if run else ""
     speed = f"{round(row['words_a_second']['median'], -2):,.0f}"
     return [minutes, speed, f"{row['model_mb']:,.0f}"]
 
@@ -177,18 +186,18 @@ def table() -> str:
     """Make the table of what each system costs."""
     head = ["data", "system", "F", "minutes to train", "words a second", "MB on disk"]
     rows = [[*head, "ours is times as fast", "ms a text", "MB of memory"]]
-    results, cells = read_all(STUDY, "speed-*.json"), runs_by_cell()
+    results = read_all(STUDY, "speed-*.json")
     for result in results:
         name = head_of((result["dataset"], result["size"]), [])
         for row in result["rows"]:
-            runs = cells.get((row["system"], result["dataset"], result["size"]), [])
+            run = with_training(result, row)
             faster = row["ours_is_times_as_fast"]
             rows.append(
                 [
                     name,
                     SYSTEMS[row["system"]].name,
-                    f"{statistics.mean(run['test_f'] for run in runs):.1f}" if runs else "",
-                    *costs(row, runs),
+                    f"{run['test_f']:.1f}" if run else "",
+                    *costs(row, run),
                     "" if row["system"] == OURS else tables.times(faster, digits=2),
                     f"{row['ms_a_text']:.1f}",
                     f"{row['memory_mb']:,.0f}",
@@ -199,17 +208,20 @@ def table() -> str:
 
 def first_page_table() -> str:
     """Make the README's table: five systems, and what they cost on the first data set."""
-    cells = runs_by_cell()
-    scored = [(dataset, 1000) for dataset in ON_FIRST_PAGE]
-    first = [r for r in read_all(STUDY, "speed-*.json") if (r["dataset"], r["size"]) == scored[0]]
+    scored = [(dataset, 1000, 0) for dataset in ON_FIRST_PAGE]
+    first = [
+        result
+        for result in read_all(STUDY, "speed-*.json")
+        if tuple(result[key] for key in ("dataset", "size", "seed")) == scored[0]
+    ]
     rows = [["1,000 sentences", *(f"{dataset}, F" for dataset in ON_FIRST_PAGE)]]
     rows[0] += ["minutes to train", "words a second", "MB on disk"]
     for row in (row for result in first for row in result["rows"]):
         system = SYSTEMS[row["system"]]
         if row["system"] in OF_FIRST_PAGE:
-            runs = [cells.get((row["system"], *cell), []) for cell in scored]
-            scores = [over_seeds(of_cell, "test_f") if of_cell else "" for of_cell in runs]
-            reads = f", {system.reads}" if system.reads not in system.name else ""
+            runs = [training_of(row["system"], *cell) for cell in scored]
+            scores = [f"{run['test_f']:.1f}" if run else "" for run in runs]
+            reads = f", {system.reads}" if system.reads else ""
             rows.append([system.name + reads, *scores, *costs(row, runs[0])])
     return tables.markdown(*rows) + (tables.measured(first) if first else NOT_RUN)
 
