@@ -259,7 +259,7 @@ def test_table_of_the_first_page(results, monkeypatch):
     # Of the seed whose model was measured
     assert ours["1,000 sentences"] == "ours" and ours["ncbi-disease, F"] == "80.0"
     assert stanza["1,000 sentences"] == f"{SYSTEMS['stanza'].name}, {SYSTEMS['stanza'].reads}"
-    assert stanza["ncbi-disease, F"] == "70.0" and stanza["wnut17, F"] == ""
+    assert stanza["ncbi-disease, F"] == "70.0" and "wnut17, F" not in stanza  # not run
     assert stanza["minutes to train"] == "10.0" and stanza["words a second"] == "1,900"
     assert stanza["MB on disk"] == "2"
 
