@@ -116,8 +116,9 @@ def lists_config(dropout: float, dataset: str, part: Path, out: Path) -> Overrid
     return {"components.ner.model.tok2vec.span_dropout": dropout}
 
 
-# Each writes a config for a data set's part, and returns the overrides that go with it
-SYSTEMS: dict[str, Callable[[str, Path, Path], Overrides]] = {
+# Writes a config for a data set's part, and returns the overrides that go with it
+WriteConfig = Callable[[str, Path, Path], Overrides]
+SYSTEMS: dict[str, WriteConfig] = {
     "ner": partial(stock_config, "efficiency"),
     "ner-vectors": partial(stock_config, "accuracy"),
     "init-config": partial(our_config, None),
@@ -127,12 +128,12 @@ SYSTEMS: dict[str, Callable[[str, Path, Path], Overrides]] = {
 }
 
 
-def run(system: str, dataset: str, size: int, seed: int) -> Run:
-    """Train and score one system on one part of one data set."""
-    with temporary_folder(f"{system}-{dataset}-{size}-") as folder:
+def run(write_config: WriteConfig, dataset: str, size: int, seed: int) -> Run:
+    """Train and score what a config says on one part of one data set."""
+    with temporary_folder(f"{dataset}-{size}-") as folder:
         part, config = folder / "train.spacy", folder / "config.cfg"
         n_sentences = write_part(dataset, size, seed, part)
-        overrides = SYSTEMS[system](dataset, part, config)
+        overrides = write_config(dataset, part, config)
         data = CORPUS / dataset
         paths = {"train": part, "dev": data / "dev"}
         done = train(config, paths, seed, overrides, folder / "out")
@@ -145,6 +146,15 @@ def run(system: str, dataset: str, size: int, seed: int) -> Run:
         }
 
 
+def keys_of(datasets: list[str], sizes: list[int], seeds: list[int]) -> list[tuple[str, int, int]]:
+    """Return data set, number of sentences and seed of all runs."""
+    return [
+        (dataset, size, seed)
+        for size, seed, dataset in product(sizes, seeds, datasets)
+        if (dataset, size) != ("four-domains", 1000)  # it has fewer
+    ]
+
+
 def main(
     system: Annotated[str, typer.Argument(**command.one_of(SYSTEMS))],
     datasets: Annotated[
@@ -155,15 +165,10 @@ def main(
     jobs: command.Jobs = 2,
 ) -> None:
     """Run what the system's file lacks."""
-    cells = [
-        (dataset, size, seed)
-        for size, seed, dataset in product(sizes, seeds, datasets)
-        if (dataset, size) != ("four-domains", 1000)  # it has fewer
-    ]
     file = Results(
         results_of("data_size") / f"{system}.json", {"system": system}, ["dataset", "size", "seed"]
     )
-    file.fill(cells, partial(run, system), jobs)
+    file.fill(keys_of(datasets, sizes, seeds), partial(run, SYSTEMS[system]), jobs)
 
 
 def by_cell(system: str) -> dict[Any, list[Run]]:

@@ -15,18 +15,17 @@ by NAME. Runs that a file has are not made again.
 """
 
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from thinc.api import Config
 
-from benchmarks.data_size import our_config, write_part
+from benchmarks.data_size import keys_of, our_config, run
 from benchmarks.harness import command
-from benchmarks.harness.paths import CONFIGS, CORPUS, VECTORS, results_of, temporary_folder
-from benchmarks.harness.results import Results, Run
-from benchmarks.harness.training import scored, train
+from benchmarks.harness.paths import CONFIGS, VECTORS, results_of
+from benchmarks.harness.results import Results
+from benchmarks.harness.training import Overrides
 
 STUDY = "encoder"
 NONE = "none"
@@ -55,22 +54,12 @@ def with_encoder(path: Path, weights: Path) -> None:
     config.to_disk(path)
 
 
-def run(weights: Path | None, dataset: str, size: int, seed: int) -> Run:
-    """Train and score a model on a part of a data set."""
-    with temporary_folder(f"encoder-{dataset}-{size}-") as folder:
-        part, config = folder / "train.spacy", folder / "config.cfg"
-        n_sentences = write_part(dataset, size, seed, part)
-        overrides = our_config(None, dataset, part, config, VECTORS)
-        if weights is not None:
-            with_encoder(config, weights)
-        data = CORPUS / dataset
-        done = train(config, {"train": part, "dev": data / "dev"}, seed, overrides, folder / "out")
-        return {
-            "sentences": n_sentences,
-            "cpu_seconds": round(done.cpu_seconds, 1),
-            "best_step": done.best_step,
-            **scored(done.model, data),
-        }
+def write_config(weights: Path | None, dataset: str, part: Path, out: Path) -> Overrides:
+    """Write what `init-config` makes for a part, with the encoder if there are weights."""
+    overrides = our_config(None, dataset, part, out, VECTORS)
+    if weights is not None:
+        with_encoder(out, weights)
+    return overrides
 
 
 def main(
@@ -87,15 +76,11 @@ def main(
     for way in begun or ():
         name, path = way.split("=", 1)
         ways[name] = Path(path).resolve()
-    keys = [
-        (dataset, size, seed)
-        for size, seed, dataset in product(sizes, seeds, datasets)
-        if (dataset, size) != ("four-domains", 1000)  # it has fewer
-    ]
+    keys = keys_of(datasets, sizes, seeds)
     for name, weights in ways.items():
         settings: dict[str, Any] = {"begun": name, "vectors": VECTORS.name}
         file = Results(results_of(STUDY) / f"{name}.json", settings, ["dataset", "size", "seed"])
-        file.fill(keys, partial(run, weights), jobs)
+        file.fill(keys, partial(run, partial(write_config, weights)), jobs)
 
 
 if __name__ == "__main__":

@@ -23,13 +23,13 @@ from numpy.lib.format import open_memmap
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
+from benchmarks.encoder.objectives import ROWS, STATES
 from benchmarks.harness import command
 
 WINDOW = 128  # words
 LAYERS = 4
 TO_FIT = 50_000  # words whose principal components are taken
 AT_ONCE = 64  # windows
-STATES, ROWS = "states.npy", "rows.json"
 
 
 class Components(NamedTuple):

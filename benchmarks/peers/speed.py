@@ -148,23 +148,23 @@ def plain(key: str) -> str:
     return SYSTEMS[key].name.replace("`", "")
 
 
-def training_of(system: str, dataset: str, size: int, seed: int) -> Run | None:
-    """Return the training that made a model, if it is scored.
+def trainings() -> dict[tuple[Any, ...], Run]:
+    """Return the trainings by system, data set, number of sentences and seed.
 
     A seed draws the sentences as well, so systems are compared by one and the same.
     """
-    runs = runs_by_cell().get((system, dataset, size), [])
-    return next((run for run in runs if run["seed"] == seed), None)
+    return {(*cell, run["seed"]): run for cell, runs in runs_by_cell().items() for run in runs}
 
 
-def with_training(result: dict[str, Any], row: dict[str, Any]) -> Run | None:
-    """Return the training of a system whose time was measured."""
-    return training_of(row["system"], *(result[key] for key in ("dataset", "size", "seed")))
+def measured_on(result: dict[str, Any]) -> tuple[Any, ...]:
+    """Return data set, number of sentences and seed of models whose time was measured."""
+    return tuple(result[key] for key in ("dataset", "size", "seed"))
 
 
 def points(result: dict[str, Any]) -> list[tuple[str, float, float]]:
     """Return the systems of a result that have a score: system, words a second, F."""
-    rows = [(row, with_training(result, row)) for row in result["rows"]]
+    made_by, where = trainings(), measured_on(result)
+    rows = [(row, made_by.get((row["system"], *where))) for row in result["rows"]]
     return [
         (row["system"], row["words_a_second"]["median"], run["test_f"]) for row, run in rows if run
     ]
@@ -186,11 +186,11 @@ def table() -> str:
     """Make the table of what each system costs."""
     head = ["data", "system", "F", "minutes to train", "words a second", "MB on disk"]
     rows = [[*head, "ours is times as fast", "ms a text", "MB of memory"]]
-    results = read_all(STUDY, "speed-*.json")
+    results, made_by = read_all(STUDY, "speed-*.json"), trainings()
     for result in results:
         name = head_of((result["dataset"], result["size"]), [])
         for row in result["rows"]:
-            run = with_training(result, row)
+            run = made_by.get((row["system"], *measured_on(result)))
             faster = row["ours_is_times_as_fast"]
             rows.append(
                 [
@@ -209,18 +209,15 @@ def table() -> str:
 def first_page_table() -> str:
     """Make the README's table: five systems, and what they cost on the first data set."""
     cells = [(dataset, 1000, 0) for dataset in ON_FIRST_PAGE]
-    scored = [cell for cell in cells if any(training_of(key, *cell) for key in OF_FIRST_PAGE)]
-    first = [
-        result
-        for result in read_all(STUDY, "speed-*.json")
-        if tuple(result[key] for key in ("dataset", "size", "seed")) == cells[0]
-    ]
+    made_by = trainings()
+    scored = [cell for cell in cells if any((key, *cell) in made_by for key in OF_FIRST_PAGE)]
+    first = [each for each in read_all(STUDY, "speed-*.json") if measured_on(each) == cells[0]]
     rows = [["1,000 sentences", *(f"{dataset}, F" for dataset, *_ in scored)]]
     rows[0] += ["minutes to train", "words a second", "MB on disk"]
     for row in (row for result in first for row in result["rows"]):
         system = SYSTEMS[row["system"]]
         if row["system"] in OF_FIRST_PAGE:
-            runs = [training_of(row["system"], *cell) for cell in scored]
+            runs = [made_by.get((row["system"], *cell)) for cell in scored]
             scores = [f"{run['test_f']:.1f}" if run else "" for run in runs]
             reads = f", {system.reads}" if system.reads else ""
             rows.append([system.name + reads, *scores, *costs(row, runs[0])])
