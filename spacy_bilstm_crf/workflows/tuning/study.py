@@ -127,16 +127,21 @@ def open_study(job: SearchJob) -> "Study":
     digest = hashlib.sha256(json.dumps(job.definition, sort_keys=True).encode("utf8")).hexdigest()
     try:
         with FileLock(job.output / OPEN_LOCK):
-            study = optuna.create_study(
-                study_name=f"bilstm-crf-tune-{digest[:16]}",
-                storage=_open_storage(job),
-                direction="maximize",
-                load_if_exists=True,
-                sampler=job.space.make_sampler(),
-                pruner=job.space.search.pruner.make("pruner"),
-            )
+            arguments: dict[str, Any] = {
+                "study_name": f"bilstm-crf-tune-{digest[:16]}",
+                "storage": _open_storage(job),
+                "sampler": job.space.make_sampler(),
+                "pruner": job.space.search.pruner.make("pruner"),
+            }
+            try:
+                study, is_new = optuna.create_study(direction="maximize", **arguments), True
+            except optuna.exceptions.DuplicatedStudyError:
+                study, is_new = optuna.load_study(**arguments), False
             given, missing = job.space.values_in(job.config)
-            if not (missing or job.space.is_grid):
+            # The lock is this folder's. Processes with other folders share a database alone: two of
+            # them could both see no trial yet, so the one that creates the study adds it.
+            is_ours = is_new or job.storage is None
+            if is_ours and not (missing or job.space.is_grid):
                 study.enqueue_trial(given, skip_if_exists=True)
     except Exception as error:  # SQLAlchemy's, the driver's, Optuna's own
         where = "--storage" if job.storage else job.output / DATABASE

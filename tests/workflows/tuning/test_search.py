@@ -95,6 +95,26 @@ def test_a_config_outside_of_the_space_is_not_tried(job):
     assert all(each.params["x"] <= 1.0 for each in run(outside).trials)
 
 
+def test_of_two_folders_that_share_a_database_one_adds_the_config(job, output, monkeypatch):
+    shared = job._replace(storage=f"sqlite:///{output}/shared.db", output=output / "one")
+    other = shared._replace(output=output / "two")
+    added, enqueue = [], optuna.Study.enqueue_trial
+
+    def while_another_opens_it(opened, params, **arguments):
+        added.append(params)
+        if len(added) == 1:
+            open_study(other)  # and sees no trial yet
+        enqueue(opened, params, **arguments)
+
+    for each in (shared, other):
+        begin_search(each)
+    monkeypatch.setattr(optuna.Study, "enqueue_trial", while_another_opens_it)
+    opened = open_study(shared)
+    assert added == [{"x": 0.25}]
+    assert [each.params["x"] == 0.25 for each in run(other).trials] == [True, False]
+    assert len(opened.trials) == 2
+
+
 def test_the_trial_of_a_dead_process_is_repeated_with_its_parameters(job, impatient):
     run(job)
     x = abandon(job._replace(n_trials=3))
