@@ -14,6 +14,8 @@ model is the one that is best on dev. One thread. Results go to files in benchma
 by NAME. Runs that a file has are not made again.
 """
 
+import statistics
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,10 +23,10 @@ from typing import Annotated, Any
 import typer
 from thinc.api import Config
 
-from benchmarks.data_size import keys_of, our_config, run
-from benchmarks.harness import command
+from benchmarks.data_size import keys_of, our_config, over_seeds, run
+from benchmarks.harness import command, tables
 from benchmarks.harness.paths import CONFIGS, VECTORS, results_of
-from benchmarks.harness.results import Results
+from benchmarks.harness.results import Results, Run, grouped, read_all
 from benchmarks.harness.training import Overrides
 
 STUDY = "encoder"
@@ -32,6 +34,8 @@ NONE = "none"
 DATASETS = ["wnut17", "ncbi-disease", "sec-filings", "four-domains"]
 SIZES = [1000, 200, 0]
 PRETRAINED = CONFIGS / "pretrained.cfg"
+WHOLE = "four-domains"  # which has fewer than 1,000 sentences: its whole stands beside 1,000
+PARTS = {"dev": "dev_f", "test": "test_f"}
 
 
 def with_encoder(path: Path, weights: Path) -> None:
@@ -82,6 +86,55 @@ def main(
         file = Results(results_of(STUDY) / f"{name}.json", settings, ["dataset", "size", "seed"])
         file.fill(keys, partial(run, partial(write_config, weights)), jobs)
 
+
+def size_in_table(run: Run) -> int:
+    """Return the number of sentences that a run's row of the table has."""
+    is_whole = (run["dataset"], run["size"]) == (WHOLE, 0)
+    return 1000 if is_whole else run["size"]
+
+
+def gain_of(runs: list[Run], others: list[Run], score: str) -> str:
+    """Write the mean over the data sets of the differences between two ways to start.
+
+    Only pairs of runs count that have seen the same sentences.
+    """
+    names = ("dataset", "seed")
+    of_others = grouped(others, *names)
+    gains: dict[str, list[float]] = {}
+    for (dataset, seed), pair in grouped(runs, *names).items():
+        for other in of_others.get((dataset, seed), []):
+            gains.setdefault(dataset, []).append(pair[0][score] - other[score])
+    return f"{statistics.mean(map(statistics.mean, gains.values())):+.1f}" if gains else ""
+
+
+def rows_of(size: int, ways: dict[str, list[Run]]) -> Iterator[list[str]]:
+    """Yield the rows of a number of sentences."""
+    for part, score in PARTS.items():
+        for way, runs in ways.items():
+            of_sets = grouped(runs, "dataset")
+            means = [
+                over_seeds(of_sets[(dataset,)], score) if (dataset,) in of_sets else ""
+                for dataset in DATASETS
+            ]
+            gain = "" if way == NONE else gain_of(runs, ways.get(NONE, []), score)
+            yield [f"{size:,}" if size else "all", way, part, *means, gain]
+
+
+def table() -> str:
+    """Make the table of F by number of sentences, way to start and data set."""
+    results = read_all(STUDY)
+    found: dict[int, dict[str, list[Run]]] = {}
+    for result in sorted(results, key=lambda result: str(result["begun"] != NONE)):
+        for each in result["runs"]:
+            of_size = found.setdefault(size_in_table(each), {})
+            of_size.setdefault(result["begun"], []).append(each)
+    head = ["sentences", "begun with", "F on", *DATASETS, "mean gain"]
+    rows = [row for size in SIZES if size in found for row in rows_of(size, found[size])]
+    whole = f"Of {WHOLE}, which has 620 sentences, all stand in the rows of 1,000."
+    return tables.markdown(head, *rows) + tables.measured(results, whole)
+
+
+TABLES = {"pretraining_general": table}
 
 if __name__ == "__main__":
     command.run(main)

@@ -14,7 +14,7 @@ from thinc.api import Model, Ops, PyTorchWrapper
 from thinc.compat import torch
 from thinc.types import Floats1d
 
-from spacy_bilstm_crf.models.pretraining import NextAndPreviousWord, _rows_of_words
+from spacy_bilstm_crf.models.pretraining import NextAndPreviousWord, rows_of_words
 
 STATES, ROWS = "states.npy", "rows.json"  # what states.py writes
 Losses = tuple[Floats1d, Floats1d | None]  # of states, and of neighbouring words
@@ -84,7 +84,7 @@ def _forward(
     of_states, backprop_states = network((np.concatenate(vectors), states), is_train)
     of_words, backprop_words = None, None
     if output:
-        rows = _rows_of_words(docs, model.attrs["words"].attrs["n_rows"])
+        rows = rows_of_words(docs, model.attrs["words"].attrs["n_rows"])
         of_words, backprop_words = output[0]((vectors, rows), is_train)
 
     def backprop(d_losses: Losses) -> list[Doc]:

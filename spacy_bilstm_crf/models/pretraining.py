@@ -94,7 +94,7 @@ def _forward(
 ) -> tuple[Floats1d, Callable[[Floats1d], list[Doc]]]:
     tok2vec, output = model.layers
     vectors, backprop_vectors = tok2vec(docs, is_train)
-    rows = _rows_of_words(docs, model.attrs["n_rows"])
+    rows = rows_of_words(docs, model.attrs["n_rows"])
     losses, backprop = output((vectors, rows), is_train)
     return losses, lambda d_losses: backprop_vectors(backprop(d_losses))
 
@@ -105,7 +105,8 @@ def _loss(ops: Ops, docs: list[Doc], losses: Floats1d) -> tuple[float, Floats1d]
     return float(ops.xp.sum(losses)), ops.alloc1f(len(losses)) + ops.xp.float32(1.0 / n)
 
 
-def _rows_of_words(docs: list[Doc], n_rows: int) -> np.ndarray:
+def rows_of_words(docs: list[Doc], n_rows: int) -> np.ndarray:
+    """Return the row of each token of docs in a table that words are hashed to, int64 [tokens]."""
     orths = np.concatenate([doc.to_array("ORTH") for doc in docs])
     distinct, of_token = np.unique(orths, return_inverse=True)
     strings = docs[0].vocab.strings
