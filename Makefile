@@ -98,7 +98,8 @@ VERSION = $(shell sed -n 's/^version = //p' setup.cfg)
 
 pipelines: export OMP_NUM_THREADS ?= 1
 pipelines: install-dev $(PIPELINES:%=packages/%/wheel) ## Train, calibrate, export and package a pipeline for each data set
-packages/german-ler/wheel: private OF_DATASET = --vars.init_options "--lang de"
+# `spacy project run` takes no value that begins with two dashes
+packages/german-ler/wheel: private OF_DATASET = --vars.init_options "-l de"
 packages/%/wheel: $(VENV)/installed-dev
 	test -d assets/$* || $(RUN) python -m spacy project assets
 	$(RUN) python -m spacy project run release . --vars.dataset $* --vars.model model-calibrated --vars.precision int8 \

@@ -4,6 +4,7 @@ import configparser
 import gzip
 import hashlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import spacy
 import srsly
 from spacy.tokens import DocBin
 from spacy.training import Example
+from weasel.util import load_project_config, parse_config_overrides
 
 from scripts.show import print_scores
 from tests.helpers import examples_for, spacy_command, trained_nlp
@@ -178,6 +180,24 @@ def test_every_data_set_has_a_pipeline_to_release():
     listed = re.search(r"^PIPELINES \?= (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     of_project = {Path(asset["dest"]).parts[1] for asset in PROJECT["assets"]}
     assert set(listed[1].split()) == set(facts) == of_project
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_the_commands_of_a_release_are_what_spacy_project_takes(tmp_path):
+    """Weasel refuses an override whose value begins with two dashes, and drops them after `=`."""
+    for dataset, options in (("german-ler", ["-l", "de"]), ("wnut17", ["-l", "en", "-v"])):
+        target = f"packages/{dataset}/wheel"
+        command = ["make", "--dry-run", "--always-make", target, f"VENV={tmp_path}/none"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        printed = done.stdout.replace("\\\n", " ")
+        (arguments,) = re.findall(r"project run release \. (.*)", printed)
+        overrides = parse_config_overrides(shlex.split(arguments))
+        config = load_project_config(ROOT, overrides=overrides)
+        scripts = {command["name"]: command["script"] for command in config["commands"]}
+        words = shlex.split(scripts["init-config"][0])
+        at = words.index(f"corpus/{dataset}/dev") + 1
+        assert words[at : at + len(options)] == options
+        assert set(config["workflows"]["release"]) <= set(scripts)
 
 
 def test_quiet_prints_of_a_failure_alone():
