@@ -39,7 +39,7 @@ class StatesNetwork(torch.nn.Module):
 
 @spacy.registry.architectures("benchmarks.TeacherStates.v1")
 def TeacherStates(
-    folder: str, with_words: bool, n_rows: int = 20000, weight: float = 1.0
+    folder: str, with_words: bool, n_rows: int = 20000, weight: float = 30.0
 ) -> Callable[[Vocab, Model], Model]:
     """Create an objective: predict the state that a transformer has of each token.
 
@@ -47,7 +47,8 @@ def TeacherStates(
         folder: What states.py wrote for the same texts.
         with_words: Whether to predict the neighbouring words as well: see `NextAndPreviousWord`.
         n_rows: Rows of the table that these are hashed to.
-        weight: Weight of the states' mean squared error, beside the words' loss in nats.
+        weight: Weight of the states' mean squared error beside the words' loss in nats. A mean over
+            components is small, though each of them tells about as much as a part of a word does.
     """
     states: np.ndarray = np.load(Path(folder, STATES), mmap_mode="r")
     rows = json.loads(Path(folder, ROWS).read_text(encoding="utf8"))
@@ -78,7 +79,7 @@ def _forward(
     tok2vec, network, *output = model.layers
     vectors, backprop_vectors = tok2vec(docs, is_train)
     lengths = [len(doc) for doc in docs]
-    starts = [model.attrs["rows"][str(get_string_id(doc.text))] for doc in docs]
+    starts = [_first_row(model.attrs["rows"], doc) for doc in docs]
     of_docs = [model.attrs["states"][row : row + n] for row, n in zip(starts, lengths)]
     states = np.concatenate(of_docs).astype(np.float32)
     of_states, backprop_states = network((np.concatenate(vectors), states), is_train)
@@ -96,6 +97,21 @@ def _forward(
         return backprop_vectors(d_vectors)
 
     return (of_states, of_words), backprop
+
+
+def _first_row(rows: dict[str, int], doc: Doc) -> int:
+    """Return the row of a text's first word.
+
+    Raises:
+        ValueError: If there are no states of the text.
+    """
+    row = rows.get(str(get_string_id(doc.text)))
+    if row is None:
+        raise ValueError(
+            f"There are no states of the text {doc.text[:50]!r}: run benchmarks.encoder.states on "
+            f"the whole of --paths.raw_text, with as many --words as it has tokens."
+        )
+    return row
 
 
 def _loss(ops: Ops, docs: list[Doc], losses: Losses) -> tuple[float, Losses]:

@@ -1,6 +1,6 @@
 """Compute a transformer's states of the words of raw texts, once for all epochs.
 
-    python -m benchmarks.encoder.states texts.jsonl MINILM states [--words 3000000] [--width 128]
+    python -m benchmarks.encoder.states texts.jsonl MINILM states [--words 4000000] [--width 128]
 
 MINILM is the folder of a Hugging Face model. Words are spaCy's tokens, of which the transformer
 reads 128 at once; the state of a word is the mean over its pieces, of the last four layers. Of the
@@ -114,7 +114,7 @@ def main(
     texts: Annotated[Path, typer.Argument(help="JSON lines with the key `text`", exists=True)],
     transformer: Annotated[Path, typer.Argument(help="Folder of the transformer", exists=True)],
     out: Annotated[Path, typer.Argument(help="Folder to write")],
-    most: Annotated[int, typer.Option("--words", help="Words to read, at most")] = 3_000_000,
+    most: Annotated[int, typer.Option("--words", help="Words to read, at most")] = 4_000_000,
     width: Annotated[int, typer.Option(help="Principal components to keep")] = 128,
 ) -> None:
     """Read the texts, and write the states of their words."""

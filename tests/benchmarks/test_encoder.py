@@ -9,7 +9,7 @@ import torch
 from thinc.api import Config
 
 from benchmarks.encoder import objectives, states
-from benchmarks.encoder.accuracy import with_encoder
+from benchmarks.encoder.accuracy import rows_of, with_encoder
 from benchmarks.encoder.config import main as write_config
 from tests.helpers import CONFIG, TRAIN_DATA, spacy_command
 from tests.tiny_bert import make_tiny_bert
@@ -87,6 +87,8 @@ def test_the_objective_learns_the_states_of_the_right_texts(with_words, bert, te
         model.finish_update(optimizer)
         found.append(float(np.mean(of_states)))
     assert found[-1] < 0.5 * found[0]
+    with pytest.raises(ValueError, match="no states of the text 'Another one'"):
+        model.predict([nlp.make_doc("Another one")])
 
 
 def test_a_training_starts_from_the_encoder(bert, texts, tmp_path):
@@ -103,3 +105,19 @@ def test_a_training_starts_from_the_encoder(bert, texts, tmp_path):
     assert model["tok2vec"]["embed"] == plain["components"]["ner"]["model"]["tok2vec"]
     assert model["tok2vec"]["hidden_width"] == plain["components"]["ner"]["model"]["hidden_width"]
     spacy.util.load_model_from_config(spacy.util.load_config(tmp_path / "config.cfg"))
+
+
+def test_a_gain_is_between_runs_of_the_same_sentences():
+    def run(dataset, seed, f):
+        return {"dataset": dataset, "seed": seed, "dev_f": f, "test_f": f - 10.0}
+
+    none = [run("wnut17", 0, 40.0), run("wnut17", 1, 50.0), run("sec-filings", 0, 80.0)]
+    some = [run("wnut17", 1, 53.0), run("sec-filings", 0, 81.0), run("sec-filings", 1, 90.0)]
+    rows = list(rows_of(1000, {"none": none, "words": some}))
+    assert [row[:3] for row in rows[:2]] == [
+        ["1,000", "none", "dev"],
+        ["1,000", "words", "dev"],
+    ]
+    assert [row[-1] for row in rows] == ["", "+2.0", "", "+2.0"]
+    assert rows[1][3:5] == ["53.0 (1 seed)", ""]
+    assert rows[0][3] == "45.0 ± 7.1 (2 seeds)" and rows[2][3] == "35.0 ± 7.1 (2 seeds)"
