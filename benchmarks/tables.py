@@ -24,6 +24,7 @@ STUDIES = (
     "distill",
     "documents",
     "drop_in",
+    "encoder.accuracy",
     "estimate",
     "export",
     "gazetteer",

@@ -408,7 +408,8 @@ def test_what_is_named_is_there(page):
     for target in re.findall(r"(?:`|^)make (\w+)", text, re.MULTILINE):
         assert f"\n{target}:" in (ROOT / "Makefile").read_text()
     for module in re.findall(r"python -m (benchmarks[\w.]*)", text):
-        assert Path(ROOT, *module.split(".")).with_suffix(".py").exists(), module
+        path = Path(ROOT, *module.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
     for script in re.findall(r"(?:scripts|configs)/[\w]+\.\w+", text):
         assert (ROOT / script).exists(), script
     folders = "pipeline|decoding|inference/service|cli|fuzz|faults"

@@ -1,7 +1,7 @@
 """What an encoder gives that has learned from raw text, by data set and number of sentences.
 
     python -m spacy project run convert . --vars.dataset DATASET
-    python -m benchmarks.encoder.config [STATES] [--words] out.cfg  # the objective
+    python -m benchmarks.encoder.config out.cfg [--states STATES --words]  # the objective
     python -m spacy pretrain out.cfg weights --code benchmarks/encoder/objectives.py
         --paths.raw_text texts.jsonl --paths.vectors training/vectors/glove-6b-100d-20k
     python -m benchmarks.encoder.accuracy [NAME=weights/model2.bin ...]
