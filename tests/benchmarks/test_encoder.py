@@ -118,6 +118,6 @@ def test_a_gain_is_between_runs_of_the_same_sentences():
         ["1,000", "none", "dev"],
         ["1,000", "words", "dev"],
     ]
-    assert [row[-1] for row in rows] == ["", "+2.0", "", "+2.0"]
-    assert rows[1][3:5] == ["53.0 (1 seed)", ""]
-    assert rows[0][3] == "45.0 ± 7.1 (2 seeds)" and rows[2][3] == "35.0 ± 7.1 (2 seeds)"
+    assert [row[3] for row in rows] == ["", "+2.0", "", "+2.0"]
+    assert rows[1][4:6] == ["53.0 (1 seed)", ""]
+    assert rows[0][4] == "45.0 ± 7.1 (2 seeds)" and rows[2][4] == "35.0 ± 7.1 (2 seeds)"
