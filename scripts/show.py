@@ -91,8 +91,10 @@ def main(
     print(f"The pipeline is {model}; packages/{dataset}/ has a wheel of it. In .venv/bin/python:\n")
     print(f'  import spacy\n\n  nlp = spacy.load("{model}")\n  for ent in nlp({text!r}).ents:')
     print("      print(ent.text, ent.label_, ent._.confidence)\n")
-    print("Train your own, with entities in train.spacy and dev.spacy:\n")
-    print("  python -m spacy bilstm-crf init-config my.cfg --train train.spacy --dev dev.spacy")
+    print("Train your own, with entities in train.spacy and dev.spacy, as in the README:\n")
+    print("  source .venv/bin/activate")
+    print("  python -m spacy bilstm-crf init-config my.cfg --train train.spacy --dev dev.spacy \\")
+    print("    --vectors glove  # for English")
     print("  python -m spacy train my.cfg --output my_training")
 
 
