@@ -98,13 +98,13 @@ def gain_of(runs: list[Run], others: list[Run], score: str) -> str:
 
     Only pairs of runs count that have seen the same sentences.
     """
-    names = ("dataset", "seed")
-    of_others = grouped(others, *names)
-    gains: dict[str, list[float]] = {}
-    for (dataset, seed), pair in grouped(runs, *names).items():
-        for other in of_others.get((dataset, seed), []):
-            gains.setdefault(dataset, []).append(pair[0][score] - other[score])
-    return f"{statistics.mean(map(statistics.mean, gains.values())):+.1f}" if gains else ""
+    of_others = {(run["dataset"], run["seed"]): run[score] for run in others}
+    paired = [run for run in runs if (run["dataset"], run["seed"]) in of_others]
+    gains = [
+        statistics.mean(run[score] - of_others[dataset, run["seed"]] for run in of_set)
+        for (dataset,), of_set in grouped(paired, "dataset").items()
+    ]
+    return f"{statistics.mean(gains):+.1f}" if gains else ""
 
 
 def rows_of(size: int, ways: dict[str, list[Run]]) -> Iterator[list[str]]:
@@ -124,7 +124,7 @@ def table() -> str:
     """Make the table of F by number of sentences, way to start and data set."""
     results = read_all(STUDY)
     found: dict[int, dict[str, list[Run]]] = {}
-    for result in sorted(results, key=lambda result: str(result["begun"] != NONE)):
+    for result in sorted(results, key=lambda result: result["begun"] != NONE):
         for each in result["runs"]:
             of_size = found.setdefault(size_in_table(each), {})
             of_size.setdefault(result["begun"], []).append(each)

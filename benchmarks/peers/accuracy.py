@@ -96,6 +96,7 @@ SIZES = [1000, 0]
 GLOVE_FOLDER = VECTORS.with_name("glove-6b-100d")
 ABOUT = "about.json"  # beside a model, written when it is trained
 NOT_RUN = tables.note("Not run yet.")
+MISSING = "not run"  # in a cell
 ENGLISH = (
     "The vectors and MiniLM are English: systems that need them are not trained on german-ler."
 )
@@ -352,7 +353,10 @@ def scores_table() -> str:
     columns = {cell: runs for cell, runs in runs_of.items() if runs}
     rows = [["system", "reads", *(head_of(cell, runs) for cell, runs in columns.items())]]
     for key, system in SYSTEMS.items():
-        scores = [score_of(cells.get((key, *cell), [])) for cell in columns]
+        scores = [
+            score_of(cells.get((key, *cell), [])) or (MISSING if cell in system.cells else "")
+            for cell in columns
+        ]
         rows.append([system.name, system.reads, *scores])
     shown = [run for runs in columns.values() for run in runs]
     below = tables.measured(shown, OF_SLOW, ENGLISH, A_TENTH) if shown else NOT_RUN

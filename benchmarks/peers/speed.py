@@ -26,6 +26,7 @@ from benchmarks.harness.paths import CORPUS, PICTURES, results_of, temporary_fol
 from benchmarks.harness.results import Run, machine, read_all, write
 from benchmarks.peers.accuracy import (
     ABOUT,
+    MISSING,
     NOT_RUN,
     STUDY,
     Trained,
@@ -222,7 +223,7 @@ def first_page_table() -> str:
         system = SYSTEMS[row["system"]]
         if row["system"] in OF_FIRST_PAGE:
             runs = [made_by.get((row["system"], *cell)) for cell in scored]
-            scores = [f"{run['test_f']:.1f}" if run else "not run" for run in runs]
+            scores = [f"{run['test_f']:.1f}" if run else MISSING for run in runs]
             reads = f", {system.reads}" if system.reads else ""
             cost = costs(row, runs[0])
             rows.append([system.name + reads, *scores[:1], *cost, *scores[1:]])
