@@ -81,6 +81,9 @@ def main(
     print_scores(dataset, srsly.read_json(metrics))
     nlp = spacy.load(model)
     msg.divider("Test sentences: [entity LABEL probability]")
+    if model.name == "model-best":
+        print("The probabilities are as trained, and mostly too high; to calibrate them, run")
+        print(f"  python -m spacy project run calibrate . --vars.dataset {dataset}\n")
     text = ""
     for path in sorted(corpus.glob("*.spacy")):
         print(f"{path.stem}:")

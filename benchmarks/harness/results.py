@@ -170,7 +170,13 @@ class Results:
             keys: The keys of the runs.
             run: Makes a run, given the parts of its key, and returns what it found.
             jobs: Number of runs at a time.
+
+        Raises:
+            SystemExit: If there are no keys: the study has no run of these options.
         """
+        keys = list(keys)
+        if not keys:
+            raise SystemExit(f"The study of {self.path.name} has no run of these options.")
         if self.starts_over():
             print(f"{self.path} has runs of other settings: starting over.")
         missing = [key for key in keys if not self.has(*key)]

@@ -257,8 +257,8 @@ def test_table_of_the_first_page(results, monkeypatch):
     monkeypatch.setattr(speed, "OF_FIRST_PAGE", ("ours", "stanza"))
     ours, stanza = cells_of(speed.first_page_table())
     # Of the seed whose model was measured
-    assert ours["1,000 sentences"] == "ours" and ours["ncbi-disease, F"] == "80.0"
-    assert stanza["1,000 sentences"] == f"{SYSTEMS['stanza'].name}, {SYSTEMS['stanza'].reads}"
+    assert ours["system"] == "ours (no word vectors)" and ours["ncbi-disease, F"] == "80.0"
+    assert stanza["system"] == f"{SYSTEMS['stanza'].name} ({SYSTEMS['stanza'].reads})"
     assert stanza["ncbi-disease, F"] == "70.0" and "wnut17, F" not in stanza  # not run
     assert stanza["minutes to train"] == "10.0" and stanza["words a second"] == "1,900"
     assert stanza["MB on disk"] == "2"

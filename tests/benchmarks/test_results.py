@@ -107,6 +107,11 @@ def test_missing_runs_are_made_and_recorded(tmp_path):
     ]
 
 
+def test_options_without_a_run_are_an_error(tmp_path):
+    with pytest.raises(SystemExit, match="x.json has no run of these options"):
+        results_in(tmp_path).fill([], lambda data, seed: {"f": 50.0})
+
+
 def test_another_folder_for_results(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCHMARK_RESULTS", str(tmp_path))
     write(results_of("audit") / "wnut17.json", {"dataset": "x"})
