@@ -27,7 +27,6 @@ from benchmarks.harness.training import docs_of, length, scored, train, write_do
 
 DATASET = "ncbi-disease"
 CONFIG = CONFIGS / "pretrained.cfg"
-NONE = "none"
 SHARES = [10, 100]  # percent of the sentences
 
 
@@ -57,17 +56,14 @@ def summaries(runs: list[Run]) -> dict[str, Any]:
 
 
 def main(
-    begun: Annotated[list[str] | None, typer.Argument(metavar="[NAME=PATH]...")] = None,
+    begun: command.Begun = None,
     shares: Annotated[list[int], typer.Option("--share", help="Percent of the labels")] = SHARES,
     seeds: command.Seeds = command.ALL_SEEDS,
     steps: command.Steps = 2000,
     vectors: command.Vectors = VECTORS,
 ) -> None:
     """Run what the file lacks."""
-    ways: dict[str, Path | None] = {NONE: None}
-    for way in begun or ():
-        name, path = way.split("=", 1)
-        ways[name] = Path(path)
+    ways = command.ways_of(begun)
     settings = {"dataset": DATASET, "steps": steps, "vectors": vectors.name}
     key = ["share", "begun", "seed"]
     file = Results(results_of("pretraining") / f"{DATASET}.json", settings, key, summaries)

@@ -25,12 +25,12 @@ from thinc.api import Config
 
 from benchmarks.data_size import keys_of, our_config, over_seeds, run
 from benchmarks.harness import command, tables
+from benchmarks.harness.command import NONE
 from benchmarks.harness.paths import CONFIGS, VECTORS, results_of
 from benchmarks.harness.results import Results, Run, grouped, read_all
 from benchmarks.harness.training import Overrides
 
 STUDY = "encoder"
-NONE = "none"
 DATASETS = ["wnut17", "ncbi-disease", "sec-filings", "four-domains"]
 SIZES = [1000, 200, 0]
 PRETRAINED = CONFIGS / "pretrained.cfg"
@@ -67,7 +67,7 @@ def write_config(weights: Path | None, dataset: str, part: Path, out: Path) -> O
 
 
 def main(
-    begun: Annotated[list[str] | None, typer.Argument(metavar="[NAME=FILE]...")] = None,
+    begun: command.Begun = None,
     datasets: Annotated[
         list[str], typer.Option("--dataset", **command.one_of(DATASETS))
     ] = DATASETS,
@@ -76,10 +76,7 @@ def main(
     jobs: command.Jobs = 1,
 ) -> None:
     """Run what the files lack."""
-    ways: dict[str, Path | None] = {NONE: None}
-    for way in begun or ():
-        name, path = way.split("=", 1)
-        ways[name] = Path(path).resolve()
+    ways = command.ways_of(begun)
     keys = keys_of(datasets, sizes, seeds)
     for name, weights in ways.items():
         settings: dict[str, Any] = {"begun": name, "vectors": VECTORS.name}

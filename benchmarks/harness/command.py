@@ -1,7 +1,7 @@
 """The command line of a study: the options that several have, and how `main` is run."""
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from typer import Option
 
 ALL_SEEDS = [0, 1, 2]
 ONE_SEED = [0]
+NONE = "none"  # name of a training that begins with nothing
 
 Seeds = Annotated[list[int], Option("--seed", help="Seed; repeat the option for several")]
 Jobs = Annotated[int, Option(min=1, help="Number of trainings at a time")]
@@ -23,6 +24,7 @@ MaybeVectors = Annotated[
 Models = Annotated[Path | None, Option(help="Folder to keep the models in")]
 Averaged = Annotated[bool, Option("--averaged", help="Also score the seeds as one model")]
 Flair = Annotated[Path | None, Option(help="Python of an environment that has Flair")]
+Begun = Annotated[list[str] | None, typer.Argument(metavar="[NAME=PATH]...")]
 Pipeline = Annotated[Path, typer.Argument(help="Folder of a trained pipeline")]
 
 
@@ -43,6 +45,24 @@ def one_of(
         return kind(text)
 
     return {"parser": parse, "help": f"{what}: {' | '.join(map(str, allowed))}"}
+
+
+def ways_of(begun: Iterable[str] | None) -> dict[str, Path | None]:
+    """Return what trainings begin with, by name: nothing, and each pre-trained file.
+
+    Args:
+        begun: NAME=PATH of each file.
+
+    Raises:
+        BadParameter: If one is not of this form.
+    """
+    ways: dict[str, Path | None] = {NONE: None}
+    for way in begun or ():
+        name, equals, path = way.partition("=")
+        if not (name and equals and path):
+            raise typer.BadParameter(f"{way!r} is not NAME=PATH.")
+        ways[name] = Path(path).resolve()
+    return ways
 
 
 def app_of(main: Callable[..., None]) -> typer.Typer:

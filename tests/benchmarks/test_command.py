@@ -26,3 +26,11 @@ def test_a_value_that_is_not_one_of_those_allowed():
     result = printed("distill", "--dataset", "wnut18")
     assert result.exit_code == 2
     assert "'wnut18' is not one of ncbi-disease, wnut17." in result.output
+
+
+@pytest.mark.parametrize("study", ["pretraining", "encoder.accuracy"])
+@pytest.mark.parametrize("way", ["words.bin", "=words.bin", "words="])
+def test_a_way_to_begin_has_a_name_and_a_path(study, way):
+    result = printed(study, way)
+    assert result.exit_code == 2
+    assert f"'{way}' is not NAME=PATH." in result.output

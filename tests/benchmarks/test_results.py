@@ -108,7 +108,7 @@ def test_missing_runs_are_made_and_recorded(tmp_path):
 
 
 def test_options_without_a_run_are_an_error(tmp_path):
-    with pytest.raises(SystemExit, match="x.json has no run of these options"):
+    with pytest.raises(SystemExit, match=r"x\.json has no run of these options"):
         results_in(tmp_path).fill([], lambda data, seed: {"f": 50.0})
 
 
