@@ -43,12 +43,7 @@ from benchmarks.speed.tagger import Worker
 OURS = "ours"
 # The README's systems, and the parts of data sets, the first of which is that of the speed
 OF_FIRST_PAGE = ("ours", "ours-shipped", "spacy-efficiency", "spacy-accuracy", "flair")
-ON_FIRST_PAGE = (
-    ("ncbi-disease", 1000),
-    ("wnut17", 1000),
-    ("sec-filings", 0),
-    ("four-domains", 0),
-)
+ON_FIRST_PAGE = (("ncbi-disease", 1000), ("wnut17", 1000), ("sec-filings", 0))
 MEASURED = ("batch", "single")
 MARKERS = "osDP^v<>X*"  # one for each system, to tell them apart without colours
 
