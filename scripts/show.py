@@ -81,9 +81,6 @@ def main(
     print_scores(dataset, srsly.read_json(metrics))
     nlp = spacy.load(model)
     msg.divider("Test sentences: [entity LABEL probability]")
-    if model.name == "model-best":
-        print("The probabilities are as trained, and mostly too high; to calibrate them, run")
-        print(f"  python -m spacy project run calibrate . --vars.dataset {dataset}\n")
     text = ""
     for path in sorted(corpus.glob("*.spacy")):
         print(f"{path.stem}:")
@@ -94,6 +91,10 @@ def main(
     print(f"The pipeline is {model}; packages/{dataset}/ has a wheel of it. In .venv/bin/python:\n")
     print(f'  import spacy\n\n  nlp = spacy.load("{model}")\n  for ent in nlp({text!r}).ents:')
     print("      print(ent.text, ent.label_, ent._.confidence)\n")
+    if model.name == "model-best":
+        print("Its probabilities are as trained, mostly too high. Calibrate them, and then load")
+        print(f"{model.with_name('model-calibrated')}:\n\n  source .venv/bin/activate")
+        print(f"  python -m spacy project run calibrate . --vars.dataset {dataset}\n")
     print("Train your own, with entities in train.spacy and dev.spacy, as in the README:\n")
     print("  source .venv/bin/activate")
     print("  python -m spacy bilstm-crf init-config my.cfg --train train.spacy --dev dev.spacy \\")
