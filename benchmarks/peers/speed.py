@@ -129,7 +129,9 @@ def draw(path: Path) -> None:
     results = read_all(STUDY, "speed-*.json")
     n_rows = -(-len(results) // 2)
     size = (9, 1 + 3.5 * n_rows)
-    figure, axes = plt.subplots(n_rows, 2, figsize=size, layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        n_rows, 2, figsize=size, layout="constrained", squeeze=False, sharex=True
+    )
     for each in axes.flat[len(results) :]:
         each.remove()
     for each in axes[:, 0]:
@@ -140,6 +142,8 @@ def draw(path: Path) -> None:
             style = {"marker": MARKERS[list(SYSTEMS).index(key)], "color": colors[key]}
             of_result.plot([speed], [f], linestyle="", label=plain(key), **style)
         of_result.set_xscale("log")
+        of_result.xaxis.set_major_formatter("{x:,.0f}")
+        of_result.tick_params(labelbottom=True)
         of_result.set_xlabel("words a second")
         of_result.set_title(head_of((result["dataset"], result["size"]), []))
         of_result.grid(alpha=0.3)
