@@ -25,7 +25,6 @@ from thinc.api import Config
 
 from benchmarks.data_size import keys_of, our_config, over_seeds, run
 from benchmarks.harness import command, tables
-from benchmarks.harness.command import NONE
 from benchmarks.harness.paths import CONFIGS, VECTORS, results_of
 from benchmarks.harness.results import Results, Run, grouped, read_all
 from benchmarks.harness.training import Overrides
@@ -113,7 +112,7 @@ def rows_of(size: int, ways: dict[str, list[Run]]) -> Iterator[list[str]]:
                 over_seeds(of_sets[(dataset,)], score) if (dataset,) in of_sets else ""
                 for dataset in DATASETS
             ]
-            gain = "" if way == NONE else gain_of(runs, ways.get(NONE, []), score)
+            gain = "" if way == command.NONE else gain_of(runs, ways.get(command.NONE, []), score)
             yield [f"{size:,}" if size else "all", way, part, gain, *means]
 
 
@@ -121,7 +120,7 @@ def table() -> str:
     """Make the table of F by number of sentences, way to start and data set."""
     results = read_all(STUDY)
     found: dict[int, dict[str, list[Run]]] = {}
-    for result in sorted(results, key=lambda result: result["begun"] != NONE):
+    for result in sorted(results, key=lambda result: result["begun"] != command.NONE):
         for each in result["runs"]:
             of_size = found.setdefault(size_in_table(each), {})
             of_size.setdefault(result["begun"], []).append(each)

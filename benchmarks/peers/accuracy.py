@@ -47,6 +47,8 @@ of ours-shipped and ours-int8, which is made of it.
     run spacy-accuracy --python /tmp/peers-spacy/bin/python                              # 100
     for DATASET in ncbi-disease wnut17; do
         python -m benchmarks.peers.speed /tmp/peers-models --dataset $DATASET; done      #  15
+    for DATASET in sec-filings four-domains; do  # which are whole
+        python -m benchmarks.peers.speed /tmp/peers-models --dataset $DATASET --size 0; done #   6
     run ours --seed 1 --seed 2                                                           #  64
     run ours-shipped --seed 1 --seed 2                                                   #  46
     run ours-int8 --seed 1 --seed 2 --python /tmp/peers-runtime/bin/python               #   2
